@@ -1,0 +1,310 @@
+"""PHP behind a web server, asked over HTTP with treq."""
+
+from collections.abc import Hashable
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any, NoReturn, cast
+
+import attrs
+from treq.client import HTTPClient
+from treq.cookies import IndexableCookieJar
+from treq.response import _Response
+from twisted.internet.defer import CancelledError, Deferred, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
+from twisted.internet.interfaces import (
+    IConsumer,
+    IProtocol,
+    IStreamClientEndpoint,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.python.failure import Failure
+from twisted.web.client import (
+    Agent,
+    HTTPConnectionPool,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+    ResponseNeverReceived,
+)
+from twisted.web.http import PotentialDataLoss
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from zope.interface import implementer
+
+from phpgw.backend import (
+    BackendBroken,
+    BackendError,
+    BackendTimeout,
+    BackendUnreachable,
+    Event,
+    IBackend,
+    Reply,
+    ReplyTooLarge,
+)
+from phpgw.backend.form import encode_form
+from phpgw.metrics import Metrics
+
+# Shorter than the keepalive_timeout that Nginx has by default (75 s), so that we close first.
+_IDLE_SECONDS = 60
+_HEADERS = Headers({b"Content-Type": [b"application/x-www-form-urlencoded"]})
+
+
+@implementer(IBackend)
+class HttpBackend:
+    """POSTs events to a URL.
+
+    :param agent: sends requests over connections that are used again.
+    :param fresh_agent: sends each request over a connection of its own.
+    :param url: the script's URL.
+    :param timeout: seconds for an answer, from the start to its last byte.
+    :param max_reply_size: bytes that a reply may have.
+    """
+
+    def __init__(
+        self,
+        *,
+        reactor: Any,
+        agent: IAgent,
+        fresh_agent: IAgent,
+        pool: HTTPConnectionPool,
+        url: str,
+        timeout: float,
+        max_reply_size: int,
+        metrics: Metrics,
+    ) -> None:
+        self._reactor = reactor
+        self._client = _cookieless(agent)
+        self._fresh_client = _cookieless(fresh_agent)
+        self._pool = pool
+        self._url = url
+        self._timeout = timeout
+        self._max_reply_size = max_reply_size
+        self._metrics = metrics
+
+    def ask(self, event: Event) -> Deferred[Reply]:
+        """See :meth:`phpgw.backend.IBackend.ask`."""
+        answer = Deferred.fromCoroutine(self._exchange(encode_form(event)))
+        answer.addTimeout(self._timeout, self._reactor)
+        return answer.addErrback(self._explain)
+
+    def close(self) -> Deferred[None]:
+        """See :meth:`phpgw.backend.IBackend.close`."""
+        return self._pool.closeCachedConnections()
+
+    async def _exchange(self, body: bytes) -> Reply:
+        try:
+            response = await self._post(self._client, body)
+        except (RequestTransmissionFailed, ResponseNeverReceived) as error:
+            if not any(reason.check(StaleConnection) for reason in error.reasons):
+                raise
+            self._metrics.php_retries += 1
+            response = await self._post(self._fresh_client, body)
+        if isinstance(response.length, int) and response.length > self._max_reply_size:
+            # Not read, so the connection cannot be used again.
+            response.deliverBody(_Discarding())
+            raise self._too_large()
+        return Reply(response.code, await self._read(response))
+
+    def _post(self, client: HTTPClient, body: bytes) -> Deferred[_Response]:
+        return client.post(
+            self._url,
+            data=_Body(body),
+            headers=_HEADERS.copy(),
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+
+    def _read(self, response: IResponse) -> Deferred[bytes]:
+        collecting = _Collecting(self._max_reply_size)
+        response.deliverBody(collecting)
+
+        def too_large(failure: Failure) -> NoReturn:
+            failure.trap(_Overflow)
+            raise self._too_large()
+
+        return collecting.complete.addErrback(too_large)
+
+    def _too_large(self) -> ReplyTooLarge:
+        return ReplyTooLarge(f"PHP's reply is larger than {self._max_reply_size} bytes")
+
+    def _explain(self, failure: Failure) -> NoReturn:
+        """Turn what Twisted reports into one of our errors."""
+        error = cast(BaseException, failure.value)
+        if isinstance(error, BackendError):
+            raise error
+        if isinstance(error, (DeferredTimeout, CancelledError)):
+            raise BackendTimeout(f"no complete answer within {self._timeout:g} s")
+        if isinstance(error, (ConnectError, DNSLookupError)):
+            raise BackendUnreachable(f"no connection to {self._url}: {error}")
+        if isinstance(error, (RequestTransmissionFailed, ResponseFailed)):
+            reasons = "; ".join(reason.getErrorMessage() for reason in error.reasons)
+            raise BackendBroken(f"the answer from {self._url} was cut off: {reasons}")
+        raise error
+
+
+class StaleConnection(ConnectionLost):
+    """A connection that had served before ended without a byte of an answer.
+
+    The server had closed it, idle, while the request was on its way: nothing was done with it.
+    """
+
+
+class _Watching(ProtocolWrapper):
+    """Tells :exc:`StaleConnection` from an answer that broke off."""
+
+    _has_served = False
+    _awaiting_first_byte = False
+
+    def write(self, data: bytes) -> None:
+        self._awaiting_first_byte = True
+        super().write(data)
+
+    def writeSequence(self, data: list[bytes]) -> None:
+        self._awaiting_first_byte = True
+        super().writeSequence(data)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._has_served = True
+        self._awaiting_first_byte = False
+        super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._has_served and self._awaiting_first_byte:
+            reason = Failure(StaleConnection(reason.getErrorMessage()))
+        super().connectionLost(reason)
+
+
+class _WatchingFactory(WrappingFactory):
+    protocol = _Watching
+    noisy = False
+
+
+@implementer(IStreamClientEndpoint)
+@attrs.frozen
+class _WatchedEndpoint:
+    _endpoint: IStreamClientEndpoint
+
+    def connect(self, factory: Any) -> Deferred[IProtocol]:
+        factory.noisy = False
+        connected: Deferred[Any] = self._endpoint.connect(_WatchingFactory(factory))
+        return connected.addCallback(lambda watching: watching.wrappedProtocol)
+
+    def __repr__(self) -> str:
+        return repr(self._endpoint)
+
+
+class ReusingPool(HTTPConnectionPool):
+    """Connections that are used again, each of them watched.
+
+    Twisted's own second try is for methods like GET alone; ours needs to know more.
+    """
+
+    retryAutomatically = False
+    cachedConnectionTimeout = _IDLE_SECONDS
+
+    def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
+        return super().getConnection(key, _WatchedEndpoint(endpoint))
+
+
+@implementer(IBodyProducer)
+@attrs.frozen
+class _Body:
+    """A request body written at once; treq's own would take a turn of the reactor or two."""
+
+    _data: bytes
+
+    @property
+    def length(self) -> int:
+        return len(self._data)
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        consumer.write(self._data)
+        return succeed(None)
+
+    def pauseProducing(self) -> None:
+        """Nothing is left to pause."""
+
+    def resumeProducing(self) -> None:
+        """Nothing is left to resume."""
+
+    def stopProducing(self) -> None:
+        """Nothing is left to stop."""
+
+
+class _Overflow(Exception):
+    """More came than is taken."""
+
+
+class _Collecting(Protocol):
+    """Gathers a response's body up to a limit.
+
+    :ivar complete: fires with the body, or fails.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.complete: Deferred[bytes] = Deferred(lambda _: self._abandon())
+        self._limit = limit
+        self._size = 0
+        self._parts: list[bytes] = []
+
+    def dataReceived(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size <= self._limit:
+            self._parts.append(data)
+        elif not self.complete.called:
+            self._abandon()
+            self.complete.errback(_Overflow())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self.complete.called:
+            return
+        # Without a length, as from PHP's built-in server, the connection's end is the body's.
+        if reason.check(ResponseDone, PotentialDataLoss):
+            self.complete.callback(b"".join(self._parts))
+        else:
+            self.complete.errback(reason)
+
+    def _abandon(self) -> None:
+        self._parts.clear()
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+class _Discarding(Protocol):
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.loseConnection()
+
+
+def _cookieless(agent: IAgent) -> HTTPClient:
+    """A treq client that keeps no cookies: its jar would be shared by all browsers."""
+    return HTTPClient(agent, cookiejar=IndexableCookieJar(DefaultCookiePolicy(allowed_domains=[])))
+
+
+def make_http_backend(
+    reactor: Any,
+    *,
+    url: str,
+    timeout: float,
+    concurrency: int,
+    max_reply_size: int,
+    metrics: Metrics,
+) -> HttpBackend:
+    """A backend on this reactor, with a connection pool of its own.
+
+    Certificates of an ``https:`` URL are verified against the system's authorities.
+    """
+    pool = ReusingPool(reactor)
+    pool.maxPersistentPerHost = concurrency
+    return HttpBackend(
+        reactor=reactor,
+        agent=Agent(reactor, pool=pool),
+        fresh_agent=Agent(reactor, pool=HTTPConnectionPool(reactor, persistent=False)),
+        pool=pool,
+        url=url,
+        timeout=timeout,
+        max_reply_size=max_reply_size,
+        metrics=metrics,
+    )

@@ -1,0 +1,86 @@
+"""The running gateway: what starts, and in which order it stops."""
+
+from collections.abc import Sequence
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from phpgw.backend import IBackend
+from phpgw.relay import Relay
+from phpgw.websocket import GatewayFactory
+
+# How long clients may take to answer the last close frame.
+_FAREWELL_SECONDS = 1
+_GOING_AWAY = 1001
+
+
+class Gateway(MultiService):
+    """Starts by listening; stops by draining.
+
+    :param public: listeners for browsers; they close first.
+    :param private: listeners for pushes alone, if there are any; they close last, since PHP may
+        push while it finishes.
+    :param drain_timeout: seconds for the messages that PHP has still to answer.
+    :param summary: what is where, in a line for the log.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        *,
+        reactor: IReactorTime,
+        public: Sequence[Service],
+        private: Sequence[Service],
+        factory: GatewayFactory,
+        relay: Relay,
+        backend: IBackend,
+        drain_timeout: float,
+        summary: str,
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._public = public
+        self._private = private
+        self._factory = factory
+        self._relay = relay
+        self._backend = backend
+        self._drain_timeout = drain_timeout
+        self._summary = summary
+        for listener in (*public, *private):
+            listener.setServiceParent(self)
+
+    def startService(self) -> None:
+        super().startService()
+        self.log.info("{summary}", summary=self._summary)
+
+    def stopService(self) -> Deferred[None]:
+        """Take no new clients, let PHP finish, send the clients away, let go of PHP."""
+        self.running = 0
+        return Deferred.fromCoroutine(self._drain())
+
+    async def _drain(self) -> None:
+        self.log.info("Stopping; {count} clients are connected", count=len(self._factory.registry))
+        self._factory.draining = True
+        await DeferredList([listener.stopService() for listener in self._public])
+        for connection in self._factory.connections():
+            if connection.client.in_turn:
+                connection.pause_reading()
+            else:
+                connection.close(_GOING_AWAY, "the gateway stops")
+        if not await self._within(self._drain_timeout, self._relay.when_idle()):
+            self.log.warn("PHP has not answered everything in time; its answers are lost")
+        for connection in self._factory.connections():
+            connection.close(_GOING_AWAY, "the gateway stops")
+        if not await self._within(_FAREWELL_SECONDS, self._factory.when_empty()):
+            for connection in self._factory.connections():
+                connection.abort()
+        await DeferredList([listener.stopService() for listener in self._private])
+        await self._backend.close()
+
+    def _within(self, seconds: float, event: Deferred[None]) -> Deferred[bool]:
+        """Whether the event comes in time."""
+        in_time = event.addCallback(lambda _: True)
+        return in_time.addTimeout(seconds, self._reactor, onTimeoutCancel=lambda *_: False)

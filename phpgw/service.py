@@ -1,0 +1,145 @@
+"""Assembles the running gateway from the rooms below."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.application.service import IService
+from twisted.web.resource import Resource
+
+from phpgw import __version__
+from phpgw.api.access import Access
+from phpgw.api.pages import HealthResource, SignpostResource, StatsResource
+from phpgw.api.send import SendResource
+from phpgw.api.site import GatewaySite
+from phpgw.backend.http import make_http_backend
+from phpgw.gateway import Gateway
+from phpgw.handshake import WebSocketResource
+from phpgw.listening import Listener
+from phpgw.metrics import Metrics
+from phpgw.registry import Registry
+from phpgw.relay import Relay, RelayPolicy
+from phpgw.settings import InvalidOption, Settings
+from phpgw.signals import GracefulSignals
+from phpgw.websocket import GatewayFactory, WebSocketLimits
+
+_HEALTH_LINE = "/healthz  whether the gateway answers"
+_API_LINES = ("/send  POST message and client_id, for PHP", "/stats  counters, for PHP")
+
+
+def make_gateway(settings: Settings, reactor: Any) -> IService:
+    """The gateway that these settings describe, not yet started.
+
+    :param reactor: a real one, or one with clock and sockets in memory.
+    :raises InvalidOption: if something that the settings name cannot be used.
+    """
+    metrics = Metrics()
+    registry = Registry()
+    assert settings.php_url is not None  # a rule of Settings
+    backend = make_http_backend(
+        reactor,
+        url=settings.php_url,
+        timeout=settings.php_timeout,
+        concurrency=settings.php_concurrency,
+        max_reply_size=settings.max_reply_size,
+        metrics=metrics,
+    )
+    relay = Relay(
+        backend,
+        RelayPolicy(
+            concurrency=settings.php_concurrency,
+            inbox_count=settings.max_inbox,
+            inbox_size=settings.max_message_size,
+            on_error=settings.on_error,
+            error_reply=settings.error_reply.encode(),
+            skip_empty_replies=settings.skip_empty_replies,
+        ),
+        metrics,
+    )
+    factory = GatewayFactory(
+        reactor=reactor,
+        limits=WebSocketLimits(
+            max_message_size=settings.max_message_size,
+            max_outbox=settings.max_outbox,
+            compression=settings.compression,
+            ping_interval=settings.ping_interval,
+            ping_timeout=settings.ping_timeout,
+        ),
+        registry=registry,
+        relay=relay,
+        metrics=metrics,
+    )
+    access = Access(_read_token(settings))
+    api = {
+        b"send": SendResource(registry, access, metrics, settings.max_push_size),
+        b"stats": StatsResource(access, metrics),
+    }
+    edge = WebSocketResource(factory, metrics)
+
+    def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
+        site = GatewaySite(root, settings.max_push_size, reactor)
+        return [Listener(option, text, site, reactor) for text in texts]
+
+    gateway = Gateway(
+        reactor=reactor,
+        public=listen("listen", settings.listen, _public_root(settings, edge, api)),
+        private=listen("api-listen", settings.api_listen, _private_root(api)),
+        factory=factory,
+        relay=relay,
+        backend=backend,
+        drain_timeout=settings.drain_timeout,
+        summary=_summary(settings),
+    )
+    GracefulSignals(reactor).setServiceParent(gateway)
+    return gateway
+
+
+def _public_root(settings: Settings, edge: Resource, api: dict[bytes, Resource]) -> Resource:
+    """What browsers see, with the API if that has no place of its own."""
+    shared = {} if settings.api_listen else api
+    lines = (f"{settings.ws_path}  WebSocket, for browsers", *(_API_LINES if shared else ()))
+    root = SignpostResource(200, (*lines, _HEALTH_LINE))
+    root.putChild(b"healthz", HealthResource())
+    for name, resource in shared.items():
+        root.putChild(name, resource)
+    *parents, last = settings.ws_path.encode().strip(b"/").split(b"/")
+    parent: Resource = root
+    for segment in parents:
+        child = SignpostResource(404, root.paths)
+        parent.putChild(segment, child)
+        parent = child
+    parent.putChild(last, edge)
+    return root
+
+
+def _private_root(api: dict[bytes, Resource]) -> Resource:
+    root = SignpostResource(200, (*_API_LINES, _HEALTH_LINE))
+    root.putChild(b"healthz", HealthResource())
+    for name, resource in api.items():
+        root.putChild(name, resource)
+    return root
+
+
+def _read_token(settings: Settings) -> bytes | None:
+    path = settings.api_token_file
+    if path is None:
+        return None
+    try:
+        token = path.read_bytes().strip()
+    except OSError as error:
+        raise InvalidOption(
+            "api-token-file", f"a readable file ({error.strerror})", repr(str(path))
+        ) from error
+    if not token:
+        raise InvalidOption("api-token-file", "a file with a secret in it", repr(str(path)))
+    return token
+
+
+def _summary(settings: Settings) -> str:
+    places = ", ".join(settings.listen)
+    api_places = ", ".join(settings.api_listen) or "the same"
+    callers = "whoever has the token" if settings.api_token_file else "nobody else"
+    return (
+        f"phpgw {__version__}: browsers connect to {settings.ws_path} on {places}; "
+        f"PHP is at {settings.php_url}; "
+        f"pushes come to /send on {api_places}, from this machine and {callers}"
+    )

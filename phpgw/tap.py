@@ -1,0 +1,214 @@
+"""``twistd phpgw``: from the command line, the environment and a file to a running service."""
+
+import difflib
+import os
+import re
+import sys
+import textwrap
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from twisted.application.service import IService
+from twisted.python import usage
+
+from phpgw import __version__
+from phpgw.service import make_gateway
+from phpgw.settings import OPTIONS, Given, InvalidOption, Option, Settings
+
+_WIDTH = 79
+_CONFIG = Option(
+    name="config",
+    section="Running",
+    metavar="FILE",
+    parse=Path,
+    default=None,
+    repeatable=False,
+    description='Read options from this TOML file: php-url = "http://localhost/websocket.php". A '
+    "repeatable option takes a list.",
+)
+_BY_NAME = {option.name: option for option in (*OPTIONS, _CONFIG)}
+
+_INTRODUCTION = """\
+Hold WebSocket connections for PHP code that runs under PHP-FPM. Browsers connect to
+ws://HOST:8080/ws; each message becomes one POST to a PHP script, whose output goes back over the
+socket. PHP pushes to any client by POSTing message and client_id to http://HOST:8080/send."""
+
+_CLOSING = """\
+Every option can be set in three places: on the command line, in the environment, where --php-url
+is PHPGW_PHP_URL, and in the file that --config (PHPGW_CONFIG) names. The command line wins over
+the environment, the environment over the file. In the environment, values of a repeatable option
+are separated by spaces.
+
+A TIME is a number of seconds, or one with a unit (500ms, 10s, 5m, 1h); a SIZE is a number of
+bytes, or one with a unit (64K, 1M, 1G)."""
+
+_EXAMPLES = """\
+  twistd -n phpgw --php-url http://localhost/websocket.php
+  twistd -n phpgw --config /etc/phpgw.toml --listen tcp:8080 --listen unix:/run/phpgw.sock"""
+
+
+class Options(usage.Options):
+    """The command line of ``twistd phpgw``; :attr:`settings` is what it comes to.
+
+    :param environment: where ``PHPGW_...`` variables are looked up.
+    """
+
+    settings: Settings
+    synopsis = "--php-url URL [options]"
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        self._environment = environment
+        self._given: dict[str, list[Given]] = {}
+        super().__init__()
+
+    def opt_version(self) -> None:
+        """Print the version and exit."""
+        print(f"phpgw {__version__}")
+        sys.exit(0)
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Parse; a mistake ends the process with one line that says what would be right.
+
+        twistd itself would print the manual of twistd first, and the reason at its end.
+
+        :raises SystemExit: with status 1.
+        """
+        try:
+            super().parseOptions(options)
+        except usage.UsageError as error:
+            sys.exit(f"phpgw: {_with_suggestion(str(error))}")
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise usage.UsageError(
+                f"{arguments[0]!r}: expected options alone; try twistd phpgw --help"
+            )
+
+    def postOptions(self) -> None:
+        """Bring the three sources together.
+
+        :raises usage.UsageError: if a value cannot be used.
+        """
+        environment = _from_environment(self._environment)
+        named = self._given.pop("config", None) or environment.pop("config", None)
+        try:
+            file = _from_file(named[-1]) if named else {}
+            self.settings = Settings.from_texts({**file, **environment, **self._given})
+        except InvalidOption as error:
+            raise usage.UsageError(str(error)) from error
+
+    def getUsage(self, width: int | None = None) -> str:
+        """The manual page."""
+        sections: dict[str, list[str]] = {}
+        for option in sorted(_BY_NAME.values(), key=lambda option: option is _CONFIG):
+            sections.setdefault(option.section, []).append(_manual_entry(option))
+        lines = ["", _INTRODUCTION]
+        for heading, entries in sections.items():
+            lines += ["", f"{heading}:", *entries]
+        help_lines = [
+            "  --help",
+            "      Print this page.",
+            "  --version",
+            "      Print the version.",
+        ]
+        lines += [*help_lines, "", _CLOSING, "", "Examples:", _EXAMPLES, ""]
+        return "\n".join(lines)
+
+
+def _recording(option: Option) -> Callable[[Options, str], None]:
+    def record(self: Options, text: str) -> None:
+        given = Given(text, "on the command line")
+        self._given.setdefault(option.name, []).append(given)
+
+    return record
+
+
+# usage.Options finds what it accepts by the names of its methods, ``opt_`` and the option's.
+for _option in _BY_NAME.values():
+    setattr(Options, "opt_" + _option.name.replace("-", "_"), _recording(_option))
+
+
+def _manual_entry(option: Option) -> str:
+    notes = [option.description]
+    if option.default is not None:
+        notes.append(f"Default: {option.default}")
+    body = textwrap.fill(
+        " ".join(notes),
+        _WIDTH,
+        initial_indent=" " * 6,
+        subsequent_indent=" " * 6,
+        break_on_hyphens=False,
+    )
+    return f"  --{option.name} {option.metavar}\n{body}"
+
+
+def _with_suggestion(problem: str) -> str:
+    """What getopt complains of, in our form."""
+    complaint = re.fullmatch(r"option --(\S+) (not recognized|requires argument)", problem)
+    if complaint is None:
+        return problem
+    name, what = complaint.groups()
+    if what == "requires argument":
+        return f"--{name}: got nothing; expected {_BY_NAME[name].metavar}"
+    return f"--{name}: {_unknown_option(name)}"
+
+
+def _unknown_option(name: str) -> str:
+    close = difflib.get_close_matches(name, _BY_NAME, n=1)
+    meant = f"did you mean --{close[0]}?" if close else "twistd phpgw --help lists them"
+    return f"there is no such option; {meant}"
+
+
+def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
+    given: dict[str, list[Given]] = {}
+    for option in _BY_NAME.values():
+        text = environment.get(option.environment_name)
+        if text is not None:
+            texts = text.split() if option.repeatable else [text]
+            source = f"{option.environment_name} in the environment"
+            given[option.name] = [Given(each, source) for each in texts]
+    return given
+
+
+def _from_file(named: Given) -> dict[str, list[Given]]:
+    def invalid(expected: str) -> InvalidOption:
+        return InvalidOption("config", expected, str(named))
+
+    try:
+        with Path(named.text).open("rb") as file:
+            table = tomllib.load(file)
+    except OSError as error:
+        raise invalid(f"a readable file ({error.strerror})") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise invalid(f"a TOML file ({error})") from None
+    given: dict[str, list[Given]] = {}
+    for key, value in table.items():
+        name = key.replace("_", "-")
+        if name not in _BY_NAME or name == _CONFIG.name:
+            raise invalid(f"options as keys; {key}: {_unknown_option(name)}")
+        several = _BY_NAME[name].repeatable and isinstance(value, list)
+        source = f"{key} in {named.text}"
+        given[name] = [Given(_as_text(each), source) for each in (value if several else [value])]
+    return given
+
+
+def _as_text(value: object) -> str:
+    """A TOML value the way it would be written on a command line."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value)
+
+
+def makeService(options: Options) -> IService:
+    """The gateway as a service, not yet started.
+
+    :raises SystemExit: with status 1 and one line of explanation, if it cannot be assembled.
+    """
+    # Only now has twistd chosen the reactor.
+    from twisted.internet import reactor
+
+    try:
+        return make_gateway(options.settings, reactor)
+    except InvalidOption as error:
+        sys.exit(f"phpgw: {error}")
