@@ -5,6 +5,8 @@ from typing import Protocol
 
 import attrs
 
+from phpgw.backend import Handshake
+
 
 class Connection(Protocol):
     """What a client's WebSocket connection can be asked to do."""
@@ -38,6 +40,7 @@ class Client:
     """A connected browser.
 
     :ivar id: the ``client_id`` that PHP sees.
+    :ivar handshake: how it connected.
     :ivar connection: its WebSocket connection.
     :ivar inbox: messages that PHP has not been given yet, oldest first.
     :ivar in_turn: whether it waits for PHP, or PHP works for it.
@@ -45,6 +48,7 @@ class Client:
     """
 
     id: str
+    handshake: Handshake
     connection: Connection
     inbox: deque[Message] = attrs.field(factory=deque)
     in_turn: bool = False

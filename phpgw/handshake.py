@@ -16,6 +16,7 @@ from twisted.protocols.policies import ProtocolWrapper
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from phpgw.identity import visible_handshake
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
 from phpgw.registry import ClientIdTaken
@@ -79,7 +80,7 @@ class WebSocketResource(Resource):
 
     def _admit(self, request: Request) -> GatewayProtocol:
         try:
-            return self._factory.admit(request.getClientAddress())
+            return self._factory.admit(request.getClientAddress(), visible_handshake(request))
         except Draining:
             raise Refusal(503, "This gateway is about to stop.", {"Retry-After": "1"}) from None
         except ClientIdTaken as taken:

@@ -1,4 +1,4 @@
-"""How a peer's address is written: for PHP as a client's id, and in logs."""
+"""How the two ends of a connection are written: for PHP, as a client's id, and in logs."""
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
@@ -6,12 +6,19 @@ from twisted.internet.interfaces import IAddress
 _IPV4_MAPPED = "::ffff:"
 
 
-def peer_name(address: IAddress) -> str | None:
-    """``127.0.0.1:51110`` or ``[::1]:51110``; ``None`` for a peer without address (UNIX sockets).
+def host_and_port(address: IAddress) -> tuple[str, int]:
+    """An IP address and its port; an empty string and 0 for a UNIX socket.
 
     An IPv4 peer of a dual-stack port (RFC 4291, section 2.5.5.2) is written as IPv4.
     """
-    if not isinstance(address, (IPv4Address, IPv6Address)):
+    if isinstance(address, (IPv4Address, IPv6Address)):
+        return address.host.removeprefix(_IPV4_MAPPED), address.port
+    return "", 0
+
+
+def peer_name(address: IAddress) -> str | None:
+    """``127.0.0.1:51110`` or ``[::1]:51110``; ``None`` for a peer on a UNIX socket."""
+    host, port = host_and_port(address)
+    if not host:
         return None
-    host = address.host.removeprefix(_IPV4_MAPPED)
-    return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

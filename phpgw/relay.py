@@ -110,7 +110,7 @@ class Relay:
         self._busy += 1
         self._metrics.php_requests += 1
         self._metrics.php_requests_now += 1
-        event = Event("server", message.payload, message.is_binary, client.id)
+        event = Event("server", message.payload, message.is_binary, client.id, client.handshake)
         answer = self._backend.ask(event)
         answer.addCallback(self._deliver, client, message)
         answer.addErrback(self._failed, client)

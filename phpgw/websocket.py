@@ -18,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from phpgw.backend import Handshake
 from phpgw.client import Client, Message
 from phpgw.keepalive import KeepAlive
 from phpgw.metrics import Metrics
@@ -251,16 +252,17 @@ class GatewayFactory(WebSocketServerFactory):
             perMessageCompressionAccept=_accept_deflate if limits.compression else _accept_none,
         )
 
-    def admit(self, peer: IAddress) -> GatewayProtocol:
+    def admit(self, peer: IAddress, handshake: Handshake) -> GatewayProtocol:
         """A connection for a new client, which is registered under its peer's address.
 
+        :param handshake: what PHP is to know of the client's request.
         :raises Draining: if no further clients are taken.
         :raises phpgw.registry.ClientIdTaken: if the address is that of a connected client.
         """
         if self.draining:
             raise Draining
         protocol = cast(GatewayProtocol, self.buildProtocol(peer))
-        protocol.client = Client(self._client_id(peer), protocol)
+        protocol.client = Client(self._client_id(peer), handshake, protocol)
         self.registry.add(protocol.client)
         self._connections.add(protocol)
         return protocol

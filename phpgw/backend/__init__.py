@@ -5,6 +5,32 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 
+@attrs.frozen(kw_only=True)
+class Handshake:
+    """The request with which a browser opened its connection, as far as PHP gets to see it.
+
+    :ivar peer_host: the browser's address; empty for a peer on a UNIX socket.
+    :ivar peer_port: its port; 0 on a UNIX socket.
+    :ivar server_host: the address it connected to, likewise.
+    :ivar server_port: the port it connected to, likewise.
+    :ivar is_secure: whether over TLS.
+    :ivar host: the Host header.
+    :ivar path: the URL's path.
+    :ivar query: the URL's query string, without the question mark.
+    :ivar headers: the headers that are passed on, in order, names as in ``User-Agent``.
+    """
+
+    peer_host: str
+    peer_port: int
+    server_host: str
+    server_port: int
+    is_secure: bool
+    host: bytes
+    path: bytes
+    query: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+
+
 @attrs.frozen
 class Event:
     """Something that PHP is told: one POST with the fields ``type``, ``message``, ``client_id``.
@@ -13,12 +39,14 @@ class Event:
     :ivar message: the payload's bytes.
     :ivar is_binary: whether the payload came as a binary message.
     :ivar client_id: who.
+    :ivar handshake: how that client connected.
     """
 
     type: str
     message: bytes
     is_binary: bool
     client_id: str
+    handshake: Handshake
 
 
 @attrs.frozen

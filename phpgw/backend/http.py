@@ -47,7 +47,6 @@ from phpgw.metrics import Metrics
 
 # Shorter than the keepalive_timeout that Nginx has by default (75 s), so that we close first.
 _IDLE_SECONDS = 60
-_HEADERS = Headers({b"Content-Type": [b"application/x-www-form-urlencoded"]})
 
 
 @implementer(IBackend)
@@ -84,7 +83,7 @@ class HttpBackend:
 
     def ask(self, event: Event) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.IBackend.ask`."""
-        answer = Deferred.fromCoroutine(self._exchange(encode_form(event)))
+        answer = Deferred.fromCoroutine(self._exchange(encode_form(event), _headers(event)))
         answer.addTimeout(self._timeout, self._reactor)
         return answer.addErrback(self._explain)
 
@@ -92,25 +91,25 @@ class HttpBackend:
         """See :meth:`phpgw.backend.IBackend.close`."""
         return self._pool.closeCachedConnections()
 
-    async def _exchange(self, body: bytes) -> Reply:
+    async def _exchange(self, body: bytes, headers: Headers) -> Reply:
         try:
-            response = await self._post(self._client, body)
+            response = await self._post(self._client, body, headers)
         except (RequestTransmissionFailed, ResponseNeverReceived) as error:
             if not any(reason.check(StaleConnection) for reason in error.reasons):
                 raise
             self._metrics.php_retries += 1
-            response = await self._post(self._fresh_client, body)
+            response = await self._post(self._fresh_client, body, headers)
         if isinstance(response.length, int) and response.length > self._max_reply_size:
             # Not read, so the connection cannot be used again.
             response.deliverBody(_Discarding())
             raise self._too_large()
         return Reply(response.code, await self._read(response))
 
-    def _post(self, client: HTTPClient, body: bytes) -> Deferred[_Response]:
+    def _post(self, client: HTTPClient, body: bytes, headers: Headers) -> Deferred[_Response]:
         return client.post(
             self._url,
             data=_Body(body),
-            headers=_HEADERS.copy(),
+            headers=headers,
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
@@ -276,6 +275,22 @@ class _Discarding(Protocol):
     def connectionMade(self) -> None:
         assert self.transport is not None
         self.transport.loseConnection()
+
+
+def _headers(event: Event) -> Headers:
+    """Those of the browser that are passed on, and where the event comes from.
+
+    A web server in between can restore the browser's address from X-Forwarded-For.
+    """
+    handshake = event.handshake
+    headers = Headers({b"Content-Type": [b"application/x-www-form-urlencoded"]})
+    for name, value in handshake.headers:
+        headers.addRawHeader(name, value)
+    if handshake.peer_host:
+        headers.addRawHeader(b"X-Forwarded-For", handshake.peer_host.encode())
+    headers.addRawHeader(b"X-Forwarded-Proto", b"https" if handshake.is_secure else b"http")
+    headers.addRawHeader(b"X-Forwarded-Host", handshake.host)
+    return headers
 
 
 def _cookieless(agent: IAgent) -> HTTPClient:
