@@ -8,8 +8,7 @@ import attrs
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
 from treq.response import _Response
-from twisted.internet.defer import CancelledError, Deferred, succeed
-from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
 from twisted.internet.interfaces import (
     IConsumer,
@@ -84,7 +83,7 @@ class HttpBackend:
     def ask(self, event: Event) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.IBackend.ask`."""
         answer = Deferred.fromCoroutine(self._exchange(encode_form(event), _headers(event)))
-        answer.addTimeout(self._timeout, self._reactor)
+        answer.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_out_of_time)
         return answer.addErrback(self._explain)
 
     def close(self) -> Deferred[None]:
@@ -99,10 +98,6 @@ class HttpBackend:
                 raise
             self._metrics.php_retries += 1
             response = await self._post(self._fresh_client, body, headers)
-        if isinstance(response.length, int) and response.length > self._max_reply_size:
-            # Not read, so the connection cannot be used again.
-            response.deliverBody(_Discarding())
-            raise self._too_large()
         return Reply(response.code, await self._read(response))
 
     def _post(self, client: HTTPClient, body: bytes, headers: Headers) -> Deferred[_Response]:
@@ -118,23 +113,15 @@ class HttpBackend:
     def _read(self, response: IResponse) -> Deferred[bytes]:
         collecting = _Collecting(self._max_reply_size)
         response.deliverBody(collecting)
-
-        def too_large(failure: Failure) -> NoReturn:
-            failure.trap(_Overflow)
-            raise self._too_large()
-
-        return collecting.complete.addErrback(too_large)
-
-    def _too_large(self) -> ReplyTooLarge:
-        return ReplyTooLarge(f"PHP's reply is larger than {self._max_reply_size} bytes")
+        if isinstance(response.length, int) and response.length > self._max_reply_size:
+            collecting.refuse()
+        return collecting.complete
 
     def _explain(self, failure: Failure) -> NoReturn:
         """Turn what Twisted reports into one of our errors."""
         error = cast(BaseException, failure.value)
         if isinstance(error, BackendError):
             raise error
-        if isinstance(error, (DeferredTimeout, CancelledError)):
-            raise BackendTimeout(f"no complete answer within {self._timeout:g} s")
         if isinstance(error, (ConnectError, DNSLookupError)):
             raise BackendUnreachable(f"no connection to {self._url}: {error}")
         if isinstance(error, (RequestTransmissionFailed, ResponseFailed)):
@@ -232,10 +219,6 @@ class _Body:
         """Nothing is left to stop."""
 
 
-class _Overflow(Exception):
-    """More came than is taken."""
-
-
 class _Collecting(Protocol):
     """Gathers a response's body up to a limit.
 
@@ -253,8 +236,7 @@ class _Collecting(Protocol):
         if self._size <= self._limit:
             self._parts.append(data)
         elif not self.complete.called:
-            self._abandon()
-            self.complete.errback(_Overflow())
+            self.refuse()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.complete.called:
@@ -265,16 +247,19 @@ class _Collecting(Protocol):
         else:
             self.complete.errback(reason)
 
+    def refuse(self) -> None:
+        """The body is larger than the limit, or is going to be."""
+        self._abandon()
+        self.complete.errback(ReplyTooLarge(f"PHP's reply is larger than {self._limit} bytes"))
+
     def _abandon(self) -> None:
         self._parts.clear()
         assert self.transport is not None
         self.transport.loseConnection()
 
 
-class _Discarding(Protocol):
-    def connectionMade(self) -> None:
-        assert self.transport is not None
-        self.transport.loseConnection()
+def _out_of_time(outcome: object, seconds: float) -> NoReturn:
+    raise BackendTimeout(f"no complete answer within {seconds:g} s")
 
 
 def _headers(event: Event) -> Headers:

@@ -1,0 +1,32 @@
+# Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
+.PHONY: help demo test lint types package
+
+help:
+	@echo "make demo     a chat in your browser, its logic in PHP; Ctrl-C stops it"
+	@echo "make test     the whole test suite, with real PHP-FPM, Nginx and Chromium"
+	@echo "make lint     ruff"
+	@echo "make types    mypy"
+	@echo "make package  wheel and sdist in dist/, checked"
+
+demo:
+	@scripts/setup demo
+	@.venv/bin/python examples/demo/demo.py
+
+test:
+	@scripts/setup test
+	.venv/bin/trial tests
+
+lint:
+	@scripts/setup test
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+
+types:
+	@scripts/setup test
+	.venv/bin/mypy
+
+package:
+	@scripts/setup test
+	rm -rf dist
+	.venv/bin/python -m build --outdir dist .
+	.venv/bin/twine check --strict dist/*

@@ -1,0 +1,174 @@
+"""Tests for :mod:`phpgw.service` and :mod:`phpgw.gateway`: a whole gateway in memory."""
+
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.service import make_gateway
+from phpgw.settings import InvalidOption, Settings
+from tests.browser_end import TEXT, BrowserEnd, frame
+
+_URL = "http://127.0.0.1:8088/websocket.php"
+_OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nreply"
+
+
+class GatewayTestCase(SynchronousTestCase):
+    def start(self, **settings: Any) -> Any:
+        """Start a gateway; ``self.sites`` are what its ports serve, in order."""
+        self.reactor = MemoryReactorClock()
+        gateway: Any = make_gateway(Settings(php_url=_URL, **settings), self.reactor)
+        gateway.privilegedStartService()
+        gateway.startService()
+        self.sites = [factory for _, factory, _, _ in self.reactor.tcpServers]
+        return gateway
+
+    def get(self, site: Any, path: str) -> tuple[int, bytes]:
+        browser = BrowserEnd(site)
+        browser.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        body = browser.read_response()
+        return browser.status, body
+
+    def php(self) -> "PhpEnd":
+        """The web server's end of the connection that the gateway opened last."""
+        _, _, factory, _, _ = self.reactor.tcpClients[-1]
+        return PhpEnd(factory.buildProtocol(None))
+
+
+class PhpEnd:
+    """A web server with PHP behind it."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self.transport = StringTransport()
+        protocol.makeConnection(self.transport)
+
+    def answer(self) -> None:
+        self._protocol.dataReceived(_OK)
+
+    def hang_up(self) -> None:
+        self._protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class AssemblyTests(GatewayTestCase):
+    def test_message_and_reply(self) -> None:
+        self.start()
+        browser = BrowserEnd(self.sites[0]).shake_hands()
+        browser.send(frame(TEXT, b"name"))
+        php = self.php()
+        self.assertIn(b"message=name", php.transport.value())
+        php.answer()
+        self.assertEqual(browser.frames(), [(TEXT, b"reply")])
+
+    def test_front_page_says_what_is_where(self) -> None:
+        self.start(ws_path="/chat")
+        status, body = self.get(self.sites[0], "/")
+        self.assertEqual(status, 200)
+        for path in (b"/chat", b"/send", b"/healthz"):
+            self.assertIn(path, body)
+
+    def test_path_of_several_segments(self) -> None:
+        self.start(ws_path="/app/live/ws")
+        site = self.sites[0]
+        browser = BrowserEnd(site)
+        browser.send(b"GET /app/live/ws HTTP/1.1\r\nHost: x\r\n\r\n")
+        browser.read_response()
+        self.assertEqual(browser.status, 426)
+        for path in ("/ws", "/app", "/app/live", "/app/live/ws2"):
+            self.assertEqual(self.get(site, path)[0], 404, path)
+
+    def test_health(self) -> None:
+        self.start()
+        self.assertEqual(self.get(self.sites[0], "/healthz"), (200, b"ok\n"))
+
+    def test_api_of_its_own(self) -> None:
+        """Where --api-listen is given, browsers' port has no /send."""
+        self.start(api_listen=("tcp:8081:interface=127.0.0.1",))
+        public, private = self.sites
+        self.assertEqual(self.get(public, "/send")[0], 404)
+        self.assertEqual(self.get(private, "/send")[0], 405)
+        self.assertEqual(self.get(private, "/ws")[0], 404)
+
+    def test_several_ports(self) -> None:
+        self.start(listen=("tcp:8080", "tcp:8443:interface=127.0.0.1"))
+        ports = [(port, interface) for port, _, _, interface in self.reactor.tcpServers]
+        self.assertEqual(ports, [(8080, ""), (8443, "127.0.0.1")])
+
+    def test_start_is_logged(self) -> None:
+        """Where it listens, where PHP is, and who may push."""
+        with capturedLogs() as events:
+            self.start(api_listen=("tcp:8081",))
+        [summary] = [event["summary"] for event in events if "summary" in event]
+        for fact in ("tcp:8080", "/ws", _URL, "tcp:8081", "this machine"):
+            self.assertIn(fact, summary)
+
+    def test_endpoint_that_is_none(self) -> None:
+        with self.assertRaises(InvalidOption) as caught:
+            self.start(listen=("ssl:8443:privateKey=/nowhere/key.pem",))
+        self.assertIn("--listen: got 'ssl:8443:privateKey=/nowhere/key.pem'", str(caught.exception))
+
+    def test_empty_token_file(self) -> None:
+        path = Path(self.mktemp())
+        path.write_text("\n")
+        with self.assertRaises(InvalidOption) as caught:
+            self.start(api_token_file=path)
+        self.assertIn("a file with a secret", str(caught.exception))
+
+
+class DrainTests(GatewayTestCase):
+    """What SIGTERM sets off."""
+
+    def setUp(self) -> None:
+        self.gateway = self.start(drain_timeout=10)
+        self.browser = BrowserEnd(self.sites[0]).shake_hands()
+
+    def drain(self) -> Deferred[None]:
+        stopped: Deferred[None] = self.gateway.stopService()
+        return stopped
+
+    def test_idle_client_is_sent_away_at_once(self) -> None:
+        stopped = self.drain()
+        self.assertEqual(self.browser.close_frame()[0], 1001)
+        self.assertNoResult(stopped)
+        self.browser.hang_up()
+        self.successResultOf(stopped)
+
+    def test_message_with_php_is_answered_first(self) -> None:
+        self.browser.send(frame(TEXT, b"1") + frame(TEXT, b"2"))
+        php = self.php()
+        stopped = self.drain()
+        self.assertEqual(self.browser.frames(), [])
+        php.answer()
+        self.assertEqual(self.browser.frames(), [(TEXT, b"reply")])
+        php.answer()
+        (opcode, payload), (_, close) = self.browser.frames()
+        self.assertEqual((opcode, payload, close[:2]), (TEXT, b"reply", b"\x03\xe9"))
+        self.browser.hang_up()
+        php.hang_up()
+        self.successResultOf(stopped)
+
+    def test_php_that_takes_too_long(self) -> None:
+        self.browser.send(frame(TEXT, b"1"))
+        self.php()
+        stopped = self.drain()
+        self.reactor.advance(9.9)
+        self.assertEqual(self.browser.frames(), [])
+        self.reactor.advance(0.1)
+        self.assertEqual(self.browser.close_frame()[0], 1001)
+        self.browser.hang_up()
+        self.successResultOf(stopped)
+
+    def test_client_that_does_not_answer(self) -> None:
+        stopped = self.drain()
+        self.reactor.advance(1)
+        self.assertTrue(self.browser.is_cut)
+        self.successResultOf(stopped)
+
+    def test_no_new_clients(self) -> None:
+        self.drain()
+        self.assertEqual(BrowserEnd(self.sites[0]).shake_hands().status, 503)
