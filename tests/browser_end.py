@@ -20,9 +20,7 @@ HEADERS = {
 }
 
 
-def request(
-    path: str = "/ws", method: str = "GET", version: str = "1.1", **changes: str | None
-) -> bytes:
+def request(path: str = "/ws", method: str = "GET", version: str = "1.1", **changes: Any) -> bytes:
     """An opening handshake; ``Header_Name=None`` leaves one out."""
     headers: dict[str, str | None] = {**HEADERS}
     headers.update({name.replace("_", "-"): value for name, value in changes.items()})
@@ -80,7 +78,7 @@ class BrowserEnd:
         """Bytes from the browser to the gateway."""
         self.transport.protocol.dataReceived(data)  # type: ignore[attr-defined]
 
-    def shake_hands(self, **changes: str | None) -> "BrowserEnd":
+    def shake_hands(self, **changes: Any) -> "BrowserEnd":
         """Open a WebSocket connection."""
         self.send(request(**changes))
         self.read_response()

@@ -1,28 +1,58 @@
-"""Stand-ins that several test files share."""
+"""What the unit tests put in place of a browser, its connection and the network."""
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from email.message import Message as Headers
+from http.client import HTTPResponse
+from io import BytesIO
+from typing import Any, cast
 
+import attrs
+from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from zope.interface import directlyProvides
+
+from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake
+from phpgw.client import Client
+
+LOCAL = IPv4Address("TCP", "127.0.0.1", 51110)
+REMOTE = IPv4Address("TCP", "203.0.113.7", 51110)
+UNIX = UNIXAddress(None)
+
+FORM = ("Content-Type", "application/x-www-form-urlencoded")
+
+
+def known_bug(what: str) -> Callable[[Any], Any]:
+    """Mark a test that describes what should be and is not yet; trial expects it to fail."""
+
+    def mark(test: Any) -> Any:
+        test.todo = what
+        return test
+
+    return mark
 
 
 class FakeConnection:
-    """A :class:`phpgw.client.Connection` that notes what it is asked.
+    """Records what it is asked to do; a :class:`phpgw.client.Connection`.
 
     :ivar sent: the messages, each with whether it was binary.
+    :ivar closed: code and reason, once it was closed.
     :ivar paused: whether reading is paused.
-    :ivar closed_with: the close code, once closed.
     """
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, bool]] = []
+        self.closed: tuple[int, str] | None = None
         self.paused = False
-        self.closed_with: int | None = None
 
     def send_message(self, payload: bytes, is_binary: bool) -> None:
         self.sent.append((payload, is_binary))
 
     def close(self, code: int, reason: str) -> None:
-        self.closed_with = code
+        self.closed = (code, reason)
 
     def pause_reading(self) -> None:
         self.paused = True
@@ -32,16 +62,146 @@ class FakeConnection:
 
 
 def handshake(**changes: Any) -> Handshake:
-    """A browser's handshake, with whatever the test wants different."""
-    usual: dict[str, Any] = {
-        "peer_host": "192.0.2.1",
-        "peer_port": 5000,
-        "server_host": "192.0.2.80",
-        "server_port": 8080,
-        "is_secure": False,
-        "host": b"example.com:8080",
-        "path": b"/ws",
-        "query": b"",
-        "headers": (),
-    }
-    return Handshake(**{**usual, **changes})
+    """How some browser connected, except for these changes."""
+    usual = Handshake(
+        peer_host="127.0.0.1",
+        peer_port=51110,
+        server_host="127.0.0.1",
+        server_port=8080,
+        is_secure=False,
+        host=b"localhost:8080",
+        path=b"/ws",
+        query=b"",
+        headers=(),
+    )
+    return attrs.evolve(usual, **changes)
+
+
+def fake_client(client_id: str = "127.0.0.1:51110") -> tuple[Client, FakeConnection]:
+    """A connected client, and what stands for its connection."""
+    connection = FakeConnection()
+    return Client(client_id, handshake(), connection), connection
+
+
+@attrs.frozen
+class Answer:
+    """An HTTP response."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+class Exchange:
+    """A connection to a site, in memory.
+
+    :param limit: bytes that a request's body may have.
+    :param peer: who connects.
+    :param host: where it connects to.
+    """
+
+    def __init__(
+        self,
+        root: Resource,
+        *,
+        limit: int = 1024,
+        peer: IAddress = LOCAL,
+        host: IAddress | None = None,
+        is_secure: bool = False,
+    ) -> None:
+        self.clock = MemoryReactorClock()
+        self.transport = StringTransport(host, peer)
+        if is_secure:
+            directlyProvides(self.transport, ISSLTransport)
+        self._channel = GatewaySite(root, limit, self.clock).buildProtocol(peer)
+        self._channel.makeConnection(self.transport)
+
+    @property
+    def is_aborted(self) -> bool:
+        """Whether the site has hung up without ceremony."""
+        return self.transport.aborting
+
+    def send(self, data: bytes) -> None:
+        """Send these bytes to the site."""
+        self._channel.dataReceived(data)
+
+    def answer(self, method: str = "POST") -> Answer:
+        """The answer, as Python's own HTTP client reads it."""
+        response = HTTPResponse(cast(Any, _Socket(self.transport.value())), method=method)
+        response.begin()
+        return Answer(response.status, response.headers, response.read())
+
+
+class _Socket:
+    def __init__(self, received: bytes) -> None:
+        self._received = received
+
+    def makefile(self, mode: str) -> BytesIO:
+        return BytesIO(self._received)
+
+
+def request(
+    root: Resource,
+    method: str,
+    target: str,
+    *,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+    limit: int = 1024,
+    peer: IAddress = LOCAL,
+    host: IAddress | None = None,
+    is_secure: bool = False,
+) -> Answer:
+    """Make one request of a site with this root.
+
+    :param headers: beside, or in place of, Host and Content-Length; an empty value leaves its
+        header out.
+    """
+    exchange = Exchange(root, limit=limit, peer=peer, host=host, is_secure=is_secure)
+    exchange.send(request_head(method, target, headers, len(body)) + body)
+    return exchange.answer(method)
+
+
+def request_head(
+    method: str, target: str, headers: Iterable[tuple[str, str]] = (), length: int = 0
+) -> bytes:
+    """A request's line and headers, with the empty line behind them."""
+    given = list(headers)
+    names = {name.lower() for name, _ in given}
+    usual = [("Host", "localhost:8080"), ("Content-Length", str(length))]
+    lines = [f"{method} {target} HTTP/1.1"]
+    for name, value in [*(each for each in usual if each[0].lower() not in names), *given]:
+        if value:
+            lines.append(f"{name}: {value}")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1")
+
+
+def multipart(fields: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, str], bytes]:
+    """A form the way PHP's curl sends an array: its header and its body."""
+    boundary = "------------------------f00dfacecafe"
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n'.encode() + value
+        for name, value in fields
+    ]
+    body = b"\r\n".join([*parts, f"--{boundary}--\r\n".encode()])
+    return ("Content-Type", f"multipart/form-data; boundary={boundary}"), body
+
+
+def accepted(parse: Callable[[str], object], texts: Iterable[str]) -> list[str]:
+    """Those of the texts that a parser does not refuse with a :exc:`ValueError`."""
+    taken = []
+    for text in texts:
+        try:
+            parse(text)
+        except ValueError:
+            continue
+        taken.append(text)
+    return taken
+
+
+def exit_message(test: SynchronousTestCase, function: Callable[..., object], *given: Any) -> str:
+    """The line with which a call ends the process; its status is 1."""
+    ended = test.assertRaises(SystemExit, function, *given)
+    # Python prints a text that is not a number, and exits with 1.
+    assert isinstance(ended.code, str)
+    return ended.code

@@ -205,8 +205,8 @@ class HttpBackendTests(SynchronousTestCase):
             self.reactor.connectors[0], Failure(error.ConnectionRefusedError())
         )
         self.reactor.advance(1)
-        error = self.failureResultOf(answer, BackendUnreachable).value
-        self.assertIn("http://127.0.0.1:8088/websocket.php", str(error))
+        problem = self.failureResultOf(answer, BackendUnreachable).value
+        self.assertIn("http://127.0.0.1:8088/websocket.php", str(problem))
 
     def assert_timeout(self, before: Callable[[Server], object]) -> None:
         answer = self.ask()
@@ -215,8 +215,8 @@ class HttpBackendTests(SynchronousTestCase):
         self.reactor.advance(9.9)
         self.assertNoResult(answer)
         self.reactor.advance(0.1)
-        error = self.failureResultOf(answer, BackendTimeout).value
-        self.assertEqual(str(error), "no complete answer within 10 s")
+        problem = self.failureResultOf(answer, BackendTimeout).value
+        self.assertEqual(str(problem), "no complete answer within 10 s")
         self.assertTrue(server.disconnecting)
 
     def test_timeout_without_answer(self) -> None:
@@ -245,8 +245,8 @@ class HttpBackendTests(SynchronousTestCase):
         server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         for _ in range(2):
             server.send(b"200\r\n" + b"x" * 512 + b"\r\n")
-        error = self.failureResultOf(answer, ReplyTooLarge).value
-        self.assertIn("1000 bytes", str(error))
+        problem = self.failureResultOf(answer, ReplyTooLarge).value
+        self.assertIn("1000 bytes", str(problem))
         self.assertTrue(server.disconnecting)
 
     def test_idle_connection_is_given_back(self) -> None:

@@ -11,7 +11,7 @@ from phpgw.backend import BackendBroken, Event, IBackend, Reply
 from phpgw.client import Client, Message
 from phpgw.metrics import Metrics
 from phpgw.relay import Relay, RelayPolicy
-from tests.fakes import FakeConnection, handshake
+from tests.fakes import FakeConnection, fake_client
 
 
 @implementer(IBackend)
@@ -75,8 +75,7 @@ class RelayTests(SynchronousTestCase):
         self.relay = Relay(self.backend, relay_policy, self.metrics)
 
     def client(self, client_id: str = "192.0.2.1:5000") -> tuple[Client, FakeConnection]:
-        connection = FakeConnection()
-        return Client(client_id, handshake(), connection), connection
+        return fake_client(client_id)
 
     def say(self, client: Client, *payloads: bytes, is_binary: bool = False) -> None:
         for payload in payloads:
@@ -194,7 +193,7 @@ class RelayTests(SynchronousTestCase):
         client, connection = self.client()
         self.say(client, b"1")
         self.backend.answer(0, b"error page", 500)
-        self.assertEqual(connection.closed_with, 1011)
+        self.assertEqual(connection.closed, (1011, "the message could not be handled"))
 
     def test_text_reply_has_to_be_utf8(self) -> None:
         """A browser would drop the connection at a text message that is not UTF-8."""

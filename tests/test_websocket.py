@@ -59,7 +59,7 @@ class EdgeTestCase(SynchronousTestCase):
         """Set up anew with these limits."""
         limits: dict[str, Any] = {"max_message_size": 1000, "max_outbox": 1000}
         self.factory = GatewayFactory(
-            reactor=self.clock,  # type: ignore[arg-type]
+            reactor=self.clock,
             limits=WebSocketLimits(**{**limits, **changes}),
             registry=self.registry,
             relay=self.relay,  # type: ignore[arg-type]
