@@ -6,15 +6,28 @@ never longer than there are clients.
 """
 
 from collections import deque
+from collections.abc import Iterator
+from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendError, Event, IBackend, Reply
+from phpgw.backend import BackendError, BackendUnreachable, Event, IBackend, Reply
 from phpgw.client import Client, Message
 from phpgw.metrics import Metrics
+
+# Seconds between the attempts to reach PHP; a message that reached it is not tried again.
+_PATIENCE = (0.1, 0.2, 0.4, 0.8)
+
+
+_HINTS = {
+    404: "; is that the URL of your script?",
+    413: "; is the web server's client_max_body_size, 1m in Nginx by default, too small?",
+}
 
 
 class UnusableReply(BackendError):
@@ -46,7 +59,10 @@ class Relay:
 
     log = Logger()
 
-    def __init__(self, backend: IBackend, policy: RelayPolicy, metrics: Metrics) -> None:
+    def __init__(
+        self, reactor: IReactorTime, backend: IBackend, policy: RelayPolicy, metrics: Metrics
+    ) -> None:
+        self._reactor = reactor
         self._backend = backend
         self._policy = policy
         self._metrics = metrics
@@ -62,12 +78,12 @@ class Relay:
         """
         self._metrics.messages_received += 1
         client.inbox.append(message)
-        if self._is_full(client):
-            client.connection.pause_reading()
         if not client.in_turn:
             client.in_turn = True
             self._in_turn.append(client)
             self._hand_over()
+        if self._is_full(client):
+            client.connection.pause_reading()
 
     def forget(self, client: Client) -> None:
         """Drop what a client that left had still to say, before it reaches PHP."""
@@ -112,16 +128,29 @@ class Relay:
         self._metrics.php_requests_now += 1
         event = Event("server", message.payload, message.is_binary, client.id, client.handshake)
         answer = self._backend.ask(event)
+        answer.addErrback(self._ask_again, client, event, iter(_PATIENCE))
         answer.addCallback(self._deliver, client, message)
         answer.addErrback(self._failed, client)
         answer.addBoth(self._done, client)
+
+    def _ask_again(
+        self, failure: Failure, client: Client, event: Event, delays: Iterator[float]
+    ) -> Any:
+        """Wait a little for a PHP that is not there: it may be restarting."""
+        delay = next(delays, None)
+        if delay is None or client.gone or not failure.check(BackendUnreachable):
+            return failure
+        self._metrics.php_retries += 1
+        answer = deferLater(self._reactor, delay, self._backend.ask, event)
+        return answer.addErrback(self._ask_again, client, event, delays)
 
     def _deliver(self, reply: Reply, client: Client, message: Message) -> None:
         if client.gone:
             self._metrics.replies_without_client += 1
             return
         if not 200 <= reply.status < 300:
-            raise UnusableReply(f"PHP answered with status {reply.status}")
+            hint = _HINTS.get(reply.status, "")
+            raise UnusableReply(f"PHP answered with status {reply.status}{hint}")
         if reply.status == 204 or (self._policy.skip_empty_replies and not reply.body):
             return
         if not message.is_binary and not _is_utf8(reply.body):

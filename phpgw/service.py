@@ -44,6 +44,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         metrics=metrics,
     )
     relay = Relay(
+        reactor,
         backend,
         RelayPolicy(
             concurrency=settings.php_concurrency,

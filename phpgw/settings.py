@@ -126,7 +126,7 @@ class Settings:
         _PHP,
         "COUNT",
         values.count,
-        "32",
+        "16",
         "How many messages PHP works on at the same time. One client's messages are handed over "
         "one after the other; further clients wait their turn.",
     )

@@ -66,6 +66,7 @@ class GatewayProtocol(WebSocketServerProtocol):
     def __init__(self) -> None:
         super().__init__()
         self._reading_paused = False
+        self._consuming = False
         self._outbox_full = False
         self._outbox_size = 0
         self._keep_alive: KeepAlive | None = None
@@ -100,6 +101,15 @@ class GatewayProtocol(WebSocketServerProtocol):
         if self._keep_alive is not None:
             self._keep_alive.heard()
         super().dataReceived(data)
+
+    def consumeData(self) -> None:
+        # A message may lead to more being wanted at once; Autobahn is not done with it by then.
+        if not self._consuming:
+            self._consuming = True
+            try:
+                super().consumeData()
+            finally:
+                self._consuming = False
 
     def processData(self) -> bool:
         # Autobahn would go on with what it has read already, however much that is.

@@ -10,7 +10,6 @@ import attrs
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IAddress, ISSLTransport
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from zope.interface import directlyProvides
 
@@ -185,23 +184,3 @@ def multipart(fields: Iterable[tuple[str, bytes]]) -> tuple[tuple[str, str], byt
     ]
     body = b"\r\n".join([*parts, f"--{boundary}--\r\n".encode()])
     return ("Content-Type", f"multipart/form-data; boundary={boundary}"), body
-
-
-def accepted(parse: Callable[[str], object], texts: Iterable[str]) -> list[str]:
-    """Those of the texts that a parser does not refuse with a :exc:`ValueError`."""
-    taken = []
-    for text in texts:
-        try:
-            parse(text)
-        except ValueError:
-            continue
-        taken.append(text)
-    return taken
-
-
-def exit_message(test: SynchronousTestCase, function: Callable[..., object], *given: Any) -> str:
-    """The line with which a call ends the process; its status is 1."""
-    ended = test.assertRaises(SystemExit, function, *given)
-    # Python prints a text that is not a number, and exits with 1.
-    assert isinstance(ended.code, str)
-    return ended.code

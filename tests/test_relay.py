@@ -1,13 +1,15 @@
 """Tests for :mod:`phpgw.relay`."""
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from phpgw.backend import BackendBroken, Event, IBackend, Reply
+from phpgw.backend import BackendBroken, BackendUnreachable, Event, IBackend, Reply
 from phpgw.client import Client, Message
 from phpgw.metrics import Metrics
 from phpgw.relay import Relay, RelayPolicy
@@ -35,6 +37,9 @@ class ScriptedBackend:
 
     def answer(self, index: int, body: bytes = b"", status: int = 200) -> None:
         self.asked[index][1].callback(Reply(status, body))
+
+    def refuse(self, index: int) -> None:
+        self.asked[index][1].errback(BackendUnreachable("refused"))
 
     def break_off(self, index: int) -> None:
         self.asked[index][1].errback(BackendBroken("cut off"))
@@ -67,12 +72,13 @@ def policy(**changes: object) -> RelayPolicy:
 
 class RelayTests(SynchronousTestCase):
     def setUp(self) -> None:
+        self.clock: Any = Clock()
         self.backend = ScriptedBackend()
         self.metrics = Metrics()
         self.use(policy())
 
     def use(self, relay_policy: RelayPolicy) -> None:
-        self.relay = Relay(self.backend, relay_policy, self.metrics)
+        self.relay = Relay(self.clock, self.backend, relay_policy, self.metrics)
 
     def client(self, client_id: str = "192.0.2.1:5000") -> tuple[Client, FakeConnection]:
         return fake_client(client_id)
@@ -228,11 +234,44 @@ class RelayTests(SynchronousTestCase):
         def refuse(event: Event) -> Reply:
             raise BackendBroken("refused")
 
-        relay = Relay(InstantBackend(refuse), policy(concurrency=1), self.metrics)
+        relay = Relay(self.clock, InstantBackend(refuse), policy(concurrency=1), self.metrics)
         client, _ = self.client()
         client.inbox.extend(Message(b"%d" % number) for number in range(5000))
         relay.receive(client, Message(b"last"))
         self.assertEqual(self.metrics.php_failures, 5001)
+
+    def test_waits_for_php_that_restarts(self) -> None:
+        """A message that never reached PHP is tried again for a moment."""
+        client, connection = self.client()
+        self.say(client, b"1", b"2")
+        self.backend.refuse(0)
+        self.assertEqual(self.backend.messages(), [b"1"])
+        self.clock.advance(0.1)
+        self.backend.refuse(1)
+        self.clock.advance(0.2)
+        self.backend.answer(2, b"here again")
+        self.assertEqual(self.backend.messages(), [b"1", b"1", b"1", b"2"])
+        self.assertEqual(connection.sent, [(b"here again", False)])
+        self.assertEqual(self.metrics.php_failures, 0)
+
+    def test_does_not_wait_for_ever(self) -> None:
+        client, _ = self.client()
+        self.say(client, b"1")
+        for index, delay in enumerate((0.1, 0.2, 0.4, 0.8)):
+            self.backend.refuse(index)
+            self.clock.advance(delay)
+        self.assertEqual(self.metrics.php_failures, 0)
+        self.backend.refuse(4)
+        self.assertEqual(self.metrics.php_failures, 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_no_second_try_for_a_client_that_left(self) -> None:
+        client, _ = self.client()
+        self.say(client, b"1")
+        self.relay.forget(client)
+        self.backend.refuse(0)
+        self.clock.advance(10)
+        self.assertEqual(self.backend.messages(), [b"1"])
 
     def test_idle(self) -> None:
         self.successResultOf(self.relay.when_idle())

@@ -343,6 +343,21 @@ class FlowTests(EdgeTestCase):
             connection.resume_reading()
         self.assertEqual(self.relay.messages(), [b"0", b"1", b"2"])
 
+    def test_wanted_again_at_once(self) -> None:
+        """PHP takes a message that fills the inbox while it is still being delivered."""
+        browser = self.connect()
+        connection = self.connection()
+        receive = self.relay.receive
+
+        def receive_and_go_on(client: Client, message: Message) -> None:
+            connection.pause_reading()
+            receive(client, message)
+            connection.resume_reading()
+
+        self.relay.receive = receive_and_go_on  # type: ignore[method-assign]
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
+        self.assertEqual(self.relay.messages(), [b"0", b"1", b"2"])
+
     def test_slow_consumer(self) -> None:
         browser = self.connect()
         connection = self.connection()

@@ -1,0 +1,1 @@
+"""Real processes for end-to-end tests: PHP-FPM, Nginx, the gateway, a browser and their clients."""

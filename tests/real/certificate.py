@@ -1,0 +1,48 @@
+"""A certificate for 127.0.0.1 and localhost, good for as long as a test runs."""
+
+import ipaddress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+class Certificate(NamedTuple):
+    """Where a self-signed certificate and its key are, each in PEM."""
+
+    path: Path
+    key_path: Path
+
+
+def make_certificate(directory: Path) -> Certificate:
+    """A new certificate, in this directory."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    addresses = [ipaddress.ip_address(text) for text in ("127.0.0.1", "::1")]
+    names = [x509.DNSName("localhost"), *map(x509.IPAddress, addresses)]
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate = Certificate(directory / "certificate.pem", directory / "key.pem")
+    certificate.path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    certificate.key_path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    return certificate
