@@ -1,9 +1,9 @@
 """How the two ends of a connection are written: for PHP, as a client's id, and in logs."""
 
+from ipaddress import IPv6Address as IPAddressV6
+
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
-
-_IPV4_MAPPED = "::ffff:"
 
 
 def host_and_port(address: IAddress) -> tuple[str, int]:
@@ -12,7 +12,11 @@ def host_and_port(address: IAddress) -> tuple[str, int]:
     An IPv4 peer of a dual-stack port (RFC 4291, section 2.5.5.2) is written as IPv4.
     """
     if isinstance(address, (IPv4Address, IPv6Address)):
-        return address.host.removeprefix(_IPV4_MAPPED), address.port
+        host = address.host
+        if ":" in host:
+            mapped = IPAddressV6(host).ipv4_mapped
+            host = str(mapped) if mapped else host
+        return host, address.port
     return "", 0
 
 

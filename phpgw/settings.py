@@ -13,6 +13,11 @@ import attrs
 
 from phpgw import values
 
+# First segments of paths that the gateway serves itself.
+RESERVED_PATHS = frozenset(
+    ("send", "commands", "clients", "groups", "users", "stats", "metrics", "healthz", "readyz")
+)
+
 
 class InvalidOption(Exception):
     """An option's value cannot be used.
@@ -253,6 +258,10 @@ class Settings:
         if self.php_url is None:
             raise InvalidOption(
                 "php-url", "the URL of your script, like http://localhost/websocket.php"
+            )
+        if self.ws_path.split("/")[1] in RESERVED_PATHS:
+            raise InvalidOption(
+                "ws-path", "a path that is not the API's, like /ws", repr(self.ws_path)
             )
         for endpoint in self.api_listen:
             if endpoint in self.listen:

@@ -145,7 +145,9 @@ def _manual_entry(option: Option) -> str:
 
 def _with_suggestion(problem: str) -> str:
     """What getopt complains of, in our form."""
-    complaint = re.fullmatch(r"option --(\S+) (not recognized|requires argument)", problem)
+    complaint = re.fullmatch(
+        r"option --(\S+) (not recognized|requires argument|not a unique prefix)", problem
+    )
     if complaint is None:
         return problem
     name, what = complaint.groups()
@@ -164,7 +166,8 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
     given: dict[str, list[Given]] = {}
     for option in _BY_NAME.values():
         text = environment.get(option.environment_name)
-        if text is not None:
+        # Empty is what a compose file makes of a variable that is not set.
+        if text:
             texts = text.split() if option.repeatable else [text]
             source = f"{option.environment_name} in the environment"
             given[option.name] = [Given(each, source) for each in texts]
@@ -185,7 +188,9 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
     given: dict[str, list[Given]] = {}
     for key, value in table.items():
         name = key.replace("_", "-")
-        if name not in _BY_NAME or name == _CONFIG.name:
+        if name == _CONFIG.name:
+            raise invalid("no further file in this one")
+        if name not in _BY_NAME:
             raise invalid(f"options as keys; {key}: {_unknown_option(name)}")
         several = _BY_NAME[name].repeatable and isinstance(value, list)
         source = f"{key} in {named.text}"

@@ -7,13 +7,13 @@ message says what would be right.
 import re
 from collections.abc import Callable
 from pathlib import Path
-
-from hyperlink import URL, URLParseError
+from urllib.parse import urlsplit, urlunsplit
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
+_PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
 
 
@@ -68,7 +68,11 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def message_text(text: str) -> str:
-    """Any text."""
+    """Any text that has a form in UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ValueError("text in UTF-8") from None
     return text
 
 
@@ -88,20 +92,20 @@ def url_path(text: str) -> str:
 
 
 def http_url(text: str) -> str:
-    """An absolute ``http:`` or ``https:`` URL without user name or fragment."""
+    """An absolute ``http:`` or ``https:`` URL in ASCII, without user name or fragment."""
     expected = "an absolute URL, like http://localhost/websocket.php"
+    if not _PRINTABLE.fullmatch(text):
+        raise ValueError(expected + ", in ASCII without blanks (other characters %-encoded)")
     try:
-        url = URL.from_text(text)
+        url = urlsplit(text)
         port = url.port
-    except (URLParseError, ValueError):
+    except ValueError:
         raise ValueError(expected) from None
-    if url.scheme not in ("http", "https") or not url.host or not port:
+    if url.scheme not in ("http", "https") or not url.hostname or port == 0:
         raise ValueError(expected)
-    if url.userinfo or url.fragment:
+    if "@" in url.netloc or "#" in text:
         raise ValueError(expected + ", without user name and without #fragment")
-    if not url.path:
-        url = url.replace(path=("",))
-    return url.to_uri().to_text()
+    return urlunsplit(url._replace(path=url.path or "/"))
 
 
 def server_endpoint(text: str) -> str:
@@ -110,7 +114,7 @@ def server_endpoint(text: str) -> str:
     See ``twisted.internet.endpoints.serverFromString``.
     """
     text = text.strip()
-    if text.isdecimal():
+    if text.isascii() and text.isdecimal():
         text = f"tcp:{text}"
     if not _ENDPOINT.fullmatch(text):
         raise ValueError(

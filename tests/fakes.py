@@ -1,6 +1,6 @@
 """What the unit tests put in place of a browser, its connection and the network."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from email.message import Message as Headers
 from http.client import HTTPResponse
 from io import BytesIO
@@ -22,16 +22,6 @@ REMOTE = IPv4Address("TCP", "203.0.113.7", 51110)
 UNIX = UNIXAddress(None)
 
 FORM = ("Content-Type", "application/x-www-form-urlencoded")
-
-
-def known_bug(what: str) -> Callable[[Any], Any]:
-    """Mark a test that describes what should be and is not yet; trial expects it to fail."""
-
-    def mark(test: Any) -> Any:
-        test.todo = what
-        return test
-
-    return mark
 
 
 class FakeConnection:
@@ -91,6 +81,11 @@ class Answer:
     body: bytes
 
 
+class _Transport(StringTransport):
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
+        """What only a TCP transport has; TLS asks for it."""
+
+
 class Exchange:
     """A connection to a site, in memory.
 
@@ -109,16 +104,13 @@ class Exchange:
         is_secure: bool = False,
     ) -> None:
         self.clock = MemoryReactorClock()
-        self.transport = StringTransport(host, peer)
+        self.transport = _Transport(host, peer)
         if is_secure:
             directlyProvides(self.transport, ISSLTransport)
-        self._channel = GatewaySite(root, limit, self.clock).buildProtocol(peer)
+        site = GatewaySite(root, limit, self.clock)
+        site.doStart()
+        self._channel = site.buildProtocol(peer)
         self._channel.makeConnection(self.transport)
-
-    @property
-    def is_aborted(self) -> bool:
-        """Whether the site has hung up without ceremony."""
-        return self.transport.aborting
 
     def send(self, data: bytes) -> None:
         """Send these bytes to the site."""

@@ -17,7 +17,7 @@ _DEMO = ROOT / "examples" / "demo" / "demo.py"
 _UNTIL = """
 const [text, done] = arguments;
 const $ = (id) => document.getElementById(id);
-const until = (seen) => { const value = seen(); value ? done(value) : setTimeout(until, 20, seen); };
+const until = (seen) => { const it = seen(); it ? done(it) : setTimeout(until, 20, seen); };
 """
 _JOIN = f"""{_UNTIL}
 $("name").value = text;

@@ -90,6 +90,18 @@ class HttpBackendTests(SynchronousTestCase):
             b"type=server&message=a%26b%3dc%2bd%25%00%ff%f0%9f%98%80&client_id=192.0.2.1%3a5000",
         )
 
+    def test_ipv6(self) -> None:
+        self.backend = make_http_backend(
+            self.reactor,
+            url="http://[::1]:8088/ws.php",
+            timeout=10,
+            concurrency=4,
+            max_reply_size=1000,
+            metrics=self.metrics,
+        )
+        self.ask()
+        self.assertIn(b"Host: [::1]:8088\r\n", self.accept().request())
+
     def test_browser_is_passed_on(self) -> None:
         headers = ((b"User-Agent", b"Firefox"), (b"Cookie", b"a=1; b=2"))
         self.ask(shaken=handshake(headers=headers, peer_host="192.0.2.9", host=b"example.com"))

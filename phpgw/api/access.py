@@ -52,9 +52,9 @@ class Access:
         :raises Denied: if it may not.
         """
         authorization = request.getHeader(b"Authorization")
-        if authorization is not None and self._token is not None:
-            scheme, _, credentials = authorization.partition(b" ")
-            if scheme.lower() == b"bearer" and compare_digest(credentials.strip(), self._token):
+        scheme, _, credentials = (authorization or b"").partition(b" ")
+        if scheme.lower() == b"bearer" and self._token is not None:
+            if compare_digest(credentials.strip(), self._token):
                 return
             raise Denied(401, "The token is not the one in --api-token-file.")
         obstacle = _obstacle(request)

@@ -5,6 +5,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access, Denied
+from phpgw.api.fields import BadForm, request_fields
 from phpgw.api.site import is_too_large
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
@@ -13,14 +14,9 @@ from phpgw.registry import Registry
 _PLAIN_TEXT = "text/plain; charset=utf-8"
 
 
-class BadRequest(Exception):
-    """The form cannot be used; the text says what is wrong with it."""
-
-
 class SendResource(Resource):
     """Takes ``message`` and ``client_id`` as a form or in the query; ``type`` is ignored."""
 
-    isLeaf = True
     log = Logger()
 
     def __init__(self, registry: Registry, access: Access, metrics: Metrics, limit: int) -> None:
@@ -50,12 +46,8 @@ class SendResource(Resource):
                 request, 413, f"Content Too Large: a push may have {self._limit} bytes at most"
             )
         try:
-            client_id = _field(request, b"client_id").decode()
-            message = _field(request, b"message")
-            message.decode()
-        except UnicodeDecodeError:
-            return self._refused(request, 400, "Bad Request: the form's text is not UTF-8")
-        except BadRequest as error:
+            client_id, message = _read(request)
+        except BadForm as error:
             return self._refused(request, 400, f"Bad Request: {error}")
         client = self._registry.find(client_id)
         if client is None:
@@ -72,10 +64,18 @@ class SendResource(Resource):
         return reason.encode() + b"\n"
 
 
-def _field(request: Request, name: bytes) -> bytes:
-    values = request.args.get(name)
-    if not values:
-        raise BadRequest(
-            f"the field {name.decode()} is missing; send message and client_id as a form"
-        )
-    return values[0]
+def _read(request: Request) -> tuple[str, bytes]:
+    """The client's id and the message.
+
+    :raises BadForm: if the form cannot be used.
+    """
+    fields = request_fields(request)
+    for name in ("client_id", "message"):
+        if name not in fields:
+            raise BadForm(f"the field {name} is missing; send message and client_id as a form")
+    try:
+        # A text message is UTF-8, or browsers drop the connection: RFC 6455, section 8.1.
+        fields["message"].decode()
+        return fields["client_id"].decode(), fields["message"]
+    except UnicodeDecodeError:
+        raise BadForm("the form's text is not UTF-8") from None

@@ -1,6 +1,7 @@
 """The HTTP server's own limits and habits, the same for every path."""
 
 from io import BytesIO
+from typing import Any, cast
 
 import attrs
 from twisted.web.http import HTTPChannel
@@ -29,7 +30,7 @@ class LimitedRequest(Request):
     _received = 0
 
     def __init__(self, channel: HTTPChannel, limit: int) -> None:
-        super().__init__(channel)
+        super().__init__(channel, parsePOSTFormSubmission=False)
         self._limit = limit
 
     def handleContentChunk(self, data: bytes) -> None:
@@ -41,7 +42,7 @@ class LimitedRequest(Request):
             self.is_too_large = True
             self.content = BytesIO()
         if self._received > self._limit * _PATIENCE:
-            self.channel.forceAbortClient()
+            cast(Any, self.channel.transport).abortConnection()
 
 
 @attrs.frozen

@@ -2,9 +2,10 @@
 
 from collections.abc import Hashable
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, Self, cast
 
 import attrs
+from hyperlink import EncodedURL
 from treq.client import HTTPClient
 from treq.cookies import IndexableCookieJar
 from treq.response import _Response
@@ -75,7 +76,7 @@ class HttpBackend:
         self._client = _cookieless(agent)
         self._fresh_client = _cookieless(fresh_agent)
         self._pool = pool
-        self._url = url
+        self._url = _AsciiUrl.from_text(url)
         self._timeout = timeout
         self._max_reply_size = max_reply_size
         self._metrics = metrics
@@ -123,11 +124,21 @@ class HttpBackend:
         if isinstance(error, BackendError):
             raise error
         if isinstance(error, (ConnectError, DNSLookupError)):
-            raise BackendUnreachable(f"no connection to {self._url}: {error}")
+            raise BackendUnreachable(f"no connection to {self._url.to_text()}: {error}")
         if isinstance(error, (RequestTransmissionFailed, ResponseFailed)):
             reasons = "; ".join(reason.getErrorMessage() for reason in error.reasons)
-            raise BackendBroken(f"the answer from {self._url} was cut off: {reasons}")
+            raise BackendBroken(f"the answer from {self._url.to_text()} was cut off: {reasons}")
         raise error
+
+
+class _AsciiUrl(EncodedURL):
+    """A URL that is ASCII already; treq would take its host for an international name.
+
+    That fails for addresses like ``[::1]`` and names like ``my_php``.
+    """
+
+    def to_uri(self) -> Self:
+        return self
 
 
 class StaleConnection(ConnectionLost):

@@ -1,0 +1,176 @@
+"""Who may push, and what those are told who may not."""
+
+from collections.abc import Iterable
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from phpgw.api.access import Access, Denied
+from tests.fakes import LOCAL, REMOTE, UNIX, Answer, request
+
+
+class _Door(Resource):
+    isLeaf = True
+
+    def __init__(self, access: Access) -> None:
+        super().__init__()
+        self._access = access
+
+    def render_POST(self, request: Request) -> bytes:
+        try:
+            self._access.check(request)
+        except Denied as denied:
+            return denied.answer(request)
+        return b"come in"
+
+
+class AccessTestCase(SynchronousTestCase):
+    token: bytes | None = None
+
+    def knock(self, *headers: tuple[str, str], peer: IAddress = LOCAL) -> Answer:
+        return request(_Door(Access(self.token)), "POST", "/", headers=headers, peer=peer)
+
+    def assert_refused(self, answer: Answer, status: int, reason: str) -> None:
+        """The answer is a line that gives this reason."""
+        self.assertEqual(status, answer.status)
+        self.assertEqual("text/plain; charset=utf-8", answer.headers["Content-Type"])
+        self.assertEqual(1, len(answer.body.splitlines()))
+        self.assertIn(reason.encode(), answer.body)
+
+
+def ip(host: str) -> IPv4Address | IPv6Address:
+    kind = IPv6Address if ":" in host else IPv4Address
+    return kind("TCP", host, 51110)
+
+
+PROXY_HEADERS = (
+    "Forwarded",
+    "Via",
+    "X-Real-IP",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Whatever",
+)
+BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site")
+
+
+class NoTokenTests(AccessTestCase):
+    def test_this_machine(self) -> None:
+        for host in ("127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"):
+            self.assertEqual(200, self.knock(peer=ip(host)).status, host)
+
+    def test_unix_socket(self) -> None:
+        for peer in (UNIX, UNIXAddress("/run/php.sock")):
+            self.assertEqual(200, self.knock(peer=peer).status)
+
+    def test_other_machine(self) -> None:
+        """Refused, with what would help; also from the same network."""
+        for host in (
+            "203.0.113.7",
+            "10.0.0.1",
+            "192.168.1.1",
+            "128.0.0.1",
+            "0.0.0.0",
+            "2001:db8::1",
+            "fe80::1%eth0",
+            "::",
+            "::ffff:203.0.113.7",
+        ):
+            answer = self.knock(peer=ip(host))
+            self.assert_refused(answer, 403, "The request came from another machine")
+            self.assertIn(b"set --api-token-file", answer.body)
+            self.assertIdentical(None, answer.headers["WWW-Authenticate"])
+
+    def test_proxy(self) -> None:
+        """A proxy on this machine may act for anybody; each header tells of one."""
+        for name in PROXY_HEADERS:
+            for spelled in (name, name.lower(), name.upper()):
+                for peer in (LOCAL, UNIX):
+                    answer = self.knock((spelled, "127.0.0.1"), peer=peer)
+                    self.assert_refused(answer, 403, "The request came through a proxy")
+
+    def test_browser(self) -> None:
+        """A page that a browser on this machine shows may be anybody's, also of this machine."""
+        for name in BROWSER_HEADERS:
+            for value in ("http://localhost:8080", "same-origin", "null"):
+                answer = self.knock((name, value))
+                self.assert_refused(answer, 403, "The request came from a browser")
+
+    def test_other_headers(self) -> None:
+        """What programs send by themselves is nothing to be wary of."""
+        headers = (
+            ("User-Agent", "curl/8"),
+            ("Accept", "*/*"),
+            ("X-Requested-With", "PHP"),
+            ("Authorization", "Bearer whatever"),
+        )
+        self.assertEqual(200, self.knock(*headers).status)
+
+    def test_bearer(self) -> None:
+        """Where no token is set, none opens."""
+        for header in ("Bearer", "Bearer ", "Bearer None", "Bearer secret"):
+            answer = self.knock(("Authorization", header), peer=REMOTE)
+            self.assert_refused(answer, 403, "another machine")
+
+
+class TokenTests(AccessTestCase):
+    token = b"s3cret/token=="
+    right = ("Authorization", "Bearer s3cret/token==")
+
+    def assert_unauthorized(self, answers: Iterable[Answer], reason: str) -> None:
+        for answer in answers:
+            self.assert_refused(answer, 401, reason)
+            self.assertEqual('Bearer realm="phpgw"', answer.headers["WWW-Authenticate"])
+            self.assertNotIn(self.token, answer.body)
+
+    def test_right(self) -> None:
+        """It opens to anyone, from anywhere."""
+        for peer in (LOCAL, REMOTE, UNIX, ip("2001:db8::1")):
+            self.assertEqual(200, self.knock(self.right, peer=peer).status)
+        for name in (*PROXY_HEADERS, *BROWSER_HEADERS):
+            self.assertEqual(200, self.knock(self.right, (name, "x"), peer=REMOTE).status)
+
+    def test_schemes_in_any_case(self) -> None:
+        for scheme in ("bearer", "BEARER", "Bearer "):
+            header = ("Authorization", f"{scheme} s3cret/token==")
+            self.assertEqual(200, self.knock(header, peer=REMOTE).status)
+
+    def test_wrong(self) -> None:
+        """Nothing but the whole token opens, not even on this machine."""
+        wrong = (
+            "Bearer",
+            "Bearer ",
+            "Bearer s3cret/token=",
+            "Bearer s3cret/token===",
+            "Bearer S3CRET/TOKEN==",
+            "Bearer x s3cret/token==",
+            "Bearer \xe9",
+        )
+        for peer in (LOCAL, REMOTE):
+            self.assert_unauthorized(
+                [self.knock(("Authorization", value), peer=peer) for value in wrong],
+                "The token is not the one in --api-token-file.",
+            )
+
+    def test_credentials_for_somebody_else(self) -> None:
+        """Those of another scheme count for nothing, neither way."""
+        for value in ("Basic s3cret/token==", "s3cret/token=="):
+            header = ("Authorization", value)
+            self.assertEqual(200, self.knock(header).status)
+            self.assertEqual(401, self.knock(header, peer=REMOTE).status)
+
+    def test_none(self) -> None:
+        """This machine still needs none; others are told what they need."""
+        self.assertEqual(200, self.knock().status)
+        self.assert_unauthorized(
+            [
+                self.knock(peer=REMOTE),
+                self.knock(("X-Forwarded-For", "127.0.0.1")),
+                self.knock(("Origin", "http://localhost")),
+            ],
+            "Authorization: Bearer TOKEN",
+        )

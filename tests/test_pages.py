@@ -1,0 +1,85 @@
+"""What the gateway says about itself."""
+
+import json
+
+from twisted.internet.interfaces import IAddress
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from phpgw.api.access import Access
+from phpgw.api.pages import HealthResource, SignpostResource, StatsResource
+from phpgw.metrics import Metrics
+from tests.fakes import LOCAL, REMOTE, Answer, request
+
+
+class SignpostTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.root = SignpostResource(200, ("/ws  WebSocket, for browsers",))
+        self.root.putChild(b"healthz", HealthResource())
+        self.root.putChild(b"v1", SignpostResource(404, self.root.paths))
+
+    def test_front_page(self) -> None:
+        for target in ("/", "/?x=1"):
+            answer = request(self.root, "GET", target)
+            self.assertEqual(200, answer.status)
+            self.assertEqual("text/plain; charset=utf-8", answer.headers["Content-Type"])
+            self.assertIn(b"phpgw", answer.body)
+            self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
+
+    def test_elsewhere(self) -> None:
+        """Whoever is lost is told what there is."""
+        for target in ("/nothing", "/nothing/here", "//", "/v1", "/v1/", "/v1/x", "/%2e%2e/ws"):
+            for method in ("GET", "POST", "DELETE"):
+                answer = request(self.root, method, target)
+                self.assertEqual(404, answer.status, f"{method} {target}")
+                self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
+
+    def test_nothing_is_repeated(self) -> None:
+        """Nothing of the address gets into the page."""
+        self.assertNotIn(b"script", request(self.root, "GET", "/<script>x</script>").body)
+
+    def test_head(self) -> None:
+        answer = request(self.root, "HEAD", "/")
+        self.assertEqual((200, b""), (answer.status, answer.body))
+
+
+class HealthTests(SynchronousTestCase):
+    def test_anybody(self) -> None:
+        """A load balancer on another machine may ask."""
+        for peer in (LOCAL, REMOTE):
+            answer = request(HealthResource(), "GET", "/", peer=peer)
+            self.assertEqual((200, b"ok\n"), (answer.status, answer.body))
+
+    def test_head(self) -> None:
+        self.assertEqual(200, request(HealthResource(), "HEAD", "/").status)
+
+    def test_post(self) -> None:
+        self.assertEqual(405, request(HealthResource(), "POST", "/").status)
+
+
+class StatsTests(SynchronousTestCase):
+    def get(self, token: bytes | None = None, peer: IAddress = LOCAL, **headers: str) -> Answer:
+        self.metrics = Metrics(clients_now=3, pushes_delivered=5)
+        root: Resource = StatsResource(Access(token), self.metrics)
+        return request(root, "GET", "/", headers=headers.items(), peer=peer)
+
+    def test_counters(self) -> None:
+        """Every counter by its name, as JSON."""
+        answer = self.get()
+        self.assertEqual((200, "application/json"), (answer.status, answer.headers["Content-Type"]))
+        counters = json.loads(answer.body)
+        self.assertEqual(
+            (3, 5, 0),
+            tuple(counters[name] for name in ("clients_now", "pushes_delivered", "php_failures")),
+        )
+        self.assertEqual(self.metrics.as_dict(), counters)
+
+    def test_stranger(self) -> None:
+        """They are for those who may push."""
+        self.assertEqual(403, self.get(peer=REMOTE).status)
+        self.assertEqual(403, self.get(Via="1.1 proxy").status)
+
+    def test_token(self) -> None:
+        self.assertEqual(401, self.get(b"s3cret", REMOTE).status)
+        answer = self.get(b"s3cret", REMOTE, Authorization="Bearer s3cret")
+        self.assertEqual(200, answer.status)

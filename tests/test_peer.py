@@ -1,0 +1,41 @@
+"""How peers are written: in client_id, in REMOTE_ADDR, in logs."""
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.peer import host_and_port, peer_name
+
+IPV4 = IPv4Address("TCP", "127.0.0.1", 51110)
+IPV6 = IPv6Address("TCP", "2001:db8::1", 51110)
+MAPPED = IPv6Address("TCP", "::ffff:192.0.2.1", 51110)
+LINK_LOCAL = IPv6Address("TCP", "fe80::1%eth0", 51110)
+SOCKETS = (UNIXAddress(None), UNIXAddress("/run/peer.sock"))
+
+
+class PeerTests(SynchronousTestCase):
+    def test_ipv4(self) -> None:
+        self.assertEqual("127.0.0.1:51110", peer_name(IPV4))
+        self.assertEqual(("127.0.0.1", 51110), host_and_port(IPV4))
+
+    def test_ipv6(self) -> None:
+        self.assertEqual("[2001:db8::1]:51110", peer_name(IPV6))
+        self.assertEqual(("2001:db8::1", 51110), host_and_port(IPV6))
+
+    def test_link_local(self) -> None:
+        self.assertEqual("[fe80::1%eth0]:51110", peer_name(LINK_LOCAL))
+
+    def test_ipv4_on_a_dual_stack_port(self) -> None:
+        """It reads the same whether or not the port speaks IPv6 too."""
+        self.assertEqual("192.0.2.1:51110", peer_name(MAPPED))
+        self.assertEqual(("192.0.2.1", 51110), host_and_port(MAPPED))
+
+    def test_ipv6_that_looks_like_mapped(self) -> None:
+        """Translated IPv4 (RFC 2765, section 2.1) is written in groups, and stays whole."""
+        translated = IPv6Address("TCP", "::ffff:0:c000:201", 51110)
+        self.assertEqual("[::ffff:0:c000:201]:51110", peer_name(translated))
+
+    def test_unix(self) -> None:
+        """Peers on a UNIX socket have no address."""
+        for address in SOCKETS:
+            self.assertIdentical(None, peer_name(address))
+            self.assertEqual(("", 0), host_and_port(address))

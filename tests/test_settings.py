@@ -1,0 +1,162 @@
+"""Which options there are, and which of them make sense together."""
+
+from pathlib import Path
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.settings import OPTIONS, Given, InvalidOption, Settings
+
+URL = "http://localhost/websocket.php"
+
+
+def read(**texts: str | list[str]) -> Settings:
+    """Settings from these texts, as if each was given on a command line."""
+    given = {
+        name.replace("_", "-"): [
+            Given(each, "on the command line")
+            for each in ([text] if isinstance(text, str) else text)
+        ]
+        for name, text in texts.items()
+    }
+    return Settings.from_texts(given)
+
+
+class SettingsTests(SynchronousTestCase):
+    def complaint(self, **texts: str | list[str]) -> str:
+        return str(self.assertRaises(InvalidOption, read, **texts))
+
+    def test_defaults(self) -> None:
+        """With the one required option, a gateway as the manual describes it."""
+        settings = read(php_url=URL)
+        self.assertEqual(Settings(php_url=URL), settings)
+        self.assertEqual((("tcp:8080",), "/ws"), (settings.listen, settings.ws_path))
+        self.assertEqual(((), None), (settings.api_listen, settings.api_token_file))
+        self.assertEqual("ignore", settings.on_error)
+
+    def test_defaults_are_as_declared(self) -> None:
+        """The manual's defaults are those in effect, for every option."""
+        declared = {option.name: option.default for option in OPTIONS if option.default is not None}
+        written_out = read(php_url=URL, **{k.replace("-", "_"): v for k, v in declared.items()})
+        self.assertEqual(Settings(php_url=URL), written_out)
+
+    def test_every_option(self) -> None:
+        """What is given for an option arrives under its name, as a value of its kind."""
+        token_file = self.mktemp()
+        Path(token_file).write_text("secret")
+        given: dict[str, str | list[str]] = {
+            "php_url": URL,
+            "php_timeout": "1m",
+            "php_concurrency": "5",
+            "max_reply_size": "2K",
+            "on_error": "reply",
+            "error_reply": "sorry",
+            "skip_empty_replies": "on",
+            "listen": ["81", "unix:/run/phpgw.sock"],
+            "ws_path": "/chat/ws",
+            "compression": "on",
+            "ping_interval": "0",
+            "ping_timeout": "500ms",
+            "max_message_size": "3K",
+            "max_inbox": "2",
+            "max_outbox": "4K",
+            "api_listen": ["82"],
+            "api_token_file": token_file,
+            "max_push_size": "5K",
+            "drain_timeout": "0",
+        }
+        values = attrs.asdict(read(**given))
+        self.assertEqual(
+            {
+                "php_url": URL,
+                "php_timeout": 60,
+                "php_concurrency": 5,
+                "max_reply_size": 2048,
+                "on_error": "reply",
+                "error_reply": "sorry",
+                "skip_empty_replies": True,
+                "listen": ("tcp:81", "unix:/run/phpgw.sock"),
+                "ws_path": "/chat/ws",
+                "compression": True,
+                "ping_interval": 0,
+                "ping_timeout": 0.5,
+                "max_message_size": 3072,
+                "max_inbox": 2,
+                "max_outbox": 4096,
+                "api_listen": ("tcp:82",),
+                "api_token_file": token_file,
+                "max_push_size": 5120,
+                "drain_timeout": 0,
+            },
+            {
+                **{name: values[name] for name in given},
+                "api_token_file": str(values["api_token_file"]),
+            },
+        )
+
+    def test_said_twice(self) -> None:
+        """Of an option that takes one value the last one counts."""
+        self.assertEqual("/b", read(php_url=URL, ws_path=["/a", "/b"]).ws_path)
+
+    def test_wrong_value(self) -> None:
+        """One line: which option, what was given and where, what would be right."""
+        self.assertEqual(
+            "--php-timeout: got '0' (on the command line); expected more than 0 seconds",
+            self.complaint(php_url=URL, php_timeout="0"),
+        )
+
+    def test_wrong_values(self) -> None:
+        """None of these is taken for something it is not."""
+        wrong = {
+            "php_url": "localhost",
+            "php_timeout": "soon",
+            "php_concurrency": "0",
+            "max_reply_size": "big",
+            "on_error": "retry",
+            "skip_empty_replies": "yes",
+            "listen": "http",
+            "ws_path": "ws",
+            "compression": "1",
+            "ping_interval": "-1",
+            "ping_timeout": "x",
+            "max_message_size": "0",
+            "max_inbox": "-5",
+            "max_outbox": "1.5M",
+            "api_listen": "",
+            "api_token_file": "no/such/file",
+            "max_push_size": "0",
+            "drain_timeout": "never",
+        }
+        for name, text in wrong.items():
+            complaint = self.complaint(**{"php_url": URL, name: text})
+            option = name.replace("_", "-")
+            self.assertIn(f"--{option}: got {text!r} (on the command line); expected ", complaint)
+            self.assertEqual(1, len(complaint.splitlines()), complaint)
+
+    def test_one_wrong_among_several(self) -> None:
+        self.assertIn("'http'", self.complaint(php_url=URL, listen=["8080", "http"]))
+
+    def test_no_script(self) -> None:
+        self.assertEqual(
+            "--php-url: expected the URL of your script, like http://localhost/websocket.php",
+            self.complaint(),
+        )
+
+    def test_api_where_browsers_connect(self) -> None:
+        """One port cannot be both for browsers and for pushes alone."""
+        complaint = self.complaint(php_url=URL, listen=["8080", "81"], api_listen="tcp:81")
+        self.assertEqual(
+            "--api-listen: got 'tcp:81'; expected an endpoint that --listen does not name too",
+            complaint,
+        )
+
+    def test_websocket_where_something_else_is(self) -> None:
+        """A path for WebSocket must not take the place of /send, /stats or /healthz."""
+        for path in ("/send", "/stats", "/healthz", "/healthz/ws"):
+            self.assertIn("--ws-path", self.complaint(php_url=URL, ws_path=path))
+
+    def test_valid_for_good(self) -> None:
+        settings = read(php_url=URL)
+        self.assertRaises(
+            attrs.exceptions.FrozenInstanceError, setattr, settings, "php_url", "localhost"
+        )
