@@ -11,7 +11,8 @@ class KeepAlive:
     """Pings at an interval (RFC 6455, section 5.5.2); any bytes from the peer count as an answer.
 
     :ivar interval: seconds from one ping to the next.
-    :ivar timeout: seconds that the peer has to be heard of after a ping; 0 waits for ever.
+    :ivar timeout: seconds, no more than the interval, in which the peer has to be heard of after
+        a ping; 0 waits for ever.
     :ivar ping: sends a ping.
     :ivar give_up: called once, when the peer is taken for lost.
     """
@@ -48,8 +49,7 @@ class KeepAlive:
 
     def _check(self) -> None:
         if self._heard:
-            wait = max(0, self.interval - self.timeout)
-            self._call = self._reactor.callLater(wait, self._send)
+            self._call = self._reactor.callLater(self.interval - self.timeout, self._send)
         else:
             self._call = None
             self.give_up()

@@ -12,6 +12,11 @@ from twisted.python.failure import Failure
 from phpgw.settings import InvalidOption
 
 
+# Connections that may wait to be accepted. Twisted's own 50 are few for browsers that all come
+# back at once; the kernel has a limit of its own, net.core.somaxconn.
+_BACKLOG = 4096
+
+
 class Listener(Service):
     """Listens on one endpoint while it runs.
 
@@ -28,7 +33,7 @@ class Listener(Service):
         self._factory = factory
         self._port: Deferred[IListeningPort] | None = None
         try:
-            self._endpoint = serverFromString(reactor, text)
+            self._endpoint = serverFromString(reactor, _with_backlog(text))
         except Exception as error:
             # A file that is not there, a missing argument: each kind raises what it likes.
             expected = f"a Twisted server endpoint ({type(error).__name__}: {error})"
@@ -59,3 +64,9 @@ class Listener(Service):
         if port is None:
             return succeed(None)
         return port.addCallback(lambda listening: listening.stopListening())
+
+
+def _with_backlog(text: str) -> str:
+    if text.startswith("tcp:") and ":backlog=" not in text:
+        return f"{text}:backlog={_BACKLOG}"
+    return text

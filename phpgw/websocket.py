@@ -90,7 +90,7 @@ class GatewayProtocol(WebSocketServerProtocol):
             self._keep_alive = KeepAlive(
                 factory.reactor,
                 limits.ping_interval,
-                limits.ping_timeout,
+                min(limits.ping_timeout, limits.ping_interval),
                 self.sendPing,
                 self._peer_lost,
             )

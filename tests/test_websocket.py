@@ -387,6 +387,15 @@ class FlowTests(EdgeTestCase):
         self.clock.advance(10)
         self.assertTrue(browser.is_cut)
 
+    def test_ping_timeout_longer_than_the_interval(self) -> None:
+        """The next ping is the last moment for an answer."""
+        self.limit(ping_interval=5, ping_timeout=10)
+        browser = self.connect()
+        self.clock.pump([5, 4.9])
+        self.assertFalse(browser.is_cut)
+        self.clock.pump([0.1])
+        self.assertTrue(browser.is_cut)
+
     def test_no_ping_timeout_while_the_gateway_does_not_read(self) -> None:
         """The answer may lie in the buffers that wait for PHP."""
         self.limit(ping_interval=25, ping_timeout=10)
