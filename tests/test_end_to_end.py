@@ -2,7 +2,9 @@
 
 import json
 import random
+import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -12,7 +14,7 @@ from twisted.internet.threads import deferToThread
 from tests.real.curl import curl
 from tests.real.gateway import Gateway
 from tests.real.nginx import Nginx
-from tests.real.process import free_port
+from tests.real.process import find, free_port
 from tests.real.stack import RealTestCase
 from tests.real.websocket_client import Connection
 
@@ -476,3 +478,36 @@ class StoppingTests(HttpTestCase):
         self.assertIn(f"--listen: cannot listen on '{listen}'", line)
         self.assertIn("in use", line)
         self.assertNotIn("Traceback", printed)
+
+
+class Activated(Gateway):
+    """A gateway whose port systemd's own tool has opened."""
+
+    name = "activated"
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        super().__init__(directory, *arguments)
+        tool = find(["systemd-socket-activate"], "systemd")
+        command = ["--listen", "systemd:domain=INET:index=0", *arguments]
+        here = Path(sys.executable).with_name("twistd")
+        self._arguments = [
+            tool,
+            f"--listen=127.0.0.1:{self.port}",
+            "--fdname=phpgw",
+            "--setenv=PYTHONPATH",
+            str(here),
+            *("-n", "--pidfile=", "phpgw", *command),
+        ]
+
+
+class ListeningTests(HttpTestCase):
+    async def test_socket_activation(self) -> None:
+        """The port is systemd's; the first connection starts the gateway, and is served."""
+        self.php = self.start_php({"websocket.php": _ECHO})
+        self.nginx = self.start_nginx()
+        url = f"{self.nginx.url}/websocket.php"
+        gateway = Activated(self.directory / "activated", "--php-url", url)
+        self._started(gateway)
+        client = await self.connect(gateway.ws_url)
+        client.send("hello")
+        self.assertEqual(await client.receive(), "hello")
