@@ -1,6 +1,5 @@
 """One client as everything behind the edge sees it."""
 
-from collections import deque
 from typing import Protocol
 
 import attrs
@@ -50,6 +49,6 @@ class Client:
     id: str
     handshake: Handshake
     connection: Connection
-    inbox: deque[Message] = attrs.field(factory=deque)
+    inbox: list[Message] = attrs.field(factory=list)
     in_turn: bool = False
     gone: bool = False

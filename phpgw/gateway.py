@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from phpgw.backend import IBackend
 from phpgw.relay import Relay
+from phpgw.road import Road
 from phpgw.websocket import GatewayFactory
 
 # How long clients may take to answer the last close frame.
@@ -22,6 +22,7 @@ class Gateway(MultiService):
     :param public: listeners for browsers; they close first.
     :param private: listeners for pushes alone, if there are any; they close last, since PHP may
         push while it finishes.
+    :param road: the way to PHP, which is left last.
     :param drain_timeout: seconds for the messages that PHP has still to answer.
     :param summary: what is where, in a line for the log.
     """
@@ -36,7 +37,7 @@ class Gateway(MultiService):
         private: Sequence[Service],
         factory: GatewayFactory,
         relay: Relay,
-        backend: IBackend,
+        road: Road,
         drain_timeout: float,
         summary: str,
     ) -> None:
@@ -46,9 +47,11 @@ class Gateway(MultiService):
         self._private = private
         self._factory = factory
         self._relay = relay
-        self._backend = backend
+        self._road = road
         self._drain_timeout = drain_timeout
         self._summary = summary
+        if road.service is not None:
+            road.service.setServiceParent(self)
         for listener in (*public, *private):
             listener.setServiceParent(self)
 
@@ -78,7 +81,9 @@ class Gateway(MultiService):
             for connection in self._factory.connections():
                 connection.abort()
         await DeferredList([listener.stopService() for listener in self._private])
-        await self._backend.close()
+        await self._road.backend.close()
+        if self._road.service is not None:
+            await maybeDeferred(self._road.service.stopService)
 
     def _within(self, seconds: float, event: Deferred[None]) -> Deferred[bool]:
         """Whether the event comes in time."""

@@ -11,7 +11,6 @@ from twisted.python.failure import Failure
 
 from phpgw.settings import InvalidOption
 
-
 # Connections that may wait to be accepted. Twisted's own 50 are few for browsers that all come
 # back at once; the kernel has a limit of its own, net.core.somaxconn.
 _BACKLOG = 4096

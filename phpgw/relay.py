@@ -115,7 +115,7 @@ class Relay:
                 client.in_turn = False
                 continue
             was_full = self._is_full(client)
-            message = client.inbox.popleft()
+            message = client.inbox.pop(0)
             self._ask(client, message)
             if was_full and not self._is_full(client):
                 client.connection.resume_reading()

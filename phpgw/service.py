@@ -11,13 +11,13 @@ from phpgw.api.access import Access
 from phpgw.api.pages import HealthResource, SignpostResource, StatsResource
 from phpgw.api.send import SendResource
 from phpgw.api.site import GatewaySite
-from phpgw.backend.http import make_http_backend
 from phpgw.gateway import Gateway
 from phpgw.handshake import WebSocketResource
 from phpgw.listening import Listener
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
+from phpgw.road import Road, make_road
 from phpgw.settings import InvalidOption, Settings
 from phpgw.signals import GracefulSignals
 from phpgw.websocket import GatewayFactory, WebSocketLimits
@@ -34,18 +34,10 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     """
     metrics = Metrics()
     registry = Registry()
-    assert settings.php_url is not None  # a rule of Settings
-    backend = make_http_backend(
-        reactor,
-        url=settings.php_url,
-        timeout=settings.php_timeout,
-        concurrency=settings.php_concurrency,
-        max_reply_size=settings.max_reply_size,
-        metrics=metrics,
-    )
+    road = make_road(settings, reactor, metrics)
     relay = Relay(
         reactor,
-        backend,
+        road.backend,
         RelayPolicy(
             concurrency=settings.php_concurrency,
             inbox_count=settings.max_inbox,
@@ -86,9 +78,9 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         private=listen("api-listen", settings.api_listen, _private_root(api)),
         factory=factory,
         relay=relay,
-        backend=backend,
+        road=road,
         drain_timeout=settings.drain_timeout,
-        summary=_summary(settings),
+        summary=_summary(settings, road),
     )
     GracefulSignals(reactor).setServiceParent(gateway)
     return gateway
@@ -135,12 +127,12 @@ def _read_token(settings: Settings) -> bytes | None:
     return token
 
 
-def _summary(settings: Settings) -> str:
+def _summary(settings: Settings, road: Road) -> str:
     places = ", ".join(settings.listen)
     api_places = ", ".join(settings.api_listen) or "the same"
     callers = "whoever has the token" if settings.api_token_file else "nobody else"
     return (
         f"phpgw {__version__}: browsers connect to {settings.ws_path} on {places}; "
-        f"PHP is at {settings.php_url}; "
+        f"PHP is {road.description}; "
         f"pushes come to /send on {api_places}, from this machine and {callers}"
     )

@@ -117,8 +117,54 @@ class Settings:
         "URL",
         values.http_url,
         None,
-        "The script that answers messages, over HTTP: http://localhost/websocket.php. "
-        "Each message is one POST with the fields type, message and client_id. Required.",
+        "The script that answers messages, through a web server: "
+        "http://localhost/websocket.php. Each message is one POST with the fields type, message "
+        "and client_id.",
+    )
+    php_script: str | None = _option(
+        _PHP,
+        "FILE",
+        values.absolute_path,
+        None,
+        "The script that answers messages, without a web server: its path, as PHP-FPM sees it. "
+        "Without --php-fpm the gateway starts a PHP-FPM of its own.",
+    )
+    php_fpm: str | None = _option(
+        _PHP,
+        "ENDPOINT",
+        values.client_endpoint,
+        None,
+        "A running PHP-FPM, asked over FastCGI: unix:/run/php/php8.2-fpm.sock or "
+        "tcp:127.0.0.1:9000 (what listen= in its pool's configuration says).",
+    )
+    php_root: str | None = _option(
+        _PHP,
+        "DIRECTORY",
+        values.absolute_path,
+        None,
+        "DOCUMENT_ROOT for --php-script. Default: the script's directory.",
+    )
+    php_fpm_binary: Path | None = _option(
+        _PHP,
+        "FILE",
+        values.existing_file,
+        None,
+        "The program that is started where --php-script is given alone. Default: the newest "
+        "php-fpm that is installed.",
+    )
+    php_workers: int = _option(
+        _PHP,
+        "COUNT",
+        values.count,
+        "8",
+        "How many processes that PHP-FPM has.",
+    )
+    php_user: str | None = _option(
+        _PHP,
+        "NAME",
+        values.user_name,
+        None,
+        "Who these processes are, if the gateway runs as root. Default: www-data, or else nobody.",
     )
     php_timeout: float = _option(
         _PHP,
@@ -196,7 +242,8 @@ class Settings:
         "TIME",
         values.duration,
         "10s",
-        "Drop a client that has not answered a ping for this long; 0 never does.",
+        "Drop a client that has not answered a ping for this long, or by the time of the next one; "
+        "0 never does.",
     )
     max_message_size: int = _option(
         _BROWSERS,
@@ -255,10 +302,7 @@ class Settings:
     )
 
     def __attrs_post_init__(self) -> None:
-        if self.php_url is None:
-            raise InvalidOption(
-                "php-url", "the URL of your script, like http://localhost/websocket.php"
-            )
+        self._check_road()
         if self.ws_path.split("/")[1] in RESERVED_PATHS:
             raise InvalidOption(
                 "ws-path", "a path that is not the API's, like /ws", repr(self.ws_path)
@@ -268,6 +312,23 @@ class Settings:
                 raise InvalidOption(
                     "api-listen", "an endpoint that --listen does not name too", repr(endpoint)
                 )
+
+    def _check_road(self) -> None:
+        """There is one way to PHP, and nothing that belongs to another."""
+        if self.php_url is None and self.php_script is None:
+            raise InvalidOption(
+                "php-script",
+                "the path of your script, like /srv/app/websocket.php "
+                "(or --php-url http://localhost/websocket.php)",
+            )
+        if self.php_url is not None:
+            for name in ("php_script", "php_fpm", "php_root", "php_fpm_binary", "php_user"):
+                if getattr(self, name) is not None:
+                    raise _out_of_place(name, getattr(self, name), "with --php-url")
+        if self.php_fpm is not None:
+            for name in ("php_fpm_binary", "php_user"):
+                if getattr(self, name) is not None:
+                    raise _out_of_place(name, getattr(self, name), "with --php-fpm, which runs")
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, Sequence[Given]]) -> "Settings":
@@ -284,6 +345,10 @@ class Settings:
                 value = tuple(read) if option.repeatable else read[-1]
                 settings[option.name.replace("-", "_")] = value
         return cls(**settings)  # type: ignore[arg-type]
+
+
+def _out_of_place(field: str, value: object, where: str) -> InvalidOption:
+    return InvalidOption(field.replace("_", "-"), f"nothing {where}", repr(str(value)))
 
 
 def _read(option: Option, given: Given) -> object:

@@ -7,6 +7,7 @@ message says what would be right.
 import re
 from collections.abc import Callable
 from pathlib import Path
+from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
@@ -14,6 +15,7 @@ _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
+_ADDRESS = re.compile(r"[A-Za-z0-9.-]+:[0-9]+")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
 
 
@@ -79,9 +81,28 @@ def message_text(text: str) -> str:
 def existing_file(text: str) -> Path:
     """The path of a file that is there."""
     path = Path(text)
-    if not path.is_file():
-        raise ValueError("the path of a file that exists")
-    return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise ValueError(f"the path of a file that can be read ({error.strerror})") from None
+    raise ValueError("the path of a file that exists")
+
+
+def absolute_path(text: str) -> str:
+    """A path, which need not be there; a relative one starts at the working directory."""
+    if not text or "\0" in text:
+        raise ValueError("a path, like /srv/app/websocket.php")
+    return str(Path(text).absolute())
+
+
+def user_name(text: str) -> str:
+    """A user of this system."""
+    try:
+        getpwnam(text)
+    except (KeyError, ValueError):
+        raise ValueError("the name of a user of this system") from None
+    return text
 
 
 def url_path(text: str) -> str:
@@ -120,5 +141,22 @@ def server_endpoint(text: str) -> str:
         raise ValueError(
             "a Twisted server endpoint, like tcp:8080, tcp:8080:interface=127.0.0.1, "
             "unix:/run/phpgw.sock or ssl:8443:privateKey=key.pem:certKey=cert.pem"
+        )
+    return text
+
+
+def client_endpoint(text: str) -> str:
+    """A Twisted client endpoint string; also a bare path of a UNIX socket, or HOST:PORT.
+
+    See ``twisted.internet.endpoints.clientFromString``.
+    """
+    text = text.strip()
+    if text.startswith("/"):
+        text = f"unix:{text}"
+    if _ADDRESS.fullmatch(text):
+        text = f"tcp:{text}"
+    if not _ENDPOINT.fullmatch(text):
+        raise ValueError(
+            "a Twisted client endpoint, like unix:/run/php/php8.2-fpm.sock or tcp:127.0.0.1:9000"
         )
     return text

@@ -8,7 +8,6 @@ from itertools import count
 from typing import Any, cast
 
 import attrs
-from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from autobahn.util import encode_truncate
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.defer import Deferred
@@ -21,6 +20,7 @@ from zope.interface import implementer
 from phpgw.backend import Handshake
 from phpgw.client import Client, Message
 from phpgw.keepalive import KeepAlive
+from phpgw.lean import LeanFactory, LeanProtocol
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
 from phpgw.registry import Registry
@@ -54,7 +54,7 @@ class Draining(Exception):
 
 
 @implementer(IPushProducer)
-class GatewayProtocol(WebSocketServerProtocol):
+class GatewayProtocol(LeanProtocol):
     """One browser's connection; a :class:`phpgw.client.Connection`."""
 
     _log = Logger()  # Autobahn has a ``log`` of its own
@@ -78,6 +78,7 @@ class GatewayProtocol(WebSocketServerProtocol):
     # What Autobahn and the transport tell.
 
     def onOpen(self) -> None:
+        super().onOpen()
         factory = self.factory
         self._opened_at = factory.reactor.seconds()
         factory.metrics.clients_now += 1
@@ -222,13 +223,12 @@ class GatewayProtocol(WebSocketServerProtocol):
         self.abort()
 
 
-class GatewayFactory(WebSocketServerFactory):
+class GatewayFactory(LeanFactory):
     """Makes the connections and knows which there are.
 
     :ivar draining: whether new clients are refused.
     """
 
-    protocol: Any = GatewayProtocol
     noisy = False
 
     def __init__(
@@ -261,6 +261,7 @@ class GatewayFactory(WebSocketServerFactory):
             closeHandshakeTimeout=0,
             perMessageCompressionAccept=_accept_deflate if limits.compression else _accept_none,
         )
+        self.specialize(GatewayProtocol)
 
     def admit(self, peer: IAddress, handshake: Handshake) -> GatewayProtocol:
         """A connection for a new client, which is registered under its peer's address.

@@ -11,13 +11,13 @@ import phpgw
 
 # From the roof to the cellar: a room, be it module or package, imports only what comes after it.
 ROOMS = [
-    *("tap", "service", "gateway", "signals", "listening", "settings", "values"),
-    *("api", "handshake", "identity", "websocket"),
+    *("tap", "service", "gateway", "signals", "listening", "road", "settings", "values"),
+    *("api", "handshake", "identity", "websocket", "lean"),
     *("relay", "keepalive", "registry", "client", "backend", "peer", "metrics"),
 ]
 # Who may use a library.
 USERS = {
-    "autobahn": ("phpgw.websocket",),
+    "autobahn": ("phpgw.websocket", "phpgw.lean"),
     "treq": ("phpgw.backend.http",),
     "twisted.web": (
         "phpgw.api",

@@ -138,7 +138,8 @@ class SettingsTests(SynchronousTestCase):
 
     def test_no_script(self) -> None:
         self.assertEqual(
-            "--php-url: expected the URL of your script, like http://localhost/websocket.php",
+            "--php-script: expected the path of your script, like /srv/app/websocket.php "
+            "(or --php-url http://localhost/websocket.php)",
             self.complaint(),
         )
 

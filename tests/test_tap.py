@@ -74,8 +74,8 @@ class CommandLineTests(OptionsTestCase):
 
     def test_nothing_at_all(self) -> None:
         self.assertEqual(
-            "phpgw: --php-url: expected the URL of your script, "
-            "like http://localhost/websocket.php",
+            "phpgw: --php-script: expected the path of your script, like /srv/app/websocket.php "
+            "(or --php-url http://localhost/websocket.php)",
             self.complaint(),
         )
 
@@ -120,8 +120,8 @@ class EnvironmentTests(OptionsTestCase):
         """Each can be set there, and says so where it is wrong."""
         for option in OPTIONS:
             name = "PHPGW_" + option.name.upper().replace("-", "_")
-            if option.name in ("php-url", "error-reply"):
-                continue  # Any text will do for the one, the other is next.
+            if option.name in ("php-url", "error-reply", "php-script", "php-root"):
+                continue  # Nearly any text will do.
             line = self.complaint(environment={"PHPGW_PHP_URL": URL, name: "?"})
             self.assertIn(f"--{option.name}: got '?' ({name} in the environment); expected", line)
 

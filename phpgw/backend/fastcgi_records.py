@@ -1,0 +1,195 @@
+"""FastCGI records, as the side that asks writes and reads them: on bytes, without a connection.
+
+Sections are those of the FastCGI specification, version 1.0.
+"""
+
+from collections.abc import Iterable
+from struct import Struct
+
+import attrs
+
+from phpgw.backend import BackendBroken, ReplyTooLarge
+
+# Section 8: the record types that go to and fro when a responder answers.
+_BEGIN_REQUEST = 1
+_END_REQUEST = 3
+_PARAMS = 4
+_STDIN = 5
+_STDOUT = 6
+_STDERR = 7
+# What PHP may say about itself under request id 0; nobody asked, so it is passed over.
+_MANAGEMENT = frozenset((10, 11))
+
+# Version, type, request id, content length, padding length: section 3.3.
+_HEADER = Struct(">BBHHBx")
+_HEADER_SIZE = _HEADER.size
+# Lengths of pairs from here on take four bytes, marked by the first bit: section 3.4.
+_LONG = 0x80
+_LONG_LENGTH = Struct(">I")
+# Application status and protocol status: section 5.5.
+_END_BODY = Struct(">IB3x")
+
+# The only request of its connection: PHP-FPM does not multiplex.
+_REQUEST_ID = 1
+# As long as PHP-FPM takes them, and a multiple of eight as section 3.3 wants it.
+_MAX_CONTENT = 0xFFF8
+
+# Role 1, the responder; flag 1, FCGI_KEEP_CONN: section 5.1.
+_BEGIN = _HEADER.pack(1, _BEGIN_REQUEST, _REQUEST_ID, 8, 0) + Struct(">HB5x").pack(1, 1)
+_END_OF_PARAMS = _HEADER.pack(1, _PARAMS, _REQUEST_ID, 0, 0)
+_END_OF_STDIN = _HEADER.pack(1, _STDIN, _REQUEST_ID, 0, 0)
+
+
+def encode_pair(name: bytes, value: bytes) -> bytes:
+    """A name-value pair: section 3.4."""
+    if len(name) < _LONG and len(value) < _LONG:
+        return bytes((len(name), len(value))) + name + value
+    return _length(name) + _length(value) + name + value
+
+
+def _length(data: bytes) -> bytes:
+    size = len(data)
+    return bytes((size,)) if size < _LONG else _LONG_LENGTH.pack(0x80000000 | size)
+
+
+@attrs.frozen
+class Params:
+    """Encoded pairs that many requests have in common.
+
+    :ivar records: those that fill whole records.
+    :ivar rest: the others, for one more record.
+    """
+
+    records: bytes
+    rest: bytes
+
+
+def encode_params(pairs: Iterable[tuple[bytes, bytes]]) -> Params:
+    """Encode pairs, none of them across two records if it fits into one: PHP-FPM wants it so."""
+    records = rest = b""
+    for name, value in pairs:
+        pair = encode_pair(name, value)
+        if rest and len(rest) + len(pair) > _MAX_CONTENT:
+            records += _stream(_PARAMS, rest)
+            rest = b""
+        rest += pair
+    return Params(records, rest)
+
+
+def encode_request(params: Params, own: bytes, body: bytes) -> bytes:
+    """All records of a request: section 6.2.
+
+    :param own: encoded pairs of this request alone.
+    """
+    last = params.rest + own
+    if len(last) <= _MAX_CONTENT and len(body) <= _MAX_CONTENT and body:
+        # What _stream makes of them, in one go.
+        return b"".join(
+            (
+                _BEGIN,
+                params.records,
+                _HEADER.pack(1, _PARAMS, _REQUEST_ID, len(last), 0),
+                last,
+                _END_OF_PARAMS,
+                _HEADER.pack(1, _STDIN, _REQUEST_ID, len(body), 0),
+                body,
+                _END_OF_STDIN,
+            )
+        )
+    return b"".join(
+        (
+            _BEGIN,
+            params.records,
+            _stream(_PARAMS, params.rest),
+            _stream(_PARAMS, own),
+            _END_OF_PARAMS,
+            _stream(_STDIN, body),
+            _END_OF_STDIN,
+        )
+    )
+
+
+def _stream(kind: int, data: bytes) -> bytes:
+    """A stream's data as records (section 3.3), without the empty one at its end."""
+    parts: list[bytes] = []
+    for start in range(0, len(data), _MAX_CONTENT):
+        content = data[start : start + _MAX_CONTENT]
+        parts += (_HEADER.pack(1, kind, _REQUEST_ID, len(content), 0), content)
+    return b"".join(parts)
+
+
+class Decoder:
+    """Reads the answer to one request, in pieces of any size.
+
+    :param limit: bytes of standard output that are taken.
+    :ivar app_status: what the script's process would have exited with; from END_REQUEST.
+    :ivar protocol_status: whether the request was served at all; likewise.
+    :ivar is_followed: whether there was more behind the answer, which makes no sense.
+    :ivar errors: what came on standard error, until it is taken.
+    """
+
+    __slots__ = (
+        "_left",
+        "_output",
+        "_pending",
+        "app_status",
+        "errors",
+        "is_followed",
+        "protocol_status",
+    )
+
+    def __init__(self, limit: int) -> None:
+        self.app_status = 0
+        self.protocol_status = 0
+        self.is_followed = False
+        self._left = limit
+        self._pending = b""
+        self._output: list[bytes] = []
+        self.errors: list[bytes] = []
+
+    @property
+    def output(self) -> bytes:
+        """What the script printed so far, with its headers."""
+        return b"".join(self._output)
+
+    def take_errors(self) -> bytes:
+        """What came on standard error since the last call."""
+        errors, self.errors = b"".join(self.errors), []
+        return errors
+
+    def receive(self, data: bytes) -> bool:
+        """Take what came in.
+
+        :returns: whether the answer is complete.
+        :raises BackendBroken: if it makes no sense.
+        :raises ReplyTooLarge: if it is longer than allowed.
+        """
+        if self._pending:
+            data = self._pending + data
+        position, size = 0, len(data)
+        while size - position >= _HEADER_SIZE:
+            version, kind, request_id, length, padding = _HEADER.unpack_from(data, position)
+            start = position + _HEADER_SIZE
+            end = start + length
+            if version != 1 or request_id != (kind not in _MANAGEMENT):
+                raise BackendBroken("PHP's answer is not FastCGI")
+            if end + padding > size:
+                break
+            position = end + padding
+            if kind == _STDOUT:
+                self._left -= length
+                if self._left < 0:
+                    raise ReplyTooLarge("PHP's reply is larger than what is taken")
+                self._output.append(data[start:end])
+            elif kind == _END_REQUEST:
+                if length != _END_BODY.size:
+                    raise BackendBroken("PHP's answer ends with a record of the wrong size")
+                self.app_status, self.protocol_status = _END_BODY.unpack_from(data, start)
+                self.is_followed = position < size
+                return True
+            elif kind == _STDERR:
+                self.errors.append(data[start:end])
+            elif kind not in _MANAGEMENT:
+                raise BackendBroken(f"PHP's answer has a record of type {kind} in it")
+        self._pending = data[position:]
+        return False

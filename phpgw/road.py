@@ -1,0 +1,152 @@
+"""Which way to PHP the settings name: a web server, a running PHP-FPM, or one of our own."""
+
+from pathlib import Path
+from typing import Any
+
+import attrs
+from twisted.application.service import IService
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import clientFromString, quoteStringArgument
+from twisted.internet.interfaces import IStreamClientEndpoint
+from zope.interface import implementer
+
+from phpgw.backend import BackendTimeout, Event, IBackend, Reply
+from phpgw.backend.fastcgi import make_fastcgi_backend
+from phpgw.backend.fpm import FpmUnusable, ManagedFpm, find_php_fpm
+from phpgw.backend.http import make_http_backend
+from phpgw.metrics import Metrics
+from phpgw.settings import InvalidOption, Settings
+
+
+@attrs.frozen
+class Road:
+    """A way to PHP.
+
+    :ivar backend: what is asked.
+    :ivar description: where PHP is, for the log.
+    :ivar service: what has to run for it, if anything.
+    """
+
+    backend: IBackend
+    description: str
+    service: IService | None = None
+
+
+def make_road(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
+    """The way to PHP that the settings name.
+
+    :raises InvalidOption: if it cannot be gone.
+    """
+    if settings.php_url is not None:
+        return _through_web_server(settings.php_url, settings, reactor, metrics)
+    if settings.php_fpm is not None:
+        return _to_running_fpm(settings.php_fpm, settings, reactor, metrics)
+    return _to_own_fpm(settings, reactor, metrics)
+
+
+def _through_web_server(url: str, settings: Settings, reactor: Any, metrics: Metrics) -> Road:
+    backend = make_http_backend(
+        reactor,
+        url=url,
+        timeout=settings.php_timeout,
+        concurrency=settings.php_concurrency,
+        max_reply_size=settings.max_reply_size,
+        metrics=metrics,
+    )
+    return Road(backend, f"at {url}")
+
+
+def _to_running_fpm(endpoint: str, settings: Settings, reactor: Any, metrics: Metrics) -> Road:
+    try:
+        client = clientFromString(reactor, endpoint)
+    except Exception as error:
+        # Each kind of endpoint raises what it likes.
+        expected = f"a Twisted client endpoint ({type(error).__name__}: {error})"
+        raise InvalidOption("php-fpm", expected, repr(endpoint)) from error
+    backend = _fastcgi(client, settings, reactor, metrics, settings.php_concurrency)
+    return Road(backend, f"{settings.php_script} run by {endpoint}")
+
+
+def _to_own_fpm(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
+    if not Path(_script(settings)).is_file():
+        raise InvalidOption("php-script", "the path of a file that exists", repr(_script(settings)))
+    binary = settings.php_fpm_binary or find_php_fpm()
+    if binary is None:
+        raise InvalidOption(
+            "php-script",
+            "a php-fpm to run it, and none was found: apt-get install php-fpm "
+            "(or name one with --php-fpm-binary, or a running one with --php-fpm)",
+            repr(_script(settings)),
+        )
+    fpm = ManagedFpm(
+        reactor,
+        binary=binary,
+        workers=settings.php_workers,
+        user=settings.php_user,
+        script_seconds=settings.php_timeout,
+    )
+    try:
+        fpm.check()
+    except FpmUnusable as error:
+        raise InvalidOption("php-fpm-binary", f"a PHP-FPM that works ({error})") from error
+    client = clientFromString(reactor, f"unix:{quoteStringArgument(str(fpm.socket))}")
+    # More connections than workers would only wait for each other.
+    concurrency = min(settings.php_concurrency, settings.php_workers)
+    fastcgi = _fastcgi(client, settings, reactor, metrics, concurrency)
+    backend = _OnceReady(reactor, fpm, fastcgi, settings.php_timeout)
+    description = f"{settings.php_script} run by a {binary.name} of our own"
+    return Road(backend, description, fpm)
+
+
+def _fastcgi(
+    client: IStreamClientEndpoint,
+    settings: Settings,
+    reactor: Any,
+    metrics: Metrics,
+    concurrency: int,
+) -> IBackend:
+    try:
+        return make_fastcgi_backend(
+            reactor,
+            endpoint=client,
+            script=_script(settings),
+            document_root=settings.php_root,
+            timeout=settings.php_timeout,
+            concurrency=concurrency,
+            max_reply_size=settings.max_reply_size,
+            metrics=metrics,
+        )
+    except ValueError as error:
+        raise InvalidOption(
+            "php-root", "a directory with the script in it", repr(settings.php_root)
+        ) from error
+
+
+def _script(settings: Settings) -> str:
+    assert settings.php_script is not None  # a rule of Settings
+    return settings.php_script
+
+
+@implementer(IBackend)
+class _OnceReady:
+    """Asks a PHP-FPM of our own, once it takes connections."""
+
+    def __init__(self, reactor: Any, fpm: ManagedFpm, backend: IBackend, timeout: float) -> None:
+        self._reactor = reactor
+        self._fpm = fpm
+        self._backend = backend
+        self._timeout = timeout
+
+    def ask(self, event: Event) -> Deferred[Reply]:
+        if self._fpm.is_ready:
+            return self._backend.ask(event)
+        ready: Deferred[Any] = self._fpm.when_ready()
+        ready.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_not_ready)
+        return ready.addCallback(lambda _: self._backend.ask(event))
+
+    def close(self) -> Deferred[None]:
+        return self._backend.close()
+
+
+def _not_ready(outcome: object, seconds: float) -> None:
+    raise BackendTimeout(f"PHP-FPM did not start within {seconds:g} s")
