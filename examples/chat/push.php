@@ -16,13 +16,27 @@ const PUSH_TOTAL_MS = 2000;
  */
 function push(array $clients, string $message): array
 {
-    $url = $_SERVER['PHPGW_SEND_URL'] ?? 'http://127.0.0.1:8080/send';
+    $url = send_url();
     $forms = [];
     foreach ($clients as $client) {
         $forms[] = http_build_query(['client_id' => $client, 'message' => $message]);
     }
     $statuses = extension_loaded('curl') ? post_with_curl($url, $forms) : post_with_streams($url, $forms);
     return array_values(array_intersect_key($clients, array_filter($statuses, static fn (int $s): bool => $s === 404)));
+}
+
+/** Where the gateway takes pushes. */
+function send_url(): string
+{
+    if (isset($_SERVER['PHPGW_SEND_URL'])) { // as a web server's fastcgi_param
+        return $_SERVER['PHPGW_SEND_URL'];
+    }
+    if (str_starts_with($_SERVER['SERVER_SOFTWARE'] ?? '', 'phpgw/')) { // asked by the gateway itself
+        $host = $_SERVER['SERVER_ADDR'];
+        $host = str_contains($host, ':') ? "[$host]" : $host;
+        return "http://$host:{$_SERVER['SERVER_PORT']}/send";
+    }
+    return 'http://127.0.0.1:8080/send';
 }
 
 /**

@@ -33,7 +33,7 @@ final class Room
      */
     public static function enter(callable $work): mixed
     {
-        $directory = $_SERVER['CHAT_DATA'] ?? (getenv('CHAT_DATA') ?: sys_get_temp_dir() . '/phpgw-chat');
+        $directory = $_SERVER['CHAT_DATA'] ?? (getenv('CHAT_DATA') ?: sys_get_temp_dir() . '/phpgw-chat-' . posix_geteuid());
         if (!is_dir($directory) && !@mkdir($directory, 0700, true) && !is_dir($directory)) {
             throw new RuntimeException("cannot make the directory $directory");
         }

@@ -1,7 +1,7 @@
-"""Run the chat: a PHP-FPM, an Nginx and a gateway of its own, on loopback, until Ctrl-C.
+"""Run the chat on loopback until Ctrl-C: the gateway, which starts a PHP-FPM, and its page.
 
-Needs nothing but what the demo shows: php-fpm, nginx, and phpgw's own Python packages. All that is
-written goes to a temporary directory, which is removed at the end.
+All that is written goes to a temporary directory, which is removed at the end, but for the room's
+own file.
 """
 
 import argparse
@@ -9,8 +9,6 @@ import contextlib
 import ctypes
 import http.client
 import os
-import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -21,9 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-HERE = Path(__file__).resolve().parent
-CHAT = HERE.parent / "chat"
-CHECKOUT = HERE.parent.parent
+CHECKOUT = Path(__file__).resolve().parents[2]
+CHAT = CHECKOUT / "examples" / "chat"
 
 START_SECONDS = 15
 STOP_SECONDS = 5
@@ -34,7 +31,7 @@ BLOCK = """
   The chat is running: open it in two windows, and talk.
 
     Open   http://127.0.0.1:{web}/?gateway={gateway}
-    Push   curl -d type=client -d message='Hello from the shell' http://127.0.0.1:{web}/websocket.php
+    Edit   {chat}/websocket.php: the next message runs what you wrote
     Logs   {directory}/*.log
 
   Ctrl-C stops everything.
@@ -109,15 +106,6 @@ def environment() -> dict[str, str]:
     return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
 
 
-def find(names: list[str], remedy: str) -> str:
-    """The path of the first of these programs that there is."""
-    path = os.pathsep.join([os.environ.get("PATH", ""), "/usr/local/sbin", "/usr/sbin"])
-    for name in names:
-        if found := shutil.which(name, path=path):
-            return found
-    raise DemoError(f"{names[0]} is missing. {remedy}")
-
-
 def find_twistd() -> str:
     beside = Path(sys.executable).with_name("twistd")
     if not beside.exists():
@@ -147,15 +135,6 @@ def web_port(wanted: int | None) -> int:
         return free_port()
 
 
-def fill(template: str, directory: Path, **values: object) -> str:
-    """Write a configuration file from the template of that name; return its path."""
-    values["DIR"] = directory
-    text = (HERE / template).read_text("utf-8")
-    target = directory / template
-    target.write_text(re.sub("@([A-Z_]+)@", lambda found: str(values[found[1]]), text), "utf-8")
-    return str(target)
-
-
 def answers_http(port: int, path: str) -> Callable[[], bool]:
     def answers() -> bool:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
@@ -173,38 +152,25 @@ def answers_http(port: int, path: str) -> Callable[[], bool]:
 
 def run(wanted_port: int | None, directory: Path, children: list[Child]) -> NoReturn:
     """Start everything and watch over it; what ends it is an exception."""
-    php_fpm = find(
-        ["php-fpm", *(f"php-fpm8.{minor}" for minor in range(9, 0, -1))],
-        "On Debian: apt install php-fpm php-curl",
-    )
-    nginx = find(["nginx"], "On Debian: apt install nginx-light")
     twistd = find_twistd()
     web, gateway = web_port(wanted_port), free_port()
-
-    # Root's checkout may be closed to every other user (/root is), so the workers of root's demo
-    # stay root; php-fpm wants to hear that with -R too. They listen on loopback alone.
-    root = os.geteuid() == 0
-    fpm_user = "user = root\ngroup = root" if root else ""
-    fpm_conf = fill("php-fpm.conf", directory, USER=fpm_user)
-    ports = {"WEB_PORT": web, "GATEWAY_PORT": gateway}
-    nginx_user = "user root;" if root else ""
-    nginx_conf = fill("nginx.conf", directory, USER=nginx_user, CHAT=CHAT, **ports)
 
     def start(name: str, *command: str) -> Child:
         children.append(Child(name, list(command), directory))
         return children[-1]
 
-    fpm = start("php-fpm", php_fpm, "-F", "-y", fpm_conf, *(["-R"] if root else []))
-    fpm.wait_until((directory / "php-fpm.sock").is_socket)
-    server = start("nginx", nginx, "-p", str(directory), "-c", nginx_conf, "-e", "stderr")
-    server.wait_until(answers_http(web, "/"))
     listen = ["--listen", f"tcp:{gateway}:interface=127.0.0.1"]
-    php = ["--php-url", f"http://127.0.0.1:{web}/websocket.php"]
+    php = ["--php-script", str(CHAT / "websocket.php")]
+    if os.geteuid() == 0:
+        # Root's checkout may be closed to every other user; /root is.
+        php += ["--php-user", "root"]
     start("phpgw", twistd, "-n", "--pidfile=", "phpgw", *listen, *php).wait_until(
-        answers_http(gateway, "/send")
+        answers_http(gateway, "/healthz")
     )
+    page = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(CHAT)]
+    start("page", *page, str(web)).wait_until(answers_http(web, "/"))
 
-    print(BLOCK.format(web=web, gateway=gateway, directory=directory), flush=True)
+    print(BLOCK.format(web=web, gateway=gateway, chat=CHAT, directory=directory), flush=True)
     while True:
         for child in children:
             child.check()
