@@ -1,9 +1,10 @@
 # Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
-.PHONY: help demo test lint types package
+.PHONY: help demo test bench lint types package
 
 help:
 	@echo "make demo     a chat in your browser, its logic in PHP; Ctrl-C stops it"
 	@echo "make test     the whole test suite, with real PHP-FPM, Nginx and Chromium"
+	@echo "make bench    speed and memory, beside the article's Go gateway where that can be built"
 	@echo "make lint     ruff"
 	@echo "make types    mypy"
 	@echo "make package  wheel and sdist in dist/, checked"
@@ -15,6 +16,10 @@ demo:
 test:
 	@scripts/setup test
 	.venv/bin/trial tests
+
+bench:
+	@scripts/setup bench
+	.venv/bin/python -m benchmarks
 
 lint:
 	@scripts/setup test

@@ -1,0 +1,145 @@
+"""Broadcast: one message to thousands of clients."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from urllib.parse import urlencode
+
+from benchmarks.case import Case, Column
+from benchmarks.contest import Contender, Sample, Unmeasured
+from benchmarks.cpu import CpuMeter
+from benchmarks.door import status_of
+from benchmarks.helper import Helper
+from benchmarks.stage import Stage
+from benchmarks.subjects import GO, Subject, ours
+from benchmarks.wrk import FORM, JSON, posting_once
+from tests.real.process import free_port
+
+_MESSAGE = "x" * 48
+# In a sample, so that the processor's clock, which ticks a hundred times a second, is fine enough.
+_TIMES = 10
+# PHP processes that push at the same time.
+_PUSHERS = 16
+_PATIENCE = 30.0
+_LIMIT = 180.0
+_BOUND = "bound: bare socket.send"
+_ONE_BY_ONE = "by /send one by one"
+
+# Starts a broadcast, given the clients' ids, and tells when that was.
+_Start = Callable[[list[str]], AbstractContextManager[float]]
+
+
+def contenders(stage: Stage, subjects: list[Subject]) -> Iterator[tuple[str, list[Contender]]]:
+    """One variant; where a gateway has a command for it, that is measured beside single pushes."""
+    audience = stage.room_for(stage.options.audience)
+    entrants = []
+    for subject in ours(subjects):
+        if subject.name != GO:
+            entrants.append(_by_command(subject, audience))
+        entrants.append(_one_by_one(subject, audience))
+    yield f"to {audience:,} clients", [*entrants, _bare(audience)]
+
+
+CASE = Case(
+    name="broadcast",
+    title="Broadcast",
+    columns=(
+        Column("cpu", "CPU ms", 1, ratio=True, of_bound=True),
+        Column("last", "last ms", 0, ratio=True, of_bound=True),
+        Column("reached", "reached", 0),
+    ),
+    legend="CPU ms: what the gateway uses for one broadcast; last ms: when the last client has it; "
+    "reached: how many clients get it",
+    contenders=contenders,
+    reference=f"{GO}, {_ONE_BY_ONE}",
+)
+
+
+def _by_command(subject: Subject, audience: int) -> Contender:
+    def measure() -> Sample:
+        door = _find_door(subject)
+
+        @contextmanager
+        def start(_: list[str]) -> Iterator[float]:
+            began = time.monotonic()
+            door()
+            yield began
+
+        return _broadcast(subject.ws_url, subject.gateway_pids(), audience, start, _TIMES)
+
+    return Contender(f"{subject.name}, one command", measure, _BOUND)
+
+
+def _one_by_one(subject: Subject, audience: int) -> Contender:
+    """What is left where there is no command: a push for each client."""
+
+    @contextmanager
+    def start(ids: list[str]) -> Iterator[float]:
+        bodies = [urlencode({"client_id": each, "message": _MESSAGE}) for each in ids]
+        began = time.monotonic()
+        with posting_once(subject.send_url, bodies, connections=_PUSHERS):
+            yield began
+
+    def measure() -> Sample:
+        return _broadcast(subject.ws_url, subject.gateway_pids(), audience, start, 1)
+
+    return Contender(f"{subject.name}, {_ONE_BY_ONE}", measure, _BOUND)
+
+
+def _bare(audience: int) -> Contender:
+    """The same bytes to as many sockets, and nothing else."""
+
+    def measure() -> Sample:
+        port = free_port()
+        with Helper("benchmarks.bare", _LIMIT, job="serve", port=port) as server:
+            server.hear("ready")
+
+            @contextmanager
+            def start(_: list[str]) -> Iterator[float]:
+                yield server.ask("broadcast", message=_MESSAGE)["began"]
+
+            return _broadcast(f"ws://127.0.0.1:{port}/", [server.pid], audience, start, _TIMES)
+
+    return Contender(_BOUND, measure)
+
+
+def _broadcast(url: str, pids: list[int], audience: int, start: _Start, times: int) -> Sample:
+    """Have clients, and send them something some times."""
+    with Helper("benchmarks.load", _LIMIT, job="hold", url=url, clients=audience) as clients:
+        ids = clients.hear("ready")["ids"]
+        time.sleep(0.5)
+        meter = CpuMeter({"gateway": pids})
+        took = 0.0
+        reached = audience
+        for _ in range(times):
+            clients.ask("expect", clients=audience)
+            with start(ids) as began:
+                got = clients.ask("reached", seconds=_PATIENCE)
+            took += got["at"] - began
+            reached = min(reached, got["clients"])
+        used = meter.used()["gateway"]
+    return {"cpu": 1000 * used / times, "last": 1000 * took / times, "reached": reached}
+
+
+def _find_door(subject: Subject) -> Callable[[], None]:
+    """The first way that this gateway has to send to all.
+
+    :raises Unmeasured: if it has none.
+    """
+    commands = json.dumps([{"op": "send", "to": {"all": True}, "message": _MESSAGE}])
+    requests = (
+        ("/commands", commands, JSON),
+        ("/send", urlencode({"all": "1", "message": _MESSAGE}), FORM),
+    )
+    for request in requests:
+        if status_of(subject, *request) == 200:
+            return partial(_insist, subject, request)
+    raise Unmeasured("not there yet: neither /commands nor /send?all=1 sends to all")
+
+
+def _insist(subject: Subject, request: tuple[str, str, str]) -> None:
+    status = status_of(subject, *request)
+    if status != 200:
+        raise Unmeasured(f"{request[0]} answered {status}")

@@ -1,0 +1,53 @@
+"""The file of results: all samples, with the machine and the options that they belong to."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import attrs
+
+from benchmarks.broadcast import CASE as BROADCAST
+from benchmarks.case import Case
+from benchmarks.connect import CASE as CONNECT
+from benchmarks.contest import Row
+from benchmarks.memory import CASE as MEMORY
+from benchmarks.push import CASE as PUSH
+from benchmarks.roundtrip import CASE as ROUNDTRIP
+from benchmarks.table import render
+
+HERE = Path(__file__).parent
+DEFAULT_PATH = HERE / "results.json"
+CASES: dict[str, Case] = {case.name: case for case in (ROUNDTRIP, PUSH, CONNECT, BROADCAST, MEMORY)}
+
+
+@attrs.define
+class Results:
+    """What one run has measured.
+
+    :ivar machine: see :mod:`benchmarks.machine`.
+    :ivar conditions: how long, how often, and when.
+    :ivar notes: who is left out, and why.
+    :ivar rows: by the case's name.
+    """
+
+    machine: dict[str, str]
+    conditions: dict[str, Any]
+    notes: list[str] = attrs.field(factory=list)
+    rows: dict[str, list[Row]] = attrs.field(factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Write the file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(attrs.asdict(self), indent=1, ensure_ascii=False) + "\n")
+
+    @classmethod
+    def read(cls, path: Path) -> "Results":
+        """Read the file."""
+        data = json.loads(path.read_text())
+        data["rows"] = {name: [Row(**row) for row in rows] for name, rows in data["rows"].items()}
+        return cls(**data)
+
+    def tables(self, name: str) -> str:
+        """A case as text."""
+        case = CASES[name]
+        return f"{render(case, self.rows[name])}\n({case.legend}.)\n"
