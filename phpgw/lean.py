@@ -8,6 +8,8 @@ from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 
+from phpgw.eager import eager_write
+
 # What an open connection has left over from its handshake, and from features that are not used.
 _LEFT_OVER = (
     *("http_headers", "http_request_data", "http_request_host", "http_request_params"),
@@ -33,7 +35,7 @@ class LeanProtocol(WebSocketServerProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         # Neither chopped nor one by one: those are for tests of other implementations.
-        self.transport.write(data)
+        eager_write(self.transport, data)
 
     def onMessageEnd(self) -> None:
         # Autobahn's own tells listeners, too, of which there are none.

@@ -13,7 +13,7 @@ import phpgw
 ROOMS = [
     *("tap", "service", "gateway", "signals", "listening", "road", "settings", "values"),
     *("api", "handshake", "identity", "websocket", "lean"),
-    *("relay", "keepalive", "registry", "client", "backend", "peer", "metrics"),
+    *("relay", "keepalive", "registry", "client", "backend", "peer", "metrics", "eager"),
 ]
 # Who may use a library.
 USERS = {

@@ -1,5 +1,6 @@
 """CGI (RFC 3875) as Nginx and PHP speak it: a script's environment, and its answer."""
 
+import os
 import re
 from functools import lru_cache
 from posixpath import basename, dirname, normpath
@@ -46,10 +47,10 @@ class Script:
             (b"SERVER_PROTOCOL", b"HTTP/1.1"),
             (b"REQUEST_METHOD", b"POST"),
             (b"CONTENT_TYPE", b"application/x-www-form-urlencoded"),
-            (b"SCRIPT_FILENAME", path.encode()),
-            (b"SCRIPT_NAME", name.encode()),
-            (b"DOCUMENT_URI", name.encode()),
-            (b"DOCUMENT_ROOT", root.encode()),
+            (b"SCRIPT_FILENAME", os.fsencode(path)),
+            (b"SCRIPT_NAME", os.fsencode(name)),
+            (b"DOCUMENT_URI", os.fsencode(name)),
+            (b"DOCUMENT_ROOT", os.fsencode(root)),
             (b"REDIRECT_STATUS", b"200"),
         ]
 

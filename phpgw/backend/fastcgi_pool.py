@@ -3,13 +3,14 @@
 A kept connection occupies one of PHP-FPM's workers, which meanwhile serves nobody else.
 """
 
+import os
 import select
 import socket
+import sys
 from array import array
 from collections import deque
 from fcntl import ioctl
 from functools import partial
-from os import sched_yield
 from termios import TIOCOUTQ
 from typing import Any
 from typing import Protocol as Interface
@@ -42,8 +43,11 @@ _LAST_PAUSE = 0.1
 _RESTART_SECONDS = 2.0
 # A request of this size has left, once it was written, even where that cannot be seen.
 _ONE_WRITE = 65536
-# Timers may be early by the rounding of a clock.
+# As short as the reactor can wait; and timers may be early by the rounding of a clock.
 _TICK = 0.001
+
+# Lets PHP have this processor, if it wants it.
+_yield = getattr(os, "sched_yield", lambda: None)
 
 
 class Ask(Interface):
@@ -80,22 +84,23 @@ class Connection(Protocol):
         self._pool = pool
         self._ask: Ask | None = None
         self._socket: socket.socket | None = None
-        self._is_local = False
+        self._tells_unread = False
 
     def connectionMade(self) -> None:
         transport: Any = self.transport
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
-        if ISSLTransport.providedBy(transport) or not hasattr(transport, "getHandle"):
+        if not isinstance(transport, tcp.Connection) or ISSLTransport.providedBy(transport):
             return
-        handle = self._socket = transport.getHandle()
+        self._socket = transport.getHandle()
         self._events = select.poll()
-        self._events.register(handle, select.POLLIN)
+        self._events.register(self._socket, select.POLLIN)
         self._unread = array("i", [0])
-        if handle.family == socket.AF_UNIX:
-            self._is_local = True
+        if self._socket.family == socket.AF_UNIX:
+            self._tells_unread = sys.platform == "linux"
             # The transport's own looks for passed descriptors, too; this takes 2 us less of 22.
-            transport.doRead = partial(tcp.Connection.doRead, transport)
+            do_read = partial(tcp.Connection.doRead, transport)
+            transport.doRead = do_read  # type: ignore[method-assign]
 
     def is_ready(self) -> bool:
         """Whether a worker waits for a request here, as far as can be told.
@@ -109,7 +114,7 @@ class Connection(Protocol):
         """
         if self._socket is None or not self.is_reusable:
             return self.is_reusable
-        if self._is_local:
+        if self._tells_unread:
             ioctl(self._socket, TIOCOUTQ, self._unread)
             if self._unread[0]:
                 return False
@@ -171,9 +176,12 @@ class Connection(Protocol):
 
     def give_back(self) -> None:
         """Close it in between requests."""
-        self.is_reusable = False
-        assert self.transport is not None
-        self.transport.loseConnection()
+        if self.is_reusable:
+            self.is_reusable = False
+            assert self.transport is not None
+            self.transport.loseConnection()
+        else:
+            self.abort()
 
     def abort(self) -> None:
         """Close it at once; whoever waits for an answer will not hear of it."""
@@ -232,8 +240,11 @@ class Pool:
         self._idle_timer: IDelayedCall | None = None
         self._look_timer: IDelayedCall | None = None
         self._retry_timer: IDelayedCall | None = None
+        # The connection opened last until it has answered, and when the attempt began. The next
+        # one is opened when this one proves that PHP had a worker for it, or after a tick: asks
+        # that come all at once are better off with the workers there are than in PHP's queue.
         self._newest: Connection | None = None
-        self._tried_last = float("-inf")
+        self._opened_last = float("-inf")
         self._pause = _FIRST_PAUSE
         self._failing_since = self._failed_last = float("-inf")
         self._closed: Deferred[None] | None = None
@@ -257,7 +268,7 @@ class Pool:
     def released(self, connection: Connection) -> None:
         """Take back a connection after its request."""
         if connection is self._newest:
-            self._newest, self._tried_last = None, float("-inf")
+            self._newest, self._opened_last = None, float("-inf")
         now = self._seconds()
         is_due = now - self._opened[connection] > _HOLD_SECONDS
         if is_due or not connection.is_reusable or self._closed is not None:
@@ -311,13 +322,13 @@ class Pool:
         if self._soon(now):
             # The worker may want this very processor to get ready: with one connection, this
             # makes 19,000 asks a second of 12,000.
-            sched_yield()
+            _yield()
             self._hand_over_waiting()
         soon = self._soon(now)
         room = self._limit - len(self._opened) - len(self._connecting)
-        if len(self._waiting) > soon and room > 0 and now - self._tried_last >= _TICK:
+        if len(self._waiting) > soon and room > 0 and now - self._opened_last >= _TICK:
             self._open(now)
-        if self._waiting and self._look_timer is None:
+        if self._waiting and self._look_timer is None and (self._idle or room > 0):
             # No event tells when a worker is ready.
             self._look_timer = self._reactor.callLater(0 if soon else _TICK, self._look_again)
 
@@ -334,7 +345,7 @@ class Pool:
         self._serve()
 
     def _open(self, now: float) -> None:
-        self._tried_last = now
+        self._opened_last = now
         connecting = self._endpoint.connect(self._factory)
         self._connecting.add(connecting)
         connecting.addBoth(self._tried, connecting)
