@@ -18,13 +18,14 @@ ROOMS = [
 # Who may use a library.
 USERS = {
     "autobahn": ("phpgw.websocket", "phpgw.lean"),
-    "treq": ("phpgw.backend.http",),
+    "treq": ("phpgw.backend.http", "phpgw.backend.origin"),
     "twisted.web": (
         "phpgw.api",
         "phpgw.handshake",
         "phpgw.identity",
         "phpgw.service",
         "phpgw.backend.http",
+        "phpgw.backend.origin",
     ),
 }
 _ROOT = Path(phpgw.__file__).parents[1]

@@ -36,9 +36,10 @@ class Script:
     def __init__(self, path: str, document_root: str | None = None) -> None:
         path = normpath(path)
         root = normpath(document_root or dirname(path))
-        name = path.removeprefix(root.rstrip("/"))
-        if not (path.startswith("/") and name.startswith("/") and basename(path)):
+        above = root.rstrip("/")
+        if not (path.startswith(f"{above}/") and path.startswith("/") and basename(path)):
             raise ValueError(f"{path} is not within {root}")
+        name = path.removeprefix(above)
         # As in Nginx's fastcgi_params; REDIRECT_STATUS is for a PHP that wants to see that a
         # web server was there.
         self.pairs: Pairs = [

@@ -1,7 +1,6 @@
 """PHP-FPM, asked over FastCGI without a web server in between."""
 
 from typing import Any
-from weakref import ref
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
@@ -15,7 +14,6 @@ from phpgw.backend import (
     BackendTimeout,
     BackendUnreachable,
     Event,
-    Handshake,
     IBackend,
     Reply,
     ReplyTooLarge,
@@ -30,6 +28,7 @@ from phpgw.backend.fastcgi_records import (
     encode_request,
 )
 from phpgw.backend.form import encode_form
+from phpgw.backend.per_handshake import PerHandshake
 from phpgw.metrics import Metrics
 
 # Opening a connection anew takes 0.2 ms, so it matters only to those that are used more often.
@@ -162,7 +161,10 @@ class FastCgiBackend:
         self._reactor = reactor
         self._seconds = reactor.seconds
         self._timeout = timeout
-        self._script = Script(script, document_root).pairs
+        script_pairs = Script(script, document_root).pairs
+        self._params: PerHandshake[Params] = PerHandshake(
+            lambda handshake: encode_params(script_pairs + client_pairs(handshake))
+        )
         self._pool = Pool(
             reactor=reactor,
             endpoint=endpoint,
@@ -173,14 +175,12 @@ class FastCgiBackend:
         # Those in flight with when they are due, the one asked first at the start.
         self._due: dict[Exchange, float] = {}
         self._timer: IDelayedCall | None = None
-        # By identity, as a handshake's value takes long to compare; each goes with its client.
-        self._params: dict[int, tuple[ref[Handshake], Params]] = {}
 
     def ask(self, event: Event) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.IBackend.ask`."""
         handshake = event.handshake
         body = encode_form(event)
-        _, params = self._params.get(id(handshake)) or self._remember(handshake)
+        params = self._params(handshake)
         length = encode_pair(b"CONTENT_LENGTH", b"%d" % len(body))
         exchange = Exchange(self, event.client_id, encode_request(params, length, body))
         self._due[exchange] = self._seconds() + self._timeout
@@ -222,13 +222,6 @@ class FastCgiBackend:
             self.abandon(exchange)
             what = "answer" if exchange.connection else "connection to PHP"
             exchange.answer.errback(BackendTimeout(f"no {what} within {self._timeout:g} s"))
-
-    def _remember(self, handshake: Handshake) -> tuple[ref[Handshake], Params]:
-        key = id(handshake)
-        params = encode_params(self._script + client_pairs(handshake))
-        entry = ref(handshake, lambda _: self._params.pop(key)), params
-        self._params[key] = entry
-        return entry
 
 
 def make_fastcgi_backend(

@@ -82,8 +82,8 @@ def encode_request(params: Params, own: bytes, body: bytes) -> bytes:
     :param own: encoded pairs of this request alone.
     """
     last = params.rest + own
-    if len(last) <= _MAX_CONTENT and len(body) <= _MAX_CONTENT and body:
-        # What _stream makes of them, in one go.
+    if 0 < len(last) <= _MAX_CONTENT and 0 < len(body) <= _MAX_CONTENT:
+        # What is done below, in one go.
         return b"".join(
             (
                 _BEGIN,

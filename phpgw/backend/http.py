@@ -1,13 +1,12 @@
 """PHP behind a web server, asked over HTTP with treq."""
 
 from collections.abc import Hashable
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NoReturn, Self, cast
+from functools import partial
+from typing import Any, NoReturn, cast
+from urllib.parse import urlsplit
 
 import attrs
-from hyperlink import EncodedURL
 from treq.client import HTTPClient
-from treq.cookies import IndexableCookieJar
 from treq.response import _Response
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
@@ -20,7 +19,6 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import (
-    Agent,
     HTTPConnectionPool,
     RequestTransmissionFailed,
     ResponseDone,
@@ -38,15 +36,19 @@ from phpgw.backend import (
     BackendTimeout,
     BackendUnreachable,
     Event,
+    Handshake,
     IBackend,
     Reply,
     ReplyTooLarge,
 )
 from phpgw.backend.form import encode_form
+from phpgw.backend.origin import CompleteHeaders, CompleteUrl, NoCookies, OriginAgent
+from phpgw.backend.per_handshake import PerHandshake
 from phpgw.metrics import Metrics
 
 # Shorter than the keepalive_timeout that Nginx has by default (75 s), so that we close first.
 _IDLE_SECONDS = 60
+_NO_COOKIES = NoCookies()
 
 
 @implementer(IBackend)
@@ -73,17 +75,21 @@ class HttpBackend:
         metrics: Metrics,
     ) -> None:
         self._reactor = reactor
-        self._client = _cookieless(agent)
-        self._fresh_client = _cookieless(fresh_agent)
+        self._client = HTTPClient(agent, cookiejar=_NO_COOKIES)
+        self._fresh_client = HTTPClient(fresh_agent, cookiejar=_NO_COOKIES)
         self._pool = pool
-        self._url = _AsciiUrl.from_text(url)
+        self._url = CompleteUrl.from_text(url)
+        self._url_text = url
+        self._headers = PerHandshake(partial(_headers, _host_header(url)))
         self._timeout = timeout
         self._max_reply_size = max_reply_size
         self._metrics = metrics
 
     def ask(self, event: Event) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.IBackend.ask`."""
-        answer = Deferred.fromCoroutine(self._exchange(encode_form(event), _headers(event)))
+        answer = Deferred.fromCoroutine(
+            self._exchange(encode_form(event), self._headers(event.handshake))
+        )
         answer.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_out_of_time)
         return answer.addErrback(self._explain)
 
@@ -106,6 +112,7 @@ class HttpBackend:
             self._url,
             data=_Body(body),
             headers=headers,
+            cookies=_NO_COOKIES,
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
@@ -124,21 +131,11 @@ class HttpBackend:
         if isinstance(error, BackendError):
             raise error
         if isinstance(error, (ConnectError, DNSLookupError)):
-            raise BackendUnreachable(f"no connection to {self._url.to_text()}: {error}")
+            raise BackendUnreachable(f"no connection to {self._url_text}: {error}")
         if isinstance(error, (RequestTransmissionFailed, ResponseFailed)):
             reasons = "; ".join(reason.getErrorMessage() for reason in error.reasons)
-            raise BackendBroken(f"the answer from {self._url.to_text()} was cut off: {reasons}")
+            raise BackendBroken(f"the answer from {self._url_text} was cut off: {reasons}")
         raise error
-
-
-class _AsciiUrl(EncodedURL):
-    """A URL that is ASCII already; treq would take its host for an international name.
-
-    That fails for addresses like ``[::1]`` and names like ``my_php``.
-    """
-
-    def to_uri(self) -> Self:
-        return self
 
 
 class StaleConnection(ConnectionLost):
@@ -273,25 +270,27 @@ def _out_of_time(outcome: object, seconds: float) -> NoReturn:
     raise BackendTimeout(f"no complete answer within {seconds:g} s")
 
 
-def _headers(event: Event) -> Headers:
+def _headers(host: bytes, handshake: Handshake) -> CompleteHeaders:
     """Those of the browser that are passed on, and where the event comes from.
 
     A web server in between can restore the browser's address from X-Forwarded-For.
     """
-    handshake = event.handshake
-    headers = Headers({b"Content-Type": [b"application/x-www-form-urlencoded"]})
+    headers = CompleteHeaders(
+        {b"Host": [host], b"Content-Type": [b"application/x-www-form-urlencoded"]}
+    )
     for name, value in handshake.headers:
         headers.addRawHeader(name, value)
     if handshake.peer_host:
         headers.addRawHeader(b"X-Forwarded-For", handshake.peer_host.encode())
     headers.addRawHeader(b"X-Forwarded-Proto", b"https" if handshake.is_secure else b"http")
     headers.addRawHeader(b"X-Forwarded-Host", handshake.host)
+    headers.is_complete = True
     return headers
 
 
-def _cookieless(agent: IAgent) -> HTTPClient:
-    """A treq client that keeps no cookies: its jar would be shared by all browsers."""
-    return HTTPClient(agent, cookiejar=IndexableCookieJar(DefaultCookiePolicy(allowed_domains=[])))
+def _host_header(url: str) -> bytes:
+    """The URL's host, with its port unless that is the scheme's own: RFC 9110, section 7.2."""
+    return urlsplit(url).netloc.encode()
 
 
 def make_http_backend(
@@ -311,8 +310,8 @@ def make_http_backend(
     pool.maxPersistentPerHost = concurrency
     return HttpBackend(
         reactor=reactor,
-        agent=Agent(reactor, pool=pool),
-        fresh_agent=Agent(reactor, pool=HTTPConnectionPool(reactor, persistent=False)),
+        agent=OriginAgent(reactor, url, pool),
+        fresh_agent=OriginAgent(reactor, url, HTTPConnectionPool(reactor, persistent=False)),
         pool=pool,
         url=url,
         timeout=timeout,

@@ -1,0 +1,92 @@
+"""treq's requests to one and the same place, without making anew what is always the same.
+
+treq and Twisted's agents parse the URL, encode its host, look for cookies, copy the headers to add
+to them and make an endpoint for each request. Against one PHP none of it ever changes. What
+follows is each of these with its answer ready; see ``benchmarks/``.
+"""
+
+from typing import Any
+
+from hyperlink import EncodedURL
+from treq.cookies import IndexableCookieJar
+from twisted.internet.defer import Deferred
+from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import IBodyProducer, IResponse
+
+
+class OriginAgent(Agent):
+    """An agent for one URL."""
+
+    def __init__(self, reactor: Any, url: str, pool: HTTPConnectionPool) -> None:
+        super().__init__(reactor, BrowserLikePolicyForHTTPS(), pool=pool)
+        self._uri = URI.fromBytes(url.encode("ascii"))
+        self._key = (self._uri.scheme, self._uri.host, self._uri.port)
+        self._endpoint = self._getEndpoint(self._uri)
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """Request the agent's URL, whatever ``uri`` says."""
+        uri_of_ours = self._uri
+        return self._requestWithEndpoint(
+            self._key,
+            self._endpoint,
+            method,
+            uri_of_ours,
+            headers,
+            bodyProducer,
+            uri_of_ours.originForm,
+        )
+
+
+class CompleteUrl(EncodedURL):
+    """A URL that is ASCII already.
+
+    treq would take its host for an international name, which also fails for addresses like
+    ``[::1]`` and names like ``my_php``.
+    """
+
+    def to_uri(self) -> "CompleteUrl":
+        return self
+
+    def to_text(self, with_password: bool = False) -> str:
+        try:
+            return self._text
+        except AttributeError:
+            self._text: str = super().to_text(with_password)
+            return self._text
+
+
+class CompleteHeaders(Headers):
+    """Headers that nobody has anything to add to, once they are complete.
+
+    So they need no copies, and do not ask for compressed replies, which cost both sides more than
+    they save on one machine.
+    """
+
+    is_complete = False
+
+    def copy(self) -> "CompleteHeaders":
+        return self
+
+    def addRawHeader(self, name: str | bytes, value: str | bytes) -> None:
+        if not self.is_complete:
+            super().addRawHeader(name, value)
+
+
+class NoCookies(IndexableCookieJar):
+    """A jar that stays empty: treq's is shared by all requests, so by all browsers."""
+
+    def add_cookie_header(self, request: Any) -> None:
+        """Add nothing."""
+
+    def extract_cookies(self, response: Any, request: Any) -> None:
+        """Keep nothing."""
+
+    def set_cookie(self, cookie: Any) -> None:
+        """Keep nothing."""
