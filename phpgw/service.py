@@ -8,7 +8,9 @@ from twisted.web.resource import Resource
 
 from phpgw import __version__
 from phpgw.api.access import Access
+from phpgw.api.fast_lane import FastLane
 from phpgw.api.pages import HealthResource, SignpostResource, StatsResource
+from phpgw.api.push import Deliveries
 from phpgw.api.send import SendResource
 from phpgw.api.site import GatewaySite
 from phpgw.gateway import Gateway
@@ -62,14 +64,18 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         metrics=metrics,
     )
     access = Access(_read_token(settings))
+    deliveries = Deliveries(registry, metrics)
+    fast_lane = FastLane(reactor, deliveries, settings.max_push_size)
     api = {
-        b"send": SendResource(registry, access, metrics, settings.max_push_size),
+        b"send": SendResource(deliveries, access, metrics, settings.max_push_size),
         b"stats": StatsResource(access, metrics),
     }
     edge = WebSocketResource(factory, metrics)
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
-        site = GatewaySite(root, settings.max_push_size, reactor)
+        takes_pushes = b"send" in root.listStaticNames()
+        lane = fast_lane if takes_pushes else None
+        site = GatewaySite(root, settings.max_push_size, reactor, lane)
         return [Listener(option, text, site, reactor) for text in texts]
 
     gateway = Gateway(

@@ -181,11 +181,10 @@ class GatewayProtocol(LeanProtocol):
         self._messages_out += 1
         self.factory.metrics.messages_sent += 1
         # Not sendMessage, which holds what we send to the limit of what we receive.
-        opcode = 2 if is_binary else 1
         if self._perMessageCompress is None:
-            self.sendFrame(opcode, payload)
+            self.sendData(self.factory.frame(payload, is_binary))
         else:
-            self.sendFrame(opcode, self._deflate(payload), rsv=4)
+            self.sendFrame(2 if is_binary else 1, self._deflate(payload), rsv=4)
 
     def close(self, code: int, reason: str) -> None:
         if self.state != self.STATE_OPEN:
@@ -247,6 +246,9 @@ class GatewayFactory(LeanFactory):
         self.metrics = metrics
         self.draining = False
         self._connections: set[GatewayProtocol] = set()
+        self._frame = b""
+        self._framed_payload: bytes | None = None
+        self._framed_is_binary = False
         self._empty_waiters: list[Deferred[None]] = []
         self._unnamed_peers = count(1)
         self.setProtocolOptions(
@@ -284,6 +286,15 @@ class GatewayFactory(LeanFactory):
         self.registry.remove(protocol.client)
         self.relay.forget(protocol.client)
         self._notice_empty()
+
+    def frame(self, payload: bytes, is_binary: bool) -> bytes:
+        """A message's frame; the same one for the same message, one after the other."""
+        if payload is not self._framed_payload or is_binary is not self._framed_is_binary:
+            prepared = self.prepareMessage(payload, is_binary, doNotCompress=True)
+            self._frame = prepared.payloadHybi
+            self._framed_payload = payload
+            self._framed_is_binary = is_binary
+        return self._frame
 
     def connections(self) -> list[GatewayProtocol]:
         """Every connection there is, also those that are closing."""

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
+from phpgw.api.push import Deliveries
 from phpgw.api.send import SendResource
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
@@ -30,7 +31,10 @@ class SendTestCase(SynchronousTestCase):
         registry.add(bystander)
         self.root = Resource()
         self.root.putChild(
-            b"send", SendResource(registry, Access(self.token), self.metrics, self.limit)
+            b"send",
+            SendResource(
+                Deliveries(registry, self.metrics), Access(self.token), self.metrics, self.limit
+            ),
         )
 
     def post(

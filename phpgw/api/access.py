@@ -75,12 +75,13 @@ def _obstacle(request: Request) -> str | None:
             return f"The request came through a proxy ({name.decode('ascii')})"
         if lower in _BROWSER_HEADERS:
             return f"The request came from a browser ({name.decode('ascii')})"
-    if not _is_local(request.getClientAddress()):
+    if not is_local(request.getClientAddress()):
         return "The request came from another machine"
     return None
 
 
-def _is_local(peer: object) -> bool:
+def is_local(peer: object) -> bool:
+    """Whether a peer is on this machine."""
     if isinstance(peer, (IPv4Address, IPv6Address)):
         address = ip_address(peer.host.partition("%")[0])
         mapped = getattr(address, "ipv4_mapped", None)

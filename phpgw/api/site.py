@@ -9,6 +9,8 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
+from phpgw.api.fast_lane import FastLane, FastLaneChannel
+
 # A body this many times over the limit is not even read to its end.
 _PATIENCE = 8
 _REQUEST_SECONDS = 60
@@ -57,14 +59,27 @@ class GatewaySite(Site):
     """A site without access log: a URL's query may be a message, and those are not logged.
 
     :param limit: bytes that a request's body may have.
+    :ivar fast_lane: what answers plain pushes, if they are taken here.
     """
 
     noisy = False
+    protocol: Any = FastLaneChannel
 
-    def __init__(self, resource: IResource, limit: int, reactor: object) -> None:
+    def __init__(
+        self,
+        resource: IResource,
+        limit: int,
+        reactor: object,
+        fast_lane: FastLane | None = None,
+    ) -> None:
+        self.fast_lane = fast_lane
         super().__init__(
             resource, _RequestFactory(limit), timeout=_REQUEST_SECONDS, reactor=reactor
         )
+
+    def acceptableProtocols(self) -> list[bytes]:  # noqa: N802
+        """HTTP/1.1 alone: a WebSocket cannot grow out of Twisted's HTTP/2."""
+        return [b"http/1.1"]
 
     def log(self, request: HTTPRequest) -> None:
         """Write nothing; the resources log what matters."""

@@ -45,6 +45,7 @@ _RESTART_SECONDS = 2.0
 _ONE_WRITE = 65536
 # As short as the reactor can wait; and timers may be early by the rounding of a clock.
 _TICK = 0.001
+_NEVER = float("-inf")
 
 # Lets PHP have this processor, if it wants it.
 _yield = getattr(os, "sched_yield", lambda: None)
@@ -76,10 +77,12 @@ class Ask(Interface):
 class Connection(Protocol):
     """A connection to a PHP-FPM worker; carries one request at a time.
 
-    :ivar is_reusable: whether another request may follow.
+    :ivar is_unused: whether there was no request yet.
+    :ivar is_reusable: whether a request may follow.
     """
 
     def __init__(self, pool: "Pool") -> None:
+        self.is_unused = True
         self.is_reusable = True
         self._pool = pool
         self._ask: Ask | None = None
@@ -142,6 +145,7 @@ class Connection(Protocol):
                 # PHP may answer without having read it all; what is left is no request.
                 self._write(request[sent:])
                 self.is_reusable = False
+        self.is_unused = False
         self._ask = ask
         ask.connection = self
         return True
@@ -169,7 +173,7 @@ class Connection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         ask, self._ask = self._ask, None
-        self._pool.lost(self)
+        self._pool.lost(self, reason)
         if ask is not None:
             # PHP may have begun with it, so it is not tried again.
             ask.fail(BackendBroken(f"PHP's answer was cut off: {reason.getErrorMessage()}"))
@@ -244,9 +248,9 @@ class Pool:
         # one is opened when this one proves that PHP had a worker for it, or after a tick: asks
         # that come all at once are better off with the workers there are than in PHP's queue.
         self._newest: Connection | None = None
-        self._opened_last = float("-inf")
+        self._opened_last = _NEVER
         self._pause = _FIRST_PAUSE
-        self._failing_since = self._failed_last = float("-inf")
+        self._failing_since = self._failed_last = _NEVER
         self._closed: Deferred[None] | None = None
 
     def submit(self, ask: Ask) -> None:
@@ -268,7 +272,8 @@ class Pool:
     def released(self, connection: Connection) -> None:
         """Take back a connection after its request."""
         if connection is self._newest:
-            self._newest, self._opened_last = None, float("-inf")
+            self._newest, self._opened_last = None, _NEVER
+            self._failed_last, self._pause = _NEVER, _FIRST_PAUSE
         now = self._seconds()
         is_due = now - self._opened[connection] > _HOLD_SECONDS
         if is_due or not connection.is_reusable or self._closed is not None:
@@ -280,11 +285,15 @@ class Pool:
         if self._waiting:
             self._serve()
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: Connection, reason: Failure) -> None:
         """Forget a connection that has ended."""
-        self._opened.pop(connection, None)
+        del self._opened[connection]
         self._idle = [entry for entry in self._idle if entry[0] is not connection]
-        self._serve()
+        if connection.is_unused and connection.is_reusable:
+            # PHP-FPM hangs up on who is not among listen.allowed_clients.
+            self._connect_failed(reason)
+        else:
+            self._serve()
         self._notice_closed()
 
     def close(self) -> Deferred[None]:
@@ -356,8 +365,6 @@ class Pool:
             if self._closed is None:
                 self._connect_failed(outcome)
             return
-        self._pause = _FIRST_PAUSE
-        self._failed_last = float("-inf")
         self._opened[outcome] = self._seconds()
         self.released(outcome)
         self._newest = outcome

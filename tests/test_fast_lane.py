@@ -1,0 +1,193 @@
+"""Tests for :mod:`phpgw.api.fast_lane`: it answers as twisted.web would, or not at all."""
+
+from typing import Any
+from urllib.parse import quote_from_bytes
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from phpgw.api.access import Access
+from phpgw.api.fast_lane import Answer, FastLane
+from phpgw.api.push import Deliveries
+from phpgw.api.send import SendResource
+from phpgw.api.site import GatewaySite
+from phpgw.metrics import Metrics
+from phpgw.registry import Registry
+from tests.fakes import LOCAL, REMOTE, fake_client
+
+CLIENT = "127.0.0.1:51110"
+_LIMIT = 200
+_USUAL = {
+    "Host": "127.0.0.1:8080",
+    "User-Agent": "curl/8",
+    "Accept": "*/*",
+    "Content-Type": "application/x-www-form-urlencoded",
+}
+
+
+def push(
+    body: bytes = b"message=hello&client_id=127.0.0.1%3A51110",
+    line: str = "POST /send HTTP/1.1",
+    **changes: Any,
+) -> bytes:
+    """A push as curl makes it; ``Header_Name=None`` leaves one out."""
+    headers: dict[str, str | None] = {**_USUAL, "Content-Length": str(len(body))}
+    headers.update({name.replace("_", "-"): value for name, value in changes.items()})
+    lines = [line, *(f"{name}: {value}" for name, value in headers.items() if value is not None)]
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
+
+
+class Door:
+    """A site that takes pushes, with a connection to it.
+
+    :ivar lane: what was answered in the fast lane.
+    """
+
+    def __init__(self, *, has_lane: bool, peer: IAddress = LOCAL) -> None:
+        clock: Any = Clock()
+        registry, metrics = Registry(), Metrics()
+        client, self.connection = fake_client(CLIENT)
+        registry.add(client)
+        deliveries = Deliveries(registry, metrics)
+        root = Resource()
+        root.putChild(b"send", SendResource(deliveries, Access(), metrics, _LIMIT))
+        self.lane: list[Answer] = []
+        lane = FastLane(clock, deliveries, _LIMIT)
+        answer = lane.answer
+
+        def noting(data: bytes) -> Answer | None:
+            answered = answer(data)
+            if answered is not None:
+                self.lane.append(answered)
+            return answered
+
+        lane.answer = noting  # type: ignore[method-assign]
+        self._transport = StringTransport(peerAddress=peer)
+        site = GatewaySite(root, _LIMIT, clock, lane if has_lane else None)
+        self._channel = site.buildProtocol(peer)
+        self._channel.makeConnection(self._transport)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the site has ended the connection."""
+        return self._transport.disconnecting
+
+    def send(self, data: bytes) -> list[bytes]:
+        """Send to it; returns status lines and bodies of what it answers."""
+        self._transport.clear()
+        self._channel.dataReceived(data)
+        parts = self._transport.value().split(b"\r\n")
+        return [part for part in parts if b": " not in part and part]
+
+
+class FastLaneTests(SynchronousTestCase):
+    def assert_fast(self, data: bytes) -> None:
+        door = Door(has_lane=True)
+        self.assertEqual(door.send(data), [b"HTTP/1.1 200 OK", b"Message sent"])
+        self.assertEqual(len(door.lane), 1)
+        self.assertEqual(door.connection.sent, [(b"hello", False)])
+
+    def assert_left_alone(self, data: bytes, peer: IAddress = LOCAL) -> None:
+        """It is for twisted.web, and answered as without a fast lane."""
+        door, plain = Door(has_lane=True, peer=peer), Door(has_lane=False, peer=peer)
+        self.assertEqual(door.send(data), plain.send(data))
+        self.assertEqual(door.connection.sent, plain.connection.sent)
+        self.assertEqual(door.lane, [])
+
+    def test_curl(self) -> None:
+        self.assert_fast(push())
+
+    def test_few_headers(self) -> None:
+        self.assert_fast(push(User_Agent=None, Accept=None))
+
+    def test_keep_alive(self) -> None:
+        self.assert_fast(push(Connection="Keep-Alive", Accept_Encoding="deflate, gzip"))
+
+    def test_last_on_its_connection(self) -> None:
+        door = Door(has_lane=True)
+        self.assertEqual(door.send(push(Connection="close"))[-1], b"Message sent")
+        self.assertTrue(door.is_closed)
+        self.assertIn(b"Connection: close\r\n", door.lane[0].data)
+
+    def test_to_all(self) -> None:
+        self.assert_fast(push(b"message=hello&all=1"))
+
+    def test_several_on_a_connection(self) -> None:
+        door = Door(has_lane=True)
+        for _ in range(3):
+            self.assertEqual(door.send(push())[-1], b"Message sent")
+        self.assertEqual(len(door.lane), 3)
+
+    def test_date(self) -> None:
+        """RFC 9110, section 6.6.1."""
+        door = Door(has_lane=True)
+        door.send(push())
+        self.assertIn(b"\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n", door.lane[0].data)
+
+    def test_left_alone(self) -> None:
+        for name, data in {
+            "other path": push(line="POST /stats HTTP/1.1"),
+            "query": push(line="POST /send?message=x HTTP/1.1"),
+            "GET": push(line="GET /send HTTP/1.1"),
+            "HTTP/1.0": push(line="POST /send HTTP/1.0"),
+            "no host": push(Host=None),
+            "no length": push(Content_Length=None),
+            "signed length": push(Content_Length="+41"),
+            "not a form": push(Content_Type="text/plain"),
+            "unknown field": push(b"massage=hello&client_id=127.0.0.1:51110"),
+            "nobody": push(b"message=hello&client_id=127.0.0.1:1"),
+            "not UTF-8": push(b"message=%ff&client_id=127.0.0.1:51110"),
+            "proxy": push(X_Forwarded_For="192.0.2.1"),
+            "forwarded": push(Forwarded="for=192.0.2.1"),
+            "browser": push(Origin="http://evil.example"),
+            "token": push(Authorization="Bearer x"),
+            "chunked": push(Transfer_Encoding="chunked"),
+            "chunked without length": push(b"0\r\n\r\n", Transfer_Encoding="chunked"),
+            "upgrading": push(Connection="upgrade", Upgrade="x"),
+            "expecting": push(Expect="100-continue"),
+            "folded": push(Accept="*/*\r\n X-Forwarded-For: 192.0.2.1"),
+            "two lengths": push(Accept="*/*\r\nContent-Length: 3"),
+            "control character": push(Accept="\x0b"),
+            "name with a blank": push(Accept="*/*\r\nContent-Length : 3"),
+            "too large": push(b"message=" + b"x" * _LIMIT + b"&client_id=127.0.0.1:51110"),
+            "bare line feeds": push().replace(b"\r\n", b"\n"),
+            "pipelined": push() + push(),
+            "cut off": push()[:-5],
+            "garbage": b"\x16\x03\x01\x02\x00",
+        }.items():
+            try:
+                self.assert_left_alone(data)
+            except self.failureException as failure:
+                raise self.failureException(f"{name}: {failure}") from None
+
+    def test_another_machine(self) -> None:
+        self.assert_left_alone(push(), peer=REMOTE)
+
+    def test_after_something_odd(self) -> None:
+        """twisted.web has begun to read, so it goes on."""
+        door, whole = Door(has_lane=True), push()
+        self.assertEqual(door.send(whole[:30]), [])
+        self.assertEqual(door.send(whole[30:])[-1], b"Message sent")
+        self.assertEqual(door.send(whole)[-1], b"Message sent")
+        self.assertEqual(len(door.connection.sent), 2)
+        self.assertEqual(door.lane, [])
+
+    @given(
+        st.binary(max_size=60),
+        st.dictionaries(
+            st.sampled_from(["Accept", "Content_Length", "Connection", "Via", "Host", "X_Y"]),
+            st.one_of(st.none(), st.text(st.characters(max_codepoint=255), max_size=8)),
+        ),
+    )
+    def test_whatever_comes(self, message: bytes, changes: dict[str, str | None]) -> None:
+        """With a fast lane and without, the answer is the same."""
+        body = b"client_id=127.0.0.1:51110&message=" + quote_from_bytes(message).encode()
+        data = push(body, **dict[str, Any](changes))
+        fast, plain = Door(has_lane=True), Door(has_lane=False)
+        self.assertEqual(fast.send(data), plain.send(data))
+        self.assertEqual(fast.connection.sent, plain.connection.sent)
