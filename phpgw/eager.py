@@ -1,8 +1,8 @@
 """Sending at once, where Twisted would wait for the reactor's next turn.
 
 ``transport.write`` notes the bytes, adds the socket to epoll, and sends when epoll says that it
-may, which is nearly always at once: three system calls in place of one, and a turn later. At 256 clients
-over FastCGI that makes 2.15 of the Go gateway's messages a second of 1.66.
+may, which is nearly always at once: three system calls in place of one, and a turn later. At 256
+clients over FastCGI that makes 2.15 of the Go gateway's messages a second of 1.66.
 """
 
 from typing import Any

@@ -324,11 +324,13 @@ class Settings:
         if self.php_url is not None:
             for name in ("php_script", "php_fpm", "php_root", "php_fpm_binary", "php_user"):
                 if getattr(self, name) is not None:
-                    raise _out_of_place(name, getattr(self, name), "with --php-url")
+                    raise _out_of_place(name, getattr(self, name), "beside --php-url")
         if self.php_fpm is not None:
             for name in ("php_fpm_binary", "php_user"):
                 if getattr(self, name) is not None:
-                    raise _out_of_place(name, getattr(self, name), "with --php-fpm, which runs")
+                    raise _out_of_place(
+                        name, getattr(self, name), "beside --php-fpm, which runs already"
+                    )
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, Sequence[Given]]) -> "Settings":

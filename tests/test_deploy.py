@@ -23,6 +23,7 @@ from tests.real.curl import CurlError, curl
 from tests.real.gateway import ROOT
 from tests.real.process import Process, accepts, find, free_port
 from tests.real.stack import RealTestCase
+from tests.real.waiting import pause
 from tests.real.websocket_client import Connection
 
 _DEPLOY = ROOT / "deploy"
@@ -133,7 +134,7 @@ class SampleTests(SynchronousTestCase):
                 examples.append(name)
             else:
                 self.assertEqual(defaults[name], str(value), name)
-        self.assertEqual({"listen", "api-token-file"}, set(examples))
+        self.assertEqual({"listen", "api-token-file", "php-script", "php-fpm"}, set(examples))
 
     def test_credential(self) -> None:
         """The path of the secret is the one that systemd gives it."""
@@ -188,7 +189,8 @@ class SocketTests(RealTestCase):
             )
         )
         client = await self.connect(f"ws://127.0.0.1:{activated.port}/ws")
-        self.assertIn(f"Client 127.0.0.1:{client.local_port} connected", activated.log)
+        while f"Client 127.0.0.1:{client.local_port} connected" not in activated.log:
+            await pause(0.02)
 
 
 class SiteTests(RealTestCase):

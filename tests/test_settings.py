@@ -143,6 +143,24 @@ class SettingsTests(SynchronousTestCase):
             self.complaint(),
         )
 
+    def test_one_road(self) -> None:
+        """What belongs to another way to PHP is a mistake, not ignored."""
+        for name, text in {
+            "php_script": "/srv/ws.php",
+            "php_fpm": "unix:/run/fpm.sock",
+            "php_root": "/srv",
+            "php_user": "root",
+            "php_fpm_binary": "/bin/true",
+        }.items():
+            complaint = self.complaint(**{"php_url": URL, name: text})
+            self.assertIn(f"--{name.replace('_', '-')}: got", complaint)
+            self.assertIn("expected nothing beside --php-url", complaint)
+        for name, text in {"php_user": "root", "php_fpm_binary": "/bin/true"}.items():
+            self.assertIn(
+                "expected nothing beside --php-fpm, which runs already",
+                self.complaint(**{"php_script": "/a.php", "php_fpm": "tcp:h:1", name: text}),
+            )
+
     def test_api_where_browsers_connect(self) -> None:
         """One port cannot be both for browsers and for pushes alone."""
         complaint = self.complaint(php_url=URL, listen=["8080", "81"], api_listen="tcp:81")

@@ -185,3 +185,30 @@ class ServerEndpointTests(ValueTestCase):
             "a Twisted server endpoint, like tcp:8080",
             ["", "tcp", "tcp:", ":8080", "localhost", "/run/x.sock", "-1"],
         )
+
+
+class ClientEndpointTests(ValueTestCase):
+    def test_endpoint(self) -> None:
+        for text in ("unix:/run/php/php8.2-fpm.sock", "tcp:127.0.0.1:9000", "tls:php:443"):
+            self.assertEqual(text, values.client_endpoint(text))
+
+    def test_as_php_fpm_writes_it(self) -> None:
+        """The text of listen= in a pool's configuration will do."""
+        self.assertEqual("unix:/run/fpm.sock", values.client_endpoint("/run/fpm.sock"))
+        self.assertEqual("tcp:127.0.0.1:9000", values.client_endpoint("127.0.0.1:9000"))
+
+    def test_refused(self) -> None:
+        self.assert_refused(
+            values.client_endpoint, "a Twisted client endpoint", ["", "9000", "fpm.sock", "unix:"]
+        )
+
+
+class PathAndUserTests(ValueTestCase):
+    def test_absolute_path(self) -> None:
+        self.assertEqual("/srv/ws.php", values.absolute_path("/srv/ws.php"))
+        self.assertEqual(str(Path.cwd() / "ws.php"), values.absolute_path("ws.php"))
+        self.assert_refused(values.absolute_path, "a path", ["", "a\0b"])
+
+    def test_user_name(self) -> None:
+        self.assertEqual("root", values.user_name("root"))
+        self.assert_refused(values.user_name, "the name of a user", ["", "no such user", "a\0b"])

@@ -5,8 +5,8 @@ a regular expression to understand. Anything else, be it only a little odd, is l
 and :mod:`phpgw.api.send`, and with it all that follows on that connection: nothing is ever half
 read here, so nobody can make the two disagree about where a request ends.
 
-Pushes a second over kept connections: 0.24 of the Go gateway's before, 1.03 after; over a connection
-each: 0.57 before, 0.66 after.
+Pushes a second over kept connections: 0.24 of the Go gateway's before, 1.03 after; over a
+connection each: 0.57 before, 0.66 after.
 """
 
 import re
