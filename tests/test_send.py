@@ -73,6 +73,17 @@ class SendTestCase(SynchronousTestCase):
 
 
 class DeliveryTests(SendTestCase):
+    def test_all(self) -> None:
+        self.assert_sent(self.push(message="hello", all="1"), b"hello")
+        self.assertEqual([(b"hello", False)], self.bystander.sent)
+
+    def test_all_and_one(self) -> None:
+        """A push that cannot make up its mind reaches nobody."""
+        for fields in ({"all": "1", "client_id": CLIENT}, {"all": "yes"}, {"all": ""}):
+            answer = self.push(message="hello", **fields)
+            self.assertEqual((400, True), (answer.status, b"all=1" in answer.body))
+        self.assertEqual([], self.connection.sent + self.bystander.sent)
+
     def test_form(self) -> None:
         self.assert_sent(self.push(message="hello", client_id=CLIENT), b"hello")
 

@@ -117,6 +117,13 @@ class MessageTests(EdgeTestCase):
         self.connection().send_message(b"\xff" * 70000, True)
         self.assertEqual(browser.frames(), [(TEXT, b"text"), (BINARY, b"\xff" * 70000)])
 
+    def test_same_payload_as_text_and_as_binary(self) -> None:
+        browser, payload = self.connect(), b"the same"
+        for is_binary in (False, True, True, False):
+            self.connection().send_message(payload, is_binary)
+        opcodes = [opcode for opcode, _ in browser.frames()]
+        self.assertEqual(opcodes, [TEXT, BINARY, BINARY, TEXT])
+
     def test_replies_may_be_larger_than_messages(self) -> None:
         browser = self.connect()
         self.connection().send_message(b"x" * 5000, False)

@@ -1,0 +1,282 @@
+"""Tests for :mod:`phpgw.backend.fastcgi`: PHP-FPM's end is made of bytes by hand."""
+
+import struct
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.backend import (
+    BackendBroken,
+    BackendTimeout,
+    BackendUnreachable,
+    Event,
+    Reply,
+    ReplyTooLarge,
+)
+from phpgw.backend.fastcgi import make_fastcgi_backend
+from phpgw.metrics import Metrics
+from tests.fakes import handshake
+
+BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
+
+
+def record(kind: int, content: bytes = b"", padding: int = 0) -> bytes:
+    """A record as PHP-FPM sends it: FastCGI specification, section 3.3."""
+    head = struct.pack("!BBHHBB", 1, kind, 1, len(content), padding, 0)
+    return head + content + bytes(padding)
+
+
+def end(protocol_status: int = 0, app_status: int = 0) -> bytes:
+    return record(END, struct.pack("!IB3x", app_status, protocol_status))
+
+
+def answer(output: bytes) -> bytes:
+    return record(STDOUT, output) + record(STDOUT) + end()
+
+
+PLAIN = b"Content-type: text/html; charset=UTF-8\r\n\r\n"
+
+
+class Worker:
+    """PHP-FPM's end of a connection."""
+
+    def __init__(self, protocol: Any) -> None:
+        self._protocol = protocol
+        self.transport = StringTransport()
+        protocol.makeConnection(self.transport)
+
+    def request(self) -> dict[int, bytes]:
+        """What was asked: each kind of record with its contents, put together."""
+        data = self.transport.value()
+        self.transport.clear()
+        contents: dict[int, bytes] = {}
+        while data:
+            _, kind, request_id, length, padding = struct.unpack("!BBHHBx", data[:8])
+            assert request_id == 1
+            contents[kind] = contents.get(kind, b"") + data[8 : 8 + length]
+            data = data[8 + length + padding :]
+        return contents
+
+    def params(self) -> dict[bytes, bytes]:
+        """The environment: specification, section 3.4."""
+        data, pairs = self.request()[PARAMS], {}
+        while data:
+            lengths = []
+            for _ in range(2):
+                if data[0] < 128:
+                    length, data = data[0], data[1:]
+                else:
+                    length, data = int.from_bytes(data[:4], "big") & 0x7FFFFFFF, data[4:]
+                lengths.append(length)
+            name, value = lengths
+            pairs[data[:name]] = data[name : name + value]
+            data = data[name + value :]
+        return pairs
+
+    @property
+    def is_ended(self) -> bool:
+        return self.transport.disconnecting or self.transport.disconnected
+
+    def send(self, data: bytes) -> None:
+        self._protocol.dataReceived(data)
+
+    def hang_up(self) -> None:
+        self._protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class FastCgiBackendTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+        self.metrics = Metrics()
+        self.backend = make_fastcgi_backend(
+            self.reactor,
+            endpoint="tcp:127.0.0.1:9000",
+            script="/srv/app/websocket.php",
+            timeout=10,
+            concurrency=2,
+            max_reply_size=1000,
+            metrics=self.metrics,
+        )
+        self._accepted = 0
+
+    def ask(self, message: bytes = b"hi", **shaken: Any) -> Deferred[Reply]:
+        event = Event("server", message, False, "192.0.2.1:5000", handshake(**shaken))
+        return self.backend.ask(event)
+
+    def accept(self) -> Worker:
+        _, _, factory, _, _ = self.reactor.tcpClients[self._accepted]
+        self._accepted += 1
+        return Worker(factory.buildProtocol(None))
+
+    def test_request(self) -> None:
+        self.ask(b"a&b\x00", path=b"/ws", query=b"room=1", headers=((b"Cookie", b"a=1"),))
+        worker = self.accept()
+        params = worker.params()
+        for name, value in {
+            b"SCRIPT_FILENAME": b"/srv/app/websocket.php",
+            b"REQUEST_METHOD": b"POST",
+            b"QUERY_STRING": b"room=1",
+            b"REQUEST_URI": b"/ws?room=1",
+            b"HTTP_COOKIE": b"a=1",
+            b"CONTENT_LENGTH": b"55",
+            b"CONTENT_TYPE": b"application/x-www-form-urlencoded",
+        }.items():
+            self.assertEqual(params[name], value, name)
+
+    def test_body(self) -> None:
+        self.ask(b"a&b")
+        self.assertEqual(
+            self.accept().request()[STDIN],
+            b"type=server&message=a%26b&client_id=192.0.2.1%3a5000",
+        )
+
+    def test_body_past_a_record(self) -> None:
+        """A record holds 65535 bytes at most."""
+        self.ask(b"x" * 200_000)
+        self.assertEqual(
+            self.accept().request()[STDIN].count(b"%78"), 200_000, "every byte, in several records"
+        )
+
+    def test_long_params(self) -> None:
+        self.ask(query=b"q" * 3000)
+        self.assertEqual(self.accept().params()[b"QUERY_STRING"], b"q" * 3000)
+
+    def test_answer(self) -> None:
+        asked = self.ask()
+        self.accept().send(answer(PLAIN + b"hello"))
+        self.assertEqual(self.successResultOf(asked), Reply(200, b"hello"))
+
+    def test_status(self) -> None:
+        asked = self.ask()
+        self.accept().send(answer(b"Status: 404 Not Found\r\n" + PLAIN + b"no"))
+        self.assertEqual(self.successResultOf(asked), Reply(404, b"no"))
+
+    def test_split_at_every_byte(self) -> None:
+        whole = (
+            record(STDERR, b"a warning")
+            + record(STDOUT, PLAIN[:10], padding=6)
+            + record(STDOUT, PLAIN[10:] + b"hel", padding=1)
+            + record(STDOUT, b"lo")
+            + record(STDOUT)
+            + record(STDERR)
+            + end()
+        )
+        for cut in range(1, len(whole)):
+            self.setUp()
+            asked = self.ask()
+            worker = self.accept()
+            worker.send(whole[:cut])
+            self.assertNoResult(asked)
+            worker.send(whole[cut:])
+            self.assertEqual(self.successResultOf(asked), Reply(200, b"hello"), cut)
+
+    def test_kept_connection(self) -> None:
+        first = self.ask()
+        worker = self.accept()
+        self.assertEqual(worker.request()[BEGIN], b"\x00\x01\x01" + bytes(5), "responder, keep")
+        worker.send(answer(PLAIN))
+        self.successResultOf(first)
+        self.ask(b"second")
+        self.assertIn(b"message=second", worker.request()[STDIN])
+        self.assertEqual(len(self.reactor.tcpClients), 1)
+
+    def test_no_more_connections_than_allowed(self) -> None:
+        asked = [self.ask(b"%d" % number) for number in range(3)]
+        first = self.accept()
+        self.reactor.pump([0.01] * 5)
+        self.assertEqual(len(self.reactor.tcpClients), 2)
+        self.accept()
+        first.send(answer(PLAIN + b"one"))
+        self.successResultOf(asked[0])
+        self.reactor.pump([0.001] * 5)
+        self.assertIn(b"message=2", first.request()[STDIN])
+
+    def test_idle_connection_is_given_back(self) -> None:
+        asked = self.ask()
+        worker = self.accept()
+        worker.send(answer(PLAIN))
+        self.successResultOf(asked)
+        self.assertFalse(worker.is_ended)
+        self.reactor.pump([0.5] * 4)
+        self.assertTrue(worker.is_ended)
+
+    def test_cut_off_anywhere(self) -> None:
+        """It may have been PHP that ended it, so nothing is tried again."""
+        whole = answer(PLAIN + b"hello")
+        for cut in range(len(whole)):
+            self.setUp()
+            asked = self.ask()
+            worker = self.accept()
+            worker.send(whole[:cut]) if cut else None
+            worker.hang_up()
+            self.failureResultOf(asked, BackendBroken)
+            self.assertEqual(len(self.reactor.tcpClients), 1)
+
+    def test_refusals(self) -> None:
+        """Overloaded, cannot multiplex, unknown role: the script never ran."""
+        for status in (1, 2, 3):
+            self.setUp()
+            asked = self.ask()
+            self.accept().send(end(protocol_status=status))
+            self.failureResultOf(asked, BackendUnreachable)
+
+    def test_script_that_failed(self) -> None:
+        asked = self.ask()
+        self.accept().send(record(STDOUT, PLAIN + b"half") + end(app_status=255))
+        self.failureResultOf(asked, BackendBroken)
+
+    def test_nonsense(self) -> None:
+        for data in (b"HTTP/1.1 200 OK\r\n\r\n", record(99, b"?") + end(), answer(b"no headers")):
+            self.setUp()
+            asked = self.ask()
+            self.accept().send(data)
+            self.failureResultOf(asked, BackendBroken)
+
+    def test_too_large(self) -> None:
+        asked = self.ask()
+        self.accept().send(answer(PLAIN + b"x" * 1001))
+        self.failureResultOf(asked, ReplyTooLarge)
+
+    def test_far_too_large_is_not_waited_for(self) -> None:
+        asked = self.ask()
+        worker = self.accept()
+        for _ in range(3):
+            if not asked.called:
+                worker.send(record(STDOUT, PLAIN + b"x" * 60_000))
+        self.failureResultOf(asked, ReplyTooLarge)
+        self.assertTrue(worker.is_ended)
+
+    def test_timeout(self) -> None:
+        asked = self.ask()
+        worker = self.accept()
+        worker.send(record(STDOUT, PLAIN + b"half"))
+        self.reactor.advance(9.9)
+        self.assertNoResult(asked)
+        self.reactor.advance(0.2)
+        self.failureResultOf(asked, BackendTimeout)
+        self.assertTrue(worker.is_ended)
+
+    def test_complaints_are_logged(self) -> None:
+        asked = self.ask()
+        with capturedLogs() as events:
+            self.accept().send(record(STDERR, b"PHP Warning:\x1b[31m bad\nmore") + answer(PLAIN))
+        self.successResultOf(asked)
+        self.assertEqual([event["line"] for event in events], ["PHP Warning:\x1b[31m bad", "more"])
+        self.assertEqual({event["client_id"] for event in events}, {"192.0.2.1:5000"})
+        self.assertTrue(all("{line!r}" in event["log_format"] for event in events))
+
+    def test_close(self) -> None:
+        asked = self.ask()
+        worker = self.accept()
+        worker.send(answer(PLAIN))
+        self.successResultOf(asked)
+        closed = self.backend.close()
+        self.assertTrue(worker.is_ended)
+        worker.hang_up()
+        self.successResultOf(closed)
+        self.failureResultOf(self.ask(), BackendUnreachable)
