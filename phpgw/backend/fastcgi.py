@@ -19,7 +19,8 @@ from phpgw.backend import (
     ReplyTooLarge,
 )
 from phpgw.backend.cgi import Script, client_pairs, split_answer
-from phpgw.backend.fastcgi_pool import Connection, Pool
+from phpgw.backend.fastcgi_connection import Connection
+from phpgw.backend.fastcgi_pool import Pool
 from phpgw.backend.fastcgi_records import (
     Decoder,
     Params,

@@ -4,30 +4,17 @@ A kept connection occupies one of PHP-FPM's workers, which meanwhile serves nobo
 """
 
 import os
-import select
-import socket
-import sys
-from array import array
 from collections import deque
-from fcntl import ioctl
-from functools import partial
-from termios import TIOCOUTQ
 from typing import Any
-from typing import Protocol as Interface
 
-from twisted.internet import tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import (
-    IDelayedCall,
-    ISSLTransport,
-    IStreamClientEndpoint,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
+from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendBroken, BackendError, BackendUnreachable
+from phpgw.backend import BackendError, BackendUnreachable
+from phpgw.backend.fastcgi_connection import Ask, Connection
 from phpgw.metrics import Metrics
 
 # How many asks may wait for a connection; the relay lets them wait elsewhere, long before.
@@ -41,165 +28,12 @@ _FIRST_PAUSE = 0.005
 _LAST_PAUSE = 0.1
 # How long PHP-FPM may be away, as in a restart, before asks fail at once.
 _RESTART_SECONDS = 2.0
-# A request of this size has left, once it was written, even where that cannot be seen.
-_ONE_WRITE = 65536
 # As short as the reactor can wait; and timers may be early by the rounding of a clock.
 _TICK = 0.001
 _NEVER = float("-inf")
 
 # Lets PHP have this processor, if it wants it.
 _yield = getattr(os, "sched_yield", lambda: None)
-
-
-class Ask(Interface):
-    """A request to PHP, and whoever waits for its answer.
-
-    :ivar request: all its bytes.
-    :ivar connection: where it was sent.
-    """
-
-    request: bytes
-    connection: "Connection | None"
-
-    def receive(self, data: bytes) -> bool:
-        """Take what PHP sent; true once that was all.
-
-        :raises BackendError: if it is unusable.
-        """
-
-    def complete(self) -> None:
-        """Do what has to be done with the answer."""
-
-    def fail(self, error: BackendError) -> None:
-        """There will be no answer."""
-
-
-class Connection(Protocol):
-    """A connection to a PHP-FPM worker; carries one request at a time.
-
-    :ivar is_unused: whether there was no request yet.
-    :ivar is_reusable: whether a request may follow.
-    """
-
-    def __init__(self, pool: "Pool") -> None:
-        self.is_unused = True
-        self.is_reusable = True
-        self._pool = pool
-        self._ask: Ask | None = None
-        self._socket: socket.socket | None = None
-        self._tells_unread = False
-
-    def connectionMade(self) -> None:
-        transport: Any = self.transport
-        if ITCPTransport.providedBy(transport):
-            transport.setTcpNoDelay(True)
-        if not isinstance(transport, tcp.Connection) or ISSLTransport.providedBy(transport):
-            return
-        self._socket = transport.getHandle()
-        self._events = select.poll()
-        self._events.register(self._socket, select.POLLIN)
-        self._unread = array("i", [0])
-        if self._socket.family == socket.AF_UNIX:
-            self._tells_unread = sys.platform == "linux"
-            # The transport's own looks for passed descriptors, too; this takes 2 us less of 22.
-            do_read = partial(tcp.Connection.doRead, transport)
-            transport.doRead = do_read  # type: ignore[method-assign]
-
-    def is_ready(self) -> bool:
-        """Whether a worker waits for a request here, as far as can be told.
-
-        A UNIX socket can tell for certain. PHP-FPM leaves the empty STDIN record at a request's
-        end unread until it looks for the next request, and by then it has decided to stay: it is
-        past pm.max_requests, past what a script does behind fastcgi_finish_request(), and past a
-        body longer than post_max_size, which it would not read. So once the kernel says that all
-        is read, and no end of the connection is in sight, the next request will be served.
-        Over TCP, only the end of the connection shows.
-        """
-        if self._socket is None or not self.is_reusable:
-            return self.is_reusable
-        if self._tells_unread:
-            ioctl(self._socket, TIOCOUTQ, self._unread)
-            if self._unread[0]:
-                return False
-        return not self._events.poll(0)
-
-    def send(self, ask: Ask) -> bool:
-        """Send a request.
-
-        :returns: false if the connection turns out to be closed, and nothing of it was sent.
-        """
-        request = ask.request
-        if self._socket is None:
-            self._write(request)
-            self.is_reusable = len(request) <= _ONE_WRITE
-        else:
-            # Twisted would send from the reactor's next turn: 5 us more of 27, and later.
-            try:
-                sent = self._socket.send(request)
-            except BlockingIOError:
-                sent = 0
-            except OSError:
-                self.abort()
-                return False
-            if sent < len(request):
-                # PHP may answer without having read it all; what is left is no request.
-                self._write(request[sent:])
-                self.is_reusable = False
-        self.is_unused = False
-        self._ask = ask
-        ask.connection = self
-        return True
-
-    def _write(self, data: bytes) -> None:
-        assert self.transport is not None
-        self.transport.write(data)
-
-    def dataReceived(self, data: bytes) -> None:
-        ask = self._ask
-        if ask is None:
-            # Nobody asked.
-            self.abort()
-            return
-        try:
-            if not ask.receive(data):
-                return
-        except BackendError as error:
-            self.abort()
-            ask.fail(error)
-            return
-        self._ask = None
-        self._pool.released(self)
-        ask.complete()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        ask, self._ask = self._ask, None
-        self._pool.lost(self, reason)
-        if ask is not None:
-            # PHP may have begun with it, so it is not tried again.
-            ask.fail(BackendBroken(f"PHP's answer was cut off: {reason.getErrorMessage()}"))
-
-    def give_back(self) -> None:
-        """Close it in between requests."""
-        if self.is_reusable:
-            self.is_reusable = False
-            assert self.transport is not None
-            self.transport.loseConnection()
-        else:
-            self.abort()
-
-    def abort(self) -> None:
-        """Close it at once; whoever waits for an answer will not hear of it."""
-        self._ask = None
-        self.is_reusable = False
-        transport: Any = self.transport
-        getattr(transport, "abortConnection", transport.loseConnection)()
-
-    def stop(self) -> None:
-        """Close it at once, and say so."""
-        ask = self._ask
-        self.abort()
-        if ask is not None:
-            ask.fail(BackendBroken("the gateway stopped before PHP answered"))
 
 
 class _ConnectionFactory(Factory):
@@ -322,7 +156,7 @@ class Pool:
                 self._metrics.php_retries += 1
         return False
 
-    def _serve(self) -> None:
+    def _serve(self, is_second_look: bool = False) -> None:
         """Do what can be done for those who wait."""
         self._hand_over_waiting()
         if not self._waiting or self._retry_timer is not None:
@@ -339,7 +173,8 @@ class Pool:
             self._open(now)
         if self._waiting and self._look_timer is None and (self._idle or room > 0):
             # No event tells when a worker is ready.
-            self._look_timer = self._reactor.callLater(0 if soon else _TICK, self._look_again)
+            pause = _TICK if is_second_look or not soon else 0
+            self._look_timer = self._reactor.callLater(pause, self._look_again)
 
     def _hand_over_waiting(self) -> None:
         while self._waiting and self._hand_over(self._waiting[0]):
@@ -351,7 +186,7 @@ class Pool:
 
     def _look_again(self) -> None:
         self._look_timer = None
-        self._serve()
+        self._serve(is_second_look=True)
 
     def _open(self, now: float) -> None:
         self._opened_last = now
