@@ -3,10 +3,10 @@
 import struct
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -260,6 +260,91 @@ class FastCgiBackendTests(SynchronousTestCase):
         self.reactor.advance(0.2)
         self.failureResultOf(asked, BackendTimeout)
         self.assertTrue(worker.is_ended)
+
+    def test_as_large_as_allowed(self) -> None:
+        asked = self.ask()
+        self.accept().send(answer(PLAIN + b"x" * 1000))
+        self.assertEqual(len(self.successResultOf(asked).body), 1000)
+
+    def test_each_has_its_time(self) -> None:
+        """One timer serves all of them."""
+        first = self.ask()
+        self.accept()
+        self.reactor.advance(4)
+        second = self.ask()
+        worker = self.accept()
+        self.reactor.advance(4)
+        third = self.ask()
+        self.reactor.advance(2)
+        self.failureResultOf(first, BackendTimeout)
+        worker.send(answer(PLAIN))
+        self.successResultOf(second)
+        self.reactor.advance(4)
+        worker.request()
+        self.reactor.advance(3)
+        self.assertNoResult(third)
+        self.reactor.advance(1.1)
+        self.failureResultOf(third, BackendTimeout)
+
+    def test_no_connection_in_time(self) -> None:
+        asked = [self.ask() for _ in range(3)]
+        self.reactor.advance(10)
+        for each in asked:
+            self.assertIn("no connection", str(self.failureResultOf(each, BackendTimeout).value))
+        self.accept()
+        self.assertEqual(self.metrics.php_retries, 0)
+
+    def test_answer_after_its_time(self) -> None:
+        """Its connection is closed, so it reaches nobody else."""
+        asked = self.ask()
+        worker = self.accept()
+        self.reactor.advance(10)
+        self.failureResultOf(asked, BackendTimeout)
+        following = self.ask()
+        worker.send(answer(PLAIN + b"late"))
+        worker.hang_up()
+        self.assertNoResult(following)
+
+    def test_cancelled(self) -> None:
+        in_flight, waiting = self.ask(), self.ask()
+        worker = self.accept()
+        for asked in (in_flight, waiting):
+            asked.cancel()
+            self.failureResultOf(asked, CancelledError)
+        self.assertTrue(worker.is_ended)
+        worker.hang_up()
+        self.reactor.advance(10)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_unknown_status_of_the_protocol(self) -> None:
+        asked = self.ask()
+        worker = self.accept()
+        worker.send(record(STDOUT, PLAIN) + end(protocol_status=9))
+        self.failureResultOf(asked, BackendBroken)
+        self.assertTrue(worker.is_ended)
+
+    def test_more_than_an_answer(self) -> None:
+        """The answer counts; the connection is not trusted any longer."""
+        asked = self.ask()
+        worker = self.accept()
+        worker.send(answer(PLAIN + b"hello") + answer(PLAIN))
+        self.assertEqual(self.successResultOf(asked), Reply(200, b"hello"))
+        self.assertTrue(worker.is_ended)
+
+    def test_complaints_without_end(self) -> None:
+        """Neither the log nor memory is PHP's to fill."""
+        asked = self.ask()
+        worker = self.accept()
+        with capturedLogs() as events:
+            worker.send(record(STDERR, b"first\n" + b"x" * 60_000))
+            for _ in range(100):
+                worker.send(record(STDERR, b"x" * 60_000))
+            worker.send(answer(PLAIN))
+        self.successResultOf(asked)
+        texts = [formatEvent(event) for event in events]
+        self.assertEqual(len(texts), 3)
+        self.assertLess(max(map(len, texts)), 5000)
+        self.assertIn("more than is logged", texts[-1])
 
     def test_complaints_are_logged(self) -> None:
         asked = self.ask()
