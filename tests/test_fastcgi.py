@@ -286,6 +286,33 @@ class FastCgiBackendTests(SynchronousTestCase):
         self.reactor.advance(1.1)
         self.failureResultOf(third, BackendTimeout)
 
+    def test_time_after_time(self) -> None:
+        for _ in range(3):
+            asked = self.ask()
+            self.reactor.advance(10)
+            self.failureResultOf(asked, BackendTimeout)
+
+    def test_asked_again_when_it_is_late(self) -> None:
+        """As the relay does it; there is one timer all the same."""
+        asked = [self.ask(), self.ask()]
+        again: list[Deferred[Reply]] = []
+        for each in asked:
+            each.addErrback(lambda _: again.append(self.ask()))
+        self.reactor.advance(10)
+        self.assertEqual(len(again), 2)
+        due = [call for call in self.reactor.getDelayedCalls() if call.getTime() > 15]
+        self.assertEqual([call.getTime() for call in due], [20])
+        self.reactor.advance(10)
+        for each in again:
+            self.failureResultOf(each, BackendTimeout)
+
+    def test_closed_when_it_is_late(self) -> None:
+        first, second = self.ask(), self.ask()
+        first.addErrback(lambda _: self.backend.close())
+        self.reactor.advance(10)
+        self.failureResultOf(second, BackendUnreachable)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
     def test_no_connection_in_time(self) -> None:
         asked = [self.ask() for _ in range(3)]
         self.reactor.advance(10)

@@ -596,6 +596,18 @@ class ClosingTests(PoolTestCase):
         worker.hang_up()
         self.successResultOf(closed)
 
+    def test_asked_as_it_fails_with_an_idle_one_left(self) -> None:
+        one, other = self.warm(2)
+        self.ask()
+        late: list[FakeAsk] = []
+        self.ask(then=lambda: late.append(self.ask(b"late")))
+        one.read()
+        other.read()
+        other.send(b".")
+        self.pool.close()
+        self.assert_failed(late[0], BackendUnreachable, "stops")
+        self.assertEqual((b"", b""), (one.read(), other.read()))
+
     def test_between_attempts(self) -> None:
         ask = self.ask()
         self.endpoint.refuse()

@@ -195,7 +195,7 @@ class FastCgiBackend:
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.close`."""
         closed = self._pool.close()
-        if self._timer is not None:
+        if self._timer is not None and self._timer.active():
             self._timer.cancel()
             self._timer = None
         return closed
@@ -213,7 +213,7 @@ class FastCgiBackend:
             exchange.connection.abort()
 
     def _expire(self) -> None:
-        self._timer = None
+        # Whoever hears of it may ask again; until all have heard, no other timer is set.
         now = self._seconds()
         while self._due:
             exchange, due = next(iter(self._due.items()))
@@ -223,6 +223,7 @@ class FastCgiBackend:
             self.abandon(exchange)
             what = "answer" if exchange.connection else "connection to PHP"
             exchange.answer.errback(BackendTimeout(f"no {what} within {self._timeout:g} s"))
+        self._timer = None
 
 
 def make_fastcgi_backend(

@@ -21,8 +21,10 @@ from phpgw.metrics import Metrics
 _MAX_WAITING = 1000
 # A worker is given back after this time even if there is more to do: others wait for it, too.
 _HOLD_SECONDS = 0.1
-# A worker that has answered is expected back within this time.
+# A worker that has answered is expected back within this time, and looked after in so many
+# turns of the reactor, one after the other, before it is worth a pause.
 _MOMENT = 0.002
+_QUICK_LOOKS = 50
 # Pauses between attempts to connect double from the first to the last.
 _FIRST_PAUSE = 0.005
 _LAST_PAUSE = 0.1
@@ -156,7 +158,7 @@ class Pool:
                 self._metrics.php_retries += 1
         return False
 
-    def _serve(self, is_second_look: bool = False) -> None:
+    def _serve(self, looks: int = 0) -> None:
         """Do what can be done for those who wait."""
         self._hand_over_waiting()
         if not self._waiting or self._retry_timer is not None:
@@ -173,8 +175,8 @@ class Pool:
             self._open(now)
         if self._waiting and self._look_timer is None and (self._idle or room > 0):
             # No event tells when a worker is ready.
-            pause = _TICK if is_second_look or not soon else 0
-            self._look_timer = self._reactor.callLater(pause, self._look_again)
+            pause = 0 if soon and looks < _QUICK_LOOKS else _TICK
+            self._look_timer = self._reactor.callLater(pause, self._look_again, looks + 1)
 
     def _hand_over_waiting(self) -> None:
         while self._waiting and self._hand_over(self._waiting[0]):
@@ -184,9 +186,9 @@ class Pool:
         """How many workers are expected to be ready in a moment."""
         return sum(now - since < _MOMENT for _, since in self._idle)
 
-    def _look_again(self) -> None:
+    def _look_again(self, looks: int) -> None:
         self._look_timer = None
-        self._serve(is_second_look=True)
+        self._serve(looks)
 
     def _open(self, now: float) -> None:
         self._opened_last = now
@@ -224,9 +226,10 @@ class Pool:
         self._serve()
 
     def _fail_waiting(self, error: BackendError) -> None:
-        waiting, self._waiting = self._waiting, deque()
-        for ask in waiting:
-            ask.fail(error)
+        # Not those who come again when they hear of it; and they may withdraw others.
+        for _ in range(len(self._waiting)):
+            if self._waiting:
+                self._waiting.popleft().fail(error)
 
     def _give_back_idle(self) -> None:
         """Close those that were idle long enough, and come back for the next."""
