@@ -22,6 +22,7 @@ from phpgw.api.push import Deliveries, read_push
 from phpgw.eager import eager_write
 
 _START = b"POST /send HTTP/1.1\r\n"
+_BLANK_LINE = b"\r\n\r\n"
 _HEADERS = re.compile(rb"(?:[A-Za-z-]+: ?[\x20-\x7e]*\r\n)+\r\n")
 # None of these says anything of a proxy, a browser, a token, or how long the request is, but for
 # Content-Length.
@@ -71,11 +72,9 @@ class FastLane:
         """Serve what came from this machine, if it is one plain push; ``None`` if it is not."""
         if not data.startswith(_START):
             return None
-        head = _HEADERS.match(data, len(_START))
-        if head is None:
-            return None
-        body = data[head.end() :]
-        length, is_last = _understood(head[0])
+        end = data.find(_BLANK_LINE, len(_START)) + len(_BLANK_LINE)
+        body = data[end:]
+        length, is_last = _understood(data[len(_START) : end])
         if length != len(body) or length > self._limit:
             return None
         try:
@@ -103,6 +102,8 @@ def _understood(head: bytes) -> tuple[int, bool]:
 
     The length is -1 if they are not plain.
     """
+    if not _HEADERS.fullmatch(head):
+        return -1, True
     headers: dict[bytes, bytes] = {}
     for line in head[:-4].split(b"\r\n"):
         name, _, value = line.partition(b":")
