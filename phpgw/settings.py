@@ -179,8 +179,8 @@ class Settings:
         values.count,
         "16",
         "How many messages PHP works on at the same time. One client's messages are handed over "
-        "one after the other; further clients wait their turn. Fewer than PHP-FPM's pm.max_children "
-        "leaves workers for other pages.",
+        "one after the other; further clients wait their turn. Fewer than pm.max_children leave "
+        "workers for other pages.",
     )
     max_reply_size: int = _option(
         _PHP,
