@@ -38,6 +38,15 @@ class FindTests(SynchronousTestCase):
             self.found("php-fpm97.9.conf", "php-fpm-helper", "php-fpm96.1"), "php-fpm96.1"
         )
 
+    def test_places_that_cannot_be_looked_into(self) -> None:
+        """A PATH may name directories of somebody else, or none at all."""
+        file = Path(self.mktemp())
+        file.touch()
+        programs = self.programs("php-fpm97.1")
+        found = find_php_fpm(os.pathsep.join([str(file), "/no/such/place", programs]))
+        assert found is not None
+        self.assertEqual(found.name, "php-fpm97.1")
+
 
 class ManagedFpmTests(TestCase):
     timeout = 30

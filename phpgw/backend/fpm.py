@@ -51,13 +51,21 @@ def find_php_fpm(path: str | None = None) -> Path | None:
     found: list[tuple[tuple[int, ...], Path]] = []
     directories = (path if path is not None else os.environ.get("PATH", "")).split(os.pathsep)
     for directory in (*directories, *_DIRECTORIES):
-        for candidate in sorted(Path(directory or ".").glob("php-fpm*")):
+        for candidate in _content(Path(directory or ".")):
             match = _NAME.match(candidate.name)
             if match and os.access(candidate, os.X_OK):
                 # A name without version is the administrator's choice.
                 version = tuple(map(int, match[1].split("."))) if match[1] else (sys.maxsize,)
                 found.append((version, candidate))
     return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def _content(directory: Path) -> list[Path]:
+    """What is in a directory; nothing, if we may not know."""
+    try:
+        return sorted(directory.iterdir())
+    except OSError:
+        return []
 
 
 class ManagedFpm(Service):
