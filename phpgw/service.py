@@ -81,7 +81,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     gateway = Gateway(
         reactor=reactor,
         public=listen("listen", settings.listen, _public_root(settings, edge, api)),
-        private=listen("api-listen", settings.api_listen, _private_root(api)),
+        private=listen("api-listen", settings.api_listen, _root(_API_LINES, api)),
         factory=factory,
         relay=relay,
         road=road,
@@ -96,10 +96,7 @@ def _public_root(settings: Settings, edge: Resource, api: dict[bytes, Resource])
     """What browsers see, with the API if that has no place of its own."""
     shared = {} if settings.api_listen else api
     lines = (f"{settings.ws_path}  WebSocket, for browsers", *(_API_LINES if shared else ()))
-    root = SignpostResource(200, (*lines, _HEALTH_LINE))
-    root.putChild(b"healthz", HealthResource())
-    for name, resource in shared.items():
-        root.putChild(name, resource)
+    root = _root(lines, shared)
     *parents, last = settings.ws_path.encode().strip(b"/").split(b"/")
     parent: Resource = root
     for segment in parents:
@@ -110,10 +107,11 @@ def _public_root(settings: Settings, edge: Resource, api: dict[bytes, Resource])
     return root
 
 
-def _private_root(api: dict[bytes, Resource]) -> Resource:
-    root = SignpostResource(200, (*_API_LINES, _HEALTH_LINE))
+def _root(lines: Sequence[str], resources: dict[bytes, Resource]) -> SignpostResource:
+    """A front page that lists these lines, with these resources and the one for health."""
+    root = SignpostResource(200, (*lines, _HEALTH_LINE))
     root.putChild(b"healthz", HealthResource())
-    for name, resource in api.items():
+    for name, resource in resources.items():
         root.putChild(name, resource)
     return root
 

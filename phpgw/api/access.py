@@ -11,6 +11,8 @@ from ipaddress import ip_address
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.web.server import Request
 
+from phpgw.peer import host_and_port
+
 # RFC 7239, RFC 9110 (7.6.3), and what proxies send in practice.
 _PROXY_HEADERS = (b"forwarded", b"via", b"x-real-ip")
 _PROXY_PREFIX = b"x-forwarded-"
@@ -83,7 +85,6 @@ def _obstacle(request: Request) -> str | None:
 def is_local(peer: object) -> bool:
     """Whether a peer is on this machine."""
     if isinstance(peer, (IPv4Address, IPv6Address)):
-        address = ip_address(peer.host.partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None)
-        return (mapped or address).is_loopback
+        host, _ = host_and_port(peer)
+        return ip_address(host.partition("%")[0]).is_loopback
     return isinstance(peer, UNIXAddress)
