@@ -1,14 +1,21 @@
 """One client as everything behind the edge sees it."""
 
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import attrs
 
-from phpgw.backend import Handshake
+from phpgw.backend import Handshake, Identity
+from phpgw.cookies import CookieJar
+
+_NOTHING: frozenset[str] = frozenset()
 
 
 class Connection(Protocol):
-    """What a client's WebSocket connection can be asked to do."""
+    """What a client's WebSocket connection can be asked to do.
+
+    While PHP has not granted the handshake yet, messages and the close wait for it.
+    """
 
     def send_message(self, payload: bytes, is_binary: bool) -> None:
         """Send one message; does nothing on a connection that is closing."""
@@ -21,6 +28,12 @@ class Connection(Protocol):
 
     def resume_reading(self) -> None:
         """Take messages again."""
+
+    def when_writable(self, call: Callable[[], None]) -> bool:
+        """Ask for a call once the peer has taken what waits for it.
+
+        :returns: false, and there will be no call, if nothing waits.
+        """
 
 
 @attrs.frozen
@@ -38,17 +51,61 @@ class Message:
 class Client:
     """A connected browser.
 
-    :ivar id: the ``client_id`` that PHP sees.
-    :ivar handshake: how it connected.
+    :ivar identity: what PHP knows of it.
     :ivar connection: its WebSocket connection.
+    :ivar connected_at: when it came, in seconds since the epoch.
+    :ivar handshake: how it connected, whatever cookies it has been given since.
+    :ivar groups: those that PHP has it in; changed by the registry alone.
     :ivar inbox: messages that PHP has not been given yet, oldest first.
     :ivar in_turn: whether it waits for PHP, or PHP works for it.
     :ivar gone: whether its connection has ended.
+    :ivar farewell: whether PHP is to hear of its end.
     """
 
-    id: str
-    handshake: Handshake
+    identity: Identity
     connection: Connection
+    connected_at: float = 0
+    handshake: Handshake = attrs.field(init=False)
+    groups: frozenset[str] = _NOTHING
     inbox: list[Message] = attrs.field(factory=list)
     in_turn: bool = False
     gone: bool = False
+    farewell: bool = False
+    _jar: CookieJar | None = attrs.field(default=None, init=False)
+
+    @handshake.default
+    def _handshake(self) -> Handshake:
+        return self.identity.handshake
+
+    @property
+    def id(self) -> str:
+        """The ``client_id`` that PHP sees."""
+        return self.identity.client_id
+
+    def is_here(self) -> bool:
+        """Whether it has not left."""
+        return not self.gone
+
+    def keep_cookies(self, set_cookies: Iterable[bytes], now: float) -> None:
+        """Take the values of ``Set-Cookie`` headers, for the events to come.
+
+        :param now: seconds since the epoch.
+        """
+        if self._jar is None:
+            self._jar = CookieJar()
+        if self._jar.store(set_cookies, now):
+            self._use_cookies(self._jar, now)
+
+    def identity_at(self, now: float) -> Identity:
+        """What PHP is told of it at this time, when some cookies may have run out."""
+        if self._jar is not None and self._jar.has_expired(now):
+            self._use_cookies(self._jar, now)
+        return self.identity
+
+    def _use_cookies(self, jar: CookieJar, now: float) -> None:
+        headers = dict(self.handshake.headers)
+        cookies = jar.header(headers.pop(b"Cookie", b""), now)
+        if cookies:
+            headers[b"Cookie"] = cookies
+        handshake = attrs.evolve(self.handshake, headers=tuple(headers.items()))
+        self.identity = attrs.evolve(self.identity, handshake=handshake)

@@ -23,6 +23,7 @@ class Gateway(MultiService):
     :param private: listeners for pushes alone, if there are any; they close last, since PHP may
         push while it finishes.
     :param road: the way to PHP, which is left last.
+    :param schedule: the timers, which are the first to stop.
     :param drain_timeout: seconds for the messages that PHP has still to answer.
     :param summary: what is where, in a line for the log.
     """
@@ -38,6 +39,7 @@ class Gateway(MultiService):
         factory: GatewayFactory,
         relay: Relay,
         road: Road,
+        schedule: Service,
         drain_timeout: float,
         summary: str,
     ) -> None:
@@ -48,12 +50,13 @@ class Gateway(MultiService):
         self._factory = factory
         self._relay = relay
         self._road = road
+        self._schedule = schedule
         self._drain_timeout = drain_timeout
         self._summary = summary
         if road.service is not None:
             road.service.setServiceParent(self)
-        for listener in (*public, *private):
-            listener.setServiceParent(self)
+        for service in (*public, *private, schedule):
+            service.setServiceParent(self)
 
     def startService(self) -> None:
         super().startService()
@@ -66,7 +69,10 @@ class Gateway(MultiService):
 
     async def _drain(self) -> None:
         self.log.info("Stopping; {count} clients are connected", count=len(self._factory.registry))
+        deadline = self._reactor.seconds() + self._drain_timeout
         self._factory.draining = True
+        self._schedule.stopService()
+        self._relay.hurry()
         await DeferredList([listener.stopService() for listener in self._public])
         for connection in self._factory.connections():
             if connection.client.in_turn:
@@ -80,6 +86,12 @@ class Gateway(MultiService):
         if not await self._within(_FAREWELL_SECONDS, self._factory.when_empty()):
             for connection in self._factory.connections():
                 connection.abort()
+            await self._within(_FAREWELL_SECONDS, self._factory.when_empty())
+        left = max(deadline - self._reactor.seconds(), _FAREWELL_SECONDS)
+        if not await self._within(left, self._relay.when_idle()):
+            self.log.warn(
+                "PHP does not know that {count} clients have left", count=self._relay.untold
+            )
         await DeferredList([listener.stopService() for listener in self._private])
         await self._road.backend.close()
         if self._road.service is not None:

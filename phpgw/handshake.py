@@ -1,8 +1,8 @@
 """The opening handshake (RFC 6455, section 4.2): an HTTP request becomes a WebSocket connection.
 
-twisted.web reads and judges the request. Autobahn is given a request that we write, with nothing
-of the browser's in it but the checked key and offered extensions: its own parser would take
-characters inside a header's value for the start of another header.
+twisted.web reads the request, and PHP may be asked about it. Autobahn is given a request that we
+write, with nothing of the browser's in it but the checked key: its own parser would take characters
+inside a header's value for the start of another header.
 """
 
 import re
@@ -11,12 +11,17 @@ from binascii import Error as Base64Error
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from phpgw.identity import visible_handshake
+from phpgw.admission import CONTROL, Admission, Grant, Refusal
+from phpgw.extensions import Malformed, deflate_offer
+from phpgw.identity import ForeignOrigin, Visibility
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
 from phpgw.registry import ClientIdTaken
@@ -25,25 +30,9 @@ from phpgw.websocket import Draining, GatewayFactory, GatewayProtocol
 _KEY_BYTES = 16
 # What twisted.web has no phrase for.
 _PHRASES = {426: b"Upgrade Required"}
-# What no header's value may have in it: RFC 9110, section 5.5.
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-# Tokens and quoted strings with their separators: RFC 6455, section 9.1.
-_EXTENSIONS = re.compile(rb"[\x20-\x7e]*")
-
-
-class Refusal(Exception):
-    """A handshake that is not granted.
-
-    :ivar status: the HTTP status.
-    :ivar reason: what was wrong, for the developer who reads the answer.
-    :ivar headers: further headers of the answer.
-    """
-
-    def __init__(self, status: int, reason: str, headers: dict[str, str] | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.headers = headers or {}
+_UPGRADE = ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class WebSocketResource(Resource):
@@ -52,53 +41,139 @@ class WebSocketResource(Resource):
     isLeaf = True
     log = Logger()
 
-    def __init__(self, factory: GatewayFactory, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        factory: GatewayFactory,
+        visibility: Visibility,
+        admission: Admission,
+        metrics: Metrics,
+    ) -> None:
         super().__init__()
         self._factory = factory
+        self._visibility = visibility
+        self._admission = admission
         self._metrics = metrics
 
     def render_GET(self, request: Request) -> bytes | int:
-        """Grant the handshake, or say what is wrong with it."""
+        """Grant the handshake, or say what is wrong with it; PHP may have to be asked."""
         try:
-            head = _checked_head(request)
+            opening = _checked_opening(request)
             protocol = self._admit(request)
         except Refusal as refusal:
-            self._metrics.handshakes_refused += 1
-            self.log.info(
-                "Refused a handshake from {peer}: {status}, {reason}",
-                peer=peer_name(request.getClientAddress()),
-                status=refusal.status,
-                reason=refusal.reason,
-            )
-            request.setResponseCode(refusal.status, _PHRASES.get(refusal.status))
-            request.setHeader("Content-Type", "text/plain; charset=utf-8")
-            for name, value in refusal.headers.items():
-                request.setHeader(name, value)
-            return refusal.reason.encode() + b"\n"
-        _take_over(request, protocol, head)
+            return self._refuse(request, refusal)
+        if self._admission.asks_php:
+            # The browser may go away meanwhile.
+            request.notifyFinish().addErrback(lambda _: self._factory.leave(protocol))
+            asked = Deferred.fromCoroutine(self._ask(request, protocol, opening))
+            asked.addErrback(self._broken, protocol)
+        else:
+            self._open(request, protocol, opening, Grant())
         return NOT_DONE_YET
 
     def _admit(self, request: Request) -> GatewayProtocol:
         try:
-            return self._factory.admit(request.getClientAddress(), visible_handshake(request))
+            handshake = self._visibility.handshake(request)
+            return self._factory.admit(request.getClientAddress(), handshake)
+        except ForeignOrigin:
+            raise Refusal(
+                403, "Pages of this site may not connect; --allow-origin names those that may."
+            ) from None
         except Draining:
-            raise Refusal(503, "This gateway is about to stop.", {"Retry-After": "1"}) from None
+            raise _draining() from None
         except ClientIdTaken as taken:
             raise Refusal(409, f"There is a client {taken} already.") from None
 
+    async def _ask(self, request: Request, protocol: GatewayProtocol, opening: "_Opening") -> None:
+        client = protocol.client
+        try:
+            grant = await self._admission.ask(client, opening.subprotocols)
+        except Refusal as refusal:
+            self._turn_away(request, protocol, refusal)
+            return
+        if client.gone or self._factory.draining:
+            # PHP takes the client for connected, so it has to hear of its end.
+            self._admission.welcome(client, grant)
+            self._turn_away(request, protocol, _draining())
+        else:
+            self._open(request, protocol, opening, grant)
 
-def _checked_head(request: Request) -> bytes:
-    """The request as Autobahn gets it.
+    def _turn_away(self, request: Request, protocol: GatewayProtocol, refusal: Refusal) -> None:
+        if not protocol.client.gone:
+            self._factory.leave(protocol)
+            request.write(self._refuse(request, refusal))
+            request.finish()
+
+    def _broken(self, failure: Failure, protocol: GatewayProtocol) -> None:
+        self.log.failure("A handshake came to a bad end", failure)
+        self._factory.leave(protocol)
+        protocol.abort()
+
+    def _open(
+        self, request: Request, protocol: GatewayProtocol, opening: "_Opening", grant: Grant
+    ) -> None:
+        protocol.subprotocol = grant.subprotocol
+        protocol.set_cookies = grant.set_cookies
+        early = _take_over(request, protocol)
+        protocol.dataReceived(opening.head(grant.subprotocol))
+        self._admission.welcome(protocol.client, grant)
+        if early:
+            protocol.dataReceived(early)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> bytes:
+        self._metrics.handshakes_refused += 1
+        self.log.info(
+            "Refused a handshake from {peer}: {status}, {reason}",
+            peer=peer_name(request.getClientAddress()),
+            status=refusal.status,
+            reason=refusal.reason,
+        )
+        request.setResponseCode(refusal.status, _PHRASES.get(refusal.status))
+        if refusal.body is None:
+            request.setHeader("Content-Type", "text/plain; charset=utf-8")
+        for name, value in refusal.headers:
+            request.responseHeaders.addRawHeader(name, value)
+        body = refusal.reason.encode() + b"\n" if refusal.body is None else refusal.body
+        request.setHeader("Content-Length", str(len(body)))
+        return body
+
+
+@attrs.frozen
+class _Opening:
+    """An opening handshake that is in order.
+
+    :ivar lines: the request as Autobahn gets it.
+    :ivar subprotocols: those that the browser offers.
+    """
+
+    lines: tuple[bytes, ...]
+    subprotocols: tuple[str, ...]
+
+    def head(self, subprotocol: str | None) -> bytes:
+        """The request, with the subprotocol that was chosen as the one that was offered."""
+        lines = self.lines
+        if subprotocol is not None:
+            lines += (b"Sec-WebSocket-Protocol: " + subprotocol.encode(),)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _draining() -> Refusal:
+    return Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
+
+
+def _checked_opening(request: Request) -> _Opening:
+    """What the request asks for.
 
     :raises Refusal: if it is no proper opening handshake.
     """
     headers = request.requestHeaders
+    if request.method != b"GET":
+        raise Refusal(405, "A WebSocket handshake is a GET request.", [(b"Allow", b"GET")])
     if b"websocket" not in _tokens(request, b"Upgrade"):
         raise Refusal(
             426,
             "This address speaks WebSocket. Connect to it from a page's script: "
             "new WebSocket('ws://HOST:PORT/PATH')",
-            {"Upgrade": "websocket", "Connection": "Upgrade"},
+            _UPGRADE,
         )
     if request.clientproto != b"HTTP/1.1":
         raise Refusal(505, "A WebSocket handshake needs HTTP/1.1.")
@@ -112,12 +187,12 @@ def _checked_head(request: Request) -> bytes:
         raise Refusal(
             426,
             "Sec-WebSocket-Version has to be 13.",
-            {"Sec-WebSocket-Version": "13", "Upgrade": "websocket", "Connection": "Upgrade"},
+            [(b"Sec-WebSocket-Version", b"13"), *_UPGRADE],
         )
     if len(headers.getRawHeaders(b"Host", [])) != 1:
         raise Refusal(400, "There has to be one Host header.")
     for name, values in headers.getAllRawHeaders():
-        if any(map(_CONTROL.search, values)):
+        if any(map(CONTROL.search, values)):
             raise Refusal(400, f"The header {name.decode('ascii')} has a control character in it.")
     lines = [
         b"GET / HTTP/1.1",
@@ -127,12 +202,22 @@ def _checked_head(request: Request) -> bytes:
         b"Sec-WebSocket-Version: 13",
         b"Sec-WebSocket-Key: " + _checked_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ())),
     ]
-    extensions = b", ".join(headers.getRawHeaders(b"Sec-WebSocket-Extensions", []))
-    if not _EXTENSIONS.fullmatch(extensions):
-        raise Refusal(400, "Sec-WebSocket-Extensions has characters that are not ASCII.")
-    if extensions:
-        lines.append(b"Sec-WebSocket-Extensions: " + extensions)
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+    try:
+        offer = deflate_offer(b", ".join(headers.getRawHeaders(b"Sec-WebSocket-Extensions", [])))
+    except Malformed:
+        raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
+    if offer is not None:
+        lines.append(b"Sec-WebSocket-Extensions: " + offer)
+    return _Opening(tuple(lines), _checked_subprotocols(request))
+
+
+def _checked_subprotocols(request: Request) -> tuple[str, ...]:
+    """RFC 6455, section 4.2.1, item 8: tokens, each once."""
+    values = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol", [])
+    names = [name.strip() for value in values for name in value.split(b",") if name.strip()]
+    if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
+        raise Refusal(400, "Sec-WebSocket-Protocol has to be a list of names, each once.")
+    return tuple(name.decode("ascii") for name in names)
 
 
 def _tokens(request: Request, name: bytes) -> set[bytes]:
@@ -151,16 +236,23 @@ def _checked_key(keys: Sequence[bytes]) -> bytes:
     raise Refusal(400, "There has to be one Sec-WebSocket-Key, 16 bytes in base64.")
 
 
-def _take_over(request: Request, protocol: GatewayProtocol, head: bytes) -> None:
-    """Give the request's transport to the WebSocket connection."""
+def _take_over(request: Request, protocol: GatewayProtocol) -> bytes:
+    """Give the request's transport to the WebSocket connection.
+
+    :returns: what the browser has sent on it since the request.
+    """
     channel: Any = request.channel
     transport, channel.transport = channel.transport, None
-    # Bytes that came with the request, in the same packet, reach the channel only after this.
+    # Bytes that came with the request, in the same packet, reach the channel only after this;
+    # those that came while PHP was asked are there, and it may have stopped reading.
     channel.rawDataReceived = protocol.dataReceived
+    early, channel._dataBuffer = b"".join(channel._dataBuffer), []
+    if early:
+        channel._networkProducer.resumeProducing()
     if isinstance(transport, ProtocolWrapper):
         # TLS, or the PROXY protocol.
         transport.wrappedProtocol = protocol
     else:
         transport.protocol = protocol
     protocol.makeConnection(transport)
-    protocol.dataReceived(head)
+    return early

@@ -1,9 +1,11 @@
 """What PHP gets to see of the request with which a browser connected.
 
-Headers by an allow-list; those that say who somebody is (RFC 6454, section 3: a page of another
-site must not act in the name of its visitor) only for connections from the same site.
+Headers by an allow-list; those that may say who somebody is (RFC 6454, section 3: a page of another
+site must not act in the name of its visitor) only for connections from the same site, or from one
+that the administrator trusts.
 """
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from twisted.web.server import Request
@@ -11,51 +13,74 @@ from twisted.web.server import Request
 from phpgw.backend import Handshake
 from phpgw.peer import host_and_port
 
-_PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language")
-_CREDENTIALS = (b"Cookie", b"Authorization")
+_PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
+_TRUSTED = (b"Cookie", b"Authorization")
 
 
-def visible_handshake(request: Request) -> Handshake:
-    """The handshake as PHP may see it."""
-    path, _, query = request.uri.partition(b"?")
-    peer_host, peer_port = host_and_port(request.getClientAddress())
-    server_host, server_port = host_and_port(request.getHost())
-    return Handshake(
-        peer_host=peer_host,
-        peer_port=peer_port,
-        server_host=server_host,
-        server_port=server_port,
-        is_secure=request.isSecure(),
-        host=request.getHeader(b"Host") or b"",
-        path=path,
-        query=query,
-        headers=_visible_headers(request),
-    )
+class ForeignOrigin(Exception):
+    """A page of a site that may not connect."""
 
 
-def _visible_headers(request: Request) -> tuple[tuple[bytes, bytes], ...]:
-    names = _PASSED_ON if _is_cross_origin(request) else (*_PASSED_ON, *_CREDENTIALS)
-    headers = []
-    for name in names:
-        values = request.requestHeaders.getRawHeaders(name, ())
-        if values:
-            # Cookies are parted by semicolons (RFC 6265, section 4.2.1), lists by commas.
-            separator = b"; " if name == b"Cookie" else b", "
-            headers.append((name, separator.join(values)))
-    return tuple(headers)
+class Visibility:
+    """Decides what PHP sees of a handshake.
 
-
-def _is_cross_origin(request: Request) -> bool:
-    """Whether a page of another host opened the connection.
-
-    Cookies know no ports, so a page on the same host's port 80 is no stranger. Where there is no
-    Origin, no page is behind it.
+    :param allowed_origins: sites, as browsers write them, whose pages are trusted like our own;
+        if there are any, those of no other site may connect.
+    :param forwarded: names of further headers that PHP sees of connections that are trusted: a
+        proxy may have named the visitor in one of them.
     """
-    origin = request.getHeader(b"Origin")
-    if origin is None:
-        return False
-    page_host = _host_of(origin)
-    return page_host is None or page_host != _host_of(b"//" + (request.getHeader(b"Host") or b""))
+
+    def __init__(self, allowed_origins: Iterable[str] = (), forwarded: Iterable[str] = ()) -> None:
+        self._allowed_origins = frozenset(origin.encode() for origin in allowed_origins)
+        names = (name.encode() for name in forwarded)
+        self._trusted = tuple(dict.fromkeys((*_PASSED_ON, *_TRUSTED, *names)))
+
+    def handshake(self, request: Request) -> Handshake:
+        """The handshake as PHP may see it.
+
+        :raises ForeignOrigin: if there should be none.
+        """
+        is_trusted = self._is_trusted(request)
+        if not is_trusted and self._allowed_origins:
+            raise ForeignOrigin
+        path, _, query = request.uri.partition(b"?")
+        peer_host, peer_port = host_and_port(request.getClientAddress())
+        server_host, server_port = host_and_port(request.getHost())
+        return Handshake(
+            peer_host=peer_host,
+            peer_port=peer_port,
+            server_host=server_host,
+            server_port=server_port,
+            is_secure=request.isSecure(),
+            host=request.getHeader(b"Host") or b"",
+            path=path,
+            query=query,
+            headers=self._headers(request, is_trusted),
+        )
+
+    def _headers(self, request: Request, is_trusted: bool) -> tuple[tuple[bytes, bytes], ...]:
+        headers = []
+        for name in self._trusted if is_trusted else _PASSED_ON:
+            values = request.requestHeaders.getRawHeaders(name, ())
+            if values:
+                # Cookies are parted by semicolons (RFC 6265, section 4.2.1), lists by commas.
+                separator = b"; " if name == b"Cookie" else b", "
+                headers.append((name, separator.join(values)))
+        return tuple(headers)
+
+    def _is_trusted(self, request: Request) -> bool:
+        """Whether nobody else's page opened the connection.
+
+        Where there is no Origin, no page is behind it.
+        """
+        origins = request.requestHeaders.getRawHeaders(b"Origin", ())
+        host = _host_of(b"//" + (request.getHeader(b"Host") or b""))
+        # Cookies know no ports, so a page on the same host's port 80 is no stranger.
+        return all(
+            origin.lower() in self._allowed_origins
+            or (host is not None and _host_of(origin) == host)
+            for origin in origins
+        )
 
 
 def _host_of(url: bytes) -> str | None:

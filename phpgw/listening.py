@@ -9,7 +9,7 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory, IReactorCore
 from twisted.python.failure import Failure
 
-from phpgw.settings import InvalidOption
+from phpgw.options import InvalidOption
 
 # Connections that may wait to be accepted. Twisted's own 50 are few for browsers that all come
 # back at once; the kernel has a limit of its own, net.core.somaxconn.

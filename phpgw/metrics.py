@@ -14,11 +14,17 @@ class Metrics:
     messages_sent: int = 0
     pushes_delivered: int = 0
     pushes_refused: int = 0
+    commands_run: int = 0
     php_requests: int = 0
     php_requests_now: int = 0
     php_retries: int = 0
     php_failures: int = 0
     replies_without_client: int = 0
+    replies_streamed: int = 0
+    disconnects_waiting_now: int = 0
+    disconnects_lost: int = 0
+    timer_runs: int = 0
+    timer_runs_skipped: int = 0
     slow_consumers_closed: int = 0
 
     def as_dict(self) -> dict[str, int]:

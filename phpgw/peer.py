@@ -1,9 +1,15 @@
 """How the two ends of a connection are written: for PHP, as a client's id, and in logs."""
 
+from collections.abc import Callable
 from ipaddress import IPv6Address as IPAddressV6
+from itertools import count
+from secrets import token_hex
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
+
+# As many as a UUID has, and all of them by chance.
+_RANDOM_BYTES = 16
 
 
 def host_and_port(address: IAddress) -> tuple[str, int]:
@@ -26,3 +32,14 @@ def peer_name(address: IAddress) -> str | None:
     if not host:
         return None
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def peer_ids() -> Callable[[IAddress], str]:
+    """Names clients by their addresses; those on a UNIX socket, which have none, by numbers."""
+    numbers = count(1)
+    return lambda peer: peer_name(peer) or f"unix:{next(numbers)}"
+
+
+def random_id(peer: IAddress) -> str:
+    """A name for a client that nobody can guess, and that never comes again."""
+    return token_hex(_RANDOM_BYTES)

@@ -1,200 +1,206 @@
-"""From a client's message to PHP and back: in order for each client, side by side for all.
+"""From an event to PHP and back: in order for each client, side by side for all.
 
-A client has at most one event with PHP. It stands in one queue with all clients that have
-something to say, and goes to its end after each message, so nobody starves and the queue is
-never longer than there are clients.
+A client has at most one event with PHP. It waits for its turn among all that have something to say,
+and anew after each event, so nobody starves and the line is never longer than there are clients.
+The word that a client has left comes last of all its events, and has time.
 """
 
-from collections import deque
-from collections.abc import Iterator
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import deferLater
-from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendError, BackendUnreachable, Event, IBackend, Reply
+from phpgw.answers import Answer, Answers, ClientLeft
+from phpgw.asking import Php
+from phpgw.backend import Event, Handshake, IBackend, Identity, Reply
 from phpgw.client import Client, Message
+from phpgw.farewells import Farewells
 from phpgw.metrics import Metrics
+from phpgw.turns import Turns
 
-# Seconds between the attempts to reach PHP; a message that reached it is not tried again.
-_PATIENCE = (0.1, 0.2, 0.4, 0.8)
-
-
-_HINTS = {
-    404: "; is that the URL of your script?",
-    413: "; is the web server's client_max_body_size, 1m in Nginx by default, too small?",
-}
-
-
-class UnusableReply(BackendError):
-    """PHP answered, but not with something that the client may see."""
+T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
 class RelayPolicy:
-    """How messages are relayed.
+    """How events are relayed.
 
     :ivar concurrency: how many events PHP works on at once.
     :ivar inbox_count: how many messages of one client may wait.
     :ivar inbox_size: how many bytes of one client may wait.
-    :ivar on_error: ``ignore``, ``close`` or ``reply``.
-    :ivar error_reply: the message under ``reply``.
-    :ivar skip_empty_replies: whether an empty reply is sent at all.
+    :ivar tells_farewells: whether PHP is told of clients that have left.
+    :ivar nobody: the handshake of events that are about no client.
     """
 
     concurrency: int
     inbox_count: int
     inbox_size: int
-    on_error: str = "ignore"
-    error_reply: bytes = b""
-    skip_empty_replies: bool = False
+    tells_farewells: bool = False
+    nobody: Handshake
 
 
 class Relay:
-    """Hands messages to PHP and replies to clients."""
-
-    log = Logger()
+    """Hands events to PHP, and PHP's answers to whoever knows what to do with them."""
 
     def __init__(
-        self, reactor: IReactorTime, backend: IBackend, policy: RelayPolicy, metrics: Metrics
+        self,
+        reactor: IReactorTime,
+        backend: IBackend,
+        answers: Answers,
+        policy: RelayPolicy,
+        metrics: Metrics,
     ) -> None:
-        self._reactor = reactor
-        self._backend = backend
+        self._seconds = reactor.seconds
+        self._answers = answers
         self._policy = policy
         self._metrics = metrics
-        self._in_turn: deque[Client] = deque()
-        self._busy = 0
-        self._handing_over = False
-        self._idle_waiters: list[Deferred[None]] = []
+        self._nobody = Identity(client_id="", handshake=policy.nobody)
+        self._php = Php(reactor, backend, metrics)
+        self._turns = Turns(policy.concurrency)
+        self._farewells = Farewells(reactor, self._php, answers, self._turns, metrics)
+        # What PHP works on for a client just now.
+        self._under_way: dict[Client, tuple[Answer, Deferred[Any]]] = {}
+        # How those have left whose last event is not over yet.
+        self._leaving: dict[Client, tuple[int, str]] = {}
+
+    @property
+    def untold(self) -> int:
+        """How many clients have left that PHP does not know of."""
+        return len(self._farewells)
 
     def receive(self, client: Client, message: Message) -> None:
         """Take a message from a client.
 
-        Its connection is paused once as much as allowed is waiting.
+        Its connection is paused once as much as allowed is waiting. From a client that has left,
+        nothing is taken any more.
         """
+        if client.gone:
+            return
         self._metrics.messages_received += 1
         client.inbox.append(message)
         if not client.in_turn:
             client.in_turn = True
-            self._in_turn.append(client)
-            self._hand_over()
+            self._turns.take(partial(self._hand_over, client))
         if self._is_full(client):
             client.connection.pause_reading()
 
-    def forget(self, client: Client) -> None:
-        """Drop what a client that left had still to say, before it reaches PHP."""
+    def connect(self, client: Client) -> Deferred[Reply]:
+        """Ask PHP about a client that wants to connect, before any message of it.
+
+        :returns: fires with PHP's word, or fails with a :exc:`phpgw.backend.BackendError`.
+        """
+        decided: Deferred[Reply] = Deferred()
+        client.in_turn = True
+        self._turns.take(partial(self._ask_about, client, decided))
+        return decided
+
+    def admitted(self, client: Client) -> None:
+        """A client has been let in, so that PHP is to hear of its end."""
+        client.farewell = self._policy.tells_farewells
+
+    def forget(self, client: Client, code: int, reason: str) -> None:
+        """A client has left; what it had still to say is dropped before it reaches PHP.
+
+        :param code: how its connection ended: RFC 6455, sections 7.1.5 and 7.4.1.
+        """
         client.gone = True
         client.inbox.clear()
+        if not client.in_turn:
+            self._bid_farewell(client, code, reason)
+            return
+        self._leaving[client] = code, reason
+        under_way = self._under_way.get(client)
+        if under_way is not None and under_way[0].is_streamed:
+            under_way[1].cancel()
+
+    def trigger(self, name: str) -> Deferred[None]:
+        """Let PHP know that a timer has come to its time.
+
+        :returns: fires once PHP has answered, or failed to.
+        """
+        over: Deferred[None] = Deferred()
+        self._turns.take(partial(self._tell_time, name, over))
+        return over
+
+    def hurry(self) -> None:
+        """Tell of those who have left as fast as PHP can take it."""
+        self._turns.hurry()
 
     def when_idle(self) -> Deferred[None]:
         """Fires once nothing waits for PHP and PHP works on nothing."""
-        idle: Deferred[None] = Deferred()
-        self._idle_waiters.append(idle)
-        self._notice_idle()
-        return idle
+        return Deferred.fromCoroutine(self._become_idle())
+
+    async def _become_idle(self) -> None:
+        await self._turns.when_idle()
+        await self._farewells.when_all_are_told()
+        await self._turns.when_idle()
+
+    # Messages
 
     def _is_full(self, client: Client) -> bool:
         inbox = client.inbox
-        return (
-            len(inbox) >= self._policy.inbox_count
-            or sum(len(message.payload) for message in inbox) >= self._policy.inbox_size
-        )
+        size = 0
+        for message in inbox:
+            size += len(message.payload)
+        return len(inbox) >= self._policy.inbox_count or size >= self._policy.inbox_size
 
-    def _hand_over(self) -> None:
-        if self._handing_over:
-            # An answer that is there at once (a refused connection) must not nest.
-            return
-        self._handing_over = True
-        while self._in_turn and self._busy < self._policy.concurrency:
-            client = self._in_turn.popleft()
-            if client.gone:
-                client.in_turn = False
-                continue
-            was_full = self._is_full(client)
-            message = client.inbox.pop(0)
-            self._ask(client, message)
-            if was_full and not self._is_full(client):
-                client.connection.resume_reading()
-        self._handing_over = False
-        self._notice_idle()
-
-    def _ask(self, client: Client, message: Message) -> None:
-        self._busy += 1
-        self._metrics.php_requests += 1
-        self._metrics.php_requests_now += 1
-        event = Event("server", message.payload, message.is_binary, client.id, client.handshake)
-        answer = self._backend.ask(event)
-        answer.addErrback(self._ask_again, client, event, iter(_PATIENCE))
-        answer.addCallback(self._deliver, client, message)
-        answer.addErrback(self._failed, client)
-        answer.addBoth(self._done, client)
-
-    def _ask_again(
-        self, failure: Failure, client: Client, event: Event, delays: Iterator[float]
-    ) -> Any:
-        """Wait a little for a PHP that is not there: it may be restarting."""
-        delay = next(delays, None)
-        if delay is None or client.gone or not failure.check(BackendUnreachable):
-            return failure
-        self._metrics.php_retries += 1
-        answer = deferLater(self._reactor, delay, self._backend.ask, event)
-        return answer.addErrback(self._ask_again, client, event, delays)
-
-    def _deliver(self, reply: Reply, client: Client, message: Message) -> None:
+    def _hand_over(self, client: Client) -> Deferred[None] | None:
         if client.gone:
-            self._metrics.replies_without_client += 1
-            return
-        if not 200 <= reply.status < 300:
-            hint = _HINTS.get(reply.status, "")
-            raise UnusableReply(f"PHP answered with status {reply.status}{hint}")
-        if reply.status == 204 or (self._policy.skip_empty_replies and not reply.body):
-            return
-        if not message.is_binary and not _is_utf8(reply.body):
-            raise UnusableReply("PHP answered a text message with bytes that are not UTF-8")
-        client.connection.send_message(reply.body, message.is_binary)
+            self._settle(None, client)
+            return None
+        was_full = self._is_full(client)
+        message = client.inbox.pop(0)
+        identity = client.identity_at(self._seconds())
+        event = Event("server", message.payload, identity, message.is_binary)
+        answer = Answer(self._answers, client, message.is_binary)
+        asked = self._php.ask(event, answer.follow, client.is_here)
+        self._under_way[client] = answer, asked
+        asked.addCallback(answer.complete)
+        asked.addErrback(self._failed, client)
+        asked.addBoth(self._settle, client)
+        if was_full and not self._is_full(client):
+            client.connection.resume_reading()
+        return asked
 
     def _failed(self, failure: Failure, client: Client) -> None:
-        self._metrics.php_failures += 1
-        if failure.check(BackendError):
-            self.log.error(
-                "PHP failed on a message of client {client_id}: {reason}",
-                client_id=client.id,
-                reason=failure.getErrorMessage(),
-            )
+        if failure.check(CancelledError, ClientLeft):
+            self._metrics.replies_without_client += 1
         else:
-            self.log.failure("A message of client {id} was lost", failure, id=client.id)
-        if client.gone:
-            return
-        if self._policy.on_error == "reply":
-            client.connection.send_message(self._policy.error_reply, is_binary=False)
-        elif self._policy.on_error == "close":
-            client.connection.close(1011, "the message could not be handled")
+            self._answers.failed(f"a message of client {client.id}", failure, client)
 
-    def _done(self, outcome: object, client: Client) -> None:
-        self._busy -= 1
-        self._metrics.php_requests_now -= 1
+    def _settle(self, outcome: T, client: Client) -> T:
+        """A client's turn is over: on to what is next."""
+        self._under_way.pop(client, None)
         if client.inbox:
-            self._in_turn.append(client)
+            self._turns.take(partial(self._hand_over, client))
         else:
             client.in_turn = False
-        self._hand_over()
+            if client.gone:
+                self._bid_farewell(client, *self._leaving.pop(client))
+        return outcome
 
-    def _notice_idle(self) -> None:
-        if not self._busy and not self._in_turn:
-            waiters, self._idle_waiters = self._idle_waiters, []
-            for waiter in waiters:
-                waiter.callback(None)
+    def _bid_farewell(self, client: Client, code: int, reason: str) -> None:
+        if client.farewell:
+            self._farewells.bid(client, code, reason)
 
+    # Handshakes and timers
 
-def _is_utf8(payload: bytes) -> bool:
-    if payload.isascii():
-        return True
-    try:
-        payload.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
+    def _ask_about(self, client: Client, decided: Deferred[Reply]) -> Deferred[None] | None:
+        if client.gone:
+            decided.errback(ClientLeft("the client has left"))
+            self._settle(None, client)
+            return None
+        event = Event("connect", b"", client.identity)
+        asked = self._php.ask(event, is_wanted=client.is_here)
+        asked.addCallbacks(decided.callback, decided.errback)
+        return asked.addBoth(self._settle, client)
+
+    def _tell_time(self, name: str, over: Deferred[None]) -> Deferred[None]:
+        answer = Answer(self._answers, None)
+        asked = self._php.ask(Event("timer", name.encode(), self._nobody), answer.follow)
+        asked.addCallback(answer.complete)
+        asked.addErrback(lambda failure: self._answers.failed(f"timer {name}", failure, None))
+        return asked.addBoth(over.callback)

@@ -10,12 +10,14 @@ from twisted.internet.endpoints import clientFromString, quoteStringArgument
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from phpgw.backend import BackendTimeout, Event, IBackend, Reply
+from phpgw.backend import BackendTimeout, Event, Follow, IBackend, Reply
 from phpgw.backend.fastcgi import make_fastcgi_backend
 from phpgw.backend.fpm import FpmUnusable, ManagedFpm, find_php_fpm
 from phpgw.backend.http import make_http_backend
+from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
-from phpgw.settings import InvalidOption, Settings
+from phpgw.options import InvalidOption
+from phpgw.settings import Settings
 
 
 @attrs.frozen
@@ -37,53 +39,74 @@ def make_road(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
 
     :raises InvalidOption: if it cannot be gone.
     """
+    common = _Common(
+        settings=settings, reactor=reactor, metrics=metrics, signer=_signer(settings, reactor)
+    )
     if settings.php_url is not None:
-        return _through_web_server(settings.php_url, settings, reactor, metrics)
+        return _through_web_server(settings.php_url, common)
     if settings.php_fpm is not None:
-        return _to_running_fpm(settings.php_fpm, settings, reactor, metrics)
-    return _to_own_fpm(settings, reactor, metrics)
+        return _to_running_fpm(settings.php_fpm, common)
+    return _to_own_fpm(common)
 
 
-def _through_web_server(url: str, settings: Settings, reactor: Any, metrics: Metrics) -> Road:
+@attrs.frozen(kw_only=True)
+class _Common:
+    """What is known, whichever way it is."""
+
+    settings: Settings
+    reactor: Any
+    metrics: Metrics
+    signer: Signer | None
+
+    @property
+    def script(self) -> str:
+        assert self.settings.php_script is not None  # a rule of Settings
+        return self.settings.php_script
+
+
+def _through_web_server(url: str, common: _Common) -> Road:
+    settings = common.settings
     backend = make_http_backend(
-        reactor,
+        common.reactor,
         url=url,
         timeout=settings.php_timeout,
         concurrency=settings.php_concurrency,
         max_reply_size=settings.max_reply_size,
-        metrics=metrics,
+        signer=common.signer,
+        metrics=common.metrics,
     )
     return Road(backend, f"at {url}")
 
 
-def _to_running_fpm(endpoint: str, settings: Settings, reactor: Any, metrics: Metrics) -> Road:
+def _to_running_fpm(endpoint: str, common: _Common) -> Road:
     try:
-        client = clientFromString(reactor, endpoint)
+        client = clientFromString(common.reactor, endpoint)
     except Exception as error:
         # Each kind of endpoint raises what it likes.
         expected = f"a Twisted client endpoint ({type(error).__name__}: {error})"
         raise InvalidOption("php-fpm", expected, repr(endpoint)) from error
-    backend = _fastcgi(client, settings, reactor, metrics, settings.php_concurrency)
-    return Road(backend, f"{settings.php_script} run by {endpoint}")
+    backend = _fastcgi(client, common, common.settings.php_concurrency)
+    return Road(backend, f"{common.script} run by {endpoint}")
 
 
-def _to_own_fpm(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
-    if not Path(_script(settings)).is_file():
-        raise InvalidOption("php-script", "the path of a file that exists", repr(_script(settings)))
+def _to_own_fpm(common: _Common) -> Road:
+    settings, reactor, script = common.settings, common.reactor, common.script
+    if not Path(script).is_file():
+        raise InvalidOption("php-script", "the path of a file that exists", repr(script))
     binary = settings.php_fpm_binary or find_php_fpm()
     if binary is None:
         raise InvalidOption(
             "php-script",
             "a php-fpm to run it, and none was found: apt-get install php-fpm "
             "(or name one with --php-fpm-binary, or a running one with --php-fpm)",
-            repr(_script(settings)),
+            repr(script),
         )
     fpm = ManagedFpm(
         reactor,
         binary=binary,
         workers=settings.php_workers,
         user=settings.php_user,
-        script_seconds=settings.php_timeout,
+        script_seconds=settings.php_max_run,
     )
     try:
         fpm.check()
@@ -92,29 +115,24 @@ def _to_own_fpm(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
     client = clientFromString(reactor, f"unix:{quoteStringArgument(str(fpm.socket))}")
     # More connections than workers would only wait for each other.
     concurrency = min(settings.php_concurrency, settings.php_workers)
-    fastcgi = _fastcgi(client, settings, reactor, metrics, concurrency)
+    fastcgi = _fastcgi(client, common, concurrency)
     backend = _OnceReady(reactor, fpm, fastcgi, settings.php_timeout)
-    description = f"{settings.php_script} run by a {binary.name} of our own"
-    return Road(backend, description, fpm)
+    return Road(backend, f"{script} run by a {binary.name} of our own", fpm)
 
 
-def _fastcgi(
-    client: IStreamClientEndpoint,
-    settings: Settings,
-    reactor: Any,
-    metrics: Metrics,
-    concurrency: int,
-) -> IBackend:
+def _fastcgi(client: IStreamClientEndpoint, common: _Common, concurrency: int) -> IBackend:
+    settings = common.settings
     try:
         return make_fastcgi_backend(
-            reactor,
+            common.reactor,
             endpoint=client,
-            script=_script(settings),
+            script=common.script,
             document_root=settings.php_root,
             timeout=settings.php_timeout,
             concurrency=concurrency,
             max_reply_size=settings.max_reply_size,
-            metrics=metrics,
+            signer=common.signer,
+            metrics=common.metrics,
         )
     except ValueError as error:
         raise InvalidOption(
@@ -122,9 +140,19 @@ def _fastcgi(
         ) from error
 
 
-def _script(settings: Settings) -> str:
-    assert settings.php_script is not None  # a rule of Settings
-    return settings.php_script
+def _signer(settings: Settings, reactor: Any) -> Signer | None:
+    path = settings.secret_file
+    if path is None:
+        return None
+    try:
+        secret = path.read_bytes().strip()
+    except OSError as error:
+        raise InvalidOption(
+            "secret-file", f"a readable file ({error.strerror})", repr(str(path))
+        ) from error
+    if not secret:
+        raise InvalidOption("secret-file", "a file with a secret in it", repr(str(path)))
+    return Signer(secret, reactor.seconds)
 
 
 @implementer(IBackend)
@@ -137,12 +165,12 @@ class _OnceReady:
         self._backend = backend
         self._timeout = timeout
 
-    def ask(self, event: Event) -> Deferred[Reply]:
+    def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         if self._fpm.is_ready:
-            return self._backend.ask(event)
+            return self._backend.ask(event, follow)
         ready: Deferred[Any] = self._fpm.when_ready()
         ready.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_not_ready)
-        return ready.addCallback(lambda _: self._backend.ask(event))
+        return ready.addCallback(lambda _: self._backend.ask(event, follow))
 
     def close(self) -> Deferred[None]:
         return self._backend.close()

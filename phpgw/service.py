@@ -7,25 +7,39 @@ from twisted.application.service import IService
 from twisted.web.resource import Resource
 
 from phpgw import __version__
+from phpgw.admission import Admission
+from phpgw.answers import AnswerPolicy, Answers
 from phpgw.api.access import Access
+from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import FastLane
-from phpgw.api.pages import HealthResource, SignpostResource, StatsResource
-from phpgw.api.push import Deliveries
-from phpgw.api.send import SendResource
+from phpgw.api.pages import HealthResource, SignpostResource
+from phpgw.api.resources import make_api
 from phpgw.api.site import GatewaySite
+from phpgw.backend import Handshake
+from phpgw.dispatch import Dispatcher
 from phpgw.gateway import Gateway
 from phpgw.handshake import WebSocketResource
+from phpgw.identity import Visibility
 from phpgw.listening import Listener
 from phpgw.metrics import Metrics
+from phpgw.options import InvalidOption
+from phpgw.peer import peer_ids, random_id
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from phpgw.road import Road, make_road
-from phpgw.settings import InvalidOption, Settings
+from phpgw.schedule import Schedule
+from phpgw.settings import Settings
 from phpgw.signals import GracefulSignals
 from phpgw.websocket import GatewayFactory, WebSocketLimits
 
 _HEALTH_LINE = "/healthz  whether the gateway answers"
-_API_LINES = ("/send  POST message and client_id, for PHP", "/stats  counters, for PHP")
+_API_LINES = (
+    "/send  POST message and client_id, for PHP",
+    "/commands  POST a JSON list of commands, for PHP",
+    "/clients, /groups, /users  who is connected, for PHP",
+    "/stats  counters, for PHP",
+    "/openapi.json  a description of all this",
+)
 
 
 def make_gateway(settings: Settings, reactor: Any) -> IService:
@@ -37,19 +51,9 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     metrics = Metrics()
     registry = Registry()
     road = make_road(settings, reactor, metrics)
-    relay = Relay(
-        reactor,
-        road.backend,
-        RelayPolicy(
-            concurrency=settings.php_concurrency,
-            inbox_count=settings.max_inbox,
-            inbox_size=settings.max_message_size,
-            on_error=settings.on_error,
-            error_reply=settings.error_reply.encode(),
-            skip_empty_replies=settings.skip_empty_replies,
-        ),
-        metrics,
-    )
+    dispatcher = Dispatcher(registry, metrics, settings.max_groups)
+    answers = Answers(reactor, dispatcher, _answer_policy(settings), metrics)
+    relay = Relay(reactor, road.backend, answers, _relay_policy(settings), metrics)
     factory = GatewayFactory(
         reactor=reactor,
         limits=WebSocketLimits(
@@ -62,15 +66,18 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         registry=registry,
         relay=relay,
         metrics=metrics,
+        name=random_id if settings.client_id == "random" else peer_ids(),
     )
     access = Access(_read_token(settings))
-    deliveries = Deliveries(registry, metrics)
-    fast_lane = FastLane(reactor, deliveries, settings.max_push_size)
-    api = {
-        b"send": SendResource(deliveries, access, metrics, settings.max_push_size),
-        b"stats": StatsResource(access, metrics),
-    }
-    edge = WebSocketResource(factory, metrics)
+    batches = Batches(dispatcher, metrics)
+    fast_lane = FastLane(reactor, registry, batches, metrics, settings.max_push_size)
+    api = make_api(registry, dispatcher, access, metrics, settings.max_push_size)
+    edge = WebSocketResource(
+        factory,
+        Visibility(settings.allow_origin, settings.forward_header),
+        Admission(relay, answers, asks_php="connect" in settings.events),
+        metrics,
+    )
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
@@ -85,11 +92,43 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         factory=factory,
         relay=relay,
         road=road,
+        schedule=Schedule(reactor, settings.timer, relay.trigger, metrics),
         drain_timeout=settings.drain_timeout,
         summary=_summary(settings, road),
     )
     GracefulSignals(reactor).setServiceParent(gateway)
     return gateway
+
+
+def _relay_policy(settings: Settings) -> RelayPolicy:
+    nobody = Handshake(
+        peer_host="127.0.0.1",
+        peer_port=0,
+        server_host="127.0.0.1",
+        server_port=0,
+        is_secure=False,
+        host=b"localhost",
+        # Where a framework finds the same route as for messages.
+        path=settings.ws_path.encode(),
+        query=b"",
+        headers=(),
+    )
+    return RelayPolicy(
+        concurrency=settings.php_concurrency,
+        inbox_count=settings.max_inbox,
+        inbox_size=settings.max_message_size,
+        tells_farewells="disconnect" in settings.events,
+        nobody=nobody,
+    )
+
+
+def _answer_policy(settings: Settings) -> AnswerPolicy:
+    return AnswerPolicy(
+        on_error=settings.on_error,
+        error_reply=settings.error_reply.encode(),
+        skip_empty_replies=settings.skip_empty_replies,
+        max_line=settings.max_reply_size,
+    )
 
 
 def _public_root(settings: Settings, edge: Resource, api: dict[bytes, Resource]) -> Resource:

@@ -3,6 +3,7 @@
 import difflib
 import os
 import re
+import shlex
 import sys
 import textwrap
 import tomllib
@@ -13,8 +14,9 @@ from twisted.application.service import IService
 from twisted.python import usage
 
 from phpgw import __version__
+from phpgw.options import Given, InvalidOption, Option
 from phpgw.service import make_gateway
-from phpgw.settings import OPTIONS, Given, InvalidOption, Option, Settings
+from phpgw.settings import OPTIONS, Settings
 
 _WIDTH = 79
 _CONFIG = Option(
@@ -38,7 +40,7 @@ _CLOSING = """\
 Every option can be set in three places: on the command line, in the environment, where --php-url
 is PHPGW_PHP_URL, and in the file that --config (PHPGW_CONFIG) names. The command line wins over
 the environment, the environment over the file. In the environment, values of a repeatable option
-are separated by spaces.
+are separated by spaces; quotes hold one together that has a space in it.
 
 A TIME is a number of seconds, or one with a unit (500ms, 10s, 5m, 1h); a SIZE is a number of
 bytes, or one with a unit (64K, 1M, 1G)."""
@@ -168,10 +170,20 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
         text = environment.get(option.environment_name)
         # Empty is what a compose file makes of a variable that is not set.
         if text:
-            texts = text.split() if option.repeatable else [text]
             source = f"{option.environment_name} in the environment"
+            texts = _words(option, text, source) if option.repeatable else [text]
             given[option.name] = [Given(each, source) for each in texts]
     return given
+
+
+def _words(option: Option, text: str, source: str) -> list[str]:
+    """Several values in one variable: blanks part them, quotes hold one together."""
+    try:
+        return shlex.split(text)
+    except ValueError as error:
+        raise InvalidOption(
+            option.name, f"values with blanks in between ({error})", str(Given(text, source))
+        ) from None
 
 
 def _from_file(named: Given) -> dict[str, list[Given]]:

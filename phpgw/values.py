@@ -10,13 +10,30 @@ from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
 
+from phpgw.timing import Cron, Every, Timer
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _ADDRESS = re.compile(r"[A-Za-z0-9.-]+:[0-9]+")
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_ORIGIN_HOST = re.compile(r"[a-z0-9._:-]+")
+# Those of one connection (RFC 9110, section 7.6.1), of the body, what is always passed on or set,
+# and what many a library takes a proxy's address from (CVE-2016-5385).
+_NOT_FORWARDED = frozenset(
+    (
+        *("Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"),
+        *("Content-Length", "Content-Type", "Content-Encoding", "Expect", "Host", "Proxy"),
+        *("Cookie", "Authorization", "Origin", "User-Agent", "Accept-Language", "Forwarded"),
+        *("Proxy-Authorization", "Proxy-Connection", "Accept-Encoding"),
+    )
+)
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
+_TIMER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SHORTEST_PERIOD = 0.1
+_LONGEST_PERIOD = 366 * 86400
 
 
 def duration(text: str) -> float:
@@ -69,6 +86,38 @@ def one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def some_of(*choices: str) -> Callable[[str], frozenset[str]]:
+    """A parser for any of these words, with commas between them, or ``none``."""
+
+    def parse(text: str) -> frozenset[str]:
+        words = frozenset(word.strip() for word in text.split(","))
+        if words == {"none"}:
+            return frozenset()
+        if not words <= frozenset(choices):
+            raise ValueError(f"none, or some of {', '.join(choices)} (with commas in between)")
+        return words
+
+    return parse
+
+
+def timer(text: str) -> Timer:
+    """A name and when it is due: ``clock=10s``, or as in a crontab ``nightly=30 3 * * *``."""
+    name, _, when = (part.strip() for part in text.partition("="))
+    if not _TIMER_NAME.fullmatch(name) or not when:
+        raise ValueError(
+            'a name (up to 64 letters, digits and ._-) and when: clock=10s, nightly="30 3 * * *"'
+        )
+    if not _DURATION.fullmatch(when):
+        try:
+            return Timer(name, Cron(when))
+        except ValueError as error:
+            raise ValueError(f"for {name} a time, like 10s, or {error}") from None
+    period = duration(when)
+    if not _SHORTEST_PERIOD <= period <= _LONGEST_PERIOD:
+        raise ValueError(f"for {name} a time of 100ms at least and {24 * 366}h at most")
+    return Timer(name, Every(period))
+
+
 def message_text(text: str) -> str:
     """Any text that has a form in UTF-8."""
     try:
@@ -110,6 +159,33 @@ def url_path(text: str) -> str:
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text):
         raise ValueError("a path that starts with a slash, like /ws")
     return text
+
+
+def origin(text: str) -> str:
+    """An origin as browsers write it (RFC 6454, section 6.2): ``https://app.example.com:8443``."""
+    expected = "an origin, like https://app.example.com, without a path"
+    try:
+        parts = urlsplit(text.strip().lower().rstrip("/"))
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"{expected} ({error})") from None
+    host = parts.hostname or ""
+    has_more = parts.path or parts.query or parts.fragment or parts.username is not None
+    if parts.scheme not in _DEFAULT_PORTS or not _ORIGIN_HOST.fullmatch(host) or has_more:
+        raise ValueError(expected)
+    host = f"[{host}]" if ":" in host else host
+    is_usual = port is None or port == _DEFAULT_PORTS[parts.scheme]
+    return f"{parts.scheme}://{host}" + ("" if is_usual else f":{port}")
+
+
+def forwardable_header(text: str) -> str:
+    """The name of a header that may be passed on: no other says how a request is to be read."""
+    name = text.strip().title()
+    if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+        raise ValueError("the name of a header: letters, digits and dashes")
+    if name in _NOT_FORWARDED or name.startswith(("Phpgw-", "Sec-Websocket-", "X-Forwarded-")):
+        raise ValueError("the name of a header that is not the gateway's own business")
+    return name
 
 
 def http_url(text: str) -> str:

@@ -4,7 +4,7 @@ A connection comes here with its handshake already judged (:mod:`phpgw.handshake
 go down to the relay; replies and pushes come back through :class:`phpgw.client.Connection`.
 """
 
-from itertools import count
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import attrs
@@ -17,18 +17,21 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from phpgw.backend import Handshake
+from phpgw.backend import Handshake, Identity
 from phpgw.client import Client, Message
+from phpgw.frames import Frames
 from phpgw.keepalive import KeepAlive
 from phpgw.lean import LeanFactory, LeanProtocol
 from phpgw.metrics import Metrics
-from phpgw.peer import peer_name
+from phpgw.outbox import Outbox
 from phpgw.registry import Registry
 from phpgw.relay import Relay
 
 # How long a peer may take to answer a close frame, or to read what is left for it.
 _CLOSE_SECONDS = 5
 _LONGEST_REASON = 123
+# Codes that no close frame bears: there was one without a code, and there was none.
+_NO_STATUS, _ABNORMAL = 1005, 1006
 
 
 @attrs.frozen(kw_only=True)
@@ -36,7 +39,7 @@ class WebSocketLimits:
     """What a connection may do.
 
     :ivar max_message_size: bytes of a message from the peer, after decompression.
-    :ivar max_outbox: bytes that may wait for the peer when another message is sent.
+    :ivar max_outbox: bytes that may wait for the peer when another message is sent to it.
     :ivar compression: whether permessage-deflate (RFC 7692) is accepted.
     :ivar ping_interval: seconds between pings; 0 for none.
     :ivar ping_timeout: seconds to wait for an answer; 0 for ever.
@@ -55,27 +58,39 @@ class Draining(Exception):
 
 @implementer(IPushProducer)
 class GatewayProtocol(LeanProtocol):
-    """One browser's connection; a :class:`phpgw.client.Connection`."""
+    """One browser's connection; a :class:`phpgw.client.Connection`.
+
+    :ivar subprotocol: what the handshake's answer says, of those that the browser offered.
+    :ivar set_cookies: what it says, too.
+    """
 
     _log = Logger()  # Autobahn has a ``log`` of its own
     factory: "GatewayFactory"
     client: Client
     transport: Any  # a TCP or TLS one: both can pause, and abort
+    # Autobahn has none before there is a transport.
+    state: int = LeanProtocol.STATE_CONNECTING
+    subprotocol: str | None = None
+    set_cookies: Sequence[str] = ()
     _perMessageCompress: Any
 
     def __init__(self) -> None:
         super().__init__()
         self._reading_paused = False
         self._consuming = False
-        self._outbox_full = False
-        self._outbox_size = 0
+        self._outbox: Outbox | None = None
+        self._window_bits: int | None = None
         self._keep_alive: KeepAlive | None = None
         self._abort_call: IDelayedCall | None = None
         self._opened_at: float | None = None
+        self._end: tuple[int, str] | None = None
         self._messages_in = 0
         self._messages_out = 0
 
     # What Autobahn and the transport tell.
+
+    def onConnect(self, request: object) -> tuple[str | None, dict[str, Any]]:
+        return self.subprotocol, {"Set-Cookie": self.set_cookies} if self.set_cookies else {}
 
     def onOpen(self) -> None:
         super().onOpen()
@@ -86,6 +101,8 @@ class GatewayProtocol(LeanProtocol):
         # In place of the HTTP channel, which had the transport before.
         self.unregisterProducer()
         self.registerProducer(self, True)
+        if self._perMessageCompress is not None:
+            self._window_bits = self._perMessageCompress.server_max_window_bits
         limits = factory.limits
         if limits.ping_interval:
             self._keep_alive = KeepAlive(
@@ -97,6 +114,9 @@ class GatewayProtocol(LeanProtocol):
             )
             self._keep_alive.start()
         self._log.info("Client {client_id} connected", client_id=self.client.id)
+        self._empty_outbox()
+        if self._end is not None:
+            self.sendCloseFrame(self._end[0], self._end[1].encode())
 
     def dataReceived(self, data: bytes) -> None:
         if self._keep_alive is not None:
@@ -126,15 +146,36 @@ class GatewayProtocol(LeanProtocol):
         self._messages_in += 1
         self.factory.relay.receive(self.client, Message(payload, isBinary))
 
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        if self._outbox is None:
+            self.sendPong(payload)
+        else:
+            # Answers would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
+            self._outbox.ping = payload
+
+    def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:
+        failed: bool | None = super().onCloseFrame(code, reasonRaw)
+        if self._end is None:
+            self._end = code or _NO_STATUS, self.remoteCloseReason or ""
+        return failed
+
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
         super().sendCloseFrame(code, reasonUtf8, isReply)
+        if not isReply and self._end is None:
+            self._end = code or _NO_STATUS, (reasonUtf8 or b"").decode()
+        if self._keep_alive is not None:
+            self._keep_alive.stop()
         if self._abort_call is None:
             self._abort_call = self.factory.reactor.callLater(_CLOSE_SECONDS, self.abort)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._end is None:
+            self._end = _ABNORMAL, ""
         self.factory.leave(self)
+        # Whoever waits to send more has been told by the relay.
+        self._outbox = None
         if self._keep_alive is not None:
             self._keep_alive.stop()
         if self._abort_call is not None and self._abort_call.active():
@@ -150,19 +191,19 @@ class GatewayProtocol(LeanProtocol):
             "{messages_in} messages in, {messages_out} out",
             client_id=self.client.id,
             seconds=self.factory.reactor.seconds() - self._opened_at,
-            code=self.localCloseCode if self.closedByMe else code,
+            code=self.end[0],
             messages_in=self._messages_in,
             messages_out=self._messages_out,
         )
 
     def pauseProducing(self) -> None:
         """The transport's buffer is full: count what comes on top of it."""
-        self._outbox_full = True
+        if self._outbox is None:
+            self._outbox = Outbox(self.factory.limits.max_outbox)
 
     def resumeProducing(self) -> None:
         """The transport's buffer is empty."""
-        self._outbox_full = False
-        self._outbox_size = 0
+        self._empty_outbox()
 
     def stopProducing(self) -> None:
         """The transport is gone; connectionLost follows."""
@@ -171,30 +212,38 @@ class GatewayProtocol(LeanProtocol):
 
     def send_message(self, payload: bytes, is_binary: bool) -> None:
         if self.state != self.STATE_OPEN:
+            self._keep_until_open(payload, is_binary)
             return
-        if self._outbox_full:
-            if self._outbox_size > self.factory.limits.max_outbox:
-                self.factory.metrics.slow_consumers_closed += 1
-                self.close(1008, "messages are not read fast enough")
-                return
-            self._outbox_size += len(payload)
-        self._messages_out += 1
-        self.factory.metrics.messages_sent += 1
+        factory = self.factory
         # Not sendMessage, which holds what we send to the limit of what we receive.
-        if self._perMessageCompress is None:
-            self.sendData(self.factory.frame(payload, is_binary))
-        else:
-            self.sendFrame(2 if is_binary else 1, self._deflate(payload), rsv=4)
+        frame = factory.frames.frame(payload, is_binary, self._window_bits)
+        if self._outbox is not None and not self._outbox.count(len(frame)):
+            factory.metrics.slow_consumers_closed += 1
+            self.close(1008, "messages are not read fast enough")
+            return
+        self._messages_out += 1
+        factory.metrics.messages_sent += 1
+        self.sendData(frame)
 
     def close(self, code: int, reason: str) -> None:
+        reason_utf8 = encode_truncate(reason, _LONGEST_REASON)
+        if self._is_pending:
+            self._end = code, reason_utf8.decode()
         if self.state != self.STATE_OPEN:
             return
-        self.sendCloseFrame(code, encode_truncate(reason, _LONGEST_REASON))
+        self.sendCloseFrame(code, reason_utf8)
         # The peer's answer has to be read.
         self.resume_reading()
 
+    def when_writable(self, call: Callable[[], None]) -> bool:
+        if self._outbox is None or self.state != self.STATE_OPEN:
+            return False
+        self._outbox.calls.append(call)
+        return True
+
     def pause_reading(self) -> None:
-        if not self._reading_paused:
+        # The answer to a close frame has to be read.
+        if not self._reading_paused and self.state == self.STATE_OPEN:
             self._reading_paused = True
             self.transport.pauseProducing()
 
@@ -206,12 +255,37 @@ class GatewayProtocol(LeanProtocol):
 
     def abort(self) -> None:
         """End the connection at once, without a closing handshake."""
-        self.transport.abortConnection()
+        if self._opened_at is not None:
+            self.transport.abortConnection()
 
-    def _deflate(self, payload: bytes) -> bytes:
-        deflate = self._perMessageCompress
-        deflate.start_compress_message()
-        return deflate.compress_message_data(payload) + deflate.end_compress_message()
+    @property
+    def end(self) -> tuple[int, str]:
+        """How it ended (code and reason), once it has: RFC 6455, sections 7.1.5 and 7.1.6."""
+        return self._end or (_ABNORMAL, "")
+
+    @property
+    def _is_pending(self) -> bool:
+        """Whether PHP is being asked about it, and has not had it closed."""
+        return self.state == self.STATE_CONNECTING and self._end is None
+
+    def _keep_until_open(self, payload: bytes, is_binary: bool) -> None:
+        if not self._is_pending:
+            return
+        if self._outbox is None:
+            self._outbox = Outbox(self.factory.limits.max_outbox)
+        if not self._outbox.keep(payload, is_binary):
+            self.close(1008, "too many messages before the first was read")
+
+    def _empty_outbox(self) -> None:
+        outbox, self._outbox = self._outbox, None
+        if outbox is None:
+            return
+        for payload, is_binary in outbox.messages:
+            self.send_message(payload, is_binary)
+        if outbox.ping is not None:
+            self.sendPong(outbox.ping)
+        for call in outbox.calls:
+            call()
 
     def _peer_lost(self) -> None:
         if self._reading_paused and self._keep_alive is not None:
@@ -219,12 +293,14 @@ class GatewayProtocol(LeanProtocol):
             self._keep_alive.start()
             return
         self._log.info("Client {client_id} answers no ping", client_id=self.client.id)
+        self._end = _ABNORMAL, "no answer to a ping"
         self.abort()
 
 
 class GatewayFactory(LeanFactory):
     """Makes the connections and knows which there are.
 
+    :param name: gives a client its id: :func:`phpgw.peer.peer_ids`, or one like it.
     :ivar draining: whether new clients are refused.
     """
 
@@ -238,19 +314,18 @@ class GatewayFactory(LeanFactory):
         registry: Registry,
         relay: Relay,
         metrics: Metrics,
+        name: Callable[[IAddress], str],
     ) -> None:
         super().__init__(server="phpgw", reactor=reactor)
+        self._name = name
         self.limits = limits
         self.registry = registry
         self.relay = relay
         self.metrics = metrics
         self.draining = False
+        self.frames = Frames()
         self._connections: set[GatewayProtocol] = set()
-        self._frame = b""
-        self._framed_payload: bytes | None = None
-        self._framed_is_binary = False
         self._empty_waiters: list[Deferred[None]] = []
-        self._unnamed_peers = count(1)
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -266,7 +341,9 @@ class GatewayFactory(LeanFactory):
         self.specialize(GatewayProtocol)
 
     def admit(self, peer: IAddress, handshake: Handshake) -> GatewayProtocol:
-        """A connection for a new client, which is registered under its peer's address.
+        """A connection for a new client, which is registered, and can be sent messages.
+
+        It has yet to be opened, or to be forgotten with :meth:`leave`.
 
         :param handshake: what PHP is to know of the client's request.
         :raises Draining: if no further clients are taken.
@@ -275,26 +352,20 @@ class GatewayFactory(LeanFactory):
         if self.draining:
             raise Draining
         protocol = cast(GatewayProtocol, self.buildProtocol(peer))
-        protocol.client = Client(self._client_id(peer), handshake, protocol)
+        identity = Identity(client_id=self._name(peer), handshake=handshake)
+        protocol.client = Client(identity, protocol, self.reactor.seconds())
         self.registry.add(protocol.client)
         self._connections.add(protocol)
         return protocol
 
     def leave(self, protocol: GatewayProtocol) -> None:
-        """Forget a connection that has ended."""
-        self._connections.discard(protocol)
+        """Forget a connection that has ended, or that is not going to be opened."""
+        if protocol not in self._connections:
+            return
+        self._connections.remove(protocol)
         self.registry.remove(protocol.client)
-        self.relay.forget(protocol.client)
+        self.relay.forget(protocol.client, *protocol.end)
         self._notice_empty()
-
-    def frame(self, payload: bytes, is_binary: bool) -> bytes:
-        """A message's frame; the same one for the same message, one after the other."""
-        if payload is not self._framed_payload or is_binary is not self._framed_is_binary:
-            prepared = self.prepareMessage(payload, is_binary, doNotCompress=True)
-            self._frame = prepared.payloadHybi
-            self._framed_payload = payload
-            self._framed_is_binary = is_binary
-        return self._frame
 
     def connections(self) -> list[GatewayProtocol]:
         """Every connection there is, also those that are closing."""
@@ -313,15 +384,10 @@ class GatewayFactory(LeanFactory):
             for waiter in waiters:
                 waiter.callback(None)
 
-    def _client_id(self, peer: IAddress) -> str:
-        return peer_name(peer) or f"unix:{next(self._unnamed_peers)}"
 
-
-def _accept_deflate(offers: list[object]) -> PerMessageDeflateOfferAccept | None:
-    for offer in offers:
-        if isinstance(offer, PerMessageDeflateOffer):
-            return PerMessageDeflateOfferAccept(offer)
-    return None
+def _accept_deflate(offers: list[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
+    # The handshake has left but one, and it is acceptable.
+    return PerMessageDeflateOfferAccept(offers[0])
 
 
 def _accept_none(offers: list[object]) -> None:

@@ -1,12 +1,17 @@
 """The browser's end of a connection in memory: raw bytes, so that tests can break every rule."""
 
 import struct
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IAddress
+from twisted.internet.ssl import PrivateCertificate
 from twisted.internet.testing import StringTransport
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0, 1, 2, 8, 9, 10
@@ -41,6 +46,11 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
     return head + bytes(4) + payload
 
 
+class _Transport(StringTransport):
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
+        """What only a TCP transport has; TLS asks for it."""
+
+
 class BrowserEnd:
     """Connects to a site in memory.
 
@@ -51,7 +61,7 @@ class BrowserEnd:
     def __init__(self, site: Any, peer: IAddress | None = None) -> None:
         peer = peer or IPv4Address("TCP", "192.0.2.1", 5000)
         host = IPv4Address("TCP", "192.0.2.80", 8080)
-        self.transport = StringTransport(hostAddress=host, peerAddress=peer)
+        self.transport = _Transport(hostAddress=host, peerAddress=peer)
         protocol = site.buildProtocol(peer)
         # As a real transport does, so that the handshake can put another one in its place.
         self.transport.protocol = protocol  # type: ignore[attr-defined]
@@ -122,3 +132,46 @@ class BrowserEnd:
         written: bytes = self.transport.value()
         self.transport.clear()
         return written
+
+
+class TlsBrowserEnd(BrowserEnd):
+    """Does so over TLS.
+
+    :param pem: the gateway's certificate and key.
+    """
+
+    def __init__(self, site: Any, pem: bytes) -> None:
+        options = PrivateCertificate.loadPEM(pem).options()
+        self._clock = site.reactor
+        super().__init__(TLSMemoryBIOFactory(options, False, site, self._clock))
+        self._tls = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+        self._tls.set_connect_state()
+        with suppress(SSL.WantReadError):
+            self._tls.do_handshake()
+        self._exchange()
+        self._tls.do_handshake()
+        self._exchange()
+
+    def send(self, data: bytes) -> None:
+        self._tls.sendall(data)
+        self._exchange()
+
+    def _exchange(self) -> None:
+        """What either end has for the other."""
+        if data := self._read_all(self._tls.bio_read):
+            super().send(data)
+        # Small writes wait for the reactor's next turn, to go together.
+        self._clock.advance(0)
+        if data := super()._take():
+            self._tls.bio_write(data)
+
+    def _take(self) -> bytes:
+        self._exchange()
+        return self._read_all(self._tls.recv)
+
+    def _read_all(self, read: Callable[[int], bytes]) -> bytes:
+        data = b""
+        with suppress(SSL.WantReadError):
+            while True:
+                data += read(2**16)
+        return data

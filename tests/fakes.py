@@ -1,6 +1,6 @@
 """What the unit tests put in place of a browser, its connection and the network."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from email.message import Message as Headers
 from http.client import HTTPResponse
 from io import BytesIO
@@ -14,7 +14,7 @@ from twisted.web.resource import Resource
 from zope.interface import directlyProvides
 
 from phpgw.api.site import GatewaySite
-from phpgw.backend import Handshake
+from phpgw.backend import Handshake, Identity
 from phpgw.client import Client
 
 LOCAL = IPv4Address("TCP", "127.0.0.1", 51110)
@@ -30,12 +30,16 @@ class FakeConnection:
     :ivar sent: the messages, each with whether it was binary.
     :ivar closed: code and reason, once it was closed.
     :ivar paused: whether reading is paused.
+    :ivar is_congested: whether something waits for the peer; to be set by the test.
+    :ivar waiting: what is to be called once nothing does.
     """
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, bool]] = []
         self.closed: tuple[int, str] | None = None
         self.paused = False
+        self.is_congested = False
+        self.waiting: list[Callable[[], None]] = []
 
     def send_message(self, payload: bytes, is_binary: bool) -> None:
         self.sent.append((payload, is_binary))
@@ -48,6 +52,11 @@ class FakeConnection:
 
     def resume_reading(self) -> None:
         self.paused = False
+
+    def when_writable(self, call: Callable[[], None]) -> bool:
+        if self.is_congested:
+            self.waiting.append(call)
+        return self.is_congested
 
 
 def handshake(**changes: Any) -> Handshake:
@@ -66,10 +75,15 @@ def handshake(**changes: Any) -> Handshake:
     return attrs.evolve(usual, **changes)
 
 
+def identity(client_id: str = "127.0.0.1:51110", **changes: Any) -> Identity:
+    """What PHP knows of some client, except for these changes."""
+    return Identity(**{"client_id": client_id, "handshake": handshake(), **changes})
+
+
 def fake_client(client_id: str = "127.0.0.1:51110") -> tuple[Client, FakeConnection]:
     """A connected client, and what stands for its connection."""
     connection = FakeConnection()
-    return Client(client_id, handshake(), connection), connection
+    return Client(identity(client_id), connection), connection
 
 
 @attrs.frozen

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
@@ -23,7 +24,7 @@ class _Door(Resource):
         try:
             self._access.check(request)
         except Denied as denied:
-            return denied.answer(request)
+            return denied.as_text(request)
         return b"come in"
 
 
@@ -174,3 +175,24 @@ class TokenTests(AccessTestCase):
             ],
             "Authorization: Bearer TOKEN",
         )
+
+
+class LogTests(AccessTestCase):
+    def test_denied(self) -> None:
+        """The log tells who, what for and why, and nothing of what they sent."""
+        door, root = _Door(Access()), Resource()
+        root.putChild(b"send", door)
+        with capturedLogs() as events:
+            request(root, "POST", "/send/secret?secret", headers=[("Via", "secret")])
+        [event] = [event for event in events if event["log_level"] is LogLevel.warn]
+        self.assertEqual(
+            "Denied 127.0.0.1:51110 a request for /send: "
+            "The request came through a proxy (Via). "
+            "Call from the gateway's own machine, or set --api-token-file.",
+            formatEvent(event),
+        )
+
+    def test_let_pass(self) -> None:
+        with capturedLogs() as events:
+            self.knock()
+        self.assertEqual([], [event for event in events if event["log_level"] is LogLevel.warn])

@@ -11,9 +11,11 @@ import phpgw
 
 # From the roof to the cellar: a room, be it module or package, imports only what comes after it.
 ROOMS = [
-    *("tap", "service", "gateway", "signals", "listening", "road", "settings", "values"),
-    *("api", "handshake", "identity", "websocket", "lean"),
-    *("relay", "keepalive", "registry", "client", "backend", "peer", "metrics", "eager"),
+    *("tap", "service", "gateway", "signals", "listening", "road", "schedule"),
+    *("settings", "options", "values", "timing", "api", "handshake", "identity"),
+    *("websocket", "extensions", "outbox", "lean", "keepalive", "frames", "admission"),
+    *("relay", "farewells", "turns", "asking", "answers", "stream", "dispatch", "commands"),
+    *("registry", "client", "cookies", "backend", "peer", "metrics", "eager"),
 ]
 # Who may use a library.
 USERS = {
@@ -25,6 +27,7 @@ USERS = {
         "phpgw.identity",
         "phpgw.service",
         "phpgw.backend.http",
+        "phpgw.backend.http_exchange",
         "phpgw.backend.origin",
     ),
 }

@@ -1,9 +1,10 @@
 """Tests for :mod:`phpgw.api.fast_lane`: it answers as twisted.web would, or not at all."""
 
+import re
 from typing import Any
 from urllib.parse import quote_from_bytes
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
@@ -12,16 +13,18 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
+from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import Answer, FastLane
-from phpgw.api.push import Deliveries
-from phpgw.api.send import SendResource
+from phpgw.api.resources import make_api
 from phpgw.api.site import GatewaySite
+from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 from tests.fakes import LOCAL, REMOTE, fake_client
 
 CLIENT = "127.0.0.1:51110"
 _LIMIT = 200
+_HEADER = re.compile(rb"[A-Za-z-]+: ")
 _USUAL = {
     "Host": "127.0.0.1:8080",
     "User-Agent": "curl/8",
@@ -46,18 +49,23 @@ class Door:
     """A site that takes pushes, with a connection to it.
 
     :ivar lane: what was answered in the fast lane.
+    :ivar metrics: what was counted.
     """
 
     def __init__(self, *, has_lane: bool, peer: IAddress = LOCAL) -> None:
         clock: Any = Clock()
-        registry, metrics = Registry(), Metrics()
+        registry, self.metrics = Registry(), Metrics()
         client, self.connection = fake_client(CLIENT)
         registry.add(client)
-        deliveries = Deliveries(registry, metrics)
+        registry.join(client, "room-1")
+        dispatcher = Dispatcher(registry, self.metrics, max_groups=10)
         root = Resource()
-        root.putChild(b"send", SendResource(deliveries, Access(), metrics, _LIMIT))
+        for name, resource in make_api(
+            registry, dispatcher, Access(), self.metrics, _LIMIT
+        ).items():
+            root.putChild(name, resource)
         self.lane: list[Answer] = []
-        lane = FastLane(clock, deliveries, _LIMIT)
+        lane = FastLane(clock, registry, Batches(dispatcher, self.metrics), self.metrics, _LIMIT)
         answer = lane.answer
 
         def noting(data: bytes) -> Answer | None:
@@ -82,10 +90,15 @@ class Door:
         self._transport.clear()
         self._channel.dataReceived(data)
         parts = self._transport.value().split(b"\r\n")
-        return [part for part in parts if b": " not in part and part]
+        return [part for part in parts if part and not _HEADER.match(part)]
 
 
-class FastLaneTests(SynchronousTestCase):
+def batch(body: bytes, **changes: Any) -> bytes:
+    """Commands as curl sends them."""
+    return push(body, "POST /commands HTTP/1.1", **{"Content_Type": "application/json", **changes})
+
+
+class LaneTestCase(SynchronousTestCase):
     def assert_fast(self, data: bytes) -> None:
         door = Door(has_lane=True)
         self.assertEqual(door.send(data), [b"HTTP/1.1 200 OK", b"Message sent"])
@@ -97,8 +110,11 @@ class FastLaneTests(SynchronousTestCase):
         door, plain = Door(has_lane=True, peer=peer), Door(has_lane=False, peer=peer)
         self.assertEqual(door.send(data), plain.send(data))
         self.assertEqual(door.connection.sent, plain.connection.sent)
+        self.assertEqual(door.metrics, plain.metrics)
         self.assertEqual(door.lane, [])
 
+
+class SendTests(LaneTestCase):
     def test_curl(self) -> None:
         self.assert_fast(push())
 
@@ -113,9 +129,6 @@ class FastLaneTests(SynchronousTestCase):
         self.assertEqual(door.send(push(Connection="close"))[-1], b"Message sent")
         self.assertTrue(door.is_closed)
         self.assertIn(b"Connection: close\r\n", door.lane[0].data)
-
-    def test_to_all(self) -> None:
-        self.assert_fast(push(b"message=hello&all=1"))
 
     def test_several_on_a_connection(self) -> None:
         door = Door(has_lane=True)
@@ -141,6 +154,11 @@ class FastLaneTests(SynchronousTestCase):
             "not a form": push(Content_Type="text/plain"),
             "unknown field": push(b"massage=hello&client_id=127.0.0.1:51110"),
             "nobody": push(b"message=hello&client_id=127.0.0.1:1"),
+            "to all": push(b"message=hello&all=1"),
+            "to a group": push(b"message=hello&group=room-1"),
+            "to a client and a group": push(b"message=x&client_id=127.0.0.1:51110&group=room-1"),
+            "to a client and all": push(b"message=x&client_id=127.0.0.1:51110&all=1"),
+            "long head": push(User_Agent="x" * 1000),
             "not UTF-8": push(b"message=%ff&client_id=127.0.0.1:51110"),
             "proxy": push(X_Forwarded_For="192.0.2.1"),
             "forwarded": push(Forwarded="for=192.0.2.1"),
@@ -177,6 +195,7 @@ class FastLaneTests(SynchronousTestCase):
         self.assertEqual(len(door.connection.sent), 2)
         self.assertEqual(door.lane, [])
 
+    @settings(deadline=None)
     @given(
         st.binary(max_size=60),
         st.dictionaries(
@@ -191,3 +210,58 @@ class FastLaneTests(SynchronousTestCase):
         fast, plain = Door(has_lane=True), Door(has_lane=False)
         self.assertEqual(fast.send(data), plain.send(data))
         self.assertEqual(fast.connection.sent, plain.connection.sent)
+        self.assertEqual(fast.metrics, plain.metrics)
+
+
+class CommandsTests(LaneTestCase):
+    command = b'{"op": "send", "to": {"group": "room-1"}, "message": "hello"}'
+
+    def assert_same(self, data: bytes, *bodies: bytes) -> None:
+        """Answered in the fast lane, as it would be without."""
+        door, plain = Door(has_lane=True), Door(has_lane=False)
+        answer = door.send(data)
+        self.assertEqual(answer, plain.send(data))
+        self.assertEqual([b"HTTP/1.1 200 OK", *bodies], answer)
+        self.assertEqual(door.connection.sent, plain.connection.sent)
+        self.assertEqual(door.metrics, plain.metrics)
+        self.assertEqual(len(door.lane), 1)
+
+    def test_batch(self) -> None:
+        for content_type in ("application/json", "Application/JSON", "application/vnd.phpgw+json"):
+            self.assert_same(
+                batch(b"[%b, %b]" % (self.command, self.command), Content_Type=content_type),
+                b'[{"delivered": 1}, {"delivered": 1}]\n',
+            )
+
+    def test_none(self) -> None:
+        self.assert_same(batch(b"[]"), b"[]\n")
+
+    def test_last_on_its_connection(self) -> None:
+        door = Door(has_lane=True)
+        self.assertEqual(door.send(batch(b"[]", Connection="close"))[-1], b"[]\n")
+        self.assertTrue(door.is_closed)
+        self.assertIn(b"Connection: close\r\n", door.lane[0].data)
+
+    def test_after_a_push(self) -> None:
+        door = Door(has_lane=True)
+        self.assertEqual(door.send(push())[-1], b"Message sent")
+        self.assertEqual(door.send(batch(b"[]"))[-1], b"[]\n")
+        self.assertEqual(door.send(push())[-1], b"Message sent")
+        self.assertEqual(len(door.lane), 3)
+
+    def test_left_alone(self) -> None:
+        for name, data in {
+            "no JSON": batch(b"x"),
+            "not valid": batch(b"[%b, {}]" % self.command),
+            "form": batch(b"[]", Content_Type="application/x-www-form-urlencoded"),
+            "multipart": batch(b"[]", Content_Type="multipart/form-data; boundary=x"),
+            "charset": batch(b"[]", Content_Type="application/json; charset=utf-8"),
+            "too large": batch(b"[]" + b" " * _LIMIT),
+            "browser": batch(b"[]", Origin="http://localhost"),
+            "query": push(b"[]", "POST /commands?x HTTP/1.1", Content_Type="application/json"),
+            "JSON to /send": push(b"[]", Content_Type="application/json"),
+        }.items():
+            try:
+                self.assert_left_alone(data)
+            except self.failureException as failure:
+                raise self.failureException(f"{name}: {failure}") from None

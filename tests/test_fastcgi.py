@@ -1,6 +1,8 @@
 """Tests for :mod:`phpgw.backend.fastcgi`: PHP-FPM's end is made of bytes by hand."""
 
+import hmac
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,12 +17,15 @@ from phpgw.backend import (
     BackendTimeout,
     BackendUnreachable,
     Event,
+    Follow,
+    Head,
     Reply,
     ReplyTooLarge,
 )
 from phpgw.backend.fastcgi import make_fastcgi_backend
+from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
-from tests.fakes import handshake
+from tests.fakes import handshake, identity
 
 BEGIN, END, PARAMS, STDIN, STDOUT, STDERR = 1, 3, 4, 5, 6, 7
 
@@ -40,6 +45,22 @@ def answer(output: bytes) -> bytes:
 
 
 PLAIN = b"Content-type: text/html; charset=UTF-8\r\n\r\n"
+PLAIN_HEAD = Head(200, ((b"content-type", b"text/html; charset=UTF-8"),))
+
+
+def pairs(data: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Name-value pairs: specification, section 3.4."""
+    while data:
+        lengths = []
+        for _ in range(2):
+            if data[0] < 128:
+                length, data = data[0], data[1:]
+            else:
+                length, data = int.from_bytes(data[:4], "big") & 0x7FFFFFFF, data[4:]
+            lengths.append(length)
+        name, value = lengths
+        yield data[:name], data[name : name + value]
+        data = data[name + value :]
 
 
 class Worker:
@@ -62,21 +83,15 @@ class Worker:
             data = data[8 + length + padding :]
         return contents
 
+    def params_list(self) -> list[tuple[bytes, bytes]]:
+        """The environment."""
+        return list(pairs(self.request()[PARAMS]))
+
     def params(self) -> dict[bytes, bytes]:
-        """The environment: specification, section 3.4."""
-        data, pairs = self.request()[PARAMS], {}
-        while data:
-            lengths = []
-            for _ in range(2):
-                if data[0] < 128:
-                    length, data = data[0], data[1:]
-                else:
-                    length, data = int.from_bytes(data[:4], "big") & 0x7FFFFFFF, data[4:]
-                lengths.append(length)
-            name, value = lengths
-            pairs[data[:name]] = data[name : name + value]
-            data = data[name + value :]
-        return pairs
+        """The same, where each name is there only once."""
+        params = self.params_list()
+        assert len(params) == len(dict(params))
+        return dict(params)
 
     @property
     def is_ended(self) -> bool:
@@ -89,30 +104,39 @@ class Worker:
         self._protocol.connectionLost(Failure(ConnectionDone()))
 
 
-class FastCgiBackendTests(SynchronousTestCase):
+class FastCgiTestCase(SynchronousTestCase):
     def setUp(self) -> None:
+        self.use()
+
+    def use(self, **changes: Any) -> None:
+        """Use a backend that has not been asked anything, except for these changes the usual."""
         self.reactor = MemoryReactorClock()
         self.metrics = Metrics()
-        self.backend = make_fastcgi_backend(
-            self.reactor,
-            endpoint="tcp:127.0.0.1:9000",
-            script="/srv/app/websocket.php",
-            timeout=10,
-            concurrency=2,
-            max_reply_size=1000,
-            metrics=self.metrics,
-        )
+        usual: dict[str, Any] = {
+            "endpoint": "tcp:127.0.0.1:9000",
+            "script": "/srv/app/websocket.php",
+            "timeout": 10,
+            "concurrency": 2,
+            "max_reply_size": 1000,
+            "signer": None,
+            "metrics": self.metrics,
+        }
+        self.backend = make_fastcgi_backend(self.reactor, **{**usual, **changes})
         self._accepted = 0
 
-    def ask(self, message: bytes = b"hi", **shaken: Any) -> Deferred[Reply]:
-        event = Event("server", message, False, "192.0.2.1:5000", handshake(**shaken))
-        return self.backend.ask(event)
+    def ask(
+        self, message: bytes = b"hi", follow: Follow | None = None, **shaken: Any
+    ) -> Deferred[Reply]:
+        who = identity("192.0.2.1:5000", handshake=handshake(**shaken))
+        return self.backend.ask(Event("server", message, who), follow)
 
     def accept(self) -> Worker:
         _, _, factory, _, _ = self.reactor.tcpClients[self._accepted]
         self._accepted += 1
         return Worker(factory.buildProtocol(None))
 
+
+class FastCgiBackendTests(FastCgiTestCase):
     def test_request(self) -> None:
         self.ask(b"a&b\x00", path=b"/ws", query=b"room=1", headers=((b"Cookie", b"a=1"),))
         worker = self.accept()
@@ -127,6 +151,76 @@ class FastCgiBackendTests(SynchronousTestCase):
             b"CONTENT_TYPE": b"application/x-www-form-urlencoded",
         }.items():
             self.assertEqual(params[name], value, name)
+
+    def test_what_kind_of_event(self) -> None:
+        for type_, is_binary, kind in (
+            ("server", False, b"text"),
+            ("server", True, b"binary"),
+            ("disconnect", False, b"text"),
+        ):
+            self.use()
+            self.backend.ask(Event(type_, b"", identity(), is_binary))
+            params = self.accept().params()
+            self.assertEqual(params[b"HTTP_PHPGW_EVENT"], type_.encode())
+            self.assertEqual(params[b"HTTP_PHPGW_MESSAGE_TYPE"], kind)
+
+    def test_who(self) -> None:
+        who = identity("[::1]:5000", user="Zoë", state=" 50%\n")
+        self.backend.ask(Event("server", b"hi", who))
+        request = self.accept().request()
+        params = dict(pairs(request[PARAMS]))
+        self.assertEqual(
+            {name: value for name, value in params.items() if name.startswith(b"HTTP_PHPGW_")},
+            {
+                b"HTTP_PHPGW_EVENT": b"server",
+                b"HTTP_PHPGW_MESSAGE_TYPE": b"text",
+                b"HTTP_PHPGW_CLIENT_ID": b"[::1]:5000",
+                b"HTTP_PHPGW_USER": b"Zo%c3%ab",
+                b"HTTP_PHPGW_STATE": b"%2050%25%0a",
+            },
+        )
+        self.assertEqual(
+            request[STDIN],
+            b"type=server&message=hi&client_id=%5b%3a%3a1%5d%3a5000"
+            b"&user=Zo%c3%ab&state=%2050%25%0a",
+        )
+
+    def test_who_it_is_now(self) -> None:
+        """PHP binds, and a cookie changes, while the connection goes on."""
+        shaken = handshake(headers=((b"Cookie", b"a=1"),))
+        seen = []
+        for who in (
+            identity(handshake=shaken),
+            identity(handshake=shaken, user="42"),
+            identity(handshake=handshake(headers=((b"Cookie", b"a=2"),)), user="42"),
+        ):
+            self.use()
+            self.backend.ask(Event("server", b"hi", who))
+            params = self.accept().params()
+            seen.append((params[b"HTTP_COOKIE"], params.get(b"HTTP_PHPGW_USER")))
+        self.assertEqual(seen, [(b"a=1", None), (b"a=1", b"42"), (b"a=2", b"42")])
+
+    def test_browser_that_says_who_it_is(self) -> None:
+        self.ask(headers=((b"Phpgw-User", b"root"), (b"phpgw-client-id", b"you")))
+        params = self.accept().params_list()
+        self.assertNotIn(b"HTTP_PHPGW_USER", dict(params))
+        self.assertEqual(
+            [value for name, value in params if name == b"HTTP_PHPGW_CLIENT_ID"],
+            [b"192.0.2.1:5000"],
+        )
+
+    def test_signature(self) -> None:
+        self.use(signer=Signer(b"secret", lambda: 1700000000.9))
+        self.ask(b"a&b")
+        request = self.accept().request()
+        params = dict(pairs(request[PARAMS]))
+        signed = hmac.new(b"secret", b"1700000000." + request[STDIN], "sha256").hexdigest()
+        self.assertEqual(params[b"HTTP_PHPGW_TIMESTAMP"], b"1700000000")
+        self.assertEqual(params[b"HTTP_PHPGW_SIGNATURE"], b"sha256=" + signed.encode())
+
+    def test_not_signed(self) -> None:
+        self.ask()
+        self.assertNotIn(b"HTTP_PHPGW_SIGNATURE", self.accept().params())
 
     def test_body(self) -> None:
         self.ask(b"a&b")
@@ -149,12 +243,13 @@ class FastCgiBackendTests(SynchronousTestCase):
     def test_answer(self) -> None:
         asked = self.ask()
         self.accept().send(answer(PLAIN + b"hello"))
-        self.assertEqual(self.successResultOf(asked), Reply(200, b"hello"))
+        self.assertEqual(self.successResultOf(asked), Reply(PLAIN_HEAD, b"hello"))
 
     def test_status(self) -> None:
         asked = self.ask()
         self.accept().send(answer(b"Status: 404 Not Found\r\n" + PLAIN + b"no"))
-        self.assertEqual(self.successResultOf(asked), Reply(404, b"no"))
+        head = Head(404, PLAIN_HEAD.headers)
+        self.assertEqual(self.successResultOf(asked), Reply(head, b"no"))
 
     def test_split_at_every_byte(self) -> None:
         whole = (
@@ -167,13 +262,13 @@ class FastCgiBackendTests(SynchronousTestCase):
             + end()
         )
         for cut in range(1, len(whole)):
-            self.setUp()
+            self.use()
             asked = self.ask()
             worker = self.accept()
             worker.send(whole[:cut])
             self.assertNoResult(asked)
             worker.send(whole[cut:])
-            self.assertEqual(self.successResultOf(asked), Reply(200, b"hello"), cut)
+            self.assertEqual(self.successResultOf(asked), Reply(PLAIN_HEAD, b"hello"), cut)
 
     def test_kept_connection(self) -> None:
         first = self.ask()
@@ -209,7 +304,7 @@ class FastCgiBackendTests(SynchronousTestCase):
         """It may have been PHP that ended it, so nothing is tried again."""
         whole = answer(PLAIN + b"hello")
         for cut in range(len(whole)):
-            self.setUp()
+            self.use()
             asked = self.ask()
             worker = self.accept()
             worker.send(whole[:cut]) if cut else None
@@ -220,10 +315,16 @@ class FastCgiBackendTests(SynchronousTestCase):
     def test_refusals(self) -> None:
         """Overloaded, cannot multiplex, unknown role: the script never ran."""
         for status in (1, 2, 3):
-            self.setUp()
+            self.use()
             asked = self.ask()
             self.accept().send(end(protocol_status=status))
             self.failureResultOf(asked, BackendUnreachable)
+
+    def test_refused_once_it_had_begun(self) -> None:
+        """It makes no sense, but must not be taken for an event that PHP has never seen."""
+        asked = self.ask()
+        self.accept().send(record(STDOUT, PLAIN) + end(protocol_status=2))
+        self.failureResultOf(asked, BackendBroken)
 
     def test_script_that_failed(self) -> None:
         asked = self.ask()
@@ -232,7 +333,7 @@ class FastCgiBackendTests(SynchronousTestCase):
 
     def test_nonsense(self) -> None:
         for data in (b"HTTP/1.1 200 OK\r\n\r\n", record(99, b"?") + end(), answer(b"no headers")):
-            self.setUp()
+            self.use()
             asked = self.ask()
             self.accept().send(data)
             self.failureResultOf(asked, BackendBroken)
@@ -355,7 +456,7 @@ class FastCgiBackendTests(SynchronousTestCase):
         asked = self.ask()
         worker = self.accept()
         worker.send(answer(PLAIN + b"hello") + answer(PLAIN))
-        self.assertEqual(self.successResultOf(asked), Reply(200, b"hello"))
+        self.assertEqual(self.successResultOf(asked), Reply(PLAIN_HEAD, b"hello"))
         self.assertTrue(worker.is_ended)
 
     def test_complaints_without_end(self) -> None:
@@ -381,6 +482,14 @@ class FastCgiBackendTests(SynchronousTestCase):
         self.assertEqual([event["line"] for event in events], ["PHP Warning:\x1b[31m bad", "more"])
         self.assertEqual({event["client_id"] for event in events}, {"192.0.2.1:5000"})
         self.assertTrue(all("{line!r}" in event["log_format"] for event in events))
+        self.assertIn("a server event of client 192.0.2.1:5000", formatEvent(events[0]))
+
+    def test_complaints_without_a_client(self) -> None:
+        asked = self.backend.ask(Event("timer", b"cleanup", identity("")))
+        with capturedLogs() as events:
+            self.accept().send(record(STDERR, b"bad") + answer(PLAIN))
+        self.successResultOf(asked)
+        self.assertEqual([formatEvent(event) for event in events], ["PHP on a timer event: 'bad'"])
 
     def test_close(self) -> None:
         asked = self.ask()

@@ -41,7 +41,7 @@ class FakeAsk:
     def __init__(self, request: bytes = b"request", then: Callable[[], None] | None = None) -> None:
         self.request = request
         self.connection: Connection | None = None
-        self.outcome: bytes | BackendError | None = None
+        self.outcome: bytes | Exception | None = None
         self._received = b""
         self._then = then
 
@@ -54,10 +54,10 @@ class FakeAsk:
     def complete(self) -> None:
         self._end(self._received)
 
-    def fail(self, error: BackendError) -> None:
+    def fail(self, error: Exception) -> None:
         self._end(error)
 
-    def _end(self, outcome: bytes | BackendError) -> None:
+    def _end(self, outcome: bytes | Exception) -> None:
         assert self.outcome is None
         self.outcome = outcome
         if self._then:

@@ -258,6 +258,17 @@ class DecoderTests(SynchronousTestCase):
         with self.assertRaises(ReplyTooLarge):
             decoder.receive(record(STDOUT, b"g"))
 
+    def test_output_is_taken_once(self) -> None:
+        """What has been taken does not count any longer."""
+        decoder = Decoder(6)
+        decoder.receive(record(STDOUT, b"abc") + record(STDOUT, b"def"))
+        self.assertEqual(b"abcdef", decoder.take_output())
+        self.assertEqual((b"", b""), (decoder.output, decoder.take_output()))
+        decoder.receive(record(STDOUT, b"ghijkl"))
+        self.assertEqual(b"ghijkl", decoder.take_output())
+        with self.assertRaises(ReplyTooLarge):
+            decoder.receive(record(STDOUT, b"mnopqrs"))
+
     def test_not_fastcgi(self) -> None:
         self.assert_broken(b"HTTP/1.1 400 Bad Request\r\n")
         self.assert_broken(record(STDOUT, b"a", version=2))

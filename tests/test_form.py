@@ -8,12 +8,19 @@ from hypothesis.strategies import binary, text
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend import Event
-from phpgw.backend.form import encode_form
-from tests.fakes import handshake
+from phpgw.backend.form import encode_form, identity_fields
+from tests.fakes import identity
 
 
-def form(message: bytes, type_: str = "server", client_id: str = "127.0.0.1:51110") -> bytes:
-    return encode_form(Event(type_, message, False, client_id, handshake()))
+def form(
+    message: bytes,
+    type_: str = "server",
+    client_id: str = "127.0.0.1:51110",
+    code: int | None = None,
+    **bound: str,
+) -> bytes:
+    who = identity(client_id, **bound)
+    return encode_form(Event(type_, message, who, code=code), identity_fields(who))
 
 
 def fields(body: bytes) -> list[tuple[bytes, bytes]]:
@@ -29,6 +36,31 @@ class FormTests(SynchronousTestCase):
         self.assertEqual(
             [(b"type", b"server"), (b"message", b"hello"), (b"client_id", b"127.0.0.1:51110")],
             fields(form(b"hello")),
+        )
+
+    def test_what_php_has_bound(self) -> None:
+        self.assertEqual(
+            [(b"user", "Zoë".encode()), (b"state", b"a=1&b=2")],
+            fields(form(b"hello", user="Zoë", state="a=1&b=2"))[3:],
+        )
+        self.assertEqual([(b"state", b"")], fields(form(b"hello", state=""))[3:])
+
+    def test_disconnect(self) -> None:
+        self.assertEqual(
+            [
+                (b"type", b"disconnect"),
+                (b"message", b"bye"),
+                (b"client_id", b"127.0.0.1:51110"),
+                (b"code", b"1001"),
+                (b"user", b"42"),
+            ],
+            fields(form(b"bye", "disconnect", code=1001, user="42")),
+        )
+
+    def test_event_without_a_client(self) -> None:
+        self.assertEqual(
+            [(b"type", b"timer"), (b"message", b"cleanup"), (b"client_id", b"")],
+            fields(form(b"cleanup", "timer", "")),
         )
 
     def test_readable(self) -> None:
@@ -59,18 +91,24 @@ class FormTests(SynchronousTestCase):
             message = (part * (length // len(part) + 1))[:length]
             self.assertEqual((b"message", message), fields(form(message))[1])
 
-    @given(text(), text())
+    @given(text(), text(), text(), text())
     @settings(deadline=None)
-    def test_any_text(self, type_: str, client_id: str) -> None:
+    def test_any_text(self, type_: str, client_id: str, user: str, state: str) -> None:
         """The other fields arrive in UTF-8."""
         self.assertEqual(
-            [(b"type", type_.encode()), (b"message", b"m"), (b"client_id", client_id.encode())],
-            fields(form(b"m", type_, client_id)),
+            [
+                (b"type", type_.encode()),
+                (b"message", b"m"),
+                (b"client_id", client_id.encode()),
+                (b"user", user.encode()),
+                (b"state", state.encode()),
+            ],
+            fields(form(b"m", type_, client_id, user=user, state=state)),
         )
 
     @given(binary())
     @settings(deadline=None)
     def test_alphabet(self, message: bytes) -> None:
         """No byte that any parser could take for something else: RFC 3986, section 2.3."""
-        body = form(message, "a b+c;d", "é")
+        body = form(message, "a b+c;d", "é", 1000, user="&=", state="%")
         self.assertTrue(re.fullmatch(rb"(?:[A-Za-z0-9._~=&-]|%[0-9A-Fa-f]{2})+", body))

@@ -9,7 +9,12 @@ from twisted.internet import reactor
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
+from phpgw.backend import BackendBroken, Event, Follow, Reply
+from phpgw.backend.fastcgi import make_fastcgi_backend
 from phpgw.backend.fpm import FpmUnusable, ManagedFpm, find_php_fpm
+from phpgw.metrics import Metrics
+from tests.fakes import identity
+from tests.follower import Follower
 from tests.real.process import MissingProgram
 from tests.real.process_table import descendants, group_members, still_running
 
@@ -63,8 +68,8 @@ class ManagedFpmTests(TestCase):
         }
         return ManagedFpm(reactor, **{**settings, **changes})
 
-    def start(self) -> ManagedFpm:
-        fpm = self.make()
+    def start(self, **changes: Any) -> ManagedFpm:
+        fpm = self.make(**changes)
         fpm.check()
         fpm.startService()
         self.addCleanup(fpm.stopService)
@@ -95,6 +100,53 @@ class ManagedFpmTests(TestCase):
         self.assertTrue(fpm.socket.is_socket())
         while group_members(before):
             await deferLater(reactor, 0.01)
+
+    async def ask(self, source: str, follow: Follow | None = None, **changes: Any) -> Reply:
+        """Have it run this script, with the gateway's own way of asking."""
+        script = Path(f"{self.mktemp()}.php").absolute()
+        script.write_text(source)
+        if os.geteuid() == 0:
+            # The test's directory is nobody else's.
+            changes["user"] = "root"
+        fpm = self.start(**changes)
+        await fpm.when_ready()
+        backend = make_fastcgi_backend(
+            reactor,
+            endpoint=f"unix:{fpm.socket}",
+            script=str(script),
+            timeout=20,
+            concurrency=1,
+            max_reply_size=1000,
+            signer=None,
+            metrics=Metrics(),
+        )
+        self.addCleanup(backend.close)
+        return await backend.ask(Event("server", b"hi", identity()), follow)
+
+    async def test_flush(self) -> None:
+        """What PHP flushes is there at once, whatever its php.ini says of buffers."""
+        signal_file = Path(self.mktemp()).absolute()
+        follower = Follower()
+        follower.at_piece = signal_file.touch
+        reply = await self.ask(
+            "<?php header('Content-Type: application/x-ndjson');"
+            'echo "one\\n"; flush();'
+            f"while (!file_exists('{signal_file}')) {{ usleep(1000); clearstatcache(); }}"
+            'echo "two\\n";',
+            follower,
+        )
+        self.assertEqual([b"one\n", b"two\n"], follower.pieces)
+        self.assertEqual((b"application/x-ndjson", b""), (reply.head.media_type, reply.body))
+
+    async def test_without_flush(self) -> None:
+        """An ordinary reply comes in one, so that nobody has to follow it."""
+        follower = Follower()
+        reply = await self.ask("<?php echo 'one'; echo 'two';", follower)
+        self.assertEqual(([], b"onetwo"), (follower.heads, reply.body))
+
+    async def test_script_that_runs_for_too_long(self) -> None:
+        with self.assertRaises(BackendBroken):
+            await self.ask("<?php sleep(60);", script_seconds=0.5)
 
     def test_configuration_it_does_not_like(self) -> None:
         fpm = self.make(workers=0)

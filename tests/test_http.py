@@ -1,10 +1,11 @@
 """Tests for :mod:`phpgw.backend.http`: a web server on the other side, in memory."""
 
+import hmac
 from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import error
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,13 +15,15 @@ from phpgw.backend import (
     BackendTimeout,
     BackendUnreachable,
     Event,
-    Handshake,
+    Follow,
+    Head,
     Reply,
     ReplyTooLarge,
 )
 from phpgw.backend.http import make_http_backend
+from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
-from tests.fakes import handshake
+from tests.fakes import handshake, identity
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -30,17 +33,21 @@ class Server:
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
-        self._transport = StringTransport()
-        protocol.makeConnection(self._transport)
+        self.transport = StringTransport()
+        protocol.makeConnection(self.transport)
 
     @property
     def disconnecting(self) -> bool:
-        return self._transport.disconnecting or self._transport.disconnected
+        return self.transport.disconnecting or self.transport.disconnected
+
+    @property
+    def is_aborted(self) -> bool:
+        return self.transport.disconnected
 
     def request(self) -> bytes:
         """What was written since the last call."""
-        written = self._transport.value()
-        self._transport.clear()
+        written = self.transport.value()
+        self.transport.clear()
         return written
 
     def send(self, data: bytes) -> None:
@@ -50,24 +57,30 @@ class Server:
         self._protocol.connectionLost(Failure(error.ConnectionDone()))
 
 
-class HttpBackendTests(SynchronousTestCase):
+class HttpTestCase(SynchronousTestCase):
     def setUp(self) -> None:
+        self.use()
+
+    def use(self, **changes: Any) -> None:
+        """Use a backend that has not been asked anything, except for these changes the usual."""
         self.reactor = MemoryReactorClock()
         self.metrics = Metrics()
-        self.backend = make_http_backend(
-            self.reactor,
-            url="http://127.0.0.1:8088/websocket.php?a=b",
-            timeout=10,
-            concurrency=4,
-            max_reply_size=1000,
-            metrics=self.metrics,
-        )
+        usual: dict[str, Any] = {
+            "url": "http://127.0.0.1:8088/websocket.php?a=b",
+            "timeout": 10,
+            "concurrency": 4,
+            "max_reply_size": 1000,
+            "signer": None,
+            "metrics": self.metrics,
+        }
+        self.backend = make_http_backend(self.reactor, **{**usual, **changes})
         self._accepted = 0
 
-    def ask(self, message: bytes = b"hi", shaken: Handshake | None = None) -> Deferred[Reply]:
-        return self.backend.ask(
-            Event("server", message, False, "192.0.2.1:5000", shaken or handshake())
-        )
+    def ask(
+        self, message: bytes = b"hi", follow: Follow | None = None, **shaken: Any
+    ) -> Deferred[Reply]:
+        who = identity("192.0.2.1:5000", handshake=handshake(**shaken))
+        return self.backend.ask(Event("server", message, who), follow)
 
     def accept(self) -> Server:
         """The next connection that the backend opens."""
@@ -78,6 +91,8 @@ class HttpBackendTests(SynchronousTestCase):
     def assert_no_new_connection(self) -> None:
         self.assertEqual(len(self.reactor.tcpClients), self._accepted)
 
+
+class HttpBackendTests(HttpTestCase):
     def test_request(self) -> None:
         self.ask(b"a&b=c+d%\x00\xff\xf0\x9f\x98\x80")
         head, _, body = self.accept().request().partition(b"\r\n\r\n")
@@ -91,20 +106,24 @@ class HttpBackendTests(SynchronousTestCase):
         )
 
     def test_ipv6(self) -> None:
-        self.backend = make_http_backend(
-            self.reactor,
-            url="http://[::1]:8088/ws.php",
-            timeout=10,
-            concurrency=4,
-            max_reply_size=1000,
-            metrics=self.metrics,
-        )
+        self.use(url="http://[::1]:8088/ws.php")
         self.ask()
         self.assertIn(b"Host: [::1]:8088\r\n", self.accept().request())
 
+    def test_query_of_the_browser(self) -> None:
+        """It stands behind the script's own, and cannot become anything else."""
+        self.ask(query=b"room=a%26b&x[]=\xc3\xa9\x0b\x00#\xff")
+        line, _, _ = self.accept().request().partition(b"\r\n")
+        self.assertEqual(
+            line, b"POST /websocket.php?a=b&room=a%26b&x%5B%5D=%C3%A9%0B%00%23%FF HTTP/1.1"
+        )
+        self.use(url="http://127.0.0.1:8088/")
+        self.ask(query=b"q")
+        self.assertTrue(self.accept().request().startswith(b"POST /?q HTTP/1.1\r\n"))
+
     def test_browser_is_passed_on(self) -> None:
         headers = ((b"User-Agent", b"Firefox"), (b"Cookie", b"a=1; b=2"))
-        self.ask(shaken=handshake(headers=headers, peer_host="192.0.2.9", host=b"example.com"))
+        self.ask(headers=headers, peer_host="192.0.2.9", host=b"example.com")
         lines = self.accept().request().split(b"\r\n")
         for line in (
             b"User-Agent: Firefox",
@@ -115,17 +134,106 @@ class HttpBackendTests(SynchronousTestCase):
         ):
             self.assertIn(line, lines)
 
+    def event(self, event: Event) -> tuple[list[bytes], bytes]:
+        """What this one looks like: the lines of its headers, and its body."""
+        self.use()
+        self.backend.ask(event)
+        head, _, body = self.accept().request().partition(b"\r\n\r\n")
+        return head.split(b"\r\n")[1:], body
+
+    def ours(self, event: Event) -> list[bytes]:
+        lines, _ = self.event(event)
+        return sorted(line for line in lines if line.lower().startswith(b"phpgw-"))
+
+    def test_who_and_what(self) -> None:
+        who = identity("[::1]:5000", user="Zoë", state=" 50%\n")
+        self.assertEqual(
+            self.ours(Event("server", b"hi", who, True)),
+            [
+                b"Phpgw-Client-Id: [::1]:5000",
+                b"Phpgw-Event: server",
+                b"Phpgw-Message-Type: binary",
+                b"Phpgw-State: %2050%25%0a",
+                b"Phpgw-User: Zo%c3%ab",
+            ],
+        )
+        self.assertEqual(
+            self.ours(Event("disconnect", b"", identity(), code=1001)),
+            [
+                b"Phpgw-Client-Id: 127.0.0.1:51110",
+                b"Phpgw-Event: disconnect",
+                b"Phpgw-Message-Type: text",
+            ],
+        )
+
+    def test_without_a_client(self) -> None:
+        nobody = handshake(peer_host="", peer_port=0, host=b"")
+        lines, body = self.event(Event("timer", b"cleanup", identity("", handshake=nobody)))
+        self.assertIn(b"Phpgw-Event: timer", lines)
+        self.assertIn(b"Phpgw-Client-Id: ", lines)
+        self.assertEqual(b"type=timer&message=cleanup&client_id=", body)
+        self.assertEqual([], [line for line in lines if line.startswith(b"X-Forwarded-Host")])
+
+    def test_who_it_is_now(self) -> None:
+        """PHP binds, and a cookie changes, while the connection goes on."""
+        shaken = handshake(headers=((b"Cookie", b"a=1"),))
+        changed = handshake(headers=((b"Cookie", b"a=2"),))
+        seen = []
+        for who in (
+            identity(handshake=shaken),
+            identity(handshake=shaken, user="42"),
+            identity(handshake=changed, user="42"),
+        ):
+            self.backend.ask(Event("server", b"hi", who))
+            lines = self.accept().request().split(b"\r\n")
+            wanted = (b"Cookie", b"Phpgw-User")
+            seen.append([line for line in lines if line.partition(b":")[0] in wanted])
+        self.assertEqual(
+            seen,
+            [
+                [b"Cookie: a=1"],
+                [b"Cookie: a=1", b"Phpgw-User: 42"],
+                [b"Cookie: a=2", b"Phpgw-User: 42"],
+            ],
+        )
+
+    def test_browser_that_says_who_it_is(self) -> None:
+        headers = ((b"Phpgw-User", b"root"), (b"phpgw_state", b"x"), (b"PHPGW-CLIENT-ID", b"you"))
+        who = identity("192.0.2.1:5000", handshake=handshake(headers=headers))
+        lines, _ = self.event(Event("server", b"hi", who))
+        self.assertEqual(
+            [line for line in lines if b"root" in line or b"you" in line or b"state" in line], []
+        )
+        self.assertIn(b"Phpgw-Client-Id: 192.0.2.1:5000", lines)
+
+    def test_signature(self) -> None:
+        self.use(signer=Signer(b"secret", lambda: 1700000000.9))
+        self.ask(b"a&b")
+        head, _, body = self.accept().request().partition(b"\r\n\r\n")
+        signed = hmac.new(b"secret", b"1700000000." + body, "sha256").hexdigest()
+        lines = head.split(b"\r\n")
+        self.assertIn(b"Phpgw-Timestamp: 1700000000", lines)
+        self.assertIn(b"Phpgw-Signature: sha256=" + signed.encode(), lines)
+
     def test_reply(self) -> None:
         answer = self.ask()
-        self.accept().send(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\nnope")
-        self.assertEqual(self.successResultOf(answer), Reply(404, b"nope"))
+        self.accept().send(
+            b"HTTP/1.1 404 Not Found\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n"
+            b"SET-COOKIE: a=1\r\nSet-Cookie: b=2; path=/\r\n\r\nnope"
+        )
+        headers = (
+            (b"content-type", b"text/plain"),
+            (b"set-cookie", b"a=1"),
+            (b"set-cookie", b"b=2; path=/"),
+        )
+        self.assertEqual(self.successResultOf(answer), Reply(Head(404, headers), b"nope"))
 
     def test_redirect_is_an_answer(self) -> None:
         answer = self.ask()
         self.accept().send(
             b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1/login\r\nContent-Length: 0\r\n\r\n"
         )
-        self.assertEqual(self.successResultOf(answer).status, 302)
+        self.assertEqual(self.successResultOf(answer).head.status, 302)
         self.assert_no_new_connection()
 
     def test_body_until_the_connection_ends(self) -> None:
@@ -135,7 +243,7 @@ class HttpBackendTests(SynchronousTestCase):
         server.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhel")
         server.send(b"lo")
         server.hang_up()
-        self.assertEqual(self.successResultOf(answer), Reply(200, b"hello"))
+        self.assertEqual(self.successResultOf(answer), Reply(Head(200), b"hello"))
 
     def test_connection_is_used_again(self) -> None:
         first = self.ask()
@@ -171,7 +279,7 @@ class HttpBackendTests(SynchronousTestCase):
         fresh = self.accept()
         self.assertIn(b"message=again", fresh.request())
         fresh.send(_OK)
-        self.assertEqual(self.successResultOf(second), Reply(200, b"ok"))
+        self.assertEqual(self.successResultOf(second), Reply(Head(200), b"ok"))
         self.assertEqual(self.metrics.php_retries, 1)
 
     def test_only_once(self) -> None:
@@ -209,6 +317,32 @@ class HttpBackendTests(SynchronousTestCase):
         server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
         server.hang_up()
         self.failureResultOf(answer, BackendBroken)
+
+    def test_cancelled(self) -> None:
+        """While connecting, and while PHP works."""
+        connecting = self.ask()
+        connecting.cancel()
+        self.failureResultOf(connecting, CancelledError)
+        self.use()
+        asked = self.ask()
+        server = self.accept()
+        asked.cancel()
+        self.failureResultOf(asked, CancelledError)
+        self.assertTrue(server.is_aborted)
+        server.hang_up()
+        self.assert_no_new_connection()
+
+    def test_cancelled_on_a_kept_connection(self) -> None:
+        """That its end comes before an answer is no reason to ask again."""
+        first = self.ask()
+        server = self.accept()
+        server.send(_OK)
+        self.successResultOf(first)
+        second = self.ask()
+        second.cancel()
+        self.failureResultOf(second, CancelledError)
+        server.hang_up()
+        self.assert_no_new_connection()
 
     def test_refused(self) -> None:
         answer = self.ask()
@@ -278,3 +412,12 @@ class HttpBackendTests(SynchronousTestCase):
         self.assertTrue(server.disconnecting)
         server.hang_up()
         self.successResultOf(closed)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_closed_while_php_works(self) -> None:
+        answer = self.ask()
+        server = self.accept()
+        self.successResultOf(self.backend.close())
+        self.failureResultOf(answer, BackendBroken)
+        self.assertTrue(server.is_aborted)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])

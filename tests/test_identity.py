@@ -1,5 +1,6 @@
 """What PHP gets to see of a browser's handshake, and whose cookies it gets."""
 
+import contextlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,25 +10,40 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
-from phpgw.identity import visible_handshake
+from phpgw.identity import ForeignOrigin, Visibility
 from tests.fakes import LOCAL, REMOTE, UNIX, request
 
 
 class _Looking(Resource):
     isLeaf = True
-    seen: Handshake
+
+    def __init__(self, visibility: Visibility) -> None:
+        super().__init__()
+        self._visibility = visibility
+        self.seen: Handshake | None = None
 
     def render_GET(self, request: Request) -> bytes:
-        self.seen = visible_handshake(request)
+        with contextlib.suppress(ForeignOrigin):
+            self.seen = self._visibility.handshake(request)
         return b""
 
 
 class IdentityTestCase(SynchronousTestCase):
-    def see(self, *headers: tuple[str, str], target: str = "/ws", **connection: Any) -> Handshake:
-        """What PHP sees of a handshake with these headers."""
-        looking = _Looking()
+    visibility = Visibility()
+
+    def look(
+        self, *headers: tuple[str, str], target: str = "/ws", **connection: Any
+    ) -> Handshake | None:
+        """What PHP sees of a handshake with these headers; ``None`` if it is refused."""
+        looking = _Looking(self.visibility)
         request(looking, "GET", target, headers=headers, **connection)
         return looking.seen
+
+    def see(self, *headers: tuple[str, str], **request: Any) -> Handshake:
+        """The same of one that is not refused."""
+        seen = self.look(*headers, **request)
+        assert seen is not None
+        return seen
 
 
 class HandshakeTests(IdentityTestCase):
@@ -64,23 +80,28 @@ class HeaderTests(IdentityTestCase):
             ("Origin", "http://localhost:8080"),
             ("User-Agent", "Firefox"),
             ("Accept-Language", "zh, en;q=0.5"),
+            ("Sec-Websocket-Protocol", "chat, superchat"),
             ("Cookie", "PHPSESSID=1; theme=dark"),
             ("Authorization", "Basic eDp5"),
         )
         expected = [(name.encode(), value.encode()) for name, value in headers]
-        self.assertEqual(sorted(expected), sorted(self.see(*headers).headers))
+        seen = [(name.title(), value) for name, value in self.see(*headers).headers]
+        self.assertEqual(sorted(expected), sorted(seen))
 
     def test_kept_back(self) -> None:
         """No header gets past the list, least of all one by which PHP knows the gateway."""
         names = (
             "Phpgw-User",
             "Phpgw-Client-Id",
+            "Phpgw-State",
+            "Phpgw-Event",
+            "Phpgw-Signature",
             "X-Forwarded-For",
             "Forwarded",
             "Proxy",
             "Content-Type",
             "Sec-WebSocket-Key",
-            "Sec-WebSocket-Protocol",
+            "Sec-WebSocket-Extensions",
             "X-Anything",
             "Cookie2",
             "Proxy-Authorization",
@@ -103,6 +124,24 @@ class HeaderTests(IdentityTestCase):
         self.assertEqual(
             {b"Cookie": b"a=1; b=2", b"Accept-Language": b"zh, en"}, dict(seen.headers)
         )
+
+    def test_forwarded(self) -> None:
+        """What the administrator names is passed on, once, and nothing else."""
+        self.visibility = Visibility(forwarded=["X-Request-Id", "X-Team", "X-Request-Id"])
+        seen = self.see(
+            ("x-request-id", "7"), ("X-Team", "red"), ("X-Team", "blue"), ("X-Other", "x")
+        )
+        self.assertEqual(((b"X-Request-Id", b"7"), (b"X-Team", b"red, blue")), seen.headers)
+
+    def test_forwarded_of_strangers(self) -> None:
+        """A proxy may have named the visitor in it, whom a foreign page must not act for."""
+        self.visibility = Visibility(forwarded=["X-Remote-User"])
+        for origin, expected in [
+            ("http://localhost", {b"Origin", b"X-Remote-User"}),
+            ("http://evil.example", {b"Origin"}),
+        ]:
+            seen = self.see(("Origin", origin), ("X-Remote-User", "alice"))
+            self.assertEqual(expected, {name for name, _ in seen.headers})
 
     def test_bytes(self) -> None:
         """A value that is not ASCII arrives as its very bytes."""
@@ -172,6 +211,13 @@ class OriginTests(IdentityTestCase):
             False,
         )
 
+    def test_several_origins(self) -> None:
+        """No browser sends two; one of them is not enough."""
+        for pages in (["example.com", "evil.example"], ["evil.example", "example.com"]):
+            origins = [("Origin", f"http://{page}") for page in pages]
+            seen = self.see(*origins, ("Host", "example.com"), ("Cookie", "a=1"))
+            self.assertNotIn(b"Cookie", dict(seen.headers))
+
     def test_no_host(self) -> None:
         self.assert_known([("http://example.com", ""), ("null", "")], False)
 
@@ -181,3 +227,38 @@ class OriginTests(IdentityTestCase):
         self.assertEqual(
             {b"Cookie": b"PHPSESSID=1", b"Authorization": b"Bearer x"}, dict(seen.headers)
         )
+
+
+class AllowedOriginTests(IdentityTestCase):
+    visibility = Visibility(["https://app.example.com", "http://localhost:3000"])
+
+    def test_allowed(self) -> None:
+        """Its pages act for their visitors, as those of the same host do."""
+        for origin in (
+            "https://app.example.com",
+            "HTTPS://APP.example.com",
+            "http://localhost:3000",
+            "http://example.com",
+            "https://example.com:8443",
+        ):
+            seen = self.see(("Origin", origin), ("Host", "example.com"), ("Cookie", "a=1"))
+            self.assertEqual(b"a=1", dict(seen.headers).get(b"Cookie"), origin)
+
+    def test_all_others_are_refused(self) -> None:
+        for origin in (
+            "null",
+            "",
+            "http://app.example.com",
+            "https://app.example.com:8443",
+            "https://app.example.com.evil.example",
+            "https://www.app.example.com",
+            "https://app.example.com, https://evil.example",
+            "http://localhost:3001",
+            "file://",
+        ):
+            headers = (("Origin", origin or " "), ("Host", "example.com"))
+            self.assertIsNone(self.look(*headers), origin)
+
+    def test_no_origin(self) -> None:
+        """Not a browser."""
+        self.assertIsNotNone(self.look(("Cookie", "a=1")))

@@ -9,7 +9,7 @@ from twisted.internet.testing import MemoryReactor, RaisingMemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.listening import Listener
-from phpgw.settings import InvalidOption
+from phpgw.options import InvalidOption
 
 
 class FakePort:

@@ -3,6 +3,7 @@
 import json
 
 from twisted.internet.interfaces import IAddress
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -51,17 +52,27 @@ class HealthTests(SynchronousTestCase):
             self.assertEqual((200, b"ok\n"), (answer.status, answer.body))
 
     def test_head(self) -> None:
-        self.assertEqual(200, request(HealthResource(), "HEAD", "/").status)
+        """Asked every few seconds, and not a word of it in the log."""
+        with capturedLogs() as events:
+            answer = request(HealthResource(), "HEAD", "/")
+        self.assertEqual(
+            (200, b"", "3"), (answer.status, answer.body, answer.headers["Content-Length"])
+        )
+        self.assertNotIn("Warning", "".join(formatEvent(event) for event in events))
 
-    def test_post(self) -> None:
-        self.assertEqual(405, request(HealthResource(), "POST", "/").status)
+    def test_other_methods(self) -> None:
+        for method in ("POST", "DELETE", "BREW"):
+            answer = request(HealthResource(), method, "/")
+            self.assertEqual((405, "GET, HEAD"), (answer.status, answer.headers["Allow"]))
+            self.assertEqual(b"this can be asked with GET, HEAD\n", answer.body)
 
 
 class StatsTests(SynchronousTestCase):
     def get(self, token: bytes | None = None, peer: IAddress = LOCAL, **headers: str) -> Answer:
         self.metrics = Metrics(clients_now=3, pushes_delivered=5)
-        root: Resource = StatsResource(Access(token), self.metrics)
-        return request(root, "GET", "/", headers=headers.items(), peer=peer)
+        root = Resource()
+        root.putChild(b"stats", StatsResource(Access(token), self.metrics))
+        return request(root, "GET", "/stats", headers=headers.items(), peer=peer)
 
     def test_counters(self) -> None:
         """Every counter by its name, as JSON."""

@@ -1,17 +1,24 @@
 """Tests for :mod:`phpgw.road`."""
 
+import hmac
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from phpgw import road
+from phpgw.backend import BackendTimeout, Event, Follow, Head, IBackend, Reply
 from phpgw.backend.fastcgi import FastCgiBackend
 from phpgw.backend.http import HttpBackend
 from phpgw.metrics import Metrics
+from phpgw.options import InvalidOption
 from phpgw.road import Road, make_road
-from phpgw.settings import InvalidOption, Settings
+from phpgw.settings import Settings
+from tests.fakes import identity
+from tests.follower import Follower
 
 
 class RoadTests(SynchronousTestCase):
@@ -47,6 +54,42 @@ class RoadTests(SynchronousTestCase):
         complaint = self.complaint(php_script="/a/ws.php", php_root="/b", php_fpm="tcp:php:9000")
         self.assertIn("--php-root: got '/b'; expected a directory with the script in it", complaint)
 
+    def secret(self, content: bytes) -> Path:
+        path = Path(self.mktemp()).absolute()
+        path.write_bytes(content)
+        return path
+
+    def test_signed(self) -> None:
+        """On every road; the white space around the secret is an editor's."""
+        roads: tuple[dict[str, Any], ...] = (
+            {"php_url": "http://127.0.0.1/ws.php"},
+            {"php_script": "/ws.php", "php_fpm": "tcp:127.0.0.1:9000"},
+        )
+        for where in roads:
+            reactor = MemoryReactorClock()
+            reactor.advance(1700000000)
+            settings = Settings(secret_file=self.secret(b" secret\n"), **where)
+            chosen = make_road(settings, reactor, Metrics())
+            chosen.backend.ask(Event("server", b"hi", identity("c")))
+            factory: Any = reactor.tcpClients[0][2]
+            transport = StringTransport()
+            factory.buildProtocol(None).makeConnection(transport)
+            signed = b"1700000000.type=server&message=hi&client_id=c"
+            signature = hmac.new(b"secret", signed, "sha256").hexdigest()
+            self.assertIn(b"sha256=" + signature.encode(), transport.value())
+
+    def test_secret_that_is_none(self) -> None:
+        empty = self.secret(b" \n")
+        complaint = self.complaint(php_url="http://localhost/ws.php", secret_file=empty)
+        self.assertIn(f"--secret-file: got '{empty}'; expected a file with a secret", complaint)
+
+    def test_secret_that_cannot_be_read(self) -> None:
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        complaint = self.complaint(php_url="http://localhost/ws.php", secret_file=directory)
+        self.assertIn("--secret-file", complaint)
+        self.assertIn("expected a readable file", complaint)
+
     def test_no_such_script(self) -> None:
         complaint = self.complaint(php_script="/nowhere/ws.php")
         self.assertIn("--php-script: got '/nowhere/ws.php'; expected", complaint)
@@ -57,3 +100,79 @@ class RoadTests(SynchronousTestCase):
         complaint = self.complaint(php_script=self.script())
         self.assertIn("apt-get install php-fpm", complaint)
         self.assertEqual(len(complaint.splitlines()), 1)
+
+
+class StartingFpm:
+    """A PHP-FPM of our own, as far as it is asked whether it is ready."""
+
+    is_ready = False
+
+    def __init__(self, *args: object, **options: Any) -> None:
+        self.options = options
+        self.socket = Path("/nowhere/php-fpm.sock")
+        self.ready: list[Deferred[None]] = []
+        FPMS.append(self)
+
+    def check(self) -> None:
+        """Nothing is wrong with it."""
+
+    def when_ready(self) -> Deferred[None]:
+        self.ready.append(Deferred())
+        return self.ready[-1]
+
+
+FPMS: list[StartingFpm] = []
+
+
+@implementer(IBackend)
+class RecordingBackend:
+    """Answers at once, and keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Event, Follow | None]] = []
+
+    def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
+        self.asked.append((event, follow))
+        return succeed(Reply(Head(200)))
+
+    def close(self) -> Deferred[None]:
+        return succeed(None)
+
+
+class OwnFpmTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        FPMS.clear()
+        self.reactor = MemoryReactorClock()
+        self.behind = RecordingBackend()
+        self.patch(road, "ManagedFpm", StartingFpm)
+        self.patch(road, "make_fastcgi_backend", lambda *_, **options: self.behind)
+        script = Path(self.mktemp()).absolute()
+        script.touch()
+        settings = Settings(
+            php_script=str(script), php_fpm_binary=Path("/bin/true"), php_timeout=10, php_max_run=90
+        )
+        self.backend = make_road(settings, self.reactor, Metrics()).backend
+        self.event = Event("server", b"hi", identity())
+
+    def test_how_long_a_script_may_run(self) -> None:
+        self.assertEqual(90, FPMS[0].options["script_seconds"])
+
+    def test_asked_once_it_is_ready(self) -> None:
+        follower = Follower()
+        asked = self.backend.ask(self.event, follower)
+        self.assertEqual([], self.behind.asked)
+        FPMS[0].ready[0].callback(None)
+        self.successResultOf(asked)
+        self.assertEqual([(self.event, follower)], self.behind.asked)
+        self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def test_asked_at_once(self) -> None:
+        FPMS[0].is_ready = True
+        follower = Follower()
+        self.successResultOf(self.backend.ask(self.event, follower))
+        self.assertEqual([(self.event, follower)], self.behind.asked)
+
+    def test_not_ready_in_time(self) -> None:
+        asked = self.backend.ask(self.event)
+        self.reactor.advance(10)
+        self.failureResultOf(asked, BackendTimeout)

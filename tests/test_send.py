@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
-from phpgw.api.push import Deliveries
 from phpgw.api.send import SendResource
+from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 from tests.fakes import FORM, LOCAL, REMOTE, Answer, fake_client, multipart, request
@@ -29,12 +29,12 @@ class SendTestCase(SynchronousTestCase):
         bystander, self.bystander = fake_client("[::1]:51110")
         registry.add(client)
         registry.add(bystander)
+        registry.join(client, "room-1")
+        registry.bind(client, "42")
+        dispatcher = Dispatcher(registry, self.metrics, max_groups=10)
         self.root = Resource()
         self.root.putChild(
-            b"send",
-            SendResource(
-                Deliveries(registry, self.metrics), Access(self.token), self.metrics, self.limit
-            ),
+            b"send", SendResource(Access(self.token), dispatcher, self.metrics, self.limit)
         )
 
     def post(
@@ -77,12 +77,13 @@ class DeliveryTests(SendTestCase):
         self.assert_sent(self.push(message="hello", all="1"), b"hello")
         self.assertEqual([(b"hello", False)], self.bystander.sent)
 
-    def test_all_and_one(self) -> None:
-        """A push that cannot make up its mind reaches nobody."""
-        for fields in ({"all": "1", "client_id": CLIENT}, {"all": "yes"}, {"all": ""}):
-            answer = self.push(message="hello", **fields)
-            self.assertEqual((400, True), (answer.status, b"all=1" in answer.body))
-        self.assertEqual([], self.connection.sent + self.bystander.sent)
+    def test_group(self) -> None:
+        self.assert_sent(self.push(message="hello", group="room-1"), b"hello")
+        self.assertEqual([], self.bystander.sent)
+
+    def test_user(self) -> None:
+        self.assert_sent(self.push(message="hello", user="42"), b"hello")
+        self.assertEqual([], self.bystander.sent)
 
     def test_form(self) -> None:
         self.assert_sent(self.push(message="hello", client_id=CLIENT), b"hello")
@@ -147,7 +148,8 @@ class DeliveryTests(SendTestCase):
         self.push(message="hello", client_id=CLIENT)
         self.push(message="hello", client_id="nobody")
         self.push(message="hello")
-        self.assertEqual((1, 2), (self.metrics.pushes_delivered, self.metrics.pushes_refused))
+        metrics = self.metrics
+        self.assertEqual((1, 2), (metrics.pushes_delivered, metrics.pushes_refused))
 
     def test_semicolon(self) -> None:
         """PHP reads such a form without a cut, and so does everybody else."""
@@ -161,17 +163,19 @@ class RefusalTests(SendTestCase):
             answer = self.push(message="hello", client_id=client_id)
             self.assert_refused(answer, 404, b"Client not found\n")
 
-    def test_missing_field(self) -> None:
-        for fields, missing in (
-            ({"client_id": CLIENT}, b"message"),
-            ({"message": "x"}, b"client_id"),
-        ):
-            self.assert_refused(
-                self.push(**fields),
-                400,
-                b"Bad Request: the field %b is missing; "
-                b"send message and client_id as a form\n" % missing,
-            )
+    def test_nobody(self) -> None:
+        for kind in ("group", "user"):
+            for name in ("nobody", "", "\x00"):
+                answer = self.push(message="hello", **{kind: name})
+                self.assert_refused(answer, 404, f"{kind.capitalize()} not found\n".encode())
+
+    def test_no_push(self) -> None:
+        """The rest of that is tests.test_push's."""
+        self.assert_refused(
+            self.push(client_id=CLIENT),
+            400,
+            b"Bad Request: the field message is missing; send message and client_id as a form\n",
+        )
 
     def test_no_form(self) -> None:
         """JSON, nothing at all, a form under another name: told what to send."""
@@ -254,7 +258,9 @@ class DenialTests(SendTestCase):
         with capturedLogs() as events:
             self.post(self.form, query="?message=" + quote("secret words"), peer=REMOTE)
         text = "\n".join(formatEvent(event) for event in events)
-        self.assertIn("Denied a push from 203.0.113.7:51110: The request came from another", text)
+        self.assertIn(
+            "Denied 203.0.113.7:51110 a request for /send: The request came from another", text
+        )
         self.assertNotIn("secret", text)
 
     def test_tells_nothing(self) -> None:
@@ -266,6 +272,16 @@ class DenialTests(SendTestCase):
         """A stranger's form is not even looked at: to read one can take many seconds."""
         answer = self.post(b"x", ("Content-Type", "multipart/form-data"), peer=REMOTE)
         self.assertEqual(403, answer.status)
+
+
+class EmptyTests(SynchronousTestCase):
+    def test_all(self) -> None:
+        """All of nobody is no error."""
+        metrics = Metrics()
+        resource = SendResource(Access(), Dispatcher(Registry(), metrics, 10), metrics, 500)
+        root = Resource()
+        root.putChild(b"send", resource)
+        self.assertEqual(200, request(root, "POST", "/send?message=x&all=1").status)
 
 
 class TokenTests(SendTestCase):

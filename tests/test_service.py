@@ -10,8 +10,9 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.options import InvalidOption
 from phpgw.service import make_gateway
-from phpgw.settings import InvalidOption, Settings
+from phpgw.settings import Settings
 from tests.browser_end import TEXT, BrowserEnd, frame
 
 _URL = "http://127.0.0.1:8088/websocket.php"

@@ -5,7 +5,9 @@ from pathlib import Path
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.settings import OPTIONS, Given, InvalidOption, Settings
+from phpgw.options import Given, InvalidOption
+from phpgw.settings import OPTIONS, Settings
+from phpgw.timing import Cron, Every, Timer
 
 URL = "http://localhost/websocket.php"
 
@@ -42,56 +44,70 @@ class SettingsTests(SynchronousTestCase):
 
     def test_every_option(self) -> None:
         """What is given for an option arrives under its name, as a value of its kind."""
-        token_file = self.mktemp()
-        Path(token_file).write_text("secret")
+        token_file, secret_file = self.mktemp(), self.mktemp()
+        for file in (token_file, secret_file):
+            Path(file).write_text("secret")
         given: dict[str, str | list[str]] = {
             "php_url": URL,
+            "php_max_run": "1h",
             "php_timeout": "1m",
             "php_concurrency": "5",
             "max_reply_size": "2K",
             "on_error": "reply",
             "error_reply": "sorry",
             "skip_empty_replies": "on",
+            "events": "connect,disconnect",
+            "forward_header": ["x-tenant", "DNT"],
+            "secret_file": secret_file,
             "listen": ["81", "unix:/run/phpgw.sock"],
             "ws_path": "/chat/ws",
+            "client_id": "random",
+            "allow_origin": ["https://a.example", "http://B.example:80/"],
             "compression": "on",
             "ping_interval": "0",
             "ping_timeout": "500ms",
             "max_message_size": "3K",
             "max_inbox": "2",
             "max_outbox": "4K",
+            "max_groups": "3",
             "api_listen": ["82"],
             "api_token_file": token_file,
             "max_push_size": "5K",
+            "timer": ["clock=10s", "nightly=30 3 * * *"],
             "drain_timeout": "0",
         }
-        values = attrs.asdict(read(**given))
+        values = attrs.asdict(read(**given), recurse=False)
         self.assertEqual(
             {
                 "php_url": URL,
+                "php_max_run": 3600,
                 "php_timeout": 60,
                 "php_concurrency": 5,
                 "max_reply_size": 2048,
                 "on_error": "reply",
                 "error_reply": "sorry",
                 "skip_empty_replies": True,
+                "events": {"connect", "disconnect"},
+                "forward_header": ("X-Tenant", "Dnt"),
+                "secret_file": Path(secret_file),
                 "listen": ("tcp:81", "unix:/run/phpgw.sock"),
                 "ws_path": "/chat/ws",
+                "client_id": "random",
+                "allow_origin": ("https://a.example", "http://b.example"),
                 "compression": True,
                 "ping_interval": 0,
                 "ping_timeout": 0.5,
                 "max_message_size": 3072,
                 "max_inbox": 2,
                 "max_outbox": 4096,
+                "max_groups": 3,
                 "api_listen": ("tcp:82",),
-                "api_token_file": token_file,
+                "api_token_file": Path(token_file),
                 "max_push_size": 5120,
+                "timer": (Timer("clock", Every(10)), Timer("nightly", Cron("30 3 * * *"))),
                 "drain_timeout": 0,
             },
-            {
-                **{name: values[name] for name in given},
-                "api_token_file": str(values["api_token_file"]),
-            },
+            {name: values[name] for name in given},
         )
 
     def test_said_twice(self) -> None:
@@ -109,22 +125,30 @@ class SettingsTests(SynchronousTestCase):
         """None of these is taken for something it is not."""
         wrong = {
             "php_url": "localhost",
+            "php_max_run": "0",
             "php_timeout": "soon",
             "php_concurrency": "0",
             "max_reply_size": "big",
             "on_error": "retry",
             "skip_empty_replies": "yes",
+            "events": "message",
+            "forward_header": "Host",
+            "secret_file": "no/such/file",
             "listen": "http",
             "ws_path": "ws",
+            "client_id": "uuid",
+            "allow_origin": "*",
             "compression": "1",
             "ping_interval": "-1",
             "ping_timeout": "x",
             "max_message_size": "0",
             "max_inbox": "-5",
             "max_outbox": "1.5M",
+            "max_groups": "0",
             "api_listen": "",
             "api_token_file": "no/such/file",
             "max_push_size": "0",
+            "timer": "clock=soon",
             "drain_timeout": "never",
         }
         for name, text in wrong.items():
@@ -167,6 +191,13 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(
             "--api-listen: got 'tcp:81'; expected an endpoint that --listen does not name too",
             complaint,
+        )
+
+    def test_timers_of_one_name(self) -> None:
+        """PHP could not tell them apart."""
+        self.assertEqual(
+            "--timer: got 'a'; expected each name once",
+            self.complaint(php_url=URL, timer=["a=1s", "b=1s", "a=* * * * *"]),
         )
 
     def test_websocket_where_something_else_is(self) -> None:

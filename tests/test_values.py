@@ -6,6 +6,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw import values
+from phpgw.timing import Cron, Every, Timer
 
 
 class ValueTestCase(SynchronousTestCase):
@@ -77,6 +78,17 @@ class ValueTests(ValueTestCase):
         self.assertEqual("close", parse("close"))
         self.assert_refused(parse, "one of ignore, close", ["", "Close", "ignore,close"])
 
+    def test_some_of(self) -> None:
+        parse = values.some_of("connect", "disconnect")
+        self.assertEqual({"connect"}, parse("connect"))
+        self.assertEqual({"connect", "disconnect"}, parse("disconnect, connect"))
+        self.assertEqual(frozenset(), parse("none"))
+        self.assert_refused(
+            parse,
+            "none, or some of connect, disconnect (with commas in between)",
+            ["", "Connect", "connect,", "connect disconnect", "none,connect", "timer"],
+        )
+
     def test_message_text(self) -> None:
         for text in ("", " ", '{"error": "你好"}', "two\nlines"):
             self.assertEqual(text, values.message_text(text))
@@ -94,6 +106,153 @@ class ValueTests(ValueTestCase):
             values.url_path,
             "a path that starts with a slash, like /ws",
             ["", "/", "ws", "//ws", "/ws/", "/ws?x", "/ws#x", "/a b", "/%41", "/é"],
+        )
+
+
+class OriginTests(ValueTestCase):
+    def test_usual(self) -> None:
+        for text in (
+            "https://app.example.com",
+            "http://localhost:8000",
+            "https://192.0.2.1:8443",
+            "http://[::1]:8080",
+            "https://xn--mnchen-3ya.example",
+        ):
+            self.assertEqual(text, values.origin(text))
+
+    def test_as_browsers_write_it(self) -> None:
+        """In small letters, without the port that goes without saying (RFC 6454, section 6.2)."""
+        for text, expected in {
+            "HTTPS://App.Example.com": "https://app.example.com",
+            " https://example.com/ ": "https://example.com",
+            "https://example.com:443": "https://example.com",
+            "http://example.com:80/": "http://example.com",
+            "https://example.com:80": "https://example.com:80",
+            "http://[::1]:80": "http://[::1]",
+        }.items():
+            self.assertEqual(expected, values.origin(text))
+
+    def test_refused(self) -> None:
+        self.assert_refused(
+            values.origin,
+            "an origin, like https://app.example.com, without a path",
+            [
+                "",
+                "*",
+                "null",
+                "example.com",
+                "//example.com",
+                "https://",
+                "https://*.example.com",
+                "https://example.com/app",
+                "https://example.com?a",
+                "https://example.com#a",
+                "https://user@example.com",
+                "https://a.example,https://b.example",
+                "https://example.com:port",
+                "https://example.com:65536",
+                "https://[::1",
+                "https://münchen.example",
+                "wss://example.com",
+                "file:///",
+            ],
+        )
+
+
+class ForwardableHeaderTests(ValueTestCase):
+    def test_name(self) -> None:
+        for text, expected in {
+            "X-Tenant": "X-Tenant",
+            "x-request-id": "X-Request-Id",
+            " DNT ": "Dnt",
+            "Referer": "Referer",
+            "Sec-Fetch-Site": "Sec-Fetch-Site",
+        }.items():
+            self.assertEqual(expected, values.forwardable_header(text))
+
+    def test_no_name(self) -> None:
+        """PHP could not tell an underscore from a dash."""
+        self.assert_refused(
+            values.forwardable_header,
+            "the name of a header: letters, digits and dashes",
+            ["", "X_Tenant", "X Tenant", "X-Tenant: a", "X-Tenant\r\nHost", "X-Ténant", "X-*"],
+        )
+
+    def test_business_of_the_gateway(self) -> None:
+        """What frames the request, what says who sent it, and what is passed on anyway."""
+        self.assert_refused(
+            values.forwardable_header,
+            "the name of a header that is not the gateway's own business",
+            [
+                *("Host", "content-length", "CONTENT-TYPE", "Transfer-Encoding", "Connection"),
+                *("Upgrade", "TE", "Trailer", "Keep-Alive", "Expect", "Proxy", "Content-Encoding"),
+                *("Proxy-Authorization", "Accept-Encoding", "Cookie", "Authorization", "Origin"),
+                *("User-Agent", "Accept-Language", "Forwarded", "X-Forwarded-For"),
+                *("x-forwarded-proto", "Phpgw-User", "phpgw-anything", "Sec-WebSocket-Key"),
+            ],
+        )
+
+
+class TimerTests(ValueTestCase):
+    def test_interval(self) -> None:
+        for text, seconds in {
+            "clock=1s": 1,
+            "clock=100ms": 0.1,
+            "clock = 5 m": 300,
+            "clock=90": 90,
+            "clock=8784h": 366 * 86400,
+        }.items():
+            self.assertEqual(Timer("clock", Every(seconds)), values.timer(text))
+
+    def test_cron(self) -> None:
+        for text, expression in {
+            "a=*/5 * * * *": "*/5 * * * *",
+            "a= 30  3 * * MON-FRI ": "30 3 * * MON-FRI",
+            "a=0 0 1,15 1-6/2 *": "0 0 1,15 1-6/2 *",
+        }.items():
+            self.assertEqual(Timer("a", Cron(expression)), values.timer(text))
+
+    def test_name(self) -> None:
+        for name in ("a", "Nightly.clean-up_2", "9", "n" * 64):
+            self.assertEqual(name, values.timer(f"{name}=1s").name)
+        self.assert_refused(
+            values.timer,
+            'a name (up to 64 letters, digits and ._-) and when: clock=10s, nightly="30 3 * * *"',
+            [
+                "",
+                "?",
+                "clock",
+                "10s",
+                "=10s",
+                "clock=",
+                "a b=1s",
+                "ü=1s",
+                "a/b=1s",
+                f"{'n' * 65}=1s",
+            ],
+        )
+
+    def test_too_often_or_rare(self) -> None:
+        self.assert_refused(
+            values.timer,
+            "for a a time of 100ms at least and 8784h at most",
+            ["a=0", "a=0s", "a=99ms", "a=8785h", f"a={'9' * 400}h"],
+        )
+
+    def test_neither(self) -> None:
+        """One line has what is wrong and what would be right."""
+        self.assertEqual(
+            "for a a time, like 10s, or five fields as in a crontab (minute, hour, day of month, "
+            "month, day of week), like 30 3 * * *; this has a bad hour",
+            str(self.assertRaises(ValueError, values.timer, "a=30 24 * * *")),
+        )
+        self.assert_refused(
+            values.timer,
+            "for a a time, like 10s, or five fields as in a crontab",
+            [
+                *("a=soon", "a=1d", "a=-1s", "a==1s", "a=@daily", "a=* * * *", "a=* * * * * *"),
+                *("a=60 * * * *", "a=* * 31 2 *", f"a={'9' * 5000} * * * *"),
+            ],
         )
 
 

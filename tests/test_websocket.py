@@ -1,20 +1,13 @@
 """Tests for :mod:`phpgw.websocket`."""
 
+import tracemalloc
+import weakref
 import zlib
-from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.internet.task import Clock
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
-from twisted.web.resource import Resource
 
-from phpgw.api.site import GatewaySite
 from phpgw.client import Client, Message
-from phpgw.handshake import WebSocketResource
-from phpgw.metrics import Metrics
-from phpgw.registry import Registry
-from phpgw.websocket import GatewayFactory, WebSocketLimits
 from tests.browser_end import (
     BINARY,
     CLOSE,
@@ -26,56 +19,7 @@ from tests.browser_end import (
     frame,
     request,
 )
-
-
-class NotingRelay:
-    """Notes what it is given."""
-
-    def __init__(self) -> None:
-        self.received: list[tuple[Client, Message]] = []
-        self.forgotten: list[Client] = []
-
-    def receive(self, client: Client, message: Message) -> None:
-        self.received.append((client, message))
-
-    def forget(self, client: Client) -> None:
-        self.forgotten.append(client)
-
-    def messages(self) -> list[bytes]:
-        return [message.payload for _, message in self.received]
-
-
-class EdgeTestCase(SynchronousTestCase):
-    """A site that speaks WebSocket at /ws, in memory."""
-
-    def setUp(self) -> None:
-        self.clock = Clock()
-        self.metrics = Metrics()
-        self.registry = Registry()
-        self.relay = NotingRelay()
-        self.limit()
-
-    def limit(self, **changes: Any) -> None:
-        """Set up anew with these limits."""
-        limits: dict[str, Any] = {"max_message_size": 1000, "max_outbox": 1000}
-        self.factory = GatewayFactory(
-            reactor=self.clock,
-            limits=WebSocketLimits(**{**limits, **changes}),
-            registry=self.registry,
-            relay=self.relay,  # type: ignore[arg-type]
-            metrics=self.metrics,
-        )
-        root = Resource()
-        root.putChild(b"ws", WebSocketResource(self.factory, self.metrics))
-        self.site = GatewaySite(root, 1000, self.clock)
-
-    def connect(self, peer: Any = None, **headers: str | None) -> BrowserEnd:
-        return BrowserEnd(self.site, peer).shake_hands(**headers)
-
-    def connection(self) -> Any:
-        """The gateway's side of the only connection."""
-        [connection] = self.factory.connections()
-        return connection
+from tests.edge import EdgeTestCase
 
 
 class MessageTests(EdgeTestCase):
@@ -118,6 +62,7 @@ class MessageTests(EdgeTestCase):
         self.assertEqual(browser.frames(), [(TEXT, b"text"), (BINARY, b"\xff" * 70000)])
 
     def test_same_payload_as_text_and_as_binary(self) -> None:
+        """A frame that is made once is not used for what it is not."""
         browser, payload = self.connect(), b"the same"
         for is_binary in (False, True, True, False):
             self.connection().send_message(payload, is_binary)
@@ -204,6 +149,48 @@ class CompressionTests(EdgeTestCase):
         inflate = zlib.decompressobj(wbits=-15)
         self.assertEqual(inflate.decompress(payload + b"\x00\x00\xff\xff"), b"answer " * 400)
 
+    def test_one_message_for_all(self) -> None:
+        """Each browser can read it, with any window, or none; and the next one, too."""
+        offers = [f"permessage-deflate; server_max_window_bits={bits}" for bits in range(9, 16)]
+        offers += ["permessage-deflate", "permessage-deflate; server_no_context_takeover", "other"]
+        browsers = [
+            self.connect(IPv4Address("TCP", "192.0.2.1", number), Sec_WebSocket_Extensions=offer)
+            for number, offer in enumerate(offers)
+        ]
+        inflators = [zlib.decompressobj(wbits=-bits) for bits in (*range(9, 16), 15, 15)]
+        messages = [b"news " * 3000, b"news", b"", bytes(range(256)) * 9, b"news " * 3000]
+        for message, is_binary in zip(messages, (False, False, False, True, True), strict=True):
+            for client in self.registry:
+                client.connection.send_message(message, is_binary)
+        for browser, inflator in zip(browsers, (*inflators, None), strict=True):
+            read = []
+            for opcode, payload in browser.frames():
+                if opcode & 0x40:
+                    assert inflator is not None
+                    payload = inflator.decompress(payload + b"\x00\x00\xff\xff")
+                read.append((opcode & 0x0F, payload))
+            expected = list(zip((TEXT, TEXT, TEXT, BINARY, BINARY), messages, strict=True))
+            self.assertEqual(read, expected, browser.response)
+
+    def test_memory(self) -> None:
+        """Sending compressed messages leaves nothing behind with each client."""
+        browsers = [
+            self.connect(
+                IPv4Address("TCP", "192.0.2.1", number), Sec_WebSocket_Extensions=self.OFFER
+            )
+            for number in range(20)
+        ]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for number in range(5):
+            message = b"%d and more " % number * 100
+            for client in self.registry:
+                client.connection.send_message(message, False)
+        for browser in browsers:
+            self.assertEqual(len(browser.frames()), 5)
+        kept, _ = tracemalloc.get_traced_memory()
+        self.assertLess(kept / 20, 1000)
+
     def test_size_counts_after_inflation(self) -> None:
         """A message over the limit is never delivered, least of all cut short."""
         for size in (*range(1001, 1300), 5000, 10_000_000):
@@ -266,7 +253,8 @@ class IdentityTests(EdgeTestCase):
         [client] = self.registry
         self.assertEqual(self.metrics.clients_now, 1)
         browser.hang_up(cleanly=False)
-        self.assertEqual((self.ids(), self.relay.forgotten), ([], [client]))
+        self.assertEqual(self.ids(), [])
+        self.assertEqual(self.relay.forgotten, [(client, 1006, "")])
         self.assertEqual(self.metrics.clients_now, 0)
 
     def test_log(self) -> None:
@@ -316,6 +304,14 @@ class ClosingTests(EdgeTestCase):
         self.clock.advance(0.1)
         self.assertTrue(browser.is_cut)
 
+    def test_reading_goes_on_after_the_close_frame(self) -> None:
+        """Or the answer to it would not be noticed."""
+        browser = self.connect()
+        self.connection().pause_reading()
+        self.connection().close(1000, "")
+        self.connection().pause_reading()
+        self.assertTrue(browser.is_read_from)
+
     def test_no_timer_is_left(self) -> None:
         self.limit(ping_interval=25, ping_timeout=10)
         browser = self.connect()
@@ -323,6 +319,125 @@ class ClosingTests(EdgeTestCase):
         browser.send(frame(CLOSE, b"\x03\xe8"))
         browser.hang_up()
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class EndTests(EdgeTestCase):
+    """With what code and reason a connection has ended, as PHP gets to hear it."""
+
+    def assert_end(self, code: int, reason: str | None = None) -> None:
+        """The only one that has ended; any reason will do if none is given."""
+        [(got, why)] = self.relay.ends()
+        self.assertEqual(got, code)
+        if reason is None:
+            self.assertNotEqual(why, "")
+        else:
+            self.assertEqual(why, reason)
+        self.relay.forgotten.clear()
+
+    def test_browser_closes(self) -> None:
+        for payload, code, reason in [
+            (b"\x03\xe8", 1000, ""),
+            (b"\x03\xe9", 1001, ""),
+            (b"\x0f\xa0" + "tschüß".encode(), 4000, "tschüß"),
+            (b"", 1005, ""),
+        ]:
+            browser = self.connect()
+            browser.send(frame(CLOSE, payload))
+            browser.hang_up()
+            self.assert_end(code, reason)
+
+    def test_browser_closes_badly(self) -> None:
+        """It is us then who end the connection."""
+        for payload, code in [
+            (b"\x03", 1002),
+            (b"\x03\xed", 1002),
+            (b"\x03\xee", 1002),
+            (b"\xff\xff", 1002),
+            (b"\x03\xe8\xff", 1007),
+        ]:
+            browser = self.connect()
+            browser.send(frame(CLOSE, payload))
+            browser.hang_up()
+            self.assert_end(code)
+
+    def test_browser_vanishes(self) -> None:
+        for cleanly in (True, False):
+            browser = self.connect()
+            browser.hang_up(cleanly=cleanly)
+            self.assert_end(1006, "")
+
+    def test_gateway_closes(self) -> None:
+        """Whatever the answer says."""
+        for answer in (frame(CLOSE, b"\x03\xe8bye"), b""):
+            browser = self.connect()
+            self.connection().close(1011, "x" * 122 + "é")
+            browser.send(answer)
+            browser.hang_up(cleanly=False)
+            self.assert_end(1011, "x" * 122)
+
+    def test_closes_cross(self) -> None:
+        """The first one is the one that counts."""
+        browser = self.connect()
+        self.connection().close(4001, "first")
+        self.connection().close(4002, "second")
+        browser.send(frame(CLOSE, b"\x0f\xa3third"))
+        browser.hang_up()
+        self.assert_end(4001, "first")
+        browser = self.connect()
+        connection = self.connection()
+        browser.send(frame(CLOSE, b"\x0f\xa1first"))
+        connection.close(4002, "second")
+        browser.hang_up()
+        self.assert_end(4001, "first")
+
+    def test_mistakes(self) -> None:
+        for bad, code in [
+            (frame(3, b"x"), 1002),
+            (frame(TEXT, b"\xff"), 1007),
+            (frame(TEXT, b"x" * 1001), 1009),
+            (frame(TEXT, b"x" * 5000)[:10], 1009),
+        ]:
+            browser = self.connect()
+            browser.send(bad)
+            browser.hang_up()
+            self.assert_end(code)
+
+    def test_slow_consumer(self) -> None:
+        browser = self.connect()
+        self.connection().pauseProducing()
+        for _ in range(3):
+            self.connection().send_message(b"x" * 600, False)
+        browser.hang_up()
+        self.assert_end(1008)
+
+    def test_no_answer_to_a_ping(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.clock.pump([25, 10])
+        self.assertTrue(browser.is_cut)
+        browser.hang_up(cleanly=False)
+        self.assert_end(1006, "no answer to a ping")
+
+    def test_no_answer_while_closing(self) -> None:
+        """Nobody is pinged any more who has been told to go."""
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.clock.pump([25, 9])
+        self.connection().close(4000, "go")
+        with capturedLogs() as events:
+            self.clock.pump([1, 5])
+        self.assertNotIn("ping", repr(events))
+        self.assertTrue(browser.is_cut)
+        browser.hang_up(cleanly=False)
+        self.assert_end(4000, "go")
+
+    def test_gateway_aborts(self) -> None:
+        browser = self.connect()
+        self.connection().close(1001, "the gateway stops")
+        self.connection().abort()
+        self.assertTrue(browser.is_cut)
+        browser.hang_up(cleanly=False)
+        self.assert_end(1001, "the gateway stops")
 
 
 class FlowTests(EdgeTestCase):
@@ -343,7 +458,7 @@ class FlowTests(EdgeTestCase):
             receive(client, message)
             connection.pause_reading()
 
-        self.relay.receive = receive_and_pause  # type: ignore[method-assign]
+        self.relay.receive = receive_and_pause
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
         for count in (1, 2, 3):
             self.assertEqual(len(self.relay.received), count)
@@ -361,7 +476,7 @@ class FlowTests(EdgeTestCase):
             receive(client, message)
             connection.resume_reading()
 
-        self.relay.receive = receive_and_go_on  # type: ignore[method-assign]
+        self.relay.receive = receive_and_go_on
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
         self.assertEqual(self.relay.messages(), [b"0", b"1", b"2"])
 
@@ -373,6 +488,84 @@ class FlowTests(EdgeTestCase):
             connection.send_message(b"x" * 600, False)
         self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, TEXT, CLOSE])
         self.assertEqual(self.metrics.slow_consumers_closed, 1)
+
+    def test_small_messages_add_up(self) -> None:
+        """Even an empty one has a frame."""
+        browser = self.connect()
+        self.connection().pauseProducing()
+        for _ in range(1000):
+            self.connection().send_message(b"", False)
+        opcodes = [opcode for opcode, _ in browser.frames()]
+        self.assertEqual(opcodes[-1], CLOSE)
+        self.assertLess(len(opcodes), 600)
+
+    def test_pings_of_a_slow_consumer(self) -> None:
+        """Nothing piles up for one that pings and does not read; the last ping is answered."""
+        browser = self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        for number in range(100):
+            browser.send(frame(PING, b"%d" % number))
+        self.assertEqual(browser.frames(), [])
+        connection.resumeProducing()
+        self.assertEqual(browser.frames(), [(PONG, b"99")])
+        browser.send(frame(PING, b"again"))
+        self.assertEqual(browser.frames(), [(PONG, b"again")])
+
+    def test_when_writable(self) -> None:
+        """Whoever waits is called once, when nothing waits any more."""
+        self.connect()
+        connection, calls = self.connection(), []
+        self.assertFalse(connection.when_writable(lambda: calls.append("never")))
+        connection.pauseProducing()
+        connection.pauseProducing()
+        self.assertTrue(connection.when_writable(lambda: calls.append("first")))
+        self.assertTrue(connection.when_writable(lambda: calls.append("second")))
+        self.assertEqual(calls, [])
+        connection.resumeProducing()
+        connection.pauseProducing()
+        connection.resumeProducing()
+        self.assertEqual(calls, ["first", "second"])
+
+    def test_full_again(self) -> None:
+        """One that is called may fill the connection, and wait anew."""
+        self.connect()
+        connection, calls = self.connection(), []
+
+        def again() -> None:
+            calls.append("called")
+            connection.pauseProducing()
+            self.assertTrue(connection.when_writable(again))
+
+        connection.pauseProducing()
+        connection.when_writable(again)
+        connection.resumeProducing()
+        self.assertEqual(calls, ["called"])
+        connection.resumeProducing()
+        self.assertEqual(calls, ["called"] * 2)
+
+    def test_nobody_waits_for_one_that_is_closing(self) -> None:
+        self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        connection.close(1000, "")
+        self.assertFalse(connection.when_writable(lambda: None))
+
+    def test_gone_while_somebody_waits(self) -> None:
+        """There is no call, and who waits is not kept in memory."""
+        browser = self.connect()
+        connection, calls = self.connection(), []
+
+        def call() -> None:
+            calls.append("never")
+
+        connection.pauseProducing()
+        connection.when_writable(call)
+        kept = weakref.ref(call)
+        del call
+        browser.hang_up(cleanly=False)
+        connection.resumeProducing()
+        self.assertEqual((kept(), calls), (None, []))
 
     def test_consumer_that_catches_up(self) -> None:
         browser = self.connect()

@@ -1,1 +1,1 @@
-"""The edge to PHP's pushes: an HTTP API for code that has something to say to a client."""
+"""The edge to PHP: an HTTP API for code that has something to say to clients, or to ask of them."""

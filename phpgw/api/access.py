@@ -1,4 +1,4 @@
-"""Who may push.
+"""Who may use the API.
 
 Without a token, requests from this machine alone: a loopback peer or a UNIX socket, and only
 where nothing tells of a proxy or of a browser, since either acts for somebody else. With a
@@ -9,34 +9,22 @@ from hmac import compare_digest
 from ipaddress import ip_address
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.logger import Logger
 from twisted.web.server import Request
 
-from phpgw.peer import host_and_port
+from phpgw.api.response import Refused
+from phpgw.peer import host_and_port, peer_name
 
 # RFC 7239, RFC 9110 (7.6.3), and what proxies send in practice.
 _PROXY_HEADERS = (b"forwarded", b"via", b"x-real-ip")
 _PROXY_PREFIX = b"x-forwarded-"
 # Fetch standard: browsers send these, and no page's script can forge or remove them.
 _BROWSER_HEADERS = (b"origin", b"sec-fetch-site")
+_CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 
-class Denied(Exception):
-    """A request that may not use the API; the text says why and what would help.
-
-    :ivar status: 401 or 403.
-    """
-
-    def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
-
-    def answer(self, request: Request) -> bytes:
-        """Set up the refusal's status and headers; return its body."""
-        request.setResponseCode(self.status)
-        request.setHeader("Content-Type", "text/plain; charset=utf-8")
-        if self.status == 401:
-            request.setHeader("WWW-Authenticate", 'Bearer realm="phpgw"')
-        return f"{self}\n".encode()
+class Denied(Refused):
+    """A request that may not use the API."""
 
 
 class Access:
@@ -44,6 +32,8 @@ class Access:
 
     :param token: the secret that opens it to anyone who sends it; ``None`` if there is none.
     """
+
+    log = Logger()
 
     def __init__(self, token: bytes | None = None) -> None:
         self._token = token
@@ -53,19 +43,32 @@ class Access:
 
         :raises Denied: if it may not.
         """
+        try:
+            self._check(request)
+        except Denied as denied:
+            # The resource's name, which is no secret: what follows may be.
+            self.log.warn(
+                "Denied {peer} a request for /{place}: {reason}",
+                peer=peer_name(request.getClientAddress()),
+                place=(request.prepath or [b""])[0].decode("ascii", "replace"),
+                reason=str(denied),
+            )
+            raise
+
+    def _check(self, request: Request) -> None:
         authorization = request.getHeader(b"Authorization")
         scheme, _, credentials = (authorization or b"").partition(b" ")
         if scheme.lower() == b"bearer" and self._token is not None:
             if compare_digest(credentials.strip(), self._token):
                 return
-            raise Denied(401, "The token is not the one in --api-token-file.")
+            raise Denied(401, "The token is not the one in --api-token-file.", _CHALLENGE)
         obstacle = _obstacle(request)
         if obstacle is None:
             return
         if self._token is not None:
-            raise Denied(401, f"{obstacle}: it needs Authorization: Bearer TOKEN.")
+            raise Denied(401, f"{obstacle}: it needs Authorization: Bearer TOKEN.", _CHALLENGE)
         raise Denied(
-            403, f"{obstacle}. Push from the gateway's own machine, or set --api-token-file."
+            403, f"{obstacle}. Call from the gateway's own machine, or set --api-token-file."
         )
 
 

@@ -1,11 +1,11 @@
 """What the gateway says about itself: a word for the lost, health, and its counters."""
 
-import json
-
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.api.access import Access, Denied
+from phpgw.api.access import Access
+from phpgw.api.resource import JsonResource, query_parameters
+from phpgw.api.response import Refused, json_body, text_body
 from phpgw.metrics import Metrics
 
 
@@ -28,9 +28,8 @@ class SignpostResource(Resource):
 
     def render(self, request: Request) -> bytes:
         request.setResponseCode(self._status)
-        request.setHeader("Content-Type", "text/plain; charset=utf-8")
         lines = ("This is phpgw, a WebSocket gateway for PHP. It serves:", "", *self.paths, "")
-        return "\n".join(lines).encode()
+        return text_body(request, "\n".join(lines))
 
 
 class HealthResource(Resource):
@@ -38,25 +37,20 @@ class HealthResource(Resource):
 
     isLeaf = True
 
-    def render_GET(self, request: Request) -> bytes:
-        request.setHeader("Content-Type", "text/plain; charset=utf-8")
-        return b"ok\n"
+    def render(self, request: Request) -> bytes:
+        if request.method not in (b"GET", b"HEAD"):
+            refused = Refused(405, "this can be asked with GET, HEAD", {"Allow": "GET, HEAD"})
+            return refused.as_text(request)
+        return text_body(request, "ok\n")
 
 
-class StatsResource(Resource):
-    """``GET /stats``: the counters as JSON, for those who may push."""
-
-    isLeaf = True
+class StatsResource(JsonResource):
+    """``GET /stats``: the counters."""
 
     def __init__(self, access: Access, metrics: Metrics) -> None:
-        super().__init__()
-        self._access = access
+        super().__init__(access)
         self._metrics = metrics
 
     def render_GET(self, request: Request) -> bytes:
-        try:
-            self._access.check(request)
-        except Denied as denied:
-            return denied.answer(request)
-        request.setHeader("Content-Type", "application/json")
-        return json.dumps(self._metrics.as_dict(), indent=2).encode() + b"\n"
+        query_parameters(request)
+        return json_body(request, self._metrics.as_dict())

@@ -1,5 +1,8 @@
 """The way to PHP: what is asked, what comes back, and what can go wrong on the way."""
 
+from collections.abc import Callable
+from typing import Protocol
+
 import attrs
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
@@ -31,34 +34,104 @@ class Handshake:
     headers: tuple[tuple[bytes, bytes], ...]
 
 
+@attrs.frozen(eq=False, kw_only=True)
+class Identity:
+    """Whom an event is about, as PHP gets to see it.
+
+    A new one is made when any of it changes, so what a backend prepares for it can be kept with it.
+
+    :ivar client_id: the client; empty for an event that is about none.
+    :ivar handshake: how it connected.
+    :ivar user: the user that PHP has bound it to.
+    :ivar state: what PHP wants to be reminded of.
+    """
+
+    client_id: str
+    handshake: Handshake
+    user: str | None = None
+    state: str | None = None
+
+
 @attrs.frozen
 class Event:
     """Something that PHP is told: one POST with the fields ``type``, ``message``, ``client_id``.
 
-    :ivar type: ``server`` for a message from a client.
-    :ivar message: the payload's bytes.
+    :ivar type: ``server`` for a message from a client, ``connect``, ``disconnect`` or ``timer``.
+    :ivar message: the payload's bytes; the close reason; the timer's name.
+    :ivar identity: whom it is about.
     :ivar is_binary: whether the payload came as a binary message.
-    :ivar client_id: who.
-    :ivar handshake: how that client connected.
+    :ivar code: the close code of a ``disconnect`` (RFC 6455, section 7.4).
     """
 
     type: str
     message: bytes
-    is_binary: bool
-    client_id: str
-    handshake: Handshake
+    identity: Identity
+    is_binary: bool = False
+    code: int | None = None
+
+
+@attrs.frozen
+class Head:
+    """What a reply says before its body.
+
+    :ivar status: the HTTP status.
+    :ivar headers: names in lower case, in order.
+    :ivar media_type: that of Content-Type, in lower case and without parameters; may be empty.
+    :ivar set_cookies: the values of Set-Cookie.
+    """
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    media_type: bytes = attrs.field(init=False, eq=False, repr=False)
+    set_cookies: tuple[bytes, ...] = attrs.field(init=False, eq=False, repr=False)
+
+    @media_type.default
+    def _media_type(self) -> bytes:
+        for value in self.values(b"content-type"):
+            return value.partition(b";")[0].strip().lower()
+        return b""
+
+    @set_cookies.default
+    def _set_cookies(self) -> tuple[bytes, ...]:
+        return self.values(b"set-cookie")
+
+    @property
+    def is_success(self) -> bool:
+        """Whether the status is 2xx (RFC 9110, section 15.3)."""
+        return 200 <= self.status < 300
+
+    def values(self, name: bytes) -> tuple[bytes, ...]:
+        """The values of all headers with this lower-case name."""
+        return tuple(value for each, value in self.headers if each == name)
 
 
 @attrs.frozen
 class Reply:
     """PHP's answer, complete.
 
-    :ivar status: the HTTP status.
-    :ivar body: what the script printed.
+    :ivar body: what the script printed; empty if it was taken piece by piece (:data:`Follow`).
     """
 
-    status: int
-    body: bytes
+    head: Head
+    body: bytes = b""
+
+
+class Flow(Protocol):
+    """A reply on its way, which can be held up."""
+
+    def pause(self) -> None:
+        """Take no more of it for now; meanwhile PHP is not taken for silent.
+
+        What has been read already may still come.
+        """
+
+    def resume(self) -> None:
+        """Go on."""
+
+
+# Is shown a reply's head while the body is still on its way. It returns what takes the body piece
+# by piece, as PHP flushes it, or None for the body to be gathered.
+Follow = Callable[[Head, Flow], Callable[[bytes], None] | None]
 
 
 class BackendError(Exception):
@@ -84,11 +157,17 @@ class ReplyTooLarge(BackendError):
 class IBackend(Interface):
     """A way to hand events to PHP."""
 
-    def ask(event: Event) -> Deferred[Reply]:
+    def ask(event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """Hand one event to PHP, at most once.
 
+        PHP has the configured time for its whole answer. For a body that is taken piece by piece
+        that time starts anew with each piece, and its length is not limited.
+
+        :param follow: see :data:`Follow`; it need not be called for a reply that is complete when
+            its head is.
         :returns: fires with the complete :class:`Reply`, whatever its status, or fails with a
-            :exc:`BackendError`.
+            :exc:`BackendError`. It may be cancelled, also from within what takes the body: PHP is
+            left then, and nothing more comes.
         """
 
     def close() -> Deferred[None]:

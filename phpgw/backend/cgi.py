@@ -2,13 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from posixpath import basename, dirname, normpath
 
-import attrs
-
 from phpgw import __version__
-from phpgw.backend import BackendBroken, Handshake
+from phpgw.backend import BackendBroken, Handshake, Head
+from phpgw.backend.headers import Header, browser_headers
 
 Pairs = list[tuple[bytes, bytes]]
 
@@ -71,7 +71,7 @@ def client_pairs(handshake: Handshake) -> Pairs:
         pairs.append((b"HTTPS", b"on"))
     if handshake.host:
         pairs.append((b"HTTP_HOST", handshake.host))
-    return pairs + _headers(handshake)
+    return pairs + header_pairs(browser_headers(handshake))
 
 
 def _address(whose: bytes, host: str, port: int) -> Pairs:
@@ -82,40 +82,42 @@ def _address(whose: bytes, host: str, port: int) -> Pairs:
     ]
 
 
-def _headers(handshake: Handshake) -> Pairs:
+def header_pairs(headers: Iterable[Header]) -> Pairs:
     """RFC 3875, section 4.1.18; a name has one value, so those of a repeated one are joined."""
     values: dict[bytes, bytes] = {}
-    for name, value in handshake.headers:
+    for name, value in headers:
         name = name.upper()
         if name in _DROPPED or not _HEADER_NAME.fullmatch(name):
             continue
         if name in values:
             value = values[name] + (b"; " if name == b"COOKIE" else b", ") + value
         values[name] = value
-    return [(b"HTTP_" + name.replace(b"-", b"_"), value) for name, value in values.items()]
+    return [(pair_name(name), value) for name, value in values.items()]
 
 
-@attrs.frozen
-class Head:
-    """What an answer says before its body: RFC 3875, section 6.3.
-
-    :ivar status: the HTTP status.
-    :ivar headers: all headers in order, names in lower case; also ``status``.
-    """
-
-    status: int
-    headers: tuple[tuple[bytes, bytes], ...]
+def pair_name(header: bytes) -> bytes:
+    """Under which name a script finds a header."""
+    return b"HTTP_" + header.upper().replace(b"-", b"_")
 
 
-def split_answer(output: bytes) -> tuple[Head, bytes]:
-    """Take a script's output apart.
+def find_head(output: bytes) -> tuple[Head, bytes] | None:
+    """Take a script's output apart as far as it goes; ``None`` while its head has no end.
 
     :raises BackendBroken: if it has no proper head.
     """
     end = _END_OF_HEAD.search(output)
-    if end is None:
+    return end and (_parse_head(output[: end.start()]), output[end.end() :])
+
+
+def split_answer(output: bytes) -> tuple[Head, bytes]:
+    """Take a script's whole output apart.
+
+    :raises BackendBroken: if it has no proper head.
+    """
+    parts = find_head(output)
+    if parts is None:
         raise BackendBroken("PHP's answer has no end to its headers")
-    return _parse_head(output[: end.start()]), output[end.end() :]
+    return parts
 
 
 @lru_cache(maxsize=16)
@@ -127,7 +129,9 @@ def _parse_head(text: bytes) -> Head:
         if not colon:
             raise BackendBroken("PHP's answer has a header without a colon")
         headers.append((name.strip().lower(), value.strip()))
-    return Head(_status(dict(headers)), tuple(headers))
+    # RFC 3875, section 6.3.3: it is a word to the gateway, and no header of the answer.
+    rest = tuple(header for header in headers if header[0] != b"status")
+    return Head(_status(dict(headers)), rest)
 
 
 def _status(headers: dict[bytes, bytes]) -> int:

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendBroken, BackendError
+from phpgw.backend import BackendBroken
 
 # A request of this size has left, once it was written, even where that cannot be seen.
 _ONE_WRITE = 65536
@@ -34,13 +34,13 @@ class Ask(Interface):
     def receive(self, data: bytes) -> bool:
         """Take what PHP sent; true once that was all.
 
-        :raises BackendError: if it is unusable.
+        :raises Exception: if it is unusable, be it for whoever follows it.
         """
 
     def complete(self) -> None:
         """Do what has to be done with the answer."""
 
-    def fail(self, error: BackendError) -> None:
+    def fail(self, error: Exception) -> None:
         """There will be no answer."""
 
 
@@ -141,15 +141,17 @@ class Connection(Protocol):
             self.abort()
             return
         try:
-            if not ask.receive(data):
-                return
-        except BackendError as error:
-            self.abort()
-            ask.fail(error)
+            is_complete = ask.receive(data)
+        except Exception as error:
+            if self._ask is ask:
+                self.abort()
+                ask.fail(error)
             return
-        self._ask = None
-        self._pool.released(self)
-        ask.complete()
+        # Whoever follows an answer may have left it meanwhile.
+        if is_complete and self._ask is ask:
+            self._ask = None
+            self._pool.released(self)
+            ask.complete()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         ask, self._ask = self._ask, None
@@ -157,6 +159,16 @@ class Connection(Protocol):
         if ask is not None:
             # PHP may have begun with it, so it is not tried again.
             ask.fail(BackendBroken(f"PHP's answer was cut off: {reason.getErrorMessage()}"))
+
+    def pause(self) -> None:
+        """Leave with PHP what it has to say."""
+        transport: Any = self.transport
+        transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Take it again."""
+        transport: Any = self.transport
+        transport.resumeProducing()
 
     def give_back(self) -> None:
         """Close it in between requests."""

@@ -121,7 +121,7 @@ def _stream(kind: int, data: bytes) -> bytes:
 class Decoder:
     """Reads the answer to one request, in pieces of any size.
 
-    :param limit: bytes of standard output that are taken.
+    :param limit: bytes of standard output that are kept until they are taken.
     :ivar app_status: what the script's process would have exited with; from END_REQUEST.
     :ivar protocol_status: whether the request was served at all; likewise.
     :ivar is_followed: whether there was more behind the answer, which makes no sense.
@@ -130,6 +130,7 @@ class Decoder:
 
     __slots__ = (
         "_left",
+        "_limit",
         "_output",
         "_pending",
         "app_status",
@@ -142,15 +143,21 @@ class Decoder:
         self.app_status = 0
         self.protocol_status = 0
         self.is_followed = False
-        self._left = limit
+        self._limit = self._left = limit
         self._pending = b""
         self._output: list[bytes] = []
         self.errors: list[bytes] = []
 
     @property
     def output(self) -> bytes:
-        """What the script printed so far, with its headers."""
+        """What came on standard output, until it is taken."""
         return b"".join(self._output)
+
+    def take_output(self) -> bytes:
+        """What came on standard output since the last call."""
+        output, self._output = self.output, []
+        self._left = self._limit
+        return output
 
     def take_errors(self) -> bytes:
         """What came on standard error since the last call."""

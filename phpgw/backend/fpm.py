@@ -74,8 +74,8 @@ class ManagedFpm(Service):
     :param binary: the program.
     :param workers: how many processes run PHP.
     :param user: who they are when the gateway is root; ``None`` for the web server's user.
-    :param script_seconds: a script that runs for longer, and a second, is ended, and its worker
-        replaced.
+    :param script_seconds: a script that runs for longer is ended, and its worker replaced;
+        PHP-FPM counts in whole seconds.
     :ivar socket: where it listens.
     :ivar is_ready: whether it takes connections.
     """
@@ -172,7 +172,9 @@ class ManagedFpm(Service):
             "listen.mode = 0600\n"
             "pm = static\n"
             f"pm.max_children = {self._workers}\n"
-            f"request_terminate_timeout = {ceil(self._script_seconds) + 1}s\n"
+            f"request_terminate_timeout = {ceil(self._script_seconds)}s\n"
+            # Many a php.ini has PHP hold back 4096 bytes, which a plain flush() does not touch.
+            "php_value[output_buffering] = 0\n"
             # Errors belong in the log; without a php.ini PHP would print them, with status 200.
             "php_flag[display_errors] = off\n"
             "php_admin_flag[log_errors] = on\n"

@@ -1,7 +1,7 @@
 """PHP behind a web server, asked over HTTP with treq."""
 
 from collections.abc import Hashable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
@@ -15,40 +15,57 @@ from twisted.internet.interfaces import (
     IProtocol,
     IStreamClientEndpoint,
 )
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import (
     HTTPConnectionPool,
     RequestTransmissionFailed,
-    ResponseDone,
     ResponseFailed,
     ResponseNeverReceived,
 )
-from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer, IResponse
+from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
 from phpgw.backend import (
     BackendBroken,
     BackendError,
-    BackendTimeout,
     BackendUnreachable,
     Event,
+    Follow,
     Handshake,
     IBackend,
+    Identity,
     Reply,
-    ReplyTooLarge,
 )
-from phpgw.backend.form import encode_form
-from phpgw.backend.origin import CompleteHeaders, CompleteUrl, NoCookies, OriginAgent
-from phpgw.backend.per_handshake import PerHandshake
+from phpgw.backend.deadlines import Deadlines
+from phpgw.backend.form import IdentityFields, encode_form, identity_fields
+from phpgw.backend.headers import browser_headers, event_headers, identity_headers
+from phpgw.backend.http_exchange import Exchange, Terms
+from phpgw.backend.memo import Memo
+from phpgw.backend.origin import (
+    CompleteHeaders,
+    CompleteUrl,
+    NoCookies,
+    OriginAgent,
+    complete_url,
+)
+from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.metrics import Metrics
 
 # Shorter than the keepalive_timeout that Nginx has by default (75 s), so that we close first.
 _IDLE_SECONDS = 60
 _NO_COOKIES = NoCookies()
+
+
+@attrs.frozen
+class _Prepared:
+    """What all requests of an identity have in common."""
+
+    url: CompleteUrl
+    headers: CompleteHeaders
+    fields: IdentityFields
 
 
 @implementer(IBackend)
@@ -58,8 +75,10 @@ class HttpBackend:
     :param agent: sends requests over connections that are used again.
     :param fresh_agent: sends each request over a connection of its own.
     :param url: the script's URL.
-    :param timeout: seconds for an answer, from the start to its last byte.
-    :param max_reply_size: bytes that a reply may have.
+    :param timeout: seconds for an answer, from the start to its last byte; for one that is
+        followed, from one piece to the next.
+    :param max_reply_size: bytes that a body may have that is gathered.
+    :param signer: signs each event, if it is to be signed.
     """
 
     def __init__(
@@ -72,44 +91,56 @@ class HttpBackend:
         url: str,
         timeout: float,
         max_reply_size: int,
+        signer: Signer | None,
         metrics: Metrics,
     ) -> None:
         self._reactor = reactor
         self._client = HTTPClient(agent, cookiejar=_NO_COOKIES)
         self._fresh_client = HTTPClient(fresh_agent, cookiejar=_NO_COOKIES)
         self._pool = pool
-        self._url = CompleteUrl.from_text(url)
+        self._url = complete_url(url)
         self._url_text = url
-        self._headers = PerHandshake(partial(_headers, _host_header(url)))
-        self._timeout = timeout
-        self._max_reply_size = max_reply_size
+        self._headers = Memo(partial(_headers, _host_header(url)))
+        self._prepared = Memo(self._prepare)
+        self._signer = signer
+        self._deadlines: Deadlines[Exchange] = Deadlines(reactor, timeout, Exchange.expire)
+        self._terms = Terms(self._deadlines, max_reply_size)
         self._metrics = metrics
 
-    def ask(self, event: Event) -> Deferred[Reply]:
+    def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.IBackend.ask`."""
-        answer = Deferred.fromCoroutine(
-            self._exchange(encode_form(event), self._headers(event.handshake))
-        )
-        answer.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_out_of_time)
-        return answer.addErrback(self._explain)
+        prepared = self._prepared(event.identity)
+        body = encode_form(event, prepared.fields)
+        headers = prepared.headers.extended(_event_headers(event.type, event.is_binary))
+        if self._signer is not None:
+            timestamp, signature = self._signer.sign(body)
+            headers = headers.extended({TIMESTAMP: [timestamp], SIGNATURE: [signature]})
+        exchange = Exchange(self._terms, follow)
+        responding: Deferred[Any] = self._post(self._client, prepared.url, body, headers)
+        responding.addErrback(self._post_again, prepared.url, body, headers)
+        exchange.begin(responding)
+        return exchange.answer.addErrback(self._explain)
 
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.close`."""
+        for exchange in list(self._terms.under_way):
+            exchange.stop()
+        self._deadlines.close()
         return self._pool.closeCachedConnections()
 
-    async def _exchange(self, body: bytes, headers: Headers) -> Reply:
-        try:
-            response = await self._post(self._client, body, headers)
-        except (RequestTransmissionFailed, ResponseNeverReceived) as error:
-            if not any(reason.check(StaleConnection) for reason in error.reasons):
-                raise
-            self._metrics.php_retries += 1
-            response = await self._post(self._fresh_client, body, headers)
-        return Reply(response.code, await self._read(response))
+    def _prepare(self, identity: Identity) -> _Prepared:
+        more = {name: [value] for name, value in identity_headers(identity)}
+        headers = self._headers(identity.handshake).extended(more)
+        return _Prepared(self._url_for(identity.handshake), headers, identity_fields(identity))
 
-    def _post(self, client: HTTPClient, body: bytes, headers: Headers) -> Deferred[_Response]:
+    def _url_for(self, handshake: Handshake) -> CompleteUrl:
+        return self._url.with_query(handshake.query) if handshake.query else self._url
+
+    def _post(
+        self, client: HTTPClient, url: CompleteUrl, body: bytes, headers: Headers
+    ) -> Deferred[_Response]:
         return client.post(
-            self._url,
+            url,
             data=_Body(body),
             headers=headers,
             cookies=_NO_COOKIES,
@@ -118,12 +149,15 @@ class HttpBackend:
             reactor=self._reactor,
         )
 
-    def _read(self, response: IResponse) -> Deferred[bytes]:
-        collecting = _Collecting(self._max_reply_size)
-        response.deliverBody(collecting)
-        if isinstance(response.length, int) and response.length > self._max_reply_size:
-            collecting.refuse()
-        return collecting.complete
+    def _post_again(
+        self, failure: Failure, url: CompleteUrl, body: bytes, headers: Headers
+    ) -> Any:
+        failure.trap(RequestTransmissionFailed, ResponseNeverReceived)
+        error: Any = failure.value
+        if not any(reason.check(StaleConnection) for reason in error.reasons):
+            return failure
+        self._metrics.php_retries += 1
+        return self._post(self._fresh_client, url, body, headers)
 
     def _explain(self, failure: Failure) -> NoReturn:
         """Turn what Twisted reports into one of our errors."""
@@ -164,6 +198,14 @@ class _Watching(ProtocolWrapper):
         self._awaiting_first_byte = False
         super().dataReceived(data)
 
+    def loseConnection(self) -> None:  # noqa: N802
+        """Close it; in the middle of an answer at once, without TLS's wait for a last word."""
+        client: Any = self.wrappedProtocol
+        if client is not None and client.state == "WAITING":
+            self.abortConnection()
+        else:
+            super().loseConnection()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._has_served and self._awaiting_first_byte:
             reason = Failure(StaleConnection(reason.getErrorMessage()))
@@ -189,17 +231,22 @@ class _WatchedEndpoint:
         return repr(self._endpoint)
 
 
-class ReusingPool(HTTPConnectionPool):
-    """Connections that are used again, each of them watched.
+class WatchedPool(HTTPConnectionPool):
+    """Connections, each of them watched.
 
     Twisted's own second try is for methods like GET alone; ours needs to know more.
     """
 
     retryAutomatically = False
-    cachedConnectionTimeout = _IDLE_SECONDS
 
     def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
         return super().getConnection(key, _WatchedEndpoint(endpoint))
+
+
+class ReusingPool(WatchedPool):
+    """Connections that are used again."""
+
+    cachedConnectionTimeout = _IDLE_SECONDS
 
 
 @implementer(IBodyProducer)
@@ -227,49 +274,6 @@ class _Body:
         """Nothing is left to stop."""
 
 
-class _Collecting(Protocol):
-    """Gathers a response's body up to a limit.
-
-    :ivar complete: fires with the body, or fails.
-    """
-
-    def __init__(self, limit: int) -> None:
-        self.complete: Deferred[bytes] = Deferred(lambda _: self._abandon())
-        self._limit = limit
-        self._size = 0
-        self._parts: list[bytes] = []
-
-    def dataReceived(self, data: bytes) -> None:
-        self._size += len(data)
-        if self._size <= self._limit:
-            self._parts.append(data)
-        elif not self.complete.called:
-            self.refuse()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self.complete.called:
-            return
-        # Without a length, as from PHP's built-in server, the connection's end is the body's.
-        if reason.check(ResponseDone, PotentialDataLoss):
-            self.complete.callback(b"".join(self._parts))
-        else:
-            self.complete.errback(reason)
-
-    def refuse(self) -> None:
-        """The body is larger than the limit, or is going to be."""
-        self._abandon()
-        self.complete.errback(ReplyTooLarge(f"PHP's reply is larger than {self._limit} bytes"))
-
-    def _abandon(self) -> None:
-        self._parts.clear()
-        assert self.transport is not None
-        self.transport.loseConnection()
-
-
-def _out_of_time(outcome: object, seconds: float) -> NoReturn:
-    raise BackendTimeout(f"no complete answer within {seconds:g} s")
-
-
 def _headers(host: bytes, handshake: Handshake) -> CompleteHeaders:
     """Those of the browser that are passed on, and where the event comes from.
 
@@ -278,14 +282,20 @@ def _headers(host: bytes, handshake: Handshake) -> CompleteHeaders:
     headers = CompleteHeaders(
         {b"Host": [host], b"Content-Type": [b"application/x-www-form-urlencoded"]}
     )
-    for name, value in handshake.headers:
+    for name, value in browser_headers(handshake):
         headers.addRawHeader(name, value)
     if handshake.peer_host:
         headers.addRawHeader(b"X-Forwarded-For", handshake.peer_host.encode())
     headers.addRawHeader(b"X-Forwarded-Proto", b"https" if handshake.is_secure else b"http")
-    headers.addRawHeader(b"X-Forwarded-Host", handshake.host)
+    if handshake.host:
+        headers.addRawHeader(b"X-Forwarded-Host", handshake.host)
     headers.is_complete = True
     return headers
+
+
+@lru_cache(maxsize=16)
+def _event_headers(type_: str, is_binary: bool) -> dict[bytes, list[bytes]]:
+    return {name: [value] for name, value in event_headers(type_, is_binary)}
 
 
 def _host_header(url: str) -> bytes:
@@ -300,6 +310,7 @@ def make_http_backend(
     timeout: float,
     concurrency: int,
     max_reply_size: int,
+    signer: Signer | None,
     metrics: Metrics,
 ) -> HttpBackend:
     """A backend on this reactor, with a connection pool of its own.
@@ -311,10 +322,11 @@ def make_http_backend(
     return HttpBackend(
         reactor=reactor,
         agent=OriginAgent(reactor, url, pool),
-        fresh_agent=OriginAgent(reactor, url, HTTPConnectionPool(reactor, persistent=False)),
+        fresh_agent=OriginAgent(reactor, url, WatchedPool(reactor, persistent=False)),
         pool=pool,
         url=url,
         timeout=timeout,
         max_reply_size=max_reply_size,
+        signer=signer,
         metrics=metrics,
     )

@@ -1,0 +1,211 @@
+"""What comes of PHP's answer: a message, commands, or what was agreed for a failure."""
+
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.backend import BackendError, Flow, Head, Reply
+from phpgw.client import Client
+from phpgw.commands import Command, InvalidCommand, parse_commands
+from phpgw.dispatch import Dispatcher
+from phpgw.metrics import Metrics
+from phpgw.stream import Stream
+
+_COMMANDS = b"application/vnd.phpgw+json"
+_STREAM = b"application/x-ndjson"
+
+# A body that comes with it is none: RFC 9110, section 15.3.5.
+_NO_CONTENT = 204
+_HINTS = {
+    404: "; is that the URL of your script?",
+    413: "; is the web server's client_max_body_size, 1m in Nginx by default, too small?",
+    419: "; is the script exempt from the framework's CSRF protection?",
+}
+
+
+class UnusableReply(BackendError):
+    """PHP answered, but not with something that can be made use of."""
+
+
+class ClientLeft(BackendError):
+    """Nobody waits for the answer any longer."""
+
+
+def unusable(status: int) -> UnusableReply:
+    """What to say of an answer with a status that is not 2xx."""
+    return UnusableReply(f"PHP answered with status {status}{_HINTS.get(status, '')}")
+
+
+@attrs.frozen(kw_only=True)
+class AnswerPolicy:
+    """How replies are treated.
+
+    :ivar on_error: ``ignore``, ``close`` or ``reply``.
+    :ivar error_reply: the message under ``reply``.
+    :ivar skip_empty_replies: whether an empty reply is sent at all.
+    :ivar max_line: bytes of a line in a streamed reply.
+    """
+
+    on_error: str = "ignore"
+    error_reply: bytes = b""
+    skip_empty_replies: bool = False
+    max_line: int
+
+
+class Answers:
+    """Knows what to do with answers.
+
+    :ivar policy: how replies are treated.
+    :ivar seconds: tells the time, in seconds since the epoch.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        dispatcher: Dispatcher,
+        policy: AnswerPolicy,
+        metrics: Metrics,
+    ) -> None:
+        self._dispatcher = dispatcher
+        self.policy = policy
+        self.metrics = metrics
+        self.seconds = reactor.seconds
+
+    def read(self, reply: Reply, has_sender: bool) -> list[Command] | None:
+        """The commands in a reply that is not streamed; ``None`` if it is a plain message.
+
+        :raises UnusableReply: if there is something wrong with them.
+        """
+        if reply.head.status == _NO_CONTENT:
+            return []
+        if reply.head.media_type != _COMMANDS:
+            return None
+        try:
+            return parse_commands(reply.body, has_sender)
+        except InvalidCommand as error:
+            raise UnusableReply(f"PHP's reply has an invalid command: {error}") from None
+
+    def run(self, command: Command, sender: Client | None) -> None:
+        """Carry out a command of a reply."""
+        result = self._dispatcher.run(command, sender)
+        if result.error is not None:
+            self.log.info(
+                "A {command} of PHP for client {client_id}: {reason}",
+                command=type(command).__name__,
+                client_id=sender.id if sender else None,
+                reason=result.error,
+            )
+
+    def failed(self, what: str, failure: Failure, client: Client | None) -> None:
+        """Log that something is not answered, and let its client know as agreed.
+
+        :param what: what is not, for the log.
+        """
+        self.metrics.php_failures += 1
+        if failure.check(BackendError):
+            self.log.error(
+                "PHP failed on {what}: {reason}", what=what, reason=failure.getErrorMessage()
+            )
+        else:
+            self.log.failure("PHP failed on {what}", failure, what=what)
+        if client is None or client.gone:
+            return
+        if self.policy.on_error == "reply":
+            client.connection.send_message(self.policy.error_reply, is_binary=False)
+        elif self.policy.on_error == "close":
+            client.connection.close(1011, "the message could not be handled")
+
+
+class Answer:
+    """The answer to one event.
+
+    :param client: whom the event is about, if it is about one.
+    :param is_binary: whether a plain reply is a binary message.
+    :ivar is_streamed: whether it comes line by line, and its lines are run already.
+    """
+
+    __slots__ = ("_answers", "_client", "_is_binary", "_stream")
+
+    def __init__(self, answers: Answers, client: Client | None, is_binary: bool = False) -> None:
+        self._answers = answers
+        self._client = client
+        self._is_binary = is_binary
+        self._stream: Stream | None = None
+
+    @property
+    def is_streamed(self) -> bool:
+        return self._stream is not None
+
+    def follow(self, head: Head, flow: Flow) -> Callable[[bytes], None] | None:
+        """See :data:`phpgw.backend.Follow`."""
+        if not is_stream(head):
+            return None
+        if self._client is not None and self._client.gone:
+            raise ClientLeft("the client has left")
+        return self._begin_stream(head, flow).receive
+
+    def complete(self, reply: Reply) -> None:
+        """Do what the reply says, as far as that has not been done.
+
+        :raises BackendError: if it makes no sense.
+        """
+        head, client = reply.head, self._client
+        if not head.is_success:
+            raise unusable(head.status)
+        if self._stream is None and is_stream(head):
+            self._begin_stream(head, None).receive(reply.body)
+        if self._stream is not None:
+            self._stream.finish()
+            return
+        commands = self._answers.read(reply, client is not None)
+        self._keep_cookies(head)
+        if commands is not None:
+            for command in commands:
+                self._answers.run(command, client)
+        elif client is not None:
+            self._send(client, reply)
+
+    def _begin_stream(self, head: Head, flow: Flow | None) -> Stream:
+        self._keep_cookies(head)
+        self._answers.metrics.replies_streamed += 1
+        answers, client = self._answers, self._client
+        self._stream = Stream(
+            lambda command: answers.run(command, client), client, answers.policy.max_line, flow
+        )
+        return self._stream
+
+    def _keep_cookies(self, head: Head) -> None:
+        if head.set_cookies and self._client is not None:
+            self._client.keep_cookies(head.set_cookies, self._answers.seconds())
+
+    def _send(self, client: Client, reply: Reply) -> None:
+        if client.gone:
+            self._answers.metrics.replies_without_client += 1
+            return
+        body = reply.body
+        if self._answers.policy.skip_empty_replies and not body:
+            return
+        if not self._is_binary and not is_utf8(body):
+            raise UnusableReply("PHP answered a text message with bytes that are not UTF-8")
+        client.connection.send_message(body, self._is_binary)
+
+
+def is_stream(head: Head) -> bool:
+    """Whether the body is commands, a line each."""
+    return head.media_type == _STREAM and head.is_success and head.status != _NO_CONTENT
+
+
+def is_utf8(payload: bytes) -> bool:
+    """Whether it may be sent as text: RFC 6455, section 8.1."""
+    if payload.isascii():
+        return True
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,127 @@
+"""``/clients``: who is connected, and the way to send somebody off."""
+
+from collections.abc import Collection
+from datetime import UTC, datetime
+
+from twisted.logger import Logger
+from twisted.web.http import NO_CONTENT
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from phpgw.api.access import Access
+from phpgw.api.paging import Page, read_page
+from phpgw.api.resource import JsonResource, query_parameters, read_name
+from phpgw.api.response import Refused, json_body
+from phpgw.client import Client
+from phpgw.commands import Close, InvalidCommand, Target, checked_code, checked_reason
+from phpgw.dispatch import Dispatcher
+from phpgw.peer import peer_name
+from phpgw.registry import Registry
+
+_NOT_FOUND = "client not found"
+
+
+def described(client: Client) -> dict[str, object]:
+    """What the API tells of a client: nothing by which somebody could act in its name."""
+    identity, handshake = client.identity, client.handshake
+    headers = dict(handshake.headers)
+    return {
+        "client_id": client.id,
+        "user": identity.user,
+        "groups": sorted(client.groups),
+        "state": identity.state,
+        "connected_at": _iso_8601(client.connected_at),
+        # Not the query, which is where pages put a token that a WebSocket has no header for.
+        "path": _text(handshake.path),
+        "address": handshake.peer_host or None,
+        "origin": _text(headers.get(b"Origin")),
+        "user_agent": _text(headers.get(b"User-Agent")),
+    }
+
+
+def clients_page(registry: Registry, page: Page, ids: Collection[str]) -> dict[str, object]:
+    """A page of the clients that have these ids."""
+    part, following = page.of(ids)
+    clients = filter(None, map(registry.find, part))
+    return {"clients": [described(each) for each in clients], "next": following, "total": len(ids)}
+
+
+def _iso_8601(seconds: float) -> str:
+    moment = datetime.fromtimestamp(seconds, UTC)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="replace")
+
+
+class ClientsResource(JsonResource):
+    """``GET /clients``: a page of them, with ``group`` or ``user`` of those alone."""
+
+    def __init__(self, access: Access, registry: Registry, dispatcher: Dispatcher) -> None:
+        super().__init__(access)
+        self._registry = registry
+        self._dispatcher = dispatcher
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        return ClientResource(self.access, self._registry, self._dispatcher, read_name(path))
+
+    def render_GET(self, request: Request) -> bytes:
+        parameters = query_parameters(request, "limit", "after", "group", "user")
+        page = read_page(parameters)
+        ids = self._ids(parameters.get("group"), parameters.get("user"))
+        return json_body(request, clients_page(self._registry, page, ids))
+
+    def _ids(self, group: str | None, user: str | None) -> Collection[str]:
+        if group is None and user is None:
+            return self._registry.ids()
+        if group is None:
+            return [client.id for client in self._registry.users.members(user or "")]
+        members = self._registry.groups.members(group)
+        return [each.id for each in members if user is None or each.identity.user == user]
+
+
+class ClientResource(JsonResource):
+    """``/clients/ID``: one client, be it connected or not."""
+
+    log = Logger()
+
+    def __init__(
+        self, access: Access, registry: Registry, dispatcher: Dispatcher, client_id: str
+    ) -> None:
+        super().__init__(access)
+        self._registry = registry
+        self._dispatcher = dispatcher
+        self._id = client_id
+
+    def render_GET(self, request: Request) -> bytes:
+        query_parameters(request)
+        client = self._registry.find(self._id)
+        if client is None:
+            raise Refused(404, _NOT_FOUND)
+        return json_body(request, described(client))
+
+    def render_DELETE(self, request: Request) -> int:
+        parameters = query_parameters(request, "code", "reason")
+        try:
+            code = checked_code(_number(parameters.get("code", "1000")))
+            reason = checked_reason(parameters.get("reason", ""))
+        except InvalidCommand as error:
+            raise Refused(400, str(error)) from None
+        result = self._dispatcher.run(Close(Target("client", (self._id,)), code, reason))
+        if result.error is not None:
+            raise Refused(404, result.error)
+        self.log.info(
+            "{peer} has closed client {client_id}: code {code}",
+            peer=peer_name(request.getClientAddress()) or "This machine",
+            client_id=self._id,
+            code=code,
+        )
+        # Without a Content-Length: RFC 9110, section 8.6.
+        request.setResponseCode(NO_CONTENT)
+        request.finish()
+        return NOT_DONE_YET
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else None

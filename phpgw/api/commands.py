@@ -1,0 +1,41 @@
+"""``POST /commands``: batches."""
+
+from twisted.web.server import Request
+
+from phpgw.api.access import Access
+from phpgw.api.batch import Batches
+from phpgw.api.resource import JsonResource, query_parameters
+from phpgw.api.response import Refused, json_text
+from phpgw.api.site import is_too_large
+from phpgw.commands import InvalidCommand
+from phpgw.metrics import Metrics
+
+
+class CommandsResource(JsonResource):
+    """Takes a JSON list of commands, whatever type it is said to be of but for one.
+
+    curl says that it is a form unless told otherwise; a multipart form is never meant to be JSON.
+    """
+
+    def __init__(self, access: Access, batches: Batches, metrics: Metrics, limit: int) -> None:
+        super().__init__(access)
+        self._batches = batches
+        self._metrics = metrics
+        self._limit = limit
+
+    def render_POST(self, request: Request) -> bytes:
+        query_parameters(request)
+        if is_too_large(request):
+            raise Refused(413, f"the body may have {self._limit} bytes at most")
+        media_type = (request.getHeader(b"Content-Type") or b"").lower()
+        if media_type.startswith(b"multipart/"):
+            raise Refused(415, "expected application/json, not a multipart form")
+        assert request.content is not None
+        try:
+            return json_text(request, self._batches.run(request.content.read()))
+        except InvalidCommand as error:
+            raise Refused(400, str(error), index=error.index, field=error.field) from None
+
+    def refuse(self, request: Request, refused: Refused) -> bytes:
+        self._metrics.pushes_refused += 1
+        return super().refuse(request, refused)

@@ -1,0 +1,33 @@
+"""The API's paths, put together."""
+
+from twisted.web.resource import Resource
+
+from phpgw.api.access import Access
+from phpgw.api.batch import Batches
+from phpgw.api.clients import ClientsResource
+from phpgw.api.commands import CommandsResource
+from phpgw.api.members import NamesResource
+from phpgw.api.openapi import OpenApiResource
+from phpgw.api.pages import StatsResource
+from phpgw.api.send import SendResource
+from phpgw.dispatch import Dispatcher
+from phpgw.metrics import Metrics
+from phpgw.registry import Registry
+
+
+def make_api(
+    registry: Registry, dispatcher: Dispatcher, access: Access, metrics: Metrics, limit: int
+) -> dict[bytes, Resource]:
+    """All that PHP may use, by the first segment of its path.
+
+    :param limit: bytes that a request's body may have.
+    """
+    return {
+        b"send": SendResource(access, dispatcher, metrics, limit),
+        b"commands": CommandsResource(access, Batches(dispatcher, metrics), metrics, limit),
+        b"clients": ClientsResource(access, registry, dispatcher),
+        b"groups": NamesResource(access, registry, registry.groups, "group"),
+        b"users": NamesResource(access, registry, registry.users, "user"),
+        b"stats": StatsResource(access, metrics),
+        b"openapi.json": OpenApiResource(access),
+    }

@@ -1,0 +1,69 @@
+"""How a request is answered: in plain text or in JSON, and how one is refused."""
+
+import json
+from collections.abc import Mapping
+
+from twisted.web.server import Request
+
+_NONE: Mapping[str, str] = {}
+
+
+class Refused(Exception):
+    """A request that is not served; the text says why and what would help.
+
+    :ivar status: of the answer.
+    :ivar headers: which the answer has beside the usual ones.
+    :ivar details: what else programs may want to know.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: Mapping[str, str] = _NONE,
+        **details: int | str | None,
+    ) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.headers = headers
+        self.details = {name: value for name, value in details.items() if value is not None}
+
+    def as_text(self, request: Request) -> bytes:
+        """Set up the answer's status and headers; return its body, a line."""
+        self._begin(request)
+        return text_body(request, f"{self}\n")
+
+    def as_json(self, request: Request) -> bytes:
+        """Set up the answer's status and headers; return its body, an object with ``error``."""
+        self._begin(request)
+        return json_body(request, {"error": str(self), **self.details})
+
+    def _begin(self, request: Request) -> None:
+        request.setResponseCode(self.status)
+        for name, value in self.headers.items():
+            request.setHeader(name, value)
+
+
+def text_body(request: Request, text: str) -> bytes:
+    """Set up an answer's headers; return its body."""
+    return _body(request, "text/plain; charset=utf-8", text.encode())
+
+
+def json_body(request: Request, value: object) -> bytes:
+    """Set up an answer's headers; return its body, this value as JSON."""
+    # Not in ASCII alone, since people read what curl shows.
+    body = json.dumps(value, ensure_ascii=False).encode() + b"\n"
+    return json_text(request, body)
+
+
+def json_text(request: Request, text: bytes) -> bytes:
+    """Set up an answer's headers; return its body, which is JSON already."""
+    return _body(request, "application/json", text)
+
+
+def _body(request: Request, kind: str, body: bytes) -> bytes:
+    request.setHeader("Content-Type", kind)
+    if request.method != b"HEAD":
+        return body
+    request.setHeader("Content-Length", str(len(body)))
+    return b""

@@ -1,0 +1,80 @@
+"""Asking PHP, and asking again while it is away."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from phpgw.backend import BackendUnreachable, Event, Follow, IBackend, Reply
+from phpgw.metrics import Metrics
+
+# Seconds between the attempts to reach PHP; what reached it is not tried again.
+_PATIENCE = (0.1, 0.2, 0.4, 0.8)
+
+
+def _always() -> bool:
+    return True
+
+
+class Php:
+    """The one who is asked."""
+
+    def __init__(self, reactor: IReactorTime, backend: IBackend, metrics: Metrics) -> None:
+        self._reactor = reactor
+        self._backend = backend
+        self._metrics = metrics
+
+    def ask(
+        self,
+        event: Event,
+        follow: Follow | None = None,
+        is_wanted: Callable[[], bool] = _always,
+    ) -> Deferred[Any]:
+        """Ask as :meth:`phpgw.backend.IBackend.ask` does, for a moment longer if nobody is there.
+
+        :param is_wanted: whether somebody still waits for the answer, before each new attempt.
+        """
+        self._metrics.php_requests += 1
+        self._metrics.php_requests_now += 1
+        asked: Deferred[Any] = maybeDeferred(self._backend.ask, event, follow)
+        asked.addErrback(self._failed, event, follow, is_wanted)
+        return asked.addBoth(self._asked)
+
+    def _failed(
+        self,
+        failure: Failure,
+        event: Event,
+        follow: Follow | None,
+        is_wanted: Callable[[], bool],
+    ) -> Failure | Deferred[Reply]:
+        if not isinstance(failure.value, BackendUnreachable):
+            return failure
+        return Deferred.fromCoroutine(self._ask_again(failure.value, event, follow, is_wanted))
+
+    async def _ask_again(
+        self,
+        error: BackendUnreachable,
+        event: Event,
+        follow: Follow | None,
+        is_wanted: Callable[[], bool],
+    ) -> Reply:
+        """Wait a little for a PHP that is not there: it may be restarting."""
+        for delay in _PATIENCE:
+            await deferLater(self._reactor, delay)
+            if not is_wanted():
+                break
+            self._metrics.php_retries += 1
+            try:
+                reply: Reply = await self._backend.ask(event, follow)
+            except BackendUnreachable as again:
+                error = again
+            else:
+                return reply
+        raise error
+
+    def _asked(self, outcome: Any) -> Any:
+        self._metrics.php_requests_now -= 1
+        return outcome

@@ -1,0 +1,218 @@
+"""One event on its way to PHP-FPM, and its answer on the way back."""
+
+from collections.abc import Callable
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from phpgw.backend import (
+    BackendBroken,
+    BackendError,
+    BackendTimeout,
+    BackendUnreachable,
+    Event,
+    Follow,
+    Head,
+    Reply,
+    ReplyTooLarge,
+)
+from phpgw.backend.cgi import find_head, split_answer
+from phpgw.backend.deadlines import Deadlines
+from phpgw.backend.fastcgi_connection import Connection
+from phpgw.backend.fastcgi_pool import Pool
+from phpgw.backend.fastcgi_records import Decoder
+
+# How much a reply's headers may add to its body.
+_MAX_HEAD = 65536
+# How much of what PHP writes to standard error for one event is logged.
+_MAX_LOGGED = 4096
+# Why PHP did not serve a request: FastCGI specification, section 5.5. None is tried again: our
+# connections carry one request at a time, and an overloaded PHP is best left alone.
+_REFUSALS = {1: "it does not multiplex", 2: "it is overloaded", 3: "it is not a responder"}
+
+
+@attrs.frozen
+class Terms:
+    """What all exchanges of a backend have in common.
+
+    :ivar pool: finds a connection for each.
+    :ivar deadlines: ends those that take too long.
+    :ivar max_reply_size: bytes that a body may have that is gathered.
+    """
+
+    pool: Pool
+    deadlines: "Deadlines[Exchange]"
+    max_reply_size: int
+
+
+class Exchange:
+    """One event on its way, and its answer; the answer's :class:`phpgw.backend.Flow`, too.
+
+    :param follow: who is shown the answer while it comes.
+    :ivar request: its records.
+    :ivar connection: where it was sent, once it was.
+    :ivar answer: fires with the reply.
+    """
+
+    __slots__ = (
+        "_decoder",
+        "_event",
+        "_follow",
+        "_head",
+        "_is_paused",
+        "_log_left",
+        "_take",
+        "_terms",
+        "answer",
+        "connection",
+        "request",
+    )
+
+    log = Logger()
+
+    def __init__(self, terms: Terms, event: Event, request: bytes, follow: Follow | None) -> None:
+        self.request = request
+        self.connection: Connection | None = None
+        self.answer: Deferred[Reply] = Deferred(self._cancelled)
+        self._terms = terms
+        self._event = event
+        self._follow = follow
+        # Of a reply that is followed: its head, and what takes its body.
+        self._head: Head | None = None
+        self._take: Callable[[bytes], None] | None = None
+        self._is_paused = False
+        self._decoder = Decoder(terms.max_reply_size + _MAX_HEAD)
+        self._log_left = _MAX_LOGGED
+
+    def receive(self, data: bytes) -> bool:
+        """Take what PHP sent; true once that was all.
+
+        :raises Exception: what is wrong with it, be it for those who follow it.
+        """
+        decoder = self._decoder
+        is_complete = decoder.receive(data)
+        if decoder.errors:
+            self._log(decoder.take_errors())
+        if self._take is not None:
+            self._hand_on(self._take, decoder.take_output())
+        elif self._follow is not None and not is_complete:
+            self._show_head(self._follow)
+        if is_complete:
+            assert self.connection is not None
+            if decoder.protocol_status or decoder.is_followed:
+                self.connection.is_reusable = False
+            if self._is_paused:
+                self.resume()
+        return is_complete
+
+    def complete(self) -> None:
+        """Fire the answer with what PHP has sent."""
+        try:
+            reply = self._reply()
+        except BackendError as error:
+            self.fail(error)
+        else:
+            self._terms.deadlines.stop(self)
+            self.answer.callback(reply)
+
+    def fail(self, error: Exception) -> None:
+        """Fire the answer with an error."""
+        self._terms.deadlines.stop(self)
+        self.answer.errback(error)
+
+    def expire(self) -> None:
+        """Its time is over."""
+        within = f"{self._terms.deadlines.seconds:g} s"
+        if self._take is not None:
+            problem = f"nothing came for {within} in a streamed reply"
+        elif self.connection is not None:
+            problem = f"no answer within {within}"
+        else:
+            problem = f"no connection to PHP within {within}"
+        self._leave()
+        self.fail(BackendTimeout(problem))
+
+    def pause(self) -> None:
+        """See :class:`phpgw.backend.Flow`."""
+        if not self._is_paused and not self.answer.called:
+            assert self.connection is not None
+            self._is_paused = True
+            self._terms.deadlines.stop(self)
+            self.connection.pause()
+
+    def resume(self) -> None:
+        """See :class:`phpgw.backend.Flow`."""
+        if self._is_paused and not self.answer.called:
+            assert self.connection is not None
+            self._is_paused = False
+            self._terms.deadlines.start(self)
+            self.connection.resume()
+
+    def _cancelled(self, answer: Deferred[Reply]) -> None:
+        self._terms.deadlines.stop(self)
+        self._leave()
+
+    def _leave(self) -> None:
+        if self.connection is None:
+            self._terms.pool.withdraw(self)
+        else:
+            self.connection.abort()
+
+    def _show_head(self, follow: Follow) -> None:
+        """Show an answer's head, once there is one, to who may want the body as it comes."""
+        output = self._decoder.output
+        parts = find_head(output)
+        if parts is None:
+            if len(output) > _MAX_HEAD:
+                raise ReplyTooLarge(f"the head of PHP's reply is larger than {_MAX_HEAD} bytes")
+            return
+        self._follow = None
+        head, body = parts
+        take = follow(head, self)
+        if take is not None and not self.answer.called:
+            self._head, self._take = head, take
+            self._decoder.take_output()
+            self._keep_alive()
+            self._hand_on(take, body)
+
+    def _hand_on(self, take: Callable[[bytes], None], piece: bytes) -> None:
+        if piece:
+            self._keep_alive()
+            take(piece)
+
+    def _keep_alive(self) -> None:
+        if not self._is_paused:
+            self._terms.deadlines.start(self)
+
+    def _reply(self) -> Reply:
+        status = self._decoder.protocol_status
+        if status:
+            if status in _REFUSALS and self._head is None and not self._decoder.output:
+                raise BackendUnreachable(f"PHP refused the event: {_REFUSALS[status]}")
+            raise BackendBroken(f"PHP ended its answer with the protocol status {status}")
+        if self._decoder.app_status:
+            raise BackendBroken(f"the script ended with status {self._decoder.app_status}")
+        if self._head is not None:
+            return Reply(self._head)
+        head, body = split_answer(self._decoder.output)
+        limit = self._terms.max_reply_size
+        if len(body) > limit:
+            raise ReplyTooLarge(f"PHP's reply is larger than {limit} bytes")
+        return Reply(head, body)
+
+    def _log(self, errors: bytes) -> None:
+        """Log what PHP complains about, line by line."""
+        left = self._log_left
+        self._log_left -= len(errors)
+        for line in errors[: max(left, 0)].splitlines():
+            self._warn("{line!r}", line=line.decode("utf-8", "backslashreplace"))
+        if self._log_left < 0 <= left:
+            self._warn("more than is logged")
+
+    def _warn(self, what: str, **fields: str) -> None:
+        client_id = self._event.identity.client_id
+        occasion = f"a {self._event.type} event" + (f" of client {client_id}" if client_id else "")
+        self.log.warn(
+            f"PHP on {{occasion}}: {what}", occasion=occasion, client_id=client_id, **fields
+        )

@@ -1,0 +1,173 @@
+"""One event on its way to a web server, and its answer on the way back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionAborted
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.client import ResponseDone
+from twisted.web.http import PotentialDataLoss
+from twisted.web.iweb import IResponse
+
+from phpgw.backend import BackendBroken, BackendTimeout, Follow, Head, Reply, ReplyTooLarge
+from phpgw.backend.deadlines import Deadlines
+
+
+@attrs.frozen
+class Terms:
+    """What all exchanges of a backend have in common.
+
+    :ivar deadlines: ends those that take too long.
+    :ivar max_reply_size: bytes that a body may have that is gathered.
+    :ivar under_way: those that have not ended.
+    """
+
+    deadlines: "Deadlines[Exchange]"
+    max_reply_size: int
+    under_way: "set[Exchange]" = attrs.field(factory=set)
+
+
+class Exchange(Protocol):
+    """What an answer's body is delivered to; the answer's :class:`phpgw.backend.Flow`, too.
+
+    :param follow: who is shown the answer while it comes.
+    :ivar answer: fires with the reply, or fails with whatever went wrong.
+    """
+
+    transport: Any
+
+    def __init__(self, terms: Terms, follow: Follow | None) -> None:
+        self.answer: Deferred[Reply] = Deferred(lambda _: self._leave())
+        self._terms = terms
+        self._follow = follow
+        self._responding: Deferred[IResponse] | None = None
+        self._head: Head | None = None
+        # What takes the body, if it is followed.
+        self._take: Callable[[bytes], None] | None = None
+        self._is_paused = False
+        self._is_over = False
+        self._size = 0
+        self._parts: list[bytes] = []
+
+    def begin(self, responding: Deferred[IResponse]) -> None:
+        """Wait for the response.
+
+        :param responding: fires with it, once its head is there.
+        """
+        self._terms.under_way.add(self)
+        self._terms.deadlines.start(self)
+        self._responding = responding
+        responding.addCallback(self._responded).addErrback(self._fail)
+
+    def expire(self) -> None:
+        """Its time is over."""
+        within = f"{self._terms.deadlines.seconds:g} s"
+        if self._take is None:
+            problem = f"no complete answer within {within}"
+        else:
+            problem = f"nothing came for {within} in a streamed reply"
+        self._fail(BackendTimeout(problem))
+
+    def stop(self) -> None:
+        """The gateway ends."""
+        self._fail(BackendBroken("the gateway stopped before PHP answered"))
+
+    def pause(self) -> None:
+        """See :class:`phpgw.backend.Flow`."""
+        if not self._is_paused and not self._is_over:
+            self._is_paused = True
+            self._terms.deadlines.stop(self)
+            self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """See :class:`phpgw.backend.Flow`."""
+        if self._is_paused and not self._is_over:
+            self._is_paused = False
+            self._terms.deadlines.start(self)
+            self.transport.resumeProducing()
+
+    def connectionMade(self) -> None:
+        if self._follow is not None:
+            assert self._head is not None
+            self._take = self._follow(self._head, self)
+            self._keep_alive()
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self._is_over:
+            self._receive(data)
+        if self._is_over:
+            # Twisted would read on otherwise, and use the connection again.
+            raise ConnectionAborted
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        # Without a length, as from PHP's built-in server, the connection's end is the body's.
+        if not reason.check(ResponseDone, PotentialDataLoss):
+            self._fail(reason)
+        elif not self._is_over:
+            assert self._head is not None
+            self._end()
+            self.answer.callback(Reply(self._head, b"".join(self._parts)))
+
+    def _responded(self, response: IResponse) -> None:
+        self._responding = None
+        self._head = _head(response)
+        response.deliverBody(self)
+        if self._is_over:
+            return
+        if self._is_paused:
+            # It was let go on.
+            self.transport.pauseProducing()
+        if self._take is None and isinstance(response.length, int):
+            self._expect(response.length)
+
+    def _receive(self, data: bytes) -> None:
+        if self._take is None:
+            self._size += len(data)
+            self._parts.append(data)
+            self._expect(self._size)
+            return
+        self._keep_alive()
+        try:
+            self._take(data)
+        except Exception:
+            self._fail(Failure())
+
+    def _keep_alive(self) -> None:
+        if self._take is not None and not self._is_paused and not self._is_over:
+            self._terms.deadlines.start(self)
+
+    def _expect(self, size: int) -> None:
+        """A body that is gathered has this size, or is going to have it."""
+        limit = self._terms.max_reply_size
+        if size > limit:
+            self._fail(ReplyTooLarge(f"PHP's reply is larger than {limit} bytes"))
+
+    def _fail(self, problem: Failure | Exception) -> None:
+        if not self._is_over:
+            self._leave()
+            self.answer.errback(problem)
+
+    def _leave(self) -> None:
+        self._end()
+        if self._responding is not None:
+            self._responding.cancel()
+        elif self.transport is not None:
+            self.transport.loseConnection()
+
+    def _end(self) -> None:
+        self._is_over = True
+        self._terms.deadlines.stop(self)
+        self._terms.under_way.discard(self)
+
+
+def _head(response: IResponse) -> Head:
+    headers = (
+        (name.lower(), value)
+        for name, values in response.headers.getAllRawHeaders()
+        for value in values
+    )
+    # What decodes compressed replies leaves an empty header where there was none.
+    return Head(response.code, tuple(h for h in headers if h != (b"content-encoding", b"")))

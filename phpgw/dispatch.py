@@ -1,0 +1,121 @@
+"""What a command does to the clients it is for."""
+
+import attrs
+
+from phpgw.client import Client
+from phpgw.commands import Bind, Close, Command, Join, Leave, Send, SetState, Target, Unbind
+from phpgw.metrics import Metrics
+from phpgw.registry import Index, Registry
+
+_NOT_FOUND = "client not found"
+
+
+@attrs.frozen
+class Result:
+    """What became of a command.
+
+    :ivar delivered: how many clients it reached.
+    :ivar error: why it did not reach all that it named; ``None`` if it did.
+    """
+
+    delivered: int
+    error: str | None = None
+
+
+class Dispatcher:
+    """Carries out commands.
+
+    :param max_groups: how many groups a client may be in.
+    """
+
+    def __init__(self, registry: Registry, metrics: Metrics, max_groups: int) -> None:
+        self._registry = registry
+        self._metrics = metrics
+        self._max_groups = max_groups
+
+    def run(self, command: Command, sender: Client | None = None) -> Result:
+        """Carry out one command.
+
+        A group or a user that has no client is no error, and neither is a client that the command
+        leaves out.
+
+        :param sender: whose event is being answered, if it is a reply's.
+        """
+        self._metrics.commands_run += 1
+        clients, error = self._clients(command.to, sender)
+        match command:
+            case Send():
+                message, is_binary = command.message, command.is_binary
+                for client in clients:
+                    client.connection.send_message(message, is_binary)
+            case Join():
+                return self._join(clients, command.group, error)
+            case Leave():
+                for client in clients:
+                    self._registry.leave(client, command.group)
+            case Bind():
+                for client in clients:
+                    self._registry.bind(client, command.user)
+            case Unbind():
+                for client in clients:
+                    self._registry.bind(client, None)
+            case SetState():
+                for client in clients:
+                    _set_state(client, command.state)
+            case Close():
+                for client in clients:
+                    client.connection.close(command.code, command.reason)
+        return Result(len(clients), error)
+
+    def _join(self, clients: list[Client], group: str, error: str | None) -> Result:
+        joined = 0
+        for client in clients:
+            if group in client.groups or len(client.groups) < self._max_groups:
+                self._registry.join(client, group)
+                joined += 1
+        if joined < len(clients):
+            error = f"a client may be in {self._max_groups} groups at most"
+        return Result(joined, error)
+
+    def _clients(self, to: Target, sender: Client | None) -> tuple[list[Client], str | None]:
+        """Each client once, and what is wrong if one that was named is not there."""
+        match to.kind:
+            case "client":
+                return self._named(to)
+            case "sender":
+                return self._answered(to, sender)
+            case "group":
+                clients = _members(self._registry.groups, to.names)
+            case "user":
+                clients = _members(self._registry.users, to.names)
+            case _:
+                clients = list(self._registry)
+        if to.excluded:
+            clients = [client for client in clients if client.id not in to.excluded]
+        return clients, None
+
+    def _named(self, to: Target) -> tuple[list[Client], str | None]:
+        if len(to.names) == 1 and not to.excluded:
+            client = self._registry.find(to.names[0])
+            return ([], _NOT_FOUND) if client is None else ([client], None)
+        ids = [each for each in dict.fromkeys(to.names) if each not in to.excluded]
+        found = [client for client in map(self._registry.find, ids) if client is not None]
+        return found, None if len(found) == len(ids) else _NOT_FOUND
+
+    def _answered(self, to: Target, sender: Client | None) -> tuple[list[Client], str | None]:
+        # Who has left may have left his id to another.
+        if sender is None or self._registry.find(sender.id) is not sender:
+            return [], _NOT_FOUND
+        return [] if sender.id in to.excluded else [sender], None
+
+
+def _members(index: Index, names: tuple[str, ...]) -> list[Client]:
+    if len(names) == 1:
+        return index.members(names[0])
+    return list(dict.fromkeys(client for name in names for client in index.members(name)))
+
+
+def _set_state(client: Client, state: str) -> None:
+    # An empty one is none. What is prepared for an identity is kept with it: no new one in vain.
+    if state != (client.identity.state or ""):
+        client.identity = attrs.evolve(client.identity, state=state or None)

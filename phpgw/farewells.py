@@ -1,0 +1,116 @@
+"""Telling PHP who has left: of each client that it has let in once, and last of all."""
+
+from functools import partial
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.answers import Answer, Answers
+from phpgw.asking import Php
+from phpgw.backend import BackendUnreachable, Event, Reply
+from phpgw.client import Client
+from phpgw.metrics import Metrics
+from phpgw.turns import Turns
+
+# Seconds until PHP is told anew, if it was away.
+_AWAY_SECONDS = 2
+# How many may have left without PHP knowing; each takes about 2 KB.
+_MOST = 50_000
+# Seconds for which nothing more is said about those that PHP will never know of.
+_SILENCE = 60
+
+
+class Farewells:
+    """Keeps who has left until PHP knows."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        php: Php,
+        answers: Answers,
+        turns: Turns,
+        metrics: Metrics,
+    ) -> None:
+        self._reactor = reactor
+        self._php = php
+        self._answers = answers
+        self._turns = turns
+        self._metrics = metrics
+        self._untold = 0
+        self._lost = 0
+        self._silent_until = 0.0
+        self._waiters: list[Deferred[None]] = []
+
+    def __len__(self) -> int:
+        """Of how many PHP does not know yet."""
+        return self._untold
+
+    def bid(self, client: Client, code: int, reason: str) -> None:
+        """Tell PHP that this client has left.
+
+        :param code: how its connection ended: RFC 6455, sections 7.1.5 and 7.4.1.
+        """
+        if self._untold >= _MOST:
+            self._lose(client)
+            return
+        self._count(1)
+        # Without the client and its connection, which would take many times as much memory.
+        identity = client.identity_at(self._reactor.seconds())
+        self._try(Event("disconnect", reason.encode(), identity, code=code))
+
+    async def when_all_are_told(self) -> None:
+        """Returns once PHP knows of all that have left."""
+        if self._untold:
+            told: Deferred[None] = Deferred()
+            self._waiters.append(told)
+            await told
+
+    def _lose(self, client: Client) -> None:
+        self._metrics.disconnects_lost += 1
+        self._lost += 1
+        now = self._reactor.seconds()
+        if now >= self._silent_until:
+            self.log.error(
+                "PHP will never know that {lost} clients have left, the last of them {client_id}: "
+                "it is yet to be told of {count} others",
+                lost=self._lost,
+                client_id=client.id,
+                count=self._untold,
+            )
+            self._lost = 0
+            self._silent_until = now + _SILENCE
+
+    def _try(self, event: Event) -> None:
+        self._turns.take_patiently(partial(self._tell, event))
+
+    def _tell(self, event: Event) -> Deferred[None]:
+        asked = self._php.ask(event)
+        asked.addCallback(self._heard)
+        return asked.addCallbacks(self._told, self._failed, errbackArgs=(event,))
+
+    def _heard(self, reply: Reply) -> None:
+        # The client cannot be answered any longer; others may be.
+        Answer(self._answers, None).complete(reply)
+
+    def _failed(self, failure: Failure, event: Event) -> None:
+        if failure.check(BackendUnreachable):
+            # PHP never heard of it, and would take the client for connected for ever.
+            self._reactor.callLater(_AWAY_SECONDS, self._try, event)
+            return
+        self._answers.failed(f"the disconnect of client {event.identity.client_id}", failure, None)
+        self._told(None)
+
+    def _told(self, outcome: None) -> None:
+        self._count(-1)
+        if not self._untold:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                waiter.callback(None)
+
+    def _count(self, change: int) -> None:
+        self._untold += change
+        self._metrics.disconnects_waiting_now = self._untold

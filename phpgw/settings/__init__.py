@@ -1,0 +1,98 @@
+"""What a gateway can be told: the options, section by section, and the rules of a valid whole."""
+
+from collections.abc import Mapping, Sequence
+
+import attrs
+
+from phpgw.options import Given, InvalidOption, Option
+from phpgw.settings.browsers import BrowserSettings
+from phpgw.settings.php import PhpSettings
+from phpgw.settings.pushes import PushSettings
+from phpgw.settings.running import RunningSettings
+
+# First segments of paths that the gateway serves itself.
+RESERVED_PATHS = frozenset(
+    (
+        *("send", "commands", "clients", "groups", "users", "stats", "metrics", "healthz"),
+        *("readyz", "openapi.json", "hold", "release"),
+    )
+)
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class Settings(RunningSettings, PushSettings, BrowserSettings, PhpSettings):
+    """A gateway's whole configuration; an instance is valid.
+
+    :raises InvalidOption: if the options do not make sense together.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        self._check_road()
+        if self.ws_path.split("/")[1] in RESERVED_PATHS:
+            raise InvalidOption(
+                "ws-path", "a path that is not the API's, like /ws", repr(self.ws_path)
+            )
+        for endpoint in self.api_listen:
+            if endpoint in self.listen:
+                raise InvalidOption(
+                    "api-listen", "an endpoint that --listen does not name too", repr(endpoint)
+                )
+        names = [timer.name for timer in self.timer]
+        for name in names:
+            if names.count(name) > 1:
+                raise InvalidOption("timer", "each name once", repr(name))
+        if self.php_max_run < self.php_timeout:
+            raise InvalidOption(
+                "php-max-run", "at least --php-timeout", repr(f"{self.php_max_run:g}")
+            )
+
+    def _check_road(self) -> None:
+        """There is one way to PHP, and nothing that belongs to another."""
+        if self.php_url is None and self.php_script is None:
+            raise InvalidOption(
+                "php-script",
+                "the path of your script, like /srv/app/websocket.php "
+                "(or --php-url http://localhost/websocket.php)",
+            )
+        if self.php_url is not None:
+            for name in ("php_script", "php_fpm", "php_root", "php_fpm_binary", "php_user"):
+                if getattr(self, name) is not None:
+                    raise _out_of_place(name, getattr(self, name), "beside --php-url")
+        if self.php_fpm is not None:
+            for name in ("php_fpm_binary", "php_user"):
+                if getattr(self, name) is not None:
+                    raise _out_of_place(
+                        name, getattr(self, name), "beside --php-fpm, which runs already"
+                    )
+
+    @classmethod
+    def from_texts(cls, texts: Mapping[str, Sequence[Given]]) -> "Settings":
+        """Read the options' texts.
+
+        :param texts: for each option's name what was given for it; without an entry its default.
+        :raises InvalidOption: on the first text that cannot be used.
+        """
+        settings: dict[str, object] = {}
+        for option in OPTIONS:
+            given = texts.get(option.name)
+            if given:
+                read = [_read(option, each) for each in given]
+                value = tuple(read) if option.repeatable else read[-1]
+                settings[option.name.replace("-", "_")] = value
+        return cls(**settings)  # type: ignore[arg-type]
+
+
+def _out_of_place(field: str, value: object, where: str) -> InvalidOption:
+    return InvalidOption(field.replace("_", "-"), f"nothing {where}", repr(str(value)))
+
+
+def _read(option: Option, given: Given) -> object:
+    try:
+        return option.parse(given.text)
+    except ValueError as error:
+        raise InvalidOption(option.name, str(error), str(given)) from None
+
+
+OPTIONS: tuple[Option, ...] = tuple(
+    field.metadata["declared"](field.name) for field in attrs.fields(Settings)
+)

@@ -1,0 +1,92 @@
+"""Options of the edge to browsers."""
+
+import attrs
+
+from phpgw import values
+from phpgw.options import option
+
+_BROWSERS = "Browsers"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class BrowserSettings:
+    """Where browsers connect, and what their connections may do."""
+
+    listen: tuple[str, ...] = option(
+        _BROWSERS,
+        "ENDPOINT",
+        values.server_endpoint,
+        "tcp:8080",
+        "Where browsers connect: a port number or a Twisted endpoint string (tcp:, unix:, ssl:, "
+        "systemd:, haproxy:). May be repeated.",
+        repeatable=True,
+    )
+    ws_path: str = option(
+        _BROWSERS, "PATH", values.url_path, "/ws", "The path that speaks WebSocket."
+    )
+    client_id: str = option(
+        _BROWSERS,
+        "peer|random",
+        values.one_of("peer", "random"),
+        "peer",
+        "What clients are called: by the address that they come from, 127.0.0.1:51110, which a "
+        "later client may get again, or at random, which nobody can guess and which never comes "
+        "again.",
+    )
+    allow_origin: tuple[str, ...] = option(
+        _BROWSERS,
+        "ORIGIN",
+        values.origin,
+        None,
+        "A site whose pages may connect with their visitors' cookies, like "
+        "https://app.example.com, beside those of the host that is asked for. All others are "
+        "refused then; without it they come without cookies. May be repeated.",
+        repeatable=True,
+    )
+    compression: bool = option(
+        _BROWSERS,
+        "on|off",
+        values.switch,
+        "off",
+        "Compress messages (permessage-deflate) for browsers that offer it. Costs processor time "
+        "and about 100 KB of memory for each client.",
+    )
+    ping_interval: float = option(
+        _BROWSERS,
+        "TIME",
+        values.duration,
+        "25s",
+        "Ping each client this often, so that proxies keep the connection; 0 turns pings off.",
+    )
+    ping_timeout: float = option(
+        _BROWSERS,
+        "TIME",
+        values.duration,
+        "10s",
+        "Drop a client that has not answered a ping for this long, or by the time of the next one; "
+        "0 never does.",
+    )
+    max_message_size: int = option(
+        _BROWSERS,
+        "SIZE",
+        values.size,
+        "1M",
+        "The largest message taken from a client, after decompression; a larger one closes the "
+        "connection with code 1009.",
+    )
+    max_inbox: int = option(
+        _BROWSERS,
+        "COUNT",
+        values.count,
+        "16",
+        "How many messages of one client may wait for PHP. Beyond it the client's connection is "
+        "not read from until PHP catches up; nothing is dropped.",
+    )
+    max_outbox: int = option(
+        _BROWSERS,
+        "SIZE",
+        values.size,
+        "1M",
+        "How much may wait for a client that reads slowly; when more than this is waiting at the "
+        "next message, the connection is closed with code 1008.",
+    )

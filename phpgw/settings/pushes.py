@@ -1,0 +1,46 @@
+"""Options of the edge to PHP's pushes."""
+
+from pathlib import Path
+
+import attrs
+
+from phpgw import values
+from phpgw.options import option
+
+_PUSHES = "Pushes from PHP"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class PushSettings:
+    """Where PHP pushes, and who may."""
+
+    max_groups: int = option(
+        _PUSHES,
+        "COUNT",
+        values.count,
+        "100",
+        "How many groups a client may be in.",
+    )
+    api_listen: tuple[str, ...] = option(
+        _PUSHES,
+        "ENDPOINT",
+        values.server_endpoint,
+        None,
+        "Serve /send here, and no longer where browsers connect. May be repeated.",
+        repeatable=True,
+    )
+    api_token_file: Path | None = option(
+        _PUSHES,
+        "FILE",
+        values.existing_file,
+        None,
+        "A file that holds a secret. Whoever sends it (Authorization: Bearer SECRET) may push from "
+        "anywhere; without it only this machine may, and not through a proxy.",
+    )
+    max_push_size: int = option(
+        _PUSHES,
+        "SIZE",
+        values.size,
+        "1M",
+        "The largest request body that /send takes; a larger one is answered with 413.",
+    )

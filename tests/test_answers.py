@@ -1,0 +1,289 @@
+"""Tests for :mod:`phpgw.answers`."""
+
+from typing import Any
+
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+
+from phpgw.answers import Answer, ClientLeft, UnusableReply, is_utf8
+from phpgw.backend import BackendBroken, Reply
+from phpgw.client import Client
+from phpgw.stream import UnusableLine
+from tests.fakes import FakeConnection
+from tests.scripted import COMMANDS, STREAM, FakeFlow, ScriptedTestCase, head
+
+_JOIN = b'{"op": "join", "group": "g"}'
+_TO_ALL = b'{"op": "send", "to": {"all": true}, "message": "all"}'
+
+
+class AnswerTestCase(ScriptedTestCase):
+    sender: Client
+    connection: FakeConnection
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.sender, self.connection = self.client("a")
+        _, self.other = self.client("b")
+
+    def complete(
+        self, body: bytes = b"", *, is_binary: bool = False, has_client: bool = True, **changes: Any
+    ) -> None:
+        """Answer the client with this reply."""
+        answer = Answer(self.answers, self.sender if has_client else None, is_binary)
+        answer.complete(Reply(head(**changes), body))
+
+    def refused(self, body: bytes = b"", **changes: Any) -> str:
+        """What is wrong with this reply."""
+        return str(self.assertRaises(UnusableReply, self.complete, body, **changes))
+
+    def go(self) -> None:
+        """Have the client leave, of which PHP need not hear."""
+        self.sender.farewell = False
+        self.leave(self.sender)
+
+
+class PlainTests(AnswerTestCase):
+    def test_message(self) -> None:
+        self.complete(b"hello")
+        self.complete("ü".encode(), status=201)
+        self.complete(b"\xff", is_binary=True)
+        self.assertEqual(
+            self.connection.sent, [(b"hello", False), ("ü".encode(), False), (b"\xff", True)]
+        )
+        self.assertEqual(self.other.sent, [])
+
+    def test_text_has_to_be_utf8(self) -> None:
+        """A browser would drop the connection."""
+        self.assertIn("not UTF-8", self.refused(b"caf\xe9"))
+        self.assertEqual(self.connection.sent, [])
+
+    def test_empty(self) -> None:
+        self.complete(b"")
+        self.assertEqual(self.connection.sent, [(b"", False)])
+
+    def test_empty_skipped(self) -> None:
+        self.use(skip_empty_replies=True)
+        self.complete(b"")
+        self.complete(b"x")
+        self.assertEqual(self.connection.sent, [(b"x", False)])
+
+    def test_no_content(self) -> None:
+        """Whatever PHP says beside it: no web server would pass it on."""
+        for media_type in (b"text/html", COMMANDS, STREAM):
+            for body in (b"", b"x", b"[%b]" % _JOIN):
+                self.complete(body, status=204, media_type=media_type, set_cookies=[b"a=1"])
+        self.assertEqual(self.connection.sent, [])
+        self.assertEqual(self.sender.groups, set())
+        self.assertIn((b"Cookie", b"a=1"), self.sender.identity.handshake.headers)
+
+    def test_not_2xx(self) -> None:
+        for status in (100, 302, 400, 500, 599):
+            problem = self.refused(b"<h1>Oops</h1>", status=status)
+            self.assertEqual(problem, f"PHP answered with status {status}")
+        self.assertEqual(self.connection.sent, [])
+
+    def test_hints(self) -> None:
+        self.assertIn("URL", self.refused(status=404))
+        self.assertIn("client_max_body_size", self.refused(status=413))
+        self.assertIn("CSRF", self.refused(status=419))
+
+    def test_client_that_has_left(self) -> None:
+        self.go()
+        self.complete(b"late")
+        self.assertEqual(self.connection.sent, [])
+        self.assertEqual(self.metrics.replies_without_client, 1)
+
+    def test_about_no_client(self) -> None:
+        """What a timer's script prints goes nowhere, be it text or not."""
+        self.complete(b"done \xff", has_client=False)
+        self.assertEqual(self.connection.sent, [])
+
+
+class CommandTests(AnswerTestCase):
+    def test_in_order(self) -> None:
+        self.complete(b"[%b, %b]" % (_JOIN, _TO_ALL), media_type=COMMANDS)
+        self.assertEqual(self.sender.groups, {"g"})
+        self.assertEqual(self.connection.sent, [(b"all", False)])
+        self.assertEqual(self.other.sent, [(b"all", False)])
+
+    def test_all_or_none(self) -> None:
+        problem = self.refused(b'[%b, {"op": "fly"}]' % _JOIN, media_type=COMMANDS)
+        self.assertIn("invalid command: command 1: op: ", problem)
+        self.assertEqual(self.sender.groups, set())
+
+    def test_none_of_a_reply_that_is_not_2xx(self) -> None:
+        for media_type, body in ((COMMANDS, b"[%b]" % _JOIN), (STREAM, _JOIN)):
+            for status in (302, 422, 500):
+                self.refused(body, status=status, media_type=media_type)
+        self.assertEqual(self.sender.groups, set())
+
+    def test_client_that_has_left(self) -> None:
+        """Others get what is for them; what was for it is logged."""
+        self.go()
+        with capturedLogs() as events:
+            self.complete(b"[%b, %b]" % (_JOIN, _TO_ALL), media_type=COMMANDS)
+        self.assertEqual(self.other.sent, [(b"all", False)])
+        self.assertEqual((self.connection.sent, self.sender.groups), ([], set()))
+        [event] = events
+        self.assertEqual(
+            (event["command"], event["client_id"], event["reason"]),
+            ("Join", "a", "client not found"),
+        )
+
+    def test_client_whose_id_another_one_has_by_now(self) -> None:
+        self.go()
+        _, successor = self.client("a")
+        self.complete(b'[{"op": "send", "message": "secret"}]', media_type=COMMANDS)
+        self.complete(b"secret")
+        self.assertEqual(successor.sent, [])
+
+    def test_client_that_leaves_at_a_command(self) -> None:
+        """The rest is done without it."""
+        self.connection.send_message = (  # type: ignore[method-assign]
+            lambda payload, is_binary: self.go()
+        )
+        self.complete(b"[%b, %b, %b]" % (_JOIN, _TO_ALL, _JOIN), media_type=COMMANDS)
+        self.assertEqual(self.other.sent, [(b"all", False)])
+        self.assertEqual(self.registry.groups.members("g"), [])
+
+    def test_about_no_client(self) -> None:
+        self.complete(b"[%b]" % _TO_ALL, media_type=COMMANDS, has_client=False)
+        self.assertEqual(self.other.sent, [(b"all", False)])
+        problem = self.refused(b"[%b]" % _JOIN, media_type=COMMANDS, has_client=False)
+        self.assertIn("command 0: to: ", problem)
+
+
+class StreamedTests(AnswerTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.flow = FakeFlow()
+        self.answer = Answer(self.answers, self.sender)
+
+    def test_line_by_line(self) -> None:
+        self.assertFalse(self.answer.is_streamed)
+        take = self.answer.follow(head(media_type=STREAM), self.flow)
+        assert take is not None
+        self.assertTrue(self.answer.is_streamed)
+        take(_JOIN + b"\n" + _TO_ALL)
+        self.assertEqual(self.sender.groups, {"g"})
+        self.assertEqual(self.other.sent, [])
+        self.answer.complete(Reply(head(media_type=STREAM)))
+        self.assertEqual(self.other.sent, [(b"all", False)])
+        self.assertEqual(self.metrics.replies_streamed, 1)
+
+    def test_complete_at_once(self) -> None:
+        self.answer.complete(Reply(head(media_type=STREAM), _JOIN + b"\n" + _TO_ALL))
+        self.assertEqual(self.sender.groups, {"g"})
+        self.assertEqual(self.other.sent, [(b"all", False)])
+        self.assertEqual(self.metrics.replies_streamed, 1)
+
+    def test_bad_line(self) -> None:
+        body = _JOIN + b"\nnonsense\n" + _TO_ALL
+        self.assertRaises(UnusableLine, self.complete, body, media_type=STREAM)
+        self.assertEqual(self.sender.groups, {"g"})
+        self.assertEqual(self.other.sent, [])
+
+    def test_what_is_not_streamed(self) -> None:
+        for given in (
+            head(),
+            head(media_type=COMMANDS),
+            head(500, STREAM),
+            head(302, STREAM),
+            head(204, STREAM),
+        ):
+            self.assertIsNone(self.answer.follow(given, self.flow))
+            self.assertFalse(self.answer.is_streamed)
+
+    def test_nobody_follows_for_a_client_that_has_left(self) -> None:
+        self.go()
+        self.assertRaises(ClientLeft, self.answer.follow, head(media_type=STREAM), self.flow)
+
+    def test_slow_client_holds_php_up(self) -> None:
+        take = self.answer.follow(head(media_type=STREAM), self.flow)
+        assert take is not None
+        self.connection.is_congested = True
+        take(_TO_ALL + b"\n")
+        self.assertTrue(self.flow.is_paused)
+        self.connection.waiting[0]()
+        self.assertFalse(self.flow.is_paused)
+
+    def test_longest_line(self) -> None:
+        self.use(max_line=100)
+        answer = Answer(self.answers, None)
+        take = answer.follow(head(media_type=STREAM), self.flow)
+        assert take is not None
+        self.assertRaises(UnusableLine, take, b" " * 101)
+
+
+class CookieTests(AnswerTestCase):
+    def cookie(self) -> bytes | None:
+        return dict(self.sender.identity.handshake.headers).get(b"Cookie")
+
+    def test_kept_for_the_events_to_come(self) -> None:
+        self.complete(b"x", set_cookies=[b"a=1; HttpOnly", b"b=2"])
+        self.assertEqual(self.cookie(), b"a=1; b=2")
+        self.complete(b"[]", media_type=COMMANDS, set_cookies=[b"a=3"])
+        self.assertEqual(self.cookie(), b"a=3; b=2")
+
+    def test_of_a_stream_from_its_head_on(self) -> None:
+        answer = Answer(self.answers, self.sender)
+        answer.follow(head(media_type=STREAM, set_cookies=[b"a=1"]), FakeFlow())
+        self.assertEqual(self.cookie(), b"a=1")
+
+    def test_only_of_2xx(self) -> None:
+        for status in (302, 401, 500):
+            self.refused(status=status, set_cookies=[b"a=1"])
+        self.refused(b"nonsense", media_type=COMMANDS, set_cookies=[b"a=1"])
+        self.assertIsNone(self.cookie())
+
+    def test_about_no_client(self) -> None:
+        self.complete(b"x", set_cookies=[b"a=1"], has_client=False)
+        self.assertIsNone(self.cookie())
+
+
+class FailureTests(AnswerTestCase):
+    def failed(self, error: Exception | None = None) -> None:
+        self.answers.failed("a message", Failure(error or BackendBroken("cut off")), self.sender)
+
+    def test_ignored(self) -> None:
+        with capturedLogs() as events:
+            self.failed()
+        [event] = events
+        self.assertEqual((event["what"], event["reason"]), ("a message", "cut off"))
+        self.assertNotIn("log_failure", event)
+        self.assertEqual(self.metrics.php_failures, 1)
+        self.assertEqual((self.connection.sent, self.connection.closed), ([], None))
+
+    def test_reply(self) -> None:
+        self.use(on_error="reply", error_reply=b"sorry")
+        self.failed()
+        self.assertEqual(self.connection.sent, [(b"sorry", False)])
+        self.assertIsNone(self.connection.closed)
+
+    def test_close(self) -> None:
+        self.use(on_error="close")
+        self.failed()
+        self.assertEqual(self.connection.closed, (1011, "the message could not be handled"))
+
+    def test_nothing_for_a_client_that_has_left(self) -> None:
+        self.go()
+        for on_error in ("reply", "close"):
+            self.use(on_error=on_error)
+            self.failed()
+        self.assertEqual((self.connection.sent, self.connection.closed), ([], None))
+        self.assertEqual(self.metrics.php_failures, 2)
+
+    def test_our_own_mistakes_come_with_a_traceback(self) -> None:
+        self.use(on_error="close")
+        self.failed(ZeroDivisionError())
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertIsNotNone(self.connection.closed)
+
+
+class Utf8Tests(AnswerTestCase):
+    def test_utf8(self) -> None:
+        for payload in (b"", b"plain", "ü€😀".encode()):
+            self.assertTrue(is_utf8(payload))
+        # A character cut off, one in too many bytes, half of a pair.
+        for payload in (b"\xc3", b"\xc0\xaf", b"\xed\xa0\x80", b"\xff"):
+            self.assertFalse(is_utf8(payload))

@@ -1,0 +1,176 @@
+"""Tests for :mod:`phpgw.farewells`."""
+
+from weakref import ref
+
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+
+from phpgw import farewells
+from phpgw.asking import Php
+from phpgw.farewells import Farewells
+from phpgw.turns import Turns
+from tests.fakes import FakeConnection, fake_client
+from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
+
+
+class FarewellsTests(ScriptedTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.turns = Turns(8)
+        php = Php(self.clock, self.backend, self.metrics)
+        self.farewells = Farewells(self.clock, php, self.answers, self.turns, self.metrics)
+
+    def bid(self, client_id: str = "a", code: int = 1001, reason: str = "") -> None:
+        self.farewells.bid(fake_client(client_id)[0], code, reason)
+
+    def assert_untold(self, count: int) -> None:
+        self.assertEqual(len(self.farewells), count)
+        self.assertEqual(self.metrics.disconnects_waiting_now, count)
+
+    def when_all_are_told(self) -> Deferred[None]:
+        return Deferred.fromCoroutine(self.farewells.when_all_are_told())
+
+    def bystander(self) -> FakeConnection:
+        client, connection = fake_client("bystander")
+        self.registry.add(client)
+        return connection
+
+    def test_event(self) -> None:
+        client, _ = fake_client("[::1]:7")
+        client.keep_cookies([b"a=1"], 0)
+        self.farewells.bid(client, 3001, "bye, ü")
+        [asked] = self.backend.asked
+        event = asked.event
+        self.assertEqual(
+            (event.type, event.message, event.code), ("disconnect", "bye, ü".encode(), 3001)
+        )
+        self.assertIs(event.identity, client.identity)
+        self.assertIsNone(asked.follow)
+        self.assert_untold(1)
+        asked.reply()
+        self.assert_untold(0)
+
+    def test_cookies_that_have_run_out(self) -> None:
+        client, _ = fake_client()
+        client.keep_cookies([b"a=1; Max-Age=5"], 0)
+        self.clock.advance(10)
+        self.farewells.bid(client, 1001, "")
+        self.assertEqual(self.backend.asked[0].event.identity.handshake.headers, ())
+
+    def test_a_quarter_of_php(self) -> None:
+        for number in range(10):
+            self.bid(str(number))
+        self.assertEqual(len(self.backend.asked), 2)
+        for index in range(10):
+            self.backend.asked[index].reply()
+        self.assertEqual([name for _, name in self.backend.told()], list("0123456789"))
+        self.assert_untold(0)
+
+    def test_for_as_long_as_php_is_away(self) -> None:
+        """At a measured pace, and then once."""
+        self.backend.at_once = Asked.refuse
+        for client_id in "abcd":
+            self.bid(client_id)
+        self.clock.pump([0.1] * 6000)
+        self.assert_untold(4)
+        tried = len(self.backend.asked)
+        # In ten minutes, for four clients.
+        self.assertGreater(tried, 4 * 600 / 5)
+        self.assertLess(tried, 4 * 600 * 2)
+        self.backend.at_once = Asked.reply
+        self.clock.pump([0.1] * 100)
+        self.assert_untold(0)
+        told = self.backend.told()[tried:]
+        self.assertEqual(sorted(name for _, name in told), list("abcd"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.metrics.php_failures, 0)
+
+    def test_not_again_where_php_may_have_heard(self) -> None:
+        def refuse_status(asked: Asked) -> None:
+            asked.reply(b"secret", 500)
+
+        for at_once in (Asked.break_off, refuse_status):
+            self.backend.at_once = at_once
+            with capturedLogs() as events:
+                self.bid("192.0.2.1:5")
+            [event] = events
+            self.assertEqual(event["what"], "the disconnect of client 192.0.2.1:5")
+            self.assert_quiet(events, "secret")
+        self.clock.advance(100)
+        self.assertEqual(len(self.backend.asked), 2)
+        self.assertEqual(self.metrics.php_failures, 2)
+        self.assert_untold(0)
+
+    def test_commands_for_others(self) -> None:
+        """PHP may tell a group that somebody has left."""
+        bystander = self.bystander()
+        line = b'{"op": "send", "to": {"all": true}, "message": "gone"}'
+        for media_type, body in ((COMMANDS, b"[%b]" % line), (STREAM, line + b"\n" + line)):
+            self.bid()
+            self.backend.asked[-1].reply(body, media_type=media_type)
+        self.assertEqual(bystander.sent, [(b"gone", False)] * 3)
+        self.assert_untold(0)
+
+    def test_what_cannot_be_made_use_of(self) -> None:
+        """Plain text is for nobody; a command for who has left is PHP's mistake."""
+        self.bid()
+        self.backend.asked[0].reply(b"bye")
+        self.assertEqual(self.metrics.php_failures, 0)
+        self.bid()
+        self.backend.asked[1].reply(b'[{"op": "join", "group": "g"}]', media_type=COMMANDS)
+        self.assertEqual(self.metrics.php_failures, 1)
+        self.assert_untold(0)
+
+    def test_when_all_are_told(self) -> None:
+        self.successResultOf(self.when_all_are_told())
+        self.bid("a")
+        self.bid("b")
+        told = self.when_all_are_told()
+        self.backend.asked[1].reply()
+        self.assertNoResult(told)
+        self.backend.asked[0].refuse()
+        self.backend.at_once = Asked.reply
+        self.clock.advance(1)
+        self.successResultOf(told)
+
+    def test_not_waited_for_any_longer(self) -> None:
+        self.bid()
+        told = self.when_all_are_told().addTimeout(1, self.clock, lambda *_: None)
+        other = self.when_all_are_told()
+        self.clock.advance(1)
+        self.successResultOf(told)
+        self.backend.asked[0].reply()
+        self.successResultOf(other)
+
+    def test_there_is_an_end_to_patience(self) -> None:
+        """What is too much is counted, and logged once in a while."""
+        self.patch(farewells, "_MOST", 2)
+        with capturedLogs() as events:
+            for client_id in "abcde":
+                self.bid(client_id)
+        [event] = events
+        self.assertEqual((event["lost"], event["client_id"], event["count"]), (1, "c", 2))
+        self.assertEqual(self.metrics.disconnects_lost, 3)
+        self.assert_untold(2)
+        self.clock.advance(60)
+        with capturedLogs() as events:
+            self.bid("f")
+            self.bid("g")
+        [event] = events
+        self.assertEqual((event["lost"], event["client_id"]), (3, "f"))
+        self.backend.asked[0].reply()
+        self.bid("h")
+        self.assertEqual(self.metrics.disconnects_lost, 5)
+        self.backend.asked[1].reply()
+        self.backend.asked[2].reply()
+        self.assertEqual([name for _, name in self.backend.told()], ["a", "b", "h"])
+        self.assert_untold(0)
+
+    def test_does_not_hold_on_to_clients(self) -> None:
+        """While PHP is away, many may be waiting, each with a connection."""
+        client, _ = fake_client()
+        gone = ref(client)
+        self.farewells.bid(client, 1001, "")
+        del client
+        self.assertIsNone(gone())
+        self.assert_untold(1)
