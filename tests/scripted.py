@@ -59,6 +59,7 @@ class Asked:
 
     :ivar flow: what holds up a reply that is followed.
     :ivar is_cancelled: whether nobody wants the answer any longer.
+    :ivar is_refused: whether PHP was not there.
     """
 
     def __init__(self, event: Event, follow: Follow | None) -> None:
@@ -66,9 +67,15 @@ class Asked:
         self.follow = follow
         self.flow = FakeFlow()
         self.is_cancelled = False
+        self.is_refused = False
         self.answer: Deferred[Reply] = Deferred(self._cancel)
         self._head: Head | None = None
         self._take: Callable[[bytes], None] | None = None
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether the answer's head has been sent, of one that is followed."""
+        return self._head is not None
 
     def reply(
         self,
@@ -107,6 +114,7 @@ class Asked:
 
     def refuse(self) -> None:
         """Not be there."""
+        self.is_refused = True
         self.answer.errback(BackendUnreachable("refused"))
 
     def break_off(self) -> None:

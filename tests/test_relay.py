@@ -1,137 +1,100 @@
 """Tests for :mod:`phpgw.relay`."""
 
-from collections.abc import Callable
-from typing import Any
+from collections import defaultdict
+from random import Random
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.task import Clock
+from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
-from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
+from twisted.python.failure import Failure
 
-from phpgw.backend import BackendBroken, BackendUnreachable, Event, IBackend, Reply
+from phpgw.backend import Reply
 from phpgw.client import Client, Message
-from phpgw.metrics import Metrics
-from phpgw.relay import Relay, RelayPolicy
-from tests.fakes import FakeConnection, fake_client
+from tests.fakes import FakeConnection, fake_client, handshake
+from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
+
+_LINE = b'{"op": "send", "to": {"all": true}, "message": "line"}\n'
 
 
-@implementer(IBackend)
-class ScriptedBackend:
-    """Answers when told to.
+class RelayTestCase(ScriptedTestCase):
+    def newcomer(self, client_id: str = "new") -> tuple[Client, FakeConnection, Deferred[Reply]]:
+        """One that PHP is asked about."""
+        client, connection = fake_client(client_id)
+        self.registry.add(client)
+        return client, connection, self.relay.connect(client)
 
-    :ivar asked: the events handed over, oldest first, with what answers them.
-    """
-
-    def __init__(self) -> None:
-        self.asked: list[tuple[Event, Deferred[Reply]]] = []
-        self._next = 0
-
-    def ask(self, event: Event) -> Deferred[Reply]:
-        answer: Deferred[Reply] = Deferred()
-        self.asked.append((event, answer))
-        return answer
-
-    def messages(self) -> list[bytes]:
-        return [event.message for event, _ in self.asked]
-
-    def answer(self, index: int, body: bytes = b"", status: int = 200) -> None:
-        self.asked[index][1].callback(Reply(status, body))
-
-    def refuse(self, index: int) -> None:
-        self.asked[index][1].errback(BackendUnreachable("refused"))
-
-    def break_off(self, index: int) -> None:
-        self.asked[index][1].errback(BackendBroken("cut off"))
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
+    def assert_idle(self) -> None:
+        """Nothing is kept of anybody."""
+        self.successResultOf(self.relay.when_idle())
+        self.assertEqual(self.relay.untold, 0)
+        self.assertEqual((self.relay._under_way, self.relay._leaving), ({}, {}))
+        self.assertEqual(self.metrics.php_requests_now, 0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-@implementer(IBackend)
-class InstantBackend:
-    """Answers, or fails, before ``ask`` returns."""
-
-    def __init__(self, outcome: Callable[[Event], Reply]) -> None:
-        self._outcome = outcome
-
-    def ask(self, event: Event) -> Deferred[Reply]:
-        try:
-            return succeed(self._outcome(event))
-        except BackendBroken as error:
-            return fail(error)
-
-    def close(self) -> Deferred[None]:
-        return succeed(None)
-
-
-def policy(**changes: object) -> RelayPolicy:
-    settings: dict[str, object] = {"concurrency": 8, "inbox_count": 4, "inbox_size": 1000}
-    return RelayPolicy(**{**settings, **changes})  # type: ignore[arg-type]
-
-
-class RelayTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.clock: Any = Clock()
-        self.backend = ScriptedBackend()
-        self.metrics = Metrics()
-        self.use(policy())
-
-    def use(self, relay_policy: RelayPolicy) -> None:
-        self.relay = Relay(self.clock, self.backend, relay_policy, self.metrics)
-
-    def client(self, client_id: str = "192.0.2.1:5000") -> tuple[Client, FakeConnection]:
-        return fake_client(client_id)
-
-    def say(self, client: Client, *payloads: bytes, is_binary: bool = False) -> None:
-        for payload in payloads:
-            self.relay.receive(client, Message(payload, is_binary))
-
+class MessageTests(RelayTestCase):
     def test_event(self) -> None:
         """PHP is told the type, the very bytes and who sent them."""
         client, _ = self.client("[::1]:7")
         self.say(client, b"\x00&=+%", is_binary=True)
-        [(event, _)] = self.backend.asked
+        [asked] = self.backend.asked
+        event = asked.event
         self.assertEqual(
-            (event.type, event.message, event.is_binary, event.client_id),
-            ("server", b"\x00&=+%", True, "[::1]:7"),
+            (event.type, event.message, event.is_binary, event.code),
+            ("server", b"\x00&=+%", True, None),
         )
-        self.assertIs(event.handshake, client.handshake)
+        self.assertIs(event.identity, client.identity)
+
+    def test_cookies_that_php_has_set(self) -> None:
+        """They come with the next message, until they run out."""
+        client, _ = self.client()
+        self.say(client, b"1", b"2", b"3")
+        self.backend.asked[0].reply(set_cookies=[b"a=1; Max-Age=10"])
+        self.clock.advance(10)
+        self.backend.asked[1].reply()
+        headers = [asked.event.identity.handshake.headers for asked in self.backend.asked]
+        self.assertEqual(headers, [(), ((b"Cookie", b"a=1"),), ()])
 
     def test_reply_has_the_kind_of_the_message(self) -> None:
         client, connection = self.client()
         self.say(client, b"text")
         self.say(client, b"\xff", is_binary=True)
-        self.backend.answer(0, b"a")
-        self.backend.answer(1, b"\xfe")
+        self.backend.asked[0].reply(b"a")
+        self.backend.asked[1].reply(b"\xfe")
         self.assertEqual(connection.sent, [(b"a", False), (b"\xfe", True)])
+
+    def test_commands(self) -> None:
+        client, connection = self.client()
+        self.say(client, b"1")
+        self.backend.asked[0].reply(b'[{"op": "send", "message": "hi"}]', media_type=COMMANDS)
+        self.assertEqual(connection.sent, [(b"hi", False)])
 
     def test_one_at_a_time_in_order(self) -> None:
         client, connection = self.client()
         self.say(client, b"1", b"2", b"3")
         self.assertEqual(self.backend.messages(), [b"1"])
         for index, body in enumerate([b"one", b"two", b"three"]):
-            self.backend.answer(index, body)
+            self.backend.asked[index].reply(body)
         self.assertEqual(self.backend.messages(), [b"1", b"2", b"3"])
         self.assertEqual([body for body, _ in connection.sent], [b"one", b"two", b"three"])
+        self.assert_idle()
 
     def test_clients_side_by_side_up_to_concurrency(self) -> None:
-        self.use(policy(concurrency=2))
+        self.use(concurrency=2)
         for number in range(3):
             self.say(self.client(str(number))[0], b"%d" % number)
         self.assertEqual(self.backend.messages(), [b"0", b"1"])
-        self.backend.answer(1)
+        self.backend.asked[1].reply()
         self.assertEqual(self.backend.messages(), [b"0", b"1", b"2"])
 
     def test_nobody_starves(self) -> None:
         """A client with much to say lets the others have their turn between its messages."""
-        self.use(policy(concurrency=1))
+        self.use(concurrency=1)
         eager, _ = self.client("eager")
         modest, _ = self.client("modest")
         self.say(eager, b"e1", b"e2", b"e3")
         self.say(modest, b"m1")
         for index in range(4):
-            self.backend.answer(index)
+            self.backend.asked[index].reply()
         self.assertEqual(self.backend.messages(), [b"e1", b"m1", b"e2", b"e3"])
 
     def test_full_inbox_stops_reading_until_there_is_room(self) -> None:
@@ -140,7 +103,7 @@ class RelayTests(SynchronousTestCase):
         self.assertFalse(connection.paused)
         self.say(client, b"5")
         self.assertTrue(connection.paused)
-        self.backend.answer(0)
+        self.backend.asked[0].reply()
         self.assertFalse(connection.paused)
 
     def test_bytes_that_wait_are_bounded_too(self) -> None:
@@ -149,107 +112,101 @@ class RelayTests(SynchronousTestCase):
         self.assertFalse(connection.paused)
         self.say(client, b"y")
         self.assertTrue(connection.paused)
+        self.backend.asked[0].reply()
+        self.assertFalse(connection.paused)
 
-    def test_no_content_sends_nothing(self) -> None:
+    def test_more_is_read_at_once_when_there_is_room(self) -> None:
+        """A connection may have read messages already that it holds back."""
+        self.use(inbox_count=1)
         client, connection = self.client()
-        self.say(client, b"1")
-        self.backend.answer(0, status=204)
-        self.assertEqual(connection.sent, [])
+        held_back = [b"2", b"3", b"4", b"5"]
 
-    def test_empty_reply_is_an_empty_message(self) -> None:
-        client, connection = self.client()
-        self.say(client, b"1")
-        self.backend.answer(0)
-        self.assertEqual(connection.sent, [(b"", False)])
+        def resume() -> None:
+            connection.paused = False
+            while held_back and not connection.paused:
+                self.say(client, held_back.pop(0))
 
-    def test_empty_reply_skipped(self) -> None:
-        self.use(policy(skip_empty_replies=True))
-        client, connection = self.client()
+        connection.resume_reading = resume  # type: ignore[method-assign]
         self.say(client, b"1")
-        self.backend.answer(0)
-        self.assertEqual(connection.sent, [])
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        self.assertEqual(self.backend.messages(), [b"1", b"2", b"3", b"4", b"5"])
+        self.assert_idle()
 
+    def test_many_instant_answers_do_not_nest(self) -> None:
+        self.use(concurrency=1, inbox_count=10_000)
+        client, _ = self.client()
+        self.backend.at_once = Asked.break_off
+        client.inbox.extend(Message(b"%d" % number) for number in range(5000))
+        with capturedLogs():
+            self.say(client, b"last")
+        self.assertEqual(self.metrics.php_failures, 5001)
+        self.assert_idle()
+
+
+class FailureTests(RelayTestCase):
     def test_error_pages_never_reach_a_browser(self) -> None:
         client, connection = self.client()
         self.say(client, b"1", b"2", b"3", b"4")
         for index, status in enumerate((302, 404, 500)):
-            self.backend.answer(index, b"<h1>Oops</h1>", status)
-        self.backend.answer(3, b"fine")
+            self.backend.asked[index].reply(b"<h1>Oops</h1>", status)
+        self.backend.asked[3].reply(b"fine")
         self.assertEqual(connection.sent, [(b"fine", False)])
         self.assertEqual(self.metrics.php_failures, 3)
 
-    def test_failure_is_logged_with_the_client(self) -> None:
+    def test_logged_with_the_client_and_without_what_was_said(self) -> None:
         client, _ = self.client("192.0.2.7:1")
-        self.say(client, b"secret words")
+        client.keep_cookies([b"session=crumbs"], 0)
+        self.say(client, *[b"secret words"] * 4)
         with capturedLogs() as events:
-            self.backend.break_off(0)
-        [event] = events
-        self.assertEqual((event["client_id"], event["reason"]), ("192.0.2.7:1", "cut off"))
-        self.assertNotIn("secret words", repr(event))
+            self.backend.asked[0].break_off()
+            self.backend.asked[1].reply(b"<h1>secret</h1>", 500, set_cookies=[b"a=crumbs"])
+            self.backend.asked[2].reply(b"secret \xff", set_cookies=[b"a=crumbs"])
+            self.backend.asked[3].reply(b"secret", media_type=COMMANDS)
+        self.assertEqual(
+            [event["what"] for event in events], ["a message of client 192.0.2.7:1"] * 4
+        )
+        self.assertEqual(events[0]["reason"], "cut off")
+        self.assert_quiet(events, "secret", "crumbs")
 
     def test_on_error_reply(self) -> None:
-        self.use(policy(on_error="reply", error_reply=b"sorry"))
+        self.use(on_error="reply", error_reply=b"sorry")
         client, connection = self.client()
         self.say(client, b"\x01", is_binary=True)
-        self.backend.break_off(0)
+        self.backend.asked[0].break_off()
         self.assertEqual(connection.sent, [(b"sorry", False)])
 
     def test_on_error_close(self) -> None:
-        self.use(policy(on_error="close"))
+        self.use(on_error="close")
         client, connection = self.client()
         self.say(client, b"1")
-        self.backend.answer(0, b"error page", 500)
+        self.backend.asked[0].reply(b"error page", 500)
         self.assertEqual(connection.closed, (1011, "the message could not be handled"))
 
-    def test_text_reply_has_to_be_utf8(self) -> None:
-        """A browser would drop the connection at a text message that is not UTF-8."""
+    def test_our_own_mistake_does_not_hold_up_what_comes_next(self) -> None:
         client, connection = self.client()
+
+        def send_message(payload: bytes, is_binary: bool) -> None:
+            raise ZeroDivisionError
+
+        self.use(on_error="reply", error_reply=b"sorry")
         self.say(client, b"1", b"2")
-        self.backend.answer(0, b"caf\xe9")
-        self.backend.answer(1, "café".encode())
-        self.assertEqual(connection.sent, [("café".encode(), False)])
-        self.assertEqual(self.metrics.php_failures, 1)
-
-    def test_client_that_left_is_not_answered(self) -> None:
-        client, connection = self.client()
-        self.say(client, b"1", b"2")
-        self.relay.forget(client)
-        self.backend.answer(0, b"late")
-        self.assertEqual(connection.sent, [])
-        self.assertEqual(self.backend.messages(), [b"1"])
-        self.assertEqual(self.metrics.replies_without_client, 1)
-
-    def test_client_that_left_while_waiting_never_reaches_php(self) -> None:
-        self.use(policy(concurrency=1))
-        first, _ = self.client("first")
-        second, _ = self.client("second")
-        third, _ = self.client("third")
-        for client in (first, second, third):
-            self.say(client, client.id.encode())
-        self.relay.forget(second)
-        self.backend.answer(0)
-        self.assertEqual(self.backend.messages(), [b"first", b"third"])
-
-    def test_many_instant_answers_do_not_nest(self) -> None:
-        def refuse(event: Event) -> Reply:
-            raise BackendBroken("refused")
-
-        relay = Relay(self.clock, InstantBackend(refuse), policy(concurrency=1), self.metrics)
-        client, _ = self.client()
-        client.inbox.extend(Message(b"%d" % number) for number in range(5000))
-        relay.receive(client, Message(b"last"))
-        self.assertEqual(self.metrics.php_failures, 5001)
+        connection.send_message = send_message  # type: ignore[method-assign]
+        self.backend.asked[0].reply()
+        # Neither the reply nor what was agreed for a failure could be sent.
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
+        self.assertEqual(self.backend.messages(), [b"1", b"2"])
 
     def test_waits_for_php_that_restarts(self) -> None:
         """A message that never reached PHP is tried again for a moment."""
         client, connection = self.client()
         self.say(client, b"1", b"2")
-        self.backend.refuse(0)
+        self.backend.asked[0].refuse()
         self.assertEqual(self.backend.messages(), [b"1"])
         self.clock.advance(0.1)
-        self.backend.refuse(1)
+        self.backend.asked[1].refuse()
         self.clock.advance(0.2)
-        self.backend.answer(2, b"here again")
+        self.backend.asked[2].reply(b"here again")
         self.assertEqual(self.backend.messages(), [b"1", b"1", b"1", b"2"])
         self.assertEqual(connection.sent, [(b"here again", False)])
         self.assertEqual(self.metrics.php_failures, 0)
@@ -258,27 +215,542 @@ class RelayTests(SynchronousTestCase):
         client, _ = self.client()
         self.say(client, b"1")
         for index, delay in enumerate((0.1, 0.2, 0.4, 0.8)):
-            self.backend.refuse(index)
+            self.backend.asked[index].refuse()
             self.clock.advance(delay)
         self.assertEqual(self.metrics.php_failures, 0)
-        self.backend.refuse(4)
+        self.backend.asked[4].refuse()
         self.assertEqual(self.metrics.php_failures, 1)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assert_idle()
 
-    def test_no_second_try_for_a_client_that_left(self) -> None:
+
+class StreamTests(RelayTestCase):
+    def test_line_by_line_and_the_next_message_after_it(self) -> None:
+        client, connection = self.client()
+        self.say(client, b"1", b"2")
+        asked = self.backend.asked[0]
+        asked.begin()
+        asked.flush(_LINE)
+        self.assertEqual(connection.sent, [(b"line", False)])
+        asked.flush(_LINE.strip())
+        self.assertEqual(self.backend.messages(), [b"1"])
+        asked.end()
+        self.assertEqual(len(connection.sent), 2)
+        self.assertEqual(self.backend.messages(), [b"1", b"2"])
+
+    def test_bad_line_stops_it(self) -> None:
+        """PHP is left at once, and the client told as agreed."""
+        self.use(on_error="reply", error_reply=b"sorry")
+        client, connection = self.client()
+        self.say(client, b"1", b"2")
+        asked = self.backend.asked[0]
+        asked.begin()
+        with capturedLogs() as events:
+            asked.flush(_LINE + b"secret\n" + _LINE)
+            asked.flush(_LINE)
+        self.assertEqual(connection.sent, [(b"line", False), (b"sorry", False)])
+        self.assert_quiet(events, "secret")
+        self.assertEqual(self.backend.messages(), [b"1", b"2"])
+
+    def test_line_that_was_cut_off_is_not_run(self) -> None:
+        client, connection = self.client()
+        self.say(client, b"1")
+        asked = self.backend.asked[0]
+        asked.begin()
+        asked.flush(_LINE + _LINE.strip())
+        asked.break_off()
+        self.assertEqual(len(connection.sent), 1)
+        self.assertEqual(self.metrics.php_failures, 1)
+
+    def test_client_that_leaves_ends_it(self) -> None:
+        client, _ = self.client("a")
+        _, other = self.client("b")
+        self.say(client, b"1", b"2")
+        asked = self.backend.asked[0]
+        asked.begin()
+        asked.flush(_LINE)
+        self.leave(client)
+        self.assertTrue(asked.is_cancelled)
+        asked.flush(_LINE)
+        self.assertEqual(other.sent, [(b"line", False)])
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.assertEqual(self.metrics.replies_without_client, 1)
+        self.assertEqual(self.metrics.php_failures, 0)
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_client_that_leaves_at_a_line(self) -> None:
+        """Sending may find out that it has gone."""
+        client, connection = self.client("a")
+
+        def send_message(payload: bytes, is_binary: bool) -> None:
+            self.leave(client)
+
+        connection.send_message = send_message  # type: ignore[method-assign]
+        self.say(client, b"1", b"2")
+        asked = self.backend.asked[0]
+        asked.begin()
+        asked.flush(_LINE)
+        self.assertTrue(asked.is_cancelled)
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_client_that_leaves_at_a_line_of_a_reply_that_is_complete(self) -> None:
+        client, connection = self.client("a")
+        _, other = self.client("b")
+
+        def send_message(payload: bytes, is_binary: bool) -> None:
+            self.leave(client)
+
+        connection.send_message = send_message  # type: ignore[method-assign]
+        self.say(client, b"1")
+        self.backend.asked[0].reply(_LINE + _LINE, media_type=STREAM)
+        self.assertEqual(other.sent, [(b"line", False)] * 2)
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_client_that_left_before_it_began(self) -> None:
+        """There is no use in a stream that goes to nobody."""
+        client, _ = self.client("a")
+        self.say(client, b"1")
+        self.leave(client)
+        self.assertFalse(self.backend.asked[0].is_cancelled)
+        with capturedLogs() as events:
+            self.backend.asked[0].begin()
+        self.assertEqual(events, [])
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.assertEqual(self.metrics.replies_without_client, 1)
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_slow_client_holds_php_up(self) -> None:
+        client, connection = self.client()
+        self.say(client, b"1")
+        asked = self.backend.asked[0]
+        asked.begin()
+        connection.is_congested = True
+        asked.flush(_LINE)
+        self.assertTrue(asked.flow.is_paused)
+        connection.waiting.pop()()
+        self.assertFalse(asked.flow.is_paused)
+        asked.flush(_LINE)
+        asked.end()
+        self.assertEqual(len(connection.sent), 2)
+        self.assert_idle()
+
+
+class FarewellTests(RelayTestCase):
+    def test_event(self) -> None:
+        client, _ = self.client("a")
+        self.leave(client, 3001, "bye")
+        [asked] = self.backend.asked
+        event = asked.event
+        self.assertEqual((event.type, event.message, event.code), ("disconnect", b"bye", 3001))
+        self.assertIs(event.identity, client.identity)
+        asked.reply()
+        self.assert_idle()
+
+    def test_not_asked_for(self) -> None:
+        self.use(tells_farewells=False)
         client, _ = self.client()
         self.say(client, b"1")
-        self.relay.forget(client)
-        self.backend.refuse(0)
-        self.clock.advance(10)
-        self.assertEqual(self.backend.messages(), [b"1"])
+        self.leave(client)
+        self.backend.asked[0].reply()
+        self.leave(self.client("b")[0])
+        self.assertEqual(self.backend.told(), [("server", "192.0.2.1:5000")])
+        self.assert_idle()
 
-    def test_idle(self) -> None:
+    def test_client_that_was_never_let_in(self) -> None:
+        client, _ = fake_client()
+        self.relay.forget(client, 1006, "")
+        self.assertEqual(self.backend.asked, [])
+        self.assert_idle()
+
+    def test_while_php_works(self) -> None:
+        """Its reply goes nowhere, the rest of what it said is dropped, and then PHP hears of it."""
+        client, connection = self.client("a")
+        self.say(client, b"1", b"2")
+        self.leave(client)
+        self.assertEqual(self.backend.told(), [("server", "a")])
+        self.assertFalse(self.backend.asked[0].is_cancelled)
+        self.backend.asked[0].reply(b"late")
+        self.assertEqual(connection.sent, [])
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.assertEqual(self.metrics.replies_without_client, 1)
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_while_it_waits_for_its_turn(self) -> None:
+        self.use(concurrency=1)
+        clients = [self.client(name)[0] for name in ("first", "second", "third")]
+        for client in clients:
+            self.say(client, b"x")
+        self.leave(clients[1])
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        self.assertEqual(
+            self.backend.told(),
+            [("server", "first"), ("disconnect", "second"), ("server", "third")],
+        )
+        self.assert_idle()
+
+    def test_while_its_message_is_tried_again(self) -> None:
+        client, _ = self.client("a")
+        self.say(client, b"1")
+        self.backend.asked[0].refuse()
+        self.leave(client)
+        self.assertEqual(self.backend.told(), [("server", "a")])
+        self.clock.advance(0.1)
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_when_its_message_never_reached_php(self) -> None:
+        client, _ = self.client("a")
+        self.say(client, b"1")
+        self.leave(client)
+        self.backend.asked[0].refuse()
+        self.clock.advance(10)
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+
+    def test_at_its_reply(self) -> None:
+        """Sending may find out that it has gone, or close the connection."""
+        client, connection = self.client("a")
+
+        def send_message(payload: bytes, is_binary: bool) -> None:
+            self.leave(client)
+
+        connection.send_message = send_message  # type: ignore[method-assign]
+        self.say(client, b"1", b"2")
+        self.backend.asked[0].reply(b"x")
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_at_what_was_agreed_for_a_failure(self) -> None:
+        self.use(on_error="close")
+        client, connection = self.client("a")
+
+        def close(code: int, reason: str) -> None:
+            self.leave(client, code, reason)
+
+        connection.close = close  # type: ignore[method-assign]
+        self.say(client, b"1")
+        self.backend.asked[0].break_off()
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.assertEqual(self.backend.asked[1].event.code, 1011)
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_nothing_is_taken_from_who_has_left(self) -> None:
+        client, _ = self.client("a")
+        self.leave(client)
+        self.say(client, b"late")
+        self.backend.asked[0].reply()
+        self.assertEqual(self.backend.told(), [("disconnect", "a")])
+        self.assertEqual(self.metrics.messages_received, 0)
+        self.assert_idle()
+
+    def test_a_crowd_that_leaves_keeps_nobody_waiting(self) -> None:
+        client, _ = self.client()
+        for number in range(100):
+            self.leave(self.client(str(number))[0])
+        self.assertEqual((len(self.backend.asked), self.relay.untold), (2, 100))
+        self.say(client, b"1")
+        self.assertEqual(self.backend.messages()[-1], b"1")
+        self.relay.hurry()
+        self.assertEqual(len(self.backend.asked), 8)
+
+
+class HandshakeTests(RelayTestCase):
+    def test_let_in(self) -> None:
+        client, _, decided = self.newcomer("a")
+        [asked] = self.backend.asked
+        self.assertEqual((asked.event.type, asked.event.message), ("connect", b""))
+        self.assertIsNone(asked.follow)
+        asked.reply(b"yes")
+        self.assertEqual(self.successResultOf(decided).body, b"yes")
+        self.relay.admitted(client)
+        self.say(client, b"1")
+        self.backend.asked[1].reply()
+        self.leave(client)
+        self.backend.asked[2].reply()
+        kinds = [kind for kind, _ in self.backend.told()]
+        self.assertEqual(kinds, ["connect", "server", "disconnect"])
+        self.assert_idle()
+
+    def test_messages_wait_for_it(self) -> None:
+        client, _, decided = self.newcomer()
+        decided.addCallback(lambda reply: self.relay.admitted(client))
+        self.say(client, b"1", b"2")
+        self.assertEqual(self.backend.messages(), [b""])
+        self.backend.asked[0].reply()
+        self.assertEqual(self.backend.messages(), [b"", b"1"])
+
+    def test_waits_in_line(self) -> None:
+        self.use(concurrency=1)
+        other, _ = self.client("other")
+        self.say(other, b"1", b"2")
+        self.newcomer()
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        kinds = [kind for kind, _ in self.backend.told()]
+        self.assertEqual(kinds, ["server", "connect", "server"])
+
+    def test_refused(self) -> None:
+        """The edge forgets it as soon as it knows; PHP does not hear of it again."""
+        for refusal in (Asked.break_off, lambda asked: asked.reply(status=403)):
+            client, _, decided = self.newcomer()
+            decided.addBoth(lambda outcome, client: self.leave(client), client)
+            refusal(self.backend.asked[-1])
+        self.assertEqual(self.backend.told(), [("connect", "new")] * 2)
+        self.assert_idle()
+
+    def test_browser_leaves_while_php_decides(self) -> None:
+        """If PHP lets it in it has to hear that it has gone; if it refuses, not."""
+        for is_let_in in (True, False):
+            client, _, decided = self.newcomer()
+            if is_let_in:
+                decided.addCallback(lambda reply, client: self.relay.admitted(client), client)
+            self.leave(client, 1006)
+            asked = self.backend.asked[-1]
+            self.assertFalse(asked.is_cancelled)
+            self.backend.at_once = Asked.reply
+            asked.reply()
+            self.backend.at_once = lambda asked: None
+            self.assert_idle()
+        self.assertEqual(
+            self.backend.told(), [("connect", "new"), ("disconnect", "new"), ("connect", "new")]
+        )
+
+    def test_browser_leaves_while_it_waits_in_line(self) -> None:
+        self.use(concurrency=1)
+        other, _ = self.client("other")
+        self.say(other, b"1")
+        client, _, decided = self.newcomer()
+        self.leave(client)
+        self.backend.asked[0].reply()
+        self.failureResultOf(decided)
+        self.assertEqual(self.backend.told(), [("server", "other")])
+        self.assert_idle()
+
+    def test_browser_leaves_while_php_is_away(self) -> None:
+        client, _, decided = self.newcomer()
+        self.backend.asked[0].refuse()
+        self.leave(client)
+        self.clock.advance(10)
+        self.failureResultOf(decided)
+        self.assertEqual(self.backend.told(), [("connect", "new")])
+        self.assert_idle()
+
+
+class TimerTests(RelayTestCase):
+    def test_event(self) -> None:
+        over = self.relay.trigger("clock")
+        [asked] = self.backend.asked
+        event = asked.event
+        self.assertEqual((event.type, event.message), ("timer", b"clock"))
+        self.assertEqual(event.identity.client_id, "")
+        self.assertEqual(event.identity.handshake, handshake(path=b"/timers"))
+        self.assertNoResult(over)
+        asked.reply(b"ignored")
+        self.successResultOf(over)
+        self.assert_idle()
+
+    def test_commands(self) -> None:
+        _, connection = self.client()
+        self.relay.trigger("clock")
+        self.backend.asked[0].reply(b"[%b]" % _LINE, media_type=COMMANDS)
+        self.assertEqual(connection.sent, [(b"line", False)])
+
+    def test_stream(self) -> None:
+        _, connection = self.client()
+        over = self.relay.trigger("clock")
+        self.backend.asked[0].begin()
+        self.backend.asked[0].flush(_LINE)
+        self.assertEqual(connection.sent, [(b"line", False)])
+        self.assertNoResult(over)
+        self.backend.asked[0].end()
+        self.successResultOf(over)
+
+    def test_failure(self) -> None:
+        """The next time comes nevertheless."""
+        self.use(on_error="close")
+        for failure in (Asked.break_off, lambda asked: asked.reply(b"secret", status=500)):
+            over = self.relay.trigger("clock")
+            with capturedLogs() as events:
+                failure(self.backend.asked[-1])
+            self.assertEqual([event["what"] for event in events], ["timer clock"])
+            self.assert_quiet(events, "secret")
+            self.successResultOf(over)
+        self.assertEqual(self.metrics.php_failures, 2)
+
+    def test_waits_for_php_that_restarts(self) -> None:
+        over = self.relay.trigger("clock")
+        self.backend.asked[0].refuse()
+        self.clock.advance(0.1)
+        self.backend.asked[1].reply()
+        self.successResultOf(over)
+        self.assertEqual(self.metrics.php_failures, 0)
+
+
+class IdleTests(RelayTestCase):
+    def test_messages(self) -> None:
         self.successResultOf(self.relay.when_idle())
         client, _ = self.client()
         self.say(client, b"1", b"2")
         idle = self.relay.when_idle()
-        self.backend.answer(0)
+        self.backend.asked[0].reply()
         self.assertNoResult(idle)
-        self.backend.answer(1)
+        self.backend.asked[1].reply()
         self.successResultOf(idle)
+
+    def test_farewells(self) -> None:
+        """Also of those that wait for PHP to be there again, when nothing else waits."""
+        client, _ = self.client()
+        self.say(client, b"1")
+        self.leave(client)
+        idle = self.relay.when_idle()
+        self.backend.asked[0].reply()
+        self.assertNoResult(idle)
+        self.backend.asked[1].refuse()
+        self.backend.at_once = Asked.refuse
+        self.clock.pump([0.1] * 16)
+        self.assertNoResult(idle)
+        self.assertEqual(self.relay.untold, 1)
+        self.backend.at_once = Asked.reply
+        self.clock.advance(2)
+        self.successResultOf(idle)
+        self.assert_idle()
+
+    def test_not_waited_for_any_longer(self) -> None:
+        client, _ = self.client()
+        self.say(client, b"1")
+        late = self.relay.when_idle().addTimeout(5, self.clock, lambda *_: None)
+        self.leave(client)
+        self.clock.advance(5)
+        self.successResultOf(late)
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        self.assert_idle()
+
+
+class AnyOrderTests(RelayTestCase):
+    """Whatever comes when: each client's events in order, one at a time, each at most once."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use(concurrency=3, on_error="reply", error_reply=b"sorry")
+
+    def life(self, random: Random) -> None:
+        """Much happens, in an order that chance has made."""
+        self.here: list[Client] = []
+        self.overlapping: list[str] = []
+        self.backend.at_once = self.look_for_overlap
+        self.let_in: set[str] = set()
+        self.said: dict[str, list[bytes]] = defaultdict(list)
+        for step in range(400):
+            match random.randrange(6):
+                case 0:
+                    self.arrive(str(step), random)
+                case 1 if self.here:
+                    self.go(random.choice(self.here))
+                case 2 | 3 if self.here:
+                    client = random.choice(self.here)
+                    self.said[client.id].append(b"%d" % step)
+                    self.say(client, b"%d" % step)
+                case 4:
+                    self.clock.advance(random.choice((0.05, 0.1, 1)))
+                case _:
+                    self.work(random)
+
+    def look_for_overlap(self, asked: Asked) -> None:
+        name = asked.event.identity.client_id
+        for other in self.backend.asked[:-1]:
+            if other.event.identity.client_id == name and not other.answer.called:
+                self.overlapping.append(name)
+
+    def end(self) -> None:
+        """PHP answers whatever is left, and everybody goes."""
+        self.backend.at_once = Asked.reply
+        for asked in self.backend.asked:
+            if not asked.answer.called:
+                (asked.end if asked.is_begun else asked.reply)()
+        self.clock.pump([0.1] * 100)
+        for client in list(self.here):
+            self.go(client)
+
+    def arrive(self, name: str, random: Random) -> None:
+        client, connection, decided = self.newcomer(name)
+        if random.random() < 0.3:
+            self.leaves_when_sent_to(client, connection)
+
+        def decide(reply: Reply) -> None:
+            self.let_in.add(name)
+            self.relay.admitted(client)
+            if not client.gone:
+                self.here.append(client)
+
+        def refuse(failure: Failure) -> None:
+            if not client.gone:
+                self.leave(client)
+
+        decided.addCallbacks(decide, refuse)
+        if random.random() < 0.2 and not client.gone:
+            self.leave(client)
+
+    def leaves_when_sent_to(self, client: Client, connection: FakeConnection) -> None:
+        def send_message(payload: bytes, is_binary: bool) -> None:
+            if client in self.here:
+                self.go(client)
+
+        connection.send_message = send_message  # type: ignore[method-assign]
+
+    def go(self, client: Client) -> None:
+        self.here.remove(client)
+        self.leave(client)
+
+    def work(self, random: Random) -> None:
+        """PHP goes on with one of its events."""
+        open_ = [asked for asked in self.backend.asked if not asked.answer.called]
+        if not open_:
+            return
+        asked = random.choice(open_)
+        if asked.follow is not None and random.random() < 0.5:
+            if asked.is_begun:
+                asked.flush(random.choice((_LINE, _LINE[:20], b"\n", b"nonsense\n")))
+            else:
+                asked.begin()
+        elif asked.is_begun:
+            random.choice((asked.end, asked.break_off))()
+        else:
+            random.choice((asked.reply, asked.refuse, asked.break_off))()
+
+    def test_chance(self) -> None:
+        for seed in range(20):
+            self.setUp()
+            random = Random(seed)
+            with capturedLogs():
+                self.life(random)
+                self.end()
+            self.assert_idle()
+            self.assertEqual(self.overlapping, [])
+            self.assert_in_order(f"seed {seed}")
+
+    def assert_in_order(self, message: str) -> None:
+        events: dict[str, list[Asked]] = defaultdict(list)
+        for asked in self.backend.asked:
+            if not asked.is_refused:
+                events[asked.event.identity.client_id].append(asked)
+        self.assertTrue(events)
+        for name, heard in events.items():
+            kinds = [asked.event.type for asked in heard]
+            messages = [asked.event.message for asked in heard if asked.event.type == "server"]
+            self.assertEqual(kinds[0], "connect", message)
+            self.assertEqual(kinds.count("connect"), 1, message)
+            self.assertEqual(kinds.count("disconnect"), int(name in self.let_in), message)
+            if name in self.let_in:
+                self.assertEqual(kinds[-1], "disconnect", message)
+            left = iter(self.said[name])
+            self.assertTrue(all(each in left for each in messages), message)

@@ -93,6 +93,18 @@ class MessageTests(EdgeTestCase):
         self.assertEqual(browser.close_frame()[0], 1009)
         self.assertEqual(self.relay.received, [])
 
+    def test_endless_message(self) -> None:
+        """Frames with nothing in them do not add up."""
+        browser = self.connect()
+        browser.send(frame(TEXT, b"one ", fin=False))
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for _ in range(100):
+            browser.send(frame(CONTINUATION, fin=False) * 100)
+        self.assertLess(tracemalloc.get_traced_memory()[0], 20_000)
+        browser.send(frame(CONTINUATION, b"two"))
+        self.assertEqual(self.relay.messages(), [b"one two"])
+
     def test_text_that_is_not_utf8(self) -> None:
         browser = self.connect()
         browser.send(frame(TEXT, b"\xff"))

@@ -48,8 +48,8 @@ class BrowserSettings:
         "on|off",
         values.switch,
         "off",
-        "Compress messages (permessage-deflate) for browsers that offer it. Costs processor time "
-        "and about 100 KB of memory for each client.",
+        "Compress messages (permessage-deflate) for browsers that offer it. Costs processor time, "
+        "and about 40 KB of memory for each client that sends compressed messages.",
     )
     ping_interval: float = option(
         _BROWSERS,

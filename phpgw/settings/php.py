@@ -138,7 +138,8 @@ class PhpSettings:
         values.forwardable_header,
         None,
         "A header of the handshake that PHP gets to see, beside Cookie, Authorization, Origin, "
-        "User-Agent, Accept-Language and Sec-WebSocket-Protocol. May be repeated.",
+        "User-Agent, Accept-Language and Sec-WebSocket-Protocol; like cookies, not that of another "
+        "site's page. May be repeated.",
         repeatable=True,
     )
     secret_file: Path | None = option(
