@@ -18,8 +18,16 @@ from phpgw.turns import Turns
 _AWAY_SECONDS = 2
 # How many may have left without PHP knowing; each takes about 2 KB.
 _MOST = 50_000
+# What a web server says while it reaches no PHP; the script may have begun, though, and broken off.
+_NO_PHP = (502, 503)
+# How often PHP is told anew where a web server has said so, before it counts as told.
+_REPEATS = 15
 # Seconds for which nothing more is said about those that PHP will never know of.
 _SILENCE = 60
+
+
+class _WebServerAlone(BackendUnreachable):
+    """There is a web server, and no PHP behind it."""
 
 
 class Farewells:
@@ -60,7 +68,7 @@ class Farewells:
         self._count(1)
         # Without the client and its connection, which would take many times as much memory.
         identity = client.identity_at(self._reactor.seconds())
-        self._try(Event("disconnect", reason.encode(), identity, code=code))
+        self._try(Event("disconnect", reason.encode(), identity, code=code), _REPEATS)
 
     async def when_all_are_told(self) -> None:
         """Returns once PHP knows of all that have left."""
@@ -84,22 +92,25 @@ class Farewells:
             self._lost = 0
             self._silent_until = now + _SILENCE
 
-    def _try(self, event: Event) -> None:
-        self._turns.take_patiently(partial(self._tell, event))
+    def _try(self, event: Event, repeats: int) -> None:
+        self._turns.take_patiently(partial(self._tell, event, repeats))
 
-    def _tell(self, event: Event) -> Deferred[None]:
+    def _tell(self, event: Event, repeats: int) -> Deferred[None]:
         asked = self._php.ask(event)
         asked.addCallback(self._heard)
-        return asked.addCallbacks(self._told, self._failed, errbackArgs=(event,))
+        return asked.addCallbacks(self._told, self._failed, errbackArgs=(event, repeats))
 
     def _heard(self, reply: Reply) -> None:
+        if reply.head.status in _NO_PHP:
+            raise _WebServerAlone(f"a web server answered with status {reply.head.status}")
         # The client cannot be answered any longer; others may be.
         Answer(self._answers, None).complete(reply)
 
-    def _failed(self, failure: Failure, event: Event) -> None:
-        if failure.check(BackendUnreachable):
+    def _failed(self, failure: Failure, event: Event, repeats: int) -> None:
+        repeats -= bool(failure.check(_WebServerAlone))
+        if failure.check(BackendUnreachable) and repeats:
             # PHP never heard of it, and would take the client for connected for ever.
-            self._reactor.callLater(_AWAY_SECONDS, self._try, event)
+            self._reactor.callLater(_AWAY_SECONDS, self._try, event, repeats)
             return
         self._answers.failed(f"the disconnect of client {event.identity.client_id}", failure, None)
         self._told(None)

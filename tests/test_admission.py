@@ -134,6 +134,12 @@ class GrantTests(AdmissionTestCase):
         self.assertEqual(self.newcomer.groups, {"g"})
         self.assertEqual(self.connection.sent, [(b"hi", False)])
 
+    def test_php_hears_of_the_end_of_whom_it_has_let_in(self) -> None:
+        grant = self.grant()
+        self.admission.welcome(self.newcomer, grant)
+        self.leave(self.newcomer)
+        self.assertEqual(self.backend.told(), [("connect", "new"), ("disconnect", "new")])
+
     def test_greeting_comes_before_the_first_message_is_answered(self) -> None:
         self.ask().addCallback(self.open)
         self.backend.at_once = lambda asked: asked.reply(asked.event.message)
