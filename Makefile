@@ -2,7 +2,7 @@
 .PHONY: help demo test bench lint types package
 
 help:
-	@echo "make demo     a chat in your browser, its logic in PHP; Ctrl-C stops it"
+	@echo "make demo     a chat in your browser (rooms, logins, a streamed story), its logic in PHP"
 	@echo "make test     the whole test suite, with real PHP-FPM, Nginx and Chromium"
 	@echo "make bench    speed and memory, beside the article's Go gateway where that can be built"
 	@echo "make lint     ruff"

@@ -1,37 +1,25 @@
-"""The demo as a newcomer meets it: started for real, with two people chatting in Chromium."""
+"""The demo as a newcomer meets it: started for real, with people chatting in Chromium."""
 
+import os
 import re
+import shlex
+import signal
 import sys
 from pathlib import Path
+from typing import cast
+from urllib.parse import quote
 
 from twisted.internet.threads import deferToThread
 
+from tests.real.browser import Browser
+from tests.real.curl import curl
 from tests.real.gateway import ROOT, environment
 from tests.real.process import Process, free_port
 from tests.real.stack import RealTestCase
+from tests.real.waiting import until
+from tests.real.websocket_client import HandshakeFailed
 
 _DEMO = ROOT / "examples" / "demo" / "demo.py"
-
-
-# Scripts for the page; each calls back once the page shows what it waits for.
-_UNTIL = """
-const [text, done] = arguments;
-const $ = (id) => document.getElementById(id);
-const until = (seen) => { const it = seen(); it ? done(it) : setTimeout(until, 20, seen); };
-"""
-_JOIN = f"""{_UNTIL}
-$("name").value = text;
-$("naming").requestSubmit();
-until(() => !$("writing").hidden && $("people").textContent.includes(text) && text);
-"""
-_SAY = f"""{_UNTIL}
-$("text").value = text;
-$("writing").requestSubmit();
-until(() => $("log").textContent.includes(text) && text);
-"""
-_WAIT_FOR = f"""{_UNTIL}
-until(() => $("log").innerText.includes(text) && text);
-"""
 
 
 class Demo(Process):
@@ -49,19 +37,199 @@ class Demo(Process):
     @property
     def url(self) -> str:
         """The chat page's address, as the demo prints it."""
-        found = re.search(r"http://127\.0\.0\.1:\d+/\S*", self.log)
+        found = re.search(r"http://127\.0\.0\.1:\d+/", self.log)
         assert found is not None, self.log
         return found[0]
 
+    def kill_gateway(self) -> None:
+        """End the gateway without a word, as a crash would."""
+        for child in self.children():
+            if b"\0phpgw\0" in Path(f"/proc/{child}/cmdline").read_bytes():
+                os.kill(child, signal.SIGKILL)
+
+
+class Page:
+    """The chat in somebody's browser."""
+
+    def __init__(self, browser: Browser, demo: Demo) -> None:
+        self._browser = browser
+        self._demo = demo
+
+    async def log_in(self, name: str, room: str = "Lounge") -> None:
+        """Come to a room by its address, and get past the login."""
+        await self.go(room)
+        await self.is_true("location.pathname === '/login.php'")
+        await self.do(
+            "document.getElementById('nickname').value = arguments[0];"
+            "document.querySelector('form').requestSubmit()",
+            name,
+        )
+        await self.is_in(room)
+
+    async def go(self, room: str) -> None:
+        await self._browser.open(f"{self._demo.url}?room={quote(room)}")
+
+    async def is_in(self, room: str) -> None:
+        """Wait until it is in a room, and connected."""
+        await self.is_true(
+            "document.title === arguments[0] && document.body.dataset.state === 'online'"
+            " && document.getElementById('people').textContent.includes('you')",
+            room,
+        )
+
+    async def say(self, text: str) -> None:
+        await self.do(
+            "document.getElementById('text').value = arguments[0];"
+            "document.getElementById('writing').requestSubmit()",
+            text,
+        )
+
+    async def hears(self, text: str) -> None:
+        """Wait until a message is there, and confirmed."""
+        await self.is_true("messages().includes(arguments[0])", text)
+
+    async def messages(self) -> list[str]:
+        return cast(list[str], await self.get("messages()"))
+
+    async def sees(self, *people: str) -> None:
+        """Wait until exactly these are here, whatever their order."""
+        await self.is_true("people().sort().join() === arguments[0]", ",".join(sorted(people)))
+
+    async def is_true(self, expression: str, *arguments: object) -> None:
+        """Wait until it is."""
+
+        async def holds() -> bool:
+            return bool(await self.get(f"Boolean({expression})", *arguments))
+
+        await until(holds)
+
+    async def get(self, expression: str, *arguments: object) -> object:
+        return await self.do(f"return {expression}", *arguments)
+
+    async def do(self, script: str, *arguments: object) -> object:
+        texts = "(query) => Array.from(document.querySelectorAll(query), (it) => it.textContent)"
+        definitions = (
+            f"const texts = {texts};"
+            "const messages = () => texts('.message:not(.pending, .growing) p');"
+            "const people = () => texts('#people .name');"
+        )
+        return await self._browser.run(definitions + script, *arguments)
+
 
 class DemoTests(RealTestCase):
-    async def test_chat(self) -> None:
-        demo = Demo(self.directory / "demo")
-        self._started(demo)
-        ada, bob = self.start_browser(), self.start_browser()
-        for browser, name in ((ada, "Ada"), (bob, "Bob")):
-            await browser.open(demo.url)
-            await browser.run_async(_JOIN, name)
-        await ada.run_async(_SAY, "Hello <b>Bob</b>")
-        self.assertEqual(await bob.run_async(_WAIT_FOR, "Hello <b>Bob</b>"), "Hello <b>Bob</b>")
-        self.assertEqual(await deferToThread(demo.stop), 0)
+    def start_demo(self) -> Demo:
+        return self._started(Demo(self.directory / "demo"))
+
+    async def test_rooms(self) -> None:
+        """People talk in a room, and are not heard in another one."""
+        demo = self.start_demo()
+        ada, bob = (Page(self.start_browser(), demo) for _ in range(2))
+        await ada.log_in("Ada")
+        await bob.log_in("Bob")
+        await ada.sees("Ada", "Bob")
+        await ada.say("Hello <b>Bob</b>")
+        await bob.hears("Hello <b>Bob</b>")
+
+        await bob.do(
+            "document.getElementById('room').value = 'Küche ☕';"
+            "document.getElementById('open-room').requestSubmit()"
+        )
+        await bob.is_in("Küche ☕")
+        await bob.sees("Bob")
+        await ada.sees("Ada")
+        await ada.say("Where are you?")
+        await ada.hears("Where are you?")
+        await bob.say("Where is everybody?")
+        await bob.hears("Where is everybody?")
+        self.assertEqual(["Where is everybody?"], await bob.messages())
+
+        await bob.do("history.back()")
+        await bob.is_in("Lounge")
+        self.assertEqual(["Hello <b>Bob</b>", "Where are you?"], await bob.messages())
+        self.assertEqual(0, await deferToThread(demo.stop))
+
+    async def test_who_is_here(self) -> None:
+        """Somebody with two tabs is here once, until both are closed."""
+        demo = self.start_demo()
+        ada, bob = (Page(self.start_browser(), demo) for _ in range(2))
+        await ada.log_in("Ada")
+        await bob.log_in("Bob")
+        await ada.do("window.second = window.open(location.href)")
+        await ada.is_true("second.document.querySelector('#people li')")
+        await bob.sees("Ada", "Bob")
+        await ada.do("second.close()")
+        await ada.say("Still here")
+        await bob.hears("Still here")
+        await bob.sees("Ada", "Bob")
+        await ada.do("location = 'about:blank'")
+        await bob.sees("Bob")
+        await bob.is_true("texts('.note')[0]?.startsWith('Ada left')")
+
+    async def test_login(self) -> None:
+        """PHP refuses whoever is not logged in; a login lasts over a reload, up to the logout."""
+        demo = self.start_demo()
+        ada = Page(self.start_browser(), demo)
+        await ada.log_in("Ada", "Garden")
+        await ada.go("Garden")
+        await ada.is_in("Garden")
+        await ada.sees("Ada")
+
+        port = await ada.get("document.body.dataset.port")
+        with self.assertRaises(HandshakeFailed) as refused:
+            await self.connect(f"ws://127.0.0.1:{port}/ws?room=Garden")
+        self.assertEqual(401, refused.exception.status)
+
+        # What another tab does shows in this one.
+        await ada.do(
+            "fetch('login.php',"
+            " {method: 'POST', body: new URLSearchParams({nickname: 'Lady Ada'})})"
+        )
+        await ada.sees("Lady Ada")
+        await ada.is_in("Garden")
+        await ada.do("fetch('logout.php', {method: 'POST'})")
+        await ada.is_true("location.pathname === '/login.php'")
+
+    async def test_pushes(self) -> None:
+        """A timer, a streamed reply, curl and an ordinary page: all of them reach the page."""
+        demo = self.start_demo()
+        ada = Page(self.start_browser(), demo)
+        await ada.log_in("Ada")
+        now = await ada.get("document.getElementById('clock').dateTime")
+        await ada.is_true("![arguments[0], ''].includes(clock.dateTime)", now)
+
+        await ada.do("document.getElementById('story').click()")
+        await ada.is_true("texts('.growing p')[0]?.split(' ').length > 3")
+        begun = await ada.get("texts('.growing p')[0].split(' ').length")
+        await ada.is_true("texts('.growing p')[0]?.split(' ').length > arguments[0]", begun)
+
+        command, *arguments = shlex.split(str(await ada.get("texts('#curl')[0]")))
+        self.assertEqual("curl", command)
+        self.assertEqual("Message sent", await curl(*arguments))
+        await ada.is_true("texts('.note.pushed span').includes('Hello')")
+
+        await ada.do(
+            "return fetch('push.php?room=Lounge',"
+            " {method: 'POST', body: new URLSearchParams({message: 'From a page'})})"
+        )
+        await ada.is_true("texts('.note.pushed span').includes('From a page')")
+
+        await ada.is_true("messages().length === 2")  # the story has come to its end
+        self.assertEqual("/story", (await ada.messages())[0])
+
+    async def test_crash(self) -> None:
+        """The gateway dies and comes back; what was said meanwhile arrives, once."""
+        demo = self.start_demo()
+        ada, bob = (Page(self.start_browser(), demo) for _ in range(2))
+        await ada.log_in("Ada")
+        await bob.log_in("Bob")
+        await ada.say("Before")
+        await bob.hears("Before")
+        demo.kill_gateway()
+        await ada.is_true("document.body.dataset.state !== 'online'")
+        await ada.say("Meanwhile")
+        await bob.hears("Meanwhile")
+        await ada.hears("Meanwhile")
+        await ada.sees("Ada", "Bob")
+        await bob.sees("Ada", "Bob")
+        for page in (ada, bob):
+            self.assertEqual(["Before", "Meanwhile"], await page.messages())

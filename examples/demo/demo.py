@@ -1,7 +1,6 @@
-"""Run the chat on loopback until Ctrl-C: the gateway, which starts a PHP-FPM, and its page.
+"""Run the chat on loopback until Ctrl-C: the gateway with a PHP-FPM, and PHP for the pages.
 
-All that is written goes to a temporary directory, which is removed at the end, but for the room's
-own file.
+All that is written goes to a temporary directory, which is removed at the end.
 """
 
 import argparse
@@ -9,6 +8,7 @@ import contextlib
 import ctypes
 import http.client
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -28,13 +28,27 @@ LOG_LINES = 20
 PR_SET_PDEATHSIG = 1
 
 BLOCK = """
-  The chat is running: open it in two windows, and talk.
+  The chat is running. Open it, and once more in a private window, as somebody else.
 
-    Open   http://127.0.0.1:{web}/?gateway={gateway}
+    Open   http://127.0.0.1:{web}/
+    Push   curl -d message=Hello -d group=Lounge http://127.0.0.1:{api}/send
     Edit   {chat}/websocket.php: the next message runs what you wrote
     Logs   {directory}/*.log
 
   Ctrl-C stops everything.
+"""
+
+# Read by both PHPs, the gateway's and the pages', beside what is configured on this machine.
+PHP_INI = """\
+; One place for sessions: what login.php writes, websocket.php finds.
+session.save_path = "{directory}"
+; ... and for the rooms' history.
+sys_temp_dir = "{directory}"
+; A change of a script is seen at once.
+opcache.revalidate_freq = 0
+; Where app.php finds the gateway's API, and where the page finds its WebSocket.
+phpgw.api = "http://127.0.0.1:{api}"
+phpgw.port = {gateway}
 """
 
 LIBC = ctypes.CDLL(None)
@@ -47,14 +61,22 @@ class DemoError(Exception):
 class Child:
     """A server in the foreground, whose output goes to a log in the directory."""
 
-    def __init__(self, name: str, command: list[str], directory: Path) -> None:
+    def __init__(
+        self, name: str, command: list[str], directory: Path, answers: Callable[[], bool]
+    ) -> None:
         self.name = name
+        self.command = command
+        self.directory = directory
+        self.answers = answers
         self.log = directory / f"{name}.log"
-        with self.log.open("wb") as output:
+        self.start()
+
+    def start(self) -> None:
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env=environment(),
+                self.command,
+                cwd=self.directory,
+                env=environment(self.directory),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -62,18 +84,27 @@ class Child:
                 preexec_fn=die_with(os.getpid()),
             )
 
-    def wait_until(self, answers: Callable[[], bool]) -> None:
+    def wait(self) -> None:
+        """Return once it answers."""
         deadline = time.monotonic() + START_SECONDS
-        while not answers():
-            self.check()
+        while not self.answers():
+            if self.process.poll() is not None:
+                raise DemoError(f"{self.name} died ({self.status}).\n{self.tail()}")
             if time.monotonic() > deadline:
                 raise DemoError(f"{self.name} does not answer.\n{self.tail()}")
             time.sleep(0.05)
 
-    def check(self) -> None:
-        status = self.process.poll()
-        if status is not None:
-            raise DemoError(f"{self.name} died (status {status}).\n{self.tail()}")
+    def keep(self) -> None:
+        """Start it again if it has ended: somebody tries what the chat makes of that."""
+        if self.process.poll() is not None:
+            print(f"  {self.name} ended ({self.status}); starting it again.", flush=True)
+            self.stop()
+            self.start()
+            self.wait()
+
+    @property
+    def status(self) -> str:
+        return f"status {self.process.returncode}"
 
     def stop(self) -> None:
         self.process.terminate()
@@ -99,11 +130,17 @@ def die_with(parent: int) -> Callable[[], None]:
     return prepare
 
 
-def environment() -> dict[str, str]:
+def environment(directory: Path) -> dict[str, str]:
     """Ours, with this checkout's phpgw before an installed one, and no settings of another's."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PHPGW_")}
     paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**kept, "PYTHONPATH": os.pathsep.join(paths)}
+    # PHP reads the .ini files in all of these; an empty one is where it looks by itself.
+    inis = [os.environ.get("PHP_INI_SCAN_DIR", ""), str(directory)]
+    return {
+        **kept,
+        "PYTHONPATH": os.pathsep.join(paths),
+        "PHP_INI_SCAN_DIR": os.pathsep.join(inis),
+    }
 
 
 def find_twistd() -> str:
@@ -111,6 +148,13 @@ def find_twistd() -> str:
     if not beside.exists():
         raise DemoError(f"twistd is missing beside {sys.executable}: pip install -e . first.")
     return str(beside)
+
+
+def find_php() -> str:
+    php = shutil.which("php")
+    if php is None:
+        raise DemoError("php is missing, which serves the pages: apt-get install php-cli")
+    return php
 
 
 def free_port(wanted: int = 0) -> int:
@@ -152,28 +196,36 @@ def answers_http(port: int, path: str) -> Callable[[], bool]:
 
 def run(wanted_port: int | None, directory: Path, children: list[Child]) -> NoReturn:
     """Start everything and watch over it; what ends it is an exception."""
-    twistd = find_twistd()
-    web, gateway = web_port(wanted_port), free_port()
+    twistd, php = find_twistd(), find_php()
+    web, gateway, api = web_port(wanted_port), free_port(), free_port()
+    ini = PHP_INI.format(directory=directory, gateway=gateway, api=api)
+    (directory / "chat.ini").write_text(ini)
 
-    def start(name: str, *command: str) -> Child:
-        children.append(Child(name, list(command), directory))
-        return children[-1]
+    def start(name: str, command: list[str], answers: Callable[[], bool]) -> None:
+        children.append(Child(name, command, directory, answers))
+        children[-1].wait()
 
-    listen = ["--listen", f"tcp:{gateway}:interface=127.0.0.1"]
-    php = ["--php-script", str(CHAT / "websocket.php")]
+    options = [
+        f"--listen=tcp:{gateway}:interface=127.0.0.1",
+        f"--api-listen=tcp:{api}:interface=127.0.0.1",
+        f"--php-script={CHAT / 'websocket.php'}",
+        "--events=connect,disconnect",
+        "--timer=clock=1s",
+        "--client-id=random",
+    ]
     if os.geteuid() == 0:
         # Root's checkout may be closed to every other user; /root is.
-        php += ["--php-user", "root"]
-    start("phpgw", twistd, "-n", "--pidfile=", "phpgw", *listen, *php).wait_until(
-        answers_http(gateway, "/healthz")
-    )
-    page = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", "--directory", str(CHAT)]
-    start("page", *page, str(web)).wait_until(answers_http(web, "/"))
+        options.append("--php-user=root")
+    command = [twistd, "-n", "--pidfile=", "phpgw", *options]
+    start("gateway", command, answers_http(api, "/healthz"))
+    command = [php, "-S", f"127.0.0.1:{web}", "-t", str(CHAT / "public")]
+    start("pages", command, answers_http(web, "/icon.svg"))
 
-    print(BLOCK.format(web=web, gateway=gateway, chat=CHAT, directory=directory), flush=True)
+    block = BLOCK.format(web=web, api=api, chat=CHAT, directory=directory)
+    print(block, flush=True)
     while True:
         for child in children:
-            child.check()
+            child.keep()
         time.sleep(0.2)
 
 
@@ -203,7 +255,7 @@ def main() -> int:
         finally:
             for end in ends:
                 signal.signal(end, signal.SIG_IGN)
-            for child in reversed(children):  # the gateway first, while there is a PHP to answer it
+            for child in reversed(children):
                 child.stop()
     return 0
 
