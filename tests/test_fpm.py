@@ -7,6 +7,7 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.task import deferLater
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from phpgw.backend import BackendBroken, Event, Follow, Reply
@@ -108,7 +109,7 @@ class ManagedFpmTests(TestCase):
         if os.geteuid() == 0:
             # The test's directory is nobody else's.
             changes["user"] = "root"
-        fpm = self.start(**changes)
+        fpm = self.fpm = self.start(**changes)
         await fpm.when_ready()
         backend = make_fastcgi_backend(
             reactor,
@@ -143,6 +144,14 @@ class ManagedFpmTests(TestCase):
         follower = Follower()
         reply = await self.ask("<?php echo 'one'; echo 'two';", follower)
         self.assertEqual(([], b"onetwo"), (follower.heads, reply.body))
+
+    async def test_what_a_script_logs_is_logged_once(self) -> None:
+        with capturedLogs() as events:
+            await self.ask("<?php error_log('something to say');")
+            await self.fpm.stopService()
+        said = [text for text in map(str, map(formatEvent, events)) if "something to say" in text]
+        self.assertEqual(len(said), 1, said)
+        self.assertIn("PHP on a server event", said[0])
 
     async def test_script_that_runs_for_too_long(self) -> None:
         with self.assertRaises(BackendBroken):

@@ -24,6 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend import guardian
+from phpgw.descriptors import USUAL_LIMIT
 
 _DIRECTORIES = ("/usr/local/sbin", "/usr/sbin")
 _NAME = re.compile(r"php-fpm(\d+(?:\.\d+)?)?$")
@@ -37,6 +38,9 @@ _STOP_SECONDS = 5
 
 # [24-Nov-2026 22:00:00] NOTICE: ready to handle connections
 _LOG_LINE = re.compile(r"\[[^]]+\] (?P<level>[A-Z]+): (?P<text>.*)")
+
+# What a script has logged, which comes with the answer to its event, too.
+_SAID_WITH_EVENT = "NOTICE: PHP message: "
 
 _KNOCKING = Factory.forProtocol(Protocol)
 _KNOCKING.noisy = False
@@ -172,6 +176,8 @@ class ManagedFpm(Service):
             "listen.mode = 0600\n"
             "pm = static\n"
             f"pm.max_children = {self._workers}\n"
+            # Not ours, which is raised for the sake of many clients.
+            f"rlimit_files = {USUAL_LIMIT}\n"
             f"request_terminate_timeout = {ceil(self._script_seconds)}s\n"
             # Many a php.ini has PHP hold back 4096 bytes, which a plain flush() does not touch.
             "php_value[output_buffering] = 0\n"
@@ -285,6 +291,8 @@ class _FpmProcess(ProcessProtocol):
             os.killpg(self._group, signal.SIGKILL)
 
     def _forward(self, line: str) -> None:
+        if line.startswith(_SAID_WITH_EVENT):
+            return
         match = _LOG_LINE.match(line)
         level, text = (match["level"], match["text"]) if match else ("WARNING", line)
         emit = {
