@@ -107,6 +107,7 @@ def _to_own_fpm(common: _Common) -> Road:
         workers=settings.php_workers,
         user=settings.php_user,
         script_seconds=settings.php_max_run,
+        message_size=settings.max_message_size,
     )
     try:
         fpm.check()

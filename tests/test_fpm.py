@@ -66,6 +66,7 @@ class ManagedFpmTests(TestCase):
             "workers": 2,
             "user": None,
             "script_seconds": 10,
+            "message_size": 4_000_000,
         }
         return ManagedFpm(reactor, **{**settings, **changes})
 
@@ -102,7 +103,13 @@ class ManagedFpmTests(TestCase):
         while group_members(before):
             await deferLater(reactor, 0.01)
 
-    async def ask(self, source: str, follow: Follow | None = None, **changes: Any) -> Reply:
+    async def ask(
+        self,
+        source: str,
+        follow: Follow | None = None,
+        message: bytes = b"hi",
+        **changes: Any,
+    ) -> Reply:
         """Have it run this script, with the gateway's own way of asking."""
         script = Path(f"{self.mktemp()}.php").absolute()
         script.write_text(source)
@@ -122,7 +129,12 @@ class ManagedFpmTests(TestCase):
             metrics=Metrics(),
         )
         self.addCleanup(backend.close)
-        return await backend.ask(Event("server", b"hi", identity()), follow)
+        return await backend.ask(Event("server", message, identity()), follow)
+
+    async def test_largest_message(self) -> None:
+        """PHP takes a form of that size, too, in which each byte may have become three."""
+        reply = await self.ask("<?php echo strlen($_POST['message']);", message=bytes(4_000_000))
+        self.assertEqual(b"4000000", reply.body)
 
     async def test_flush(self) -> None:
         """What PHP flushes is there at once, whatever its php.ini says of buffers."""

@@ -135,7 +135,14 @@ Follow = Callable[[Head, Flow], Callable[[bytes], None] | None]
 
 
 class BackendError(Exception):
-    """PHP gave no usable answer; the text says what happened."""
+    """PHP gave no usable answer; the text says what happened.
+
+    :ivar error_id: where it is in the log already, with others of its kind: under which id.
+    """
+
+    def __init__(self, problem: str, error_id: str | None = None) -> None:
+        super().__init__(problem)
+        self.error_id = error_id
 
 
 class BackendUnreachable(BackendError):

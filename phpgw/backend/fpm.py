@@ -42,6 +42,9 @@ _LOG_LINE = re.compile(r"\[[^]]+\] (?P<level>[A-Z]+): (?P<text>.*)")
 # What a script has logged, which comes with the answer to its event, too.
 _SAID_WITH_EVENT = "NOTICE: PHP message: "
 
+# PHP's own post_max_size.
+_POST_SIZE = 8 * 1024**2
+
 _KNOCKING = Factory.forProtocol(Protocol)
 _KNOCKING.noisy = False
 
@@ -78,6 +81,7 @@ class ManagedFpm(Service):
     :param binary: the program.
     :param workers: how many processes run PHP.
     :param user: who they are when the gateway is root; ``None`` for the web server's user.
+    :param message_size: bytes of the largest message that a script is given.
     :param script_seconds: a script that runs for longer is ended, and its worker replaced;
         PHP-FPM counts in whole seconds.
     :ivar socket: where it listens.
@@ -94,12 +98,14 @@ class ManagedFpm(Service):
         workers: int,
         user: str | None,
         script_seconds: float,
+        message_size: int,
     ) -> None:
         self._reactor = reactor
         self._binary = binary
         self._workers = workers
         self._user = user
         self._script_seconds = script_seconds
+        self._message_size = message_size
         self._directory = Path(tempfile.mkdtemp(prefix="phpgw-"))
         self._configuration = self._directory / "php-fpm.conf"
         self.socket = self._directory / "php-fpm.sock"
@@ -178,6 +184,7 @@ class ManagedFpm(Service):
             f"pm.max_children = {self._workers}\n"
             # Not ours, which is raised for the sake of many clients.
             f"rlimit_files = {USUAL_LIMIT}\n"
+            f"php_value[post_max_size] = {max(_POST_SIZE, _form_size(self._message_size))}\n"
             f"request_terminate_timeout = {ceil(self._script_seconds)}s\n"
             # Many a php.ini has PHP hold back 4096 bytes, which a plain flush() does not touch.
             "php_value[output_buffering] = 0\n"
@@ -301,6 +308,11 @@ class _FpmProcess(ProcessProtocol):
             "WARNING": self.log.warn,
         }.get(level, self.log.error)
         emit("PHP-FPM: {text}", text=repr(text)[1:-1])
+
+
+def _form_size(message_size: int) -> int:
+    """How long a form may be that has a message of this size, percent-encoded, and more in it."""
+    return 3 * message_size + 65536
 
 
 def _user(name: str | None) -> pwd.struct_passwd:
