@@ -8,7 +8,15 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.answers import Answers, ClientLeft, UnusableReply, is_stream, is_utf8, unusable
+from phpgw.answers import (
+    Answers,
+    ClientLeft,
+    PhpMishap,
+    UnusableReply,
+    is_stream,
+    is_utf8,
+    unusable,
+)
 from phpgw.backend import Head, Reply
 from phpgw.client import Client
 from phpgw.commands import Command, Send, Target
@@ -20,8 +28,9 @@ _RELAYED = (
     *(b"content-type", b"content-language", b"www-authenticate", b"retry-after"),
     *(b"cache-control", b"set-cookie"),
 )
-# What no header's value may have in it: RFC 9110, section 5.5.
-CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# What no header's value may have in it: RFC 9110, section 5.5. Neither the control characters that
+# ISO 8859-1 and Unicode have beyond ASCII: some parsers take U+0085 for the end of a line.
+CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\xc2[\x80-\x9f]|(?<![\x80-\xff])[\x80-\x9f]")
 
 
 class Refusal(Exception):
@@ -101,7 +110,8 @@ class Admission:
                 for name, value in head.headers
                 if name in _RELAYED and not CONTROL.search(value)
             ]
-            raise Refusal(head.status, str(unusable(head.status)), headers, reply.body)
+            body = self._presentable(reply.body, client)
+            raise Refusal(head.status, str(unusable(head.status)), headers, body)
         if not head.is_success:
             raise unusable(head.status)
         subprotocol, commands = _subprotocol(head, offered), self._commands(reply, client)
@@ -126,12 +136,23 @@ class Admission:
             raise UnusableReply("PHP's first message has bytes that are not UTF-8")
         return [Send(Target("sender"), reply.body)]
 
+    def _presentable(self, body: bytes, client: Client) -> bytes | None:
+        """A refusal's body, if PHP has printed no error into it."""
+        try:
+            self._answers.check(body)
+        except PhpMishap:
+            self._answers.failed(f"the refusal of client {client.id}", Failure(), None)
+            return None
+        return body
+
     def _failed(self, failure: Failure, client: Client) -> Grant:
         if failure.check(Refusal):
             failure.raiseException()
+        reason = "This cannot be decided at the moment."
         if not failure.check(ClientLeft):
-            self._answers.failed(f"the connect of client {client.id}", failure, None)
-        raise Refusal(503, "This cannot be decided at the moment.", [(b"Retry-After", b"5")])
+            error_id = self._answers.failed(f"the connect of client {client.id}", failure, None)
+            reason += f" (error {error_id})"
+        raise Refusal(503, reason, [(b"Retry-After", b"5")])
 
     def _cookies(self, head: Head, client: Client) -> tuple[str, ...]:
         """The values of Set-Cookie that can stand in the handshake's answer."""

@@ -1,6 +1,7 @@
 """What comes of PHP's answer: a message, commands, or what was agreed for a failure."""
 
 from collections.abc import Callable
+from secrets import token_hex
 
 import attrs
 from twisted.internet.interfaces import IReactorTime
@@ -12,6 +13,7 @@ from phpgw.client import Client
 from phpgw.commands import Command, InvalidCommand, parse_commands
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
+from phpgw.mishaps import Mishap, find_mishap
 from phpgw.stream import Stream
 
 _COMMANDS = b"application/vnd.phpgw+json"
@@ -30,8 +32,20 @@ class UnusableReply(BackendError):
     """PHP answered, but not with something that can be made use of."""
 
 
+class PhpMishap(UnusableReply):
+    """PHP has printed an error of its own into the reply."""
+
+    def __init__(self, mishap: Mishap) -> None:
+        super().__init__(f"PHP has printed an error into its reply: {mishap.line}")
+
+
 class ClientLeft(BackendError):
     """Nobody waits for the answer any longer."""
+
+
+def new_error_id() -> str:
+    """What leads from a client's report to a line of the log."""
+    return token_hex(4)
 
 
 def unusable(status: int) -> UnusableReply:
@@ -44,14 +58,16 @@ class AnswerPolicy:
     """How replies are treated.
 
     :ivar on_error: ``ignore``, ``close`` or ``reply``.
-    :ivar error_reply: the message under ``reply``.
+    :ivar error_reply: the message under ``reply``, with ``%id%`` for the id in the log.
     :ivar skip_empty_replies: whether an empty reply is sent at all.
+    :ivar hide_php_errors: whether a reply is kept back that PHP has printed an error into.
     :ivar max_line: bytes of a line in a streamed reply.
     """
 
     on_error: str = "ignore"
     error_reply: bytes = b""
     skip_empty_replies: bool = False
+    hide_php_errors: bool = True
     max_line: int
 
 
@@ -76,19 +92,36 @@ class Answers:
         self.metrics = metrics
         self.seconds = reactor.seconds
 
-    def read(self, reply: Reply, has_sender: bool) -> list[Command] | None:
+    def read(self, reply: Reply, has_sender: bool, said: bytes = b"") -> list[Command] | None:
         """The commands in a reply that is not streamed; ``None`` if it is a plain message.
 
-        :raises UnusableReply: if there is something wrong with them.
+        :param said: the message that is answered.
+        :raises UnusableReply: if there is something wrong with it.
         """
         if reply.head.status == _NO_CONTENT:
             return []
         if reply.head.media_type != _COMMANDS:
+            self.check(reply.body, said)
             return None
         try:
             return parse_commands(reply.body, has_sender)
         except InvalidCommand as error:
+            self._search(reply.body)
             raise UnusableReply(f"PHP's reply has an invalid command: {error}") from None
+
+    def check(self, body: bytes, said: bytes = b"") -> None:
+        """See whether a body may be shown.
+
+        :raises PhpMishap: if PHP has printed an error into it.
+        """
+        if self.policy.hide_php_errors:
+            self._search(body, said)
+
+    def _search(self, body: bytes, said: bytes = b"") -> None:
+        mishap = find_mishap(body, said)
+        if mishap is not None:
+            self.metrics.replies_with_php_errors += 1
+            raise PhpMishap(mishap)
 
     def run(self, command: Command, sender: Client | None) -> None:
         """Carry out a command of a reply."""
@@ -101,24 +134,42 @@ class Answers:
                 reason=result.error,
             )
 
-    def failed(self, what: str, failure: Failure, client: Client | None) -> None:
+    def failed(self, what: str, failure: Failure, client: Client | None) -> str:
         """Log that something is not answered, and let its client know as agreed.
 
         :param what: what is not, for the log.
+        :returns: the id under which the log has it.
         """
         self.metrics.php_failures += 1
-        if failure.check(BackendError):
-            self.log.error(
-                "PHP failed on {what}: {reason}", what=what, reason=failure.getErrorMessage()
-            )
-        else:
-            self.log.failure("PHP failed on {what}", failure, what=what)
+        error_id = self._log_failure(what, failure)
         if client is None or client.gone:
-            return
+            return error_id
         if self.policy.on_error == "reply":
-            client.connection.send_message(self.policy.error_reply, is_binary=False)
+            text = self.policy.error_reply.replace(b"%id%", error_id.encode())
+            client.connection.send_message(text, is_binary=False)
         elif self.policy.on_error == "close":
-            client.connection.close(1011, "the message could not be handled")
+            reason = f"the message could not be handled (error {error_id})"
+            client.connection.close(1011, reason)
+        return error_id
+
+    def _log_failure(self, what: str, failure: Failure) -> str:
+        error = failure.value
+        if not isinstance(error, BackendError):
+            error_id = new_error_id()
+            self.log.failure(
+                "PHP failed on {what} (error {error_id})", failure, what=what, error_id=error_id
+            )
+            return error_id
+        if error.error_id is not None:
+            return error.error_id
+        error_id = new_error_id()
+        self.log.error(
+            "PHP failed on {what}: {reason} (error {error_id})",
+            what=what,
+            reason=failure.getErrorMessage(),
+            error_id=error_id,
+        )
+        return error_id
 
 
 class Answer:
@@ -126,15 +177,19 @@ class Answer:
 
     :param client: whom the event is about, if it is about one.
     :param is_binary: whether a plain reply is a binary message.
+    :param said: the message that is answered, if it is one.
     :ivar is_streamed: whether it comes line by line, and its lines are run already.
     """
 
-    __slots__ = ("_answers", "_client", "_is_binary", "_stream")
+    __slots__ = ("_answers", "_client", "_is_binary", "_said", "_stream")
 
-    def __init__(self, answers: Answers, client: Client | None, is_binary: bool = False) -> None:
+    def __init__(
+        self, answers: Answers, client: Client | None, is_binary: bool = False, said: bytes = b""
+    ) -> None:
         self._answers = answers
         self._client = client
         self._is_binary = is_binary
+        self._said = said
         self._stream: Stream | None = None
 
     @property
@@ -162,7 +217,7 @@ class Answer:
         if self._stream is not None:
             self._stream.finish()
             return
-        commands = self._answers.read(reply, client is not None)
+        commands = self._answers.read(reply, client is not None, self._said)
         self._keep_cookies(head)
         if commands is not None:
             for command in commands:

@@ -1,14 +1,17 @@
 """Asking PHP, and asking again while it is away."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendUnreachable, Event, Follow, IBackend, Reply
+from phpgw.answers import ClientLeft
+from phpgw.backend import BackendUnreachable, Event, Flow, Follow, Head, IBackend, Reply
+from phpgw.breaker import Breaker, CircuitOpen
 from phpgw.metrics import Metrics
 
 # Seconds between the attempts to reach PHP; what reached it is not tried again.
@@ -20,12 +23,24 @@ def _always() -> bool:
 
 
 class Php:
-    """The one who is asked."""
+    """The one who is asked, unless the circuit breaker is open."""
 
-    def __init__(self, reactor: IReactorTime, backend: IBackend, metrics: Metrics) -> None:
+    def __init__(
+        self, reactor: IReactorTime, backend: IBackend, breaker: Breaker, metrics: Metrics
+    ) -> None:
         self._reactor = reactor
         self._backend = backend
+        self._breaker = breaker
         self._metrics = metrics
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it has not answered of late."""
+        return self._breaker.is_open
+
+    def trouble(self) -> str | None:
+        """Why it would not be asked just now; ``None`` if it would."""
+        return self._breaker.trouble()
 
     def ask(
         self,
@@ -35,13 +50,25 @@ class Php:
     ) -> Deferred[Any]:
         """Ask as :meth:`phpgw.backend.IBackend.ask` does, for a moment longer if nobody is there.
 
-        :param is_wanted: whether somebody still waits for the answer, before each new attempt.
+        :param is_wanted: whether somebody still waits for the answer, before each new attempt; it
+            fails with a :exc:`phpgw.answers.ClientLeft` otherwise.
         """
+        try:
+            ticket = self._breaker.enter()
+        except CircuitOpen as error:
+            return fail(error)
+        if follow is not None and self._breaker.is_open:
+            follow = partial(self._begun, follow)
         self._metrics.php_requests += 1
         self._metrics.php_requests_now += 1
         asked: Deferred[Any] = maybeDeferred(self._backend.ask, event, follow)
         asked.addErrback(self._failed, event, follow, is_wanted)
-        return asked.addBoth(self._asked)
+        return asked.addBoth(self._asked, ticket)
+
+    def _begun(self, follow: Follow, head: Head, flow: Flow) -> Callable[[bytes], None] | None:
+        """The whole of a streamed answer may take long."""
+        self._breaker.hear(head)
+        return follow(head, flow)
 
     def _failed(
         self,
@@ -65,7 +92,7 @@ class Php:
         for delay in _PATIENCE:
             await deferLater(self._reactor, delay)
             if not is_wanted():
-                break
+                raise ClientLeft("the client has left")
             self._metrics.php_retries += 1
             try:
                 reply: Reply = await self._backend.ask(event, follow)
@@ -75,6 +102,7 @@ class Php:
                 return reply
         raise error
 
-    def _asked(self, outcome: Any) -> Any:
+    def _asked(self, outcome: Any, ticket: int) -> Any:
         self._metrics.php_requests_now -= 1
+        self._breaker.leave(ticket, outcome)
         return outcome

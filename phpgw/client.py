@@ -20,6 +20,12 @@ class Connection(Protocol):
     def send_message(self, payload: bytes, is_binary: bool) -> None:
         """Send one message; does nothing on a connection that is closing."""
 
+    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+        """Send one message together with others that are sent like it in the reactor's turn.
+
+        What is sent otherwise does not overtake it.
+        """
+
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake (RFC 6455, section 7.1.2) with this code and reason."""
 

@@ -1,5 +1,7 @@
 """What a command does to the clients it is for."""
 
+from collections.abc import Sequence
+
 import attrs
 
 from phpgw.client import Client
@@ -22,6 +24,11 @@ class Result:
     error: str | None = None
 
 
+# What most commands come to.
+_DELIVERED = Result(1)
+_MISSED = Result(0, _NOT_FOUND)
+
+
 class Dispatcher:
     """Carries out commands.
 
@@ -42,6 +49,34 @@ class Dispatcher:
         :param sender: whose event is being answered, if it is a reply's.
         """
         self._metrics.commands_run += 1
+        return self._run(command, sender)
+
+    def run_all(self, commands: Sequence[Command]) -> list[Result]:
+        """Carry out commands that no event has led to, in order; as :meth:`run` does each.
+
+        If there are several, what they send to the same client goes together.
+        """
+        if len(commands) == 1:
+            return [self.run(commands[0])]
+        self._metrics.commands_run += len(commands)
+        return [
+            self._gather(each) if type(each) is Send else self._run(each, None) for each in commands
+        ]
+
+    def _gather(self, send: Send) -> Result:
+        to = send.to
+        if to.kind == "client" and len(to.names) == 1 and not to.excluded:
+            client = self._registry.find(to.names[0])
+            if client is None:
+                return _MISSED
+            client.connection.gather_message(send.message, send.is_binary)
+            return _DELIVERED
+        clients, error = self._clients(to, None)
+        for client in clients:
+            client.connection.gather_message(send.message, send.is_binary)
+        return Result(len(clients), error)
+
+    def _run(self, command: Command, sender: Client | None) -> Result:
         clients, error = self._clients(command.to, sender)
         match command:
             case Send():

@@ -1,9 +1,10 @@
 """Telling PHP who has left: of each client that it has let in once, and last of all."""
 
+from collections import deque
 from functools import partial
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -51,6 +52,9 @@ class Farewells:
         self._untold = 0
         self._lost = 0
         self._silent_until = 0.0
+        # What is left for when PHP answers again, and what looks whether it does.
+        self._left: deque[tuple[Event, int]] = deque()
+        self._look_call: IDelayedCall | None = None
         self._waiters: list[Deferred[None]] = []
 
     def __len__(self) -> int:
@@ -93,7 +97,25 @@ class Farewells:
             self._silent_until = now + _SILENCE
 
     def _try(self, event: Event, repeats: int) -> None:
+        if self._php.is_away:
+            self._left.append((event, repeats))
+            self._look_later()
+        else:
+            self._take_turn(event, repeats)
+
+    def _take_turn(self, event: Event, repeats: int) -> None:
         self._turns.take_patiently(partial(self._tell, event, repeats))
+
+    def _look_later(self) -> None:
+        if self._left and self._look_call is None:
+            self._look_call = self._reactor.callLater(_AWAY_SECONDS, self._look)
+
+    def _look(self) -> None:
+        """Try one of those left while PHP is away, and all once it is back."""
+        self._look_call = None
+        for _ in range(1 if self._php.is_away else len(self._left)):
+            self._take_turn(*self._left.popleft())
+        self._look_later()
 
     def _tell(self, event: Event, repeats: int) -> Deferred[None]:
         asked = self._php.ask(event)

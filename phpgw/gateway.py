@@ -5,15 +5,20 @@ from collections.abc import Sequence
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from phpgw.descriptors import raise_limit
+from phpgw.hold import Hold
+from phpgw.listening import Listener
+from phpgw.notify import Notifier
 from phpgw.relay import Relay
 from phpgw.road import Road
+from phpgw.sendoff import STEP_SECONDS, SendOff
 from phpgw.websocket import GatewayFactory
 
 # How long clients may take to answer the last close frame.
 _FAREWELL_SECONDS = 1
-_GOING_AWAY = 1001
 
 
 class Gateway(MultiService):
@@ -22,9 +27,11 @@ class Gateway(MultiService):
     :param public: listeners for browsers; they close first.
     :param private: listeners for pushes alone, if there are any; they close last, since PHP may
         push while it finishes.
+    :param hold: what may keep events from PHP, though not while it stops.
     :param road: the way to PHP, which is left last.
     :param schedule: the timers, which are the first to stop.
-    :param drain_timeout: seconds for the messages that PHP has still to answer.
+    :param notifier: whom the service manager hears it from, to the very end.
+    :param drain_timeout: seconds for sending the clients away, each once PHP has answered it.
     :param summary: what is where, in a line for the log.
     """
 
@@ -34,12 +41,14 @@ class Gateway(MultiService):
         self,
         *,
         reactor: IReactorTime,
-        public: Sequence[Service],
-        private: Sequence[Service],
+        public: Sequence[Listener],
+        private: Sequence[Listener],
         factory: GatewayFactory,
         relay: Relay,
+        hold: Hold,
         road: Road,
         schedule: Service,
+        notifier: Notifier,
         drain_timeout: float,
         summary: str,
     ) -> None:
@@ -49,40 +58,47 @@ class Gateway(MultiService):
         self._private = private
         self._factory = factory
         self._relay = relay
+        self._hold = hold
         self._road = road
         self._schedule = schedule
+        self._notifier = notifier
         self._drain_timeout = drain_timeout
         self._summary = summary
         if road.service is not None:
             road.service.setServiceParent(self)
-        for service in (*public, *private, schedule):
+        for service in (*public, *private, schedule, notifier):
             service.setServiceParent(self)
+
+    def privilegedStartService(self) -> None:
+        raise_limit()
+        super().privilegedStartService()
 
     def startService(self) -> None:
         super().startService()
         self.log.info("{summary}", summary=self._summary)
 
+    def reload(self) -> None:
+        """Read again what may change while it runs: certificates."""
+        self._notifier.reloading()
+        reloaded = [listener.reload() for listener in (*self._public, *self._private)]
+        if not any(reloaded):
+            self.log.info("There is nothing to read again, since no port speaks TLS")
+        self._notifier.reloaded()
+
     def stopService(self) -> Deferred[None]:
-        """Take no new clients, let PHP finish, send the clients away, let go of PHP."""
+        """Listen no more, let PHP finish and send the clients away, let go of PHP."""
         self.running = 0
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
         self.log.info("Stopping; {count} clients are connected", count=len(self._factory.registry))
+        self._notifier.stopping(self._drain_timeout)
         deadline = self._reactor.seconds() + self._drain_timeout
-        self._factory.draining = True
         self._schedule.stopService()
+        self._hold.close()
         self._relay.hurry()
         await DeferredList([listener.stopService() for listener in self._public])
-        for connection in self._factory.connections():
-            if connection.client.in_turn:
-                connection.pause_reading()
-            else:
-                connection.close(_GOING_AWAY, "the gateway stops")
-        if not await self._within(self._drain_timeout, self._relay.when_idle()):
-            self.log.warn("PHP has not answered everything in time; its answers are lost")
-        for connection in self._factory.connections():
-            connection.close(_GOING_AWAY, "the gateway stops")
+        await self._send_off(deadline)
         if not await self._within(_FAREWELL_SECONDS, self._factory.when_empty()):
             for connection in self._factory.connections():
                 connection.abort()
@@ -96,6 +112,24 @@ class Gateway(MultiService):
         await self._road.backend.close()
         if self._road.service is not None:
             await maybeDeferred(self._road.service.stopService)
+        self._notifier.stopService()
+
+    async def _send_off(self, deadline: float) -> None:
+        """Send the clients away, also those who were about to connect when the ports closed."""
+        send_off = SendOff(self._factory.connections, self._drain_timeout)
+
+        def step() -> None:
+            is_over = not send_off.step() and not any(
+                listener.has_arrivals() for listener in self._public
+            )
+            if is_over or self._reactor.seconds() >= deadline:
+                stepping.stop()
+
+        stepping = LoopingCall(step)
+        stepping.clock = self._reactor
+        await stepping.start(STEP_SECONDS)
+        self._factory.draining = True
+        send_off.end()
 
     def _within(self, seconds: float, event: Deferred[None]) -> Deferred[bool]:
         """Whether the event comes in time."""

@@ -20,16 +20,21 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.admission import CONTROL, Admission, Grant, Refusal
+from phpgw.census import TooMany, TooManyHere
 from phpgw.extensions import Malformed, deflate_offer
+from phpgw.forwarded import Contradiction
 from phpgw.identity import ForeignOrigin, Visibility
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
 from phpgw.registry import ClientIdTaken
+from phpgw.seldom import Seldom
 from phpgw.websocket import Draining, GatewayFactory, GatewayProtocol
 
 _KEY_BYTES = 16
 # What twisted.web has no phrase for.
-_PHRASES = {426: b"Upgrade Required"}
+_PHRASES = {426: b"Upgrade Required", 429: b"Too Many Requests"}
+# Refusals that a crowd gets, and for which nobody wants a line each.
+_COMMON = frozenset((429, 503))
 _UPGRADE = ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -53,8 +58,9 @@ class WebSocketResource(Resource):
         self._visibility = visibility
         self._admission = admission
         self._metrics = metrics
+        self._crowd = Seldom(factory.reactor.seconds)
 
-    def render_GET(self, request: Request) -> bytes | int:
+    def render(self, request: Request) -> bytes | int:
         """Grant the handshake, or say what is wrong with it; PHP may have to be asked."""
         try:
             opening = _checked_opening(request)
@@ -78,8 +84,23 @@ class WebSocketResource(Resource):
             raise Refusal(
                 403, "Pages of this site may not connect; --allow-origin names those that may."
             ) from None
+        except Contradiction as contradiction:
+            raise Refusal(400, str(contradiction)) from None
         except Draining:
             raise _draining() from None
+        except TooManyHere:
+            self._metrics.handshakes_refused_per_address += 1
+            raise Refusal(
+                429,
+                "There are too many clients of this address (--max-connections-per-address). Is "
+                "it that of a proxy, which --trusted-proxy should name?",
+                [(b"Retry-After", b"60")],
+            ) from None
+        except TooMany:
+            self._metrics.handshakes_refused_full += 1
+            raise Refusal(
+                503, "There is no room for more clients.", [(b"Retry-After", b"10")]
+            ) from None
         except ClientIdTaken as taken:
             raise Refusal(409, f"There is a client {taken} already.") from None
 
@@ -121,12 +142,7 @@ class WebSocketResource(Resource):
 
     def _refuse(self, request: Request, refusal: Refusal) -> bytes:
         self._metrics.handshakes_refused += 1
-        self.log.info(
-            "Refused a handshake from {peer}: {status}, {reason}",
-            peer=peer_name(request.getClientAddress()),
-            status=refusal.status,
-            reason=refusal.reason,
-        )
+        self._note(request, refusal)
         request.setResponseCode(refusal.status, _PHRASES.get(refusal.status))
         if refusal.body is None:
             request.setHeader("Content-Type", "text/plain; charset=utf-8")
@@ -135,6 +151,18 @@ class WebSocketResource(Resource):
         body = refusal.reason.encode() + b"\n" if refusal.body is None else refusal.body
         request.setHeader("Content-Length", str(len(body)))
         return body
+
+    def _note(self, request: Request, refusal: Refusal) -> None:
+        count = self._crowd.count() if refusal.status in _COMMON else 1
+        if count:
+            others = f", and {count - 1} others meanwhile" if count > 1 else ""
+            self.log.info(
+                "Refused a handshake from {peer}: {status}, {reason}{others}",
+                peer=peer_name(request.getClientAddress()),
+                status=refusal.status,
+                reason=refusal.reason,
+                others=others,
+            )
 
 
 @attrs.frozen
@@ -189,8 +217,10 @@ def _checked_opening(request: Request) -> _Opening:
             "Sec-WebSocket-Version has to be 13.",
             [(b"Sec-WebSocket-Version", b"13"), *_UPGRADE],
         )
-    if len(headers.getRawHeaders(b"Host", [])) != 1:
-        raise Refusal(400, "There has to be one Host header.")
+    has_length = request.getHeader(b"Content-Length") not in (None, b"0")
+    if has_length or headers.hasHeader(b"Transfer-Encoding"):
+        # What comes behind the head is frames, and nothing in between should see it otherwise.
+        raise Refusal(400, "A WebSocket handshake has no body.")
     for name, values in headers.getAllRawHeaders():
         if any(map(CONTROL.search, values)):
             raise Refusal(400, f"The header {name.decode('ascii')} has a control character in it.")

@@ -1,8 +1,9 @@
 """What PHP gets to see of the request with which a browser connected.
 
-Headers by an allow-list; those that may say who somebody is (RFC 6454, section 3: a page of another
-site must not act in the name of its visitor) only for connections from the same site, or from one
-that the administrator trusts.
+Where it comes from: a proxy may have a word in that (:mod:`phpgw.forwarded`). Headers by an
+allow-list; those that may say who somebody is (RFC 6454, section 3: a page of another site must not
+act in the name of its visitor) only for connections from the same site, or from one that the
+administrator trusts.
 """
 
 from collections.abc import Iterable
@@ -11,6 +12,7 @@ from urllib.parse import urlsplit
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
+from phpgw.forwarded import Sender, TrustedProxies
 from phpgw.peer import host_and_port
 
 _PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
@@ -28,9 +30,16 @@ class Visibility:
         if there are any, those of no other site may connect.
     :param forwarded: names of further headers that PHP sees of connections that are trusted: a
         proxy may have named the visitor in one of them.
+    :param proxies: who is believed about where a browser is.
     """
 
-    def __init__(self, allowed_origins: Iterable[str] = (), forwarded: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        allowed_origins: Iterable[str] = (),
+        forwarded: Iterable[str] = (),
+        proxies: TrustedProxies | None = None,
+    ) -> None:
+        self._proxies = proxies or TrustedProxies()
         self._allowed_origins = frozenset(origin.encode() for origin in allowed_origins)
         names = (name.encode() for name in forwarded)
         self._trusted = tuple(dict.fromkeys((*_PASSED_ON, *_TRUSTED, *names)))
@@ -39,24 +48,36 @@ class Visibility:
         """The handshake as PHP may see it.
 
         :raises ForeignOrigin: if there should be none.
+        :raises phpgw.forwarded.Contradiction: if a trusted proxy has passed on a contradiction.
         """
-        is_trusted = self._is_trusted(request)
+        sender = self._sender(request)
+        is_trusted = self._is_trusted(request, sender.asked_host)
         if not is_trusted and self._allowed_origins:
             raise ForeignOrigin
         path, _, query = request.uri.partition(b"?")
-        peer_host, peer_port = host_and_port(request.getClientAddress())
         server_host, server_port = host_and_port(request.getHost())
         return Handshake(
-            peer_host=peer_host,
-            peer_port=peer_port,
+            peer_host=sender.host,
+            peer_port=sender.port,
             server_host=server_host,
             server_port=server_port,
-            is_secure=request.isSecure(),
-            host=request.getHeader(b"Host") or b"",
+            is_secure=sender.is_secure,
+            host=sender.asked_host,
             path=path,
             query=query,
             headers=self._headers(request, is_trusted),
         )
+
+    def _sender(self, request: Request) -> Sender:
+        host, port = host_and_port(request.getClientAddress())
+        seen = Sender(
+            host=host,
+            port=port,
+            is_secure=request.isSecure(),
+            asked_host=request.getHeader(b"Host") or b"",
+        )
+        headers = request.requestHeaders
+        return self._proxies.sender(seen, lambda name: headers.getRawHeaders(name.encode(), ()))
 
     def _headers(self, request: Request, is_trusted: bool) -> tuple[tuple[bytes, bytes], ...]:
         headers = []
@@ -68,13 +89,13 @@ class Visibility:
                 headers.append((name, separator.join(values)))
         return tuple(headers)
 
-    def _is_trusted(self, request: Request) -> bool:
+    def _is_trusted(self, request: Request, asked_host: bytes) -> bool:
         """Whether nobody else's page opened the connection.
 
         Where there is no Origin, no page is behind it.
         """
         origins = request.requestHeaders.getRawHeaders(b"Origin", ())
-        host = _host_of(b"//" + (request.getHeader(b"Host") or b""))
+        host = _host_of(b"//" + asked_host)
         # Cookies know no ports, so a page on the same host's port 80 is no stranger.
         return all(
             origin.lower() in self._allowed_origins

@@ -43,6 +43,12 @@ class LeanProtocol(WebSocketServerProtocol):
         if payload and not self.failedByMe:
             self.frame_data.append(payload)
 
+    def onMessageFrameEnd(self) -> None:
+        # Autobahn's own tells whoever wants to have frames, of whom there are none.
+        if not self.failedByMe:
+            self.message_data.extend(self.frame_data)
+        self.frame_data = None
+
     def onMessageEnd(self) -> None:
         # Autobahn's own tells listeners, too, of which there are none.
         if not self.failedByMe:

@@ -1,7 +1,9 @@
 """How the two ends of a connection are written: for PHP, as a client's id, and in logs."""
 
+import re
 from collections.abc import Callable
 from ipaddress import IPv6Address as IPAddressV6
+from ipaddress import ip_address
 from itertools import count
 from secrets import token_hex
 
@@ -10,6 +12,8 @@ from twisted.internet.interfaces import IAddress
 
 # As many as a UUID has, and all of them by chance.
 _RANDOM_BYTES = 16
+# With a zone, for a link-local address. Through the PROXY protocol there may come anything.
+_HOST = re.compile(r"[0-9a-f:.]+(?:%[\w.-]+)?", re.IGNORECASE | re.ASCII)
 
 
 def host_and_port(address: IAddress) -> tuple[str, int]:
@@ -17,12 +21,13 @@ def host_and_port(address: IAddress) -> tuple[str, int]:
 
     An IPv4 peer of a dual-stack port (RFC 4291, section 2.5.5.2) is written as IPv4.
     """
-    if isinstance(address, (IPv4Address, IPv6Address)):
-        host = address.host
-        if ":" in host:
-            mapped = IPAddressV6(host).ipv4_mapped
-            host = str(mapped) if mapped else host
-        return host, address.port
+    if isinstance(address, (IPv4Address, IPv6Address)) and _HOST.fullmatch(address.host):
+        try:
+            host = ip_address(address.host)
+        except ValueError:
+            return "", 0
+        mapped = host.ipv4_mapped if isinstance(host, IPAddressV6) else None
+        return str(mapped or host), address.port
     return "", 0
 
 

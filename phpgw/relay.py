@@ -5,23 +5,29 @@ and anew after each event, so nobody starves and the line is never longer than t
 The word that a client has left comes last of all its events, and has time.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from phpgw.answers import Answer, Answers, ClientLeft
 from phpgw.asking import Php
-from phpgw.backend import Event, Handshake, IBackend, Identity, Reply
+from phpgw.backend import Event, Follow, Handshake, IBackend, Identity, Reply
+from phpgw.breaker import Breaker, BreakerPolicy
 from phpgw.client import Client, Message
 from phpgw.farewells import Farewells
 from phpgw.metrics import Metrics
 from phpgw.turns import Turns
+from phpgw.waiting import Overloaded, WaitingLimits
 
 T = TypeVar("T")
+
+# Begins something with PHP, or lets it fail for the reason given; see phpgw.turns.Turn.
+_Begin = Callable[[Overloaded | None], Deferred[None] | None]
 
 
 @attrs.frozen(kw_only=True)
@@ -31,6 +37,9 @@ class RelayPolicy:
     :ivar concurrency: how many events PHP works on at once.
     :ivar inbox_count: how many messages of one client may wait.
     :ivar inbox_size: how many bytes of one client may wait.
+    :ivar max_waiting: how many events may wait for PHP, beside the word of those who have left.
+    :ivar waiting_timeout: seconds for which each may wait; 0 for ever.
+    :ivar breaker: when PHP counts as being in trouble.
     :ivar tells_farewells: whether PHP is told of clients that have left.
     :ivar nobody: the handshake of events that are about no client.
     """
@@ -38,12 +47,18 @@ class RelayPolicy:
     concurrency: int
     inbox_count: int
     inbox_size: int
+    max_waiting: int = 10_000
+    waiting_timeout: float = 0
+    breaker: BreakerPolicy = BreakerPolicy()
     tells_farewells: bool = False
     nobody: Handshake
 
 
 class Relay:
-    """Hands events to PHP, and PHP's answers to whoever knows what to do with them."""
+    """Hands events to PHP, and PHP's answers to whoever knows what to do with them.
+
+    :ivar concurrency: how many events PHP works on at once.
+    """
 
     def __init__(
         self,
@@ -58,8 +73,12 @@ class Relay:
         self._policy = policy
         self._metrics = metrics
         self._nobody = Identity(client_id="", handshake=policy.nobody)
-        self._php = Php(reactor, backend, metrics)
+        self.concurrency = policy.concurrency
+        self._php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
         self._turns = Turns(policy.concurrency)
+        self._limits = WaitingLimits(
+            reactor, policy.max_waiting, policy.waiting_timeout, metrics
+        )
         self._farewells = Farewells(reactor, self._php, answers, self._turns, metrics)
         # What PHP works on for a client just now.
         self._under_way: dict[Client, tuple[Answer, Deferred[Any]]] = {}
@@ -83,7 +102,7 @@ class Relay:
         client.inbox.append(message)
         if not client.in_turn:
             client.in_turn = True
-            self._turns.take(partial(self._hand_over, client))
+            self._enter(partial(self._hand_over, client))
         if self._is_full(client):
             client.connection.pause_reading()
 
@@ -94,7 +113,7 @@ class Relay:
         """
         decided: Deferred[Reply] = Deferred()
         client.in_turn = True
-        self._turns.take(partial(self._ask_about, client, decided))
+        self._enter(partial(self._ask_about, client, decided))
         return decided
 
     def admitted(self, client: Client) -> None:
@@ -122,8 +141,29 @@ class Relay:
         :returns: fires once PHP has answered, or failed to.
         """
         over: Deferred[None] = Deferred()
-        self._turns.take(partial(self._tell_time, name, over))
+        self._enter(partial(self._tell_time, name, over))
         return over
+
+    @property
+    def working(self) -> int:
+        """How many events PHP works on."""
+        return self._turns.under_way
+
+    def allow(self, count: int) -> None:
+        """From now on, let PHP work on so many events at once, up to :attr:`concurrency`.
+
+        Those that it works on go on. How long others have waited so far does not count.
+        """
+        self._limits.start_anew()
+        self._turns.allow(count)
+
+    def when_still(self) -> Deferred[None]:
+        """Fires once PHP works on nothing, whatever waits."""
+        return self._turns.when_still()
+
+    def php_trouble(self) -> str | None:
+        """Why PHP would not be asked just now; ``None`` if it would."""
+        return self._php.trouble()
 
     def hurry(self) -> None:
         """Tell of those who have left as fast as PHP can take it."""
@@ -138,6 +178,24 @@ class Relay:
         await self._farewells.when_all_are_told()
         await self._turns.when_idle()
 
+    # Waiting
+
+    def _enter(self, begin: _Begin) -> None:
+        """Wait for a turn, if there is room for one more."""
+        problem = self._limits.too_many(self._turns.waiting)
+        if problem is None:
+            self._wait(begin)
+        else:
+            begin(problem)
+
+    def _wait(self, begin: _Begin) -> None:
+        self._metrics.events_waiting_now += 1
+        self._turns.take(partial(self._begin, begin, self._limits.now()))
+
+    def _begin(self, begin: _Begin, since: float) -> Deferred[None] | None:
+        self._metrics.events_waiting_now -= 1
+        return begin(self._limits.too_long(since))
+
     # Messages
 
     def _is_full(self, client: Client) -> bool:
@@ -147,7 +205,7 @@ class Relay:
             size += len(message.payload)
         return len(inbox) >= self._policy.inbox_count or size >= self._policy.inbox_size
 
-    def _hand_over(self, client: Client) -> Deferred[None] | None:
+    def _hand_over(self, client: Client, problem: Overloaded | None) -> Deferred[None] | None:
         if client.gone:
             self._settle(None, client)
             return None
@@ -155,8 +213,11 @@ class Relay:
         message = client.inbox.pop(0)
         identity = client.identity_at(self._seconds())
         event = Event("server", message.payload, identity, message.is_binary)
-        answer = Answer(self._answers, client, message.is_binary)
-        asked = self._php.ask(event, answer.follow, client.is_here)
+        answer = Answer(self._answers, client, message.is_binary, message.payload)
+        if problem is None:
+            asked = self._php.ask(event, answer.follow, client.is_here)
+        else:
+            asked = fail(problem)
         self._under_way[client] = answer, asked
         asked.addCallback(answer.complete)
         asked.addErrback(self._failed, client)
@@ -175,7 +236,8 @@ class Relay:
         """A client's turn is over: on to what is next."""
         self._under_way.pop(client, None)
         if client.inbox:
-            self._turns.take(partial(self._hand_over, client))
+            # There is room for it, since it was neither waiting nor over until now.
+            self._wait(partial(self._hand_over, client))
         else:
             client.in_turn = False
             if client.gone:
@@ -188,19 +250,30 @@ class Relay:
 
     # Handshakes and timers
 
-    def _ask_about(self, client: Client, decided: Deferred[Reply]) -> Deferred[None] | None:
+    def _ask_about(
+        self, client: Client, decided: Deferred[Reply], problem: Overloaded | None
+    ) -> Deferred[None] | None:
         if client.gone:
             decided.errback(ClientLeft("the client has left"))
             self._settle(None, client)
             return None
         event = Event("connect", b"", client.identity)
-        asked = self._php.ask(event, is_wanted=client.is_here)
+        if problem is None:
+            asked = self._php.ask(event, is_wanted=client.is_here)
+        else:
+            asked = fail(problem)
         asked.addCallbacks(decided.callback, decided.errback)
         return asked.addBoth(self._settle, client)
 
-    def _tell_time(self, name: str, over: Deferred[None]) -> Deferred[None]:
+    def _tell_time(
+        self, name: str, over: Deferred[None], problem: Overloaded | None
+    ) -> Deferred[None]:
         answer = Answer(self._answers, None)
-        asked = self._php.ask(Event("timer", name.encode(), self._nobody), answer.follow)
+        event = Event("timer", name.encode(), self._nobody)
+        asked = self._php.ask(event, answer.follow) if problem is None else fail(problem)
         asked.addCallback(answer.complete)
-        asked.addErrback(lambda failure: self._answers.failed(f"timer {name}", failure, None))
+        asked.addErrback(self._failed_on_timer, name)
         return asked.addBoth(over.callback)
+
+    def _failed_on_timer(self, failure: Failure, name: str) -> None:
+        self._answers.failed(f"timer {name}", failure, None)

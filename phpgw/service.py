@@ -1,9 +1,12 @@
 """Assembles the running gateway from the rooms below."""
 
+import os
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred, succeed
 from twisted.web.resource import Resource
 
 from phpgw import __version__
@@ -12,34 +15,52 @@ from phpgw.answers import AnswerPolicy, Answers
 from phpgw.api.access import Access
 from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import FastLane
+from phpgw.api.lobby import Lobby
 from phpgw.api.pages import HealthResource, SignpostResource
+from phpgw.api.readiness import Obstacle, ReadyResource
 from phpgw.api.resources import make_api
 from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake
+from phpgw.backend.fpm import ManagedFpm
+from phpgw.breaker import BreakerPolicy
+from phpgw.census import Census
 from phpgw.dispatch import Dispatcher
+from phpgw.forwarded import TrustedProxies
 from phpgw.gateway import Gateway
 from phpgw.handshake import WebSocketResource
+from phpgw.hold import Hold
 from phpgw.identity import Visibility
+from phpgw.lifetimes import Lifetimes
+from phpgw.limits import WebSocketLimits
 from phpgw.listening import Listener
 from phpgw.metrics import Metrics
+from phpgw.notify import Notifier
 from phpgw.options import InvalidOption
 from phpgw.peer import peer_ids, random_id
+from phpgw.rate import Rate
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from phpgw.road import Road, make_road
 from phpgw.schedule import Schedule
 from phpgw.settings import Settings
+from phpgw.shares import Shares, share_out
 from phpgw.signals import GracefulSignals
-from phpgw.websocket import GatewayFactory, WebSocketLimits
+from phpgw.websocket import GatewayFactory
 
-_HEALTH_LINE = "/healthz  whether the gateway answers"
+_HEALTH_LINES = (
+    "/healthz  whether the gateway answers",
+    "/readyz  whether it can take more clients",
+)
 _API_LINES = (
     "/send  POST message and client_id, for PHP",
     "/commands  POST a JSON list of commands, for PHP",
     "/clients, /groups, /users  who is connected, for PHP",
+    "/hold, /release  POST, to keep events from PHP for a while",
     "/stats  counters, for PHP",
     "/openapi.json  a description of all this",
 )
+# What a web server says while it reaches no PHP, or has no answer from it: RFC 9110, section 15.6.
+_NO_PHP = frozenset((502, 503, 504))
 
 
 def make_gateway(settings: Settings, reactor: Any) -> IService:
@@ -54,15 +75,13 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     dispatcher = Dispatcher(registry, metrics, settings.max_groups)
     answers = Answers(reactor, dispatcher, _answer_policy(settings), metrics)
     relay = Relay(reactor, road.backend, answers, _relay_policy(settings), metrics)
+    wanted = Shares(settings.max_connections, settings.max_http_connections)
+    sites = 2 if settings.api_listen else 1
+    shares = share_out(wanted, settings.php_concurrency, sites)
     factory = GatewayFactory(
         reactor=reactor,
-        limits=WebSocketLimits(
-            max_message_size=settings.max_message_size,
-            max_outbox=settings.max_outbox,
-            compression=settings.compression,
-            ping_interval=settings.ping_interval,
-            ping_timeout=settings.ping_timeout,
-        ),
+        limits=_websocket_limits(settings),
+        census=Census(shares.clients, settings.max_connections_per_address),
         registry=registry,
         relay=relay,
         metrics=metrics,
@@ -71,33 +90,100 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     access = Access(_read_token(settings))
     batches = Batches(dispatcher, metrics)
     fast_lane = FastLane(reactor, registry, batches, metrics, settings.max_push_size)
-    api = make_api(registry, dispatcher, access, metrics, settings.max_push_size)
+    hold = Hold(reactor, relay, settings.max_hold, metrics)
+    api = make_api(registry, dispatcher, hold, access, metrics, settings.max_push_size)
     edge = WebSocketResource(
         factory,
-        Visibility(settings.allow_origin, settings.forward_header),
+        Visibility(
+            settings.allow_origin,
+            settings.forward_header,
+            TrustedProxies(settings.trusted_proxy, settings.proxy_headers),
+        ),
         Admission(relay, answers, asks_php="connect" in settings.events),
         metrics,
     )
 
+    def is_not_running() -> str | None:
+        return None if gateway.running else "the gateway is starting or stopping"
+
+    ready = ReadyResource((is_not_running, *_obstacles(road, relay, hold)))
+
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
         lane = fast_lane if takes_pushes else None
-        site = GatewaySite(root, settings.max_push_size, reactor, lane)
+        lobby = Lobby(reactor, shares.http, metrics)
+        site = GatewaySite(
+            root, settings.max_push_size, reactor, lane, lobby, settings.handshake_timeout
+        )
         return [Listener(option, text, site, reactor) for text in texts]
 
     gateway = Gateway(
         reactor=reactor,
-        public=listen("listen", settings.listen, _public_root(settings, edge, api)),
-        private=listen("api-listen", settings.api_listen, _root(_API_LINES, api)),
+        public=listen("listen", settings.listen, _public_root(settings, edge, ready, api)),
+        private=listen("api-listen", settings.api_listen, _root(_API_LINES, ready, api)),
         factory=factory,
         relay=relay,
+        hold=hold,
         road=road,
         schedule=Schedule(reactor, settings.timer, relay.trigger, metrics),
+        notifier=Notifier(
+            reactor, os.environ, partial(_when_ready, road), partial(_status, metrics)
+        ),
         drain_timeout=settings.drain_timeout,
         summary=_summary(settings, road),
     )
-    GracefulSignals(reactor).setServiceParent(gateway)
+    GracefulSignals(reactor, gateway.reload).setServiceParent(gateway)
+    if settings.idle_timeout or settings.max_connection_age:
+        Lifetimes(
+            reactor,
+            factory.connections,
+            metrics,
+            idle_timeout=settings.idle_timeout,
+            max_age=settings.max_connection_age,
+        ).setServiceParent(gateway)
     return gateway
+
+
+def _websocket_limits(settings: Settings) -> WebSocketLimits:
+    per_second = settings.max_message_rate
+    return WebSocketLimits(
+        max_message_size=settings.max_message_size,
+        max_frame_size=settings.max_frame_size,
+        max_fragments=settings.max_fragments,
+        rate=Rate(per_second, settings.rate_patience) if per_second else None,
+        max_outbox=settings.max_outbox,
+        compression=settings.compression,
+        ping_interval=settings.ping_interval,
+        ping_timeout=settings.ping_timeout,
+    )
+
+
+def _when_ready(road: Road) -> Deferred[None]:
+    """Fires once PHP can be asked, as far as that is up to us."""
+    fpm = road.service
+    return fpm.when_ready() if isinstance(fpm, ManagedFpm) else succeed(None)
+
+
+def _obstacles(road: Road, relay: Relay, hold: Hold) -> tuple[Obstacle, ...]:
+    """What may be in the way of further clients."""
+    fpm = road.service
+
+    def fpm_is_not_ready() -> str | None:
+        is_ready = not isinstance(fpm, ManagedFpm) or fpm.is_ready
+        return None if is_ready else "the gateway's PHP-FPM is not ready"
+
+    def is_held() -> str | None:
+        return "events are held back (/hold)" if hold.is_held else None
+
+    return fpm_is_not_ready, relay.php_trouble, is_held
+
+
+def _status(metrics: Metrics) -> str:
+    """How things are, in a line for systemctl status."""
+    return (
+        f"{metrics.clients_now} clients are connected, PHP works on {metrics.php_requests_now} "
+        f"requests, {metrics.php_failures} of {metrics.php_requests} have failed"
+    )
 
 
 def _relay_policy(settings: Settings) -> RelayPolicy:
@@ -117,6 +203,12 @@ def _relay_policy(settings: Settings) -> RelayPolicy:
         concurrency=settings.php_concurrency,
         inbox_count=settings.max_inbox,
         inbox_size=settings.max_message_size,
+        max_waiting=settings.max_waiting,
+        waiting_timeout=settings.waiting_timeout,
+        breaker=BreakerPolicy(
+            failures=settings.breaker_failures,
+            statuses=_NO_PHP if settings.php_url is not None else frozenset(),
+        ),
         tells_farewells="disconnect" in settings.events,
         nobody=nobody,
     )
@@ -127,15 +219,18 @@ def _answer_policy(settings: Settings) -> AnswerPolicy:
         on_error=settings.on_error,
         error_reply=settings.error_reply.encode(),
         skip_empty_replies=settings.skip_empty_replies,
+        hide_php_errors=settings.hide_php_errors,
         max_line=settings.max_reply_size,
     )
 
 
-def _public_root(settings: Settings, edge: Resource, api: dict[bytes, Resource]) -> Resource:
+def _public_root(
+    settings: Settings, edge: Resource, ready: Resource, api: dict[bytes, Resource]
+) -> Resource:
     """What browsers see, with the API if that has no place of its own."""
     shared = {} if settings.api_listen else api
     lines = (f"{settings.ws_path}  WebSocket, for browsers", *(_API_LINES if shared else ()))
-    root = _root(lines, shared)
+    root = _root(lines, ready, shared)
     *parents, last = settings.ws_path.encode().strip(b"/").split(b"/")
     parent: Resource = root
     for segment in parents:
@@ -146,10 +241,13 @@ def _public_root(settings: Settings, edge: Resource, api: dict[bytes, Resource])
     return root
 
 
-def _root(lines: Sequence[str], resources: dict[bytes, Resource]) -> SignpostResource:
-    """A front page that lists these lines, with these resources and the one for health."""
-    root = SignpostResource(200, (*lines, _HEALTH_LINE))
+def _root(
+    lines: Sequence[str], ready: Resource, resources: dict[bytes, Resource]
+) -> SignpostResource:
+    """A front page that lists these lines, with these resources and those for load balancers."""
+    root = SignpostResource(200, (*lines, *_HEALTH_LINES))
     root.putChild(b"healthz", HealthResource())
+    root.putChild(b"readyz", ready)
     for name, resource in resources.items():
         root.putChild(name, resource)
     return root

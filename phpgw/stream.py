@@ -5,6 +5,7 @@ from collections.abc import Callable
 from phpgw.backend import BackendError, Flow
 from phpgw.client import Client
 from phpgw.commands import Command, InvalidCommand, parse_command
+from phpgw.mishaps import find_mishap
 
 
 class UnusableLine(BackendError):
@@ -69,7 +70,8 @@ class Stream:
         try:
             command = parse_command(line, has_sender=self._client is not None)
         except InvalidCommand as error:
-            raise UnusableLine(f"line {self._line_number} of PHP's reply: {error}") from None
+            problem = f"line {self._line_number} of PHP's reply: {error}{_hint(line)}"
+            raise UnusableLine(problem) from None
         self._run(command)
 
     def _add(self, piece: bytes) -> None:
@@ -79,3 +81,11 @@ class Stream:
                 f"line {self._line_number + 1} of PHP's reply is larger than {self._limit} bytes"
             )
         self._rest.append(piece)
+
+
+def _hint(line: bytes) -> str:
+    """What a line is that is no command, if PHP itself has printed it."""
+    if line == b"<br />":
+        return "; PHP prints its errors there (display_errors)"
+    mishap = find_mishap(line)
+    return f"; PHP has printed an error there: {mishap.line}" if mishap is not None else ""

@@ -24,7 +24,7 @@ class Turns:
     log = Logger()
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self._limit = self._allowed = limit
         self._patient_limit = max(1, limit // 4)
         self._waiting: deque[Turn] = deque()
         self._patient: deque[Turn] = deque()
@@ -33,6 +33,17 @@ class Turns:
         self._last_was_patient = False
         self._giving = False
         self._idle_waiters: list[Deferred[None]] = []
+        self._still_waiters: list[Deferred[None]] = []
+
+    @property
+    def waiting(self) -> int:
+        """How many wait, those with time left out."""
+        return len(self._waiting)
+
+    @property
+    def under_way(self) -> int:
+        """How many turns there are just now."""
+        return self._busy
 
     def take(self, turn: Turn) -> None:
         """Wait for a turn; it may come at once."""
@@ -49,11 +60,23 @@ class Turns:
         self._patient_limit = self._limit
         self._give()
 
+    def allow(self, count: int) -> None:
+        """From now on there are so many turns at once, up to the limit; all under way go on."""
+        self._allowed = min(count, self._limit)
+        self._give()
+
+    def when_still(self) -> Deferred[None]:
+        """Fires once nobody's turn is under way, whoever waits."""
+        still: Deferred[None] = Deferred()
+        self._still_waiters.append(still)
+        self._notice()
+        return still
+
     def when_idle(self) -> Deferred[None]:
         """Fires once nobody waits, and nobody's turn is under way."""
         idle: Deferred[None] = Deferred()
         self._idle_waiters.append(idle)
-        self._notice_idle()
+        self._notice()
         return idle
 
     def _give(self) -> None:
@@ -61,7 +84,7 @@ class Turns:
             # A turn that is over at once (a refused connection) must not nest.
             return
         self._giving = True
-        while self._busy < self._limit:
+        while self._busy < self._allowed:
             is_patient = self._is_patients_turn()
             if not is_patient and not self._waiting:
                 break
@@ -80,7 +103,7 @@ class Turns:
                     self._over, self._failed, (is_patient,), errbackArgs=(is_patient,)
                 )
         self._giving = False
-        self._notice_idle()
+        self._notice()
 
     def _is_patients_turn(self) -> bool:
         return (
@@ -98,10 +121,16 @@ class Turns:
         self.log.failure("A turn came to a bad end", failure)
         self._over(None, is_patient)
 
-    def _notice_idle(self) -> None:
-        if self._idle_waiters and not (
-            self._giving or self._busy or self._waiting or self._patient
-        ):
-            waiters, self._idle_waiters = self._idle_waiters, []
-            for waiter in waiters:
-                waiter.callback(None)
+    def _notice(self) -> None:
+        """Tell those who wait for a moment of rest, if this is one."""
+        if not (self._giving or self._busy):
+            _fire(self._still_waiters)
+        if not (self._giving or self._busy or self._waiting or self._patient):
+            _fire(self._idle_waiters)
+
+
+def _fire(waiters: list[Deferred[None]]) -> None:
+    fired = waiters.copy()
+    waiters.clear()
+    for waiter in fired:
+        waiter.callback(None)

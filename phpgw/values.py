@@ -6,6 +6,7 @@ message says what would be right.
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
@@ -64,6 +65,13 @@ def count(text: str) -> int:
     """A whole number, at least 1."""
     if not text.strip().isdecimal() or not int(text):
         raise ValueError("a whole number above 0")
+    return int(text)
+
+
+def whole_number(text: str) -> int:
+    """A whole number; 0 is allowed."""
+    if not text.strip().isdecimal():
+        raise ValueError("a whole number")
     return int(text)
 
 
@@ -176,6 +184,19 @@ def origin(text: str) -> str:
     host = f"[{host}]" if ":" in host else host
     is_usual = port is None or port == _DEFAULT_PORTS[parts.scheme]
     return f"{parts.scheme}://{host}" + ("" if is_usual else f":{port}")
+
+
+def network(text: str) -> IPv4Network | IPv6Network | str:
+    """An IP network (RFC 4632, section 3.1) or a single address; or the word ``unix``."""
+    text = text.strip()
+    if text == "unix":
+        return text
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(
+            f"an IP address or network, like 127.0.0.1 or 10.0.0.0/8, or unix ({error})"
+        ) from None
 
 
 def forwardable_header(text: str) -> str:

@@ -7,7 +7,6 @@ go down to the relay; replies and pushes come back through :class:`phpgw.client.
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-import attrs
 from autobahn.util import encode_truncate
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.defer import Deferred
@@ -18,10 +17,14 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from phpgw.backend import Handshake, Identity
+from phpgw.census import Census
 from phpgw.client import Client, Message
 from phpgw.frames import Frames
+from phpgw.intake import IntakeProtocol
 from phpgw.keepalive import KeepAlive
-from phpgw.lean import LeanFactory, LeanProtocol
+from phpgw.lean import LeanFactory
+from phpgw.lifetimes import Lifetime
+from phpgw.limits import WebSocketLimits
 from phpgw.metrics import Metrics
 from phpgw.outbox import Outbox
 from phpgw.registry import Registry
@@ -34,31 +37,13 @@ _LONGEST_REASON = 123
 _NO_STATUS, _ABNORMAL = 1005, 1006
 
 
-@attrs.frozen(kw_only=True)
-class WebSocketLimits:
-    """What a connection may do.
-
-    :ivar max_message_size: bytes of a message from the peer, after decompression.
-    :ivar max_outbox: bytes that may wait for the peer when another message is sent to it.
-    :ivar compression: whether permessage-deflate (RFC 7692) is accepted.
-    :ivar ping_interval: seconds between pings; 0 for none.
-    :ivar ping_timeout: seconds to wait for an answer; 0 for ever.
-    """
-
-    max_message_size: int
-    max_outbox: int
-    compression: bool = False
-    ping_interval: float = 0
-    ping_timeout: float = 0
-
-
 class Draining(Exception):
     """No further clients are taken, since the gateway is about to stop."""
 
 
 @implementer(IPushProducer)
-class GatewayProtocol(LeanProtocol):
-    """One browser's connection; a :class:`phpgw.client.Connection`.
+class GatewayProtocol(IntakeProtocol):
+    """One browser's connection; a :class:`phpgw.client.Connection`, and mortal.
 
     :ivar subprotocol: what the handshake's answer says, of those that the browser offered.
     :ivar set_cookies: what it says, too.
@@ -69,15 +54,14 @@ class GatewayProtocol(LeanProtocol):
     client: Client
     transport: Any  # a TCP or TLS one: both can pause, and abort
     # Autobahn has none before there is a transport.
-    state: int = LeanProtocol.STATE_CONNECTING
+    state: int = IntakeProtocol.STATE_CONNECTING
     subprotocol: str | None = None
     set_cookies: Sequence[str] = ()
+    lifetime: Lifetime | None = None
     _perMessageCompress: Any
 
     def __init__(self) -> None:
         super().__init__()
-        self._reading_paused = False
-        self._consuming = False
         self._outbox: Outbox | None = None
         self._window_bits: int | None = None
         self._keep_alive: KeepAlive | None = None
@@ -123,30 +107,19 @@ class GatewayProtocol(LeanProtocol):
             self._keep_alive.heard()
         super().dataReceived(data)
 
-    def consumeData(self) -> None:
-        # A message may lead to more being wanted at once; Autobahn is not done with it by then.
-        if not self._consuming:
-            self._consuming = True
-            try:
-                super().consumeData()
-            finally:
-                self._consuming = False
-
-    def processData(self) -> bool:
-        # Autobahn would go on with what it has read already, however much that is.
-        return not self._reading_paused and super().processData()
-
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.state != self.STATE_OPEN:
             return
-        limit = self.factory.limits.max_message_size
-        if len(payload) > limit:
-            self.close(1009, f"a message may have {limit} bytes at most")
+        if len(payload) > self.factory.limits.max_message_size:
+            self.refuse_size()
             return
         self._messages_in += 1
         self.factory.relay.receive(self.client, Message(payload, isBinary))
 
     def onPing(self, payload: bytes) -> None:  # noqa: N802
+        super().onPing(payload)
+        if self.state != self.STATE_OPEN:
+            return
         if self._outbox is None:
             self.sendPong(payload)
         else:
@@ -232,8 +205,7 @@ class GatewayProtocol(LeanProtocol):
         if self.state != self.STATE_OPEN:
             return
         self.sendCloseFrame(code, reason_utf8)
-        # The peer's answer has to be read.
-        self.resume_reading()
+        self.read_on()
 
     def when_writable(self, call: Callable[[], None]) -> bool:
         if self._outbox is None or self.state != self.STATE_OPEN:
@@ -241,17 +213,22 @@ class GatewayProtocol(LeanProtocol):
         self._outbox.calls.append(call)
         return True
 
-    def pause_reading(self) -> None:
-        # The answer to a close frame has to be read.
-        if not self._reading_paused and self.state == self.STATE_OPEN:
-            self._reading_paused = True
-            self.transport.pauseProducing()
+    # phpgw.lifetimes.Mortal
 
-    def resume_reading(self) -> None:
-        if self._reading_paused:
-            self._reading_paused = False
-            self.transport.resumeProducing()
-            self.consumeData()
+    @property
+    def message_count(self) -> int:
+        return self._messages_in + self._messages_out
+
+    @property
+    def is_busy(self) -> bool:
+        return self.client.in_turn
+
+    def retire(self, code: int, reason: str) -> bool:
+        if self.is_busy or self.state != self.STATE_OPEN:
+            self.take_no_more()
+            return False
+        self.close(code, reason)
+        return True
 
     def abort(self) -> None:
         """End the connection at once, without a closing handshake."""
@@ -274,6 +251,7 @@ class GatewayProtocol(LeanProtocol):
         if self._outbox is None:
             self._outbox = Outbox(self.factory.limits.max_outbox)
         if not self._outbox.keep(payload, is_binary):
+            self.factory.metrics.slow_consumers_closed += 1
             self.close(1008, "too many messages before the first was read")
 
     def _empty_outbox(self) -> None:
@@ -288,7 +266,7 @@ class GatewayProtocol(LeanProtocol):
             call()
 
     def _peer_lost(self) -> None:
-        if self._reading_paused and self._keep_alive is not None:
+        if self._keep_alive is not None and not self.is_reading:
             # Its answer may be waiting behind the messages that we do not read.
             self._keep_alive.start()
             return
@@ -311,6 +289,7 @@ class GatewayFactory(LeanFactory):
         *,
         reactor: IReactorTime,
         limits: WebSocketLimits,
+        census: Census,
         registry: Registry,
         relay: Relay,
         metrics: Metrics,
@@ -319,6 +298,7 @@ class GatewayFactory(LeanFactory):
         super().__init__(server="phpgw", reactor=reactor)
         self._name = name
         self.limits = limits
+        self._census = census
         self.registry = registry
         self.relay = relay
         self.metrics = metrics
@@ -347,14 +327,17 @@ class GatewayFactory(LeanFactory):
 
         :param handshake: what PHP is to know of the client's request.
         :raises Draining: if no further clients are taken.
+        :raises phpgw.census.TooMany: if there is no room for it.
         :raises phpgw.registry.ClientIdTaken: if the address is that of a connected client.
         """
         if self.draining:
             raise Draining
+        self._census.check(handshake.peer_host)
         protocol = cast(GatewayProtocol, self.buildProtocol(peer))
         identity = Identity(client_id=self._name(peer), handshake=handshake)
         protocol.client = Client(identity, protocol, self.reactor.seconds())
         self.registry.add(protocol.client)
+        self._census.add(handshake.peer_host)
         self._connections.add(protocol)
         return protocol
 
@@ -363,6 +346,7 @@ class GatewayFactory(LeanFactory):
         if protocol not in self._connections:
             return
         self._connections.remove(protocol)
+        self._census.remove(protocol.client.handshake.peer_host)
         self.registry.remove(protocol.client)
         self.relay.forget(protocol.client, *protocol.end)
         self._notice_empty()

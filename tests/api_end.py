@@ -14,6 +14,7 @@ from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 from tests.fakes import LOCAL, Answer, FakeConnection, identity, request
+from tests.holding import Holding
 
 
 class Api:
@@ -29,8 +30,14 @@ class Api:
         self.dispatcher = Dispatcher(self.registry, self.metrics, max_groups=100)
         self.root = Resource()
         self._limit = limit
+        self.holding = Holding()
         resources = make_api(
-            self.registry, self.dispatcher, Access(token), self.metrics, self._limit
+            self.registry,
+            self.dispatcher,
+            self.holding.hold,
+            Access(token),
+            self.metrics,
+            self._limit,
         )
         for name, resource in resources.items():
             self.root.putChild(name, resource)

@@ -8,13 +8,15 @@ from twisted.web.resource import Resource
 
 from phpgw.admission import Admission
 from phpgw.api.site import GatewaySite
+from phpgw.census import Census
 from phpgw.client import Client, Message
 from phpgw.handshake import WebSocketResource
 from phpgw.identity import Visibility
+from phpgw.limits import WebSocketLimits
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_ids
 from phpgw.registry import Registry
-from phpgw.websocket import GatewayFactory, GatewayProtocol, WebSocketLimits
+from phpgw.websocket import GatewayFactory, GatewayProtocol
 from tests.browser_end import BrowserEnd
 
 
@@ -59,12 +61,13 @@ class EdgeTestCase(SynchronousTestCase):
         self.visibility = Visibility()
         self.limit()
 
-    def limit(self, **changes: Any) -> None:
+    def limit(self, *, census: Census | None = None, **changes: Any) -> None:
         """Set up anew with these limits."""
         limits: dict[str, Any] = {"max_message_size": 1000, "max_outbox": 1000}
         self.factory = GatewayFactory(
             reactor=self.clock,
             limits=WebSocketLimits(**{**limits, **changes}),
+            census=census or Census(),
             registry=self.registry,
             relay=self.relay,
             metrics=self.metrics,

@@ -8,8 +8,11 @@ from typing import Any, cast
 
 import attrs
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, ISSLTransport
 from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.protocols.policies import WrappingFactory
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from zope.interface import directlyProvides
 
@@ -28,6 +31,7 @@ class FakeConnection:
     """Records what it is asked to do; a :class:`phpgw.client.Connection`.
 
     :ivar sent: the messages, each with whether it was binary.
+    :ivar gathered: how many of them were to go together.
     :ivar closed: code and reason, once it was closed.
     :ivar paused: whether reading is paused.
     :ivar is_congested: whether something waits for the peer; to be set by the test.
@@ -36,6 +40,7 @@ class FakeConnection:
 
     def __init__(self) -> None:
         self.sent: list[tuple[bytes, bool]] = []
+        self.gathered = 0
         self.closed: tuple[int, str] | None = None
         self.paused = False
         self.is_congested = False
@@ -43,6 +48,10 @@ class FakeConnection:
 
     def send_message(self, payload: bytes, is_binary: bool) -> None:
         self.sent.append((payload, is_binary))
+
+    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+        self.gathered += 1
+        self.send_message(payload, is_binary)
 
     def close(self, code: int, reason: str) -> None:
         self.closed = (code, reason)
@@ -106,6 +115,7 @@ class Exchange:
     :param limit: bytes that a request's body may have.
     :param peer: who connects.
     :param host: where it connects to.
+    :param wrapper: what is between the connection and the site.
     """
 
     def __init__(
@@ -116,19 +126,25 @@ class Exchange:
         peer: IAddress = LOCAL,
         host: IAddress | None = None,
         is_secure: bool = False,
+        wrapper: type[WrappingFactory[Any]] | None = None,
     ) -> None:
         self.clock = MemoryReactorClock()
         self.transport = _Transport(host, peer)
         if is_secure:
             directlyProvides(self.transport, ISSLTransport)
         site = GatewaySite(root, limit, self.clock)
-        site.doStart()
-        self._channel = site.buildProtocol(peer)
+        factory: Any = site if wrapper is None else wrapper(site)
+        factory.doStart()
+        self._channel = factory.buildProtocol(peer)
         self._channel.makeConnection(self.transport)
 
     def send(self, data: bytes) -> None:
         """Send these bytes to the site."""
         self._channel.dataReceived(data)
+
+    def hang_up(self) -> None:
+        """End the connection."""
+        self._channel.connectionLost(Failure(ConnectionDone()))
 
     def answer(self, method: str = "POST") -> Answer:
         """The answer, as Python's own HTTP client reads it."""

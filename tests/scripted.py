@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent
@@ -180,7 +181,8 @@ class ScriptedTestCase(SynchronousTestCase):
             **{"tells_farewells": True, "nobody": handshake(path=b"/timers")},
         }
         for name, value in changes.items():
-            (relaying if name in relaying else answering)[name] = value
+            is_relays = name in attrs.fields_dict(RelayPolicy)
+            (relaying if is_relays else answering)[name] = value
         self.answers = Answers(
             self.clock,
             Dispatcher(self.registry, self.metrics, max_groups=10),

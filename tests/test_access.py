@@ -5,12 +5,17 @@ from collections.abc import Iterable
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access, Denied
-from tests.fakes import LOCAL, REMOTE, UNIX, Answer, request
+from tests.fakes import LOCAL, REMOTE, UNIX, Answer, Exchange, request, request_head
+from tests.test_hosts import OURS, STRANGERS
+
+# What a header of the PROXY protocol, version 2, begins with.
+_V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
 class _Door(Resource):
@@ -101,6 +106,38 @@ class NoTokenTests(AccessTestCase):
                 answer = self.knock((name, value))
                 self.assert_refused(answer, 403, "The request came from a browser")
 
+    def test_host_of_a_stranger(self) -> None:
+        """A page from there may have been led here (DNS rebinding), and say nothing of itself."""
+        for host in STRANGERS:
+            for header in (host, f"{host}:8080"):
+                for peer in (LOCAL, UNIX):
+                    answer = self.knock(("Host", header), peer=peer)
+                    self.assert_refused(answer, 403, "for a host of another name")
+                    self.assertIn(b"as localhost or 127.0.0.1", answer.body)
+                    self.assertNotIn(host.encode(), answer.body)
+
+    def test_host_of_ours(self) -> None:
+        for host in OURS:
+            for header in (host, f"{host}:8080"):
+                self.assertEqual(200, self.knock(("Host", header)).status, header)
+
+    def test_proxy_protocol(self) -> None:
+        """Whoever gets to such a port can claim to be on this machine."""
+        for claim in (
+            b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n",
+            b"PROXY TCP6 ::1 ::1 5 6\r\n",
+            b"PROXY TCP4 203.0.113.7 127.0.0.1 5 6\r\n",
+            b"PROXY TCP4 garbage garbage 5 6\r\n",
+            b"PROXY UNKNOWN \r\n",
+            _V2 + b"\x21\x11\x00\x0c" + bytes([127, 0, 0, 1] * 2) + b"\x00\x05\x00\x06",
+            _V2 + b"\x21\x31\x00\xd8" + bytes(216),
+            _V2 + b"\x20\x00\x00\x00",
+        ):
+            for peer in (LOCAL, REMOTE, UNIX):
+                exchange = Exchange(_Door(Access()), peer=peer, wrapper=HAProxyWrappingFactory)
+                exchange.send(claim + request_head("POST", "/"))
+                self.assert_refused(exchange.answer(), 403, "through a proxy (PROXY protocol)")
+
     def test_other_headers(self) -> None:
         """What programs send by themselves is nothing to be wary of."""
         headers = (
@@ -134,6 +171,8 @@ class TokenTests(AccessTestCase):
             self.assertEqual(200, self.knock(self.right, peer=peer).status)
         for name in (*PROXY_HEADERS, *BROWSER_HEADERS):
             self.assertEqual(200, self.knock(self.right, (name, "x"), peer=REMOTE).status)
+        for host in STRANGERS:
+            self.assertEqual(200, self.knock(self.right, ("Host", host), peer=REMOTE).status)
 
     def test_schemes_in_any_case(self) -> None:
         for scheme in ("bearer", "BEARER", "Bearer "):
@@ -188,7 +227,8 @@ class LogTests(AccessTestCase):
         self.assertEqual(
             "Denied 127.0.0.1:51110 a request for /send: "
             "The request came through a proxy (Via). "
-            "Call from the gateway's own machine, or set --api-token-file.",
+            "Call from the gateway's own machine, as localhost or 127.0.0.1, "
+            "or set --api-token-file.",
             formatEvent(event),
         )
 

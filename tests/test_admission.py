@@ -195,6 +195,17 @@ class RefusalTests(AdmissionTestCase):
         self.refusal(status=403, set_cookies=[b"a=1"])
         self.assertEqual(self.newcomer.identity.handshake.headers, ())
 
+    def test_php_error_in_a_refusal(self) -> None:
+        """The browser gets the refusal, without what PHP has printed."""
+        printed = b"\nWarning: Undefined variable $x in /srv/app/chat.php on line 3\n"
+        with capturedLogs() as events:
+            refusal = self.refusal(b"secret" + printed, status=403)
+        self.assertEqual((refusal.status, refusal.body), (403, None))
+        [event] = events
+        self.assertEqual(event["what"], "the refusal of client new")
+        self.assertIn("Undefined variable", event["reason"])
+        self.assert_quiet(events, "secret")
+
     def test_hint_for_the_log(self) -> None:
         self.assertIn("CSRF", self.refusal(b"Page Expired", status=419).reason)
 
@@ -202,11 +213,14 @@ class RefusalTests(AdmissionTestCase):
         """PHP's answer is nothing that a browser should see."""
         self.assertEqual((refusal.status, refusal.body), (503, None))
         self.assertEqual(refusal.headers, [(b"Retry-After", b"5")])
-        self.assertEqual(refusal.reason, "This cannot be decided at the moment.")
+        self.assertRegex(
+            refusal.reason, r"^This cannot be decided at the moment\. \(error [0-9a-f]{8}\)$"
+        )
 
     def test_unusable(self) -> None:
         for reply in (
             {"status": 500, "body": b"secret trace"},
+            {"body": b"secret\nFatal error: Out of memory in /srv/app/chat.php on line 3\n"},
             {"status": 503},
             {"status": 600},
             {"status": 101},
@@ -222,7 +236,7 @@ class RefusalTests(AdmissionTestCase):
             self.assertEqual(event["what"], "the connect of client new")
             self.assert_quiet(events, "secret")
         self.assertEqual(self.newcomer.groups, set())
-        self.assertEqual(self.metrics.php_failures, 9)
+        self.assertEqual(self.metrics.php_failures, 10)
 
     def test_no_answer(self) -> None:
         decided = self.ask()

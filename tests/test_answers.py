@@ -99,6 +99,42 @@ class PlainTests(AnswerTestCase):
         self.assertEqual(self.connection.sent, [])
 
 
+_REPORT = "Warning: Undefined variable $x in /srv/app/chat.php on line 3"
+_PRINTED = f"\n{_REPORT}\n".encode()
+
+
+class PhpErrorTests(AnswerTestCase):
+    """What PHP itself prints is for nobody but whoever reads the log."""
+
+    def test_kept_back(self) -> None:
+        for is_binary in (False, True):
+            problem = self.refused(b"secret" + _PRINTED, is_binary=is_binary)
+            self.assertEqual(problem, f"PHP has printed an error into its reply: {_REPORT}")
+        self.assertEqual(self.connection.sent, [])
+        self.assertEqual(self.metrics.replies_with_php_errors, 2)
+
+    def test_before_commands(self) -> None:
+        """It is what keeps them from being read."""
+        body = _PRINTED + b"[%b]" % _TO_ALL
+        self.assertIn(_REPORT, self.refused(body, media_type=COMMANDS))
+        self.assertEqual(self.other.sent, [])
+
+    def test_about_no_client(self) -> None:
+        """It is known at least."""
+        self.assertIn(_REPORT, self.refused(_PRINTED, has_client=False))
+
+    def test_echo(self) -> None:
+        answer = Answer(self.answers, self.sender, said=b"what is this? " + _PRINTED)
+        answer.complete(Reply(head(), b"<p>what is this? " + _PRINTED + b"</p>"))
+        self.assertEqual(len(self.connection.sent), 1)
+
+    def test_not_asked_for(self) -> None:
+        self.use(hide_php_errors=False)
+        self.complete(_PRINTED)
+        self.assertEqual(self.connection.sent, [(_PRINTED, False)])
+        self.assertIn(_REPORT, self.refused(_PRINTED + b"[]", media_type=COMMANDS))
+
+
 class CommandTests(AnswerTestCase):
     def test_in_order(self) -> None:
         self.complete(b"[%b, %b]" % (_JOIN, _TO_ALL), media_type=COMMANDS)
@@ -262,8 +298,31 @@ class FailureTests(AnswerTestCase):
 
     def test_close(self) -> None:
         self.use(on_error="close")
-        self.failed()
-        self.assertEqual(self.connection.closed, (1011, "the message could not be handled"))
+        with capturedLogs() as events:
+            self.failed()
+        reason = f"the message could not be handled (error {events[0]['error_id']})"
+        self.assertEqual(self.connection.closed, (1011, reason))
+
+    def test_id_that_leads_to_the_log(self) -> None:
+        self.use(on_error="reply", error_reply=b'{"error": "%id%", "again": "%id%"}')
+        with capturedLogs() as events:
+            self.failed()
+            self.failed()
+        first, second = (event["error_id"] for event in events)
+        self.assertNotEqual(first, second)
+        self.assertEqual(
+            [payload.decode() for payload, _ in self.connection.sent],
+            [f'{{"error": "{each}", "again": "{each}"}}' for each in (first, second)],
+        )
+
+    def test_in_the_log_already(self) -> None:
+        """Its id is what clients are told."""
+        self.use(on_error="reply", error_reply=b"%id%")
+        with capturedLogs() as events:
+            self.failed(BackendBroken("cut off", "12ab34cd"))
+        self.assertEqual(events, [])
+        self.assertEqual(self.connection.sent, [(b"12ab34cd", False)])
+        self.assertEqual(self.metrics.php_failures, 1)
 
     def test_nothing_for_a_client_that_has_left(self) -> None:
         self.go()

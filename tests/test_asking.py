@@ -6,8 +6,10 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.answers import ClientLeft
 from phpgw.asking import Php
-from phpgw.backend import BackendBroken, BackendUnreachable, Event
+from phpgw.backend import BackendBroken, BackendTimeout, BackendUnreachable, Event
+from phpgw.breaker import Breaker, BreakerPolicy, CircuitOpen
 from phpgw.metrics import Metrics
 from tests.fakes import identity
 from tests.scripted import Asked, ScriptedBackend
@@ -15,13 +17,16 @@ from tests.scripted import Asked, ScriptedBackend
 _EVENT = Event("server", b"x", identity())
 
 
-class PhpTests(SynchronousTestCase):
+class PhpTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock: Any = Clock()
         self.metrics = Metrics()
         self.backend = ScriptedBackend()
-        self.php = Php(self.clock, self.backend, self.metrics)
+        breaker = Breaker(self.clock, BreakerPolicy(failures=3), self.metrics)
+        self.php = Php(self.clock, self.backend, breaker, self.metrics)
 
+
+class PhpTests(PhpTestCase):
     def test_answer(self) -> None:
         asked = self.php.ask(_EVENT)
         [there] = self.backend.asked
@@ -83,7 +88,7 @@ class PhpTests(SynchronousTestCase):
         self.clock.advance(0.1)
         is_wanted = False
         self.clock.advance(10)
-        self.failureResultOf(asked, BackendUnreachable)
+        self.failureResultOf(asked, ClientLeft)
         self.assertEqual(len(self.backend.asked), 2)
         self.assertEqual(self.metrics.php_retries, 1)
 
@@ -120,3 +125,77 @@ class PhpTests(SynchronousTestCase):
         self.assertTrue(self.backend.asked[1].is_cancelled)
         self.failureResultOf(asked, CancelledError)
         self.assertEqual(self.metrics.php_requests_now, 0)
+
+
+class BreakerTests(PhpTestCase):
+    def fail_times(self, count: int) -> None:
+        for _ in range(count):
+            asked = self.php.ask(_EVENT)
+            self.backend.asked[-1].answer.errback(BackendTimeout("no answer"))
+            self.failureResultOf(asked, BackendTimeout)
+
+    def test_not_asked_any_more(self) -> None:
+        self.assertFalse(self.php.is_away)
+        self.assertIsNone(self.php.trouble())
+        self.fail_times(3)
+        self.assertTrue(self.php.is_away)
+        self.assertIsNotNone(self.php.trouble())
+        for _ in range(5):
+            self.failureResultOf(self.php.ask(_EVENT), CircuitOpen)
+        self.assertEqual(len(self.backend.asked), 3)
+        self.assertEqual((self.metrics.php_requests, self.metrics.php_requests_now), (3, 0))
+
+    def test_asked_again(self) -> None:
+        """By one event, and by all once that is answered."""
+        self.fail_times(3)
+        self.clock.advance(1)
+        first = self.php.ask(_EVENT)
+        self.failureResultOf(self.php.ask(_EVENT), CircuitOpen)
+        self.backend.asked[3].reply(b"yes")
+        self.successResultOf(first)
+        self.assertFalse(self.php.is_away)
+        self.php.ask(_EVENT)
+        self.php.ask(_EVENT)
+        self.assertEqual(len(self.backend.asked), 6)
+
+    def test_long_answer(self) -> None:
+        """The others need not wait for its end."""
+        self.fail_times(3)
+        self.clock.advance(1)
+        heads = []
+        self.php.ask(_EVENT, lambda head, flow: heads.append(head))
+        self.backend.asked[3].begin()
+        self.assertFalse(self.php.is_away)
+        self.assertEqual(len(heads), 1)
+
+    def test_restart_of_php(self) -> None:
+        """As long as it is waited for, it does not count."""
+        asked = [self.php.ask(_EVENT) for _ in range(10)]
+        for there in self.backend.asked[:]:
+            there.refuse()
+        self.clock.advance(0.1)
+        for there in self.backend.asked[10:]:
+            there.reply()
+        for each in asked:
+            self.successResultOf(each)
+        self.assertFalse(self.php.is_away)
+
+    def test_clients_that_left_while_it_was_waited_for(self) -> None:
+        """They say nothing about PHP: the others are still waiting for it."""
+        asked = [self.php.ask(_EVENT, is_wanted=lambda: False) for _ in range(10)]
+        for there in self.backend.asked:
+            there.refuse()
+        self.clock.advance(0.1)
+        for each in asked:
+            self.failureResultOf(each, ClientLeft)
+        self.assertFalse(self.php.is_away)
+
+    def test_php_that_stays_away(self) -> None:
+        self.backend.at_once = Asked.refuse
+        asked = [self.php.ask(_EVENT) for _ in range(3)]
+        self.clock.pump([0.1] * 14)
+        self.assertFalse(self.php.is_away)
+        self.clock.pump([0.1] * 2)
+        self.assertTrue(self.php.is_away)
+        for each in asked:
+            self.failureResultOf(each, BackendUnreachable)

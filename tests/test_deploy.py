@@ -17,6 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from phpgw.backend.http import ReusingPool
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options
+from phpgw.tls import split_endpoint
 from tests.real.certificate import make_certificate
 from tests.real.command import Ended, run
 from tests.real.curl import CurlError, curl
@@ -107,6 +108,19 @@ class UnitTests(TestCase):
         [seconds] = unit_values("phpgw.service", "Service", "TimeoutStopSec")
         self.assertGreater(float(seconds), _DEFAULTS.drain_timeout + 10)
 
+    def test_agree_on_signals(self) -> None:
+        """What systemd sends, and waits for, is what the gateway knows."""
+        for key, value in (
+            ("Type", "notify"),
+            ("NotifyAccess", "main"),
+            ("ExecReload", "/bin/kill -HUP $MAINPID"),
+            ("KillSignal", "SIGTERM"),
+            ("KillMode", "mixed"),
+        ):
+            self.assertEqual([value], unit_values("phpgw.service", "Service", key), key)
+        [seconds] = unit_values("phpgw.service", "Service", "WatchdogSec")
+        self.assertGreaterEqual(float(seconds), 30)
+
     def test_agree_on_configuration(self) -> None:
         """The service's command line and environment are those of a gateway with phpgw.toml."""
         [command] = unit_values("phpgw.service", "Service", "ExecStart")
@@ -134,7 +148,21 @@ class SampleTests(SynchronousTestCase):
                 examples.append(name)
             else:
                 self.assertEqual(defaults[name], str(value), name)
-        self.assertEqual({"listen", "api-token-file", "php-script", "php-fpm"}, set(examples))
+        self.assertEqual(
+            {
+                *("listen", "allow-origin", "api-token-file", "php-script", "php-fpm"),
+                *("secret-file", "timer"),
+            },
+            set(examples),
+        )
+
+    def test_endpoints(self) -> None:
+        """The ports that it shows could be opened."""
+        texts = re.findall(r'^#listen = "(.*)"$', _TOML.read_text(), re.MULTILINE)
+        texts += re.findall(r'listen = "(ssl:.*)"$', (_DEPLOY / "phpgw.socket").read_text(), re.M)
+        below = [split_endpoint(text)[0] for text in texts]
+        systemd = "systemd:domain=INET:index=0"
+        self.assertEqual([systemd, "tcp:8443", systemd], below)
 
     def test_credential(self) -> None:
         """The path of the secret is the one that systemd gives it."""

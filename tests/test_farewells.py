@@ -7,6 +7,7 @@ from twisted.logger import capturedLogs
 
 from phpgw import farewells
 from phpgw.asking import Php
+from phpgw.breaker import Breaker, BreakerPolicy
 from phpgw.farewells import Farewells
 from phpgw.turns import Turns
 from tests.fakes import FakeConnection, fake_client
@@ -17,7 +18,8 @@ class FarewellsTests(ScriptedTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.turns = Turns(8)
-        php = Php(self.clock, self.backend, self.metrics)
+        breaker = Breaker(self.clock, BreakerPolicy(failures=5), self.metrics)
+        php = Php(self.clock, self.backend, breaker, self.metrics)
         self.farewells = Farewells(self.clock, php, self.answers, self.turns, self.metrics)
 
     def bid(self, client_id: str = "a", code: int = 1001, reason: str = "") -> None:
@@ -79,6 +81,26 @@ class FarewellsTests(ScriptedTestCase):
         self.assert_untold(0)
         told = self.backend.told()[tried:]
         self.assertEqual(sorted(name for _, name in told), list("abcd"))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual(self.metrics.php_failures, 0)
+
+    def test_circuit_breaker(self) -> None:
+        """However many have left, PHP is asked by one of them at a time until it is back."""
+        self.backend.at_once = Asked.refuse
+        for number in range(100):
+            self.bid(str(number))
+        self.clock.pump([0.1] * 600)
+        self.assert_untold(100)
+        self.assertEqual(self.metrics.breaker_openings, 1)
+        self.assertLess(len(self.backend.asked), 100)
+        self.assertLess(self.metrics.events_refused_by_breaker, 200)
+        self.backend.asked.clear()
+        self.backend.at_once = Asked.reply
+        self.clock.pump([0.1] * 320)
+        self.assert_untold(0)
+        self.assertEqual(
+            sorted(name for _, name in self.backend.told()), sorted(map(str, range(100)))
+        )
         self.assertEqual(self.clock.getDelayedCalls(), [])
         self.assertEqual(self.metrics.php_failures, 0)
 

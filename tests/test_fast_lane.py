@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
+from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
+from twisted.protocols.policies import WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -21,6 +23,7 @@ from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 from tests.fakes import LOCAL, REMOTE, fake_client
+from tests.holding import Holding
 
 CLIENT = "127.0.0.1:51110"
 _LIMIT = 200
@@ -48,12 +51,20 @@ def push(
 class Door:
     """A site that takes pushes, with a connection to it.
 
+    :param wrapper: what is between the connection and the site.
+    :ivar clock: the site's time.
     :ivar lane: what was answered in the fast lane.
     :ivar metrics: what was counted.
     """
 
-    def __init__(self, *, has_lane: bool, peer: IAddress = LOCAL) -> None:
-        clock: Any = Clock()
+    def __init__(
+        self,
+        *,
+        has_lane: bool,
+        peer: IAddress = LOCAL,
+        wrapper: type[WrappingFactory[Any]] | None = None,
+    ) -> None:
+        self.clock: Any = Clock()
         registry, self.metrics = Registry(), Metrics()
         client, self.connection = fake_client(CLIENT)
         registry.add(client)
@@ -61,11 +72,13 @@ class Door:
         dispatcher = Dispatcher(registry, self.metrics, max_groups=10)
         root = Resource()
         for name, resource in make_api(
-            registry, dispatcher, Access(), self.metrics, _LIMIT
+            registry, dispatcher, Holding().hold, Access(), self.metrics, _LIMIT
         ).items():
             root.putChild(name, resource)
         self.lane: list[Answer] = []
-        lane = FastLane(clock, registry, Batches(dispatcher, self.metrics), self.metrics, _LIMIT)
+        lane = FastLane(
+            self.clock, registry, Batches(dispatcher, self.metrics), self.metrics, _LIMIT
+        )
         answer = lane.answer
 
         def noting(data: bytes) -> Answer | None:
@@ -76,8 +89,10 @@ class Door:
 
         lane.answer = noting  # type: ignore[method-assign]
         self._transport = StringTransport(peerAddress=peer)
-        site = GatewaySite(root, _LIMIT, clock, lane if has_lane else None)
-        self._channel = site.buildProtocol(peer)
+        factory: Any = GatewaySite(root, _LIMIT, self.clock, lane if has_lane else None)
+        if wrapper is not None:
+            factory = wrapper(factory)
+        self._channel = factory.buildProtocol(peer)
         self._channel.makeConnection(self._transport)
 
     @property
@@ -149,6 +164,10 @@ class SendTests(LaneTestCase):
             "GET": push(line="GET /send HTTP/1.1"),
             "HTTP/1.0": push(line="POST /send HTTP/1.0"),
             "no host": push(Host=None),
+            "empty host": push(Host=" "),
+            "two hosts": push(Accept="*/*\r\nHost: localhost"),
+            "host of a stranger": push(Host="evil.example"),
+            "odd host": push(Host="localhost/"),
             "no length": push(Content_Length=None),
             "signed length": push(Content_Length="+41"),
             "not a form": push(Content_Type="text/plain"),
@@ -182,6 +201,33 @@ class SendTests(LaneTestCase):
                 self.assert_left_alone(data)
             except self.failureException as failure:
                 raise self.failureException(f"{name}: {failure}") from None
+
+    def test_hosts(self) -> None:
+        for host in ("localhost", "LOCALHOST:8080", "gateway:80", "[::1]:8080", "10.0.0.1"):
+            self.assert_fast(push(Host=host))
+
+    def test_proxy_protocol(self) -> None:
+        """It is only said then that the peer is local."""
+        door = Door(has_lane=True, wrapper=HAProxyWrappingFactory)
+        self.assertIn(b"403", door.send(b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n" + push())[0])
+        self.assertEqual(door.lane, [])
+
+    def test_nothing_after_the_last(self) -> None:
+        door = Door(has_lane=True)
+        door.send(push(Connection="close"))
+        self.assertEqual(door.send(push()), [])
+        self.assertEqual(len(door.connection.sent), 1)
+
+    def test_patience(self) -> None:
+        """A connection is kept for another push as it is for another request."""
+        for has_lane in (True, False):
+            door = Door(has_lane=has_lane)
+            for _ in range(3):
+                door.send(push())
+                door.clock.advance(59)
+                self.assertFalse(door.is_closed)
+            door.clock.advance(2)
+            self.assertTrue(door.is_closed)
 
     def test_another_machine(self) -> None:
         self.assert_left_alone(push(), peer=REMOTE)

@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterable
+from ipaddress import ip_network
 from typing import Any
 
 from twisted.internet.address import IPv6Address
@@ -10,6 +11,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
+from phpgw.forwarded import UNIX as UNIX_PROXY
+from phpgw.forwarded import Contradiction, TrustedProxies
 from phpgw.identity import ForeignOrigin, Visibility
 from tests.fakes import LOCAL, REMOTE, UNIX, request
 
@@ -23,7 +26,7 @@ class _Looking(Resource):
         self.seen: Handshake | None = None
 
     def render_GET(self, request: Request) -> bytes:
-        with contextlib.suppress(ForeignOrigin):
+        with contextlib.suppress(ForeignOrigin, Contradiction):
             self.seen = self._visibility.handshake(request)
         return b""
 
@@ -72,6 +75,63 @@ class HandshakeTests(IdentityTestCase):
     def test_tls(self) -> None:
         self.assertFalse(self.see().is_secure)
         self.assertTrue(self.see(is_secure=True).is_secure)
+
+
+class ProxyTests(IdentityTestCase):
+    """What a proxy says is for the administrator to believe."""
+
+    trusting = Visibility(proxies=TrustedProxies([ip_network("127.0.0.1"), UNIX_PROXY]))
+    said = (
+        ("X-Forwarded-For", "1.2.3.4, 203.0.113.7"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "example.com"),
+    )
+
+    def test_nobody_is_believed(self) -> None:
+        for peer in (LOCAL, REMOTE, UNIX):
+            self.assertEqual(self.see(peer=peer), self.see(*self.said, peer=peer))
+
+    def test_believed(self) -> None:
+        self.visibility = self.trusting
+        for peer in (LOCAL, UNIX):
+            seen = self.see(*self.said, peer=peer)
+            self.assertEqual(
+                ("203.0.113.7", 0, True, b"example.com"),
+                (seen.peer_host, seen.peer_port, seen.is_secure, seen.host),
+            )
+
+    def test_in_several_headers(self) -> None:
+        self.visibility = self.trusting
+        seen = self.see(("X-Forwarded-For", "1.2.3.4"), ("x-forwarded-for", "203.0.113.7:5"))
+        self.assertEqual(("203.0.113.7", 5), (seen.peer_host, seen.peer_port))
+
+    def test_forwarded(self) -> None:
+        self.visibility = self.trusting
+        seen = self.see(("Forwarded", 'for="[2001:db8::1]:5";proto=https;host=example.com'))
+        self.assertEqual(
+            ("2001:db8::1", 5, True, b"example.com"),
+            (seen.peer_host, seen.peer_port, seen.is_secure, seen.host),
+        )
+
+    def test_somebody_else(self) -> None:
+        self.visibility = self.trusting
+        self.assertEqual(self.see(peer=REMOTE), self.see(*self.said, peer=REMOTE))
+
+    def test_never_a_header(self) -> None:
+        """PHP learns it as it learns the address of a browser that comes directly."""
+        self.visibility = self.trusting
+        self.assertEqual((), self.see(*self.said).headers)
+
+    def test_same_site(self) -> None:
+        """The host that the browser asked for is the one that the proxy tells."""
+        for visibility, expected in ((self.trusting, True), (Visibility(), False)):
+            self.visibility = visibility
+            seen = self.see(("Origin", "https://example.com"), ("Cookie", "a=1"), *self.said)
+            self.assertEqual(expected, b"Cookie" in dict(seen.headers))
+
+    def test_contradiction(self) -> None:
+        self.visibility = self.trusting
+        self.assertIsNone(self.look(*self.said, ("Forwarded", "for=1.2.3.4")))
 
 
 class HeaderTests(IdentityTestCase):
@@ -219,7 +279,7 @@ class OriginTests(IdentityTestCase):
             self.assertNotIn(b"Cookie", dict(seen.headers))
 
     def test_no_host(self) -> None:
-        self.assert_known([("http://example.com", ""), ("null", "")], False)
+        self.assert_known([("http://example.com", " "), ("null", " ")], False)
 
     def test_no_origin(self) -> None:
         """A program is no browser, and acts for whoever gave it the cookie."""

@@ -14,6 +14,7 @@ from phpgw import commands
 from phpgw.api import paging
 from phpgw.api.openapi import openapi_document
 from phpgw.api.pages import HealthResource
+from phpgw.api.readiness import ReadyResource
 from phpgw.api.site import GatewaySite
 from phpgw.client import Client
 from tests.api_end import Api
@@ -40,8 +41,9 @@ checks.positive_data_acceptance.enabled = false
 
 
 def with_health(api: Api) -> Api:
-    """The API as it is served, beside the word on the gateway's health."""
+    """The API as it is served, beside the words on the gateway's health."""
     api.root.putChild(b"healthz", HealthResource())
+    api.root.putChild(b"readyz", ReadyResource(()))
     return api
 
 
@@ -77,7 +79,7 @@ class DocumentTests(SynchronousTestCase):
     def test_every_path_below(self) -> None:
         """Clients, groups and users have paths of their own, nothing else has."""
         # A health check may have a path of any length.
-        for name in {*self.api.root.listStaticNames()} - {b"healthz"}:
+        for name in {*self.api.root.listStaticNames()} - {b"healthz", b"readyz"}:
             below = f"/{name.decode()}/x"
             is_described = any(path.startswith(below[:-1]) for path in self.document["paths"])
             self.assertEqual(is_described, self.api.ask("BREW", below).status == 405, below)

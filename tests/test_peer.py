@@ -34,6 +34,21 @@ class PeerTests(SynchronousTestCase):
         translated = IPv6Address("TCP", "::ffff:0:c000:201", 51110)
         self.assertEqual("[::ffff:0:c000:201]:51110", peer_name(translated))
 
+    def test_whatever_the_proxy_protocol_brings(self) -> None:
+        """Only an address is one; it is written in the usual way."""
+        for host in (
+            "",
+            "garbage",
+            "1.2.3",
+            "::garbage",
+            "1.2.3.4%eth0",
+            "fe80::1%\x1b[31m",
+            "::1\n",
+        ):
+            for kind in (IPv4Address, IPv6Address):
+                self.assertIdentical(None, peer_name(kind("TCP", host, 5)), host)
+        self.assertEqual(("2001:db8::1", 5), host_and_port(IPv6Address("TCP", "2001:DB8:0::1", 5)))
+
     def test_unix(self) -> None:
         """Peers on a UNIX socket have no address."""
         for address in SOCKETS:

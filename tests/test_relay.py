@@ -7,8 +7,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
-from phpgw.backend import Reply
+from phpgw.backend import BackendTimeout, BackendUnreachable, Reply
+from phpgw.breaker import BreakerPolicy
 from phpgw.client import Client, Message
+from phpgw.waiting import Overloaded
 from tests.fakes import FakeConnection, fake_client, handshake
 from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 
@@ -181,7 +183,10 @@ class FailureTests(RelayTestCase):
         client, connection = self.client()
         self.say(client, b"1")
         self.backend.asked[0].reply(b"error page", 500)
-        self.assertEqual(connection.closed, (1011, "the message could not be handled"))
+        assert connection.closed is not None
+        code, reason = connection.closed
+        self.assertEqual(code, 1011)
+        self.assertIn("the message could not be handled (error ", reason)
 
     def test_our_own_mistake_does_not_hold_up_what_comes_next(self) -> None:
         client, connection = self.client()
@@ -220,6 +225,206 @@ class FailureTests(RelayTestCase):
         self.assertEqual(self.metrics.php_failures, 0)
         self.backend.asked[4].refuse()
         self.assertEqual(self.metrics.php_failures, 1)
+        self.assert_idle()
+
+
+class BreakerTests(RelayTestCase):
+    """PHP as a whole does not answer."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use(breaker=BreakerPolicy(failures=2), on_error="reply", error_reply=b"%id%")
+        self.talker, self.connection = self.client()
+
+    def open(self) -> None:
+        """Have PHP fail on as many events as it takes."""
+        for payload in (b"1", b"2"):
+            self.say(self.talker, payload)
+            self.backend.asked[-1].answer.errback(BackendTimeout("no answer"))
+        self.backend.asked.clear()
+        self.connection.sent.clear()
+
+    def test_events_fail_at_once(self) -> None:
+        with capturedLogs() as events:
+            self.open()
+            self.say(self.talker, b"3", b"4")
+            decided = self.relay.connect(self.client("new")[0])
+            timer = self.relay.trigger("clock")
+        self.failureResultOf(decided, BackendUnreachable)
+        self.successResultOf(timer)
+        self.assertEqual(self.backend.asked, [])
+        # Two that failed, and the opening, under the id that the others have.
+        self.assertEqual(len(events), 3)
+        self.assertEqual(self.connection.sent, [(events[1]["error_id"].encode(), False)] * 2)
+        self.assertEqual(self.metrics.php_failures, 5)
+        self.assertIn("asked again in 1 s", self.relay.php_trouble() or "")
+        self.assert_idle()
+
+    def test_those_in_line_do_not_wait(self) -> None:
+        self.use(concurrency=2, breaker=BreakerPolicy(failures=2))
+        for number in range(100):
+            self.say(self.client(str(number))[0], b"x")
+        for asked in self.backend.asked[:2]:
+            asked.answer.errback(BackendTimeout("no answer"))
+        self.assertEqual(self.backend.messages(), [b"x"] * 3)
+        self.assertEqual(self.metrics.events_refused_by_breaker, 97)
+
+    def test_word_of_who_has_left_is_kept(self) -> None:
+        self.open()
+        self.leave(self.talker)
+        self.clock.advance(3)
+        self.assertEqual(self.relay.untold, 1)
+        self.assertEqual(self.backend.told(), [("disconnect", self.talker.id)])
+        self.backend.asked[0].reply()
+        self.assertEqual(self.relay.untold, 0)
+
+    def test_php_is_back(self) -> None:
+        self.open()
+        self.clock.advance(1)
+        self.assertIsNone(self.relay.php_trouble())
+        self.say(self.talker, b"3")
+        self.assertIn("being asked", self.relay.php_trouble() or "")
+        self.backend.asked[0].reply(b"here again")
+        self.assertEqual(self.connection.sent, [(b"here again", False)])
+        self.assertIsNone(self.relay.php_trouble())
+
+
+class OverloadTests(RelayTestCase):
+    """PHP cannot keep up."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use(
+            **{"concurrency": 1, "max_waiting": 2, "waiting_timeout": 60},
+            **{"on_error": "reply", "error_reply": b"sorry"},
+        )
+
+    def crowd(self, count: int) -> list[tuple[Client, FakeConnection]]:
+        """So many clients, each of which says its number."""
+        clients = [self.client(str(number)) for number in range(count)]
+        for client, _ in clients:
+            self.say(client, client.id.encode())
+        return clients
+
+    def test_only_so_many_wait(self) -> None:
+        clients = self.crowd(5)
+        self.assertEqual(
+            [connection.sent for _, connection in clients], [[], [], [], *[[(b"sorry", False)]] * 2]
+        )
+        self.assertEqual(self.metrics.events_waiting_now, 2)
+        self.assertEqual(self.metrics.events_refused_by_overload, 2)
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        self.assertEqual(self.backend.messages(), [b"0", b"1", b"2"])
+        self.assertEqual(self.metrics.events_waiting_now, 0)
+        self.say(clients[4][0], b"again")
+        self.assertEqual(self.backend.messages()[-1], b"again")
+        self.assert_idle()
+
+    def test_handshakes_and_timers_too(self) -> None:
+        self.crowd(3)
+        decided = self.relay.connect(self.client("new")[0])
+        self.failureResultOf(decided, Overloaded)
+        self.successResultOf(self.relay.trigger("clock"))
+        self.assertEqual(self.metrics.events_refused_by_overload, 2)
+
+    def test_who_had_a_turn_gets_the_next(self) -> None:
+        """Its further messages wait with it, and not in line; it has a place there."""
+        (client, connection), *_ = self.crowd(3)
+        self.say(client, b"0 again")
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        self.assertEqual(self.backend.messages(), [b"0", b"1", b"2", b"0 again"])
+        self.assertNotIn((b"sorry", False), connection.sent)
+
+    def test_only_so_long(self) -> None:
+        """Late answers help nobody; what was said since has its own time."""
+        self.crowd(2)
+        self.clock.advance(30)
+        late, connection = self.client("late")
+        self.say(late, b"late")
+        self.clock.advance(31)
+        self.backend.asked[0].reply()
+        self.assertEqual(self.backend.messages(), [b"0", b"late"])
+        self.assertEqual(self.metrics.events_refused_by_overload, 1)
+        self.backend.asked[1].reply(b"yes")
+        self.assertEqual(connection.sent, [(b"yes", False)])
+        self.assert_idle()
+
+    def test_word_of_who_has_left_waits_for_ever(self) -> None:
+        (client, _), *others = self.crowd(3)
+        for other, _ in others:
+            other.farewell = False
+        first = self.backend.asked[0]
+        self.leave(client)
+        self.clock.advance(1000)
+        self.backend.at_once = Asked.reply
+        first.reply()
+        self.assertEqual(self.backend.told()[-1], ("disconnect", "0"))
+        self.assertEqual(self.metrics.events_refused_by_overload, 2)
+
+
+class HoldTests(RelayTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.use(concurrency=2, waiting_timeout=60)
+
+    def test_everything_waits(self) -> None:
+        """But for what PHP works on."""
+        client, connection = self.client("a")
+        self.say(client, b"1", b"2")
+        self.relay.allow(0)
+        still = self.relay.when_still()
+        self.assertEqual(self.relay.working, 1)
+        other, _ = self.client("b")
+        self.say(other, b"3")
+        new, _ = self.client("c")
+        decided = self.relay.connect(new)
+        timer = self.relay.trigger("clock")
+        gone, _ = self.client("d")
+        self.leave(gone)
+        self.assertNoResult(still)
+        self.backend.asked[0].reply(b"yes")
+        self.successResultOf(still)
+        self.assertEqual(connection.sent, [(b"yes", False)])
+        self.assertEqual((self.relay.working, len(self.backend.asked)), (0, 1))
+        self.backend.at_once = Asked.reply
+        self.relay.allow(1)
+        self.successResultOf(decided)
+        self.successResultOf(timer)
+        self.assertEqual(
+            self.backend.told()[1:],
+            [
+                ("disconnect", "d"),
+                ("server", "b"),
+                ("connect", "c"),
+                ("timer", ""),
+                ("server", "a"),
+            ],
+        )
+        self.assert_idle()
+
+    def test_full_inbox_stops_reading(self) -> None:
+        self.relay.allow(0)
+        client, connection = self.client()
+        self.say(client, *[b"x"] * 4)
+        self.assertTrue(connection.paused)
+
+    def test_waiting_for_its_end_is_not_waiting_for_php(self) -> None:
+        self.relay.allow(0)
+        self.say(self.client()[0], b"x")
+        self.clock.advance(1000)
+        self.relay.allow(1)
+        self.assertEqual(self.backend.messages(), [b"x"])
+
+    def test_who_leaves_meanwhile_never_reaches_php(self) -> None:
+        self.relay.allow(0)
+        client, _ = self.client()
+        self.say(client, b"x")
+        client.farewell = False
+        self.leave(client)
+        self.relay.allow(1)
+        self.assertEqual(self.backend.asked, [])
         self.assert_idle()
 
 

@@ -14,9 +14,11 @@ from phpgw.options import InvalidOption
 from phpgw.service import make_gateway
 from phpgw.settings import Settings
 from tests.browser_end import TEXT, BrowserEnd, frame
+from tests.fakes import LOCAL
 
 _URL = "http://127.0.0.1:8088/websocket.php"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nreply"
+_BAD_GATEWAY = b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"
 
 
 class GatewayTestCase(SynchronousTestCase):
@@ -35,6 +37,13 @@ class GatewayTestCase(SynchronousTestCase):
         body = browser.read_response()
         return browser.status, body
 
+    def post(self, site: Any, path: str) -> int:
+        """What PHP does, from this machine."""
+        caller = BrowserEnd(site, LOCAL)
+        caller.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        caller.read_response()
+        return caller.status
+
     def php(self) -> "PhpEnd":
         """The web server's end of the connection that the gateway opened last."""
         _, _, factory, _, _ = self.reactor.tcpClients[-1]
@@ -49,8 +58,8 @@ class PhpEnd:
         self.transport = StringTransport()
         protocol.makeConnection(self.transport)
 
-    def answer(self) -> None:
-        self._protocol.dataReceived(_OK)
+    def answer(self, data: bytes = _OK) -> None:
+        self._protocol.dataReceived(data)
 
     def hang_up(self) -> None:
         self._protocol.connectionLost(Failure(ConnectionDone()))
@@ -86,6 +95,46 @@ class AssemblyTests(GatewayTestCase):
     def test_health(self) -> None:
         self.start()
         self.assertEqual(self.get(self.sites[0], "/healthz"), (200, b"ok\n"))
+
+    def test_ready(self) -> None:
+        self.start(api_listen=("tcp:8081:interface=127.0.0.1",))
+        for site in self.sites:
+            self.assertEqual(self.get(site, "/readyz"), (200, b"ready\n"))
+
+    def test_not_ready_while_it_stops(self) -> None:
+        gateway = self.start()
+        BrowserEnd(self.sites[0]).shake_hands()
+        gateway.stopService()
+        self.assertEqual(
+            self.get(self.sites[0], "/readyz"), (503, b"the gateway is starting or stopping\n")
+        )
+        self.assertEqual(self.get(self.sites[0], "/healthz")[0], 200)
+
+    def test_not_ready_while_events_are_held_back(self) -> None:
+        self.start()
+        site = self.sites[0]
+        browser = BrowserEnd(site).shake_hands()
+        self.assertEqual(self.post(site, "/hold?seconds=5"), 200)
+        self.assertEqual(self.get(site, "/readyz"), (503, b"events are held back (/hold)\n"))
+        self.assertEqual(self.get(site, "/healthz")[0], 200)
+        browser.send(frame(TEXT, b"name"))
+        self.assertEqual(self.reactor.tcpClients, [])
+        self.assertEqual(self.post(site, "/release"), 200)
+        self.assertEqual(self.get(site, "/readyz")[0], 200)
+        php = self.php()
+        php.answer()
+        self.assertEqual(browser.frames(), [(TEXT, b"reply")])
+
+    def test_not_ready_while_php_does_not_answer(self) -> None:
+        """A web server without PHP behind it will do."""
+        self.start(breaker_failures=1)
+        site = self.sites[0]
+        browser = BrowserEnd(site).shake_hands()
+        browser.send(frame(TEXT, b"name"))
+        self.php().answer(_BAD_GATEWAY)
+        status, body = self.get(site, "/readyz")
+        self.assertEqual(status, 503)
+        self.assertEqual(body, b"PHP does not answer; it is asked again in 1 s\n")
 
     def test_api_of_its_own(self) -> None:
         """Where --api-listen is given, browsers' port has no /send."""
@@ -147,6 +196,7 @@ class DrainTests(GatewayTestCase):
         php.answer()
         self.assertEqual(self.browser.frames(), [(TEXT, b"reply")])
         php.answer()
+        self.reactor.advance(0.1)
         (opcode, payload), (_, close) = self.browser.frames()
         self.assertEqual((opcode, payload, close[:2]), (TEXT, b"reply", b"\x03\xe9"))
         self.browser.hang_up()
@@ -168,6 +218,7 @@ class DrainTests(GatewayTestCase):
         stopped = self.drain()
         self.reactor.advance(1)
         self.assertTrue(self.browser.is_cut)
+        self.browser.hang_up()
         self.successResultOf(stopped)
 
     def test_no_new_clients(self) -> None:

@@ -1,4 +1,4 @@
-"""How the gateway is stopped from outside."""
+"""How the gateway is stopped from outside, and told to read its files again."""
 
 import os
 import signal
@@ -32,10 +32,13 @@ class FakeReactor:
 
 class SignalTests(SynchronousTestCase):
     def setUp(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.reactor = FakeReactor()
-        GracefulSignals(cast(Any, self.reactor)).startService()
+        self.reloads: list[None] = []
+        self.terminal = False
+        self.patch(os, "isatty", lambda descriptor: self.terminal)
+        GracefulSignals(cast(Any, self.reactor), lambda: self.reloads.append(None)).startService()
 
     def test_first_signal(self) -> None:
         """SIGTERM and SIGINT stop the reactor, which drains the gateway."""
@@ -56,3 +59,31 @@ class SignalTests(SynchronousTestCase):
         before = signal.getsignal(signal.SIGTERM)
         self.assertNotEqual([], self.reactor.starting)
         self.assertEqual(before, signal.getsignal(signal.SIGTERM))
+
+    def test_hang_up(self) -> None:
+        """SIGHUP has files read again, as often as it comes."""
+        self.reactor.run()
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual((2, 0), (len(self.reloads), self.reactor.stops))
+
+    def test_hang_up_while_stopping(self) -> None:
+        """It comes too late, and does no harm."""
+        self.reactor.run()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual((0, 1), (len(self.reloads), self.reactor.stops))
+
+    def test_hang_up_from_another_terminal(self) -> None:
+        self.terminal = True
+        self.reactor.run()
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual((1, 0), (len(self.reloads), self.reactor.stops))
+
+    def test_closed_terminal(self) -> None:
+        """Whoever runs it in a terminal and closes that wants it to stop."""
+        self.terminal = True
+        self.reactor.run()
+        self.terminal = False
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual((0, 1), (len(self.reloads), self.reactor.stops))

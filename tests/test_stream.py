@@ -109,6 +109,24 @@ class LineTests(StreamTestCase):
         self.assertIn("to: ", self.refused(send("whom?") + b"\n"))
 
 
+class PhpErrorTests(StreamTestCase):
+    """What PHP prints between the lines has a name, so that its cause is found."""
+
+    def test_text(self) -> None:
+        line = b"Warning: Undefined variable $x in /srv/app/chat.php on line 3"
+        problem = self.refused(send("one") + b"\n\n" + line + b"\n")
+        self.assertIn("line 3 of PHP's reply", problem)
+        self.assertIn(f"PHP has printed an error there: {line.decode()}", problem)
+        self.assertEqual(self.sent(), ["one"])
+
+    def test_html(self) -> None:
+        problem = self.refused(b"<br />\n<b>Warning</b>:  ...")
+        self.assertIn("PHP prints its errors there (display_errors)", problem)
+
+    def test_anything_else(self) -> None:
+        self.assertNotIn("display_errors", self.refused(b"nonsense\n"))
+
+
 class FlowTests(StreamTestCase):
     def setUp(self) -> None:
         super().setUp()

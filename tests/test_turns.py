@@ -193,3 +193,83 @@ class IdleTests(TurnsTestCase):
         self.successResultOf(late)
         self.end("a")
         self.successResultOf(other)
+
+
+class AllowTests(TurnsTestCase):
+    def test_none(self) -> None:
+        """Those under way go on, and all others wait."""
+        turns = Turns(2)
+        self.take(turns, *"abc")
+        turns.allow(0)
+        self.end("a", "b")
+        self.take(turns, "d")
+        self.take_patiently(turns, "p")
+        self.assertEqual(self.begun, ["a", "b"])
+        self.assertEqual((turns.waiting, turns.under_way), (2, 0))
+
+    def test_more_and_more(self) -> None:
+        """Up to the limit."""
+        turns = Turns(3)
+        turns.allow(0)
+        self.take(turns, *"abcdef")
+        turns.allow(1)
+        self.assertEqual(self.begun, ["a"])
+        self.end("a")
+        self.assertEqual(self.begun, ["a", "b"])
+        turns.allow(2)
+        self.assertEqual(self.begun, ["a", "b", "c"])
+        turns.allow(10)
+        self.assertEqual(self.begun, ["a", "b", "c", "d"])
+        self.assertEqual((turns.waiting, turns.under_way), (2, 3))
+
+    def test_fewer(self) -> None:
+        turns = Turns(3)
+        self.take(turns, *"abcde")
+        turns.allow(1)
+        self.end("a", "b")
+        self.assertEqual(self.begun, ["a", "b", "c"])
+        self.end("c")
+        self.assertEqual(self.begun, ["a", "b", "c", "d"])
+
+    def test_those_with_time_get_theirs(self) -> None:
+        turns = Turns(8)
+        turns.allow(0)
+        self.take_patiently(turns, "p0", "p1")
+        self.take(turns, "a", "b")
+        turns.allow(1)
+        self.end_all()
+        self.assertEqual(self.begun, ["p0", "a", "p1", "b"])
+
+
+class StillTests(TurnsTestCase):
+    def test_nobody_under_way(self) -> None:
+        """Whoever waits."""
+        turns = Turns(2)
+        self.successResultOf(turns.when_still())
+        self.take(turns, *"abc")
+        turns.allow(0)
+        still = turns.when_still()
+        self.end("a")
+        self.assertNoResult(still)
+        self.end("b")
+        self.successResultOf(still)
+        self.assertEqual(turns.waiting, 1)
+
+    def test_not_between_two_turns(self) -> None:
+        turns = Turns(1)
+        self.take(turns, "a", "b")
+        still = turns.when_still()
+        self.end("a")
+        self.assertNoResult(still)
+        self.end("b")
+        self.successResultOf(still)
+
+    def test_who_hears_of_it_may_take_a_turn(self) -> None:
+        turns = Turns(1)
+        self.take(turns, "a")
+        turns.when_still().addCallback(lambda _: self.take(turns, "b"))
+        idle = turns.when_idle()
+        self.end("a")
+        self.assertNoResult(idle)
+        self.end("b")
+        self.successResultOf(idle)

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw import values
@@ -66,6 +68,12 @@ class ValueTests(ValueTestCase):
         self.assertEqual([1, 32], [values.count("1"), values.count(" 32 ")])
         self.assert_refused(
             values.count, "a whole number above 0", ["", "0", "-1", "1.5", "1e3", "x", "²"]
+        )
+
+    def test_whole_number(self) -> None:
+        self.assertEqual([0, 32], [values.whole_number("0"), values.whole_number(" 32 ")])
+        self.assert_refused(
+            values.whole_number, "a whole number", ["", "-1", "1.5", "1e3", "x", "²"]
         )
 
     def test_switch(self) -> None:
@@ -156,6 +164,26 @@ class OriginTests(ValueTestCase):
                 "wss://example.com",
                 "file:///",
             ],
+        )
+
+
+class NetworkTests(ValueTestCase):
+    def test_networks(self) -> None:
+        for text in ("127.0.0.1/32", "10.0.0.0/8", "0.0.0.0/0", "::1/128", "fd00::/8"):
+            self.assertEqual(text, str(values.network(text)))
+
+    def test_addresses(self) -> None:
+        self.assertEqual("127.0.0.1/32", str(values.network(" 127.0.0.1 ")))
+        self.assertEqual("2001:db8::1/128", str(values.network("2001:DB8::1")))
+
+    def test_unix(self) -> None:
+        self.assertEqual("unix", values.network("unix"))
+
+    def test_refused(self) -> None:
+        self.assert_refused(
+            values.network,
+            "an IP address or network, like 127.0.0.1 or 10.0.0.0/8, or unix",
+            ["", "localhost", "10.0.0.1/8", "10.0.0.0/33", "10.*", "1.2.3", "[::1]", "Unix", "*"],
         )
 
 
@@ -371,3 +399,32 @@ class PathAndUserTests(ValueTestCase):
     def test_user_name(self) -> None:
         self.assertEqual("root", values.user_name("root"))
         self.assert_refused(values.user_name, "the name of a user", ["", "no such user", "a\0b"])
+
+
+class PropertyTests(ValueTestCase):
+    parsers = (
+        *(values.duration, values.positive_duration, values.size, values.count, values.switch),
+        *(values.whole_number, values.timer, values.message_text, values.user_name, values.origin),
+        *(values.url_path, values.network, values.forwardable_header, values.http_url),
+        *(values.server_endpoint, values.client_endpoint, values.existing_file),
+        *(values.absolute_path, values.one_of("a", "b"), values.some_of("a", "b")),
+    )
+
+    @given(st.text(), st.sampled_from(parsers))
+    @example("https://\u2488", values.origin)
+    @example("\udc80", values.user_name)
+    @example("a=" + "9" * 5000, values.timer)
+    @example("9" * 5000, values.size)
+    @example("9" * 5000, values.count)
+    @example("9" * 5000, values.duration)
+    @example("\u00b2", values.count)
+    @example("x" * 5000, values.existing_file)
+    @example("\0", values.existing_file)
+    @example("http://[", values.http_url)
+    @settings(deadline=None)
+    def test_whatever_is_given(self, text: str, parse: Callable[[str], object]) -> None:
+        """A value, or a line that says what is expected."""
+        try:
+            parse(text)
+        except ValueError as error:
+            self.assertEqual(1, len(str(error).splitlines()), text)

@@ -333,6 +333,39 @@ class ClosingTests(EdgeTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
+class RetirementTests(EdgeTestCase):
+    def test_at_once(self) -> None:
+        browser = self.connect()
+        self.assertTrue(self.connection().retire(1001, "old"))
+        self.assertEqual(browser.close_frame(), (1001, "old"))
+        self.assertFalse(self.connection().retire(1001, "old"))
+        browser.send(frame(CLOSE, b"\x03\xe9"))
+        self.assertTrue(browser.is_cut)
+
+    def test_once_php_is_done(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        connection.client.in_turn = True
+        self.assertFalse(connection.retire(1001, "old"))
+        self.assertFalse(browser.is_read_from)
+        connection.send_message(b"answer", False)
+        connection.resume_reading()
+        self.assertFalse(browser.is_read_from)
+        connection.client.in_turn = False
+        self.assertTrue(connection.retire(1001, "old"))
+        self.assertTrue(browser.is_read_from)
+        self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])
+
+    def test_what_counts_as_a_message(self) -> None:
+        """In both directions; pings and pongs do not."""
+        browser = self.connect()
+        connection = self.connection()
+        browser.send(frame(TEXT, b"x") + frame(PING) + frame(PONG))
+        self.assertEqual(connection.message_count, 1)
+        connection.send_message(b"x", False)
+        self.assertEqual(connection.message_count, 2)
+
+
 class EndTests(EdgeTestCase):
     """With what code and reason a connection has ended, as PHP gets to hear it."""
 

@@ -3,16 +3,24 @@
 Without a token, requests from this machine alone: a loopback peer or a UNIX socket, and only
 where nothing tells of a proxy or of a browser, since either acts for somebody else. With a
 configured token, whoever sends it.
+
+A browser tells of itself but in one case: a page whose name leads to this machine since a moment
+ago (DNS rebinding) takes us for its own server. Its name is in the Host header.
 """
 
 from hmac import compare_digest
 from ipaddress import ip_address
+from typing import Any
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import ITransport
 from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.server import Request
 
 from phpgw.api.response import Refused
+from phpgw.hosts import host_name, is_nobodys
 from phpgw.peer import host_and_port, peer_name
 
 # RFC 7239, RFC 9110 (7.6.3), and what proxies send in practice.
@@ -20,6 +28,7 @@ _PROXY_HEADERS = (b"forwarded", b"via", b"x-real-ip")
 _PROXY_PREFIX = b"x-forwarded-"
 # Fetch standard: browsers send these, and no page's script can forge or remove them.
 _BROWSER_HEADERS = (b"origin", b"sec-fetch-site")
+_HINT = "Call from the gateway's own machine, as localhost or 127.0.0.1"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 
@@ -67,9 +76,7 @@ class Access:
             return
         if self._token is not None:
             raise Denied(401, f"{obstacle}: it needs Authorization: Bearer TOKEN.", _CHALLENGE)
-        raise Denied(
-            403, f"{obstacle}. Call from the gateway's own machine, or set --api-token-file."
-        )
+        raise Denied(403, f"{obstacle}. {_HINT}, or set --api-token-file.")
 
 
 def _obstacle(request: Request) -> str | None:
@@ -80,14 +87,36 @@ def _obstacle(request: Request) -> str | None:
             return f"The request came through a proxy ({name.decode('ascii')})"
         if lower in _BROWSER_HEADERS:
             return f"The request came from a browser ({name.decode('ascii')})"
-    if not is_local(request.getClientAddress()):
+    transport: Any = request.channel.transport
+    if is_relayed(transport):
+        return "The request came through a proxy (PROXY protocol)"
+    if not is_local(transport):
         return "The request came from another machine"
+    if not is_for_us(request.getHeader(b"Host") or b""):
+        return "The request is for a host of another name"
     return None
 
 
-def is_local(peer: object) -> bool:
-    """Whether a peer is on this machine."""
+def is_relayed(transport: ITransport) -> bool:
+    """Whether it is only said where the peer of a connection is, and by whoever connected."""
+    below: Any = transport
+    while isinstance(below, TLSMemoryBIOProtocol):
+        below = below.transport
+    return isinstance(below, ProtocolWrapper)
+
+
+def is_local(transport: ITransport) -> bool:
+    """Whether the peer of a connection is on this machine, beyond doubt."""
+    if is_relayed(transport):
+        return False
+    peer = transport.getPeer()
     if isinstance(peer, (IPv4Address, IPv6Address)):
         host, _ = host_and_port(peer)
         return ip_address(host.partition("%")[0]).is_loopback
     return isinstance(peer, UNIXAddress)
+
+
+def is_for_us(host: bytes) -> bool:
+    """Whether a request with this Host header was made to us in the first place."""
+    name = host_name(host)
+    return name is not None and is_nobodys(name)

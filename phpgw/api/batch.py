@@ -1,9 +1,10 @@
 """A batch: commands of PHP's own accord, many at a time, in JSON and with their results in JSON."""
 
 import json
+from functools import lru_cache
 
 from phpgw.commands import parse_commands
-from phpgw.dispatch import Dispatcher, Result
+from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 
 
@@ -21,14 +22,14 @@ class Batches:
         :raises phpgw.commands.InvalidCommand: if it is none; nothing of it has been run then.
         """
         commands = parse_commands(text, has_sender=False)
-        results = map(self._dispatcher.run, commands)
-        body = f"[{', '.join(map(_as_json, results))}]\n".encode()
+        results = self._dispatcher.run_all(commands)
+        body = f"[{', '.join([_as_json(each.delivered, each.error) for each in results])}]\n"
         self._metrics.pushes_delivered += 1
-        return body
+        return body.encode()
 
 
-def _as_json(result: Result) -> str:
-    # What most results are takes json.dumps four times as long.
-    if result.error is None:
-        return f'{{"delivered": {result.delivered}}}'
-    return json.dumps({"delivered": result.delivered, "error": result.error})
+# Most are alike.
+@lru_cache(maxsize=256)
+def _as_json(delivered: int, error: str | None) -> str:
+    result = {"delivered": delivered}
+    return json.dumps(result if error is None else {**result, "error": error})

@@ -11,13 +11,14 @@ connection each: 0.57 before, 0.66 after.
 
 import re
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
-from twisted.web.http import HTTPChannel, datetimeToString
+from twisted.web.http import datetimeToString
 
-from phpgw.api.access import is_local
+from phpgw.api.access import is_for_us, is_local
 from phpgw.api.batch import Batches
+from phpgw.api.channel import StrictChannel
 from phpgw.api.fields import BadForm, url_encoded_fields
 from phpgw.commands import InvalidCommand
 from phpgw.eager import eager_write
@@ -50,6 +51,7 @@ _HARMLESS = frozenset(
 _LENGTH = re.compile(rb"[0-9]{1,9}")
 # In place of whom a push's client_id names; twisted.web's resource knows these, too.
 _OTHER_TARGETS = frozenset(("group", "user", "all"))
+_HEAD = b"HTTP/1.1 200 OK\r\nServer: phpgw\r\nDate: %b\r\nX-Content-Type-Options: nosniff\r\n"
 _CLOSE = b"Connection: close\r\n"
 _SENT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n\r\nMessage sent"
 _RESULTS = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
@@ -133,7 +135,7 @@ class FastLane:
         second = int(self._seconds())
         if second != self._second:
             self._second = second
-            self._head = b"HTTP/1.1 200 OK\r\nDate: " + datetimeToString(second) + b"\r\n"
+            self._head = _HEAD % datetimeToString(second)
             self._sent = (
                 Answer(self._head + _SENT, is_last=False),
                 Answer(self._head + _CLOSE + _SENT, is_last=True),
@@ -160,7 +162,7 @@ def _understood(head: bytes) -> tuple[bytes, int, bool]:
     length = headers.get(b"content-length", b"")
     connection = headers.get(b"connection", b"keep-alive").lower()
     is_plain = (
-        b"host" in headers
+        is_for_us(headers.get(b"host", b""))
         and headers.get(b"content-type", b"").lower() in _TYPES[line]
         and connection in (b"keep-alive", b"close")
         and _LENGTH.fullmatch(length) is not None
@@ -168,22 +170,19 @@ def _understood(head: bytes) -> tuple[bytes, int, bool]:
     return line, (int(length) if is_plain else -1), connection == b"close"
 
 
-class FastLaneChannel(HTTPChannel):
+class FastLaneChannel(StrictChannel):
     """An HTTP connection that may begin with plain pushes."""
 
-    site: Any
-    transport: Any
     _is_in_fast_lane: bool | None = None
 
     def dataReceived(self, data: bytes) -> None:
         if self._is_in_fast_lane is None:
-            self._is_in_fast_lane = self.site.fast_lane is not None and is_local(
-                self.transport.getPeer()
-            )
+            self._is_in_fast_lane = self.site.fast_lane is not None and is_local(self.transport)
         if self._is_in_fast_lane:
             answer = self.site.fast_lane.answer(data)
             if answer is not None:
-                self.resetTimeout()
+                self.rest()
+                self.site.lobby.enter(self)
                 eager_write(self.transport, answer.data)
                 if answer.is_last:
                     self.loseConnection()

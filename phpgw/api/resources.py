@@ -6,17 +6,24 @@ from phpgw.api.access import Access
 from phpgw.api.batch import Batches
 from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
+from phpgw.api.hold import HoldResource, ReleaseResource
 from phpgw.api.members import NamesResource
 from phpgw.api.openapi import OpenApiResource
 from phpgw.api.pages import StatsResource
 from phpgw.api.send import SendResource
 from phpgw.dispatch import Dispatcher
+from phpgw.hold import Hold
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 
 
 def make_api(
-    registry: Registry, dispatcher: Dispatcher, access: Access, metrics: Metrics, limit: int
+    registry: Registry,
+    dispatcher: Dispatcher,
+    hold: Hold,
+    access: Access,
+    metrics: Metrics,
+    limit: int,
 ) -> dict[bytes, Resource]:
     """All that PHP may use, by the first segment of its path.
 
@@ -28,6 +35,8 @@ def make_api(
         b"clients": ClientsResource(access, registry, dispatcher),
         b"groups": NamesResource(access, registry, registry.groups, "group"),
         b"users": NamesResource(access, registry, registry.users, "user"),
+        b"hold": HoldResource(access, hold),
+        b"release": ReleaseResource(access, hold),
         b"stats": StatsResource(access, metrics),
         b"openapi.json": OpenApiResource(access),
     }

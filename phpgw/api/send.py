@@ -6,6 +6,7 @@ from twisted.web.server import Request
 from phpgw.api.access import Access
 from phpgw.api.fields import BadForm, request_fields
 from phpgw.api.push import read_push
+from phpgw.api.resource import NothingHere
 from phpgw.api.response import Refused, text_body
 from phpgw.api.site import is_too_large
 from phpgw.dispatch import Dispatcher
@@ -27,6 +28,9 @@ class SendResource(Resource):
         self._dispatcher = dispatcher
         self._metrics = metrics
         self._limit = limit
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        return NothingHere(self._access)
 
     def render(self, request: Request) -> bytes:
         """Answer in plain text, whatever the request."""

@@ -13,11 +13,11 @@ class Handshake:
     """The request with which a browser opened its connection, as far as PHP gets to see it.
 
     :ivar peer_host: the browser's address; empty for a peer on a UNIX socket.
-    :ivar peer_port: its port; 0 on a UNIX socket.
-    :ivar server_host: the address it connected to, likewise.
-    :ivar server_port: the port it connected to, likewise.
-    :ivar is_secure: whether over TLS.
-    :ivar host: the Host header.
+    :ivar peer_port: its port; 0 on a UNIX socket, and where a trusted proxy does not tell it.
+    :ivar server_host: the address of ours that was connected to, likewise.
+    :ivar server_port: the port of ours, likewise.
+    :ivar is_secure: whether the browser speaks TLS.
+    :ivar host: the host that the browser has asked for, as in a Host header.
     :ivar path: the URL's path.
     :ivar query: the URL's query string, without the question mark.
     :ivar headers: the headers that are passed on, in order, names as in ``User-Agent``.

@@ -75,10 +75,10 @@ def client_pairs(handshake: Handshake) -> Pairs:
 
 
 def _address(whose: bytes, host: str, port: int) -> Pairs:
-    """Nginx's words for a UNIX socket are these, too."""
+    """Nginx's words for a UNIX socket are these, too; and a proxy seldom tells a port."""
     return [
         (whose + b"_ADDR", host.encode() or b"unix:"),
-        (whose + b"_PORT", b"%d" % port if host else b""),
+        (whose + b"_PORT", b"%d" % port if port else b""),
     ]
 
 

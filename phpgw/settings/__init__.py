@@ -6,9 +6,11 @@ import attrs
 
 from phpgw.options import Given, InvalidOption, Option
 from phpgw.settings.browsers import BrowserSettings
+from phpgw.settings.limits import LimitSettings
 from phpgw.settings.php import PhpSettings
 from phpgw.settings.pushes import PushSettings
 from phpgw.settings.running import RunningSettings
+from phpgw.settings.trouble import TroubleSettings
 
 # First segments of paths that the gateway serves itself.
 RESERVED_PATHS = frozenset(
@@ -20,7 +22,9 @@ RESERVED_PATHS = frozenset(
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class Settings(RunningSettings, PushSettings, BrowserSettings, PhpSettings):
+class Settings(
+    RunningSettings, PushSettings, LimitSettings, BrowserSettings, TroubleSettings, PhpSettings
+):
     """A gateway's whole configuration; an instance is valid.
 
     :raises InvalidOption: if the options do not make sense together.

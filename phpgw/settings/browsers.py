@@ -1,8 +1,11 @@
 """Options of the edge to browsers."""
 
+from ipaddress import IPv4Network, IPv6Network
+
 import attrs
 
 from phpgw import values
+from phpgw.forwarded import FORWARDED, X_FORWARDED
 from phpgw.options import option
 
 _BROWSERS = "Browsers"
@@ -43,6 +46,24 @@ class BrowserSettings:
         "refused then; without it they come without cookies. May be repeated.",
         repeatable=True,
     )
+    trusted_proxy: tuple[IPv4Network | IPv6Network | str, ...] = option(
+        _BROWSERS,
+        "ADDRESS",
+        values.network,
+        None,
+        "A proxy that is believed about where a browser is, and whom it asks for how: an IP "
+        "address, a network like 10.0.0.0/8, or unix for whoever connects over a UNIX socket. May "
+        "be repeated, also for proxies behind one another.",
+        repeatable=True,
+    )
+    proxy_headers: frozenset[str] = option(
+        _BROWSERS,
+        "NAMES",
+        values.some_of(*X_FORWARDED, FORWARDED),
+        ",".join((*X_FORWARDED, FORWARDED)),
+        "Which of these headers --trusted-proxy sets or removes, so that none of them can be the "
+        "browser's own.",
+    )
     compression: bool = option(
         _BROWSERS,
         "on|off",
@@ -65,28 +86,4 @@ class BrowserSettings:
         "10s",
         "Drop a client that has not answered a ping for this long, or by the time of the next one; "
         "0 never does.",
-    )
-    max_message_size: int = option(
-        _BROWSERS,
-        "SIZE",
-        values.size,
-        "1M",
-        "The largest message taken from a client, after decompression; a larger one closes the "
-        "connection with code 1009.",
-    )
-    max_inbox: int = option(
-        _BROWSERS,
-        "COUNT",
-        values.count,
-        "16",
-        "How many messages of one client may wait for PHP. Beyond it the client's connection is "
-        "not read from until PHP catches up; nothing is dropped.",
-    )
-    max_outbox: int = option(
-        _BROWSERS,
-        "SIZE",
-        values.size,
-        "1M",
-        "How much may wait for a client that reads slowly; when more than this is waiting at the "
-        "next message, the connection is closed with code 1008.",
     )

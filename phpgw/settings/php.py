@@ -115,7 +115,8 @@ class PhpSettings:
         "TEXT",
         values.message_text,
         '{"error": "unavailable"}',
-        "The message sent to a client under --on-error reply.",
+        "The message sent to a client under --on-error reply. %id% in it becomes the id under "
+        "which the failure is in the log.",
     )
     skip_empty_replies: bool = option(
         _PHP,

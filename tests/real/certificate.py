@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
 
@@ -18,9 +18,18 @@ class Certificate(NamedTuple):
     key_path: Path
 
 
-def make_certificate(directory: Path) -> Certificate:
-    """A new certificate, in this directory."""
-    key = ec.generate_private_key(ec.SECP256R1())
+def make_certificate(
+    directory: Path,
+    *,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
+    lifetime: timedelta = timedelta(days=1),
+) -> Certificate:
+    """A new certificate, in this directory.
+
+    :param key: its key, if that is not to be new and usual.
+    :param lifetime: how long from now it is valid; it has been for a day.
+    """
+    key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
     addresses = [ipaddress.ip_address(text) for text in ("127.0.0.1", "::1")]
     names = [x509.DNSName("localhost"), *map(x509.IPAddress, addresses)]
@@ -31,8 +40,8 @@ def make_certificate(directory: Path) -> Certificate:
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + lifetime)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
         .sign(key, hashes.SHA256())
     )

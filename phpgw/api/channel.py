@@ -1,0 +1,122 @@
+"""An HTTP connection that is strict about how a request is written, and when it is complete.
+
+twisted.web is a little more lenient than is wise where a proxy may be in front, which could
+understand a request in another way (request smuggling); it lets a request take for ever as long as
+something comes; and it hangs up without a word on what is too large.
+"""
+
+from twisted.web.http import RESPONSES, Request
+
+from phpgw.api.lobby import LobbyChannel
+
+# How long a body may take, and how long a connection is kept without a request.
+_BODY_SECONDS = 60
+_IDLE_SECONDS = 60
+# More digits than any length has, and fewer than Python refuses to read.
+_LONGEST_LENGTH = 18
+_PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
+
+
+class StrictChannel(LobbyChannel):
+    """An HTTP connection of a :class:`phpgw.api.site.GatewaySite`."""
+
+    _is_first = True
+    _has_begun = False
+    _is_over = False
+    length: int | None
+    _version: bytes
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.setTimeout(self.site.head_seconds)
+
+    def dataReceived(self, data: bytes) -> None:
+        if not self._has_begun:
+            self._has_begun = True
+            if not self._is_first:
+                self.setTimeout(self.site.head_seconds)
+        super().dataReceived(data)
+
+    def resetTimeout(self) -> None:  # noqa: N802
+        """Do nothing: that something comes now and then gives a request no more time."""
+
+    def rest(self) -> None:
+        """Wait for the next request."""
+        self._has_begun = self._is_first = False
+        self.setTimeout(_IDLE_SECONDS)
+
+    def allHeadersReceived(self) -> None:  # noqa: N802
+        super().allHeadersReceived()
+        if self.length != 0:
+            self.setTimeout(_BODY_SECONDS)
+
+    def requestDone(self, request: Request) -> None:  # noqa: N802
+        self.rest()
+        self._savedTimeOut = None
+        super().requestDone(request)
+
+    def timeoutConnection(self) -> None:  # noqa: N802
+        if self._has_begun:
+            self._refuse(408, "The request takes too long.")
+        super().timeoutConnection()
+
+    def loseConnection(self) -> None:  # noqa: N802
+        # TLS goes on to deliver what has come.
+        self.dataReceived = _ignore  # type: ignore[method-assign]
+        if not self._is_over:
+            self._is_over = True
+            super().loseConnection()
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802
+        if line.startswith((b" ", b"\t")):
+            # Obsolete folding: RFC 9112, section 5.2.
+            self._respondToBadRequestAndDisconnect()
+            return
+        super().lineReceived(line)
+
+    def headerReceived(self, line: bytes) -> bool:  # noqa: N802
+        name, _, value = line.partition(b":")
+        name, value = name.lower(), value.strip(b" \t")
+        if name == b"content-length":
+            if len(value) > _LONGEST_LENGTH or (
+                value.isdigit() and int(value) > self.site.patience
+            ):
+                self._refuse(413, "The body is too large.")
+                return False
+        elif name == b"transfer-encoding" and (
+            # RFC 9112, section 6.1: no other is known here, and HTTP/1.0 knows none.
+            value.lower() != b"chunked" or self._version != b"HTTP/1.1"
+        ):
+            self._respondToBadRequestAndDisconnect()
+            return False
+        return bool(super().headerReceived(line))
+
+    def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
+        if self._receivedHeaderSize:
+            self._refuse(431, "A header is too long.")
+        else:
+            self._refuse(414, "The URL is too long.")
+
+    def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
+        # twisted.web's name for what it does with all that it does not like.
+        if (
+            self._receivedHeaderSize > self.totalHeadersSize
+            or self._receivedHeaderCount > self.maxHeaders
+        ):
+            self._refuse(431, "The request's headers are too large.")
+        else:
+            self._refuse(400, "This is no proper HTTP request.")
+
+    def _refuse(self, status: int, reason: str) -> None:
+        """Answer what cannot be a request, and go."""
+        body = reason.encode() + b"\n"
+        self.transport.write(
+            b"HTTP/1.1 %d %b\r\nServer: phpgw\r\nContent-Type: text/plain; charset=utf-8\r\n"
+            b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
+            % (status, _PHRASES[status], len(body), body)
+        )
+        self.loseConnection()
+
+
+def _ignore(data: bytes) -> None:
+    """What comes on a connection that is over."""

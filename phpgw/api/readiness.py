@@ -1,0 +1,34 @@
+"""``GET /readyz``: whether more clients should be sent here."""
+
+from collections.abc import Callable, Sequence
+
+from twisted.web.resource import Resource
+from twisted.web.server import Request
+
+from phpgw.api.response import Refused, text_body
+
+# Says what is in the way, in a few words without secrets; None if nothing is.
+Obstacle = Callable[[], str | None]
+
+
+class ReadyResource(Resource):
+    """Open to everybody, such as a load balancer: 200, or 503 with what is in the way.
+
+    :param obstacles: what there may be, asked each time.
+    """
+
+    isLeaf = True
+
+    def __init__(self, obstacles: Sequence[Obstacle]) -> None:
+        super().__init__()
+        self._obstacles = obstacles
+
+    def render(self, request: Request) -> bytes:
+        if request.method not in (b"GET", b"HEAD"):
+            refused = Refused(405, "this can be asked with GET, HEAD", {"Allow": "GET, HEAD"})
+            return refused.as_text(request)
+        reasons = [reason for obstacle in self._obstacles if (reason := obstacle()) is not None]
+        if not reasons:
+            return text_body(request, "ready\n")
+        request.setResponseCode(503)
+        return text_body(request, "".join(f"{reason}\n" for reason in reasons))

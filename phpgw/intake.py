@@ -1,0 +1,154 @@
+"""What is taken from a peer: how large, in how many pieces, how fast, and when nothing is.
+
+Whoever sends more than it may is read from more slowly, if that helps, so that TCP pushes back;
+and is told to go if it does not.
+"""
+
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
+
+from phpgw.lean import LeanProtocol
+from phpgw.rate import FRAGMENT, MESSAGE, Allowance
+
+# Why nothing is read from a peer at the moment; there can be several reasons.
+_INBOX, _RATE, _END = 1, 2, 4
+
+
+class IntakeProtocol(LeanProtocol):
+    """A protocol that holds its peer to the limits.
+
+    :ivar factory: which has the limits (:class:`phpgw.limits.WebSocketLimits`), the reactor and
+        the metrics.
+    """
+
+    factory: Any
+    current_frame: Any
+    message_data_total_length: int
+    maxMessagePayloadSize: int  # noqa: N815
+    # Here, since most connections never have others.
+    _holds = 0
+    _consuming = False
+    _fragments = 0
+    _allowance: Allowance | None = None
+    _release_call: IDelayedCall | None = None
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether bytes from the peer are read."""
+        return not self._holds
+
+    def pause_reading(self) -> None:
+        """Take no further messages from the peer for now; TCP pushes back."""
+        # The answer to a close frame has to be read.
+        if self.state == self.STATE_OPEN and not self._holds & _INBOX:
+            self.factory.metrics.inboxes_full += 1
+            self._hold(_INBOX)
+
+    def resume_reading(self) -> None:
+        """Take messages again, unless there have been too many."""
+        self._release(_INBOX)
+
+    def take_no_more(self) -> None:
+        """Take no further messages at all."""
+        if self.state == self.STATE_OPEN:
+            self._hold(_END)
+
+    def read_on(self) -> None:
+        """Read, if not faster than is allowed, since the answer to a close frame is to come."""
+        self._release(_INBOX | _END)
+
+    # What Autobahn and the transport tell.
+
+    def onOpen(self) -> None:
+        super().onOpen()
+        rate = self.factory.limits.rate
+        if rate is not None:
+            self._allowance = Allowance(rate)
+
+    def consumeData(self) -> None:
+        # A message may lead to more being wanted at once; Autobahn is not done with it by then.
+        if not self._consuming:
+            self._consuming = True
+            try:
+                super().consumeData()
+            finally:
+                self._consuming = False
+
+    def processData(self) -> bool:
+        # Autobahn would go on with what it has read already, however much that is.
+        return not self._holds and super().processData()
+
+    def onMessageFrameBegin(self, length: int) -> None:
+        # In place of Autobahn's own, which has no limit but that of the size.
+        self.frame_data = []
+        self.message_data_total_length += length
+        if self.current_frame.opcode:
+            self._fragments = 1
+            self._count(MESSAGE)
+        else:
+            self._fragments += 1
+            self._count(FRAGMENT)
+        if self.failedByMe:
+            return
+        limits = self.factory.limits
+        if self.message_data_total_length > self.maxMessagePayloadSize:
+            self.refuse_size()
+        elif limits.max_frame_size is not None and length > limits.max_frame_size:
+            self.factory.metrics.frames_too_large += 1
+            self._fail_connection(1009, f"a frame may have {limits.max_frame_size} bytes at most")
+        elif 0 < limits.max_fragments < self._fragments:
+            self.factory.metrics.messages_too_fragmented += 1
+            self._fail_connection(1008, f"a message may have {limits.max_fragments} frames at most")
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        self._count(MESSAGE)
+
+    def onPong(self, payload: bytes) -> None:  # noqa: N802
+        self._count(MESSAGE)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._release_call is not None and self._release_call.active():
+            self._release_call.cancel()
+        super().connectionLost(reason)
+
+    def refuse_size(self) -> None:
+        """Tell the peer that its message is too large: RFC 6455, section 7.4.1."""
+        self.factory.metrics.messages_too_large += 1
+        limit = self.factory.limits.max_message_size
+        self._fail_connection(1009, f"a message may have {limit} bytes at most")
+
+    def _max_message_size_exceeded(self, *_: object) -> None:
+        # Autobahn has found out while it decompressed.
+        self.refuse_size()
+
+    def _count(self, count: float) -> None:
+        allowance = self._allowance
+        if allowance is not None:
+            now = self.factory.reactor.seconds()
+            if pause := allowance.take(count, now):
+                self._throttle(pause, is_hopeless=allowance.is_used_up(now))
+
+    def _throttle(self, pause: float, *, is_hopeless: bool) -> None:
+        metrics = self.factory.metrics
+        metrics.rate_pauses += 1
+        if is_hopeless and self.state == self.STATE_OPEN:
+            metrics.floods_closed += 1
+            self._fail_connection(1008, "messages come too fast")
+        # Also while the peer has yet to answer the close frame.
+        self._hold(_RATE)
+        self._release_call = self.factory.reactor.callLater(pause, self._release, _RATE)
+
+    def _hold(self, reason: int) -> None:
+        if not self._holds:
+            self.transport.pauseProducing()
+        self._holds |= reason
+
+    def _release(self, reason: int) -> None:
+        if self._holds & reason:
+            self._holds &= ~reason
+            if not self._holds:
+                self.transport.resumeProducing()
+                self.consumeData()

@@ -1,0 +1,53 @@
+"""Options for when PHP is slow, down, broken or about to be reloaded."""
+
+import attrs
+
+from phpgw import values
+from phpgw.options import option
+
+_TROUBLE = "When PHP is in trouble"
+
+
+@attrs.frozen(kw_only=True, slots=False)
+class TroubleSettings:
+    """What waits for PHP, what does not, and what of PHP's own errors is seen."""
+
+    max_waiting: int = option(
+        _TROUBLE,
+        "COUNT",
+        values.count,
+        "10000",
+        "How many clients may wait for PHP with a message or a handshake. What comes on top of "
+        "that fails at once, as --on-error says.",
+    )
+    waiting_timeout: float = option(
+        _TROUBLE,
+        "TIME",
+        values.duration,
+        "1m",
+        "How long an event may wait for its turn with PHP before it fails; 0 for ever.",
+    )
+    breaker_failures: int = option(
+        _TROUBLE,
+        "COUNT",
+        values.whole_number,
+        "10",
+        "After how many events in a row that PHP has not answered at all (no connection, no answer "
+        "in time, 502 to 504 from a web server) events fail at once, until one that is let through "
+        "every now and then is answered; 0 for never.",
+    )
+    hide_php_errors: bool = option(
+        _TROUBLE,
+        "on|off",
+        values.switch,
+        "on",
+        "Keep back a reply into which PHP has printed a warning, a fatal error or an Xdebug dump "
+        "(display_errors): it counts as failed, and goes to the log.",
+    )
+    max_hold: float = option(
+        _TROUBLE,
+        "TIME",
+        values.positive_duration,
+        "1m",
+        "How long POST /hold may keep events from PHP; after that they are let go.",
+    )
