@@ -32,13 +32,18 @@ class Census:
         self._count = 0
         self._places: Counter[object] = Counter()
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is room for nobody, wherever from."""
+        return 0 < self._limit <= self._count
+
     def check(self, host: str) -> None:
         """See whether one more may come.
 
         :param host: its IP address; an empty string if it has none.
         :raises TooMany: if not.
         """
-        if 0 < self._limit <= self._count:
+        if self.is_full:
             raise TooMany
         if 0 < self._address_limit <= self._places[_place(host)]:
             raise TooManyHere

@@ -7,8 +7,9 @@ Nothing here changes what goes over the wire. An echo of 48 bytes in memory took
 from typing import Any
 
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.interfaces import IReactorTime
 
-from phpgw.eager import eager_write
+from phpgw.gather import Gathering
 
 # What an open connection has left over from its handshake, and from features that are not used.
 _LEFT_OVER = (
@@ -22,6 +23,7 @@ _LEFT_OVER = (
 class LeanProtocol(WebSocketServerProtocol):
     """A protocol to be made by :meth:`LeanFactory.specialize`."""
 
+    factory: Any
     transport: Any
     frame_data: Any
     message_data: Any
@@ -36,7 +38,7 @@ class LeanProtocol(WebSocketServerProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         # Neither chopped nor one by one: those are for tests of other implementations.
-        eager_write(self.transport, data)
+        self.factory.gathering.write(self.transport, data)
 
     def onMessageFrameData(self, payload: bytes) -> None:
         # A message may have any number of empty frames, of which Autobahn would keep a list.
@@ -57,9 +59,16 @@ class LeanProtocol(WebSocketServerProtocol):
 
 
 class LeanFactory(WebSocketServerFactory):
-    """Makes protocols that share the factory's options in place of having a copy each."""
+    """Makes protocols that share the factory's options in place of having a copy each.
+
+    :ivar gathering: what writes to their transports.
+    """
 
     protocol: Any
+
+    def __init__(self, *, server: str, reactor: IReactorTime) -> None:
+        super().__init__(server=server, reactor=reactor)
+        self.gathering = Gathering(reactor)
 
     def specialize(self, protocol: type[LeanProtocol]) -> None:
         """Make this class the factory's protocol, with the options as they are now."""

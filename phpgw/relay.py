@@ -16,12 +16,12 @@ from twisted.python.failure import Failure
 
 from phpgw.answers import Answer, Answers, ClientLeft
 from phpgw.asking import Php
-from phpgw.backend import Event, Follow, Handshake, IBackend, Identity, Reply
+from phpgw.backend import Event, Handshake, IBackend, Identity, Reply
 from phpgw.breaker import Breaker, BreakerPolicy
 from phpgw.client import Client, Message
 from phpgw.farewells import Farewells
 from phpgw.metrics import Metrics
-from phpgw.turns import Turns
+from phpgw.turns import Turn, Turns
 from phpgw.waiting import Overloaded, WaitingLimits
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class RelayPolicy:
     inbox_size: int
     max_waiting: int = 10_000
     waiting_timeout: float = 0
-    breaker: BreakerPolicy = BreakerPolicy()
+    breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
     tells_farewells: bool = False
     nobody: Handshake
 
@@ -76,10 +76,10 @@ class Relay:
         self.concurrency = policy.concurrency
         self._php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
         self._turns = Turns(policy.concurrency)
-        self._limits = WaitingLimits(
-            reactor, policy.max_waiting, policy.waiting_timeout, metrics
-        )
+        self._limits = WaitingLimits(reactor, policy.max_waiting, policy.waiting_timeout, metrics)
         self._farewells = Farewells(reactor, self._php, answers, self._turns, metrics)
+        # The turns that clients wait for.
+        self._in_line: dict[Client, Turn] = {}
         # What PHP works on for a client just now.
         self._under_way: dict[Client, tuple[Answer, Deferred[Any]]] = {}
         # How those have left whose last event is not over yet.
@@ -102,7 +102,7 @@ class Relay:
         client.inbox.append(message)
         if not client.in_turn:
             client.in_turn = True
-            self._enter(partial(self._hand_over, client))
+            self._enter(partial(self._hand_over, client), client)
         if self._is_full(client):
             client.connection.pause_reading()
 
@@ -113,7 +113,7 @@ class Relay:
         """
         decided: Deferred[Reply] = Deferred()
         client.in_turn = True
-        self._enter(partial(self._ask_about, client, decided))
+        self._enter(partial(self._ask_about, client, decided), client)
         return decided
 
     def admitted(self, client: Client) -> None:
@@ -131,6 +131,12 @@ class Relay:
             self._bid_farewell(client, code, reason)
             return
         self._leaving[client] = code, reason
+        turn = self._in_line.get(client)
+        if turn is not None:
+            # The line is not to be full of those who have left.
+            self._turns.give_up(turn)
+            turn()
+            return
         under_way = self._under_way.get(client)
         if under_way is not None and under_way[0].is_streamed:
             under_way[1].cancel()
@@ -180,20 +186,30 @@ class Relay:
 
     # Waiting
 
-    def _enter(self, begin: _Begin) -> None:
-        """Wait for a turn, if there is room for one more."""
+    def _enter(self, begin: _Begin, client: Client | None = None) -> None:
+        """Wait for a turn, if there is room for one more.
+
+        :param client: whom it is about.
+        """
         problem = self._limits.too_many(self._turns.waiting)
         if problem is None:
-            self._wait(begin)
+            self._wait(begin, client)
         else:
             begin(problem)
 
-    def _wait(self, begin: _Begin) -> None:
+    def _wait(self, begin: _Begin, client: Client | None) -> None:
         self._metrics.events_waiting_now += 1
-        self._turns.take(partial(self._begin, begin, self._limits.now()))
+        turn = partial(self._begin, begin, client, self._limits.now())
+        if client is not None:
+            self._in_line[client] = turn
+        self._turns.take(turn)
 
-    def _begin(self, begin: _Begin, since: float) -> Deferred[None] | None:
+    def _begin(self, begin: _Begin, client: Client | None, since: float) -> Deferred[None] | None:
         self._metrics.events_waiting_now -= 1
+        if client is not None:
+            del self._in_line[client]
+            if client.gone:
+                return begin(None)
         return begin(self._limits.too_long(since))
 
     # Messages
@@ -214,10 +230,7 @@ class Relay:
         identity = client.identity_at(self._seconds())
         event = Event("server", message.payload, identity, message.is_binary)
         answer = Answer(self._answers, client, message.is_binary, message.payload)
-        if problem is None:
-            asked = self._php.ask(event, answer.follow, client.is_here)
-        else:
-            asked = fail(problem)
+        asked = fail(problem) if problem else self._php.ask(event, answer.follow, client.is_here)
         self._under_way[client] = answer, asked
         asked.addCallback(answer.complete)
         asked.addErrback(self._failed, client)
@@ -236,8 +249,8 @@ class Relay:
         """A client's turn is over: on to what is next."""
         self._under_way.pop(client, None)
         if client.inbox:
-            # There is room for it, since it was neither waiting nor over until now.
-            self._wait(partial(self._hand_over, client))
+            # Whoever has had a turn keeps its place among those who may wait.
+            self._wait(partial(self._hand_over, client), client)
         else:
             client.in_turn = False
             if client.gone:
@@ -258,10 +271,7 @@ class Relay:
             self._settle(None, client)
             return None
         event = Event("connect", b"", client.identity)
-        if problem is None:
-            asked = self._php.ask(event, is_wanted=client.is_here)
-        else:
-            asked = fail(problem)
+        asked = fail(problem) if problem else self._php.ask(event, is_wanted=client.is_here)
         asked.addCallbacks(decided.callback, decided.errback)
         return asked.addBoth(self._settle, client)
 
@@ -270,7 +280,7 @@ class Relay:
     ) -> Deferred[None]:
         answer = Answer(self._answers, None)
         event = Event("timer", name.encode(), self._nobody)
-        asked = self._php.ask(event, answer.follow) if problem is None else fail(problem)
+        asked = fail(problem) if problem else self._php.ask(event, answer.follow)
         asked.addCallback(answer.complete)
         asked.addErrback(self._failed_on_timer, name)
         return asked.addBoth(over.callback)

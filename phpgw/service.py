@@ -78,10 +78,11 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     wanted = Shares(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
     shares = share_out(wanted, settings.php_concurrency, sites)
+    census = Census(shares.clients, settings.max_connections_per_address)
     factory = GatewayFactory(
         reactor=reactor,
         limits=_websocket_limits(settings),
-        census=Census(shares.clients, settings.max_connections_per_address),
+        census=census,
         registry=registry,
         relay=relay,
         metrics=metrics,
@@ -106,7 +107,10 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     def is_not_running() -> str | None:
         return None if gateway.running else "the gateway is starting or stopping"
 
-    ready = ReadyResource((is_not_running, *_obstacles(road, relay, hold)))
+    def is_full() -> str | None:
+        return "there is no room for more clients" if census.is_full else None
+
+    ready = ReadyResource((is_not_running, is_full, *_obstacles(road, relay, hold)))
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()

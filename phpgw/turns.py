@@ -4,7 +4,7 @@ What can wait stands in a line of its own, and gets a quarter of PHP at most, so
 does not keep the others waiting.
 """
 
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -26,8 +26,9 @@ class Turns:
     def __init__(self, limit: int) -> None:
         self._limit = self._allowed = limit
         self._patient_limit = max(1, limit // 4)
-        self._waiting: deque[Turn] = deque()
-        self._patient: deque[Turn] = deque()
+        # Lines that anybody can step out of.
+        self._waiting: OrderedDict[Turn, None] = OrderedDict()
+        self._patient: OrderedDict[Turn, None] = OrderedDict()
         self._busy = 0
         self._busy_patient = 0
         self._last_was_patient = False
@@ -46,13 +47,20 @@ class Turns:
         return self._busy
 
     def take(self, turn: Turn) -> None:
-        """Wait for a turn; it may come at once."""
-        self._waiting.append(turn)
+        """Wait for a turn; it may come at once.
+
+        :param turn: one that does not wait already.
+        """
+        self._waiting[turn] = None
         self._give()
+
+    def give_up(self, turn: Turn) -> None:
+        """Wait no longer for this turn, which has not come yet."""
+        del self._waiting[turn]
 
     def take_patiently(self, turn: Turn) -> None:
         """Wait for a turn in the line of those that have time."""
-        self._patient.append(turn)
+        self._patient[turn] = None
         self._give()
 
     def hurry(self) -> None:
@@ -88,7 +96,7 @@ class Turns:
             is_patient = self._is_patients_turn()
             if not is_patient and not self._waiting:
                 break
-            turn = (self._patient if is_patient else self._waiting).popleft()
+            turn, _ = (self._patient if is_patient else self._waiting).popitem(last=False)
             try:
                 under_way = turn()
             except Exception:

@@ -198,6 +198,16 @@ class GatewayProtocol(IntakeProtocol):
         factory.metrics.messages_sent += 1
         self.sendData(frame)
 
+    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+        if self.state != self.STATE_OPEN or self._outbox is not None:
+            self.send_message(payload, is_binary)
+            return
+        factory = self.factory
+        self._messages_out += 1
+        factory.metrics.messages_sent += 1
+        frame = factory.frames.frame(payload, is_binary, self._window_bits)
+        factory.gathering.add(self.transport, frame)
+
     def close(self, code: int, reason: str) -> None:
         reason_utf8 = encode_truncate(reason, _LONGEST_REASON)
         if self._is_pending:

@@ -136,9 +136,7 @@ class OpenTests(BreakerTestCase):
         self.clock.advance(0.1)
         self.assertIsNone(self.breaker.trouble())
         self.breaker.enter()
-        self.assertEqual(
-            str(self.assert_refused()), "PHP does not answer; it is being asked again"
-        )
+        self.assertEqual(str(self.assert_refused()), "PHP does not answer; it is being asked again")
         self.clock.advance(1000)
         self.assert_refused()
 

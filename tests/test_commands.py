@@ -77,6 +77,16 @@ nearly = st.builds(
 )
 
 
+# What has a send command's usual fields, if not always what belongs there.
+usual = st.fixed_dictionaries(
+    {
+        "op": st.sampled_from(["send", "join", 1]),
+        "to": st.dictionaries(st.sampled_from(_NAMED), names | anything, max_size=2) | anything,
+        "message": texts | anything,
+    }
+)
+
+
 def written(command: Command) -> dict[str, Any]:
     """A command as PHP would write it."""
     fields: dict[str, Any] = {"to": _written_target(command.to)}
@@ -129,6 +139,25 @@ class PropertyTests(SynchronousTestCase):
     def test_whatever_json(self, value: Any, has_sender: bool) -> None:
         """A valid list, or one that is refused with a word on where and why; nothing else."""
         self.assert_understood_or_refused(json.dumps(value).encode(), has_sender)
+
+    @given(usual | st.builds(written, st.builds(Send, targets, texts.map(str.encode))), st.data())
+    def test_order_of_fields(self, value: dict[str, Any], data: st.DataObject) -> None:
+        """It makes no difference, although the usual one takes a shorter way."""
+        in_order = sorted(value, key=["op", "to", "message", "except"].index)
+        shuffled = data.draw(st.permutations(in_order))
+        has_sender = data.draw(st.booleans())
+        first, second = (
+            self.meaning({name: value[name] for name in names}, has_sender)
+            for names in (in_order, shuffled)
+        )
+        self.assertEqual(first, second)
+
+    def meaning(self, value: dict[str, Any], has_sender: bool) -> Command | tuple[object, ...]:
+        """The command that this is, or what is wrong with it."""
+        try:
+            return parse_command(json.dumps(value).encode(), has_sender)
+        except InvalidCommand as error:
+            return error.problem, error.field
 
     @given(st.binary(), st.booleans())
     def test_whatever_bytes(self, text: bytes, has_sender: bool) -> None:

@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from itertools import product
 from typing import Any
 
@@ -12,6 +11,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from tests.real.crowd import Crowd, Member, Refused, frame
 from tests.real.curl import curl
+from tests.real.leaving import WAYS
 from tests.real.roads import FastCgiRoad, HttpRoad, Road
 from tests.real.waiting import until
 from tests.real.watched_gateway import WatchedGateway
@@ -38,6 +38,11 @@ switch ($_POST['message']) {
     case 'slow':
         usleep(20000);
         exit('slow');
+    case 'held':
+        while (!file_exists(__DIR__ . '/release')) {
+            usleep(2000);
+        }
+        exit('held');
     case 'stream':
         header('Content-Type: application/x-ndjson');
         for ($i = 0; $i < 20; $i++) {
@@ -112,10 +117,11 @@ class EndTests(Departures):
         """
         self.begin()
         member = await self.crowd.join()
-        member.send_now(frame(1, b"slow"))
+        member.send("held")
         await until(self.php_works)
         member.transport.loseWriteConnection()
         self.assertEqual(await member.ended, 1006)
+        self.write({"release": ""})
         self.assertEqual(await self.told(), {"1006": 1})
         self.assertEqual((await self.stats())["replies_without_client"], 1)
 
@@ -123,11 +129,16 @@ class EndTests(Departures):
         """PHP gets the one that it works on; the others, for whom nobody waits, it never sees."""
         self.begin()
         member = await self.crowd.join()
-        member.send_now(frame(1, b"slow") + 10 * frame(1, b"later"))
+        member.send_now(frame(1, b"held") + 10 * frame(1, b"later"))
         await until(self.php_works)
         member.transport.abortConnection()
+        await until(self.nobody_is_there)
+        self.write({"release": ""})
         self.assertEqual(await self.told(), {"1006": 1})
         self.assertEqual(self.recorded(), ["left:1006"])
+
+    async def nobody_is_there(self) -> bool:
+        return (await self.stats())["clients_now"] == 0
 
     async def test_answers_nothing(self) -> None:
         """A connection that is still there, with nobody at its other end."""
@@ -183,7 +194,7 @@ class ChurnTests(Departures):
     async def come_and_go(self, number: int) -> None:
         for index in range(number):
             member = await self.join()
-            await _WAYS[index % len(_WAYS)](member)
+            await WAYS[index % len(WAYS)](member)
             await member.ended
 
     async def join(self) -> Member:
@@ -197,63 +208,6 @@ class ChurnTests(Departures):
                 self.crowd.members.remove(member)
                 return member
 
-
-async def _in_good_order(member: Member) -> None:
-    member.send("hello")
-    await member.receive()
-    member.leave()
-
-
-async def _reset(member: Member) -> None:
-    member.send("hello")
-    await member.receive()
-    member.transport.abortConnection()
-
-
-async def _at_once(member: Member) -> None:
-    member.transport.abortConnection()
-
-
-async def _in_mid_frame(member: Member) -> None:
-    member.send_now(frame(1, b"half of it")[:-5])
-    member.transport.abortConnection()
-
-
-async def _half_closed(member: Member) -> None:
-    member.send_now(frame(1, b"slow"))
-    member.transport.loseWriteConnection()
-
-
-async def _with_messages_waiting(member: Member) -> None:
-    member.send_now(frame(1, b"slow") + 30 * frame(1, b"later"))
-    member.transport.abortConnection()
-
-
-async def _in_a_stream(member: Member) -> None:
-    member.send("stream")
-    await member.receive()
-    member.transport.abortConnection()
-
-
-async def _with_nonsense(member: Member) -> None:
-    member.send_now(b"\xff" * 100)
-
-
-async def _too_large(member: Member) -> None:
-    member.send_now(b"\x81\xff" + (1 << 40).to_bytes(8) + bytes(4))
-
-
-_WAYS: tuple[Callable[[Member], Awaitable[None]], ...] = (
-    _in_good_order,
-    _reset,
-    _at_once,
-    _in_mid_frame,
-    _half_closed,
-    _with_messages_waiting,
-    _in_a_stream,
-    _with_nonsense,
-    _too_large,
-)
 
 for _tests, _road in product((EndTests, ChurnTests), (HttpRoad, FastCgiRoad)):
     _name = f"{_road.__name__}{_tests.__name__}"

@@ -153,6 +153,53 @@ class SendTests(DispatchTestCase):
         self.assertEqual([(b"hello", False)], self.connections["b"].sent)
 
 
+class RunAllTests(DispatchTestCase):
+    def test_as_one_by_one(self) -> None:
+        """The same clients get the same, whoever is named; and the results are the same."""
+        targets = (
+            *(Target("client", names) for names in (("a",), ("z",), ("c", "a", "c"), ("z", "a"))),
+            *(Target("client", ("a", "b"), frozenset(name)) for name in "abz"),
+            *(Target("client", ("a",), frozenset(name)) for name in "ab"),
+            *(Target("group", names) for names in (("x",), ("z",), ("x", "y"))),
+            *(Target("user", ("1",)), Target("all"), Target("all", (), frozenset("a"))),
+            Target("sender"),
+        )
+        sends: list[Command] = [Send(to, b"%d" % n, n % 2 == 0) for n, to in enumerate(targets)]
+        expected_results = [self.dispatcher.run(each) for each in sends]
+        expected = {}
+        for name, connection in self.connections.items():
+            expected[name], connection.sent = connection.sent, []
+        results = self.dispatcher.run_all(sends)
+        self.assertEqual(expected_results, results)
+        self.assertEqual(expected, {name: each.sent for name, each in self.connections.items()})
+        self.assertEqual(2 * len(sends), self.metrics.commands_run)
+
+    def test_in_order(self) -> None:
+        """Each sees what the one before has done."""
+        to = Target("group", ("new",))
+        commands: list[Command] = [
+            Send(to, b"1"),
+            Join(Target("client", ("a",)), "new"),
+            Send(to, b"2"),
+        ]
+        results = self.dispatcher.run_all([*commands, Close(to), Leave(to, "new"), Unbind(to)])
+        self.assertEqual([Result(number) for number in (0, 1, 1, 1, 1, 0)], results)
+        self.assertEqual([(b"2", False)], self.connections["a"].sent)
+        self.assertEqual((1000, ""), self.connections["a"].closed)
+
+    def test_together(self) -> None:
+        """Where there are several; one alone is sent at once."""
+        send = Send(Target("group", ("x",)), b"hello")
+        self.dispatcher.run_all([send])
+        self.assertEqual(0, self.connections["a"].gathered)
+        self.dispatcher.run_all([send, Send(Target("client", ("a",)), b"hello")])
+        self.assertEqual(2, self.connections["a"].gathered)
+        self.assertEqual(1, self.connections["b"].gathered)
+
+    def test_none(self) -> None:
+        self.assertEqual([], self.dispatcher.run_all([]))
+
+
 class MembershipTests(DispatchTestCase):
     def test_join(self) -> None:
         self.run_command(Join(Target("user", ("1",)), "new"), 2)

@@ -2,9 +2,17 @@
 
 import contextlib
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.extensions import Malformed, deflate_offer
+
+_PARTS = (
+    *(b"permessage-deflate", b"; ", b", ", b"=", b'"', b" ", b"x", b"client_max_window_bits"),
+    *(b"server_max_window_bits=", b"8", b"10", b"15", b"16", b"server_no_context_takeover"),
+    *(b"client_no_context_takeover", b"; client_max_window_bits=", b"\\"),
+)
 
 
 class DeflateOfferTests(SynchronousTestCase):
@@ -92,3 +100,24 @@ class DeflateOfferTests(SynchronousTestCase):
         for header in (b"a" + b"; a" * 4000, b"a" + b" " * 16000 + b"(", b"a;" + b" a" * 8000):
             with contextlib.suppress(Malformed):
                 self.assertIsNone(deflate_offer(header))
+
+    @given(
+        st.one_of(
+            st.binary(max_size=40),
+            st.lists(st.sampled_from(_PARTS), max_size=12).map(b"".join),
+        )
+    )
+    def test_whatever_comes(self, header: bytes) -> None:
+        """What is taken up is an offer, and nothing but one."""
+        try:
+            offer = deflate_offer(header)
+        except Malformed:
+            return
+        if offer is not None:
+            self.assertIn(b"permessage-deflate", header.lower())
+            self.assertRegex(
+                offer,
+                rb"\Apermessage-deflate(; server_no_context_takeover"
+                rb"|; server_max_window_bits=(9|1[0-5]))*\Z",
+            )
+            self.assertEqual(deflate_offer(offer), offer)

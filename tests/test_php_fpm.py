@@ -207,7 +207,7 @@ class EmbeddedTests(EmbeddedRoad):
     async def test_slow_script_is_ended(self) -> None:
         """A script that hangs does not keep its worker for ever."""
         hang = "if ($_POST['message'] === 'hang') sleep(60);"
-        options = ("--php-timeout", "1", "--php-workers", "1")
+        options = ("--php-timeout", "1", "--php-max-run", "2", "--php-workers", "1")
         self.start(f"<?php {hang} echo $_POST['message'];", *options)
         client = await self.first_message()
         client.send("hang")

@@ -20,7 +20,8 @@ from tests.real.vitals import resident
 from tests.real.waiting import receive_all, until
 from tests.real.websocket_client import Connection
 
-_OPTIONS = ("--on-error", "reply", "--php-concurrency", "4", "--php-timeout", "1")
+_OPTIONS = ("--on-error", "reply", "--php-concurrency", "4")
+_IMPATIENT = (*_OPTIONS, "--php-timeout", "1")
 _CLIENTS = 30
 _MEGABYTE = 2**20
 
@@ -67,7 +68,7 @@ class FrozenTests(Trouble, FastCgiRoad):
 
     async def test_frozen_under_load(self) -> None:
         """Everything stays bounded, the breaker opens, and the same sockets live on."""
-        self.start(RECORD, *_OPTIONS, "--max-inbox", "4", "--breaker-failures", "4")
+        self.start(RECORD, *_IMPATIENT, "--max-inbox", "4", "--breaker-failures", "4")
         clients = await self.connect_all()
         for client in clients:
             self.assertEqual(await self.answer_to(client, "before"), "before")
@@ -106,7 +107,7 @@ class FrozenTests(Trouble, FastCgiRoad):
 
     async def test_too_many_wait(self) -> None:
         """Those for whom there is no room are told so at once."""
-        self.start(RECORD, *_OPTIONS, "--max-waiting", "5", "--breaker-failures", "0")
+        self.start(RECORD, *_IMPATIENT, "--max-waiting", "5", "--breaker-failures", "0")
         clients = await self.connect_all()
         self.freeze()
         for client in clients:
@@ -124,7 +125,7 @@ class FrozenTests(Trouble, FastCgiRoad):
     async def test_handshakes(self) -> None:
         """A browser is not kept waiting for a PHP that does not answer."""
         options = ("--events", "connect,disconnect", "--breaker-failures", "1")
-        self.start("<?php http_response_code(204);", *_OPTIONS, *options)
+        self.start("<?php http_response_code(204);", *_IMPATIENT, *options)
         client = await self.connect(self.gateway.ws_url)
         self.freeze()
         client.send("x")

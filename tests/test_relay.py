@@ -7,6 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
+from phpgw.answers import ClientLeft
 from phpgw.backend import BackendTimeout, BackendUnreachable, Reply
 from phpgw.breaker import BreakerPolicy
 from phpgw.client import Client, Message
@@ -29,6 +30,7 @@ class RelayTestCase(ScriptedTestCase):
         self.successResultOf(self.relay.when_idle())
         self.assertEqual(self.relay.untold, 0)
         self.assertEqual((self.relay._under_way, self.relay._leaving), ({}, {}))
+        self.assertEqual((self.relay._in_line, self.metrics.events_waiting_now), ({}, 0))
         self.assertEqual(self.metrics.php_requests_now, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -327,6 +329,28 @@ class OverloadTests(RelayTestCase):
         self.failureResultOf(decided, Overloaded)
         self.successResultOf(self.relay.trigger("clock"))
         self.assertEqual(self.metrics.events_refused_by_overload, 2)
+
+    def test_who_has_left_takes_nobodys_place(self) -> None:
+        """Nor is anything kept of it, whether it had something to say or wanted to connect."""
+        _, *waiting = self.crowd(3)
+        for client, _ in waiting:
+            self.leave(client)
+        self.assertEqual(self.metrics.events_waiting_now, 0)
+        new, _, decided = self.newcomer()
+        self.assertNoResult(decided)
+        self.leave(new)
+        self.failureResultOf(decided, ClientLeft)
+        other, connection = self.client("other")
+        self.say(other, b"x")
+        self.assertEqual(connection.sent, [])
+        self.assertEqual(self.metrics.events_refused_by_overload, 0)
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        self.assertEqual(
+            self.backend.told()[1:],
+            [("disconnect", "1"), ("server", "other"), ("disconnect", "2")],
+        )
+        self.assert_idle()
 
     def test_who_had_a_turn_gets_the_next(self) -> None:
         """Its further messages wait with it, and not in line; it has a place there."""

@@ -88,6 +88,17 @@ class TurnsTests(TurnsTestCase):
         self.assertEqual(self.begun, ["a", "b"])
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
+    def test_given_up(self) -> None:
+        turns = Turns(1)
+        given_up = self.turn("b")
+        self.take(turns, "a")
+        turns.take(given_up)
+        self.take(turns, "c")
+        turns.give_up(given_up)
+        self.assertEqual(turns.waiting, 1)
+        self.end("a")
+        self.assertEqual(self.begun, ["a", "c"])
+
     def test_one_that_fails_is_logged(self) -> None:
         turns = Turns(4)
         turns.take(lambda: fail(ZeroDivisionError()))
