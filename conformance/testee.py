@@ -9,6 +9,8 @@ from tests.real.gateway import Gateway
 _HERE = Path(__file__).parent
 _OPTIONS = (
     *("--compression", "on"),
+    # The suite sends a message in 65,536 fragments, and as fast as it can.
+    *("--max-fragments", "0", "--max-message-rate", "0"),
     # The largest message of the suite has just this size.
     *("--max-message-size", "16M", "--max-reply-size", "17M"),
     # The suite compares all that it gets: a ping, on a machine so slow that it is time for one,

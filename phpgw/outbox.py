@@ -18,6 +18,7 @@ class Outbox:
     :ivar size: bytes that wait.
     :ivar messages: those that wait for the connection to open, each with whether it is binary.
     :ivar ping: what the peer has sent in its last ping.
+    :ivar checks: how many pings went without answer since something waits.
     :ivar calls: what is to be called once nothing waits.
     """
 
@@ -25,6 +26,7 @@ class Outbox:
     size: int = 0
     messages: list[tuple[bytes, bool]] = attrs.field(factory=list)
     ping: bytes | None = None
+    checks: int = 0
     calls: list[Callable[[], None]] = attrs.field(factory=list)
 
     def count(self, size: int) -> bool:

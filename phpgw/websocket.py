@@ -32,6 +32,8 @@ from phpgw.relay import Relay
 
 # How long a peer may take to answer a close frame, or to read what is left for it.
 _CLOSE_SECONDS = 5
+# How many pings a peer may leave without answer that does not get to the end of what waits for it.
+_SLOW_CHECKS = 4
 _LONGEST_REASON = 123
 # Codes that no close frame bears: there was one without a code, and there was none.
 _NO_STATUS, _ABNORMAL = 1005, 1006
@@ -275,9 +277,17 @@ class GatewayProtocol(IntakeProtocol):
         for call in outbox.calls:
             call()
 
+    def _may_be_slow(self) -> bool:
+        """Whether a ping that is not answered says nothing."""
+        if self._outbox is None:
+            # The answer may wait behind the messages that we do not read.
+            return not self.is_reading
+        # The ping may wait behind those that the peer takes its time to read.
+        self._outbox.checks += 1
+        return self._outbox.checks < _SLOW_CHECKS
+
     def _peer_lost(self) -> None:
-        if self._keep_alive is not None and not self.is_reading:
-            # Its answer may be waiting behind the messages that we do not read.
+        if self._keep_alive is not None and self._may_be_slow():
             self._keep_alive.start()
             return
         self._log.info("Client {client_id} answers no ping", client_id=self.client.id)

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from ipaddress import ip_network
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.address import IPv6Address
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -322,3 +324,37 @@ class AllowedOriginTests(IdentityTestCase):
     def test_no_origin(self) -> None:
         """Not a browser."""
         self.assertIsNotNone(self.look(("Cookie", "a=1")))
+
+
+_HEADERS = ("Cookie", "Authorization", "Origin", "User-Agent", "X-Forwarded-For", "X-Team", "Via")
+_SITES = ("https://example.com", "HTTP://EXAMPLE.COM:80", "http://evil.example", "null", "[::1]")
+
+
+class PropertyTests(IdentityTestCase):
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from([*_HEADERS, *map(str.lower, _HEADERS), "Phpgw-User"]),
+                st.one_of(
+                    st.sampled_from(_SITES),
+                    st.text(st.sampled_from("https:/@[]?#example.com\\%"), min_size=1),
+                    st.text(
+                        st.characters(max_codepoint=255, exclude_categories=["Cc"]), min_size=1
+                    ),
+                ),
+            ),
+            max_size=6,
+        )
+    )
+    def test_whatever_comes(self, headers: list[tuple[str, str]]) -> None:
+        """Nothing goes on that is not listed, and credentials only for pages of the same host."""
+        self.visibility = Visibility(forwarded=["X-Team"])
+        seen = self.see(("Host", "example.com"), *headers)
+        names = [name for name, _ in seen.headers]
+        self.assertEqual(len(set(names)), len(names))
+        listed = {b"Origin", b"User-Agent", b"Cookie", b"Authorization", b"X-Team"}
+        self.assertLessEqual(set(names), listed)
+        self.assertEqual("127.0.0.1", seen.peer_host)
+        for name, origin in headers:
+            if name.lower() == "origin" and "example.com" not in origin.lower():
+                self.assertLessEqual(set(names), {b"Origin", b"User-Agent"}, origin)

@@ -641,6 +641,24 @@ class FlowTests(EdgeTestCase):
         self.clock.pump([0.1])
         self.assertTrue(browser.is_cut)
 
+    def test_ping_behind_what_is_read_slowly(self) -> None:
+        """Who takes much to read has more time, but not for ever; nor does it hold PHP up."""
+        for is_read in (True, False):
+            self.limit(ping_interval=25, ping_timeout=10)
+            browser = self.connect()
+            if not is_read:
+                self.connection().pause_reading()
+            self.connection().pauseProducing()
+            self.clock.pump([25, 10] * 3)
+            self.assertFalse(browser.is_cut)
+            self.connection().resumeProducing()
+            self.connection().pauseProducing()
+            self.clock.pump([25, 10] * 3)
+            self.assertFalse(browser.is_cut)
+            self.clock.pump([25, 10])
+            self.assertTrue(browser.is_cut)
+            browser.hang_up()
+
     def test_no_ping_timeout_while_the_gateway_does_not_read(self) -> None:
         """The answer may lie in the buffers that wait for PHP."""
         self.limit(ping_interval=25, ping_timeout=10)
