@@ -201,7 +201,7 @@ def _command(value: object, has_sender: bool) -> Command:
         # What most of them are like is read in half the time, by the same rules.
         (first, op), (second, to), (third, message) = value
         if first == "op" and op == "send" and second == "to" and third == "message":
-            return Send(_addressed(to), _message(message))
+            return Send(_addressed(to), _utf8(message, "message"))
     fields: _Fields = dict(value)
     if len(fields) != len(value):
         names = [name for name, _ in value]
@@ -263,11 +263,7 @@ def _send(to: Target, fields: _Fields) -> Command:
         raise InvalidCommand("expected either this or message", field="data")
     if "data" in fields:
         return Send(to, _base64(fields["data"], "data"), True)
-    return Send(to, _message(_required(fields, "message")))
-
-
-def _message(value: object) -> bytes:
-    return _utf8(_string(value, "message"), "message")
+    return Send(to, _utf8(_required(fields, "message"), "message"))
 
 
 def _join(to: Target, fields: _Fields) -> Command:
@@ -346,9 +342,9 @@ def _string(value: object, field: str) -> str:
     raise InvalidCommand(f"expected a text, got {_kind(value)}", field=field)
 
 
-def _utf8(text: str, field: str) -> bytes:
+def _utf8(value: object, field: str) -> bytes:
     try:
-        return text.encode()
+        return _string(value, field).encode()
     except UnicodeEncodeError as error:
         problem = f"character {error.start} is half of a surrogate pair, which UTF-8 does not have"
         raise InvalidCommand(problem, field=field) from None
@@ -356,7 +352,7 @@ def _utf8(text: str, field: str) -> bytes:
 
 def _base64(value: object, field: str) -> bytes:
     try:
-        return binascii.a2b_base64(_utf8(_string(value, field), field), strict_mode=True)
+        return binascii.a2b_base64(_utf8(value, field), strict_mode=True)
     except binascii.Error as error:
         raise InvalidCommand(f"expected base64 ({error})", field=field) from None
 

@@ -1,6 +1,7 @@
 """What a request says that it was made to: RFC 9110, section 7.2."""
 
 import re
+from functools import lru_cache
 from ipaddress import ip_address
 
 # Names in DNS, which browsers write in ASCII, and IP addresses; a port may follow.
@@ -19,6 +20,7 @@ def host_name(header: bytes) -> str | None:
     return (literal or name).decode("ascii").lower()
 
 
+@lru_cache(maxsize=256)
 def is_nobodys(name: str) -> bool:
     """Whether no stranger can have a name in DNS, and let it be an address of ours.
 

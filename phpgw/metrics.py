@@ -14,6 +14,7 @@ class Metrics:
     handshakes_refused_per_address: int = 0
     http_connections_now: int = 0
     http_connections_dropped: int = 0
+    requests_timed_out: int = 0
     messages_received: int = 0
     messages_sent: int = 0
     pushes_delivered: int = 0

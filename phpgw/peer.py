@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from ipaddress import IPv6Address as IPAddressV6
 from ipaddress import ip_address
 from itertools import count
@@ -21,14 +22,23 @@ def host_and_port(address: IAddress) -> tuple[str, int]:
 
     An IPv4 peer of a dual-stack port (RFC 4291, section 2.5.5.2) is written as IPv4.
     """
-    if isinstance(address, (IPv4Address, IPv6Address)) and _HOST.fullmatch(address.host):
-        try:
-            host = ip_address(address.host)
-        except ValueError:
-            return "", 0
-        mapped = host.ipv4_mapped if isinstance(host, IPAddressV6) else None
-        return str(mapped or host), address.port
+    if isinstance(address, (IPv4Address, IPv6Address)):
+        host = _written(address.host)
+        return host, address.port if host else 0
     return "", 0
+
+
+@lru_cache(maxsize=1024)
+def _written(host: str) -> str:
+    """An IP address in the usual way; an empty string if it is none."""
+    if not _HOST.fullmatch(host):
+        return ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return ""
+    mapped = address.ipv4_mapped if isinstance(address, IPAddressV6) else None
+    return str(mapped or address)
 
 
 def peer_name(address: IAddress) -> str | None:

@@ -198,7 +198,7 @@ class GatewayProtocol(IntakeProtocol):
             return
         self._messages_out += 1
         factory.metrics.messages_sent += 1
-        self.sendData(frame)
+        factory.gathering.write(self.transport, frame)
 
     def gather_message(self, payload: bytes, is_binary: bool) -> None:
         if self.state != self.STATE_OPEN or self._outbox is not None:

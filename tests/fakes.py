@@ -116,6 +116,7 @@ class Exchange:
     :param peer: who connects.
     :param host: where it connects to.
     :param wrapper: what is between the connection and the site.
+    :ivar metrics: what the site counts.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Exchange:
         if is_secure:
             directlyProvides(self.transport, ISSLTransport)
         site = GatewaySite(root, limit, self.clock)
+        self.metrics = site.lobby.metrics
         factory: Any = site if wrapper is None else wrapper(site)
         factory.doStart()
         self._channel = factory.buildProtocol(peer)

@@ -106,6 +106,12 @@ class GrantTests(AdmissionTestCase):
         self.assertEqual([event["client_id"] for event in events], ["new"] * 3)
         self.assert_quiet(events, "secret")
 
+    def test_line_ends_of_all_kinds(self) -> None:
+        """Also those that only some take for one: RFC 9110, section 5.5, and Unicode's."""
+        for end in (*map(chr, range(9)), *map(chr, range(10, 32)), "\x7f", "\x80", "\x85", "\x9f"):
+            grant = self.grant(set_cookies=[f"a=1{end}X-Evil: 1".encode(), b"b=1"])
+            self.assertEqual(grant.set_cookies, ("b=1",), repr(end))
+
     def test_subprotocol(self) -> None:
         self.replying((b"sec-websocket-protocol", b"chat.v2"))
         grant = self.successResultOf(self.ask("chat.v1", "chat.v2"))
@@ -186,7 +192,16 @@ class RefusalTests(AdmissionTestCase):
         self.assertEqual(self.metrics.php_failures, 0)
 
     def test_relayed_without_control_characters(self) -> None:
-        refusal = self.refusal(status=403, set_cookies=[b"a=1\r\nX-Evil: 1", b"b=\x7f", b"c=\t3"])
+        bad = (
+            b"a=1\r\nX-Evil: 1",
+            b"b=\x7f",
+            b"b=\0",
+            b"b=\x0b",
+            b"b=\x1c",
+            b"b=\x85",
+            b"b=\xc2\x85",
+        )
+        refusal = self.refusal(status=403, set_cookies=[*bad, b"c=\t3"])
         self.assertEqual(
             [value for name, value in refusal.headers if name == b"set-cookie"], [b"c=\t3"]
         )

@@ -250,8 +250,11 @@ class TimeTests(ChannelTestCase):
         self.exchange.clock.advance(after - 0.1)
         self.assertFalse(self.exchange.transport.disconnecting)
         self.exchange.transport.clear()
+        late = self.exchange.metrics.requests_timed_out
         self.exchange.clock.advance(0.2)
         self.assertTrue(self.exchange.transport.disconnecting)
+        late = self.exchange.metrics.requests_timed_out - late
+        self.assertEqual(0 if self.root.count and status is None else 1, late)
         if status is None:
             self.assertEqual(b"", self.exchange.transport.value())
         else:

@@ -1,6 +1,7 @@
 """Where the clients of a soak live: the gateway that they know, and when their time is over."""
 
 import json
+import time
 from collections.abc import Coroutine
 from random import Random
 from typing import Any
@@ -8,13 +9,16 @@ from typing import Any
 import treq
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.web.client import HTTPConnectionPool
+from twisted.web.http_headers import Headers
 
 from benchmarks.soak.ledger import Ledger
 from tests.real.crowd import Crowd, Member, Refused
+from tests.real.waiting import pause
 
 # What the gateway answers where PHP failed: --on-error reply.
 ERROR = b'{"error": "unavailable"}'
 _TO_ALL = b"all "
+_JSON = Headers({"Content-Type": ["application/json"]})
 # A client that comes from the port of one whose end has yet to be noticed.
 _STILL_TAKEN = 409
 
@@ -34,6 +38,7 @@ class World:
         self.is_over = False
         self._crowd = Crowd(port)
         self._url = f"http://127.0.0.1:{port}"
+        self._reactor = reactor
         self._pool = HTTPConnectionPool(reactor)
         self._lives: list[Deferred[None]] = []
         self._last_to_all = 0
@@ -51,6 +56,15 @@ class World:
         self.is_over = True
         await gatherResults(self._lives)
         await self._pool.closeCachedConnections()
+        # From now on, a connection for each question.
+        self._pool = HTTPConnectionPool(self._reactor, persistent=False)
+
+    async def over_within(self, seconds: float) -> bool:
+        """Whether the end comes in this time."""
+        deadline = time.monotonic() + seconds
+        while not self.is_over and time.monotonic() < deadline:
+            await pause(min(1, seconds))
+        return self.is_over
 
     async def join(self, query: str = "", *, compression: bool = False) -> Member:
         """A client more."""
@@ -65,9 +79,12 @@ class World:
                 return member
 
     def hear_all(self, member: Member) -> None:
-        """Have a client see that it gets what goes to all, each once; the rest it receives."""
+        """Have a client see that it gets what goes to all, from the first on; the rest it receives.
+
+        Whoever is to hear of it all has to be there before :meth:`push_to_all`.
+        """
         receive = member.on_message
-        last = self._last_to_all
+        last = 0
 
         def hear(message: bytes) -> None:
             nonlocal last
@@ -88,8 +105,6 @@ class World:
 
     async def push_to_all(self) -> None:
         """Send the next message to everybody there is."""
-        # Whoever comes in while it is under way may get it or not: so nobody may be counting from
-        # the one before.
         self._last_to_all += 1
         message = _TO_ALL.decode() + str(self._last_to_all)
         await self.commands([{"op": "send", "to": {"all": True}, "message": message}])
@@ -99,7 +114,7 @@ class World:
         response = await treq.post(
             f"{self._url}/commands",
             json.dumps(commands).encode(),
-            headers={"Content-Type": "application/json"},
+            headers=_JSON,
             pool=self._pool,
         )
         text = await response.text()

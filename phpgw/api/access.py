@@ -8,6 +8,7 @@ A browser tells of itself but in one case: a page whose name leads to this machi
 ago (DNS rebinding) takes us for its own server. Its name is in the Host header.
 """
 
+from functools import lru_cache
 from hmac import compare_digest
 from ipaddress import ip_address
 from typing import Any
@@ -112,8 +113,13 @@ def is_local(transport: ITransport) -> bool:
     peer = transport.getPeer()
     if isinstance(peer, (IPv4Address, IPv6Address)):
         host, _ = host_and_port(peer)
-        return ip_address(host.partition("%")[0]).is_loopback
+        return _is_loopback(host)
     return isinstance(peer, UNIXAddress)
+
+
+@lru_cache(maxsize=256)
+def _is_loopback(host: str) -> bool:
+    return ip_address(host.partition("%")[0]).is_loopback
 
 
 def is_for_us(host: bytes) -> bool:

@@ -5,6 +5,8 @@ understand a request in another way (request smuggling); it lets a request take 
 something comes; and it hangs up without a word on what is too large.
 """
 
+import re
+
 from twisted.web.http import RESPONSES, Request
 
 from phpgw.api.lobby import LobbyChannel
@@ -14,6 +16,8 @@ _BODY_SECONDS = 60
 _IDLE_SECONDS = 60
 # More digits than any length has, and fewer than Python refuses to read.
 _LONGEST_LENGTH = 18
+# What says where a request ends.
+_FRAMING = re.compile(rb"(?:(content-length)|transfer-encoding):(.*)", re.IGNORECASE | re.DOTALL)
 _PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
 
 
@@ -56,6 +60,8 @@ class StrictChannel(LobbyChannel):
         super().requestDone(request)
 
     def timeoutConnection(self) -> None:  # noqa: N802
+        if self._has_begun or self._is_first:
+            self.site.lobby.metrics.requests_timed_out += 1
         if self._has_begun:
             self._refuse(408, "The request takes too long.")
         super().timeoutConnection()
@@ -75,21 +81,21 @@ class StrictChannel(LobbyChannel):
         super().lineReceived(line)
 
     def headerReceived(self, line: bytes) -> bool:  # noqa: N802
-        name, _, value = line.partition(b":")
-        name, value = name.lower(), value.strip(b" \t")
-        if name == b"content-length":
-            if len(value) > _LONGEST_LENGTH or (
-                value.isdigit() and int(value) > self.site.patience
-            ):
+        match = _FRAMING.fullmatch(line)
+        if match is None:
+            return bool(super().headerReceived(line))
+        value = match[2].strip(b" \t")
+        if match[1]:
+            is_plain = value.isdigit()
+            if is_plain and (len(value) > _LONGEST_LENGTH or int(value) > self.site.patience):
                 self._refuse(413, "The body is too large.")
                 return False
-        elif name == b"transfer-encoding" and (
+        else:
             # RFC 9112, section 6.1: no other is known here, and HTTP/1.0 knows none.
-            value.lower() != b"chunked" or self._version != b"HTTP/1.1"
-        ):
+            is_plain = value.lower() == b"chunked" and self._version == b"HTTP/1.1"
+        if not is_plain:
             self._respondToBadRequestAndDisconnect()
-            return False
-        return bool(super().headerReceived(line))
+        return is_plain and bool(super().headerReceived(line))
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
         if self._receivedHeaderSize:

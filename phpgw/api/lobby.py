@@ -20,6 +20,7 @@ class Lobby:
     """The connections that wait.
 
     :param limit: how many may.
+    :ivar metrics: where it is counted what becomes of them.
     """
 
     log = Logger()
@@ -28,7 +29,7 @@ class Lobby:
         self, reactor: IReactorTime, limit: int = 1000, metrics: Metrics | None = None
     ) -> None:
         self._limit = limit
-        self._metrics = metrics or Metrics()
+        self.metrics = metrics or Metrics()
         self._droppings = Seldom(reactor.seconds)
         # In the order in which they came to wait.
         self._waiting: dict[LobbyChannel, None] = {}
@@ -37,12 +38,12 @@ class Lobby:
         """A connection waits from now on; it may have waited for something else before."""
         self.leave(channel)
         self._waiting[channel] = None
-        self._metrics.http_connections_now += 1
+        self.metrics.http_connections_now += 1
         if len(self._waiting) > self._limit:
             oldest = next(iter(self._waiting))
             self.leave(oldest)
             oldest.drop()
-            self._metrics.http_connections_dropped += 1
+            self.metrics.http_connections_dropped += 1
             if count := self._droppings.count():
                 self.log.warn(
                     "Dropped {count} connections that had been silent for longest, to make room",
@@ -53,7 +54,7 @@ class Lobby:
         """A connection waits no more, if it did."""
         if channel in self._waiting:
             del self._waiting[channel]
-            self._metrics.http_connections_now -= 1
+            self.metrics.http_connections_now -= 1
 
 
 class LobbyChannel(HTTPChannel):
