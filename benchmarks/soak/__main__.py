@@ -174,7 +174,8 @@ def _report(record: Record) -> None:
         f"{ledger.failed:,} failed in {len(record.disturbances)} reloads and restarts\n"
         f"{ledger.pushed:,} pushes to groups, received {ledger.received:,} times; "
         f"{ledger.streamed:,} lines streamed\n"
-        f"{ledger.visits:,} clients came and went; {ledger.slow_closed:,} slow ones were closed\n"
+        f"{ledger.visits:,} clients came and went, {ledger.turned_away:,} had to come again; "
+        f"{ledger.slow_closed:,} slow ones were closed\n"
         f"processor: {samples[-1].processor / samples[-1].seconds:.0%} of one"
     )
     for curve, level in (

@@ -16,8 +16,8 @@ class Ledger:
     :ivar received: those messages, as members of the groups got them.
     :ivar streamed: lines of streamed replies.
     :ivar visits: clients that came and left.
+    :ivar turned_away: clients that had to come again.
     :ivar slow_closed: slow consumers that were sent away.
-    :ivar disturbances: times that PHP-FPM was reloaded or restarted.
     :ivar complaints: what should not have been.
     """
 
@@ -28,8 +28,8 @@ class Ledger:
     received: int = 0
     streamed: int = 0
     visits: int = 0
+    turned_away: int = 0
     slow_closed: int = 0
-    disturbances: int = 0
     complaints: list[str] = attrs.field(factory=list)
 
     def complain(self, what: str) -> None:

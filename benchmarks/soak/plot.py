@@ -27,7 +27,7 @@ def draw(record: Record, path: Path) -> None:
     _curve(top_right, "objects", [(each.seconds, each.objects) for each in record.counts])
     _line(top_right, samples[-1].seconds, objects(record), 1)
     _curve(left, "clients", [(each.seconds, each.clients) for each in samples])
-    _curve(right, "messages a second", [])
+    right.set_title("messages a second", fontsize=10)
     for label, key in (("answered by PHP", "answered"), ("received in groups", "received")):
         rates = [
             (b.seconds, (getattr(b, key) - getattr(a, key)) / (b.seconds - a.seconds))
@@ -35,14 +35,13 @@ def draw(record: Record, path: Path) -> None:
         ]
         right.plot(*zip(*rates, strict=True), linewidth=0.8, label=label)
     right.legend(frameon=False, fontsize=8)
-    right.set_yscale("log")
     for axes in (top_left, top_right, left, right):
         for seconds in record.disturbances:
             axes.axvline(seconds, color=_MARK_COLOUR, linewidth=0.5, linestyle=":")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(axis="y", linewidth=0.3)
-    for axes in (top_left, top_right, left):
         axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     for axes in (left, right):
         axes.set_xlabel("seconds")
     figure.savefig(path, metadata={"Date": None})
@@ -50,8 +49,7 @@ def draw(record: Record, path: Path) -> None:
 
 def _curve(axes: Axes, title: str, points: Sequence[Point]) -> None:
     axes.set_title(title, fontsize=10)
-    if points:
-        axes.plot(*zip(*points, strict=True), color=_COLOUR, linewidth=0.8)
+    axes.plot(*zip(*points, strict=True), color=_COLOUR, linewidth=0.8)
 
 
 def _line(axes: Axes, seconds: float, trend: Trend, unit: int) -> None:

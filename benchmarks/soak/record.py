@@ -12,7 +12,7 @@ from tests.real.waiting import pause
 from tests.real.watched_gateway import WatchedGateway
 
 # Seconds; a look at the objects takes the gateway 0.1 s.
-_COUNT_EVERY = 10
+_COUNT_EVERY = 5
 
 
 @attrs.frozen

@@ -17,8 +17,8 @@ WARM_UP = 1 / 3
 # More points make it slow, for nothing.
 _MOST_POINTS = 400
 # By how much memory and objects may seem to grow after that, as shares of what there is.
-_MEMORY_GROWTH = 0.03
-_OBJECTS_GROWTH = 0.01
+_MEMORY_GROWTH = 0.02
+_OBJECTS_GROWTH = 0.03
 
 Point = tuple[float, float]
 

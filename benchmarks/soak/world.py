@@ -19,8 +19,9 @@ from tests.real.waiting import pause
 ERROR = b'{"error": "unavailable"}'
 _TO_ALL = b"all "
 _JSON = Headers({"Content-Type": ["application/json"]})
-# A client that comes from the port of one whose end has yet to be noticed.
-_STILL_TAKEN = 409
+# Who comes from the port of one whose end has yet to be noticed; and who comes while PHP-FPM is
+# restarted, so that PHP cannot be asked.
+_COME_AGAIN = (409, 503)
 
 
 class World:
@@ -72,8 +73,9 @@ class World:
             try:
                 member = await self._crowd.join(query, compression=compression)
             except Refused as refused:
-                if refused.status != _STILL_TAKEN:
+                if refused.status not in _COME_AGAIN:
                     raise
+                self.ledger.turned_away += 1
             else:
                 self._crowd.members.remove(member)
                 return member
