@@ -22,8 +22,9 @@ class Frames:
 
     def __init__(self) -> None:
         self._payload: bytes | None = None
-        # As text and as binary, by window.
-        self._frames: tuple[dict[int | None, bytes], dict[int | None, bytes]] = {}, {}
+        self._is_binary = False
+        # By window.
+        self._frames: dict[int | None, bytes] = {}
 
     def frame(self, payload: bytes, is_binary: bool, window_bits: int | None = None) -> bytes:
         """A message's only frame.
@@ -31,13 +32,12 @@ class Frames:
         :param window_bits: the size of the peer's window, from 9 to 15, if the message may be
             compressed; it is where that makes it smaller.
         """
-        if payload is not self._payload:
-            self._payload = payload
-            self._frames = {}, {}
-        elif (frame := self._frames[is_binary].get(window_bits)) is not None:
+        if payload is not self._payload or is_binary is not self._is_binary:
+            self._payload, self._is_binary = payload, is_binary
+            self._frames = {}
+        elif (frame := self._frames.get(window_bits)) is not None:
             return frame
-        frame = self._make(payload, is_binary, window_bits)
-        self._frames[is_binary][window_bits] = frame
+        frame = self._frames[window_bits] = self._make(payload, is_binary, window_bits)
         return frame
 
     def _make(self, payload: bytes, is_binary: bool, window_bits: int | None) -> bytes:
@@ -50,9 +50,15 @@ class Frames:
         return self.frame(payload, is_binary)
 
 
+_SHORT_HEADS = {
+    first: [bytes((first, length)) for length in range(126)]
+    for first in (_TEXT, _BINARY, _TEXT | _COMPRESSED, _BINARY | _COMPRESSED)
+}
+
+
 def _head(first: int, length: int) -> bytes:
     if length < 126:
-        return bytes((first, length))
+        return _SHORT_HEADS[first][length]
     if length < 0x10000:
         return pack(">BBH", first, 126, length)
     return pack(">BBQ", first, 127, length)
