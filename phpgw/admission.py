@@ -8,7 +8,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.answers import (
+from phpgw.backend import Head, Reply
+from phpgw.client import Client
+from phpgw.commands import Command, Send, Target
+from phpgw.php.answers import (
     Answers,
     ClientLeft,
     PhpMishap,
@@ -17,11 +20,8 @@ from phpgw.answers import (
     is_utf8,
     unusable,
 )
-from phpgw.backend import Head, Reply
-from phpgw.client import Client
-from phpgw.commands import Command, Send, Target
+from phpgw.php.stream import Stream
 from phpgw.relay import Relay
-from phpgw.stream import Stream
 
 # What a browser gets to see of PHP's refusal, beside the body.
 _RELAYED = (

@@ -8,10 +8,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from phpgw.descriptors import raise_limit
 from phpgw.hold import Hold
-from phpgw.listening import Listener
-from phpgw.notify import Notifier
+from phpgw.process.descriptors import raise_limit
+from phpgw.process.listening import Listener
+from phpgw.process.notify import Notifier
 from phpgw.relay import Relay
 from phpgw.road import Road
 from phpgw.sendoff import STEP_SECONDS, SendOff

@@ -20,9 +20,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.admission import CONTROL, Admission, Grant, Refusal
-from phpgw.census import TooMany, TooManyHere
-from phpgw.extensions import Malformed, deflate_offer
-from phpgw.forwarded import Contradiction
+from phpgw.edge.census import TooMany, TooManyHere
+from phpgw.edge.extensions import Malformed, deflate_offer
+from phpgw.edge.forwarded import Contradiction
 from phpgw.identity import ForeignOrigin, Visibility
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name

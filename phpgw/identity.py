@@ -1,6 +1,6 @@
 """What PHP gets to see of the request with which a browser connected.
 
-Where it comes from: a proxy may have a word in that (:mod:`phpgw.forwarded`). Headers by an
+Where it comes from: a proxy may have a word in that (:mod:`phpgw.edge.forwarded`). Headers by an
 allow-list; those that may say who somebody is (RFC 6454, section 3: a page of another site must not
 act in the name of its visitor) only for connections from the same site, or from one that the
 administrator trusts.
@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
-from phpgw.forwarded import Sender, TrustedProxies
+from phpgw.edge.forwarded import Sender, TrustedProxies
 from phpgw.peer import host_and_port
 
 _PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
@@ -48,7 +48,7 @@ class Visibility:
         """The handshake as PHP may see it.
 
         :raises ForeignOrigin: if there should be none.
-        :raises phpgw.forwarded.Contradiction: if a trusted proxy has passed on a contradiction.
+        :raises phpgw.edge.forwarded.Contradiction: if a trusted proxy has passed one on.
         """
         sender = self._sender(request)
         is_trusted = self._is_trusted(request, sender.asked_host)

@@ -14,19 +14,19 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from phpgw.answers import Answer, Answers, ClientLeft
-from phpgw.asking import Php
 from phpgw.backend import Event, Handshake, IBackend, Identity, Reply
-from phpgw.breaker import Breaker, BreakerPolicy
 from phpgw.client import Client, Message
-from phpgw.farewells import Farewells
 from phpgw.metrics import Metrics
-from phpgw.turns import Turn, Turns
-from phpgw.waiting import Overloaded, WaitingLimits
+from phpgw.php.answers import Answer, Answers, ClientLeft
+from phpgw.php.asking import Php
+from phpgw.php.breaker import Breaker, BreakerPolicy
+from phpgw.php.farewells import Farewells
+from phpgw.php.turns import Turn, Turns
+from phpgw.php.waiting import Overloaded, WaitingLimits
 
 T = TypeVar("T")
 
-# Begins something with PHP, or lets it fail for the reason given; see phpgw.turns.Turn.
+# Begins something with PHP, or lets it fail for the reason given; see phpgw.php.turns.Turn.
 _Begin = Callable[[Overloaded | None], Deferred[None] | None]
 
 

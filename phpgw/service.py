@@ -11,7 +11,6 @@ from twisted.web.resource import Resource
 
 from phpgw import __version__
 from phpgw.admission import Admission
-from phpgw.answers import AnswerPolicy, Answers
 from phpgw.api.access import Access
 from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import FastLane
@@ -22,29 +21,30 @@ from phpgw.api.resources import make_api
 from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake
 from phpgw.backend.fpm import ManagedFpm
-from phpgw.breaker import BreakerPolicy
-from phpgw.census import Census
 from phpgw.dispatch import Dispatcher
-from phpgw.forwarded import TrustedProxies
+from phpgw.edge.census import Census
+from phpgw.edge.forwarded import TrustedProxies
+from phpgw.edge.lifetimes import Lifetimes
+from phpgw.edge.limits import WebSocketLimits
+from phpgw.edge.rate import Rate
 from phpgw.gateway import Gateway
 from phpgw.handshake import WebSocketResource
 from phpgw.hold import Hold
 from phpgw.identity import Visibility
-from phpgw.lifetimes import Lifetimes
-from phpgw.limits import WebSocketLimits
-from phpgw.listening import Listener
 from phpgw.metrics import Metrics
-from phpgw.notify import Notifier
 from phpgw.options import InvalidOption
 from phpgw.peer import peer_ids, random_id
-from phpgw.rate import Rate
+from phpgw.php.answers import AnswerPolicy, Answers
+from phpgw.php.breaker import BreakerPolicy
+from phpgw.process.listening import Listener
+from phpgw.process.notify import Notifier
+from phpgw.process.shares import Shares, share_out
+from phpgw.process.signals import GracefulSignals
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from phpgw.road import Road, make_road
 from phpgw.schedule import Schedule
 from phpgw.settings import Settings
-from phpgw.shares import Shares, share_out
-from phpgw.signals import GracefulSignals
 from phpgw.websocket import GatewayFactory
 
 _HEALTH_LINES = (

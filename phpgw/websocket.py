@@ -17,16 +17,16 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from phpgw.backend import Handshake, Identity
-from phpgw.census import Census
 from phpgw.client import Client, Message
-from phpgw.frames import Frames
-from phpgw.intake import IntakeProtocol
-from phpgw.keepalive import KeepAlive
-from phpgw.lean import LeanFactory
-from phpgw.lifetimes import Lifetime
-from phpgw.limits import WebSocketLimits
+from phpgw.edge.census import Census
+from phpgw.edge.frames import Frames
+from phpgw.edge.intake import IntakeProtocol
+from phpgw.edge.keepalive import KeepAlive
+from phpgw.edge.lean import LeanFactory
+from phpgw.edge.lifetimes import Lifetime
+from phpgw.edge.limits import WebSocketLimits
+from phpgw.edge.outbox import Outbox
 from phpgw.metrics import Metrics
-from phpgw.outbox import Outbox
 from phpgw.registry import Registry
 from phpgw.relay import Relay
 
@@ -225,7 +225,7 @@ class GatewayProtocol(IntakeProtocol):
         self._outbox.calls.append(call)
         return True
 
-    # phpgw.lifetimes.Mortal
+    # phpgw.edge.lifetimes.Mortal
 
     @property
     def message_count(self) -> int:
@@ -347,7 +347,7 @@ class GatewayFactory(LeanFactory):
 
         :param handshake: what PHP is to know of the client's request.
         :raises Draining: if no further clients are taken.
-        :raises phpgw.census.TooMany: if there is no room for it.
+        :raises phpgw.edge.census.TooMany: if there is no room for it.
         :raises phpgw.registry.ClientIdTaken: if the address is that of a connected client.
         """
         if self.draining:

@@ -8,11 +8,11 @@ from twisted.web.resource import Resource
 
 from phpgw.admission import Admission
 from phpgw.api.site import GatewaySite
-from phpgw.census import Census
 from phpgw.client import Client, Message
+from phpgw.edge.census import Census
+from phpgw.edge.limits import WebSocketLimits
 from phpgw.handshake import WebSocketResource
 from phpgw.identity import Visibility
-from phpgw.limits import WebSocketLimits
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_ids
 from phpgw.registry import Registry

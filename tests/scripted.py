@@ -10,7 +10,6 @@ from twisted.logger import LogEvent, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from phpgw.answers import AnswerPolicy, Answers
 from phpgw.backend import (
     BackendBroken,
     BackendUnreachable,
@@ -23,6 +22,7 @@ from phpgw.backend import (
 from phpgw.client import Client, Message
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
+from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from tests.fakes import FakeConnection, fake_client, handshake

@@ -1,14 +1,14 @@
-"""Tests for :mod:`phpgw.answers`."""
+"""Tests for :mod:`phpgw.php.answers`."""
 
 from typing import Any
 
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
-from phpgw.answers import Answer, ClientLeft, UnusableReply, is_utf8
 from phpgw.backend import BackendBroken, Reply
 from phpgw.client import Client
-from phpgw.stream import UnusableLine
+from phpgw.php.answers import Answer, ClientLeft, UnusableReply, is_utf8
+from phpgw.php.stream import UnusableLine
 from tests.fakes import FakeConnection
 from tests.scripted import COMMANDS, STREAM, FakeFlow, ScriptedTestCase, head
 

@@ -11,15 +11,14 @@ import phpgw
 
 # From the roof to the cellar: a room, be it module or package, imports only what comes after it.
 ROOMS = [
-    *("tap", "service", "gateway", "signals", "listening", "road", "schedule"),
-    *("settings", "options", "values", "timing", "api", "handshake", "identity"),
-    *("websocket", "extensions", "outbox", "lean", "keepalive", "frames", "admission"),
-    *("relay", "farewells", "turns", "asking", "answers", "stream", "dispatch", "commands"),
-    *("registry", "client", "cookies", "backend", "peer", "metrics", "eager"),
+    *("tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold", "relay"),
+    *("php", "dispatch", "registry", "sendoff", "road", "identity", "client", "settings"),
+    *("backend", "edge", "values", "schedule", "process", "hosts", "timing", "seldom", "peer"),
+    *("cookies", "options", "commands", "metrics"),
 ]
 # Who may use a library.
 USERS = {
-    "autobahn": ("phpgw.websocket", "phpgw.lean"),
+    "autobahn": ("phpgw.websocket", "phpgw.edge.lean"),
     "treq": ("phpgw.backend.http", "phpgw.backend.origin"),
     "twisted.web": (
         "phpgw.api",

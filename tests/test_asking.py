@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.asking`."""
+"""Tests for :mod:`phpgw.php.asking`."""
 
 from typing import Any
 
@@ -6,11 +6,11 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.answers import ClientLeft
-from phpgw.asking import Php
 from phpgw.backend import BackendBroken, BackendTimeout, BackendUnreachable, Event
-from phpgw.breaker import Breaker, BreakerPolicy, CircuitOpen
 from phpgw.metrics import Metrics
+from phpgw.php.answers import ClientLeft
+from phpgw.php.asking import Php
+from phpgw.php.breaker import Breaker, BreakerPolicy, CircuitOpen
 from tests.fakes import identity
 from tests.scripted import Asked, ScriptedBackend
 

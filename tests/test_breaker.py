@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.breaker`."""
+"""Tests for :mod:`phpgw.php.breaker`."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.answers import ClientLeft
 from phpgw.backend import (
     BackendBroken,
     BackendTimeout,
@@ -17,8 +16,9 @@ from phpgw.backend import (
     Reply,
     ReplyTooLarge,
 )
-from phpgw.breaker import Breaker, BreakerPolicy, CircuitOpen
 from phpgw.metrics import Metrics
+from phpgw.php.answers import ClientLeft
+from phpgw.php.breaker import Breaker, BreakerPolicy, CircuitOpen
 
 _ANSWER = Reply(Head(200), b"yes")
 _TIMEOUT = Failure(BackendTimeout("no answer within 10 s"))

@@ -1,10 +1,10 @@
-"""Tests for :mod:`phpgw.census`."""
+"""Tests for :mod:`phpgw.edge.census`."""
 
 from twisted.internet.address import IPv4Address
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.census import Census, TooMany, TooManyHere
+from phpgw.edge.census import Census, TooMany, TooManyHere
 from tests.browser_end import BrowserEnd
 from tests.edge import EdgeTestCase
 

@@ -15,9 +15,9 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from phpgw.backend.http import ReusingPool
+from phpgw.process.tls import split_endpoint
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options
-from phpgw.tls import split_endpoint
 from tests.real.certificate import make_certificate
 from tests.real.command import Ended, run
 from tests.real.curl import CurlError, curl

@@ -5,7 +5,7 @@ import resource
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.descriptors import raise_limit
+from phpgw.process.descriptors import raise_limit
 
 
 class LimitTests(SynchronousTestCase):

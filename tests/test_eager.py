@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.eager`, with real sockets and the real reactor."""
+"""Tests for :mod:`phpgw.edge.eager`, with real sockets and the real reactor."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from phpgw.eager import eager_write
+from phpgw.edge.eager import eager_write
 
 
 class End(Protocol):

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.extensions import Malformed, deflate_offer
+from phpgw.edge.extensions import Malformed, deflate_offer
 
 _PARTS = (
     *(b"permessage-deflate", b"; ", b", ", b"=", b'"', b" ", b"x", b"client_max_window_bits"),

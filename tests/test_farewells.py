@@ -1,15 +1,15 @@
-"""Tests for :mod:`phpgw.farewells`."""
+"""Tests for :mod:`phpgw.php.farewells`."""
 
 from weakref import ref
 
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
-from phpgw import farewells
-from phpgw.asking import Php
-from phpgw.breaker import Breaker, BreakerPolicy
-from phpgw.farewells import Farewells
-from phpgw.turns import Turns
+from phpgw.php import farewells
+from phpgw.php.asking import Php
+from phpgw.php.breaker import Breaker, BreakerPolicy
+from phpgw.php.farewells import Farewells
+from phpgw.php.turns import Turns
 from tests.fakes import FakeConnection, fake_client
 from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.forwarded import FORWARDED, UNIX, X_FORWARDED, Contradiction, Sender, TrustedProxies
+from phpgw.edge.forwarded import FORWARDED, UNIX, X_FORWARDED, Contradiction, Sender, TrustedProxies
 
 NETWORKS = tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "fd00::/8")))
 SEEN = Sender(host="127.0.0.1", port=51110, is_secure=False, asked_host=b"gateway:8080")

@@ -5,7 +5,7 @@ import zlib
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.frames import Frames
+from phpgw.edge.frames import Frames
 
 _WINDOWS = range(9, 16)
 _TEXT, _BINARY, _DEFLATED = 1, 2, 0x40

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.gather import Gathering
+from phpgw.edge.gather import Gathering
 from tests.browser_end import BINARY, CLOSE, PING, TEXT, TlsBrowserEnd, frame
 from tests.edge import EdgeTestCase
 from tests.fakes import handshake

@@ -16,13 +16,13 @@ from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from zope.interface import implementer
 
 from phpgw.admission import Admission
-from phpgw.answers import AnswerPolicy, Answers
 from phpgw.backend import BackendBroken, Event, Follow, Head, IBackend, Reply
 from phpgw.client import Message
 from phpgw.dispatch import Dispatcher
-from phpgw.forwarded import TrustedProxies
+from phpgw.edge.forwarded import TrustedProxies
 from phpgw.identity import Visibility
 from phpgw.metrics import Metrics
+from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from tests.browser_end import (

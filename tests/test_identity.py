@@ -13,8 +13,8 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
-from phpgw.forwarded import UNIX as UNIX_PROXY
-from phpgw.forwarded import Contradiction, TrustedProxies
+from phpgw.edge.forwarded import UNIX as UNIX_PROXY
+from phpgw.edge.forwarded import Contradiction, TrustedProxies
 from phpgw.identity import ForeignOrigin, Visibility
 from tests.fakes import LOCAL, REMOTE, UNIX, request
 

@@ -18,9 +18,9 @@ from twisted.trial.unittest import TestCase
 
 from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
-from phpgw.eager import eager_write
-from phpgw.listening import Listener
+from phpgw.edge.eager import eager_write
 from phpgw.metrics import Metrics
+from phpgw.process.listening import Listener
 from tests.real.process import free_port
 from tests.real.stack import RealTestCase
 

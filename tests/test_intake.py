@@ -1,8 +1,8 @@
-"""Tests for :mod:`phpgw.intake`."""
+"""Tests for :mod:`phpgw.edge.intake`."""
 
 import zlib
 
-from phpgw.rate import Rate
+from phpgw.edge.rate import Rate
 from tests.browser_end import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, BrowserEnd, frame
 from tests.edge import EdgeTestCase
 

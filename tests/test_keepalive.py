@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.keepalive import KeepAlive
+from phpgw.edge.keepalive import KeepAlive
 
 
 class StrictClock(Clock):

@@ -1,11 +1,11 @@
-"""Tests for :mod:`phpgw.lifetimes`."""
+"""Tests for :mod:`phpgw.edge.lifetimes`."""
 
 from typing import Any
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.lifetimes import Lifetime, Lifetimes
+from phpgw.edge.lifetimes import Lifetime, Lifetimes
 from phpgw.metrics import Metrics
 
 

@@ -13,8 +13,8 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.listening import Listener
 from phpgw.options import InvalidOption
+from phpgw.process.listening import Listener
 from tests.fakes import LOCAL
 from tests.real.certificate import make_certificate
 

@@ -1,8 +1,8 @@
-"""Tests for :mod:`phpgw.mishaps`; what a real PHP prints is in :mod:`tests.test_php_trouble`."""
+"""Tests for :mod:`phpgw.php.mishaps`; for a real PHP there is :mod:`tests.test_php_trouble`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.mishaps import Mishap, find_mishap
+from phpgw.php.mishaps import Mishap, find_mishap
 
 _TEXT = b"\nWarning: Undefined variable $x in /srv/app/chat.php on line 3\n"
 _HTML = (

@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.notify import Notifier
+from phpgw.process.notify import Notifier
 
 
 class ServiceManager:

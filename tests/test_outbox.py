@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.outbox import Outbox
+from phpgw.edge.outbox import Outbox
 
 
 class OutboxTests(SynchronousTestCase):

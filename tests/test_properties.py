@@ -13,9 +13,9 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from phpgw.backend import Event
 from phpgw.backend.form import encode_form, identity_fields
 from phpgw.commands import Command
-from phpgw.mishaps import find_mishap
-from phpgw.stream import Stream, UnusableLine
-from phpgw.tls import split_endpoint
+from phpgw.php.mishaps import find_mishap
+from phpgw.php.stream import Stream, UnusableLine
+from phpgw.process.tls import split_endpoint
 from tests.fakes import fake_client, identity
 from tests.real.php import php
 

@@ -1,9 +1,9 @@
-"""Tests for :mod:`phpgw.rate`."""
+"""Tests for :mod:`phpgw.edge.rate`."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.rate import FRAGMENT, MESSAGE, Allowance, Rate
+from phpgw.edge.rate import FRAGMENT, MESSAGE, Allowance, Rate
 
 
 class AllowanceTests(SynchronousTestCase):

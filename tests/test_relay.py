@@ -7,11 +7,11 @@ from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
-from phpgw.answers import ClientLeft
 from phpgw.backend import BackendTimeout, BackendUnreachable, Reply
-from phpgw.breaker import BreakerPolicy
 from phpgw.client import Client, Message
-from phpgw.waiting import Overloaded
+from phpgw.php.answers import ClientLeft
+from phpgw.php.breaker import BreakerPolicy
+from phpgw.php.waiting import Overloaded
 from tests.fakes import FakeConnection, fake_client, handshake
 from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 

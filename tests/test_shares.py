@@ -1,11 +1,11 @@
-"""Tests for :mod:`phpgw.shares`."""
+"""Tests for :mod:`phpgw.process.shares`."""
 
 import resource
 
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.shares import Shares, share_out
+from phpgw.process.shares import Shares, share_out
 
 WANTED = Shares(clients=10_000, http=1000)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.signals import GracefulSignals
+from phpgw.process.signals import GracefulSignals
 
 
 class FakeReactor:

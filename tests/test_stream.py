@@ -1,10 +1,10 @@
-"""Tests for :mod:`phpgw.stream`."""
+"""Tests for :mod:`phpgw.php.stream`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.client import Client
 from phpgw.commands import Command, Join, Send, Target
-from phpgw.stream import Stream, UnusableLine
+from phpgw.php.stream import Stream, UnusableLine
 from tests.fakes import FakeConnection, fake_client
 from tests.scripted import FakeFlow
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.tls import Tls, TlsFiles, UnusableCertificate, split_endpoint
+from phpgw.process.tls import Tls, TlsFiles, UnusableCertificate, split_endpoint
 from tests.real.certificate import Certificate, make_certificate
 
 

@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.turns`."""
+"""Tests for :mod:`phpgw.php.turns`."""
 
 from collections.abc import Callable
 
@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.turns import Turns
+from phpgw.php.turns import Turns
 
 
 class TurnsTestCase(SynchronousTestCase):

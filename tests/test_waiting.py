@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.waiting`."""
+"""Tests for :mod:`phpgw.php.waiting`."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.metrics import Metrics
-from phpgw.waiting import Overloaded, WaitingLimits
+from phpgw.php.waiting import Overloaded, WaitingLimits
 
 
 class WaitingLimitsTests(SynchronousTestCase):

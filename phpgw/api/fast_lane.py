@@ -21,7 +21,7 @@ from phpgw.api.batch import Batches
 from phpgw.api.channel import StrictChannel
 from phpgw.api.fields import BadForm, url_encoded_fields
 from phpgw.commands import InvalidCommand
-from phpgw.eager import eager_write
+from phpgw.edge.eager import eager_write
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 

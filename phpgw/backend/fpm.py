@@ -24,7 +24,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend import guardian
-from phpgw.descriptors import USUAL_LIMIT
+from phpgw.process.descriptors import USUAL_LIMIT
 
 _DIRECTORIES = ("/usr/local/sbin", "/usr/sbin")
 _NAME = re.compile(r"php-fpm(\d+(?:\.\d+)?)?$")

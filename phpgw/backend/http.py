@@ -149,9 +149,7 @@ class HttpBackend:
             reactor=self._reactor,
         )
 
-    def _post_again(
-        self, failure: Failure, url: CompleteUrl, body: bytes, headers: Headers
-    ) -> Any:
+    def _post_again(self, failure: Failure, url: CompleteUrl, body: bytes, headers: Headers) -> Any:
         failure.trap(RequestTransmissionFailed, ResponseNeverReceived)
         error: Any = failure.value
         if not any(reason.check(StaleConnection) for reason in error.reasons):

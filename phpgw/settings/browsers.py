@@ -5,7 +5,7 @@ from ipaddress import IPv4Network, IPv6Network
 import attrs
 
 from phpgw import values
-from phpgw.forwarded import FORWARDED, X_FORWARDED
+from phpgw.edge.forwarded import FORWARDED, X_FORWARDED
 from phpgw.options import option
 
 _BROWSERS = "Browsers"

@@ -13,8 +13,8 @@ from phpgw.client import Client
 from phpgw.commands import Command, InvalidCommand, parse_commands
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
-from phpgw.mishaps import Mishap, find_mishap
-from phpgw.stream import Stream
+from phpgw.php.mishaps import Mishap, find_mishap
+from phpgw.php.stream import Stream
 
 _COMMANDS = b"application/vnd.phpgw+json"
 _STREAM = b"application/x-ndjson"

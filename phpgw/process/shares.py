@@ -52,6 +52,6 @@ def share_out(wanted: Shares, php_requests: int, sites: int) -> Shares:
 
 
 def _descriptors() -> int:
-    """How many there are once :mod:`phpgw.descriptors` has raised the limit."""
+    """How many there are once :mod:`phpgw.process.descriptors` has raised the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard

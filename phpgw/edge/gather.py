@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from phpgw.eager import eager_write
+from phpgw.edge.eager import eager_write
 
 # Together 64 KB, as much as a transport takes before it has its producer pause.
 _LONGEST = 2048

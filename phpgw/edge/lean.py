@@ -9,7 +9,7 @@ from typing import Any
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.interfaces import IReactorTime
 
-from phpgw.gather import Gathering
+from phpgw.edge.gather import Gathering
 
 # What an open connection has left over from its handshake, and from features that are not used.
 _LEFT_OVER = (

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from phpgw.backend import BackendError, Flow
 from phpgw.client import Client
 from phpgw.commands import Command, InvalidCommand, parse_command
-from phpgw.mishaps import find_mishap
+from phpgw.php.mishaps import find_mishap
 
 
 class UnusableLine(BackendError):

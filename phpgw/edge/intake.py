@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from phpgw.lean import LeanProtocol
-from phpgw.rate import FRAGMENT, MESSAGE, Allowance
+from phpgw.edge.lean import LeanProtocol
+from phpgw.edge.rate import FRAGMENT, MESSAGE, Allowance
 
 # Why nothing is read from a peer at the moment; there can be several reasons.
 _INBOX, _RATE, _END = 1, 2, 4
@@ -20,8 +20,8 @@ _INBOX, _RATE, _END = 1, 2, 4
 class IntakeProtocol(LeanProtocol):
     """A protocol that holds its peer to the limits.
 
-    :ivar factory: which has the limits (:class:`phpgw.limits.WebSocketLimits`), the reactor and
-        the metrics.
+    :ivar factory: which has the limits (:class:`phpgw.edge.limits.WebSocketLimits`), the reactor
+        and the metrics.
     """
 
     factory: Any

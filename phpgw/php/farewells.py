@@ -8,12 +8,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.answers import Answer, Answers
-from phpgw.asking import Php
 from phpgw.backend import BackendUnreachable, Event, Reply
 from phpgw.client import Client
 from phpgw.metrics import Metrics
-from phpgw.turns import Turns
+from phpgw.php.answers import Answer, Answers
+from phpgw.php.asking import Php
+from phpgw.php.turns import Turns
 
 # Seconds until PHP is told anew, if it was away.
 _AWAY_SECONDS = 2

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from phpgw.answers import new_error_id
 from phpgw.backend import BackendError
 from phpgw.metrics import Metrics
+from phpgw.php.answers import new_error_id
 from phpgw.seldom import Seldom
 
 

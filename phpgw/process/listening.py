@@ -18,7 +18,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from phpgw.options import InvalidOption
-from phpgw.tls import Tls, UnusableCertificate, split_endpoint
+from phpgw.process.tls import Tls, UnusableCertificate, split_endpoint
 
 # Connections that may wait to be accepted. Twisted's own 50 are few for browsers that all come
 # back at once; the kernel has a limit of its own, net.core.somaxconn.
@@ -33,7 +33,7 @@ class Listener(Service):
 
     :param option: the option that named the endpoint, for messages about it.
     :param text: the endpoint, as ``twisted.internet.endpoints.serverFromString`` takes it; for
-        TLS see :func:`phpgw.tls.split_endpoint`.
+        TLS see :func:`phpgw.process.tls.split_endpoint`.
     :param factory: makes the protocols, whose ``transport`` is ``None`` once they have given it to
         another.
     :raises InvalidOption: if the text names no endpoint, or a certificate that cannot be used.

@@ -9,10 +9,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
-from phpgw.answers import ClientLeft
 from phpgw.backend import BackendUnreachable, Event, Flow, Follow, Head, IBackend, Reply
-from phpgw.breaker import Breaker, CircuitOpen
 from phpgw.metrics import Metrics
+from phpgw.php.answers import ClientLeft
+from phpgw.php.breaker import Breaker, CircuitOpen
 
 # Seconds between the attempts to reach PHP; what reached it is not tried again.
 _PATIENCE = (0.1, 0.2, 0.4, 0.8)
@@ -51,7 +51,7 @@ class Php:
         """Ask as :meth:`phpgw.backend.IBackend.ask` does, for a moment longer if nobody is there.
 
         :param is_wanted: whether somebody still waits for the answer, before each new attempt; it
-            fails with a :exc:`phpgw.answers.ClientLeft` otherwise.
+            fails with a :exc:`phpgw.php.answers.ClientLeft` otherwise.
         """
         try:
             ticket = self._breaker.enter()

@@ -2,7 +2,7 @@
 
 import attrs
 
-from phpgw.rate import Rate
+from phpgw.edge.rate import Rate
 
 
 @attrs.frozen(kw_only=True)

@@ -12,9 +12,9 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.answers import ClientLeft, new_error_id
 from phpgw.backend import BackendTimeout, BackendUnreachable, Head, Reply
 from phpgw.metrics import Metrics
+from phpgw.php.answers import ClientLeft, new_error_id
 
 # Seconds until PHP is asked again; they double with each attempt in vain.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0

@@ -1,0 +1,1 @@
+"""What a WebSocket connection is made of, and what it may do."""

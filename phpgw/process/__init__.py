@@ -1,0 +1,1 @@
+"""The process among others: ports, certificates, signals, descriptors, the service manager."""
