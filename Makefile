@@ -1,10 +1,11 @@
 # Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
-.PHONY: help demo test bench conformance lint types package
+.PHONY: help demo test bench soak conformance lint types package
 
 help:
 	@echo "make demo     a chat in your browser (rooms, logins, a streamed story), its logic in PHP"
 	@echo "make test     the whole test suite, with real PHP-FPM, Nginx and Chromium"
 	@echo "make bench    speed and memory, beside the article's Go gateway where that can be built"
+	@echo "make soak     minutes of mixed load, and whether memory stays flat; with a plot"
 	@echo "make conformance  the Autobahn|Testsuite, all cases; needs a Python 2.7"
 	@echo "make lint     ruff"
 	@echo "make types    mypy"
@@ -21,6 +22,10 @@ test:
 bench:
 	@scripts/setup bench
 	.venv/bin/python -m benchmarks
+
+soak:
+	@scripts/setup bench
+	.venv/bin/python -m benchmarks.soak
 
 conformance:
 	@scripts/setup conformance
