@@ -17,6 +17,7 @@ from tests.real.waiting import until
 from tests.real.watched_gateway import WatchedGateway
 
 _AT_ONCE = 50
+_OF_A_CLIENT = ("phpgw.client.Client", "phpgw.websocket.GatewayProtocol")
 _WARM_UP, _CHURN = 300, 2_000
 _SCRIPT = """<?php
 function note($what) {
@@ -178,11 +179,14 @@ class ChurnTests(Departures):
         # Even one way in nine that left one object behind would show.
         grown = {name: more for name, more in (after - before).items() if more > _CHURN / 20}
         self.assertEqual(grown, {})
-        for name in ("phpgw.client.Client", "phpgw.websocket.GatewayProtocol"):
-            self.assertEqual(after[name], 0, name)
+        self.assertEqual([after[name] for name in _OF_A_CLIENT], [0, 0])
         self.assertEqual((await self.told()).total(), _WARM_UP + _CHURN)
         for what in ("clients", "groups", "users"):
             self.assertEqual(await self.shown(what), 0, what)
+        # These are what there is of a client.
+        await self.join()
+        census = await self.gateway.census()
+        self.assertEqual([census[name] for name in _OF_A_CLIENT], [1, 1])
 
     async def churn(self, number: int) -> None:
         """So many clients, some of them at once."""

@@ -10,11 +10,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
-from twisted.trial.unittest import SkipTest
 
 from tests.real.conversation import ERROR, Traffic, handled_twice, out_of_order
 from tests.real.curl import curl
-from tests.real.process import find
+from tests.real.process import MissingProgram, find
 from tests.real.roads import ECHO, RECORD, EmbeddedRoad, FastCgiRoad, HttpRoad, Road
 from tests.real.vitals import resident
 from tests.real.waiting import receive_all, until
@@ -308,7 +307,7 @@ def _xdebug() -> Path:
     directory = subprocess.check_output([program, "-r", "echo PHP_EXTENSION_DIR;"], text=True)
     path = Path(directory, "xdebug.so")
     if not path.exists():
-        raise SkipTest(f"{path} not found: apt-get install php-xdebug")
+        raise MissingProgram(f"{path} not found: apt-get install php-xdebug")
     return path
 
 
