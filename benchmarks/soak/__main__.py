@@ -101,10 +101,12 @@ def _stage() -> Iterator[tuple[PhpFpm, WatchedGateway]]:
 
 
 async def _run(arguments: argparse.Namespace, php: PhpFpm, gateway: WatchedGateway) -> Record:
-    open_files = gateway.open_files
     ledger = Ledger()
     world = World(gateway.port, Random(arguments.seed), ledger)
     record = Record(ledger)
+    await world.stats()
+    # Without the connection over which that was asked, which is kept.
+    open_files = gateway.open_files - 1
     await _populate(world)
     world.live(record.keep(gateway, world))
     world.live(_disturb(world, php, record))
@@ -119,8 +121,8 @@ async def _run(arguments: argparse.Namespace, php: PhpFpm, gateway: WatchedGatew
         return gateway.open_files <= open_files
 
     await _within_patience(is_quiet)
-    await _within_patience(is_closed)
     gauges = _gauges(await world.stats())
+    await _within_patience(is_closed)
     left = max(0, gateway.open_files - open_files)
     record.end = End(gauges, left, status=await deferToThread(gateway.stop))
     return record
