@@ -17,6 +17,7 @@ from phpgw.backend.http import make_http_backend
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
+from phpgw.secret import read_secret
 from phpgw.settings import Settings
 
 
@@ -143,17 +144,7 @@ def _fastcgi(client: IStreamClientEndpoint, common: _Common, concurrency: int) -
 
 def _signer(settings: Settings, reactor: Any) -> Signer | None:
     path = settings.secret_file
-    if path is None:
-        return None
-    try:
-        secret = path.read_bytes().strip()
-    except OSError as error:
-        raise InvalidOption(
-            "secret-file", f"a readable file ({error.strerror})", repr(str(path))
-        ) from error
-    if not secret:
-        raise InvalidOption("secret-file", "a file with a secret in it", repr(str(path)))
-    return Signer(secret, reactor.seconds)
+    return None if path is None else Signer(read_secret("secret-file", path), reactor.seconds)
 
 
 @implementer(IBackend)

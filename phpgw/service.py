@@ -32,7 +32,6 @@ from phpgw.handshake import WebSocketResource
 from phpgw.hold import Hold
 from phpgw.identity import Visibility
 from phpgw.metrics import Metrics
-from phpgw.options import InvalidOption
 from phpgw.peer import peer_ids, random_id
 from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.php.breaker import BreakerPolicy
@@ -44,6 +43,7 @@ from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from phpgw.road import Road, make_road
 from phpgw.schedule import Schedule
+from phpgw.secret import read_secret
 from phpgw.settings import Settings
 from phpgw.websocket import GatewayFactory
 
@@ -259,17 +259,7 @@ def _root(
 
 def _read_token(settings: Settings) -> bytes | None:
     path = settings.api_token_file
-    if path is None:
-        return None
-    try:
-        token = path.read_bytes().strip()
-    except OSError as error:
-        raise InvalidOption(
-            "api-token-file", f"a readable file ({error.strerror})", repr(str(path))
-        ) from error
-    if not token:
-        raise InvalidOption("api-token-file", "a file with a secret in it", repr(str(path)))
-    return token
+    return None if path is None else read_secret("api-token-file", path)
 
 
 def _summary(settings: Settings, road: Road) -> str:

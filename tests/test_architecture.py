@@ -12,7 +12,7 @@ import phpgw
 # From the roof to the cellar: a room, be it module or package, imports only what comes after it.
 ROOMS = [
     *("tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold", "relay"),
-    *("php", "dispatch", "registry", "sendoff", "road", "identity", "client", "settings"),
+    *("php", "dispatch", "registry", "sendoff", "road", "secret", "identity", "client", "settings"),
     *("backend", "edge", "values", "schedule", "process", "hosts", "timing", "seldom", "peer"),
     *("cookies", "options", "commands", "metrics"),
 ]
