@@ -18,6 +18,8 @@ from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnec
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 
+from phpgw.backend.query import FixedQuery
+
 _AS_IT_IS = punctuation.replace("#", "")
 
 
@@ -68,14 +70,14 @@ class CompleteUrl(EncodedURL):
             return self._text
 
     def with_query(self, query: bytes) -> "CompleteUrl":
-        """This one with a query behind its own.
+        """Return this one with a query behind its own, which cannot be overridden.
 
         :param query: as it came over the network, but a space, a ``#`` and what is not printable
             are percent-encoded (RFC 3986, section 3.4).
         """
-        text = self.to_text()
-        separator = "&" if "?" in text else "?"
-        return complete_url(text + separator + quote(query, safe=_AS_IT_IS))
+        start, _, own = self.to_text().partition("?")
+        extended = FixedQuery(own.encode()).extended(quote(query, safe=_AS_IT_IS).encode())
+        return complete_url(f"{start}?{extended.decode()}")
 
 
 def complete_url(text: str) -> CompleteUrl:

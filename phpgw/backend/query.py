@@ -1,0 +1,47 @@
+"""Adds a browser's query string to the one that the operator wrote.
+
+PHP makes one variable of names that look different (``php_register_variable_ex`` in PHP's
+main/php_variables.c), and the last one wins; other readers of a query take the first, or ignore
+case. So what would set one of the operator's variables is left out, whoever reads it. What is left
+stands behind the operator's, so that PHP's ``max_input_vars`` cuts it off first.
+"""
+
+from urllib.parse import unquote_to_bytes
+
+# Characters that PHP replaces in a variable's name.
+_REPLACED = bytes.maketrans(b" .[", b"___")
+
+
+class FixedQuery:
+    """The operator's query string.
+
+    :param query: as it stands in the URL, without the question mark.
+    """
+
+    def __init__(self, query: bytes) -> None:
+        self._query = query
+        self._variables = frozenset(map(_variable, _split(query)))
+
+    def extended(self, query: bytes) -> bytes:
+        """Return this one with the pairs of another that set none of its variables."""
+        if not self._query:
+            return query
+        pairs = (pair for pair in query.split(b"&") if self._variables.isdisjoint(_set_by(pair)))
+        return b"&".join((self._query, *filter(None, pairs)))
+
+
+def _split(query: bytes) -> list[bytes]:
+    """Return the pairs, also those that only a changed ``arg_separator.input`` parts."""
+    return [pair for pair in query.replace(b";", b"&").split(b"&") if pair]
+
+
+def _set_by(pair: bytes) -> list[bytes]:
+    return [_variable(part) for part in _split(pair)]
+
+
+def _variable(pair: bytes) -> bytes:
+    """Return the name under which PHP stores a pair, in lower case."""
+    encoded = pair.partition(b"=")[0].replace(b"+", b" ")
+    name = unquote_to_bytes(encoded).partition(b"\0")[0].lstrip(b" ")
+    base, _, index = name.partition(b"[")
+    return (base if b"]" in index else name).translate(_REPLACED).lower()
