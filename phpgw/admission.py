@@ -116,7 +116,7 @@ class Admission:
             raise unusable(head.status)
         subprotocol, commands = _subprotocol(head, offered), self._commands(reply, client)
         if head.set_cookies:
-            client.keep_cookies(head.set_cookies, self._answers.seconds())
+            client.keep_cookies(head.set_cookies, self._answers.wall_time())
         return Grant(subprotocol, self._cookies(head, client), tuple(commands))
 
     def _commands(self, reply: Reply, client: Client) -> list[Command]:

@@ -68,7 +68,6 @@ class Relay:
         policy: RelayPolicy,
         metrics: Metrics,
     ) -> None:
-        self._seconds = reactor.seconds
         self._answers = answers
         self._policy = policy
         self._metrics = metrics
@@ -227,7 +226,7 @@ class Relay:
             return None
         was_full = self._is_full(client)
         message = client.inbox.pop(0)
-        identity = client.identity_at(self._seconds())
+        identity = client.identity_at(self._answers.wall_time())
         event = Event("server", message.payload, identity, message.is_binary)
         answer = Answer(self._answers, client, message.is_binary, message.payload)
         asked = fail(problem) if problem else self._php.ask(event, answer.follow, client.is_here)

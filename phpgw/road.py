@@ -1,5 +1,6 @@
 """Which way to PHP the settings name: a web server, a running PHP-FPM, or one of our own."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,7 @@ def make_road(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
 
     :raises InvalidOption: if it cannot be gone.
     """
-    common = _Common(
-        settings=settings, reactor=reactor, metrics=metrics, signer=_signer(settings, reactor)
-    )
+    common = _Common(settings=settings, reactor=reactor, metrics=metrics, signer=_signer(settings))
     if settings.php_url is not None:
         return _through_web_server(settings.php_url, common)
     if settings.php_fpm is not None:
@@ -142,9 +141,9 @@ def _fastcgi(client: IStreamClientEndpoint, common: _Common, concurrency: int) -
         ) from error
 
 
-def _signer(settings: Settings, reactor: Any) -> Signer | None:
+def _signer(settings: Settings) -> Signer | None:
     path = settings.secret_file
-    return None if path is None else Signer(read_secret("secret-file", path), reactor.seconds)
+    return None if path is None else Signer(read_secret("secret-file", path), time.time)
 
 
 @implementer(IBackend)

@@ -1,7 +1,9 @@
 """Timers: PHP is told when their time has come, and never of a time that has passed."""
 
+import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from math import inf
 
 import attrs
 from twisted.application.service import Service
@@ -13,8 +15,8 @@ from twisted.python.failure import Failure
 from phpgw.metrics import Metrics
 from phpgw.timing import Rule, Timer
 
-# Seconds that a run may be late. One that is later was missed: the process was suspended, or the
-# clock was set.
+# Seconds that a run may be late. One that is later was missed: the process was stopped, the machine
+# suspended, or the clock set.
 _MOST_LATE = 60
 # Seconds after which to look at the clock anew: while the reactor waits, it does not notice that
 # the clock was set or the machine suspended.
@@ -30,6 +32,7 @@ class Schedule(Service):
     counted; it is not made up for.
 
     :param trigger: called with a timer's name; fires when that run is over.
+    :param wall_time: tells the time of day, by which cron's rules go.
     """
 
     log = Logger()
@@ -40,8 +43,9 @@ class Schedule(Service):
         timers: Iterable[Timer],
         trigger: Callable[[str], Deferred[None]],
         metrics: Metrics,
+        wall_time: Callable[[], float] = time.time,
     ) -> None:
-        self._clocks = [_Clock(reactor, timer, trigger, metrics) for timer in timers]
+        self._clocks = [_Clock(reactor, wall_time, timer, trigger, metrics) for timer in timers]
 
     def startService(self) -> None:
         """Begin; an interval's first run is one interval away."""
@@ -63,6 +67,7 @@ class _Clock:
     log = Logger()
 
     _reactor: IReactorTime
+    _wall_time: Callable[[], float]
     _timer: Timer
     _trigger: Callable[[str], Deferred[None]]
     _metrics: Metrics
@@ -72,16 +77,19 @@ class _Clock:
     _call: IDelayedCall | None = attrs.field(default=None, init=False)
     _is_under_way: bool = attrs.field(default=False, init=False)
     _skipped: int = attrs.field(default=0, init=False)
-    _silent_until: float = attrs.field(default=0, init=False)
+    _silent_until: float = attrs.field(default=-inf, init=False)
 
     def start(self) -> None:
-        now = self._reactor.seconds()
+        now = self._now()
         self._rule = self._timer.rule.since(now)
+        self._settled = now
         self.log.info(
             "Timer {name} is due {rule}; it is {now} here",
             name=self._timer.name,
             rule=str(self._rule),
-            now=datetime.fromtimestamp(now).astimezone().isoformat(timespec="seconds"),
+            now=datetime.fromtimestamp(self._wall_time())
+            .astimezone()
+            .isoformat(timespec="seconds"),
         )
         self._sleep(now)
 
@@ -90,21 +98,25 @@ class _Clock:
             self._call.cancel()
             self._call = None
 
+    def _now(self) -> float:
+        return self._wall_time() if self._timer.rule.by_time_of_day else self._reactor.seconds()
+
     def _sleep(self, now: float) -> None:
-        self._settled = now
-        delay = min(self._rule.after(now) - now, _LONGEST_SLEEP)
+        delay = min(self._rule.after(self._settled) - now, _LONGEST_SLEEP)
         self._call = self._reactor.callLater(delay, self._look)
 
     def _look(self) -> None:
-        now = self._reactor.seconds()
+        now = self._now()
         due = self._rule.count(self._settled, now)
         is_timely = self._rule.after(max(self._settled, now - _MOST_LATE)) <= now
+        if now > self._settled or now < self._settled - self._rule.unrepeated:
+            self._settled = now
         self._sleep(now)
         if is_timely and not self._is_under_way:
-            self._skip(due - 1, now)
+            self._skip(due - 1)
             self._run()
         else:
-            self._skip(due, now)
+            self._skip(due)
 
     def _run(self) -> None:
         self._metrics.timer_runs += 1
@@ -119,9 +131,10 @@ class _Clock:
     def _over(self, outcome: object) -> None:
         self._is_under_way = False
 
-    def _skip(self, count: int, now: float) -> None:
+    def _skip(self, count: int) -> None:
         self._metrics.timer_runs_skipped += count
         self._skipped += count
+        now = self._reactor.seconds()
         if count and now >= self._silent_until:
             self.log.warn(
                 "Timer {name}: skipped {count} runs, because {reason}",

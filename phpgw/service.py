@@ -73,7 +73,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     registry = Registry()
     road = make_road(settings, reactor, metrics)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups)
-    answers = Answers(reactor, dispatcher, _answer_policy(settings), metrics)
+    answers = Answers(dispatcher, _answer_policy(settings), metrics)
     relay = Relay(reactor, road.backend, answers, _relay_policy(settings), metrics)
     wanted = Shares(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
@@ -90,7 +90,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     )
     access = Access(_read_token(settings))
     batches = Batches(dispatcher, metrics)
-    fast_lane = FastLane(reactor, registry, batches, metrics, settings.max_push_size)
+    fast_lane = FastLane(registry, batches, metrics, settings.max_push_size)
     hold = Hold(reactor, relay, settings.max_hold, metrics)
     api = make_api(registry, dispatcher, hold, access, metrics, settings.max_push_size)
     edge = WebSocketResource(

@@ -15,6 +15,7 @@ from twisted.python import usage
 
 from phpgw import __version__
 from phpgw.options import Given, InvalidOption, Option
+from phpgw.process.clock import use_monotonic_time
 from phpgw.service import make_gateway
 from phpgw.settings import OPTIONS, Settings
 
@@ -225,6 +226,7 @@ def makeService(options: Options) -> IService:
     # Only now has twistd chosen the reactor.
     from twisted.internet import reactor
 
+    use_monotonic_time(reactor)
     try:
         return make_gateway(options.settings, reactor)
     except InvalidOption as error:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice, takewhile
-from typing import Protocol, Self
+from typing import ClassVar, Protocol, Self
 
 import attrs
 from cronsim import CronSim, CronSimError
@@ -44,7 +44,18 @@ LOCAL_ZONE = LocalZone()
 
 
 class Rule(Protocol):
-    """Says when a timer is due; all times are seconds since the epoch."""
+    """Says when a timer is due.
+
+    :cvar by_time_of_day: whether its times are seconds since the epoch, which may be set; otherwise
+        they are of a clock that never is.
+    :ivar unrepeated: by how many seconds that clock may be set back without anything being due for
+        a second time.
+    """
+
+    by_time_of_day: ClassVar[bool]
+
+    @property
+    def unrepeated(self) -> float: ...
 
     def since(self, start: float) -> Self:
         """This rule for timers that begin at this time."""
@@ -62,6 +73,9 @@ class Every:
 
     :ivar period: seconds.
     """
+
+    by_time_of_day: ClassVar[bool] = False
+    unrepeated: ClassVar[float] = 0
 
     period: float
     start: float = 0
@@ -109,6 +123,8 @@ class Cron:
     :raises ValueError: if the fields cannot be read; it says what would be right.
     """
 
+    by_time_of_day: ClassVar[bool] = True
+
     expression: str = attrs.field(converter=_with_single_blanks)
     zone: tzinfo = LOCAL_ZONE
 
@@ -122,6 +138,13 @@ class Cron:
 
     def __str__(self) -> str:
         return self.expression
+
+    @property
+    def unrepeated(self) -> float:
+        """See :class:`Rule`; as in Debian's cron, three hours where a time of day is set."""
+        minute, hour, *_ = self.expression.split()
+        is_set = not minute.startswith("*") and not hour.startswith("*")
+        return 3 * 3600 if is_set else 60
 
     def since(self, start: float) -> Self:
         """See :class:`Rule`; the start does not matter."""

@@ -4,6 +4,7 @@ A connection comes here with its handshake already judged (:mod:`phpgw.handshake
 go down to the relay; replies and pushes come back through :class:`phpgw.client.Connection`.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -355,7 +356,7 @@ class GatewayFactory(LeanFactory):
         self._census.check(handshake.peer_host)
         protocol = cast(GatewayProtocol, self.buildProtocol(peer))
         identity = Identity(client_id=self._name(peer), handshake=handshake)
-        protocol.client = Client(identity, protocol, self.reactor.seconds())
+        protocol.client = Client(identity, protocol, time.time())
         self.registry.add(protocol.client)
         self._census.add(handshake.peer_host)
         self._connections.add(protocol)

@@ -184,10 +184,10 @@ class ScriptedTestCase(SynchronousTestCase):
             is_relays = name in attrs.fields_dict(RelayPolicy)
             (relaying if is_relays else answering)[name] = value
         self.answers = Answers(
-            self.clock,
             Dispatcher(self.registry, self.metrics, max_groups=10),
             AnswerPolicy(**answering),  # type: ignore[arg-type]
             self.metrics,
+            wall_time=self.clock.seconds,
         )
         self.relay = Relay(
             self.clock,

@@ -77,7 +77,11 @@ class Door:
             root.putChild(name, resource)
         self.lane: list[Answer] = []
         lane = FastLane(
-            self.clock, registry, Batches(dispatcher, self.metrics), self.metrics, _LIMIT
+            registry,
+            Batches(dispatcher, self.metrics),
+            self.metrics,
+            _LIMIT,
+            wall_time=self.clock.seconds,
         )
         answer = lane.answer
 

@@ -326,7 +326,9 @@ class AskingTests(EdgeTestCase):
         self.visibility = Visibility()
         self.php = FakePhp()
         dispatcher = Dispatcher(self.registry, self.metrics, max_groups=10)
-        self.answers = Answers(self.clock, dispatcher, AnswerPolicy(max_line=1000), self.metrics)
+        self.answers = Answers(
+            dispatcher, AnswerPolicy(max_line=1000), self.metrics, wall_time=self.clock.seconds
+        )
         policy = RelayPolicy(
             concurrency=4, inbox_count=4, inbox_size=1000, tells_farewells=True, nobody=handshake()
         )

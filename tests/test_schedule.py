@@ -38,19 +38,24 @@ class ScheduleTestCase(SynchronousTestCase):
     ) -> Schedule:
         """Start timers a, b, ... by these rules; each run is over at once."""
         self.clock = StrictClock()
-        self.clock.rightNow = at.timestamp()
+        # What the reactor goes by has nothing to do with the time of day.
+        self.clock.rightNow = 7000
+        self.ahead = at.timestamp() - self.clock.rightNow
         self.metrics = Metrics()
         self.runs: list[tuple[str, float]] = []
 
         def run(name: str) -> Deferred[None]:
-            self.runs.append((name, self.clock.seconds()))
+            self.runs.append((name, self.wall_time()))
             return trigger(name) if trigger else succeed(None)
 
         timers = [Timer(name, rule) for name, rule in zip("abc", rules, strict=False)]
-        schedule = Schedule(self.clock, timers, run, self.metrics)
+        schedule = Schedule(self.clock, timers, run, self.metrics, self.wall_time)
         schedule.startService()
-        self.began = self.clock.seconds()
+        self.began = self.wall_time()
         return schedule
+
+    def wall_time(self) -> float:
+        return self.clock.seconds() + self.ahead
 
     def let_pass(self, seconds: float, step: float = 1) -> None:
         self.clock.pump([step] * ceil(seconds / step))
@@ -77,7 +82,7 @@ class IntervalTests(ScheduleTestCase):
         self.start(Every(1))
         self.let_pass(100, step=0.7)
         for number, time in enumerate(self.times(), 1):
-            self.assertTrue(number <= time < number + 0.7, (number, time))
+            self.assertTrue(number <= time <= number + 0.7, (number, time))
         self.assertEqual((100, 0), self.counts())
 
     def test_fast(self) -> None:
@@ -105,6 +110,16 @@ class IntervalTests(ScheduleTestCase):
         self.let_pass(12)
         self.assertEqual([10, 3618, 3620, 3630], self.times())
         self.assertEqual((4, 359), self.counts())
+
+    def test_clock_is_set(self) -> None:
+        """An interval is one, whatever the time of day has become meanwhile."""
+        for seconds in (3600, -3600, 86400 * 365, -86400 * 365, 0.4, -0.4):
+            self.start(Every(10))
+            self.let_pass(15)
+            self.ahead += seconds
+            self.let_pass(25)
+            self.assertEqual([10, *(time + seconds for time in (20, 30, 40))], self.times())
+            self.assertEqual((4, 0), self.counts())
 
     def test_long_interval_missed(self) -> None:
         """What is overdue for more than a minute is for the past."""
@@ -177,12 +192,33 @@ class CronTimerTests(ScheduleTestCase):
         self.assertEqual([3600], self.times())
         self.assertEqual((1, 0), self.counts())
 
+    def test_clock_is_set_back(self) -> None:
+        """What has a time of day runs once at it, what comes each few minutes goes on at once."""
+        for expression, seconds, minutes, runs in (
+            ("0 12 * * *", 30, 65, 0),
+            ("0 12 * * *", 3600, 65, 0),
+            ("0 12 * * *", 10000, 200, 0),
+            ("0 12 * * *", 4 * 3600, 245, 1),
+            ("*/5 * * * *", 30, 51, 10),
+            ("*/5 * * * *", 3600, 51, 10),
+            ("*/5 * * * *", 4 * 3600, 51, 10),
+            ("0 * * * *", 30, 51, 0),
+            ("0 * * * *", 3600, 65, 1),
+        ):
+            self.start(Cron(expression, UTC), at=NOON.replace(hour=11, minute=59, second=59))
+            self.let_pass(10)
+            self.assertEqual((1, 0), self.counts())
+            self.ahead -= seconds
+            self.let_pass(60 * minutes)
+            self.assertEqual((1 + runs, 0), self.counts(), (expression, seconds))
+
     def test_clock_is_set_beyond_it(self) -> None:
         """By a few seconds it is late; by hours it was missed."""
-        for jump, counts in ((50, (1, 0)), (2 * 3600, (0, 1)), (26 * 3600, (0, 2))):
+        for jump, counts in ((10, (1, 0)), (50, (1, 0)), (2 * 3600, (0, 1)), (26 * 3600, (0, 2))):
             self.start(Cron("0 13 * * *", UTC))
-            self.let_pass(3599)
-            self.clock.advance(jump)
+            self.let_pass(3590)
+            self.ahead += jump
+            self.let_pass(10)
             self.assertEqual(counts, self.counts())
 
     def test_suspended_over_many(self) -> None:

@@ -10,10 +10,11 @@ connection each: 0.57 before, 0.66 after.
 """
 
 import re
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import datetimeToString
 
 from phpgw.api.access import is_for_us, is_local
@@ -76,13 +77,13 @@ class FastLane:
 
     def __init__(
         self,
-        reactor: IReactorTime,
         registry: Registry,
         batches: Batches,
         metrics: Metrics,
         limit: int,
+        wall_time: Callable[[], float] = time.time,
     ) -> None:
-        self._seconds = reactor.seconds
+        self._wall_time = wall_time
         self._registry = registry
         self._batches = batches
         self._metrics = metrics
@@ -132,7 +133,7 @@ class FastLane:
 
     def _keep_time(self) -> None:
         """Have the date right in what is ready to be sent."""
-        second = int(self._seconds())
+        second = int(self._wall_time())
         if second != self._second:
             self._second = second
             self._head = _HEAD % datetimeToString(second)

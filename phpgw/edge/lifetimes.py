@@ -81,7 +81,7 @@ class Lifetimes(Service):
         self._max_age = max_age
         limits = [limit for limit in (idle_timeout, max_age) if limit]
         self._step = min(_LONGEST_STEP, min(limits) * _PRECISION)
-        # In seconds; when the clock is set, all would be too old otherwise.
+        # In seconds; when the process was stopped, all would be too old otherwise.
         self._now = 0.0
         self._looked_at = 0.0
         self._call: IDelayedCall | None = None

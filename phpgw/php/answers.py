@@ -1,10 +1,10 @@
 """What comes of PHP's answer: a message, commands, or what was agreed for a failure."""
 
+import time
 from collections.abc import Callable
 from secrets import token_hex
 
 import attrs
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -75,22 +75,22 @@ class Answers:
     """Knows what to do with answers.
 
     :ivar policy: how replies are treated.
-    :ivar seconds: tells the time, in seconds since the epoch.
+    :ivar wall_time: tells the time of day, in seconds since the epoch.
     """
 
     log = Logger()
 
     def __init__(
         self,
-        reactor: IReactorTime,
         dispatcher: Dispatcher,
         policy: AnswerPolicy,
         metrics: Metrics,
+        wall_time: Callable[[], float] = time.time,
     ) -> None:
         self._dispatcher = dispatcher
         self.policy = policy
         self.metrics = metrics
-        self.seconds = reactor.seconds
+        self.wall_time = wall_time
 
     def read(self, reply: Reply, has_sender: bool, said: bytes = b"") -> list[Command] | None:
         """The commands in a reply that is not streamed; ``None`` if it is a plain message.
@@ -236,7 +236,7 @@ class Answer:
 
     def _keep_cookies(self, head: Head) -> None:
         if head.set_cookies and self._client is not None:
-            self._client.keep_cookies(head.set_cookies, self._answers.seconds())
+            self._client.keep_cookies(head.set_cookies, self._answers.wall_time())
 
     def _send(self, client: Client, reply: Reply) -> None:
         if client.gone:

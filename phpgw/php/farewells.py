@@ -71,7 +71,7 @@ class Farewells:
             return
         self._count(1)
         # Without the client and its connection, which would take many times as much memory.
-        identity = client.identity_at(self._reactor.seconds())
+        identity = client.identity_at(self._answers.wall_time())
         self._try(Event("disconnect", reason.encode(), identity, code=code), _REPEATS)
 
     async def when_all_are_told(self) -> None:

@@ -2,6 +2,7 @@
 
 import re
 import sys
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -123,7 +124,7 @@ class Listener(Service):
             endpoint=self._text,
             certificate=self._tls.description,
         )
-        if not self._tls.is_valid(self._reactor.seconds()):
+        if not self._tls.is_valid(time.time()):
             self.log.warn(
                 "Browsers will refuse {certificate}: by its dates it is not valid today",
                 certificate=self._tls.description,

@@ -1,0 +1,37 @@
+"""What durations are measured with."""
+
+import time
+from typing import Any
+
+from twisted.internet.epollreactor import EPollReactor
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.process.clock import use_monotonic_time
+
+
+class MonotonicTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor: Any = EPollReactor()
+        self.addCleanup(self.close)
+        use_monotonic_time(self.reactor)
+
+    def close(self) -> None:
+        self.reactor.removeAll()
+        self.reactor._poller.close()
+
+    def test_time(self) -> None:
+        before = time.monotonic()
+        self.assertTrue(before <= self.reactor.seconds() <= time.monotonic())
+
+    def test_calls(self) -> None:
+        """What is to come later, and what that is put off to, goes by it; so does the wait."""
+        call = self.reactor.callLater(1000, lambda: None)
+        due = time.monotonic() + 1000
+        self.assertApproximates(due, call.getTime(), 10)
+        self.assertApproximates(1000, self.reactor.timeout(), 10)
+        call.reset(3000)
+        self.assertApproximates(due + 2000, call.getTime(), 10)
+
+    def test_others(self) -> None:
+        """It is this reactor's alone."""
+        self.assertApproximates(time.time(), EPollReactor.seconds(), 10)
