@@ -11,7 +11,7 @@ from twisted.internet.endpoints import clientFromString, quoteStringArgument
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from phpgw.backend import BackendTimeout, Event, Follow, IBackend, Reply
+from phpgw.backend import BackendUnreachable, Event, Follow, IBackend, Reply
 from phpgw.backend.fastcgi import make_fastcgi_backend
 from phpgw.backend.fpm import FpmUnusable, ManagedFpm, find_php_fpm
 from phpgw.backend.http import make_http_backend
@@ -21,6 +21,9 @@ from phpgw.options import InvalidOption
 from phpgw.secret import read_secret
 from phpgw.settings import Settings
 
+# Where --php-concurrency is not given: PHP-FPM's own pm.max_children, as it is installed.
+_USUAL_CONCURRENCY = 5
+
 
 @attrs.frozen
 class Road:
@@ -28,11 +31,13 @@ class Road:
 
     :ivar backend: what is asked.
     :ivar description: where PHP is, for the log.
+    :ivar concurrency: how many events PHP works on at once.
     :ivar service: what has to run for it, if anything.
     """
 
     backend: IBackend
     description: str
+    concurrency: int
     service: IService | None = None
 
 
@@ -66,16 +71,17 @@ class _Common:
 
 def _through_web_server(url: str, common: _Common) -> Road:
     settings = common.settings
+    concurrency = settings.php_concurrency or _USUAL_CONCURRENCY
     backend = make_http_backend(
         common.reactor,
         url=url,
         timeout=settings.php_timeout,
-        concurrency=settings.php_concurrency,
+        concurrency=concurrency,
         max_reply_size=settings.max_reply_size,
         signer=common.signer,
         metrics=common.metrics,
     )
-    return Road(backend, f"at {url}")
+    return Road(backend, f"at {url}", concurrency)
 
 
 def _to_running_fpm(endpoint: str, common: _Common) -> Road:
@@ -85,8 +91,9 @@ def _to_running_fpm(endpoint: str, common: _Common) -> Road:
         # Each kind of endpoint raises what it likes.
         expected = f"a Twisted client endpoint ({type(error).__name__}: {error})"
         raise InvalidOption("php-fpm", expected, repr(endpoint)) from error
-    backend = _fastcgi(client, common, common.settings.php_concurrency)
-    return Road(backend, f"{common.script} run by {endpoint}")
+    concurrency = common.settings.php_concurrency or _USUAL_CONCURRENCY
+    backend = _fastcgi(client, common, concurrency)
+    return Road(backend, f"{common.script} run by {endpoint}", concurrency)
 
 
 def _to_own_fpm(common: _Common) -> Road:
@@ -114,11 +121,12 @@ def _to_own_fpm(common: _Common) -> Road:
     except FpmUnusable as error:
         raise InvalidOption("php-fpm-binary", f"a PHP-FPM that works ({error})") from error
     client = clientFromString(reactor, f"unix:{quoteStringArgument(str(fpm.socket))}")
-    # More connections than workers would only wait for each other.
-    concurrency = min(settings.php_concurrency, settings.php_workers)
+    # More events than workers would only wait for each other.
+    workers = settings.php_workers
+    concurrency = min(settings.php_concurrency or workers, workers)
     fastcgi = _fastcgi(client, common, concurrency)
     backend = _OnceReady(reactor, fpm, fastcgi, settings.php_timeout)
-    return Road(backend, f"{script} run by a {binary.name} of our own", fpm)
+    return Road(backend, f"{script} run by a {binary.name} of our own", concurrency, fpm)
 
 
 def _fastcgi(client: IStreamClientEndpoint, common: _Common, concurrency: int) -> IBackend:
@@ -159,13 +167,18 @@ class _OnceReady:
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         if self._fpm.is_ready:
             return self._backend.ask(event, follow)
-        ready: Deferred[Any] = self._fpm.when_ready()
-        ready.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_not_ready)
-        return ready.addCallback(lambda _: self._backend.ask(event, follow))
+        return self._when_ready().addCallback(lambda _: self._backend.ask(event, follow))
+
+    def probe(self) -> Deferred[None]:
+        return self._when_ready().addCallback(lambda _: self._backend.probe())
 
     def close(self) -> Deferred[None]:
         return self._backend.close()
 
+    def _when_ready(self) -> Deferred[Any]:
+        ready: Deferred[Any] = self._fpm.when_ready()
+        return ready.addTimeout(self._timeout, self._reactor, onTimeoutCancel=_not_ready)
+
 
 def _not_ready(outcome: object, seconds: float) -> None:
-    raise BackendTimeout(f"PHP-FPM did not start within {seconds:g} s")
+    raise BackendUnreachable(f"PHP-FPM did not start within {seconds:g} s")

@@ -74,10 +74,10 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     road = make_road(settings, reactor, metrics)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups)
     answers = Answers(dispatcher, _answer_policy(settings), metrics)
-    relay = Relay(reactor, road.backend, answers, _relay_policy(settings), metrics)
+    relay = Relay(reactor, road.backend, answers, _relay_policy(settings, road), metrics)
     wanted = Shares(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
-    shares = share_out(wanted, settings.php_concurrency, sites)
+    shares = share_out(wanted, road.concurrency, sites)
     census = Census(shares.clients, settings.max_connections_per_address)
     factory = GatewayFactory(
         reactor=reactor,
@@ -190,7 +190,7 @@ def _status(metrics: Metrics) -> str:
     )
 
 
-def _relay_policy(settings: Settings) -> RelayPolicy:
+def _relay_policy(settings: Settings, road: Road) -> RelayPolicy:
     nobody = Handshake(
         peer_host="127.0.0.1",
         peer_port=0,
@@ -204,7 +204,7 @@ def _relay_policy(settings: Settings) -> RelayPolicy:
         headers=(),
     )
     return RelayPolicy(
-        concurrency=settings.php_concurrency,
+        concurrency=road.concurrency,
         inbox_count=settings.max_inbox,
         inbox_size=settings.max_message_size,
         max_waiting=settings.max_waiting,
@@ -265,9 +265,11 @@ def _read_token(settings: Settings) -> bytes | None:
 def _summary(settings: Settings, road: Road) -> str:
     places = ", ".join(settings.listen)
     api_places = ", ".join(settings.api_listen) or "the same"
+    is_guess = settings.php_concurrency is None and road.service is None
+    hint = " (--php-concurrency; at most its pm.max_children)" if is_guess else ""
     callers = "whoever has the token" if settings.api_token_file else "nobody else"
     return (
         f"phpgw {__version__}: browsers connect to {settings.ws_path} on {places}; "
-        f"PHP is {road.description}; "
+        f"PHP is {road.description}, {road.concurrency} events at once{hint}; "
         f"pushes come to /send on {api_places}, from this machine and {callers}"
     )

@@ -156,6 +156,9 @@ class ScriptedBackend:
         """The type of each, and whom it was about."""
         return [(asked.event.type, asked.event.identity.client_id) for asked in self.asked]
 
+    def probe(self) -> Deferred[None]:
+        return succeed(None)
+
     def close(self) -> Deferred[None]:
         return succeed(None)
 

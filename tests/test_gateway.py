@@ -188,7 +188,7 @@ class GatewayTestCase(SynchronousTestCase):
             factory=cast(Any, self.connections),
             relay=cast(Any, self.relay),
             hold=cast(Any, FakeHold(self.notes)),
-            road=Road(cast(Any, self), "here", cast(Any, self.fpm)),
+            road=Road(cast(Any, self), "here", 8, cast(Any, self.fpm)),
             schedule=timers,
             notifier=cast(Any, self.notifier),
             drain_timeout=drain_timeout,

@@ -295,6 +295,9 @@ class FakePhp:
         self._answers.append(answer)
         return answer
 
+    def probe(self) -> Deferred[None]:
+        return succeed(None)
+
     def told(self) -> list[tuple[str, bytes]]:
         """The events' types and messages."""
         return [(event.type, event.message) for event in self.events]

@@ -4,13 +4,14 @@ import hmac
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from phpgw import road
-from phpgw.backend import BackendTimeout, Event, Follow, Head, IBackend, Reply
+from phpgw.backend import BackendUnreachable, Event, Follow, Head, IBackend, Reply
 from phpgw.backend.fastcgi import FastCgiBackend
 from phpgw.backend.http import HttpBackend
 from phpgw.metrics import Metrics
@@ -38,6 +39,12 @@ class RoadTests(SynchronousTestCase):
         self.assertIsInstance(chosen.backend, HttpBackend)
         self.assertIn("http://localhost/ws.php", chosen.description)
         self.assertIsNone(chosen.service)
+
+    def test_as_many_at_once_as_an_installed_php_fpm_has_workers(self) -> None:
+        ways = ({"php_url": "http://php/"}, {"php_script": "/a", "php_fpm": "tcp:php:9000"})
+        for way in ways:
+            self.assertEqual(5, self.road(**way).concurrency)
+            self.assertEqual(40, self.road(**way, php_concurrency=40).concurrency)
 
     def test_running_php_fpm(self) -> None:
         """The script's path is PHP-FPM's, which may be on another machine."""
@@ -135,6 +142,9 @@ class RecordingBackend:
         self.asked.append((event, follow))
         return succeed(Reply(Head(200)))
 
+    def probe(self) -> Deferred[None]:
+        return succeed(None)
+
     def close(self) -> Deferred[None]:
         return succeed(None)
 
@@ -148,10 +158,10 @@ class OwnFpmTests(SynchronousTestCase):
         self.patch(road, "make_fastcgi_backend", lambda *_, **options: self.behind)
         script = Path(self.mktemp()).absolute()
         script.touch()
-        settings = Settings(
+        self.settings = Settings(
             php_script=str(script), php_fpm_binary=Path("/bin/true"), php_timeout=10, php_max_run=90
         )
-        self.backend = make_road(settings, self.reactor, Metrics()).backend
+        self.backend = make_road(self.settings, self.reactor, Metrics()).backend
         self.event = Event("server", b"hi", identity())
 
     def test_how_long_a_script_may_run(self) -> None:
@@ -172,7 +182,13 @@ class OwnFpmTests(SynchronousTestCase):
         self.successResultOf(self.backend.ask(self.event, follower))
         self.assertEqual([(self.event, follower)], self.behind.asked)
 
+    def test_as_many_at_once_as_there_are_workers(self) -> None:
+        """More would wait where nobody sees it."""
+        for given, concurrency in ((None, 3), (2, 2), (16, 3)):
+            settings = attrs.evolve(self.settings, php_workers=3, php_concurrency=given)
+            self.assertEqual(concurrency, make_road(settings, self.reactor, Metrics()).concurrency)
+
     def test_not_ready_in_time(self) -> None:
         asked = self.backend.ask(self.event)
         self.reactor.advance(10)
-        self.failureResultOf(asked, BackendTimeout)
+        self.failureResultOf(asked, BackendUnreachable)

@@ -149,8 +149,19 @@ class BackendUnreachable(BackendError):
     """No connection could be made; the event never reached PHP."""
 
 
+class BackendBusy(BackendError):
+    """PHP is there and had no worker free for the event, which certainly never ran."""
+
+
 class BackendTimeout(BackendError):
-    """PHP took too long."""
+    """PHP took too long.
+
+    :ivar ended: fires with ``None`` once the script has ended; ``None`` where that is not known.
+    """
+
+    def __init__(self, problem: str, ended: Deferred[None] | None = None) -> None:
+        super().__init__(problem)
+        self.ended = ended
 
 
 class BackendBroken(BackendError):
@@ -167,14 +178,22 @@ class IBackend(Interface):
     def ask(event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """Hand one event to PHP, at most once.
 
-        PHP has the configured time for its whole answer. For a body that is taken piece by piece
-        that time starts anew with each piece, and its length is not limited.
+        PHP has the configured time for its whole answer, from when it takes the event. For a body
+        that is taken piece by piece that time starts anew with each piece, and its length is not
+        limited.
 
         :param follow: see :data:`Follow`; it need not be called for a reply that is complete when
             its head is.
         :returns: fires with the complete :class:`Reply`, whatever its status, or fails with a
             :exc:`BackendError`. It may be cancelled, also from within what takes the body: PHP is
             left then, and nothing more comes.
+        """
+
+    def probe() -> Deferred[None]:
+        """Find out whether PHP can be reached, without running a script of the user's.
+
+        :returns: fires with ``None`` once it has answered, or fails with a :exc:`BackendError`
+            that says what is in the way.
         """
 
     def close() -> Deferred[None]:

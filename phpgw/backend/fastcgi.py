@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
@@ -107,6 +107,10 @@ class FastCgiBackend:
         self._deadlines.start(exchange)
         self._pool.submit(exchange)
         return exchange.answer
+
+    def probe(self) -> Deferred[None]:
+        """See :meth:`phpgw.backend.IBackend.probe`."""
+        return succeed(None)
 
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.close`."""

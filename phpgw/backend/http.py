@@ -121,6 +121,10 @@ class HttpBackend:
         exchange.begin(responding)
         return exchange.answer.addErrback(self._explain)
 
+    def probe(self) -> Deferred[None]:
+        """See :meth:`phpgw.backend.IBackend.probe`."""
+        return succeed(None)
+
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.close`."""
         for exchange in list(self._terms.under_way):

@@ -86,14 +86,15 @@ class PhpSettings:
         "How long PHP may take for one message, from the request's first byte to the reply's last; "
         "in a streamed reply, from one line to the next.",
     )
-    php_concurrency: int = option(
+    php_concurrency: int | None = option(
         _PHP,
         "COUNT",
         values.count,
-        "16",
-        "How many messages PHP works on at the same time. One client's messages are handed over "
-        "one after the other; further clients wait their turn. Fewer than pm.max_children leave "
-        "workers for other pages.",
+        None,
+        "How many messages PHP works on at the same time; further clients wait their turn. "
+        "Default: the workers of the gateway's own PHP-FPM, and 5 for any other, which is the "
+        "pm.max_children of a PHP-FPM as it is installed. Fewer than pm.max_children leave "
+        "workers for other pages; more would only wait for each other.",
     )
     max_reply_size: int = option(
         _PHP,
