@@ -53,12 +53,38 @@ class Message:
     is_binary: bool = False
 
 
+class _NoConnection:
+    """What a client has that has left: a connection on which nothing can be done."""
+
+    def send_message(self, payload: bytes, is_binary: bool) -> None:
+        """Do nothing."""
+
+    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+        """Do nothing."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Do nothing."""
+
+    def pause_reading(self) -> None:
+        """Do nothing."""
+
+    def resume_reading(self) -> None:
+        """Do nothing."""
+
+    def when_writable(self, call: Callable[[], None]) -> bool:
+        return False
+
+
+NO_CONNECTION: Connection = _NoConnection()
+
+
 @attrs.define(eq=False)
 class Client:
     """A connected browser.
 
     :ivar identity: what PHP knows of it.
-    :ivar connection: its WebSocket connection.
+    :ivar connection: its WebSocket connection; :data:`NO_CONNECTION` once it has left, so that what
+        is kept for its last event keeps no buffers in memory.
     :ivar connected_at: when it came, in seconds since the epoch.
     :ivar handshake: how it connected, whatever cookies it has been given since.
     :ivar groups: those that PHP has it in; changed by the registry alone.
@@ -66,6 +92,8 @@ class Client:
     :ivar in_turn: whether it waits for PHP, or PHP works for it.
     :ivar gone: whether its connection has ended.
     :ivar farewell: whether PHP is to hear of its end.
+    :ivar is_told: whether PHP has been given all that it will ever hear of it, so that what is
+        noted on it from now on makes no difference.
     """
 
     identity: Identity
@@ -77,6 +105,7 @@ class Client:
     in_turn: bool = False
     gone: bool = False
     farewell: bool = False
+    is_told: bool = False
     _jar: CookieJar | None = attrs.field(default=None, init=False)
 
     @handshake.default

@@ -24,6 +24,8 @@ class Result:
     error: str | None = None
 
 
+# What PHP gets back with a client's later events.
+_NOTES = (Bind, Unbind, SetState, Join, Leave)
 # What most commands come to.
 _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
@@ -77,7 +79,7 @@ class Dispatcher:
         return Result(len(clients), error)
 
     def _run(self, command: Command, sender: Client | None) -> Result:
-        clients, error = self._clients(command.to, sender)
+        clients, error = self._clients(command.to, sender, isinstance(command, _NOTES))
         match command:
             case Send():
                 message, is_binary = command.message, command.is_binary
@@ -112,13 +114,18 @@ class Dispatcher:
             error = f"a client may be in {self._max_groups} groups at most"
         return Result(joined, error)
 
-    def _clients(self, to: Target, sender: Client | None) -> tuple[list[Client], str | None]:
-        """Each client once, and what is wrong if one that was named is not there."""
+    def _clients(
+        self, to: Target, sender: Client | None, is_note: bool = False
+    ) -> tuple[list[Client], str | None]:
+        """Each client once, and what is wrong if one that was named is not there.
+
+        :param is_note: whether it counts also for one that has left, until PHP is told so.
+        """
         match to.kind:
             case "client":
-                return self._named(to)
+                return self._named(to, is_note)
             case "sender":
-                return self._answered(to, sender)
+                return self._answered(to, sender, is_note)
             case "group":
                 clients = _members(self._registry.groups, to.names)
             case "user":
@@ -129,17 +136,26 @@ class Dispatcher:
             clients = [client for client in clients if client.id not in to.excluded]
         return clients, None
 
-    def _named(self, to: Target) -> tuple[list[Client], str | None]:
+    def _named(self, to: Target, is_note: bool) -> tuple[list[Client], str | None]:
         if len(to.names) == 1 and not to.excluded:
-            client = self._registry.find(to.names[0])
+            client = self._find(to.names[0], is_note)
             return ([], _NOT_FOUND) if client is None else ([client], None)
         ids = [each for each in dict.fromkeys(to.names) if each not in to.excluded]
-        found = [client for client in map(self._registry.find, ids) if client is not None]
+        found = [client for each in ids if (client := self._find(each, is_note)) is not None]
         return found, None if len(found) == len(ids) else _NOT_FOUND
 
-    def _answered(self, to: Target, sender: Client | None) -> tuple[list[Client], str | None]:
+    def _find(self, client_id: str, is_note: bool) -> Client | None:
+        client = self._registry.find(client_id)
+        return self._registry.find_leaving(client_id) if client is None and is_note else client
+
+    def _answered(
+        self, to: Target, sender: Client | None, is_note: bool
+    ) -> tuple[list[Client], str | None]:
+        if sender is None:
+            return [], _NOT_FOUND
         # Who has left may have left his id to another.
-        if sender is None or self._registry.find(sender.id) is not sender:
+        is_there = self._registry.find(sender.id) is sender
+        if not is_there and (sender.is_told or not is_note):
             return [], _NOT_FOUND
         return [] if sender.id in to.excluded else [sender], None
 

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from phpgw.connections import ConnectionTable
 from phpgw.hold import Hold
 from phpgw.process.descriptors import raise_limit
 from phpgw.process.listening import Listener
@@ -15,7 +16,7 @@ from phpgw.process.notify import Notifier
 from phpgw.relay import Relay
 from phpgw.road import Road
 from phpgw.sendoff import STEP_SECONDS, SendOff
-from phpgw.websocket import GatewayFactory
+from phpgw.websocket import GatewayProtocol
 
 # How long clients may take to answer the last close frame.
 _FAREWELL_SECONDS = 1
@@ -43,7 +44,7 @@ class Gateway(MultiService):
         reactor: IReactorTime,
         public: Sequence[Listener],
         private: Sequence[Listener],
-        factory: GatewayFactory,
+        table: ConnectionTable[GatewayProtocol],
         relay: Relay,
         hold: Hold,
         road: Road,
@@ -56,7 +57,7 @@ class Gateway(MultiService):
         self._reactor = reactor
         self._public = public
         self._private = private
-        self._factory = factory
+        self._table = table
         self._relay = relay
         self._hold = hold
         self._road = road
@@ -91,7 +92,7 @@ class Gateway(MultiService):
         return Deferred.fromCoroutine(self._drain())
 
     async def _drain(self) -> None:
-        self.log.info("Stopping; {count} clients are connected", count=len(self._factory.registry))
+        self.log.info("Stopping; {count} clients are connected", count=len(self._table))
         self._notifier.stopping(self._drain_timeout)
         deadline = self._reactor.seconds() + self._drain_timeout
         self._schedule.stopService()
@@ -99,10 +100,10 @@ class Gateway(MultiService):
         self._relay.hurry()
         await DeferredList([listener.stopService() for listener in self._public])
         await self._send_off(deadline)
-        if not await self._within(_FAREWELL_SECONDS, self._factory.when_empty()):
-            for connection in self._factory.connections():
+        if not await self._within(_FAREWELL_SECONDS, self._table.when_empty()):
+            for connection in self._table.connections():
                 connection.abort()
-            await self._within(_FAREWELL_SECONDS, self._factory.when_empty())
+            await self._within(_FAREWELL_SECONDS, self._table.when_empty())
         left = max(deadline - self._reactor.seconds(), _FAREWELL_SECONDS)
         if not await self._within(left, self._relay.when_idle()):
             self.log.warn(
@@ -116,7 +117,7 @@ class Gateway(MultiService):
 
     async def _send_off(self, deadline: float) -> None:
         """Send the clients away, also those who were about to connect when the ports closed."""
-        send_off = SendOff(self._factory.connections, self._drain_timeout)
+        send_off = SendOff(self._table.connections, self._drain_timeout)
 
         def step() -> None:
             is_over = not send_off.step() and not any(
@@ -128,7 +129,7 @@ class Gateway(MultiService):
         stepping = LoopingCall(step)
         stepping.clock = self._reactor
         await stepping.start(STEP_SECONDS)
-        self._factory.draining = True
+        self._table.draining = True
         send_off.end()
 
     def _within(self, seconds: float, event: Deferred[None]) -> Deferred[bool]:

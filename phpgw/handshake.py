@@ -20,6 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.admission import CONTROL, Admission, Grant, Refusal
+from phpgw.connections import Draining
 from phpgw.edge.census import TooMany, TooManyHere
 from phpgw.edge.extensions import Malformed, deflate_offer
 from phpgw.edge.forwarded import Contradiction
@@ -28,7 +29,7 @@ from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
 from phpgw.registry import ClientIdTaken
 from phpgw.seldom import Seldom
-from phpgw.websocket import Draining, GatewayFactory, GatewayProtocol
+from phpgw.websocket import GatewayFactory, GatewayProtocol
 
 _KEY_BYTES = 16
 # What twisted.web has no phrase for.
@@ -69,7 +70,7 @@ class WebSocketResource(Resource):
             return self._refuse(request, refusal)
         if self._admission.asks_php:
             # The browser may go away meanwhile.
-            request.notifyFinish().addErrback(lambda _: self._factory.leave(protocol))
+            request.notifyFinish().addErrback(lambda _: self._factory.table.remove(protocol))
             asked = Deferred.fromCoroutine(self._ask(request, protocol, opening))
             asked.addErrback(self._broken, protocol)
         else:
@@ -111,7 +112,7 @@ class WebSocketResource(Resource):
         except Refusal as refusal:
             self._turn_away(request, protocol, refusal)
             return
-        if client.gone or self._factory.draining:
+        if client.gone or self._factory.table.draining:
             # PHP takes the client for connected, so it has to hear of its end.
             self._admission.welcome(client, grant)
             self._turn_away(request, protocol, _draining())
@@ -120,13 +121,13 @@ class WebSocketResource(Resource):
 
     def _turn_away(self, request: Request, protocol: GatewayProtocol, refusal: Refusal) -> None:
         if not protocol.client.gone:
-            self._factory.leave(protocol)
+            self._factory.table.remove(protocol)
             request.write(self._refuse(request, refusal))
             request.finish()
 
     def _broken(self, failure: Failure, protocol: GatewayProtocol) -> None:
         self.log.failure("A handshake came to a bad end", failure)
-        self._factory.leave(protocol)
+        self._factory.table.remove(protocol)
         protocol.abort()
 
     def _open(

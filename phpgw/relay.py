@@ -119,6 +119,12 @@ class Relay:
         """A client has been let in, so that PHP is to hear of its end."""
         client.farewell = self._policy.tells_farewells
 
+    def dismiss(self, client: Client) -> None:
+        """Drop what a client has still to say; its connection is closing."""
+        if client.inbox:
+            client.inbox.clear()
+            self._give_place_free(client)
+
     def forget(self, client: Client, code: int, reason: str) -> None:
         """A client has left; what it had still to say is dropped before it reaches PHP.
 
@@ -130,15 +136,20 @@ class Relay:
             self._bid_farewell(client, code, reason)
             return
         self._leaving[client] = code, reason
-        turn = self._in_line.get(client)
-        if turn is not None:
-            # The line is not to be full of those who have left.
-            self._turns.give_up(turn)
-            turn()
+        if self._give_place_free(client):
             return
         under_way = self._under_way.get(client)
         if under_way is not None and under_way[0].is_streamed:
             under_way[1].cancel()
+
+    def _give_place_free(self, client: Client) -> bool:
+        """Have a client wait no longer, so that the line is not full of those who have left."""
+        turn = self._in_line.get(client)
+        if turn is None:
+            return False
+        self._turns.give_up(turn)
+        turn()
+        return True
 
     def trigger(self, name: str) -> Deferred[None]:
         """Let PHP know that a timer has come to its time.
@@ -221,7 +232,8 @@ class Relay:
         return len(inbox) >= self._policy.inbox_count or size >= self._policy.inbox_size
 
     def _hand_over(self, client: Client, problem: Overloaded | None) -> Deferred[None] | None:
-        if client.gone:
+        if not client.inbox:
+            # It has left, or is about to.
             self._settle(None, client)
             return None
         was_full = self._is_full(client)
@@ -259,6 +271,8 @@ class Relay:
     def _bid_farewell(self, client: Client, code: int, reason: str) -> None:
         if client.farewell:
             self._farewells.bid(client, code, reason)
+        else:
+            client.is_told = True
 
     # Handshakes and timers
 

@@ -21,6 +21,7 @@ from phpgw.api.resources import make_api
 from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake
 from phpgw.backend.fpm import ManagedFpm
+from phpgw.connections import ConnectionTable
 from phpgw.dispatch import Dispatcher
 from phpgw.edge.census import Census
 from phpgw.edge.forwarded import TrustedProxies
@@ -45,7 +46,7 @@ from phpgw.road import Road, make_road
 from phpgw.schedule import Schedule
 from phpgw.secret import read_secret
 from phpgw.settings import Settings
-from phpgw.websocket import GatewayFactory
+from phpgw.websocket import GatewayFactory, GatewayProtocol
 
 _HEALTH_LINES = (
     "/healthz  whether the gateway answers",
@@ -79,11 +80,11 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     sites = 2 if settings.api_listen else 1
     shares = share_out(wanted, road.concurrency, sites)
     census = Census(shares.clients, settings.max_connections_per_address)
+    table: ConnectionTable[GatewayProtocol] = ConnectionTable(census, registry, relay)
     factory = GatewayFactory(
         reactor=reactor,
         limits=_websocket_limits(settings),
-        census=census,
-        registry=registry,
+        table=table,
         relay=relay,
         metrics=metrics,
         name=random_id if settings.client_id == "random" else peer_ids(),
@@ -125,7 +126,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         reactor=reactor,
         public=listen("listen", settings.listen, _public_root(settings, edge, ready, api)),
         private=listen("api-listen", settings.api_listen, _root(_API_LINES, ready, api)),
-        factory=factory,
+        table=table,
         relay=relay,
         hold=hold,
         road=road,
@@ -140,7 +141,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     if settings.idle_timeout or settings.max_connection_age:
         Lifetimes(
             reactor,
-            factory.connections,
+            table.connections,
             metrics,
             idle_timeout=settings.idle_timeout,
             max_age=settings.max_connection_age,

@@ -10,7 +10,6 @@ from typing import Any, cast
 
 from autobahn.util import encode_truncate
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
-from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -19,7 +18,7 @@ from zope.interface import implementer
 
 from phpgw.backend import Handshake, Identity
 from phpgw.client import Client, Message
-from phpgw.edge.census import Census
+from phpgw.connections import ConnectionTable
 from phpgw.edge.frames import Frames
 from phpgw.edge.intake import IntakeProtocol
 from phpgw.edge.keepalive import KeepAlive
@@ -28,7 +27,6 @@ from phpgw.edge.lifetimes import Lifetime
 from phpgw.edge.limits import WebSocketLimits
 from phpgw.edge.outbox import Outbox
 from phpgw.metrics import Metrics
-from phpgw.registry import Registry
 from phpgw.relay import Relay
 
 # How long a peer may take to answer a close frame, or to read what is left for it.
@@ -38,10 +36,6 @@ _SLOW_CHECKS = 4
 _LONGEST_REASON = 123
 # Codes that no close frame bears: there was one without a code, and there was none.
 _NO_STATUS, _ABNORMAL = 1005, 1006
-
-
-class Draining(Exception):
-    """No further clients are taken, since the gateway is about to stop."""
 
 
 @implementer(IPushProducer)
@@ -101,6 +95,7 @@ class GatewayProtocol(IntakeProtocol):
             )
             self._keep_alive.start()
         self._log.info("Client {client_id} connected", client_id=self.client.id)
+        factory.table.open(self)
         self._empty_outbox()
         if self._end is not None:
             self.sendCloseFrame(self._end[0], self._end[1].encode())
@@ -139,6 +134,7 @@ class GatewayProtocol(IntakeProtocol):
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
         super().sendCloseFrame(code, reasonUtf8, isReply)
+        self.factory.table.close(self)
         if not isReply and self._end is None:
             self._end = code or _NO_STATUS, (reasonUtf8 or b"").decode()
         if self._keep_alive is not None:
@@ -149,7 +145,7 @@ class GatewayProtocol(IntakeProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._end is None:
             self._end = _ABNORMAL, ""
-        self.factory.leave(self)
+        self.factory.table.remove(self)
         # Whoever waits to send more has been told by the relay.
         self._outbox = None
         if self._keep_alive is not None:
@@ -215,6 +211,7 @@ class GatewayProtocol(IntakeProtocol):
         reason_utf8 = encode_truncate(reason, _LONGEST_REASON)
         if self._is_pending:
             self._end = code, reason_utf8.decode()
+            self.factory.table.close(self)
         if self.state != self.STATE_OPEN:
             return
         self.sendCloseFrame(code, reason_utf8)
@@ -246,6 +243,7 @@ class GatewayProtocol(IntakeProtocol):
     def abort(self) -> None:
         """End the connection at once, without a closing handshake."""
         if self._opened_at is not None:
+            self.factory.table.close(self)
             self.transport.abortConnection()
 
     @property
@@ -297,10 +295,10 @@ class GatewayProtocol(IntakeProtocol):
 
 
 class GatewayFactory(LeanFactory):
-    """Makes the connections and knows which there are.
+    """Makes the connections.
 
     :param name: gives a client its id: :func:`phpgw.peer.peer_ids`, or one like it.
-    :ivar draining: whether new clients are refused.
+    :ivar table: has those that there are.
     """
 
     noisy = False
@@ -310,8 +308,7 @@ class GatewayFactory(LeanFactory):
         *,
         reactor: IReactorTime,
         limits: WebSocketLimits,
-        census: Census,
-        registry: Registry,
+        table: "ConnectionTable[GatewayProtocol]",
         relay: Relay,
         metrics: Metrics,
         name: Callable[[IAddress], str],
@@ -319,14 +316,10 @@ class GatewayFactory(LeanFactory):
         super().__init__(server="phpgw", reactor=reactor)
         self._name = name
         self.limits = limits
-        self._census = census
-        self.registry = registry
+        self.table = table
         self.relay = relay
         self.metrics = metrics
-        self.draining = False
         self.frames = Frames()
-        self._connections: set[GatewayProtocol] = set()
-        self._empty_waiters: list[Deferred[None]] = []
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -342,52 +335,21 @@ class GatewayFactory(LeanFactory):
         self.specialize(GatewayProtocol)
 
     def admit(self, peer: IAddress, handshake: Handshake) -> GatewayProtocol:
-        """A connection for a new client, which is registered, and can be sent messages.
+        """Make a connection for a new client, which is pending, and can be sent messages.
 
-        It has yet to be opened, or to be forgotten with :meth:`leave`.
+        It has yet to be opened, or to be removed from the table.
 
         :param handshake: what PHP is to know of the client's request.
-        :raises Draining: if no further clients are taken.
+        :raises phpgw.connections.Draining: if no further clients are taken.
         :raises phpgw.edge.census.TooMany: if there is no room for it.
         :raises phpgw.registry.ClientIdTaken: if the address is that of a connected client.
         """
-        if self.draining:
-            raise Draining
-        self._census.check(handshake.peer_host)
+        self.table.check(handshake.peer_host)
         protocol = cast(GatewayProtocol, self.buildProtocol(peer))
         identity = Identity(client_id=self._name(peer), handshake=handshake)
         protocol.client = Client(identity, protocol, time.time())
-        self.registry.add(protocol.client)
-        self._census.add(handshake.peer_host)
-        self._connections.add(protocol)
+        self.table.add(protocol)
         return protocol
-
-    def leave(self, protocol: GatewayProtocol) -> None:
-        """Forget a connection that has ended, or that is not going to be opened."""
-        if protocol not in self._connections:
-            return
-        self._connections.remove(protocol)
-        self._census.remove(protocol.client.handshake.peer_host)
-        self.registry.remove(protocol.client)
-        self.relay.forget(protocol.client, *protocol.end)
-        self._notice_empty()
-
-    def connections(self) -> list[GatewayProtocol]:
-        """Every connection there is, also those that are closing."""
-        return list(self._connections)
-
-    def when_empty(self) -> Deferred[None]:
-        """Fires once there is no connection."""
-        empty: Deferred[None] = Deferred()
-        self._empty_waiters.append(empty)
-        self._notice_empty()
-        return empty
-
-    def _notice_empty(self) -> None:
-        if not self._connections:
-            waiters, self._empty_waiters = self._empty_waiters, []
-            for waiter in waiters:
-                waiter.callback(None)
 
 
 def _accept_deflate(offers: list[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:

@@ -9,6 +9,7 @@ from twisted.web.resource import Resource
 from phpgw.admission import Admission
 from phpgw.api.site import GatewaySite
 from phpgw.client import Client, Message
+from phpgw.connections import ConnectionTable
 from phpgw.edge.census import Census
 from phpgw.edge.limits import WebSocketLimits
 from phpgw.handshake import WebSocketResource
@@ -35,6 +36,9 @@ class NotingRelay:
         self.received.append((client, message))
 
     def admitted(self, client: Client) -> None:
+        """Which is not noted."""
+
+    def dismiss(self, client: Client) -> None:
         """Which is not noted."""
 
     def forget(self, client: Client, code: int, reason: str) -> None:
@@ -64,11 +68,13 @@ class EdgeTestCase(SynchronousTestCase):
     def limit(self, *, census: Census | None = None, **changes: Any) -> None:
         """Set up anew with these limits."""
         limits: dict[str, Any] = {"max_message_size": 1000, "max_outbox": 1000}
+        self.table: ConnectionTable[GatewayProtocol] = ConnectionTable(
+            census or Census(), self.registry, self.relay
+        )
         self.factory = GatewayFactory(
             reactor=self.clock,
             limits=WebSocketLimits(**{**limits, **changes}),
-            census=census or Census(),
-            registry=self.registry,
+            table=self.table,
             relay=self.relay,
             metrics=self.metrics,
             name=peer_ids(),
@@ -89,5 +95,5 @@ class EdgeTestCase(SynchronousTestCase):
 
     def connection(self) -> GatewayProtocol:
         """The gateway's side of the only connection."""
-        [connection] = self.factory.connections()
+        [connection] = self.table.connections()
         return connection

@@ -11,7 +11,8 @@ import phpgw
 
 # From the roof to the cellar: a room, be it module or package, imports only what comes after it.
 ROOMS = [
-    *("tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold", "relay"),
+    *("tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold"),
+    *("connections", "relay"),
     *("php", "dispatch", "registry", "sendoff", "road", "secret", "identity", "client", "settings"),
     *("backend", "edge", "values", "schedule", "process", "hosts", "timing", "seldom", "peer"),
     *("cookies", "options", "commands", "metrics"),

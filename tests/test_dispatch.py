@@ -216,10 +216,13 @@ class MembershipTests(DispatchTestCase):
         self.assertEqual([self.clients["a"]], self.registry.groups.members("z"))
 
     def test_sender_gone(self) -> None:
-        """A group does not keep who has left."""
+        """A group does not keep who has left. What PHP will be told of it, it is told."""
         self.registry.remove(self.clients["a"])
-        self.run_command(Join(Target("sender"), "new"), 0, NOT_FOUND, sender="a")
-        self.run_command(Bind(Target("sender"), "new"), 0, NOT_FOUND, sender="a")
+        for delivered, error in ((1, None), (0, NOT_FOUND)):
+            self.run_command(Join(Target("sender"), "new"), delivered, error, sender="a")
+            self.run_command(Bind(Target("client", ("a",)), "new"), delivered, error)
+            self.run_command(Send(Target("sender"), b"x"), 0, NOT_FOUND, sender="a")
+            self.clients["a"].is_told = True
         self.assertEqual(0, self.registry.groups.size("new") + self.registry.users.size("new"))
 
     def test_join_some(self) -> None:

@@ -1,7 +1,5 @@
 """Tests for :mod:`phpgw.php.farewells`."""
 
-from weakref import ref
-
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
@@ -213,11 +211,16 @@ class FarewellsTests(ScriptedTestCase):
         self.assertEqual([name for _, name in self.backend.told()], ["a", "b", "h"])
         self.assert_untold(0)
 
-    def test_does_not_hold_on_to_clients(self) -> None:
-        """While PHP is away, many may be waiting, each with a connection."""
+    def test_what_is_noted_until_then(self) -> None:
+        """It comes with the event; what is noted later makes no difference, and that is known."""
+        self.backend.at_once = lambda asked: asked.refuse()
         client, _ = fake_client()
-        gone = ref(client)
         self.farewells.bid(client, 1001, "")
-        del client
-        self.assertIsNone(gone())
+        self.clock.pump([0.1] * 20)
+        self.assertFalse(client.is_told)
+        self.registry.bind(client, "zoe")
+        self.backend.at_once = lambda asked: None
+        self.clock.pump([0.1] * 600)
+        self.assertEqual(self.backend.asked[-1].event.identity.user, "zoe")
+        self.assertTrue(client.is_told)
         self.assert_untold(1)

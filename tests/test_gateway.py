@@ -116,6 +116,9 @@ class FakeConnections:
         self._notes.append("nobody else comes in")
         self._draining = value
 
+    def __len__(self) -> int:
+        return len(self.registry)
+
     def connections(self) -> list["FakeBrowser"]:
         return [*self.registry]
 
@@ -185,7 +188,7 @@ class GatewayTestCase(SynchronousTestCase):
             reactor=cast(Any, self.clock),
             public=[cast(Any, self.public)],
             private=[cast(Any, self.private)],
-            factory=cast(Any, self.connections),
+            table=cast(Any, self.connections),
             relay=cast(Any, self.relay),
             hold=cast(Any, FakeHold(self.notes)),
             road=Road(cast(Any, self), "here", 8, cast(Any, self.fpm)),

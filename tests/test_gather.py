@@ -179,9 +179,9 @@ class MessageTests(EdgeTestCase):
     def test_all_are_closed(self) -> None:
         """As when the gateway stops."""
         browsers = [self.connect(IPv4Address("TCP", "192.0.2.1", port)) for port in (1, 2)]
-        for connection in self.factory.connections():
+        for connection in self.table.connections():
             connection.gather_message(b"one", False)
-        for connection in self.factory.connections():
+        for connection in self.table.connections():
             connection.close(1001, "")
         for browser in browsers:
             self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])

@@ -3,6 +3,7 @@
 from collections import deque
 from functools import partial
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
@@ -25,6 +26,22 @@ _NO_PHP = (502, 503)
 _REPEATS = 15
 # Seconds for which nothing more is said about those that PHP will never know of.
 _SILENCE = 60
+
+
+@attrs.frozen
+class _Departure:
+    """A client that has left, with the code and the reason.
+
+    What is noted on the client until PHP is told of it counts.
+    """
+
+    client: Client
+    code: int
+    reason: str
+
+    def event(self, now: float) -> Event:
+        identity = self.client.identity_at(now)
+        return Event("disconnect", self.reason.encode(), identity, code=self.code)
 
 
 class _WebServerAlone(BackendUnreachable):
@@ -53,7 +70,7 @@ class Farewells:
         self._lost = 0
         self._silent_until = 0.0
         # What is left for when PHP answers again, and what looks whether it does.
-        self._left: deque[tuple[Event, int]] = deque()
+        self._left: deque[tuple[_Departure, int]] = deque()
         self._look_call: IDelayedCall | None = None
         self._waiters: list[Deferred[None]] = []
 
@@ -67,12 +84,11 @@ class Farewells:
         :param code: how its connection ended: RFC 6455, sections 7.1.5 and 7.4.1.
         """
         if self._untold >= _MOST:
+            client.is_told = True
             self._lose(client)
             return
         self._count(1)
-        # Without the client and its connection, which would take many times as much memory.
-        identity = client.identity_at(self._answers.wall_time())
-        self._try(Event("disconnect", reason.encode(), identity, code=code), _REPEATS)
+        self._try(_Departure(client, code, reason), _REPEATS)
 
     async def when_all_are_told(self) -> None:
         """Returns once PHP knows of all that have left."""
@@ -96,15 +112,15 @@ class Farewells:
             self._lost = 0
             self._silent_until = now + _SILENCE
 
-    def _try(self, event: Event, repeats: int) -> None:
+    def _try(self, departure: _Departure, repeats: int) -> None:
         if self._php.is_away:
-            self._left.append((event, repeats))
+            self._left.append((departure, repeats))
             self._look_later()
         else:
-            self._take_turn(event, repeats)
+            self._take_turn(departure, repeats)
 
-    def _take_turn(self, event: Event, repeats: int) -> None:
-        self._turns.take_patiently(partial(self._tell, event, repeats))
+    def _take_turn(self, departure: _Departure, repeats: int) -> None:
+        self._turns.take_patiently(partial(self._tell, departure, repeats))
 
     def _look_later(self) -> None:
         if self._left and self._look_call is None:
@@ -117,10 +133,11 @@ class Farewells:
             self._take_turn(*self._left.popleft())
         self._look_later()
 
-    def _tell(self, event: Event, repeats: int) -> Deferred[None]:
-        asked = self._php.ask(event)
+    def _tell(self, departure: _Departure, repeats: int) -> Deferred[None]:
+        departure.client.is_told = True
+        asked = self._php.ask(departure.event(self._answers.wall_time()))
         asked.addCallback(self._heard)
-        return asked.addCallbacks(self._told, self._failed, errbackArgs=(event, repeats))
+        return asked.addCallbacks(self._told, self._failed, errbackArgs=(departure, repeats))
 
     def _heard(self, reply: Reply) -> None:
         if reply.head.status in _NO_PHP:
@@ -128,13 +145,14 @@ class Farewells:
         # The client cannot be answered any longer; others may be.
         Answer(self._answers, None).complete(reply)
 
-    def _failed(self, failure: Failure, event: Event, repeats: int) -> None:
+    def _failed(self, failure: Failure, departure: _Departure, repeats: int) -> None:
         repeats -= bool(failure.check(_WebServerAlone))
         if failure.check(BackendUnreachable) and repeats:
             # PHP never heard of it, and would take the client for connected for ever.
-            self._reactor.callLater(_AWAY_SECONDS, self._try, event, repeats)
+            departure.client.is_told = False
+            self._reactor.callLater(_AWAY_SECONDS, self._try, departure, repeats)
             return
-        self._answers.failed(f"the disconnect of client {event.identity.client_id}", failure, None)
+        self._answers.failed(f"the disconnect of client {departure.client.id}", failure, None)
         self._told(None)
 
     def _told(self, outcome: None) -> None:
