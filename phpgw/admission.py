@@ -10,12 +10,12 @@ from twisted.python.failure import Failure
 
 from phpgw.backend import Head, Reply
 from phpgw.client import Client
-from phpgw.commands import Command, Send, Target
+from phpgw.commands import Command
 from phpgw.php.answers import (
     Answers,
     ClientLeft,
-    PhpMishap,
     UnusableReply,
+    excerpt,
     is_stream,
     is_utf8,
     unusable,
@@ -40,6 +40,7 @@ class Refusal(Exception):
     :ivar reason: what was wrong, for the developer who reads the answer.
     :ivar headers: further headers of the answer.
     :ivar body: the answer's body, where it is not the reason.
+    :ivar note: what the log says in place of the reason, where a browser is not to see it.
     """
 
     def __init__(
@@ -48,12 +49,14 @@ class Refusal(Exception):
         reason: str,
         headers: Sequence[tuple[bytes, bytes]] = (),
         body: bytes | None = None,
+        note: str | None = None,
     ) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
         self.headers = headers
         self.body = body
+        self.note = note or reason
 
 
 @attrs.frozen
@@ -103,7 +106,9 @@ class Admission:
         head = reply.head
         if 300 <= head.status < 400:
             # What frameworks do with visitors that have not logged in.
-            raise Refusal(403, "PHP redirected the handshake; is a login needed?")
+            raise Refusal(
+                403, "PHP redirected the handshake; is a login needed?", note=str(unusable(reply))
+            )
         if 400 <= head.status < 500:
             headers = [
                 (name, value)
@@ -111,16 +116,26 @@ class Admission:
                 if name in _RELAYED and not CONTROL.search(value)
             ]
             body = self._presentable(reply.body, client)
-            raise Refusal(head.status, str(unusable(head.status)), headers, body)
+            raise Refusal(
+                head.status,
+                f"PHP answered with status {head.status}",
+                headers,
+                body,
+                note=str(unusable(reply)),
+            )
         if not head.is_success:
-            raise unusable(head.status)
+            raise unusable(reply)
         subprotocol, commands = _subprotocol(head, offered), self._commands(reply, client)
         if head.set_cookies:
             client.keep_cookies(head.set_cookies, self._answers.wall_time())
         return Grant(subprotocol, self._cookies(head, client), tuple(commands))
 
     def _commands(self, reply: Reply, client: Client) -> list[Command]:
-        """Those of the reply; a plain one is the first message, if there is anything in it."""
+        """Return the commands of a reply that lets the client in.
+
+        :raises UnusableReply: if anything is printed. A script that died with a message, lost its
+            status to what was printed before it, or is a catch-all page did not decide.
+        """
         if is_stream(reply.head):
             lines: list[Command] = []
             stream = Stream(lines.append, client, self._answers.policy.max_line)
@@ -128,19 +143,19 @@ class Admission:
             stream.finish()
             return lines
         commands = self._answers.read(reply, has_sender=True)
-        if commands is not None:
-            return commands
-        if not reply.body:
-            return []
-        if not is_utf8(reply.body):
-            raise UnusableReply("PHP's first message has bytes that are not UTF-8")
-        return [Send(Target("sender"), reply.body)]
+        if commands is None and reply.body:
+            raise UnusableReply(
+                f'PHP printed "{excerpt(reply.body)}", which lets nobody in: to let a client in, '
+                "print nothing at all (http_response_code(204)), or commands; to refuse it, answer "
+                "with a 4xx status before anything is printed"
+            )
+        return commands or []
 
     def _presentable(self, body: bytes, client: Client) -> bytes | None:
         """A refusal's body, if PHP has printed no error into it."""
         try:
             self._answers.check(body)
-        except PhpMishap:
+        except UnusableReply:
             self._answers.failed(f"the refusal of client {client.id}", Failure(), None)
             return None
         return body

@@ -305,6 +305,8 @@ _OPS: dict[str, tuple[dict[str, None], Callable[[Target, _Fields], Command]]] = 
         ("close", _close, "code", "reason"),
     )
 }
+# The names of all commands.
+OPS = frozenset(_OPS)
 
 
 def _required(fields: _Fields, name: str) -> object:

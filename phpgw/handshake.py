@@ -161,7 +161,7 @@ class WebSocketResource(Resource):
                 "Refused a handshake from {peer}: {status}, {reason}{others}",
                 peer=peer_name(request.getClientAddress()),
                 status=refusal.status,
-                reason=refusal.reason,
+                reason=refusal.note,
                 others=others,
             )
 

@@ -31,6 +31,7 @@ class Metrics:
     breaker_openings: int = 0
     held_now: int = 0
     replies_with_php_errors: int = 0
+    replies_not_for_browsers: int = 0
     replies_without_client: int = 0
     replies_streamed: int = 0
     disconnects_waiting_now: int = 0

@@ -15,6 +15,7 @@ from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 _ME = Target("sender")
 _JOIN = b'{"op": "join", "group": "g"}'
 _SEND = b'{"op": "send", "message": "hi"}'
+_WELCOME = b'[{"op": "send", "message": "welcome"}]'
 
 
 class AdmissionTestCase(ScriptedTestCase):
@@ -49,11 +50,11 @@ class AdmissionTestCase(ScriptedTestCase):
         refusal: Refusal = self.failureResultOf(decided, Refusal).value
         return refusal
 
-    def replying(self, *headers: tuple[bytes, bytes]) -> None:
+    def replying(self, *headers: tuple[bytes, bytes], status: int = 200) -> None:
         """Have PHP's answers bear these headers, too."""
 
         def reply(asked: Asked) -> None:
-            asked.answer.callback(Reply(Head(200, headers)))
+            asked.answer.callback(Reply(Head(status, headers)))
 
         self.backend.at_once = reply
 
@@ -69,10 +70,6 @@ class GrantTests(AdmissionTestCase):
     def test_says_nothing(self) -> None:
         for status in (200, 201, 204):
             self.assertEqual(self.grant(status=status), Grant())
-
-    def test_first_message(self) -> None:
-        grant = self.grant("ü".encode())
-        self.assertEqual(grant, Grant(commands=(Send(_ME, "ü".encode()),)))
 
     def test_commands(self) -> None:
         grant = self.grant(b"[%b, %b]" % (_JOIN, _SEND), media_type=COMMANDS)
@@ -149,7 +146,7 @@ class GrantTests(AdmissionTestCase):
     def test_greeting_comes_before_the_first_message_is_answered(self) -> None:
         self.ask().addCallback(self.open)
         self.backend.at_once = lambda asked: asked.reply(asked.event.message)
-        self.backend.asked[0].reply(b"welcome")
+        self.backend.asked[0].reply(_WELCOME, media_type=COMMANDS)
         self.assertEqual(self.connection.sent, [(b"welcome", False), (b"early", False)])
 
     def open(self, grant: Grant) -> None:
@@ -222,7 +219,53 @@ class RefusalTests(AdmissionTestCase):
         self.assert_quiet(events, "secret")
 
     def test_hint_for_the_log(self) -> None:
-        self.assertIn("CSRF", self.refusal(b"Page Expired", status=419).reason)
+        """With what PHP printed, and not for the browser."""
+        refusal = self.refusal(b"\n<title>Page Expired</title>\nsecret", status=419)
+        self.assertEqual(refusal.reason, "PHP answered with status 419")
+        self.assertIn("CSRF", refusal.note)
+        self.assertIn('"Page Expired"', refusal.note)
+        self.assertNotIn("secret", refusal.note)
+
+    def test_redirect_for_the_log(self) -> None:
+        """Where it leads to, but for the query, which may have a token in it."""
+        self.replying((b"location", b"https://example.com/login?token=secret"), status=302)
+        refusal = self.refusal_of(self.ask())
+        self.assertIn("redirects to https://example.com/login;", refusal.note)
+        self.assertNotIn("example.com", refusal.reason)
+        self.assertNotIn("secret", refusal.note)
+
+    def test_printed(self) -> None:
+        """Only a script that printed nothing, or commands, has decided to let somebody in."""
+        for body, shown in (
+            (b"Could not connect", "Could not connect"),
+            (b"\n", ""),
+            (b" ", ""),
+            (b"\xef\xbb\xbf", ""),
+            (b"\xef\xbb\xbf[%b]" % _JOIN, ""),
+            (b"[%b]" % _JOIN, ""),
+            (_JOIN + b"\n", ""),
+            (b"ok", "ok"),
+            (b"0", "0"),
+            (b"\0", "\\x00"),
+            (b"<!doctype html>\n<title>Welcome</title>\nsecret", "Welcome"),
+            (b"<?php\n$password = 'secret';", ""),
+            (b"<html><head>" + b"x" * 10_000, "x" * 200),
+        ):
+            with capturedLogs() as events:
+                self.assert_unavailable(self.refusal(body))
+            [event] = events
+            self.assertEqual(event["what"], "the connect of client new")
+            self.assertIn(shown, event["reason"])
+            self.assert_quiet(events, "secret")
+            for status in (201, 202, 206, 299):
+                self.assert_unavailable(self.refusal(body, status=status))
+        self.assertEqual(self.newcomer.groups, set())
+
+    def test_printed_says_what_to_do(self) -> None:
+        with capturedLogs() as events:
+            self.refusal(b"hello")
+        for word in ("hello", "http_response_code(204)", "commands", "4xx"):
+            self.assertIn(word, events[0]["reason"])
 
     def assert_unavailable(self, refusal: Refusal) -> None:
         """PHP's answer is nothing that a browser should see."""
@@ -234,12 +277,12 @@ class RefusalTests(AdmissionTestCase):
 
     def test_unusable(self) -> None:
         for reply in (
-            {"status": 500, "body": b"secret trace"},
+            {"status": 500, "body": b"trace:\nsecret"},
             {"body": b"secret\nFatal error: Out of memory in /srv/app/chat.php on line 3\n"},
             {"status": 503},
             {"status": 600},
             {"status": 101},
-            {"body": b"secret \xff"},
+            {"body": b"\xff\nsecret"},
             {"body": b'[%b, {"op": "fly"}]' % _JOIN, "media_type": COMMANDS},
             {"body": b"", "media_type": COMMANDS},
             {"body": _JOIN + b"\nsecret", "media_type": STREAM},
@@ -299,7 +342,7 @@ class RefusalTests(AdmissionTestCase):
     def test_browser_that_left_while_php_decided(self) -> None:
         decided = self.ask()
         self.leave(self.newcomer)
-        self.backend.asked[0].reply(b"welcome")
+        self.backend.asked[0].reply(_WELCOME, media_type=COMMANDS)
         grant = self.successResultOf(decided)
         self.assertEqual(grant.commands, (Send(_ME, b"welcome"),))
         self.assertEqual(self.connection.sent, [])

@@ -78,14 +78,44 @@ class PlainTests(AnswerTestCase):
 
     def test_not_2xx(self) -> None:
         for status in (100, 302, 400, 500, 599):
-            problem = self.refused(b"<h1>Oops</h1>", status=status)
-            self.assertEqual(problem, f"PHP answered with status {status}")
+            problem = self.refused(b"\r\n <h1>Oops</h1>\nsecret", status=status)
+            self.assertTrue(problem.startswith(f"PHP answered with status {status}"))
+            self.assertTrue(problem.endswith(' (it begins with "Oops")'))
         self.assertEqual(self.connection.sent, [])
 
     def test_hints(self) -> None:
         self.assertIn("URL", self.refused(status=404))
         self.assertIn("client_max_body_size", self.refused(status=413))
         self.assertIn("CSRF", self.refused(status=419))
+        self.assertIn("redirects are not followed", self.refused(status=302))
+        self.assertIn("large_client_header_buffers", self.refused(status=414))
+        self.assertIn("maintenance", self.refused(status=503))
+        self.assertIn("PHP-FPM sees", self.refused(b"File not found.\n", status=404))
+        self.assertIn("limit_extensions", self.refused(b"Access denied.\n", status=403))
+        self.assertIn(
+            "large_client_header_buffers",
+            self.refused(
+                b"<html>\r\n<head><title>400 Request Header Or Cookie Too Large</title></head>\r\n",
+                status=400,
+            ),
+        )
+
+    def test_what_the_client_said_is_not_for_the_log(self) -> None:
+        answer = Answer(self.answers, self.sender, said=b"my secret")
+        with self.assertRaises(UnusableReply) as caught:
+            answer.complete(Reply(head(status=500), b"cannot store my secret: disk full"))
+        self.assertIn('"cannot store : disk full"', str(caught.exception))
+
+    def test_not_meant_for_a_browser(self) -> None:
+        """Source and commands without their type; neither is sent, and nothing is run."""
+        for body in (b"<?php\n$password = 'secret';", b"[%b]" % _JOIN, _JOIN + b"\n"):
+            for is_binary in (False, True):
+                problem = self.refused(body, is_binary=is_binary)
+                self.assertIn("not meant for a browser", problem)
+                self.assertNotIn("secret", problem)
+            self.refused(body, has_client=False)
+        self.assertEqual((self.connection.sent, self.sender.groups), ([], set()))
+        self.assertEqual(self.metrics.replies_not_for_browsers, 9)
 
     def test_client_that_has_left(self) -> None:
         self.go()

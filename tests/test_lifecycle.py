@@ -108,10 +108,45 @@ class LifecycleTests(Road):
         self.assertEqual(await curl("-d", "message=all&group=room", f"{url}/send"), "Message sent")
         self.assertEqual(await client.receive(), "all")
 
-    async def test_plain_greeting(self) -> None:
-        self.start("<?php echo $_POST['type'] === 'connect' ? 'hello' : 'x';", *_BOTH)
+    async def test_printing_lets_nobody_in(self) -> None:
+        """A script that printed something could not say no any more, or never came to it."""
+        for name, source in (
+            ("hello", "echo 'hello';"),
+            (
+                "bom",
+                'echo "\\xef\\xbb\\xbf"; while (ob_get_level()) { ob_end_flush(); } flush();'
+                " http_response_code(403);",
+            ),
+            (
+                "blank",
+                'echo "\\n"; while (ob_get_level()) { ob_end_flush(); } flush();'
+                " header('Content-Type: application/vnd.phpgw+json'); echo '[]';",
+            ),
+            ("died", "die('Could not connect');"),
+        ):
+            self.write({f"{name}.php": f"<?php {source}"})
+        self.start(
+            "<?php if ($_POST['type'] === 'connect') {"
+            " require __DIR__ . '/' . $_GET['how'] . '.php'; } else { echo 'secret'; }",
+            *_BOTH,
+        )
+        for name in ("hello", "bom", "blank", "died"):
+            connecting: Deferred[Any] = self.connect(f"{self.gateway.ws_url}?how={name}")
+            failed: HandshakeFailed = await self.assertFailure(connecting, HandshakeFailed)
+            self.assertEqual(failed.status, 503, name)
+        log = self.gateway.log
+        self.assertIn('PHP printed "Could not connect", which lets nobody in', log)
+        self.assertEqual((await self.stats())["clients_now"], 0)
+
+    async def test_source_in_place_of_output(self) -> None:
+        """Of a script that is not run any more, neither clients nor strangers see the source."""
+        self.start("<?php readfile(__DIR__ . '/source.txt');")
+        self.write({"source.txt": "<?php\n$password = 'secret';\necho 'hi';\n"})
         client = await self.connect(self.gateway.ws_url)
-        self.assertEqual(await client.receive(), "hello")
+        client.send("x")
+        await until(self.php_failed)
+        self.assertIn("the source of a PHP script", self.gateway.log)
+        self.assertNotIn("secret", self.gateway.log)
 
     async def test_push_while_php_decides(self) -> None:
         """What PHP does by way of the API while it is asked takes effect, too."""
@@ -190,7 +225,9 @@ class LifecycleTests(Road):
     async def test_every_way_to_leave(self) -> None:
         """500 clients: PHP hears once of each, with how it went."""
         self.start(
-            _NOTE + "echo 'x';",
+            _NOTE + "if ($_POST['type'] === 'connect') {"
+            " header('Content-Type: application/vnd.phpgw+json');"
+            " echo json_encode([['op' => 'send', 'message' => 'x']]); } else { echo 'x'; }",
             *(*_BOTH, "--ping-interval", "1s", "--ping-timeout", "1s"),
             *("--max-message-size", "1000", "--drain-timeout", "20s"),
         )

@@ -13,7 +13,9 @@ from phpgw.client import Client
 from phpgw.commands import Command, InvalidCommand, parse_commands
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
+from phpgw.php.excerpt import first_line
 from phpgw.php.mishaps import Mishap, find_mishap
+from phpgw.php.plain_reply import find_problem
 from phpgw.php.stream import Stream
 
 _COMMANDS = b"application/vnd.phpgw+json"
@@ -21,10 +23,32 @@ _STREAM = b"application/x-ndjson"
 
 # A body that comes with it is none: RFC 9110, section 15.3.5.
 _NO_CONTENT = 204
+# How much of what PHP printed goes to the log with a failure.
+_LONGEST_EXCERPT = 200
+_TOO_LARGE = (
+    "; is the web server's large_client_header_buffers, 8k in Nginx by default, too small for the "
+    "cookies and the query?"
+)
+_REDIRECT = "; redirects are not followed: is the URL complete, and the script exempt from logins?"
 _HINTS = {
+    **dict.fromkeys((301, 302, 303, 307, 308), _REDIRECT),
     404: "; is that the URL of your script?",
     413: "; is the web server's client_max_body_size, 1m in Nginx by default, too small?",
+    414: _TOO_LARGE,
     419: "; is the script exempt from the framework's CSRF protection?",
+    431: _TOO_LARGE,
+    502: "; does PHP-FPM run, and did it end in the middle of the script?",
+    503: "; is the application in maintenance mode?",
+    504: "; is the web server's fastcgi_read_timeout (60s in Nginx by default) too short?",
+}
+# What PHP-FPM and Nginx print has more to tell than the status does.
+_PRINTED_HINTS = {
+    "File not found.": (
+        "; PHP-FPM does not find the script: the path is the one that PHP-FPM sees, and its user "
+        "has to be able to read the file and to enter its directories"
+    ),
+    "Access denied.": "; does security.limit_extensions of PHP-FPM's pool allow the script's name?",
+    "400 Request Header Or Cookie Too Large": _TOO_LARGE,
 }
 
 
@@ -48,9 +72,28 @@ def new_error_id() -> str:
     return token_hex(4)
 
 
-def unusable(status: int) -> UnusableReply:
-    """What to say of an answer with a status that is not 2xx."""
-    return UnusableReply(f"PHP answered with status {status}{_HINTS.get(status, '')}")
+def unusable(reply: Reply, said: bytes = b"") -> UnusableReply:
+    """Return what to say of a reply with a status that is not 2xx, and what may help.
+
+    :param said: the message that is answered, whose echo does not belong in the log.
+    """
+    head = reply.head
+    printed = excerpt(reply.body, said)
+    text = f"PHP answered with status {head.status}"
+    for location in head.values(b"location"):
+        # The query may have a secret in it.
+        text += f" and redirects to {first_line(location.partition(b'?')[0], _LONGEST_EXCERPT)}"
+    text += _PRINTED_HINTS.get(printed) or _HINTS.get(head.status, "")
+    return UnusableReply(f'{text} (it begins with "{printed}")' if printed else text)
+
+
+def excerpt(body: bytes, said: bytes = b"") -> str:
+    """Return the first line of what PHP printed, for the log.
+
+    :param said: the message that is answered, whose echo does not belong there.
+    """
+    said = said.strip()
+    return first_line(body.replace(said, b"", 1) if said else body, _LONGEST_EXCERPT)
 
 
 @attrs.frozen(kw_only=True)
@@ -110,12 +153,17 @@ class Answers:
             raise UnusableReply(f"PHP's reply has an invalid command: {error}") from None
 
     def check(self, body: bytes, said: bytes = b"") -> None:
-        """See whether a body may be shown.
+        """See that a browser may be shown a body.
 
         :raises PhpMishap: if PHP has printed an error into it.
+        :raises UnusableReply: if it is PHP's source, or commands.
         """
         if self.policy.hide_php_errors:
             self._search(body, said)
+        problem = find_problem(body, said)
+        if problem is not None:
+            self.metrics.replies_not_for_browsers += 1
+            raise UnusableReply(f"PHP's reply is not meant for a browser: {problem}")
 
     def _search(self, body: bytes, said: bytes = b"") -> None:
         mishap = find_mishap(body, said)
@@ -211,7 +259,7 @@ class Answer:
         """
         head, client = reply.head, self._client
         if not head.is_success:
-            raise unusable(head.status)
+            raise unusable(reply, self._said)
         if self._stream is None and is_stream(head):
             self._begin_stream(head, None).receive(reply.body)
         if self._stream is not None:

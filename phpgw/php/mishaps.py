@@ -6,13 +6,13 @@ and a line number. People may talk about such things.
 
 import re
 from collections.abc import Iterator
-from html import unescape
 
 import attrs
 
+from phpgw.php.excerpt import first_line
+
 # How far before its place a report may begin: that of an exception has a stack trace in between.
 _FARTHEST = 65536
-_LONGEST_LINE = 300
 
 _ON_LINE = b" on line "
 # "... in /srv/app/chat.php on line 3", the same with html_errors, and in a table of Xdebug's.
@@ -33,7 +33,6 @@ _HTML_DUMP = re.compile(
     rb"(<pre class='xdebug-var-dump'[^>]{0,50}>\n<small>([^<]{1,1024}))</small>"
 )
 _STACK = b"\n\nCall Stack:\n"
-_TAG = re.compile("<[^<>]{0,100}>")
 
 
 @attrs.frozen
@@ -86,7 +85,7 @@ def _outside_echo(all_found: Iterator[_Found], body: bytes, said: bytes) -> Mish
     echo_end = echo_start + len(said)
     for found in all_found:
         if not echo_start <= found.start <= found.end <= echo_end:
-            return Mishap(found.kind, _first_line(body[found.start : found.shown]))
+            return Mishap(found.kind, first_line(body[found.start : found.shown]))
     return None
 
 
@@ -114,9 +113,3 @@ def _dumps(body: bytes) -> Iterator[_Found]:
         if found is not None:
             # It goes on with what is dumped.
             yield _Found("var_dump", found.start(1), found.end(2), len(body.rstrip()))
-
-
-def _first_line(text: bytes) -> str:
-    lines = text[: 4 * _LONGEST_LINE].decode("utf-8", "backslashreplace").strip().splitlines()
-    line = unescape(_TAG.sub("", next((each for each in lines if _TAG.sub("", each)), "")))
-    return repr(line[:_LONGEST_LINE])[1:-1]
