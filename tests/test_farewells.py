@@ -132,7 +132,7 @@ class FarewellsTests(ScriptedTestCase):
 
     def test_not_again_where_php_may_have_heard(self) -> None:
         def refuse_status(asked: Asked) -> None:
-            asked.reply(b"secret", 500)
+            asked.reply(b"Oops\nsecret", 500)
 
         for at_once in (Asked.break_off, refuse_status):
             self.backend.at_once = at_once

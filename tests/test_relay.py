@@ -164,7 +164,7 @@ class FailureTests(RelayTestCase):
         self.say(client, *[b"secret words"] * 4)
         with capturedLogs() as events:
             self.backend.asked[0].break_off()
-            self.backend.asked[1].reply(b"<h1>secret</h1>", 500, set_cookies=[b"a=crumbs"])
+            self.backend.asked[1].reply(b"<h1>Oops</h1>\nsecret", 500, set_cookies=[b"a=crumbs"])
             self.backend.asked[2].reply(b"secret \xff", set_cookies=[b"a=crumbs"])
             self.backend.asked[3].reply(b"secret", media_type=COMMANDS)
         self.assertEqual(
@@ -806,7 +806,7 @@ class TimerTests(RelayTestCase):
     def test_failure(self) -> None:
         """The next time comes nevertheless."""
         self.use(on_error="close")
-        for failure in (Asked.break_off, lambda asked: asked.reply(b"secret", status=500)):
+        for failure in (Asked.break_off, lambda asked: asked.reply(b"Oops\nsecret", status=500)):
             over = self.relay.trigger("clock")
             with capturedLogs() as events:
                 failure(self.backend.asked[-1])
