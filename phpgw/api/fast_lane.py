@@ -35,7 +35,9 @@ _SEND, _COMMANDS = _TYPES
 _START = b"POST /"
 _BLANK_LINE = b"\r\n\r\n"
 _LONGEST_HEAD = 1000
-_HEADERS = re.compile(rb"(?:[A-Za-z-]+: ?[\x20-\x7e]*\r\n)+\r\n")
+# The value's blanks are not taken apart here: where a blank may be in two places, one line that
+# does not fit makes each line before it be tried in two ways.
+_HEADERS = re.compile(rb"(?:[A-Za-z-]+:[\x20-\x7e]*\r\n)+\r\n")
 # None of these says anything of a proxy, a browser, a token, or how long the request is, but for
 # Content-Length.
 _HARMLESS = frozenset(

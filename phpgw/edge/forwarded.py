@@ -26,9 +26,10 @@ _NODE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 # A parameter, if there is one, and what ends it: section 4, if with blanks, and with colons and
-# brackets also outside of quotes.
+# brackets also outside of quotes. Each blank can be in one place alone, or there would be as many
+# ways to read them as there are.
 _PARAMETER = re.compile(
-    r'[ \t]*(?:([\w!#$%&\'*+.^`|~-]+)=(?:([^\s",;\\]+)|"((?:[^"\\]|\\.)*)"))?[ \t]*(;|,|\Z)',
+    r'[ \t]*(?:([\w!#$%&\'*+.^`|~-]+)=(?:([^\s",;\\]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?(;|,|\Z)',
     re.ASCII,
 )
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
