@@ -71,6 +71,7 @@ class PhpTests(SynchronousTestCase):
     @example("r=1", "r=2&%72=3&r[]=4&r[x]=5& r=6&r%00=7&+r=8")
     @example("a.b=1", "a[b=2&a b=3")
     @example("a[b]=1", "a[c]=2&a=3")
+    @example("r", "r[;]")
     def test_the_operator_wins(self, own: str, query: str) -> None:
         wanted = self.parse(own)
         both = self.parse(extended(own, query))
@@ -78,7 +79,8 @@ class PhpTests(SynchronousTestCase):
 
     @given(_QUERIES, _QUERIES)
     def test_the_browser_keeps_all_else(self, own: str, query: str) -> None:
-        taken = {self.folded(name) for name in self.parse(own.replace(";", "&"))}
+        taken = {*self.parse(own), *self.parse(own.replace(";", "&"))}
+        taken = set(map(self.folded, taken))
         both = self.parse(extended(own, query.replace(";", "")))
         for name, value in self.parse(query.replace(";", "")).items():
             if self.folded(name) not in taken:

@@ -20,7 +20,7 @@ class FixedQuery:
 
     def __init__(self, query: bytes) -> None:
         self._query = query
-        self._variables = frozenset(map(_variable, _split(query)))
+        self._variables = frozenset(name for pair in query.split(b"&") for name in _set_by(pair))
 
     def extended(self, query: bytes) -> bytes:
         """Return this one with the pairs of another that set none of its variables."""
@@ -30,13 +30,9 @@ class FixedQuery:
         return b"&".join((self._query, *filter(None, pairs)))
 
 
-def _split(query: bytes) -> list[bytes]:
-    """Return the pairs, also those that only a changed ``arg_separator.input`` parts."""
-    return [pair for pair in query.replace(b";", b"&").split(b"&") if pair]
-
-
 def _set_by(pair: bytes) -> list[bytes]:
-    return [_variable(part) for part in _split(pair)]
+    """Return what a pair sets, also where ``arg_separator.input`` has been changed to ``;``."""
+    return [_variable(part) for part in (pair, *pair.split(b";")) if part]
 
 
 def _variable(pair: bytes) -> bytes:
@@ -44,4 +40,4 @@ def _variable(pair: bytes) -> bytes:
     encoded = pair.partition(b"=")[0].replace(b"+", b" ")
     name = unquote_to_bytes(encoded).partition(b"\0")[0].lstrip(b" ")
     base, _, index = name.partition(b"[")
-    return (base if b"]" in index else name).translate(_REPLACED).lower()
+    return (base if b"]" in index or not base else name).translate(_REPLACED).lower()
