@@ -233,6 +233,12 @@ class AnswerTests(SynchronousTestCase):
         for value in (b"", b"OK", b"20", b"2000", b"099", b"-200", b"200OK", b"\xb2\xb0\xb0"):
             self.assert_broken(b"Status: " + value + b"\r\n\r\n")
 
+    def test_compressed(self) -> None:
+        for value in (b"gzip", b"GZIP", b" br ", b"identity, gzip", b"x"):
+            self.assert_broken(b"Content-Encoding: " + value + b"\r\n\r\n")
+        for value in (b"", b"identity", b" Identity"):
+            split_answer(b"content-encoding:" + value + b"\r\n\r\nok")
+
     def test_ends_of_lines(self) -> None:
         """PHP writes CRLF, RFC 3875 asks for LF; a mixture is taken as well."""
         for head in (b"A: b\r\nC: d\r\n\r\n", b"A: b\nC: d\n\n", b"A: b\r\nC: d\n\r\n"):

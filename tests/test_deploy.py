@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from phpgw.backend.http import ReusingPool
+from phpgw.backend.http_connection import ReusingPool
 from phpgw.process.tls import split_endpoint
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options

@@ -1,5 +1,6 @@
 """Tests for :mod:`phpgw.backend.http`: a web server on the other side, in memory."""
 
+import gzip
 import hmac
 from collections.abc import Callable
 from typing import Any
@@ -28,12 +29,17 @@ from tests.fakes import handshake, identity
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
+class TcpTransport(StringTransport):
+    def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
+        """Nothing is delayed."""
+
+
 class Server:
     """One connection as the web server has it."""
 
     def __init__(self, protocol: Any) -> None:
         self._protocol = protocol
-        self.transport = StringTransport()
+        self.transport = TcpTransport()
         protocol.makeConnection(self.transport)
 
     @property
@@ -394,6 +400,99 @@ class HttpBackendTests(HttpTestCase):
         problem = self.failureResultOf(answer, ReplyTooLarge).value
         self.assertIn("1000 bytes", str(problem))
         self.assertTrue(server.disconnecting)
+
+    def assert_head_is_limited(self, start: bytes, *pieces: bytes) -> None:
+        """The answer is given up after less than three times 64 KB, wherever it has got to."""
+        self.use()
+        answer = self.ask()
+        server = self.accept()
+        server.send(start)
+        sent = 0
+        while not server.is_aborted:
+            for piece in pieces:
+                server.send(piece)
+                sent += len(piece)
+            self.assertLess(sent, 3 * 65536, pieces[0][:20])
+        server.hang_up()
+        self.assertIn("64 KB", str(self.failureResultOf(answer, ReplyTooLarge).value))
+
+    def test_head_without_end(self) -> None:
+        status = b"HTTP/1.1 200 OK\r\n"
+        for pieces in (
+            (b"X: y\r\n",),
+            (b"X-%d: %b\r\n" % (1, b"y" * 8000),),
+            (b"a:\n" * 20000,),
+            (b"x",),
+            (b"X: " + b"y" * 60000,),
+            (b"X: y\r\n", b" folded\r\n"),
+        ):
+            self.assert_head_is_limited(status, *pieces)
+
+    def test_answers_before_the_answer_without_end(self) -> None:
+        for code in (100, 102, 103, 199):
+            self.assert_head_is_limited(b"", b"HTTP/1.1 %d Wait\r\n" % code, b"X: y\r\n\r\n")
+
+    def test_status_line_without_end(self) -> None:
+        self.assert_head_is_limited(b"HTTP/1.1 200 ", b"O" * 1000)
+
+    def test_large_head(self) -> None:
+        """It may come with any amount of body, and again and again on one connection."""
+        self.use(max_reply_size=1_000_000)
+        head = b"HTTP/1.1 200 OK\r\n" + b"X-Debug: %b\r\n" % (b"y" * 16000) * 4
+        answer = self.ask()
+        server = self.accept()
+        for _ in range(3):
+            server.send(head)
+            server.send(b"Content-Length: 200000\r\n\r\n" + b"z" * 1000)
+            server.send(b"z" * 199_000)
+            self.assertEqual(200_000, len(self.successResultOf(answer).body))
+            answer = self.ask()
+            self.assert_no_new_connection()
+
+    def test_compressed(self) -> None:
+        """Nobody asked for it, and what it inflates to could be anything."""
+        bomb = gzip.compress(bytes(10_000_000))
+        for header in (b"gzip", b"GZIP", b"x-gzip", b"br", b"deflate", b"identity, gzip"):
+            self.use()
+            answer = self.ask()
+            server = self.accept()
+            self.assertNotIn(b"accept-encoding", server.request().lower())
+            server.send(
+                b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: %d\r\n\r\n"
+                % (header, len(bomb))
+            )
+            problem = self.failureResultOf(answer, BackendBroken).value
+            self.assertIn("is compressed (Content-Encoding: ", str(problem))
+            self.assertTrue(server.is_aborted)
+
+    def test_not_compressed(self) -> None:
+        for header in (b"identity", b"", b"Identity "):
+            self.use()
+            answer = self.ask()
+            self.accept().send(
+                b"HTTP/1.1 200 OK\r\nContent-Encoding: %b\r\nContent-Length: 2\r\n\r\nok" % header
+            )
+            self.assertEqual(b"ok", self.successResultOf(answer).body)
+
+    def test_not_http(self) -> None:
+        for said in (b"SSH-2.0-OpenSSH\r\n", b"\x15\x03\x01\n", b"HTTP/1.1 abc\r\n"):
+            self.use()
+            answer = self.ask()
+            self.accept().send(said)
+            problem = self.failureResultOf(answer, BackendBroken).value
+            self.assertIn("is not proper HTTP", str(problem))
+
+    def test_tls_that_was_not_agreed_on(self) -> None:
+        """Nothing of the request was sent, so it may be sent again."""
+        for said in (b"HTTP/1.1 400 Bad Request\r\n\r\n", b""):
+            self.use(url="https://127.0.0.1/")
+            answer = self.ask()
+            server = self.accept()
+            if said:
+                server.send(said)
+            server.hang_up()
+            problem = self.failureResultOf(answer, BackendUnreachable).value
+            self.assertIn("no TLS connection to https://127.0.0.1/: ", str(problem))
 
     def test_idle_connection_is_given_back(self) -> None:
         answer = self.ask()

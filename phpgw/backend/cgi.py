@@ -8,7 +8,7 @@ from posixpath import basename, dirname, normpath
 
 from phpgw import __version__
 from phpgw.backend import BackendBroken, Handshake, Head
-from phpgw.backend.headers import Header, browser_headers
+from phpgw.backend.headers import Header, browser_headers, check_encoding
 
 Pairs = list[tuple[bytes, bytes]]
 
@@ -129,6 +129,7 @@ def _parse_head(text: bytes) -> Head:
         if not colon:
             raise BackendBroken("PHP's answer has a header without a colon")
         headers.append((name.strip().lower(), value.strip()))
+    check_encoding(value for name, value in headers if name == b"content-encoding")
     # RFC 3875, section 6.3.3: it is a word to the gateway, and no header of the answer.
     rest = tuple(header for header in headers if header[0] != b"status")
     return Head(_status(dict(headers)), rest)

@@ -1,9 +1,10 @@
 """The gateway's own headers, and which of a browser's may stand beside them."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
-from phpgw.backend import Handshake, Identity
+from phpgw.backend import BackendBroken, Handshake, Identity
 from phpgw.backend.form import percent_encode
 
 Header = tuple[bytes, bytes]
@@ -52,3 +53,20 @@ def event_headers(type_: str, is_binary: bool) -> tuple[Header, ...]:
 def browser_headers(handshake: Handshake) -> list[Header]:
     """The headers of a handshake, but for those that only the gateway may say."""
     return [header for header in handshake.headers if not _OURS.match(header[0])]
+
+
+def check_encoding(values: Iterable[bytes]) -> None:
+    """Refuse an answer that is compressed, since no event asks for that: RFC 9110, section 8.4.
+
+    What it inflates to would have to be limited, and a streamed one could not be read line by line.
+
+    :param values: those of its Content-Encoding headers.
+    :raises BackendBroken: if it is.
+    """
+    for value in values:
+        if value.strip().lower() not in (b"", b"identity"):
+            coding = value.decode("latin-1")
+            raise BackendBroken(
+                f"PHP's answer is compressed (Content-Encoding: {coding!r}), though nobody asked "
+                "for it: let neither the script nor its web server do that"
+            )

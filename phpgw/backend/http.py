@@ -1,22 +1,16 @@
 """PHP behind a web server, asked over HTTP with treq."""
 
-from collections.abc import Hashable
 from functools import lru_cache, partial
 from typing import Any, NoReturn, cast
 from urllib.parse import urlsplit
 
 import attrs
+from OpenSSL import SSL
 from treq.client import HTTPClient
 from treq.response import _Response
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
-from twisted.internet.interfaces import (
-    IConsumer,
-    IProtocol,
-    IStreamClientEndpoint,
-)
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
 from twisted.web.client import (
     HTTPConnectionPool,
@@ -38,10 +32,18 @@ from phpgw.backend import (
     IBackend,
     Identity,
     Reply,
+    ReplyTooLarge,
 )
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import browser_headers, event_headers, identity_headers
+from phpgw.backend.http_connection import (
+    HeadTooLarge,
+    NoTls,
+    ReusingPool,
+    StaleConnection,
+    WatchedPool,
+)
 from phpgw.backend.http_exchange import Exchange, Terms
 from phpgw.backend.memo import Memo
 from phpgw.backend.origin import (
@@ -54,8 +56,6 @@ from phpgw.backend.origin import (
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.metrics import Metrics
 
-# Shorter than the keepalive_timeout that Nginx has by default (75 s), so that we close first.
-_IDLE_SECONDS = 60
 _NO_COOKIES = NoCookies()
 
 
@@ -169,86 +169,24 @@ class HttpBackend:
         if isinstance(error, (ConnectError, DNSLookupError)):
             raise BackendUnreachable(f"no connection to {self._url_text}: {error}")
         if isinstance(error, (RequestTransmissionFailed, ResponseFailed)):
-            reasons = "; ".join(reason.getErrorMessage() for reason in error.reasons)
-            raise BackendBroken(f"the answer from {self._url_text} was cut off: {reasons}")
+            raise self._interrupted(error.reasons)
         raise error
 
-
-class StaleConnection(ConnectionLost):
-    """A connection that had served before ended without a byte of an answer.
-
-    The server had closed it, idle, while the request was on its way: nothing was done with it.
-    """
-
-
-class _Watching(ProtocolWrapper):
-    """Tells :exc:`StaleConnection` from an answer that broke off."""
-
-    _has_served = False
-    _awaiting_first_byte = False
-
-    def write(self, data: bytes) -> None:
-        self._awaiting_first_byte = True
-        super().write(data)
-
-    def writeSequence(self, data: list[bytes]) -> None:
-        self._awaiting_first_byte = True
-        super().writeSequence(data)
-
-    def dataReceived(self, data: bytes) -> None:
-        self._has_served = True
-        self._awaiting_first_byte = False
-        super().dataReceived(data)
-
-    def loseConnection(self) -> None:  # noqa: N802
-        """Close it; in the middle of an answer at once, without TLS's wait for a last word."""
-        client: Any = self.wrappedProtocol
-        if client is not None and client.state == "WAITING":
-            self.abortConnection()
-        else:
-            super().loseConnection()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._has_served and self._awaiting_first_byte:
-            reason = Failure(StaleConnection(reason.getErrorMessage()))
-        super().connectionLost(reason)
-
-
-class _WatchingFactory(WrappingFactory):
-    protocol = _Watching
-    noisy = False
-
-
-@implementer(IStreamClientEndpoint)
-@attrs.frozen
-class _WatchedEndpoint:
-    _endpoint: IStreamClientEndpoint
-
-    def connect(self, factory: Any) -> Deferred[IProtocol]:
-        factory.noisy = False
-        connected: Deferred[Any] = self._endpoint.connect(_WatchingFactory(factory))
-        return connected.addCallback(lambda watching: watching.wrappedProtocol)
-
-    def __repr__(self) -> str:
-        return repr(self._endpoint)
-
-
-class WatchedPool(HTTPConnectionPool):
-    """Connections, each of them watched.
-
-    Twisted's own second try is for methods like GET alone; ours needs to know more.
-    """
-
-    retryAutomatically = False
-
-    def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
-        return super().getConnection(key, _WatchedEndpoint(endpoint))
-
-
-class ReusingPool(WatchedPool):
-    """Connections that are used again."""
-
-    cachedConnectionTimeout = _IDLE_SECONDS
+    def _interrupted(self, reasons: list[Failure]) -> BackendError:
+        """Say what it means that there is no complete answer."""
+        url = self._url_text
+        problem = "; ".join(reason.getErrorMessage() for reason in reasons)
+        if any(reason.check(NoTls) for reason in reasons):
+            return BackendUnreachable(f"no TLS connection to {url}: {problem}")
+        if any(reason.check(HeadTooLarge) for reason in reasons):
+            return ReplyTooLarge(
+                f"the headers of {url} have more than 64 KB, or one more than 16 KB"
+            )
+        if any(reason.check(SSL.Error) for reason in reasons):
+            return BackendBroken(f"the TLS connection to {url} failed: {problem}")
+        if any(reason.check(ConnectionClosed) for reason in reasons):
+            return BackendBroken(f"the answer from {url} was cut off: {problem}")
+        return BackendBroken(f"the answer from {url} is not proper HTTP: {problem}")
 
 
 @implementer(IBodyProducer)

@@ -169,5 +169,5 @@ def _head(response: IResponse) -> Head:
         for name, values in response.headers.getAllRawHeaders()
         for value in values
     )
-    # What decodes compressed replies leaves an empty header where there was none.
+    # treq leaves an empty header where there was none.
     return Head(response.code, tuple(h for h in headers if h != (b"content-encoding", b"")))

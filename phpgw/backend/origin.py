@@ -14,10 +14,13 @@ from urllib.parse import quote
 from hyperlink import EncodedURL
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred
+from twisted.internet.protocol import Protocol
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IBodyProducer, IResponse
 
+from phpgw.backend import BackendBroken
+from phpgw.backend.headers import check_encoding
 from phpgw.backend.query import FixedQuery
 
 _AS_IT_IS = punctuation.replace("#", "")
@@ -41,7 +44,7 @@ class OriginAgent(Agent):
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
         """Request a URL that differs from the agent's in its query at most."""
-        return self._requestWithEndpoint(
+        responding: Deferred[IResponse] = self._requestWithEndpoint(
             self._key,
             self._endpoint,
             method,
@@ -50,6 +53,21 @@ class OriginAgent(Agent):
             bodyProducer,
             uri[self._path_start :],
         )
+        return responding.addCallback(_uncompressed)
+
+
+def _uncompressed(response: IResponse) -> IResponse:
+    """Refuse a compressed answer, which treq would inflate whatever its size."""
+    if response.headers.hasHeader(b"content-encoding"):
+        try:
+            check_encoding(response.headers.getRawHeaders(b"content-encoding", ()))
+        except BackendBroken:
+            unwanted = Protocol()
+            response.deliverBody(unwanted)
+            assert unwanted.transport is not None
+            unwanted.transport.loseConnection()
+            raise
+    return response
 
 
 class CompleteUrl(EncodedURL):
