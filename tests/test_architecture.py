@@ -27,6 +27,7 @@ USERS = {
         "phpgw.identity",
         "phpgw.service",
         "phpgw.backend.http",
+        "phpgw.backend.http_connection",
         "phpgw.backend.http_exchange",
         "phpgw.backend.origin",
     ),
