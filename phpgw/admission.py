@@ -99,8 +99,9 @@ class Admission:
     def welcome(self, client: Client, grant: Grant) -> None:
         """A connection is open; do what PHP wants done with it."""
         self._relay.admitted(client)
-        for command in grant.commands:
-            self._answers.run(command, client)
+        running = self._answers.run(grant.commands, client)
+        if running is not None:
+            self._relay.occupy(client, running)
 
     def _decide(self, reply: Reply, client: Client, offered: Sequence[str]) -> Grant:
         head = reply.head
@@ -138,7 +139,7 @@ class Admission:
         """
         if is_stream(reply.head):
             lines: list[Command] = []
-            stream = Stream(lines.append, client, self._answers.policy.max_line)
+            stream = Stream(lines.extend, client, self._answers.policy.max_line)
             stream.receive(reply.body)
             stream.finish()
             return lines

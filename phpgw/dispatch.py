@@ -1,13 +1,17 @@
 """What a command does to the clients it is for."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 
 from phpgw.client import Client
 from phpgw.commands import Bind, Close, Command, Join, Leave, Send, SetState, Target, Unbind
 from phpgw.metrics import Metrics
 from phpgw.registry import Index, Registry
+from phpgw.slices import Slices, Steps, run_at_once
 
 _NOT_FOUND = "client not found"
 
@@ -29,20 +33,32 @@ _NOTES = (Bind, Unbind, SetState, Join, Leave)
 # What most commands come to.
 _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
+# How many clients commands may be for to be carried out at once, which takes 4 ms then.
+_MOST_AT_ONCE = 500
+
+# Does to a client what a command says; false if it may not.
+_Effect = Callable[[Client], bool]
 
 
 class Dispatcher:
     """Carries out commands.
 
+    What is for few clients is done at once, and all else in slices. Those whom a command is for
+    are the ones that are there when it begins; who leaves meanwhile is not reached.
+
     :param max_groups: how many groups a client may be in.
+    :ivar slices: what runs those for many.
     """
 
-    def __init__(self, registry: Registry, metrics: Metrics, max_groups: int) -> None:
+    def __init__(
+        self, registry: Registry, metrics: Metrics, max_groups: int, slices: Slices
+    ) -> None:
         self._registry = registry
         self._metrics = metrics
         self._max_groups = max_groups
+        self.slices = slices
 
-    def run(self, command: Command, sender: Client | None = None) -> Result:
+    def run(self, command: Command, sender: Client | None = None) -> Result | Deferred[Result]:
         """Carry out one command.
 
         A group or a user that has no client is no error, and neither is a client that the command
@@ -51,119 +67,193 @@ class Dispatcher:
         :param sender: whose event is being answered, if it is a reply's.
         """
         self._metrics.commands_run += 1
-        return self._run(command, sender)
+        if self._reach(command.to) > _MOST_AT_ONCE:
+            return self.slices.run(self._steps(command, sender, is_gathered=False))
+        return self._run(command, sender, is_gathered=False)
 
-    def run_all(self, commands: Sequence[Command]) -> list[Result]:
-        """Carry out commands that no event has led to, in order; as :meth:`run` does each.
+    def run_all(
+        self, commands: Sequence[Command], sender: Client | None = None
+    ) -> list[Result] | Deferred[list[Result]]:
+        """Carry out commands in order, as :meth:`run` does each.
 
         If there are several, what they send to the same client goes together.
         """
-        if len(commands) == 1:
-            return [self.run(commands[0])]
-        self._metrics.commands_run += len(commands)
-        return [
-            self._gather(each) if type(each) is Send else self._run(each, None) for each in commands
-        ]
+        if self.is_long(commands):
+            return self.slices.run(self.steps_of_all(commands, sender))
+        return self.run_now(commands, sender)
 
-    def _gather(self, send: Send) -> Result:
-        to = send.to
-        if to.kind == "client" and len(to.names) == 1 and not to.excluded:
+    def run_now(self, commands: Sequence[Command], sender: Client | None = None) -> list[Result]:
+        """Do the same as :meth:`run_all` at once, with commands that are not long."""
+        self._metrics.commands_run += len(commands)
+        is_gathered = len(commands) > 1
+        return [self._run(each, sender, is_gathered) for each in commands]
+
+    def steps_of_all(
+        self, commands: Sequence[Command], sender: Client | None = None
+    ) -> Steps[list[Result]]:
+        """Do the same as :meth:`run_all` as a job, or as a part of one."""
+        is_gathered = len(commands) > 1
+        results = []
+        for command in commands:
+            self._metrics.commands_run += 1
+            results.append((yield from self._steps(command, sender, is_gathered)))
+        return results
+
+    def is_long(self, commands: Sequence[Command]) -> bool:
+        """Return whether these commands are for so many clients that they have to be a job."""
+        total = 0
+        # Clients by which a group or a user may have grown until a command's turn comes.
+        growth = 0
+        for command in commands:
+            to = command.to
+            reach = self._reach(to)
+            if growth and to.kind in _SHARED:
+                reach += growth * len(to.names)
+            if type(command) is Join or type(command) is Bind:
+                growth += reach
+            total += reach or 1
+            if total > _MOST_AT_ONCE:
+                return True
+        return False
+
+    def _reach(self, to: Target) -> int:
+        """Return how many clients a command is for, at most."""
+        match to.kind:
+            case "client":
+                return len(to.names)
+            case "sender":
+                return 1
+            case "group" | "user":
+                return len(to.names) + sum(map(self._index(to).size, to.names))
+            case _:
+                return len(self._registry)
+
+    def _index(self, to: Target) -> Index:
+        return self._registry.groups if to.kind == "group" else self._registry.users
+
+    def _run(self, command: Command, sender: Client | None, is_gathered: bool) -> Result:
+        to = command.to
+        if type(command) is Send and to.kind == "client" and len(to.names) == 1 and not to.excluded:
+            # What most commands are.
             client = self._registry.find(to.names[0])
             if client is None:
                 return _MISSED
-            client.connection.gather_message(send.message, send.is_binary)
+            if is_gathered:
+                client.connection.gather_message(command.message, command.is_binary)
+            else:
+                client.connection.send_message(command.message, command.is_binary)
             return _DELIVERED
-        clients, error = self._clients(to, None)
-        for client in clients:
-            client.connection.gather_message(send.message, send.is_binary)
-        return Result(len(clients), error)
+        return run_at_once(self._steps(command, sender, is_gathered))
 
-    def _run(self, command: Command, sender: Client | None) -> Result:
-        clients, error = self._clients(command.to, sender, isinstance(command, _NOTES))
+    def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
+        """Carry out a command, a client in each step."""
+        apply = self._effect(command, is_gathered)
+        # Whether it counts also for one that has left, until PHP is told so.
+        is_note = isinstance(command, _NOTES)
+        excluded = command.to.excluded
+        delivered, error = 0, None
+        for clients in self._clients(command.to, sender, is_note):
+            for client in clients:
+                if client is None:
+                    error = _NOT_FOUND
+                elif client.id not in excluded and self._is_there(client, is_note):
+                    if apply(client):
+                        delivered += 1
+                    else:
+                        error = self._too_many_groups
+                yield
+            yield
+        return Result(delivered, error)
+
+    def _effect(self, command: Command, is_gathered: bool) -> _Effect:
         match command:
             case Send():
-                message, is_binary = command.message, command.is_binary
-                for client in clients:
-                    client.connection.send_message(message, is_binary)
+                return _sending(command, is_gathered)
             case Join():
-                return self._join(clients, command.group, error)
+                return partial(self._join, command.group)
             case Leave():
-                for client in clients:
-                    self._registry.leave(client, command.group)
+                return partial(_do, self._registry.leave, command.group)
             case Bind():
-                for client in clients:
-                    self._registry.bind(client, command.user)
+                return partial(_do, self._registry.bind, command.user)
             case Unbind():
-                for client in clients:
-                    self._registry.bind(client, None)
+                return partial(_do, self._registry.bind, None)
             case SetState():
-                for client in clients:
-                    _set_state(client, command.state)
+                return partial(_do, _set_state, command.state)
             case Close():
-                for client in clients:
-                    client.connection.close(command.code, command.reason)
-        return Result(len(clients), error)
+                return partial(_close, command)
 
-    def _join(self, clients: list[Client], group: str, error: str | None) -> Result:
-        joined = 0
-        for client in clients:
-            if group in client.groups or len(client.groups) < self._max_groups:
-                self._registry.join(client, group)
-                joined += 1
-        if joined < len(clients):
-            error = f"a client may be in {self._max_groups} groups at most"
-        return Result(joined, error)
+    def _join(self, group: str, client: Client) -> bool:
+        if group not in client.groups and len(client.groups) >= self._max_groups:
+            return False
+        self._registry.join(client, group)
+        return True
+
+    @property
+    def _too_many_groups(self) -> str:
+        return f"a client may be in {self._max_groups} groups at most (--max-groups)"
 
     def _clients(
-        self, to: Target, sender: Client | None, is_note: bool = False
-    ) -> tuple[list[Client], str | None]:
-        """Each client once, and what is wrong if one that was named is not there.
-
-        :param is_note: whether it counts also for one that has left, until PHP is told so.
-        """
+        self, to: Target, sender: Client | None, is_note: bool
+    ) -> Iterator[Sequence[Client | None]]:
+        """Find the clients, some at a time, each of them once; ``None`` for one that is missing."""
         match to.kind:
             case "client":
-                return self._named(to, is_note)
+                for name in dict.fromkeys(to.names):
+                    yield () if name in to.excluded else (self._find(name, is_note),)
             case "sender":
-                return self._answered(to, sender, is_note)
-            case "group":
-                clients = _members(self._registry.groups, to.names)
-            case "user":
-                clients = _members(self._registry.users, to.names)
+                is_there = sender is not None and self._is_there(sender, is_note)
+                yield (sender if is_there else None,)
+            case "group" | "user":
+                yield from _members(self._index(to), to.names)
             case _:
-                clients = list(self._registry)
-        if to.excluded:
-            clients = [client for client in clients if client.id not in to.excluded]
-        return clients, None
-
-    def _named(self, to: Target, is_note: bool) -> tuple[list[Client], str | None]:
-        if len(to.names) == 1 and not to.excluded:
-            client = self._find(to.names[0], is_note)
-            return ([], _NOT_FOUND) if client is None else ([client], None)
-        ids = [each for each in dict.fromkeys(to.names) if each not in to.excluded]
-        found = [client for each in ids if (client := self._find(each, is_note)) is not None]
-        return found, None if len(found) == len(ids) else _NOT_FOUND
+                yield list(self._registry)
 
     def _find(self, client_id: str, is_note: bool) -> Client | None:
         client = self._registry.find(client_id)
         return self._registry.find_leaving(client_id) if client is None and is_note else client
 
-    def _answered(
-        self, to: Target, sender: Client | None, is_note: bool
-    ) -> tuple[list[Client], str | None]:
-        if sender is None:
-            return [], _NOT_FOUND
+    def _is_there(self, client: Client, is_note: bool) -> bool:
         # Who has left may have left his id to another.
-        is_there = self._registry.find(sender.id) is sender
-        if not is_there and (sender.is_told or not is_note):
-            return [], _NOT_FOUND
-        return [] if sender.id in to.excluded else [sender], None
+        return self._registry.find(client.id) is client or (is_note and not client.is_told)
 
 
-def _members(index: Index, names: tuple[str, ...]) -> list[Client]:
+_SHARED = ("group", "user")
+
+
+def _members(index: Index, names: Sequence[str]) -> Iterator[list[Client]]:
+    """The clients under these names, name by name."""
     if len(names) == 1:
-        return index.members(names[0])
-    return list(dict.fromkeys(client for name in names for client in index.members(name)))
+        yield index.members(names[0])
+        return
+    seen: set[Client] = set()
+    for name in names:
+        clients = [client for client in index.members(name) if client not in seen]
+        seen.update(clients)
+        yield clients
+
+
+def _sending(send: Send, is_gathered: bool) -> _Effect:
+    message, is_binary = send.message, send.is_binary
+
+    def send_to(client: Client) -> bool:
+        client.connection.send_message(message, is_binary)
+        return True
+
+    def gather_for(client: Client) -> bool:
+        client.connection.gather_message(message, is_binary)
+        return True
+
+    return gather_for if is_gathered else send_to
+
+
+def _do(change: Callable[[Client, Any], None], value: object, client: Client) -> bool:
+    change(client, value)
+    return True
+
+
+def _close(command: Close, client: Client) -> bool:
+    client.connection.close(command.code, command.reason)
+    return True
 
 
 def _set_state(client: Client, state: str) -> None:

@@ -83,6 +83,8 @@ class Relay:
         self._under_way: dict[Client, tuple[Answer, Deferred[Any]]] = {}
         # How those have left whose last event is not over yet.
         self._leaving: dict[Client, tuple[int, str]] = {}
+        # Those with commands under way that come before their next event.
+        self._occupied: set[Client] = set()
 
     @property
     def untold(self) -> int:
@@ -124,6 +126,20 @@ class Relay:
         if client.inbox:
             client.inbox.clear()
             self._give_place_free(client)
+
+    def occupy(self, client: Client, until: Deferred[None]) -> None:
+        """Begin no further event of a client before commands of its ``connect`` have been run.
+
+        :param until: fires once they are.
+        """
+        client.in_turn = True
+        self._occupied.add(client)
+
+        def free(outcome: None) -> None:
+            self._occupied.remove(client)
+            self._settle(None, client)
+
+        until.addBoth(free)
 
     def forget(self, client: Client, code: int, reason: str) -> None:
         """A client has left; what it had still to say is dropped before it reaches PHP.
@@ -244,21 +260,24 @@ class Relay:
         asked = fail(problem) if problem else self._php.ask(event, answer.follow, client.is_here)
         self._under_way[client] = answer, asked
         asked.addCallback(answer.complete)
-        asked.addErrback(self._failed, client)
+        asked.addErrback(self._failed, client, answer)
         asked.addBoth(self._settle, client)
         if was_full and not self._is_full(client):
             client.connection.resume_reading()
         return asked
 
-    def _failed(self, failure: Failure, client: Client) -> None:
+    def _failed(self, failure: Failure, client: Client, answer: Answer) -> Deferred[None] | None:
         if failure.check(CancelledError, ClientLeft):
             self._metrics.replies_without_client += 1
         else:
             self._answers.failed(f"a message of client {client.id}", failure, client)
+        return answer.break_off()
 
     def _settle(self, outcome: T, client: Client) -> T:
         """A client's turn is over: on to what is next."""
         self._under_way.pop(client, None)
+        if client in self._occupied:
+            return outcome
         if client.inbox:
             # Whoever has had a turn keeps its place among those who may wait.
             self._wait(partial(self._hand_over, client), client)
@@ -295,8 +314,11 @@ class Relay:
         event = Event("timer", name.encode(), self._nobody)
         asked = fail(problem) if problem else self._php.ask(event, answer.follow)
         asked.addCallback(answer.complete)
-        asked.addErrback(self._failed_on_timer, name)
+        asked.addErrback(self._failed_on_timer, name, answer)
         return asked.addBoth(over.callback)
 
-    def _failed_on_timer(self, failure: Failure, name: str) -> None:
+    def _failed_on_timer(
+        self, failure: Failure, name: str, answer: Answer
+    ) -> Deferred[None] | None:
         self._answers.failed(f"timer {name}", failure, None)
+        return answer.break_off()

@@ -46,6 +46,7 @@ from phpgw.road import Road, make_road
 from phpgw.schedule import Schedule
 from phpgw.secret import read_secret
 from phpgw.settings import Settings
+from phpgw.slices import Slices
 from phpgw.websocket import GatewayFactory, GatewayProtocol
 
 _HEALTH_LINES = (
@@ -73,7 +74,8 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     metrics = Metrics()
     registry = Registry()
     road = make_road(settings, reactor, metrics)
-    dispatcher = Dispatcher(registry, metrics, settings.max_groups)
+    slices = Slices(reactor)
+    dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices)
     answers = Answers(dispatcher, _answer_policy(settings), metrics)
     relay = Relay(reactor, road.backend, answers, _relay_policy(settings, road), metrics)
     wanted = Shares(settings.max_connections, settings.max_http_connections)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
@@ -13,6 +14,7 @@ from phpgw.client import Client
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
+from phpgw.slices import Slices
 from tests.fakes import LOCAL, Answer, FakeConnection, identity, request
 from tests.holding import Holding
 
@@ -25,9 +27,12 @@ class Api:
     """
 
     def __init__(self, token: bytes | None = None, limit: int = 10_000) -> None:
+        self.clock: Any = Clock()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.dispatcher = Dispatcher(self.registry, self.metrics, max_groups=100)
+        self.dispatcher = Dispatcher(
+            self.registry, self.metrics, max_groups=100, slices=Slices(self.clock)
+        )
         self.root = Resource()
         self._limit = limit
         self.holding = Holding()

@@ -15,6 +15,7 @@ from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
+from phpgw.slices import Slices
 from tests.browser_end import BrowserEnd, request
 from tests.edge import EdgeTestCase
 from tests.fakes import handshake
@@ -38,7 +39,7 @@ class PhpEdgeTestCase(EdgeTestCase):
         self.registry = Registry()
         self.visibility = Visibility()
         self.php = ScriptedBackend()
-        self.dispatcher = Dispatcher(self.registry, self.metrics, max_groups=10)
+        self.dispatcher = Dispatcher(self.registry, self.metrics, 10, Slices(self.clock))
         self.answers = Answers(
             self.dispatcher,
             AnswerPolicy(max_line=1000),
@@ -73,7 +74,9 @@ class PhpEdgeTestCase(EdgeTestCase):
 
     def command(self, *commands: dict[str, Any]) -> list[Any]:
         """Run commands of the API; their results."""
-        results: list[Any] = json.loads(self.batches.run(json.dumps(commands).encode()))
+        text = self.batches.run(json.dumps(commands).encode())
+        assert isinstance(text, bytes)
+        results: list[Any] = json.loads(text)
         return results
 
     def reply(self, *commands: dict[str, Any]) -> None:

@@ -25,6 +25,7 @@ from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
+from phpgw.slices import Slices
 from tests.fakes import FakeConnection, fake_client, handshake
 
 COMMANDS = b"application/vnd.phpgw+json"
@@ -187,7 +188,7 @@ class ScriptedTestCase(SynchronousTestCase):
             is_relays = name in attrs.fields_dict(RelayPolicy)
             (relaying if is_relays else answering)[name] = value
         self.answers = Answers(
-            Dispatcher(self.registry, self.metrics, max_groups=10),
+            Dispatcher(self.registry, self.metrics, 10, Slices(self.clock)),
             AnswerPolicy(**answering),  # type: ignore[arg-type]
             self.metrics,
             wall_time=self.clock.seconds,

@@ -14,7 +14,18 @@ ROOMS = [
     *("tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold"),
     *("connections", "relay"),
     *("php", "dispatch", "registry", "sendoff", "road", "secret", "identity", "client", "settings"),
-    *("backend", "edge", "values", "schedule", "process", "hosts", "timing", "seldom", "peer"),
+    *(
+        "backend",
+        "edge",
+        "values",
+        "schedule",
+        "process",
+        "hosts",
+        "timing",
+        "seldom",
+        "slices",
+        "peer",
+    ),
     *("cookies", "options", "commands", "metrics"),
 ]
 # Who may use a library.

@@ -1,5 +1,9 @@
 """What becomes of commands: whom they reach, and what they are said to have done."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.client import Client
@@ -17,6 +21,7 @@ from phpgw.commands import (
 from phpgw.dispatch import Dispatcher, Result
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
+from phpgw.slices import Slices
 from tests.fakes import FakeConnection, fake_client
 
 NOT_FOUND = "client not found"
@@ -28,7 +33,9 @@ class DispatchTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.metrics = Metrics()
         self.registry = Registry()
-        self.dispatcher = Dispatcher(self.registry, self.metrics, max_groups=2)
+        self.clock: Any = Clock()
+        slices = Slices(self.clock)
+        self.dispatcher = Dispatcher(self.registry, self.metrics, max_groups=2, slices=slices)
         self.clients: dict[str, Client] = {}
         self.connections: dict[str, FakeConnection] = {}
         for name in "abcd":
@@ -38,6 +45,12 @@ class DispatchTestCase(SynchronousTestCase):
             self.registry.join(self.clients[name], group)
         for name in "ac":
             self.registry.bind(self.clients[name], "1")
+
+    def run_list(self, commands: Sequence[Command]) -> list[Result]:
+        """Run them; their results are there at once."""
+        results = self.dispatcher.run_all(commands)
+        assert isinstance(results, list)
+        return results
 
     def run_command(
         self, command: Command, delivered: int, error: str | None = None, sender: str | None = None
@@ -169,7 +182,7 @@ class RunAllTests(DispatchTestCase):
         expected = {}
         for name, connection in self.connections.items():
             expected[name], connection.sent = connection.sent, []
-        results = self.dispatcher.run_all(sends)
+        results = self.run_list(sends)
         self.assertEqual(expected_results, results)
         self.assertEqual(expected, {name: each.sent for name, each in self.connections.items()})
         self.assertEqual(2 * len(sends), self.metrics.commands_run)
@@ -182,7 +195,7 @@ class RunAllTests(DispatchTestCase):
             Join(Target("client", ("a",)), "new"),
             Send(to, b"2"),
         ]
-        results = self.dispatcher.run_all([*commands, Close(to), Leave(to, "new"), Unbind(to)])
+        results = self.run_list([*commands, Close(to), Leave(to, "new"), Unbind(to)])
         self.assertEqual([Result(number) for number in (0, 1, 1, 1, 1, 0)], results)
         self.assertEqual([(b"2", False)], self.connections["a"].sent)
         self.assertEqual((1000, ""), self.connections["a"].closed)
@@ -197,7 +210,7 @@ class RunAllTests(DispatchTestCase):
         self.assertEqual(1, self.connections["b"].gathered)
 
     def test_none(self) -> None:
-        self.assertEqual([], self.dispatcher.run_all([]))
+        self.assertEqual([], self.run_list([]))
 
 
 class MembershipTests(DispatchTestCase):
@@ -209,7 +222,7 @@ class MembershipTests(DispatchTestCase):
 
     def test_bounded(self) -> None:
         """Who is in two groups comes into no third; to join one of the two again is no error."""
-        error = "a client may be in 2 groups at most"
+        error = "a client may be in 2 groups at most (--max-groups)"
         self.run_command(Join(Target("client", ("b",)), "z"), 0, error)
         self.run_command(Join(Target("group", ("x",)), "z"), 1, error)
         self.run_command(Join(Target("client", ("b",)), "x"), 1)

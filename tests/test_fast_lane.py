@@ -22,6 +22,7 @@ from phpgw.api.site import GatewaySite
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
+from phpgw.slices import Slices
 from tests.fakes import LOCAL, REMOTE, fake_client
 from tests.holding import Holding
 
@@ -69,7 +70,7 @@ class Door:
         client, self.connection = fake_client(CLIENT)
         registry.add(client)
         registry.join(client, "room-1")
-        dispatcher = Dispatcher(registry, self.metrics, max_groups=10)
+        dispatcher = Dispatcher(registry, self.metrics, 10, Slices(self.clock))
         root = Resource()
         for name, resource in make_api(
             registry, dispatcher, Holding().hold, Access(), self.metrics, _LIMIT

@@ -25,6 +25,7 @@ from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
+from phpgw.slices import Slices
 from tests.browser_end import (
     BINARY,
     CLOSE,
@@ -328,7 +329,7 @@ class AskingTests(EdgeTestCase):
         self.registry = Registry()
         self.visibility = Visibility()
         self.php = FakePhp()
-        dispatcher = Dispatcher(self.registry, self.metrics, max_groups=10)
+        dispatcher = Dispatcher(self.registry, self.metrics, 10, Slices(self.clock))
         self.answers = Answers(
             dispatcher, AnswerPolicy(max_line=1000), self.metrics, wall_time=self.clock.seconds
         )

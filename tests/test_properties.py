@@ -42,7 +42,7 @@ class StreamTests(SynchronousTestCase):
     def read(self, pieces: Sequence[bytes]) -> tuple[list[Command], str | None]:
         ran: list[Command] = []
         client, _ = fake_client()
-        stream = Stream(ran.append, client, 60)
+        stream = Stream(ran.extend, client, 60)
         try:
             for piece in pieces:
                 stream.receive(piece)

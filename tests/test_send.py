@@ -3,6 +3,7 @@
 from urllib.parse import quote, urlencode
 
 from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -12,6 +13,7 @@ from phpgw.api.send import SendResource
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
+from phpgw.slices import Slices
 from tests.fakes import FORM, LOCAL, REMOTE, Answer, fake_client, multipart, request
 
 CLIENT = "127.0.0.1:51110"
@@ -31,7 +33,7 @@ class SendTestCase(SynchronousTestCase):
         registry.add(bystander)
         registry.join(client, "room-1")
         registry.bind(client, "42")
-        dispatcher = Dispatcher(registry, self.metrics, max_groups=10)
+        dispatcher = Dispatcher(registry, self.metrics, 10, Slices(Clock()))
         self.root = Resource()
         self.root.putChild(
             b"send", SendResource(Access(self.token), dispatcher, self.metrics, self.limit)
@@ -278,7 +280,8 @@ class EmptyTests(SynchronousTestCase):
     def test_all(self) -> None:
         """All of nobody is no error."""
         metrics = Metrics()
-        resource = SendResource(Access(), Dispatcher(Registry(), metrics, 10), metrics, 500)
+        dispatcher = Dispatcher(Registry(), metrics, 10, Slices(Clock()))
+        resource = SendResource(Access(), dispatcher, metrics, 500)
         root = Resource()
         root.putChild(b"send", resource)
         self.assertEqual(200, request(root, "POST", "/send?message=x&all=1").status)

@@ -26,7 +26,7 @@ class StreamTestCase(SynchronousTestCase):
         self.use()
 
     def use(self, limit: int = 1000, flow: FakeFlow | None = None) -> None:
-        self.stream = Stream(self.ran.append, self.client, limit, flow)
+        self.stream = Stream(self.ran.extend, self.client, limit, flow)
 
     def sent(self) -> list[str]:
         return [command.message.decode() for command in self.ran if isinstance(command, Send)]
@@ -102,7 +102,7 @@ class LineTests(StreamTestCase):
 
     def test_about_no_client(self) -> None:
         """Whom a command is for has to be said where nobody is answered."""
-        self.stream = Stream(self.ran.append, None, 1000, self.flow)
+        self.stream = Stream(self.ran.extend, None, 1000, self.flow)
         self.stream.receive(b'{"op": "send", "to": {"all": true}, "message": "tick"}\n')
         self.assertEqual(self.ran, [Send(Target("all"), b"tick")])
         self.assertFalse(self.flow.is_paused)

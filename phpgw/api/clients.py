@@ -108,7 +108,8 @@ class ClientResource(JsonResource):
             reason = checked_reason(parameters.get("reason", ""))
         except InvalidCommand as error:
             raise Refused(400, str(error)) from None
-        result = self._dispatcher.run(Close(Target("client", (self._id,)), code, reason))
+        close = Close(Target("client", (self._id,)), code, reason)
+        [result] = self._dispatcher.run_now([close])
         if result.error is not None:
             raise Refused(404, result.error)
         self.log.info(

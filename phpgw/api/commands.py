@@ -1,9 +1,13 @@
 """``POST /commands``: batches."""
 
+from functools import partial
+
+from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
-from phpgw.api.batch import Batches
+from phpgw.api.batch import Batches, TooManyBatches
+from phpgw.api.later import busy
 from phpgw.api.resource import JsonResource, query_parameters
 from phpgw.api.response import Refused, json_text
 from phpgw.api.site import is_too_large
@@ -23,7 +27,7 @@ class CommandsResource(JsonResource):
         self._metrics = metrics
         self._limit = limit
 
-    def render_POST(self, request: Request) -> bytes:
+    def render_POST(self, request: Request) -> bytes | Deferred[bytes]:
         query_parameters(request)
         if is_too_large(request):
             raise Refused(413, f"the body may have {self._limit} bytes at most")
@@ -32,9 +36,14 @@ class CommandsResource(JsonResource):
             raise Refused(415, "expected application/json, not a multipart form")
         assert request.content is not None
         try:
-            return json_text(request, self._batches.run(request.content.read()))
+            results = self._batches.run(request.content.read())
+        except TooManyBatches:
+            raise busy() from None
         except InvalidCommand as error:
             raise Refused(400, str(error), index=error.index, field=error.field) from None
+        if isinstance(results, Deferred):
+            return results.addCallback(partial(json_text, request))
+        return json_text(request, results)
 
     def refuse(self, request: Request, refused: Refused) -> bytes:
         self._metrics.pushes_refused += 1

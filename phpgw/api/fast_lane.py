@@ -126,8 +126,10 @@ class FastLane:
 
     def _run(self, body: bytes, is_last: bool) -> Answer | None:
         try:
-            results = self._batches.run(body)
+            results = self._batches.run_at_once(body)
         except InvalidCommand:
+            return None
+        if results is None:
             return None
         self._keep_time()
         head = self._head + _CLOSE if is_last else self._head

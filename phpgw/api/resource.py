@@ -2,22 +2,26 @@
 
 from collections.abc import Callable
 
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
 from phpgw.api.fields import BadForm, url_encoded_fields
+from phpgw.api.later import answer_later, stopping
 from phpgw.api.response import Refused
+from phpgw.slices import JobsStopped
 
-_Renderer = Callable[[Request], bytes | int]
+_Renderer = Callable[[Request], bytes | int | Deferred[bytes]]
 _METHODS = ("GET", "HEAD", "POST", "DELETE")
 
 
 class JsonResource(Resource):
     """A path for those who may use the API.
 
-    Subclasses have ``render_GET`` or the like; what these raise as :exc:`Refused` becomes the
-    answer. ``HEAD`` is there where ``GET`` is.
+    Subclasses have ``render_GET`` or the like, whose answer may also come later; what these raise,
+    or fail with, as :exc:`Refused` becomes the answer. ``HEAD`` is there where ``GET`` is.
     """
 
     def __init__(self, access: Access) -> None:
@@ -31,9 +35,19 @@ class JsonResource(Resource):
         """Answer in JSON, whatever the request."""
         try:
             self.access.check(request)
-            return self._renderer(request)(request)
+            answer = self._renderer(request)(request)
         except Refused as refused:
             return self.refuse(request, refused)
+        if isinstance(answer, Deferred):
+            return answer_later(request, answer.addErrback(self._refuse_later, request))
+        return answer
+
+    def _refuse_later(self, failure: Failure, request: Request) -> bytes:
+        if failure.check(JobsStopped):
+            return self.refuse(request, stopping())
+        failure.trap(Refused)
+        assert isinstance(failure.value, Refused)
+        return self.refuse(request, failure.value)
 
     def refuse(self, request: Request, refused: Refused) -> bytes:
         """Say no; to be extended by those who count it."""

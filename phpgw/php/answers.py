@@ -1,22 +1,25 @@
 """What comes of PHP's answer: a message, commands, or what was agreed for a failure."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from secrets import token_hex
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend import BackendError, Flow, Head, Reply
 from phpgw.client import Client
 from phpgw.commands import Command, InvalidCommand, parse_commands
-from phpgw.dispatch import Dispatcher
+from phpgw.dispatch import Dispatcher, Result
 from phpgw.metrics import Metrics
 from phpgw.php.excerpt import first_line
 from phpgw.php.mishaps import Mishap, find_mishap
 from phpgw.php.plain_reply import find_problem
 from phpgw.php.stream import Stream
+from phpgw.slices import JobsStopped
 
 _COMMANDS = b"application/vnd.phpgw+json"
 _STREAM = b"application/x-ndjson"
@@ -171,15 +174,30 @@ class Answers:
             self.metrics.replies_with_php_errors += 1
             raise PhpMishap(mishap)
 
-    def run(self, command: Command, sender: Client | None) -> None:
-        """Carry out a command of a reply."""
-        result = self._dispatcher.run(command, sender)
-        if result.error is not None:
+    def run(self, commands: Sequence[Command], sender: Client | None) -> Deferred[None] | None:
+        """Carry out commands of a reply, in order.
+
+        :returns: fires once that is done, if they are for so many clients that it takes a while.
+        """
+        results = self._dispatcher.run_all(commands, sender)
+        if isinstance(results, Deferred):
+            logged = results.addCallback(partial(self._log_misses, commands, sender))
+            return logged.addErrback(_ignore_the_end)
+        self._log_misses(commands, sender, results)
+        return None
+
+    def _log_misses(
+        self, commands: Sequence[Command], sender: Client | None, results: Sequence[Result]
+    ) -> None:
+        """Log the first command that did not reach all that it named; there may be thousands."""
+        missed = [n for n, result in enumerate(results) if result.error is not None]
+        if missed:
             self.log.info(
-                "A {command} of PHP for client {client_id}: {reason}",
-                command=type(command).__name__,
+                "A {command} of PHP for client {client_id}: {reason}{others}",
+                command=type(commands[missed[0]]).__name__,
                 client_id=sender.id if sender else None,
-                reason=result.error,
+                reason=results[missed[0]].error,
+                others=f" (and {len(missed) - 1} others)" if len(missed) > 1 else "",
             )
 
     def failed(self, what: str, failure: Failure, client: Client | None) -> str:
@@ -226,10 +244,10 @@ class Answer:
     :param client: whom the event is about, if it is about one.
     :param is_binary: whether a plain reply is a binary message.
     :param said: the message that is answered, if it is one.
-    :ivar is_streamed: whether it comes line by line, and its lines are run already.
+    :ivar is_streamed: whether it comes line by line, and more of it may come.
     """
 
-    __slots__ = ("_answers", "_client", "_is_binary", "_said", "_stream")
+    __slots__ = ("_answers", "_client", "_is_binary", "_is_over", "_said", "_stream")
 
     def __init__(
         self, answers: Answers, client: Client | None, is_binary: bool = False, said: bytes = b""
@@ -239,10 +257,11 @@ class Answer:
         self._is_binary = is_binary
         self._said = said
         self._stream: Stream | None = None
+        self._is_over = False
 
     @property
     def is_streamed(self) -> bool:
-        return self._stream is not None
+        return self._stream is not None and not self._is_over
 
     def follow(self, head: Head, flow: Flow) -> Callable[[bytes], None] | None:
         """See :data:`phpgw.backend.Follow`."""
@@ -252,33 +271,42 @@ class Answer:
             raise ClientLeft("the client has left")
         return self._begin_stream(head, flow).receive
 
-    def complete(self, reply: Reply) -> None:
+    def complete(self, reply: Reply) -> Deferred[None] | None:
         """Do what the reply says, as far as that has not been done.
 
+        :returns: fires once it is done, if it takes a while.
         :raises BackendError: if it makes no sense.
         """
+        self._is_over = True
         head, client = reply.head, self._client
         if not head.is_success:
             raise unusable(reply, self._said)
         if self._stream is None and is_stream(head):
             self._begin_stream(head, None).receive(reply.body)
         if self._stream is not None:
-            self._stream.finish()
-            return
+            return self._stream.finish()
         commands = self._answers.read(reply, client is not None, self._said)
         self._keep_cookies(head)
         if commands is not None:
-            for command in commands:
-                self._answers.run(command, client)
-        elif client is not None:
+            return self._answers.run(commands, client)
+        if client is not None:
             self._send(client, reply)
+        return None
+
+    def break_off(self) -> Deferred[None] | None:
+        """Take no more of it.
+
+        :returns: fires once the commands in what came of it are run, if that takes a while.
+        """
+        self._is_over = True
+        return None if self._stream is None else self._stream.when_run()
 
     def _begin_stream(self, head: Head, flow: Flow | None) -> Stream:
         self._keep_cookies(head)
         self._answers.metrics.replies_streamed += 1
         answers, client = self._answers, self._client
         self._stream = Stream(
-            lambda command: answers.run(command, client), client, answers.policy.max_line, flow
+            lambda commands: answers.run(commands, client), client, answers.policy.max_line, flow
         )
         return self._stream
 
@@ -296,6 +324,11 @@ class Answer:
         if not self._is_binary and not is_utf8(body):
             raise UnusableReply("PHP answered a text message with bytes that are not UTF-8")
         client.connection.send_message(body, self._is_binary)
+
+
+def _ignore_the_end(failure: Failure) -> None:
+    """Let commands be that the gateway's end has interrupted."""
+    failure.trap(JobsStopped)
 
 
 def is_stream(head: Head) -> bool:

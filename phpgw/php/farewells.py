@@ -139,11 +139,11 @@ class Farewells:
         asked.addCallback(self._heard)
         return asked.addCallbacks(self._told, self._failed, errbackArgs=(departure, repeats))
 
-    def _heard(self, reply: Reply) -> None:
+    def _heard(self, reply: Reply) -> Deferred[None] | None:
         if reply.head.status in _NO_PHP:
             raise _WebServerAlone(f"a web server answered with status {reply.head.status}")
         # The client cannot be answered any longer; others may be.
-        Answer(self._answers, None).complete(reply)
+        return Answer(self._answers, None).complete(reply)
 
     def _failed(self, failure: Failure, departure: _Departure, repeats: int) -> None:
         repeats -= bool(failure.check(_WebServerAlone))
