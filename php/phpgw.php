@@ -27,9 +27,15 @@ abstract class Answer
 
     abstract public function body(): string;
 
-    /** Makes it the response of this script. */
+    /**
+     * Makes it the response of this script.
+     *
+     * @throws \LogicException if something was printed before: status and headers cannot be said any more, and the
+     *     gateway would take a refusal for a consent, or commands for a text
+     */
     final public function emit(): void
     {
+        Printed::check();
         http_response_code($this->status());
         foreach ($this->headers() as $name => $value) {
             header("$name: $value");
@@ -83,7 +89,7 @@ trait Answering
 
     /**
      * @param int $code 1000 to 1003, 1007 to 1014, or your own from 4000 to 4999
-     * @param string $reason at most 123 bytes
+     * @param string $reason of which 123 bytes are sent
      */
     public function close(int $code = 1000, string $reason = ''): static
     {
@@ -136,11 +142,13 @@ final class ClientInfo
      */
     public static function from(array $details): self
     {
+        $text = static fn (string $name): ?string => is_string($details[$name] ?? null) ? $details[$name] : null;
+        $groups = is_array($details['groups'] ?? null) ? $details['groups'] : [];
         return new self(
-            $details['client_id'] ?? '',
-            $details['user'] ?? null,
-            $details['groups'] ?? [],
-            $details['state'] ?? null,
+            $text('client_id') ?? '',
+            $text('user'),
+            array_values(array_filter($groups, is_string(...))),
+            $text('state'),
             $details,
         );
     }
@@ -303,7 +311,7 @@ trait Commanding
     /**
      * @param string|list<string|int> $client
      * @param int $code 1000 to 1003, 1007 to 1014, or your own from 4000 to 4999
-     * @param string $reason at most 123 bytes
+     * @param string $reason of which 123 bytes are sent
      */
     public function closeClient(string|array $client, int $code = 1000, string $reason = ''): static
     {
@@ -490,7 +498,8 @@ class EventInvalid extends \RuntimeException
  *
  * A page does not fail because the gateway is away: within moments, commands give a Result that is not ok, and
  * questions are answered as if nobody were connected. To log that, or to have an exception after all, there is
- * $onError; and a single Result has orThrow().
+ * $onError; and a single Result has orThrow(). One thing throws a GatewayError: a list that breaks off in the middle,
+ * since what came before would pass for all of it.
  */
 final class Gateway
 {
@@ -551,7 +560,7 @@ final class Gateway
             return new Result([]);
         }
         try {
-            return new Result($this->read($this->request('POST', '/commands', Command::encode($commands))));
+            return new Result($this->results($commands));
         } catch (GatewayError $error) {
             $this->report($error);
             return new Result([], $error);
@@ -636,7 +645,7 @@ final class Gateway
     public function client(string $clientId): ?ClientInfo
     {
         $details = $this->find('/clients/' . rawurlencode($clientId));
-        return isset($details['client_id']) ? ClientInfo::from($details) : null;
+        return is_string($details['client_id'] ?? null) ? ClientInfo::from($details) : null;
     }
 
     public function isOnline(string $clientId): bool
@@ -671,7 +680,7 @@ final class Gateway
     public function groups(): \Generator
     {
         foreach ($this->rows('groups') as $row) {
-            yield $row['group'] => $row['clients'];
+            yield (string) ($row['group'] ?? '') => (int) ($row['clients'] ?? 0);
         }
     }
 
@@ -679,7 +688,7 @@ final class Gateway
     public function users(): \Generator
     {
         foreach ($this->rows('users') as $row) {
-            yield $row['user'] => $row['clients'];
+            yield (string) ($row['user'] ?? '') => (int) ($row['clients'] ?? 0);
         }
     }
 
@@ -732,28 +741,59 @@ final class Gateway
      */
     private function rows(string $what, array $query = []): \Generator
     {
+        $isFirst = true;
         do {
-            $page = $this->page($what, $query, self::PAGE_SIZE);
-            foreach ($page[$what] ?? [] as $row) {
-                yield $row;
+            try {
+                [$rows, $next] = $this->page($what, $query);
+            } catch (GatewayError $error) {
+                $this->report($error);
+                if (!$isFirst) {
+                    throw $error;
+                }
+                return;
             }
-            $query['after'] = $page['next'] ?? null;
-        } while ($query['after'] !== null);
+            yield from $rows;
+            $query['after'] = $next;
+            $isFirst = false;
+        } while ($next !== null);
     }
 
     /** @param array<string, string> $query */
     private function count(string $what, array $query = []): int
     {
-        return $this->page($what, $query, 1)['total'] ?? 0;
+        try {
+            $total = $this->list($what, $query, 1)['total'] ?? null;
+            return is_int($total) ? $total : throw self::odd('there is no total');
+        } catch (GatewayError $error) {
+            $this->report($error);
+            return 0;
+        }
     }
 
     /**
      * @param array<string, string> $query
-     * @return array<string, mixed>
+     * @return array{list<array<string, mixed>>, string|null} rows, and what the next page begins after
+     * @throws GatewayError
      */
-    private function page(string $what, array $query, int $limit): array
+    private function page(string $what, array $query): array
     {
-        return $this->find("/$what?" . http_build_query(['limit' => $limit] + $query, '', '&', PHP_QUERY_RFC3986));
+        $page = $this->list($what, $query, self::PAGE_SIZE);
+        [$rows, $next] = [$page[$what] ?? null, $page['next'] ?? null];
+        if (!is_array($rows) || array_filter($rows, is_array(...)) !== $rows || !($next === null || is_string($next))) {
+            throw self::odd("there are no $what");
+        }
+        return [array_values($rows), $next];
+    }
+
+    /**
+     * @param array<string, string> $query
+     * @return array<mixed>
+     * @throws GatewayError
+     */
+    private function list(string $what, array $query, int $limit): array
+    {
+        $query = http_build_query(['limit' => $limit] + $query, '', '&', PHP_QUERY_RFC3986);
+        return $this->read($this->request('GET', "/$what?$query"));
     }
 
     /** @return array<string, mixed> nothing if there is no such thing, or if the gateway is away */
@@ -766,6 +806,32 @@ final class Gateway
             $this->report($error);
             return [];
         }
+    }
+
+    /**
+     * @param list<array<string, mixed>> $commands
+     * @return list<array{delivered: int, error?: string}>
+     * @throws GatewayError
+     */
+    private function results(array $commands): array
+    {
+        try {
+            $body = Command::encode($commands);
+        } catch (\InvalidArgumentException $error) {
+            throw new GatewayError($error->getMessage(), previous: $error);
+        }
+        $results = $this->read($this->request('POST', '/commands', $body));
+        foreach ($results as $result) {
+            if (!is_int($result['delivered'] ?? null)) {
+                throw self::odd('there is no number of clients for each command');
+            }
+        }
+        return array_values($results);
+    }
+
+    private static function odd(string $problem): GatewayError
+    {
+        return new GatewayError("This is not what the gateway answers: $problem. Is something else at this address?");
     }
 
     /** @throws GatewayError */
@@ -785,12 +851,12 @@ final class Gateway
         if ($answer->status === 200 && $data !== null) {
             return $data;
         }
-        $error = $data['error'] ?? trim(substr($answer->body, 0, 200));
+        [$error, $index, $field] = [$data['error'] ?? null, $data['index'] ?? null, $data['field'] ?? null];
         throw new GatewayError(
-            "{$answer->status} from the gateway: $error",
+            "{$answer->status} from the gateway: " . (is_string($error) ? $error : trim(substr($answer->body, 0, 200))),
             $answer->status,
-            $data['index'] ?? null,
-            $data['field'] ?? null,
+            is_int($index) ? $index : null,
+            is_string($field) ? $field : null,
         );
     }
 
@@ -818,6 +884,34 @@ final class GatewayError extends \RuntimeException
         ?\Throwable $previous = null,
     ) {
         parent::__construct($message, $status, $previous);
+    }
+}
+
+/**
+ * What was printed before the answer, so that PHP cannot send the answer's status and headers any more.
+ *
+ * @internal
+ */
+final class Printed
+{
+    /**
+     * @param array<string, string> $sent headers that are as good: a framework has sent them itself
+     * @throws \LogicException if there is something
+     */
+    public static function check(array $sent = []): void
+    {
+        if (!headers_sent($file, $line)) {
+            return;
+        }
+        foreach ($sent as $name => $value) {
+            if (in_array(strtolower("$name: $value"), array_map(strtolower(...), headers_list()), true)) {
+                return;
+            }
+        }
+        throw new \LogicException(
+            "Something was printed before the answer, in $file on line $line, so its status and headers are lost. Is "
+            . 'there a blank line or a byte order mark before <?php?',
+        );
     }
 }
 
@@ -1106,8 +1200,10 @@ final class Stream
     /** For a framework's streamed response. */
     public const HEADERS = ['Content-Type' => 'application/x-ndjson', 'X-Accel-Buffering' => 'no'];
 
+    /** @throws \LogicException if something was printed before, so that nobody would know it for commands */
     public function __construct()
     {
+        Printed::check(['Content-Type' => self::HEADERS['Content-Type']]);
         if (!headers_sent()) {
             ini_set('zlib.output_compression', '0');
             foreach (self::HEADERS as $name => $value) {

@@ -183,6 +183,37 @@ class EventTests(RealTestCase):
             '{"op":"close","code":1000,"reason":""}\n',
         )
 
+    async def test_printed_before(self) -> None:
+        """Status and headers would be lost, and a refusal be taken for a consent."""
+        for answer in (
+            "Reply::nothing()->emit();",
+            "Reply::refuse(401)->emit();",
+            "Reply::text('a')->emit();",
+            "Reply::stream()->send('a');",
+        ):
+            self.serve(
+                _OPENING
+                + 'echo "\\n"; flush(); try { '
+                + answer
+                + " } catch (\\LogicException $error) { echo $error->getMessage(); }",
+                ini={"output_buffering": "0"},
+            )
+            body = await curl(self.url)
+            self.assertRegex(
+                body, r"^\nSomething was printed before the answer, in .*\.php on line 5,"
+            )
+            self.assertNotIn('"op"', body)
+
+    async def test_stream_within_a_framework(self) -> None:
+        """Which has sent the headers itself."""
+        self.serve(
+            _OPENING
+            + 'foreach (Stream::HEADERS as $name => $value) { header("$name: $value"); }'
+            + " echo \"\\n\"; flush(); Reply::stream()->send('a');",
+            ini={"output_buffering": "0"},
+        )
+        self.assertEqual(await curl(self.url), '\n{"op":"send","message":"a"}\n')
+
 
 class ReplyTests(TestCase):
     async def shown(self, reply: str) -> list[object]:
@@ -344,7 +375,7 @@ class GatewayTests(FastCgiRoad):
             for ($number = 0; $number < 90; $number++) {
                 $gateway->joinGroup($argv[2], "group $number");
             }
-            $paged = new \\ReflectionMethod($gateway, 'page');
+            $paged = new \\ReflectionMethod($gateway, 'list');
             $first = $paged->invoke($gateway, 'groups', [], 50);
             $second = $paged->invoke($gateway, 'groups', ['after' => $first['next']], 50);
             echo json_encode([count($first['groups']), count($second['groups']), $second['next']]);

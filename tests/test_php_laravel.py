@@ -85,6 +85,29 @@ class LaravelTests(StandInTestCase):
                 command, {"op": "send", "to": {"group": channel}, "except": ["[::1]:5"]}
             )
 
+    async def test_nobody_to_leave_out(self) -> None:
+        """An X-Socket-ID that is there and empty, as a page without a connection yet sends it."""
+        stand_in = self.serve((200, [{"delivered": 1}]))
+        for socket in ("''", "null", "[]", "false"):
+            await self.laravel(
+                f"$manager->connection()->broadcast(['news'], 'E', ['socket' => {socket}]);"
+            )
+        self.assertEqual(len(stand_in.asked), 4)
+        for asked in stand_in.asked:
+            [command] = json.loads(asked.body)
+            self.assertNotIn("except", command)
+
+    async def test_broadcast_of_what_is_no_text(self) -> None:
+        self.url = f"http://127.0.0.1:{free_port()}"
+        printed = await self.laravel("""
+            try {
+                $manager->connection()->broadcast(['news'], 'Shipped', ['x' => "\\xff"]);
+            } catch (\\Illuminate\\Broadcasting\\BroadcastException $error) {
+                echo $error->getMessage();
+            }
+        """)
+        self.assertTrue(printed.startswith("The event Shipped cannot be sent"), printed)
+
     async def test_broadcast_fails(self) -> None:
         """With Laravel's own exception: a queue tries again, and ShouldRescue goes on."""
         self.url = f"http://127.0.0.1:{free_port()}"

@@ -295,9 +295,56 @@ class GatewayTests(StandInTestCase):
 
     async def test_text_that_is_none(self) -> None:
         self.url = "http://127.0.0.1:9"
-        sending = self.gateway('$gateway->sendToGroup("x", "\\xff");')
-        error = await self.assertFailure(sending, PhpError)
-        self.assertIn("texts must be UTF-8; send other bytes as new Phpgw\\Binary", str(error))
+        printed = await self.gateway(
+            'foreach (["sendToGroup", "bindUser", "setState"] as $do) {'
+            ' echo json_encode($gateway->$do("x", "\\xff")->ok); }'
+        )
+        problem = "texts must be UTF-8; send other bytes as new Phpgw\\Binary"
+        self.assertEqual((printed.count(problem), printed.count("]false")), (3, 3), printed)
+
+    async def test_list_that_breaks_off(self) -> None:
+        """Half a list must not pass for all of it; none at all is as if nobody were there."""
+        page = {"clients": [{"client_id": "1"}], "next": "1", "total": 2}
+        for answer in ((500, "oops"), (200, "oops"), (200, {"clients": 7}), (200, {"next": 1})):
+            self.serve((200, page), answer)
+            printed = await self.gateway("""
+                try {
+                    foreach ($gateway->clients() as $id => $client) { echo "<$id>"; }
+                    echo 'all';
+                } catch (GatewayError $error) { echo 'broken off'; }
+            """)
+            self.assertTrue(printed.startswith("<1>["), printed)
+            self.assertTrue(printed.endswith("]broken off"), printed)
+            self.serve(answer)
+            printed = await self.gateway("echo count(iterator_to_array($gateway->clients()));")
+            self.assertTrue(printed.startswith("[") and printed.endswith("]0"), printed)
+
+    async def test_odd_answers(self) -> None:
+        """JSON of something else at that address: no call fails with PHP's own errors."""
+        odd_answers: list[object] = [
+            *([], [1], ["x"], [[]], {}, {"total": "7"}, {"total": 1.5}, {"total": None}),
+            {"total": [], "clients": "x", "groups": 1, "users": {"a": 1}, "next": 5},
+            {"error": {"a": 1}, "index": "x", "field": [], "client_id": 5},
+            {"client_id": "a", "groups": [1, None, "g"], "user": 5, "state": []},
+            [{"delivered": "1"}],
+        ]
+        for odd in odd_answers:
+            for status in (200, 400, 404):
+                self.serve((status, odd))
+                printed = await self.gateway("""
+                    error_reporting(E_ALL);
+                    set_error_handler(function ($level, $text) { throw new \\Exception($text); });
+                    foreach (['clients', 'groups', 'users'] as $what) {
+                        count(iterator_to_array($gateway->$what()));
+                    }
+                    $gateway->countClients() + $gateway->countGroups() + $gateway->countUsers();
+                    $gateway->client('a')?->user;
+                    $gateway->isUserOnline(7);
+                    $gateway->stats();
+                    $gateway->sendToAll('x')->delivered;
+                    echo 'fine';
+                """)
+                self.assertTrue(printed.endswith("fine"), (odd, printed))
 
 
 class Psr18Tests(StandInTestCase):

@@ -18,9 +18,15 @@ abstract class Answer
 
     abstract public function body(): string;
 
-    /** Makes it the response of this script. */
+    /**
+     * Makes it the response of this script.
+     *
+     * @throws \LogicException if something was printed before: status and headers cannot be said any more, and the
+     *     gateway would take a refusal for a consent, or commands for a text
+     */
     final public function emit(): void
     {
+        Printed::check();
         http_response_code($this->status());
         foreach ($this->headers() as $name => $value) {
             header("$name: $value");

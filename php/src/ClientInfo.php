@@ -28,11 +28,13 @@ final class ClientInfo
      */
     public static function from(array $details): self
     {
+        $text = static fn (string $name): ?string => is_string($details[$name] ?? null) ? $details[$name] : null;
+        $groups = is_array($details['groups'] ?? null) ? $details['groups'] : [];
         return new self(
-            $details['client_id'] ?? '',
-            $details['user'] ?? null,
-            $details['groups'] ?? [],
-            $details['state'] ?? null,
+            $text('client_id') ?? '',
+            $text('user'),
+            array_values(array_filter($groups, is_string(...))),
+            $text('state'),
             $details,
         );
     }

@@ -92,7 +92,7 @@ trait Commanding
     /**
      * @param string|list<string|int> $client
      * @param int $code 1000 to 1003, 1007 to 1014, or your own from 4000 to 4999
-     * @param string $reason at most 123 bytes
+     * @param string $reason of which 123 bytes are sent
      */
     public function closeClient(string|array $client, int $code = 1000, string $reason = ''): static
     {

@@ -9,7 +9,8 @@ namespace Phpgw;
  *
  * A page does not fail because the gateway is away: within moments, commands give a Result that is not ok, and
  * questions are answered as if nobody were connected. To log that, or to have an exception after all, there is
- * $onError; and a single Result has orThrow().
+ * $onError; and a single Result has orThrow(). One thing throws a GatewayError: a list that breaks off in the middle,
+ * since what came before would pass for all of it.
  */
 final class Gateway
 {
@@ -70,7 +71,7 @@ final class Gateway
             return new Result([]);
         }
         try {
-            return new Result($this->read($this->request('POST', '/commands', Command::encode($commands))));
+            return new Result($this->results($commands));
         } catch (GatewayError $error) {
             $this->report($error);
             return new Result([], $error);
@@ -155,7 +156,7 @@ final class Gateway
     public function client(string $clientId): ?ClientInfo
     {
         $details = $this->find('/clients/' . rawurlencode($clientId));
-        return isset($details['client_id']) ? ClientInfo::from($details) : null;
+        return is_string($details['client_id'] ?? null) ? ClientInfo::from($details) : null;
     }
 
     public function isOnline(string $clientId): bool
@@ -190,7 +191,7 @@ final class Gateway
     public function groups(): \Generator
     {
         foreach ($this->rows('groups') as $row) {
-            yield $row['group'] => $row['clients'];
+            yield (string) ($row['group'] ?? '') => (int) ($row['clients'] ?? 0);
         }
     }
 
@@ -198,7 +199,7 @@ final class Gateway
     public function users(): \Generator
     {
         foreach ($this->rows('users') as $row) {
-            yield $row['user'] => $row['clients'];
+            yield (string) ($row['user'] ?? '') => (int) ($row['clients'] ?? 0);
         }
     }
 
@@ -251,28 +252,59 @@ final class Gateway
      */
     private function rows(string $what, array $query = []): \Generator
     {
+        $isFirst = true;
         do {
-            $page = $this->page($what, $query, self::PAGE_SIZE);
-            foreach ($page[$what] ?? [] as $row) {
-                yield $row;
+            try {
+                [$rows, $next] = $this->page($what, $query);
+            } catch (GatewayError $error) {
+                $this->report($error);
+                if (!$isFirst) {
+                    throw $error;
+                }
+                return;
             }
-            $query['after'] = $page['next'] ?? null;
-        } while ($query['after'] !== null);
+            yield from $rows;
+            $query['after'] = $next;
+            $isFirst = false;
+        } while ($next !== null);
     }
 
     /** @param array<string, string> $query */
     private function count(string $what, array $query = []): int
     {
-        return $this->page($what, $query, 1)['total'] ?? 0;
+        try {
+            $total = $this->list($what, $query, 1)['total'] ?? null;
+            return is_int($total) ? $total : throw self::odd('there is no total');
+        } catch (GatewayError $error) {
+            $this->report($error);
+            return 0;
+        }
     }
 
     /**
      * @param array<string, string> $query
-     * @return array<string, mixed>
+     * @return array{list<array<string, mixed>>, string|null} rows, and what the next page begins after
+     * @throws GatewayError
      */
-    private function page(string $what, array $query, int $limit): array
+    private function page(string $what, array $query): array
     {
-        return $this->find("/$what?" . http_build_query(['limit' => $limit] + $query, '', '&', PHP_QUERY_RFC3986));
+        $page = $this->list($what, $query, self::PAGE_SIZE);
+        [$rows, $next] = [$page[$what] ?? null, $page['next'] ?? null];
+        if (!is_array($rows) || array_filter($rows, is_array(...)) !== $rows || !($next === null || is_string($next))) {
+            throw self::odd("there are no $what");
+        }
+        return [array_values($rows), $next];
+    }
+
+    /**
+     * @param array<string, string> $query
+     * @return array<mixed>
+     * @throws GatewayError
+     */
+    private function list(string $what, array $query, int $limit): array
+    {
+        $query = http_build_query(['limit' => $limit] + $query, '', '&', PHP_QUERY_RFC3986);
+        return $this->read($this->request('GET', "/$what?$query"));
     }
 
     /** @return array<string, mixed> nothing if there is no such thing, or if the gateway is away */
@@ -285,6 +317,32 @@ final class Gateway
             $this->report($error);
             return [];
         }
+    }
+
+    /**
+     * @param list<array<string, mixed>> $commands
+     * @return list<array{delivered: int, error?: string}>
+     * @throws GatewayError
+     */
+    private function results(array $commands): array
+    {
+        try {
+            $body = Command::encode($commands);
+        } catch (\InvalidArgumentException $error) {
+            throw new GatewayError($error->getMessage(), previous: $error);
+        }
+        $results = $this->read($this->request('POST', '/commands', $body));
+        foreach ($results as $result) {
+            if (!is_int($result['delivered'] ?? null)) {
+                throw self::odd('there is no number of clients for each command');
+            }
+        }
+        return array_values($results);
+    }
+
+    private static function odd(string $problem): GatewayError
+    {
+        return new GatewayError("This is not what the gateway answers: $problem. Is something else at this address?");
     }
 
     /** @throws GatewayError */
@@ -304,12 +362,12 @@ final class Gateway
         if ($answer->status === 200 && $data !== null) {
             return $data;
         }
-        $error = $data['error'] ?? trim(substr($answer->body, 0, 200));
+        [$error, $index, $field] = [$data['error'] ?? null, $data['index'] ?? null, $data['field'] ?? null];
         throw new GatewayError(
-            "{$answer->status} from the gateway: $error",
+            "{$answer->status} from the gateway: " . (is_string($error) ? $error : trim(substr($answer->body, 0, 200))),
             $answer->status,
-            $data['index'] ?? null,
-            $data['field'] ?? null,
+            is_int($index) ? $index : null,
+            is_string($field) ? $field : null,
         );
     }
 

@@ -17,8 +17,10 @@ final class Stream
     /** For a framework's streamed response. */
     public const HEADERS = ['Content-Type' => 'application/x-ndjson', 'X-Accel-Buffering' => 'no'];
 
+    /** @throws \LogicException if something was printed before, so that nobody would know it for commands */
     public function __construct()
     {
+        Printed::check(['Content-Type' => self::HEADERS['Content-Type']]);
         if (!headers_sent()) {
             ini_set('zlib.output_compression', '0');
             foreach (self::HEADERS as $name => $value) {

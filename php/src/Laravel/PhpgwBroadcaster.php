@@ -73,11 +73,17 @@ final class PhpgwBroadcaster extends Broadcaster
     public function broadcast(array $channels, $event, array $payload = []): void
     {
         $socket = Arr::pull($payload, 'socket');
+        // An X-Socket-ID header may be there and be empty, while the page has no connection yet.
+        $others = is_string($socket) && $socket !== '' ? [$socket] : [];
         $batch = $this->gateway->batch();
         foreach ($this->formatChannels($channels) as $channel) {
             $message = ['event' => $event, 'channel' => $channel, 'data' => $payload];
-            $text = json_encode($message, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
-            $batch->sendToGroup($channel, $text, $socket === null ? [] : [$socket]);
+            try {
+                $text = json_encode($message, JSON_THROW_ON_ERROR | JSON_UNESCAPED_UNICODE | JSON_UNESCAPED_SLASHES);
+            } catch (\JsonException $error) {
+                throw new BroadcastException("The event $event cannot be sent: {$error->getMessage()}", 0, $error);
+            }
+            $batch->sendToGroup($channel, $text, $others);
         }
         try {
             $batch->run()->orThrow();
