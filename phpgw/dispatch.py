@@ -35,6 +35,8 @@ _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
 # How many clients commands may be for to be carried out at once, which takes 4 ms then.
 _MOST_AT_ONCE = 500
+# How many clients a command of a longer list may be for to be one step.
+_MOST_IN_A_STEP = 20
 
 # Does to a client what a command says; false if it may not.
 _Effect = Callable[[Client], bool]
@@ -96,7 +98,11 @@ class Dispatcher:
         results = []
         for command in commands:
             self._metrics.commands_run += 1
-            results.append((yield from self._steps(command, sender, is_gathered)))
+            if self._reach(command.to) > _MOST_IN_A_STEP:
+                results.append((yield from self._steps(command, sender, is_gathered)))
+            else:
+                results.append(self._run(command, sender, is_gathered))
+                yield
         return results
 
     def is_long(self, commands: Sequence[Command]) -> bool:
@@ -106,43 +112,37 @@ class Dispatcher:
         growth = 0
         for command in commands:
             to = command.to
+            if type(command) is Send and to.kind == "client":
+                total += len(to.names) or 1
+                continue
             reach = self._reach(to)
-            if growth and to.kind in _SHARED:
+            if to.kind in _SHARED:
                 reach += growth * len(to.names)
             if type(command) is Join or type(command) is Bind:
                 growth += reach
             total += reach or 1
-            if total > _MOST_AT_ONCE:
-                return True
-        return False
+        return total > _MOST_AT_ONCE
 
     def _reach(self, to: Target) -> int:
         """Return how many clients a command is for, at most."""
-        match to.kind:
-            case "client":
-                return len(to.names)
-            case "sender":
-                return 1
-            case "group" | "user":
-                return len(to.names) + sum(map(self._index(to).size, to.names))
-            case _:
-                return len(self._registry)
+        if to.kind == "client":
+            return len(to.names)
+        if to.kind in _SHARED:
+            return len(to.names) + sum(map(self._index(to).size, to.names))
+        return 1 if to.kind == "sender" else len(self._registry)
 
     def _index(self, to: Target) -> Index:
         return self._registry.groups if to.kind == "group" else self._registry.users
 
     def _run(self, command: Command, sender: Client | None, is_gathered: bool) -> Result:
         to = command.to
-        if type(command) is Send and to.kind == "client" and len(to.names) == 1 and not to.excluded:
+        if type(command) is Send and not to.excluded:
             # What most commands are.
-            client = self._registry.find(to.names[0])
-            if client is None:
-                return _MISSED
-            if is_gathered:
-                client.connection.gather_message(command.message, command.is_binary)
-            else:
-                client.connection.send_message(command.message, command.is_binary)
-            return _DELIVERED
+            if to.kind == "client" and len(to.names) == 1:
+                return _send(command, self._registry.find(to.names[0]), is_gathered)
+            if to.kind == "sender":
+                is_there = sender is not None and self._registry.find(sender.id) is sender
+                return _send(command, sender if is_there else None, is_gathered)
         return run_at_once(self._steps(command, sender, is_gathered))
 
     def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
@@ -151,12 +151,16 @@ class Dispatcher:
         # Whether it counts also for one that has left, until PHP is told so.
         is_note = isinstance(command, _NOTES)
         excluded = command.to.excluded
+        registry = self._registry
+        departures = registry.departures
         delivered, error = 0, None
         for clients in self._clients(command.to, sender, is_note):
             for client in clients:
                 if client is None:
                     error = _NOT_FOUND
-                elif client.id not in excluded and self._is_there(client, is_note):
+                elif (not excluded or client.id not in excluded) and (
+                    departures == registry.departures or self._is_there(client, is_note)
+                ):
                     if apply(client):
                         delivered += 1
                     else:
@@ -230,6 +234,17 @@ def _members(index: Index, names: Sequence[str]) -> Iterator[list[Client]]:
         clients = [client for client in index.members(name) if client not in seen]
         seen.update(clients)
         yield clients
+
+
+def _send(send: Send, client: Client | None, is_gathered: bool) -> Result:
+    """Send to one client, if it is there."""
+    if client is None:
+        return _MISSED
+    if is_gathered:
+        client.connection.gather_message(send.message, send.is_binary)
+    else:
+        client.connection.send_message(send.message, send.is_binary)
+    return _DELIVERED
 
 
 def _sending(send: Send, is_gathered: bool) -> _Effect:

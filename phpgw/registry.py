@@ -56,11 +56,14 @@ class Registry:
 
     :ivar groups: those that have an open client.
     :ivar users: likewise.
+    :ivar departures: how many clients have ceased to be found, so that whoever holds a list of some
+        knows whether all of them still can be.
     """
 
     def __init__(self) -> None:
         self.groups = Index()
         self.users = Index()
+        self.departures = 0
         self._open: dict[str, Client] = {}
         self._pending: dict[str, Client] = {}
         self._closing: dict[str, Client] = {}
@@ -159,10 +162,12 @@ class Registry:
     def _take_out(self, client: Client) -> bool:
         """Take a client out of all that makes it reachable; false if it was not there."""
         if self._pending.get(client.id) is client:
+            self.departures += 1
             del self._pending[client.id]
             return True
         if not self._is_open(client):
             return False
+        self.departures += 1
         del self._open[client.id]
         for group in client.groups:
             self.groups.discard(group, client)
