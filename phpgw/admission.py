@@ -99,7 +99,7 @@ class Admission:
     def welcome(self, client: Client, grant: Grant) -> None:
         """A connection is open; do what PHP wants done with it."""
         self._relay.admitted(client)
-        running = self._answers.run(grant.commands, client)
+        running = self._answers.run(grant.commands, client) if grant.commands else None
         if running is not None:
             self._relay.occupy(client, running)
 

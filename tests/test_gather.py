@@ -52,6 +52,17 @@ class GatheringTests(SynchronousTestCase):
         self.end_turn()
         self.assertEqual((self.one.writes, self.two.writes), ([b"acd"], [b"b"]))
 
+    def test_many_peers(self) -> None:
+        """What is left for the end of a turn is bounded; each still gets what it gets in order."""
+        transports = [NotingTransport() for _ in range(5000)]
+        for data in (b"a", b"b"):
+            for transport in transports:
+                self.gathering.add(transport, data)
+        late = sum(len(transport.writes) < 2 for transport in transports)
+        self.assertEqual(late, 256)
+        self.end_turn()
+        self.assertEqual({b"".join(transport.writes) for transport in transports}, {b"ab"})
+
     def test_turn_after_turn(self) -> None:
         for data in (b"a", b"b"):
             self.gathering.add(self.one, data)

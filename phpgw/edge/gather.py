@@ -12,6 +12,8 @@ from phpgw.edge.eager import eager_write
 # Together 64 KB, as much as a transport takes before it has its producer pause.
 _LONGEST = 2048
 _MOST = 32
+# How many peers' frames are written when a turn ends, which takes 2 ms.
+_MOST_PEERS = 256
 
 
 class Gathering:
@@ -24,6 +26,8 @@ class Gathering:
     def add(self, transport: Any, frame: bytes) -> None:
         """Write a frame once the reactor's turn ends, or before if it is long or one of many.
 
+        Also where there are frames for many others, so that the end of a turn does not take long.
+
         If the connection has ended by then, nothing is written.
         """
         frames = self._gathered.get(transport)
@@ -31,6 +35,8 @@ class Gathering:
             self.write(transport, frame)
         elif frames is not None:
             frames.append(frame)
+        elif len(self._gathered) == _MOST_PEERS:
+            eager_write(transport, frame)
         else:
             if not self._gathered:
                 self._reactor.callLater(0, self._write_all)
