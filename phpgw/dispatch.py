@@ -78,7 +78,8 @@ class Dispatcher:
     ) -> list[Result] | Deferred[list[Result]]:
         """Carry out commands in order, as :meth:`run` does each.
 
-        If there are several, what they send to the same client goes together.
+        If there are several that no event has led to, what they send to the same client goes
+        together.
         """
         if self.is_long(commands):
             return self.slices.run(self.steps_of_all(commands, sender))
@@ -87,14 +88,14 @@ class Dispatcher:
     def run_now(self, commands: Sequence[Command], sender: Client | None = None) -> list[Result]:
         """Do the same as :meth:`run_all` at once, with commands that are not long."""
         self._metrics.commands_run += len(commands)
-        is_gathered = len(commands) > 1
+        is_gathered = len(commands) > 1 and sender is None
         return [self._run(each, sender, is_gathered) for each in commands]
 
     def steps_of_all(
         self, commands: Sequence[Command], sender: Client | None = None
     ) -> Steps[list[Result]]:
         """Do the same as :meth:`run_all` as a job, or as a part of one."""
-        is_gathered = len(commands) > 1
+        is_gathered = len(commands) > 1 and sender is None
         results = []
         for command in commands:
             self._metrics.commands_run += 1
