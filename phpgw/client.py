@@ -42,15 +42,17 @@ class Connection(Protocol):
         """
 
 
-@attrs.frozen
+@attrs.define
 class Message:
     """One WebSocket data message (RFC 6455, section 5.6).
 
     :ivar payload: its bytes; UTF-8 unless :attr:`is_binary`.
+    :ivar received_at: when the relay has taken it.
     """
 
     payload: bytes
     is_binary: bool = False
+    received_at: float = attrs.field(default=0.0, init=False, eq=False)
 
 
 class _NoConnection:
@@ -94,6 +96,7 @@ class Client:
     :ivar farewell: whether PHP is to hear of its end.
     :ivar is_told: whether PHP has been given all that it will ever hear of it, so that what is
         noted on it from now on makes no difference.
+    :ivar is_streamer: whether PHP's latest reply to it was a stream that took its time.
     """
 
     identity: Identity
@@ -106,6 +109,7 @@ class Client:
     gone: bool = False
     farewell: bool = False
     is_told: bool = False
+    is_streamer: bool = False
     _jar: CookieJar | None = attrs.field(default=None, init=False)
 
     @handshake.default

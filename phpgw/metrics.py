@@ -40,6 +40,7 @@ class Metrics:
     timer_runs_skipped: int = 0
     inboxes_full: int = 0
     slow_consumers_closed: int = 0
+    slow_streams_closed: int = 0
     messages_too_large: int = 0
     frames_too_large: int = 0
     messages_too_fragmented: int = 0

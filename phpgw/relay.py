@@ -2,7 +2,8 @@
 
 A client has at most one event with PHP. It waits for its turn among all that have something to say,
 and anew after each event, so nobody starves and the line is never longer than there are clients.
-The word that a client has left comes last of all its events, and has time.
+Handshakes, streams and disconnects have lines of their own. A client's disconnect comes last of all
+its events.
 """
 
 from collections.abc import Callable
@@ -14,20 +15,21 @@ from twisted.internet.defer import CancelledError, Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from phpgw.backend import Event, Handshake, IBackend, Identity, Reply
+from phpgw.backend import BackendError, Event, Flow, Handshake, Head, IBackend, Identity, Reply
 from phpgw.client import Client, Message
+from phpgw.edge.census import network_of
 from phpgw.metrics import Metrics
-from phpgw.php.answers import Answer, Answers, ClientLeft
+from phpgw.php.answers import Answer, Answers, ClientLeft, is_stream
 from phpgw.php.asking import Php
 from phpgw.php.breaker import Breaker, BreakerPolicy
 from phpgw.php.farewells import Farewells
+from phpgw.php.pauses import Pauses, WatchedFlow
 from phpgw.php.turns import Turn, Turns
-from phpgw.php.waiting import Overloaded, WaitingLimits
+from phpgw.php.waiting import WaitingLimits
 
 T = TypeVar("T")
 
-# Begins something with PHP, or lets it fail for the reason given; see phpgw.php.turns.Turn.
-_Begin = Callable[[Overloaded | None], Deferred[None] | None]
+_POLICY_VIOLATION = 1008
 
 
 @attrs.frozen(kw_only=True)
@@ -39,6 +41,7 @@ class RelayPolicy:
     :ivar inbox_size: how many bytes of one client may wait.
     :ivar max_waiting: how many events may wait for PHP, beside the word of those who have left.
     :ivar waiting_timeout: seconds for which each may wait; 0 for ever.
+    :ivar stream_pause: seconds for which a streamed reply may wait for its client to read.
     :ivar breaker: when PHP counts as being in trouble.
     :ivar tells_farewells: whether PHP is told of clients that have left.
     :ivar nobody: the handshake of events that are about no client.
@@ -49,9 +52,24 @@ class RelayPolicy:
     inbox_size: int
     max_waiting: int = 10_000
     waiting_timeout: float = 0
+    stream_pause: float = 10
     breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
     tells_farewells: bool = False
     nobody: Handshake
+
+
+@attrs.define(eq=False)
+class _Work:
+    """What PHP works on for a client.
+
+    :ivar asked: fires once it is over; it may be cancelled.
+    :ivar flow: what holds the reply up, of one that is streamed.
+    """
+
+    turn: Turn
+    answer: Answer
+    asked: Deferred[Any] = attrs.field(init=False)
+    flow: WatchedFlow | None = None
 
 
 class Relay:
@@ -68,6 +86,7 @@ class Relay:
         policy: RelayPolicy,
         metrics: Metrics,
     ) -> None:
+        self._now = reactor.seconds
         self._answers = answers
         self._policy = policy
         self._metrics = metrics
@@ -75,12 +94,20 @@ class Relay:
         self.concurrency = policy.concurrency
         self._php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
         self._turns = Turns(policy.concurrency)
-        self._limits = WaitingLimits(reactor, policy.max_waiting, policy.waiting_timeout, metrics)
+        self._pauses = Pauses(reactor, self._turns, policy.stream_pause)
+        self._limits = WaitingLimits(
+            reactor,
+            self._turns,
+            policy.max_waiting,
+            policy.waiting_timeout,
+            metrics,
+            self._pauses.make_room,
+        )
         self._farewells = Farewells(reactor, self._php, answers, self._turns, metrics)
         # The turns that clients wait for.
         self._in_line: dict[Client, Turn] = {}
         # What PHP works on for a client just now.
-        self._under_way: dict[Client, tuple[Answer, Deferred[Any]]] = {}
+        self._under_way: dict[Client, _Work] = {}
         # How those have left whose last event is not over yet.
         self._leaving: dict[Client, tuple[int, str]] = {}
         # Those with commands under way that come before their next event.
@@ -100,10 +127,11 @@ class Relay:
         if client.gone:
             return
         self._metrics.messages_received += 1
+        message.received_at = self._now()
         client.inbox.append(message)
         if not client.in_turn:
             client.in_turn = True
-            self._enter(partial(self._hand_over, client), client)
+            self._enter(self._message_turn(client, message.received_at), client)
         if self._is_full(client):
             client.connection.pause_reading()
 
@@ -114,7 +142,8 @@ class Relay:
         """
         decided: Deferred[Reply] = Deferred()
         client.in_turn = True
-        self._enter(partial(self._ask_about, client, decided), client)
+        begin = partial(self._ask_about, client, decided)
+        self._enter(Turn(begin, self._turns.handshakes, self._now()), client)
         return decided
 
     def admitted(self, client: Client) -> None:
@@ -154,17 +183,17 @@ class Relay:
         self._leaving[client] = code, reason
         if self._give_place_free(client):
             return
-        under_way = self._under_way.get(client)
-        if under_way is not None and under_way[0].is_streamed:
-            under_way[1].cancel()
+        work = self._under_way.get(client)
+        if work is not None and work.answer.is_streamed:
+            work.asked.cancel()
 
     def _give_place_free(self, client: Client) -> bool:
         """Have a client wait no longer, so that the line is not full of those who have left."""
         turn = self._in_line.get(client)
         if turn is None:
             return False
-        self._turns.give_up(turn)
-        turn()
+        self._turns.cancel(turn)
+        turn.begin(None)
         return True
 
     def trigger(self, name: str) -> Deferred[None]:
@@ -173,7 +202,8 @@ class Relay:
         :returns: fires once PHP has answered, or failed to.
         """
         over: Deferred[None] = Deferred()
-        self._enter(partial(self._tell_time, name, over))
+        begin = partial(self._tell_time, name, over)
+        self._enter(Turn(begin, self._turns.messages, self._now()), None)
         return over
 
     @property
@@ -212,31 +242,34 @@ class Relay:
 
     # Waiting
 
-    def _enter(self, begin: _Begin, client: Client | None = None) -> None:
+    def _enter(self, turn: Turn, client: Client | None) -> None:
         """Wait for a turn, if there is room for one more.
 
         :param client: whom it is about.
         """
-        problem = self._limits.too_many(self._turns.waiting)
+        problem = None
+        if self._turns.is_full or self._turns.waiting:
+            if client is not None:
+                turn.place = network_of(client.handshake.peer_host)
+            problem = self._limits.too_many(turn)
+        self._note_waiting(turn, client)
         if problem is None:
-            self._wait(begin, client)
+            self._wait(turn)
         else:
-            begin(problem)
+            turn.begin(problem)
 
-    def _wait(self, begin: _Begin, client: Client | None) -> None:
+    def _note_waiting(self, turn: Turn, client: Client | None) -> None:
         self._metrics.events_waiting_now += 1
-        turn = partial(self._begin, begin, client, self._limits.now())
         if client is not None:
             self._in_line[client] = turn
-        self._turns.take(turn)
 
-    def _begin(self, begin: _Begin, client: Client | None, since: float) -> Deferred[None] | None:
+    def _wait(self, turn: Turn) -> None:
+        self._turns.take(turn)
+        self._limits.watch()
+
+    def _stop_waiting(self, client: Client) -> Turn:
         self._metrics.events_waiting_now -= 1
-        if client is not None:
-            del self._in_line[client]
-            if client.gone:
-                return begin(None)
-        return begin(self._limits.too_long(since))
+        return self._in_line.pop(client)
 
     # Messages
 
@@ -247,24 +280,49 @@ class Relay:
             size += len(message.payload)
         return len(inbox) >= self._policy.inbox_count or size >= self._policy.inbox_size
 
-    def _hand_over(self, client: Client, problem: Overloaded | None) -> Deferred[None] | None:
+    def _message_turn(self, client: Client, since: float) -> Turn:
+        line = self._turns.streams if client.is_streamer else self._turns.messages
+        return Turn(partial(self._hand_over, client), line, since)
+
+    def _hand_over(self, client: Client, problem: BackendError | None) -> Deferred[Any] | None:
+        turn = self._stop_waiting(client)
         if not client.inbox:
             # It has left, or is about to.
             self._settle(None, client)
             return None
         was_full = self._is_full(client)
         message = client.inbox.pop(0)
-        identity = client.identity_at(self._answers.wall_time())
-        event = Event("server", message.payload, identity, message.is_binary)
-        answer = Answer(self._answers, client, message.is_binary, message.payload)
-        asked = fail(problem) if problem else self._php.ask(event, answer.follow, client.is_here)
-        self._under_way[client] = answer, asked
-        asked.addCallback(answer.complete)
-        asked.addErrback(self._failed, client, answer)
-        asked.addBoth(self._settle, client)
+        work = _Work(turn, Answer(self._answers, client, message.is_binary, message.payload))
+        if problem is None:
+            identity = client.identity_at(self._answers.wall_time())
+            event = Event("server", message.payload, identity, message.is_binary)
+            follow = partial(self._follow, client, work)
+            work.asked = self._php.ask(event, follow, client.is_here)
+        else:
+            work.asked = fail(problem)
+        self._under_way[client] = work
+        asked = work.asked
+        asked.addCallback(work.answer.complete)
+        asked.addErrback(self._failed, client, work.answer)
+        asked.addBoth(self._settle, client, had_turn=problem is None)
         if was_full and not self._is_full(client):
             client.connection.resume_reading()
         return asked
+
+    def _follow(
+        self, client: Client, work: _Work, head: Head, flow: Flow
+    ) -> Callable[[bytes], None] | None:
+        """See :data:`phpgw.backend.Follow`."""
+        if is_stream(head) and not client.gone:
+            self._turns.becomes_stream(work.turn)
+            work.flow = flow = WatchedFlow(self._pauses, flow, partial(self._end, client, work))
+        return work.answer.follow(head, flow)
+
+    def _end(self, client: Client, work: _Work) -> None:
+        """End a stream whose client does not read it fast enough, and with it the client."""
+        self._metrics.slow_streams_closed += 1
+        client.connection.close(_POLICY_VIOLATION, "the streamed reply is not read fast enough")
+        work.asked.cancel()
 
     def _failed(self, failure: Failure, client: Client, answer: Answer) -> Deferred[None] | None:
         if failure.check(CancelledError, ClientLeft):
@@ -273,14 +331,25 @@ class Relay:
             self._answers.failed(f"a message of client {client.id}", failure, client)
         return answer.break_off()
 
-    def _settle(self, outcome: T, client: Client) -> T:
-        """A client's turn is over: on to what is next."""
-        self._under_way.pop(client, None)
+    def _settle(self, outcome: T, client: Client, had_turn: bool = True) -> T:
+        """A client's turn is over: on to what is next.
+
+        :param had_turn: whether PHP was asked. Otherwise what is next has waited, too, from when
+            it came.
+        """
+        work = self._under_way.pop(client, None)
+        if work is not None:
+            client.is_streamer = work.flow is not None
+            if work.flow is not None:
+                self._pauses.forget(work.flow)
         if client in self._occupied:
             return outcome
         if client.inbox:
             # Whoever has had a turn keeps its place among those who may wait.
-            self._wait(partial(self._hand_over, client), client)
+            since = self._now() if had_turn else client.inbox[0].received_at
+            turn = self._message_turn(client, since)
+            self._note_waiting(turn, client)
+            self._wait(turn)
         else:
             client.in_turn = False
             if client.gone:
@@ -296,8 +365,9 @@ class Relay:
     # Handshakes and timers
 
     def _ask_about(
-        self, client: Client, decided: Deferred[Reply], problem: Overloaded | None
-    ) -> Deferred[None] | None:
+        self, client: Client, decided: Deferred[Reply], problem: BackendError | None
+    ) -> Deferred[Any] | None:
+        self._stop_waiting(client)
         if client.gone:
             decided.errback(ClientLeft("the client has left"))
             self._settle(None, client)
@@ -308,8 +378,9 @@ class Relay:
         return asked.addBoth(self._settle, client)
 
     def _tell_time(
-        self, name: str, over: Deferred[None], problem: Overloaded | None
-    ) -> Deferred[None]:
+        self, name: str, over: Deferred[None], problem: BackendError | None
+    ) -> Deferred[Any]:
+        self._metrics.events_waiting_now -= 1
         answer = Answer(self._answers, None)
         event = Event("timer", name.encode(), self._nobody)
         asked = fail(problem) if problem else self._php.ask(event, answer.follow)

@@ -212,6 +212,7 @@ def _relay_policy(settings: Settings, road: Road) -> RelayPolicy:
         inbox_size=settings.max_message_size,
         max_waiting=settings.max_waiting,
         waiting_timeout=settings.waiting_timeout,
+        stream_pause=settings.stream_pause_timeout,
         breaker=BreakerPolicy(
             failures=settings.breaker_failures,
             statuses=_NO_PHP if settings.php_url is not None else frozenset(),

@@ -32,6 +32,8 @@ class RelayTestCase(ScriptedTestCase):
         self.assertEqual((self.relay._under_way, self.relay._leaving), ({}, {}))
         self.assertEqual((self.relay._in_line, self.metrics.events_waiting_now), ({}, 0))
         self.assertEqual(self.metrics.php_requests_now, 0)
+        # What looks after those who wait finds that there is nobody.
+        self.clock.advance(10)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
@@ -363,17 +365,54 @@ class OverloadTests(RelayTestCase):
 
     def test_only_so_long(self) -> None:
         """Late answers help nobody; what was said since has its own time."""
-        self.crowd(2)
-        self.clock.advance(30)
+        (_, _), (_, told) = self.crowd(2)
+        self.clock.pump([1] * 30)
         late, connection = self.client("late")
         self.say(late, b"late")
-        self.clock.advance(31)
+        self.clock.pump([1] * 31)
+        # Though no turn has come.
+        self.assertEqual(told.sent, [(b"sorry", False)])
+        self.assertEqual(self.metrics.events_refused_by_overload, 1)
         self.backend.asked[0].reply()
         self.assertEqual(self.backend.messages(), [b"0", b"late"])
-        self.assertEqual(self.metrics.events_refused_by_overload, 1)
         self.backend.asked[1].reply(b"yes")
         self.assertEqual(connection.sent, [(b"yes", False)])
         self.assert_idle()
+
+    def test_handshakes_and_timers_only_so_long(self) -> None:
+        self.crowd(1)
+        _, _, decided = self.newcomer()
+        timer = self.relay.trigger("clock")
+        self.clock.pump([1] * 60)
+        self.assertNoResult(decided)
+        self.clock.advance(1)
+        self.failureResultOf(decided, Overloaded)
+        self.successResultOf(timer)
+
+    def test_a_message_behind_one_that_has_failed(self) -> None:
+        """It has waited from when it came, and PHP did nothing for its client meanwhile."""
+        (_, _), (client, connection) = self.crowd(2)
+        self.say(client, b"at once")
+        self.clock.pump([1] * 30)
+        self.say(client, b"later")
+        self.clock.pump([1] * 31)
+        self.assertEqual(connection.sent, [(b"sorry", False)] * 2)
+        self.clock.pump([1] * 29)
+        self.assertEqual(len(connection.sent), 2)
+        self.clock.advance(1)
+        self.assertEqual(len(connection.sent), 3)
+        self.backend.at_once = Asked.reply
+        self.backend.asked[0].reply()
+        self.assert_idle()
+
+    def test_a_message_behind_one_that_took_long(self) -> None:
+        """Its own client's work does not count against it."""
+        (client, connection), *_ = self.crowd(1)
+        self.say(client, b"next")
+        self.clock.pump([1] * 100)
+        self.backend.asked[0].reply(b"yes")
+        self.assertEqual(self.backend.messages(), [b"0", b"next"])
+        self.assertEqual(connection.sent, [(b"yes", False)])
 
     def test_word_of_who_has_left_waits_for_ever(self) -> None:
         (client, _), *others = self.crowd(3)
@@ -567,6 +606,75 @@ class StreamTests(RelayTestCase):
         asked.end()
         self.assertEqual(len(connection.sent), 2)
         self.assert_idle()
+
+    def stream_to(self, name: str) -> tuple[Client, FakeConnection, Asked]:
+        """A client that reads nothing of the stream that it gets."""
+        client, connection = self.client(name)
+        self.say(client, name.encode())
+        asked = self.backend.asked[-1]
+        asked.begin()
+        connection.is_congested = True
+        asked.flush(_LINE)
+        return client, connection, asked
+
+    def test_client_that_does_not_read(self) -> None:
+        """It is closed, the event cancelled, and the turn goes to somebody else."""
+        self.use(concurrency=1)
+        client, connection, asked = self.stream_to("a")
+        self.clock.advance(9)
+        self.assertIsNone(connection.closed)
+        self.clock.advance(1)
+        self.assertEqual(connection.closed, (1008, "the streamed reply is not read fast enough"))
+        self.assertTrue(asked.is_cancelled)
+        self.assertEqual(self.metrics.slow_streams_closed, 1)
+        self.assertEqual(self.metrics.php_failures, 0)
+        self.say(self.client("b")[0], b"next")
+        self.assertEqual(self.backend.messages()[-1], b"next")
+        self.backend.asked[-1].reply()
+        # The connection may have let the reply go on as it closed.
+        connection.waiting.pop()()
+        self.leave(client)
+        self.backend.asked[-1].reply()
+        self.assert_idle()
+
+    def test_clients_that_do_not_read_while_others_wait(self) -> None:
+        self.use(concurrency=2)
+        _, first, _ = self.stream_to("a")
+        self.clock.advance(0.1)
+        _, second, _ = self.stream_to("b")
+        self.say(self.client("c")[0], b"next")
+        self.assertEqual(self.backend.messages(), [b"a", b"b"])
+        self.clock.pump([1] * 3)
+        self.assertEqual(self.backend.messages(), [b"a", b"b", b"next"])
+        self.assertIsNotNone(first.closed)
+        self.assertIsNone(second.closed)
+
+    def test_over_while_it_is_held_up(self) -> None:
+        """PHP had said all by then."""
+        _, connection, asked = self.stream_to("a")
+        asked.end()
+        self.clock.advance(20)
+        self.assertIsNone(connection.closed)
+
+    def test_who_is_known_for_streams_leaves_a_turn_to_others(self) -> None:
+        """And is nothing special any more once PHP has answered it in another way."""
+        self.use(concurrency=2)
+        talkers = [self.client(name)[0] for name in "ab"]
+        for talker in talkers:
+            self.say(talker, b"tell me", b"more")
+        streams = self.backend.asked.copy()
+        for asked in streams:
+            asked.begin()
+        for asked in streams:
+            asked.end()
+        self.assertEqual(self.backend.messages(), [b"tell me"] * 2 + [b"more"])
+        self.say(self.client("other")[0], b"quick")
+        self.assertEqual(self.backend.messages()[3:], [b"quick"])
+        self.backend.asked[2].reply()
+        self.backend.asked[3].reply()
+        self.assertEqual(self.backend.messages()[4:], [b"more"])
+        self.say(talkers[0], b"plain")
+        self.assertEqual(self.backend.messages()[5:], [b"plain"])
 
 
 class FarewellTests(RelayTestCase):

@@ -1,12 +1,14 @@
 """Tests for :mod:`phpgw.php.turns`."""
 
-from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.php.turns import Turns
+from phpgw.backend import BackendError
+from phpgw.php.turns import Line, Turn, Turns
 
 
 class TurnsTestCase(SynchronousTestCase):
@@ -14,15 +16,14 @@ class TurnsTestCase(SynchronousTestCase):
         self.begun: list[str] = []
         self.under_way: dict[str, Deferred[None]] = {}
 
-    def turn(self, name: str) -> Callable[[], Deferred[None]]:
-        """Takes until it is ended."""
+    def begin(self, name: str, problem: BackendError | None = None) -> Deferred[None]:
+        """Begin something that takes until it is ended."""
+        self.begun.append(name)
+        self.under_way[name] = Deferred()
+        return self.under_way[name]
 
-        def begin() -> Deferred[None]:
-            self.begun.append(name)
-            self.under_way[name] = Deferred()
-            return self.under_way[name]
-
-        return begin
+    def turn(self, name: str, line: Line, **fields: Any) -> Turn:
+        return Turn(partial(self.begin, name), line, **fields)
 
     def end(self, *names: str) -> None:
         for name in names:
@@ -36,11 +37,11 @@ class TurnsTestCase(SynchronousTestCase):
 
     def take(self, turns: Turns, *names: str) -> None:
         for name in names:
-            turns.take(self.turn(name))
+            turns.take(self.turn(name, turns.messages))
 
-    def take_patiently(self, turns: Turns, *names: str) -> None:
+    def take_disconnects(self, turns: Turns, *names: str) -> None:
         for name in names:
-            turns.take_patiently(self.turn(name))
+            turns.take(self.turn(name, turns.disconnects))
 
 
 class TurnsTests(TurnsTestCase):
@@ -55,7 +56,7 @@ class TurnsTests(TurnsTestCase):
 
     def test_nothing_to_do_any_more(self) -> None:
         turns = Turns(1)
-        turns.take(lambda: None)
+        turns.take(Turn(lambda problem: None, turns.messages))
         self.take(turns, "a", "b")
         self.assertEqual(self.begun, ["a"])
 
@@ -63,25 +64,25 @@ class TurnsTests(TurnsTestCase):
         turns = Turns(1)
         left = 5000
 
-        def begin() -> Deferred[None]:
+        def begin(problem: BackendError | None) -> Deferred[None]:
             nonlocal left
             left -= 1
             if left:
-                turns.take(begin)
+                turns.take(Turn(begin, turns.messages))
             return succeed(None)
 
-        turns.take(begin)
+        turns.take(Turn(begin, turns.messages))
         self.assertEqual(left, 0)
         self.successResultOf(turns.when_idle())
 
     def test_one_that_cannot_begin_keeps_nobody_waiting(self) -> None:
         turns = Turns(1)
 
-        def begin() -> Deferred[None]:
+        def begin(problem: BackendError | None) -> Deferred[None]:
             self.take(turns, "a")
             raise ZeroDivisionError
 
-        turns.take(begin)
+        turns.take(Turn(begin, turns.messages))
         self.assertEqual(self.begun, ["a"])
         self.take(turns, "b")
         self.end("a")
@@ -90,28 +91,28 @@ class TurnsTests(TurnsTestCase):
 
     def test_given_up(self) -> None:
         turns = Turns(1)
-        given_up = self.turn("b")
+        given_up = self.turn("b", turns.messages)
         self.take(turns, "a")
         turns.take(given_up)
         self.take(turns, "c")
-        turns.give_up(given_up)
+        turns.cancel(given_up)
         self.assertEqual(turns.waiting, 1)
         self.end("a")
         self.assertEqual(self.begun, ["a", "c"])
 
     def test_one_that_fails_is_logged(self) -> None:
         turns = Turns(4)
-        turns.take(lambda: fail(ZeroDivisionError()))
-        turns.take_patiently(lambda: fail(ZeroDivisionError()))
+        for line in (turns.messages, turns.disconnects):
+            turns.take(Turn(lambda problem: fail(ZeroDivisionError()), line))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
         self.take(turns, *"abcd")
         self.assertEqual(len(self.begun), 4)
 
 
-class PatientTests(TurnsTestCase):
+class DisconnectTests(TurnsTestCase):
     def test_get_a_quarter(self) -> None:
         turns = Turns(8)
-        self.take_patiently(turns, *(f"p{number}" for number in range(9)))
+        self.take_disconnects(turns, *(f"p{number}" for number in range(9)))
         self.assertEqual(self.begun, ["p0", "p1"])
         self.take(turns, *"abcdefg")
         self.assertEqual(self.begun, ["p0", "p1", *"abcdef"])
@@ -127,7 +128,7 @@ class PatientTests(TurnsTestCase):
             self.begun, self.under_way = [], {}
             turns = Turns(limit)
             self.take(turns, *(f"first {number}" for number in range(limit)))
-            self.take_patiently(turns, *(f"p{number}" for number in range(20)))
+            self.take_disconnects(turns, *(f"p{number}" for number in range(20)))
             self.take(turns, *(f"other {number}" for number in range(10)))
             self.end_all()
             last = self.begun.index("other 9")
@@ -138,8 +139,8 @@ class PatientTests(TurnsTestCase):
     def test_whoever_had_nothing_to_do_was_none_in_between(self) -> None:
         turns = Turns(1)
         self.take(turns, "a")
-        self.take_patiently(turns, "p0", "p1")
-        turns.take(lambda: None)
+        self.take_disconnects(turns, "p0", "p1")
+        turns.take(Turn(lambda problem: None, turns.messages))
         self.take(turns, "b")
         self.end("a")
         self.end("p0")
@@ -149,7 +150,7 @@ class PatientTests(TurnsTestCase):
         """However much the others have to do."""
         turns = Turns(1)
         self.take(turns, "a")
-        self.take_patiently(turns, "p0", "p1")
+        self.take_disconnects(turns, "p0", "p1")
         for before, after in (("a", "b"), ("p0", "c"), ("b", "d"), ("p1", "e")):
             self.take(turns, after)
             self.end(before)
@@ -157,7 +158,7 @@ class PatientTests(TurnsTestCase):
 
     def test_hurry(self) -> None:
         turns = Turns(4)
-        self.take_patiently(turns, *(f"p{number}" for number in range(6)))
+        self.take_disconnects(turns, *(f"p{number}" for number in range(6)))
         self.assertEqual(len(self.begun), 1)
         turns.hurry()
         self.assertEqual(self.begun, ["p0", "p1", "p2", "p3"])
@@ -166,11 +167,93 @@ class PatientTests(TurnsTestCase):
         self.assertEqual(self.begun[4:], ["a", "p4"])
 
 
+class ShareTests(TurnsTestCase):
+    """What could keep messages waiting has a bounded share."""
+
+    def take_all(self, turns: Turns, line: Line, name: str, count: int = 20) -> None:
+        for number in range(count):
+            turns.take(self.turn(f"{name}{number}", line))
+
+    def test_alone(self) -> None:
+        for limit, streams, handshakes in ((1, 1, 1), (2, 1, 1), (4, 3, 2), (5, 4, 2), (8, 6, 4)):
+            turns = Turns(limit)
+            for line, share in ((turns.streams, streams), (turns.handshakes, handshakes)):
+                self.take_all(turns, line, "x")
+                self.assertEqual(len(self.under_way), share, limit)
+                while self.under_way:
+                    self.end_all()
+                self.setUp()
+
+    def test_messages_have_a_turn_at_once(self) -> None:
+        """Whatever else there is."""
+        for limit in (4, 5, 8, 16):
+            self.setUp()
+            turns = Turns(limit)
+            for line in (turns.handshakes, turns.disconnects):
+                self.take_all(turns, line, "x")
+            for number in range(limit // 4):
+                self.take(turns, f"message {number}")
+                self.assertEqual(self.begun[-1], f"message {number}")
+
+    def test_the_others_share_what_streams_leave(self) -> None:
+        turns = Turns(4)
+        self.take_all(turns, turns.streams, "s")
+        self.take_all(turns, turns.handshakes, "h")
+        self.take_all(turns, turns.disconnects, "d")
+        self.assertEqual(self.begun, ["s0", "s1", "s2", "h0"])
+        self.take(turns, "m0", "m1")
+        self.end("h0")
+        self.assertEqual(self.begun[4:], ["m0"])
+        self.end("m0")
+        self.assertEqual(self.begun[5:], ["d0"])
+        self.end("d0")
+        self.assertEqual(self.begun[6:], ["m1"])
+        self.end("m1")
+        self.assertEqual(self.begun[7:], ["h1"])
+
+    def test_becomes_stream(self) -> None:
+        """What began as a message counts from then on."""
+        turns = Turns(2)
+        first = self.turn("m", turns.messages)
+        turns.take(first)
+        turns.becomes_stream(first)
+        self.take_all(turns, turns.streams, "s", 2)
+        self.assertEqual(self.begun, ["m"])
+        self.take(turns, "other")
+        self.assertEqual(self.begun, ["m", "other"])
+        self.end("m")
+        self.assertEqual(self.begun, ["m", "other", "s0"])
+        self.end("other", "s0")
+        self.assertEqual(self.begun[3:], ["s1"])
+        self.end("s1")
+        self.successResultOf(turns.when_idle())
+
+    def test_networks_take_turns_with_handshakes(self) -> None:
+        """However many come from one of them."""
+        turns = Turns(1)
+        self.take(turns, "m")
+        for name, place in (
+            *((f"a{number}", "a") for number in range(5)),
+            ("b0", "b"),
+            ("c0", "c"),
+        ):
+            turns.take(self.turn(name, turns.handshakes, place=place))
+        given_up = self.turn("a5", turns.handshakes, place="a")
+        turns.take(given_up)
+        self.assertEqual((turns.waiting, turns.waiting_from("a")), (8, 6))
+        turns.cancel(given_up)
+        self.end("m")
+        while self.under_way:
+            self.end_all()
+        self.assertEqual(self.begun, ["m", "a0", "b0", "c0", "a1", "a2", "a3", "a4"])
+        self.assertEqual((turns.waiting, turns.waiting_from("a")), (0, 0))
+
+
 class IdleTests(TurnsTestCase):
     def test_waits_for_whoever_waits_or_is_under_way(self) -> None:
         turns = Turns(1)
         self.take(turns, "a")
-        self.take_patiently(turns, "p")
+        self.take_disconnects(turns, "p")
         idle, other = turns.when_idle(), turns.when_idle()
         self.end("a")
         self.assertNoResult(idle)
@@ -183,12 +266,12 @@ class IdleTests(TurnsTestCase):
         turns = Turns(1)
         asked: list[Deferred[None]] = []
 
-        def begin() -> Deferred[None]:
+        def begin(problem: BackendError | None) -> Deferred[None]:
             asked.append(turns.when_idle())
             self.assertNoResult(asked[0])
-            return self.turn("a")()
+            return self.begin("a")
 
-        turns.take(begin)
+        turns.take(Turn(begin, turns.messages))
         self.assertNoResult(asked[0])
         self.end("a")
         self.successResultOf(asked[0])
@@ -214,7 +297,7 @@ class AllowTests(TurnsTestCase):
         turns.allow(0)
         self.end("a", "b")
         self.take(turns, "d")
-        self.take_patiently(turns, "p")
+        self.take_disconnects(turns, "p")
         self.assertEqual(self.begun, ["a", "b"])
         self.assertEqual((turns.waiting, turns.under_way), (2, 0))
 
@@ -245,7 +328,7 @@ class AllowTests(TurnsTestCase):
     def test_those_with_time_get_theirs(self) -> None:
         turns = Turns(8)
         turns.allow(0)
-        self.take_patiently(turns, "p0", "p1")
+        self.take_disconnects(turns, "p0", "p1")
         self.take(turns, "a", "b")
         turns.allow(1)
         self.end_all()

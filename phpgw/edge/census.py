@@ -1,6 +1,7 @@
 """How many clients there are, in all and from one address; and how many there may be."""
 
 from collections import Counter
+from collections.abc import Hashable
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
@@ -30,7 +31,7 @@ class Census:
         self._limit = limit
         self._address_limit = address_limit
         self._count = 0
-        self._places: Counter[object] = Counter()
+        self._places: Counter[Hashable] = Counter()
 
     @property
     def is_full(self) -> bool:
@@ -45,20 +46,20 @@ class Census:
         """
         if self.is_full:
             raise TooMany
-        if 0 < self._address_limit <= self._places[_place(host)]:
+        if 0 < self._address_limit <= self._places[network_of(host)]:
             raise TooManyHere
 
     def add(self, host: str) -> None:
         """One has come."""
         self._count += 1
-        place = _place(host)
+        place = network_of(host)
         if place is not None:
             self._places[place] += 1
 
     def remove(self, host: str) -> None:
         """One has left."""
         self._count -= 1
-        place = _place(host)
+        place = network_of(host)
         if place is not None:
             self._places[place] -= 1
             if not self._places[place]:
@@ -67,8 +68,8 @@ class Census:
 
 # Each is asked for three times, mostly soon.
 @lru_cache(maxsize=1024)
-def _place(host: str) -> object:
-    """What an address counts for; ``None`` if for nothing."""
+def network_of(host: str) -> Hashable:
+    """Return the network that an address is counted for; ``None`` for one of this machine."""
     try:
         address = ip_address(host)
     except ValueError:

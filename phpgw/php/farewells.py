@@ -9,12 +9,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendUnreachable, Event, Reply
+from phpgw.backend import BackendError, BackendUnreachable, Event, Reply
 from phpgw.client import Client
 from phpgw.metrics import Metrics
 from phpgw.php.answers import Answer, Answers
 from phpgw.php.asking import Php
-from phpgw.php.turns import Turns
+from phpgw.php.turns import Turn, Turns
 
 # Seconds until PHP is told anew, if it was away.
 _AWAY_SECONDS = 2
@@ -120,7 +120,8 @@ class Farewells:
             self._take_turn(departure, repeats)
 
     def _take_turn(self, departure: _Departure, repeats: int) -> None:
-        self._turns.take_patiently(partial(self._tell, departure, repeats))
+        begin = partial(self._tell, departure, repeats)
+        self._turns.take(Turn(begin, self._turns.disconnects))
 
     def _look_later(self) -> None:
         if self._left and self._look_call is None:
@@ -133,7 +134,9 @@ class Farewells:
             self._take_turn(*self._left.popleft())
         self._look_later()
 
-    def _tell(self, departure: _Departure, repeats: int) -> Deferred[None]:
+    def _tell(
+        self, departure: _Departure, repeats: int, problem: BackendError | None
+    ) -> Deferred[None]:
         departure.client.is_told = True
         asked = self._php.ask(departure.event(self._answers.wall_time()))
         asked.addCallback(self._heard)

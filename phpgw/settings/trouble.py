@@ -17,8 +17,10 @@ class TroubleSettings:
         "COUNT",
         values.count,
         "10000",
-        "How many clients may wait for PHP with a message or a handshake. What comes on top of "
-        "that fails at once, as --on-error says.",
+        "How many clients may wait for PHP with a message or a handshake; half of them from one "
+        "address, half of them with a handshake, and of those a hundredth from one address "
+        "(loopback has no such limits). What comes on top of that fails at once, as --on-error "
+        "says; a handshake is answered with 503.",
     )
     waiting_timeout: float = option(
         _TROUBLE,
@@ -50,4 +52,13 @@ class TroubleSettings:
         values.positive_duration,
         "1m",
         "How long POST /hold may keep events from PHP; after that they are let go.",
+    )
+    stream_pause_timeout: float = option(
+        _TROUBLE,
+        "TIME",
+        values.positive_duration,
+        "10s",
+        "How long a streamed reply may wait, again and again, for a client that does not read; it "
+        "holds one of PHP's workers meanwhile. After that, or after 30 times as long in all, the "
+        "client is closed with code 1008.",
     )
