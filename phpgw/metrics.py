@@ -44,6 +44,9 @@ class Metrics:
     messages_too_large: int = 0
     frames_too_large: int = 0
     messages_too_fragmented: int = 0
+    messages_timed_out: int = 0
+    unfinished_bytes_now: int = 0
+    unfinished_dropped: int = 0
     rate_pauses: int = 0
     floods_closed: int = 0
     idle_closed: int = 0

@@ -61,6 +61,8 @@ _API_LINES = (
     "/stats  counters, for PHP",
     "/openapi.json  a description of all this",
 )
+# How many messages of the largest size may come at once, if it is not said how much.
+_MESSAGES_UNFINISHED = 64
 # What a web server says while it reaches no PHP, or has no answer from it: RFC 9110, section 15.6.
 _NO_PHP = frozenset((502, 503, 504))
 
@@ -153,10 +155,13 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
 
 def _websocket_limits(settings: Settings) -> WebSocketLimits:
     per_second = settings.max_message_rate
+    max_unfinished = settings.max_unfinished or _MESSAGES_UNFINISHED * settings.max_message_size
     return WebSocketLimits(
         max_message_size=settings.max_message_size,
         max_frame_size=settings.max_frame_size,
         max_fragments=settings.max_fragments,
+        max_unfinished=max(max_unfinished, settings.max_message_size),
+        message_timeout=settings.message_timeout,
         rate=Rate(per_second, settings.rate_patience) if per_second else None,
         max_outbox=settings.max_outbox,
         compression=settings.compression,

@@ -10,36 +10,33 @@ from typing import Any, cast
 
 from autobahn.util import encode_truncate
 from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
-from twisted.internet.interfaces import IAddress, IDelayedCall, IPushProducer, IReactorTime
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from phpgw.backend import Handshake, Identity
 from phpgw.client import Client, Message
 from phpgw.connections import ConnectionTable
 from phpgw.edge.frames import Frames
-from phpgw.edge.intake import IntakeProtocol
 from phpgw.edge.keepalive import KeepAlive
 from phpgw.edge.lean import LeanFactory
 from phpgw.edge.lifetimes import Lifetime
 from phpgw.edge.limits import WebSocketLimits
-from phpgw.edge.outbox import Outbox
+from phpgw.edge.outgoing import OutgoingProtocol
+from phpgw.edge.unfinished import UnfinishedMessages
 from phpgw.metrics import Metrics
 from phpgw.relay import Relay
 
 # How long a peer may take to answer a close frame, or to read what is left for it.
 _CLOSE_SECONDS = 5
-# How many pings a peer may leave without answer that does not get to the end of what waits for it.
-_SLOW_CHECKS = 4
 _LONGEST_REASON = 123
 # Codes that no close frame bears: there was one without a code, and there was none.
 _NO_STATUS, _ABNORMAL = 1005, 1006
+_CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
 
 
-@implementer(IPushProducer)
-class GatewayProtocol(IntakeProtocol):
+class GatewayProtocol(OutgoingProtocol):
     """One browser's connection; a :class:`phpgw.client.Connection`, and mortal.
 
     :ivar subprotocol: what the handshake's answer says, of those that the browser offered.
@@ -51,22 +48,18 @@ class GatewayProtocol(IntakeProtocol):
     client: Client
     transport: Any  # a TCP or TLS one: both can pause, and abort
     # Autobahn has none before there is a transport.
-    state: int = IntakeProtocol.STATE_CONNECTING
+    state: int = OutgoingProtocol.STATE_CONNECTING
     subprotocol: str | None = None
     set_cookies: Sequence[str] = ()
     lifetime: Lifetime | None = None
-    _perMessageCompress: Any
 
     def __init__(self) -> None:
         super().__init__()
-        self._outbox: Outbox | None = None
-        self._window_bits: int | None = None
         self._keep_alive: KeepAlive | None = None
         self._abort_call: IDelayedCall | None = None
         self._opened_at: float | None = None
         self._end: tuple[int, str] | None = None
         self._messages_in = 0
-        self._messages_out = 0
 
     # What Autobahn and the transport tell.
 
@@ -79,11 +72,6 @@ class GatewayProtocol(IntakeProtocol):
         self._opened_at = factory.reactor.seconds()
         factory.metrics.clients_now += 1
         factory.metrics.handshakes_accepted += 1
-        # In place of the HTTP channel, which had the transport before.
-        self.unregisterProducer()
-        self.registerProducer(self, True)
-        if self._perMessageCompress is not None:
-            self._window_bits = self._perMessageCompress.server_max_window_bits
         limits = factory.limits
         if limits.ping_interval:
             self._keep_alive = KeepAlive(
@@ -96,7 +84,7 @@ class GatewayProtocol(IntakeProtocol):
             self._keep_alive.start()
         self._log.info("Client {client_id} connected", client_id=self.client.id)
         factory.table.open(self)
-        self._empty_outbox()
+        self.empty_outbox()
         if self._end is not None:
             self.sendCloseFrame(self._end[0], self._end[1].encode())
 
@@ -114,28 +102,34 @@ class GatewayProtocol(IntakeProtocol):
         self._messages_in += 1
         self.factory.relay.receive(self.client, Message(payload, isBinary))
 
-    def onPing(self, payload: bytes) -> None:  # noqa: N802
-        super().onPing(payload)
-        if self.state != self.STATE_OPEN:
-            return
-        if self._outbox is None:
-            self.sendPong(payload)
-        else:
-            # Answers would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
-            self._outbox.ping = payload
+    def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> None:
+        # In place of Autobahn's own, which answers with 1000 whatever the peer has said, knows no
+        # 1014, and drops its answer to a bad one.
+        is_answer = self.state == self.STATE_CLOSING
+        if self.state == self.STATE_OPEN:
+            self._answer_close(code, reasonRaw)
+        self.wasClean = True
+        self.dropConnection(abort=is_answer)
 
-    def onCloseFrame(self, code: Any, reasonRaw: Any) -> bool | None:
-        failed: bool | None = super().onCloseFrame(code, reasonRaw)
-        if self._end is None:
-            self._end = code or _NO_STATUS, self.remoteCloseReason or ""
-        return failed
+    def _answer_close(self, code: int | None, reason_utf8: bytes | None) -> None:
+        if code is not None and not _is_close_code(code):
+            self._protocol_violation(f"invalid close code {code}")
+            return
+        try:
+            reason = (reason_utf8 or b"").decode()
+        except UnicodeDecodeError:
+            self._invalid_payload("invalid close reason (non-UTF8 payload)")
+            return
+        self._end = code or _NO_STATUS, reason
+        # With the same code and reason: RFC 6455, section 5.5.1.
+        self.sendCloseFrame(code, reason_utf8, isReply=True)
 
     def sendCloseFrame(
         self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
     ) -> None:
         super().sendCloseFrame(code, reasonUtf8, isReply)
         self.factory.table.close(self)
-        if not isReply and self._end is None:
+        if self._end is None:
             self._end = code or _NO_STATUS, (reasonUtf8 or b"").decode()
         if self._keep_alive is not None:
             self._keep_alive.stop()
@@ -146,8 +140,6 @@ class GatewayProtocol(IntakeProtocol):
         if self._end is None:
             self._end = _ABNORMAL, ""
         self.factory.table.remove(self)
-        # Whoever waits to send more has been told by the relay.
-        self._outbox = None
         if self._keep_alive is not None:
             self._keep_alive.stop()
         if self._abort_call is not None and self._abort_call.active():
@@ -168,60 +160,17 @@ class GatewayProtocol(IntakeProtocol):
             messages_out=self._messages_out,
         )
 
-    def pauseProducing(self) -> None:
-        """The transport's buffer is full: count what comes on top of it."""
-        if self._outbox is None:
-            self._outbox = Outbox(self.factory.limits.max_outbox)
-
-    def resumeProducing(self) -> None:
-        """The transport's buffer is empty."""
-        self._empty_outbox()
-
-    def stopProducing(self) -> None:
-        """The transport is gone; connectionLost follows."""
-
     # phpgw.client.Connection
-
-    def send_message(self, payload: bytes, is_binary: bool) -> None:
-        if self.state != self.STATE_OPEN:
-            self._keep_until_open(payload, is_binary)
-            return
-        factory = self.factory
-        # Not sendMessage, which holds what we send to the limit of what we receive.
-        frame = factory.frames.frame(payload, is_binary, self._window_bits)
-        if self._outbox is not None and not self._outbox.count(len(frame)):
-            factory.metrics.slow_consumers_closed += 1
-            self.close(1008, "messages are not read fast enough")
-            return
-        self._messages_out += 1
-        factory.metrics.messages_sent += 1
-        factory.gathering.write(self.transport, frame)
-
-    def gather_message(self, payload: bytes, is_binary: bool) -> None:
-        if self.state != self.STATE_OPEN or self._outbox is not None:
-            self.send_message(payload, is_binary)
-            return
-        factory = self.factory
-        self._messages_out += 1
-        factory.metrics.messages_sent += 1
-        frame = factory.frames.frame(payload, is_binary, self._window_bits)
-        factory.gathering.add(self.transport, frame)
 
     def close(self, code: int, reason: str) -> None:
         reason_utf8 = encode_truncate(reason, _LONGEST_REASON)
-        if self._is_pending:
+        if self.is_pending:
             self._end = code, reason_utf8.decode()
             self.factory.table.close(self)
         if self.state != self.STATE_OPEN:
             return
         self.sendCloseFrame(code, reason_utf8)
         self.read_on()
-
-    def when_writable(self, call: Callable[[], None]) -> bool:
-        if self._outbox is None or self.state != self.STATE_OPEN:
-            return False
-        self._outbox.calls.append(call)
-        return True
 
     # phpgw.edge.lifetimes.Mortal
 
@@ -252,41 +201,12 @@ class GatewayProtocol(IntakeProtocol):
         return self._end or (_ABNORMAL, "")
 
     @property
-    def _is_pending(self) -> bool:
+    def is_pending(self) -> bool:
         """Whether PHP is being asked about it, and has not had it closed."""
         return self.state == self.STATE_CONNECTING and self._end is None
 
-    def _keep_until_open(self, payload: bytes, is_binary: bool) -> None:
-        if not self._is_pending:
-            return
-        if self._outbox is None:
-            self._outbox = Outbox(self.factory.limits.max_outbox)
-        if not self._outbox.keep(payload, is_binary):
-            self.factory.metrics.slow_consumers_closed += 1
-            self.close(1008, "too many messages before the first was read")
-
-    def _empty_outbox(self) -> None:
-        outbox, self._outbox = self._outbox, None
-        if outbox is None:
-            return
-        for payload, is_binary in outbox.messages:
-            self.send_message(payload, is_binary)
-        if outbox.ping is not None:
-            self.sendPong(outbox.ping)
-        for call in outbox.calls:
-            call()
-
-    def _may_be_slow(self) -> bool:
-        """Whether a ping that is not answered says nothing."""
-        if self._outbox is None:
-            # The answer may wait behind the messages that we do not read.
-            return not self.is_reading
-        # The ping may wait behind those that the peer takes its time to read.
-        self._outbox.checks += 1
-        return self._outbox.checks < _SLOW_CHECKS
-
     def _peer_lost(self) -> None:
-        if self._keep_alive is not None and self._may_be_slow():
+        if self._keep_alive is not None and self.may_be_slow():
             self._keep_alive.start()
             return
         self._log.info("Client {client_id} answers no ping", client_id=self.client.id)
@@ -320,6 +240,9 @@ class GatewayFactory(LeanFactory):
         self.relay = relay
         self.metrics = metrics
         self.frames = Frames()
+        self.unfinished = UnfinishedMessages(
+            reactor, limits.max_unfinished, limits.message_timeout, metrics
+        )
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
@@ -350,6 +273,11 @@ class GatewayFactory(LeanFactory):
         protocol.client = Client(identity, protocol, time.time())
         self.table.add(protocol)
         return protocol
+
+
+def _is_close_code(code: int) -> bool:
+    """Tell whether a close frame may bear this code: RFC 6455, section 7.4, and IANA's registry."""
+    return code in _CLOSE_CODES or 3000 <= code <= 4999
 
 
 def _accept_deflate(offers: list[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:

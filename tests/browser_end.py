@@ -47,6 +47,22 @@ def frame(opcode: int, payload: bytes = b"", *, fin: bool = True, rsv: int = 0) 
 
 
 class _Transport(StringTransport):
+    """A socket: what it was given waits in it until the browser reads."""
+
+    offset = 0
+    _tempDataLen = 0  # noqa: N815
+
+    @property
+    def dataBuffer(self) -> bytes:  # noqa: N802
+        return bytes(self.value())
+
+    def pauseProducing(self) -> None:
+        # Unlike this one, a real transport may be told to stop when it has stopped.
+        if self.disconnecting:
+            self.producerState = "paused"
+        else:
+            super().pauseProducing()
+
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
         """What only a TCP transport has; TLS asks for it."""
 

@@ -67,7 +67,11 @@ class EdgeTestCase(SynchronousTestCase):
 
     def limit(self, *, census: Census | None = None, **changes: Any) -> None:
         """Set up anew with these limits."""
-        limits: dict[str, Any] = {"max_message_size": 1000, "max_outbox": 1000}
+        limits: dict[str, Any] = {
+            "max_message_size": 1000,
+            "max_outbox": 1000,
+            "max_unfinished": 10_000,
+        }
         self.table: ConnectionTable[GatewayProtocol] = ConnectionTable(
             census or Census(), self.registry, self.relay
         )

@@ -6,12 +6,19 @@ from phpgw.edge.outbox import Outbox
 
 
 class OutboxTests(SynchronousTestCase):
-    def test_count(self) -> None:
-        """There is room as long as no more waits than is allowed, however large the next one is."""
+    def test_room(self) -> None:
         outbox = Outbox(limit=1000)
-        for size in (400, 600, 5000):
-            self.assertTrue(outbox.count(size))
-        self.assertFalse(outbox.count(1))
+        self.assertTrue(outbox.has_room(500))
+        self.assertFalse(outbox.has_room(501))
+
+    def test_checks(self) -> None:
+        """One that goes on reading is alive, however much waits."""
+        outbox = Outbox(limit=1000)
+        self.assertEqual([1, 2], [outbox.check(900) for _ in range(2)])
+        outbox.written += 300
+        self.assertEqual(1, outbox.check(1100))
+        outbox.written += 300
+        self.assertEqual([2, 1], [outbox.check(1400), outbox.check(1399)])
 
     def test_keep(self) -> None:
         outbox = Outbox(limit=1000)

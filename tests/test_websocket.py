@@ -21,6 +21,10 @@ from tests.browser_end import (
 )
 from tests.edge import EdgeTestCase
 
+# Those that a close frame may bear, and those that it may not.
+_CODES = (*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4001, 4999)
+_NO_CODES = (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
+
 
 class MessageTests(EdgeTestCase):
     def test_text_and_binary(self) -> None:
@@ -289,7 +293,36 @@ class ClosingTests(EdgeTestCase):
     def test_browser_closes(self) -> None:
         browser = self.connect()
         browser.send(frame(CLOSE, b"\x03\xe8bye"))
-        self.assertEqual(browser.close_frame()[0], 1000)
+        self.assertEqual(browser.close_frame(), (1000, "bye"))
+        self.assertTrue(browser.is_cut)
+
+    def test_what_comes_after_that(self) -> None:
+        """It is not kept; and not read, where the transport has yet to close."""
+        for end in (
+            lambda browser: browser.send(frame(CLOSE)),
+            lambda browser: browser.send(frame(TEXT, b"\xff") + frame(CLOSE)),
+        ):
+            browser = self.connect()
+            connection = self.connection()
+            end(browser)
+            for _ in range(10):
+                browser.send(frame(BINARY, b"x" * 900) * 20)
+            self.assertEqual(connection.data, b"")
+            self.assertFalse(browser.is_read_from)
+            browser.hang_up()
+
+    def test_what_comes_after_our_close_frame(self) -> None:
+        """Nothing is kept of messages, whole or not; the answer is found behind them."""
+        browser = self.connect()
+        connection = self.connection()
+        browser.send(frame(BINARY, b"x" * 900, fin=False))
+        self.assertEqual(self.metrics.unfinished_bytes_now, 900)
+        connection.close(1000, "")
+        self.assertEqual(self.metrics.unfinished_bytes_now, 0)
+        for _ in range(10):
+            browser.send(frame(CONTINUATION, b"x" * 9, fin=False))
+            self.assertFalse(connection.message_data)
+        browser.send(frame(CONTINUATION) + frame(CLOSE, b"\x03\xe8"))
         self.assertTrue(browser.is_cut)
 
     def test_gateway_closes(self) -> None:
@@ -380,28 +413,26 @@ class EndTests(EdgeTestCase):
         self.relay.forgotten.clear()
 
     def test_browser_closes(self) -> None:
-        for payload, code, reason in [
-            (b"\x03\xe8", 1000, ""),
-            (b"\x03\xe9", 1001, ""),
-            (b"\x0f\xa0" + "tschüß".encode(), 4000, "tschüß"),
-            (b"", 1005, ""),
-        ]:
+        closes = [(b"", 1005, ""), (b"\x0f\xa0" + "tschüß".encode(), 4000, "tschüß")]
+        closes += [(code.to_bytes(2), code, "") for code in _CODES]
+        for payload, code, reason in closes:
             browser = self.connect()
             browser.send(frame(CLOSE, payload))
+            # The same again: RFC 6455, section 5.5.1.
+            self.assertEqual(browser.frames(), [(CLOSE, payload)])
+            self.assertTrue(browser.is_cut)
             browser.hang_up()
             self.assert_end(code, reason)
 
     def test_browser_closes_badly(self) -> None:
         """It is us then who end the connection."""
-        for payload, code in [
-            (b"\x03", 1002),
-            (b"\x03\xed", 1002),
-            (b"\x03\xee", 1002),
-            (b"\xff\xff", 1002),
-            (b"\x03\xe8\xff", 1007),
-        ]:
+        bad = [(b"\x03", 1002), (b"\x03\xe8\xff", 1007), (b"\x03\xe8" + b"\xc3" * 2, 1007)]
+        bad += [(code.to_bytes(2), 1002) for code in _NO_CODES]
+        for payload, code in bad:
             browser = self.connect()
             browser.send(frame(CLOSE, payload))
+            self.assertEqual(browser.close_frame()[0], code)
+            self.assertTrue(browser.is_cut)
             browser.hang_up()
             self.assert_end(code)
 
@@ -545,15 +576,17 @@ class FlowTests(EdgeTestCase):
         self.assertLess(len(opcodes), 600)
 
     def test_pings_of_a_slow_consumer(self) -> None:
-        """Nothing piles up for one that pings and does not read; the last ping is answered."""
+        """No more than half of what may wait piles up; the last ping is answered in the end."""
         browser = self.connect()
         connection = self.connection()
         connection.pauseProducing()
-        for number in range(100):
-            browser.send(frame(PING, b"%d" % number))
-        self.assertEqual(browser.frames(), [])
+        for number in range(1000):
+            browser.send(frame(PING, b"%03d" % number))
+        self.assertEqual(browser.transport.value()[-3:], b"100")
+        self.clock.advance(0.2)
+        self.assertLess(len(browser.frames()), 110)
         connection.resumeProducing()
-        self.assertEqual(browser.frames(), [(PONG, b"99")])
+        self.assertEqual(browser.frames(), [(PONG, b"999")])
         browser.send(frame(PING, b"again"))
         self.assertEqual(browser.frames(), [(PONG, b"again")])
 
@@ -618,8 +651,60 @@ class FlowTests(EdgeTestCase):
         for _ in range(5):
             connection.pauseProducing()
             connection.send_message(b"x" * 900, False)
+            self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT])
             connection.resumeProducing()
-        self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT] * 5)
+
+    def test_consumer_that_keeps_pace(self) -> None:
+        """Something waits all the time, and never too much."""
+        browser = self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        for _ in range(100):
+            connection.send_message(b"x" * 800, False)
+            self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT])
+        self.assertEqual(self.metrics.slow_consumers_closed, 0)
+
+    def test_room_while_something_waits(self) -> None:
+        """Whoever waits to send more need not wait until all is read."""
+        self.connect()
+        connection, calls = self.connection(), []
+        connection.pauseProducing()
+        connection.send_message(b"x" * 400, False)
+        connection.when_writable(lambda: calls.append("one"))
+        self.clock.advance(0.2)
+        self.assertEqual(calls, ["one"])
+        connection.send_message(b"x" * 400, False)
+        connection.when_writable(lambda: calls.append("two"))
+        self.clock.pump([0.2] * 5)
+        self.assertEqual(calls, ["one"])
+        connection.resumeProducing()
+        self.assertEqual(calls, ["one", "two"])
+        self.clock.pump([0.2] * 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_ping_of_one_that_keeps_pace(self) -> None:
+        """Its answers take their time, but it goes on reading."""
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        for _ in range(20):
+            connection.send_message(b"x" * 800, False)
+            self.clock.pump([10, 15])
+            browser.frames()
+        self.assertFalse(browser.is_cut)
+        self.clock.pump([10, 15] * 6)
+        self.assertTrue(browser.is_cut)
+
+    def test_answers_late(self) -> None:
+        """Each answer counts for the checks before it."""
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.connection().pauseProducing()
+        for _ in range(10):
+            self.clock.pump([10, 15] * 3)
+            browser.send(frame(PONG))
+        self.assertFalse(browser.is_cut)
 
     def test_ping(self) -> None:
         self.limit(ping_interval=25, ping_timeout=10)

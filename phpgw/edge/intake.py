@@ -14,7 +14,9 @@ from phpgw.edge.lean import LeanProtocol
 from phpgw.edge.rate import FRAGMENT, MESSAGE, Allowance
 
 # Why nothing is read from a peer at the moment; there can be several reasons.
-_INBOX, _RATE, _END = 1, 2, 4
+_INBOX, _RATE, _END, _OVER = 1, 2, 4, 8
+# The longest head of a frame: RFC 6455, section 5.2.
+_LONGEST_HEAD = 14
 
 
 class IntakeProtocol(LeanProtocol):
@@ -26,12 +28,15 @@ class IntakeProtocol(LeanProtocol):
 
     factory: Any
     current_frame: Any
+    data: bytes
+    inside_message: bool
     message_data_total_length: int
     maxMessagePayloadSize: int  # noqa: N815
     # Here, since most connections never have others.
     _holds = 0
     _consuming = False
     _fragments = 0
+    _is_unfinished = False
     _allowance: Allowance | None = None
     _release_call: IDelayedCall | None = None
 
@@ -49,6 +54,8 @@ class IntakeProtocol(LeanProtocol):
 
     def resume_reading(self) -> None:
         """Take messages again, unless there have been too many."""
+        if self._is_unfinished and self._holds & _INBOX:
+            self.factory.unfinished.restart(self)
         self._release(_INBOX)
 
     def take_no_more(self) -> None:
@@ -60,7 +67,18 @@ class IntakeProtocol(LeanProtocol):
         """Read, if not faster than is allowed, since the answer to a close frame is to come."""
         self._release(_INBOX | _END)
 
+    def refuse_message(self, reason: str) -> None:
+        """Give up the message that is coming, and close with 1008."""
+        self._fail_connection(1008, reason)
+
     # What Autobahn and the transport tell.
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.state == self.STATE_CLOSED:
+            # A peer over TLS can be heard until it, too, has closed that.
+            self._hold(_OVER)
+            return
+        super().dataReceived(data)
 
     def onOpen(self) -> None:
         super().onOpen()
@@ -76,6 +94,7 @@ class IntakeProtocol(LeanProtocol):
                 super().consumeData()
             finally:
                 self._consuming = False
+            self._look_at_rest()
 
     def processData(self) -> bool:
         # Autobahn would go on with what it has read already, however much that is.
@@ -83,7 +102,6 @@ class IntakeProtocol(LeanProtocol):
 
     def onMessageFrameBegin(self, length: int) -> None:
         # In place of Autobahn's own, which has no limit but that of the size.
-        self.frame_data = []
         self.message_data_total_length += length
         if self.current_frame.opcode:
             self._fragments = 1
@@ -103,16 +121,32 @@ class IntakeProtocol(LeanProtocol):
             self.factory.metrics.messages_too_fragmented += 1
             self._fail_connection(1008, f"a message may have {limits.max_fragments} frames at most")
 
+    def onMessageEnd(self) -> None:
+        self._forget_message()
+        super().onMessageEnd()
+
     def onPing(self, payload: bytes) -> None:  # noqa: N802
         self._count(MESSAGE)
 
     def onPong(self, payload: bytes) -> None:  # noqa: N802
         self._count(MESSAGE)
 
+    def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
+        super().sendCloseFrame(*args, **kwargs)
+        # Nothing that is sent from now on is wanted.
+        if self.message_data:
+            self.message_data = []
+        self._forget_message()
+
+    def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
+        super().dropConnection(abort)
+        self._forget_message()
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._release_call is not None and self._release_call.active():
             self._release_call.cancel()
         super().connectionLost(reason)
+        self._forget_message()
 
     def refuse_size(self) -> None:
         """Tell the peer that its message is too large: RFC 6455, section 7.4.1."""
@@ -123,6 +157,28 @@ class IntakeProtocol(LeanProtocol):
     def _max_message_size_exceeded(self, *_: object) -> None:
         # Autobahn has found out while it decompressed.
         self.refuse_size()
+
+    def _look_at_rest(self) -> None:
+        """See what is left once all has been parsed that may be."""
+        if self.state == self.STATE_OPEN:
+            if self.inside_message:
+                self._is_unfinished = True
+                self.factory.unfinished.update(self, sum(map(len, self.message_data)))
+            elif self._is_unfinished:
+                self._forget_message()
+        elif self.state == self.STATE_CLOSED:
+            self.data = b""
+        elif (
+            self.state == self.STATE_CLOSING and not self._holds and len(self.data) > _LONGEST_HEAD
+        ):
+            # There is nothing in it that could become a frame again.
+            self.data = b""
+            self._hold(_OVER)
+
+    def _forget_message(self) -> None:
+        if self._is_unfinished:
+            self._is_unfinished = False
+            self.factory.unfinished.remove(self)
 
     def _count(self, count: float) -> None:
         allowance = self._allowance

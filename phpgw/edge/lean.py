@@ -25,8 +25,8 @@ class LeanProtocol(WebSocketServerProtocol):
 
     factory: Any
     transport: Any
-    frame_data: Any
-    message_data: Any
+    # At most one piece: the bytes that came first, or all so far.
+    message_data: Any = None
 
     def dataReceived(self, data: bytes) -> None:
         # Autobahn's own makes arguments for a line in the debug log first.
@@ -41,21 +41,26 @@ class LeanProtocol(WebSocketServerProtocol):
         self.factory.gathering.write(self.transport, data)
 
     def onMessageFrameData(self, payload: bytes) -> None:
-        # A message may have any number of empty frames, of which Autobahn would keep a list.
-        if payload and not self.failedByMe:
-            self.frame_data.append(payload)
+        # Autobahn would keep a list of the pieces, of which each can be a single byte, or none.
+        if not payload or self.state != self.STATE_OPEN:
+            return
+        pieces = self.message_data
+        if not pieces:
+            pieces.append(payload)
+        elif type(pieces[0]) is bytearray:
+            pieces[0] += payload
+        else:
+            pieces[0] = bytearray(pieces[0]) + payload
 
     def onMessageFrameEnd(self) -> None:
-        # Autobahn's own tells whoever wants to have frames, of whom there are none.
-        if not self.failedByMe:
-            self.message_data.extend(self.frame_data)
-        self.frame_data = None
+        """Do nothing: nobody wants to have frames."""
 
     def onMessageEnd(self) -> None:
         # Autobahn's own tells listeners, too, of which there are none.
-        if not self.failedByMe:
-            self.onMessage(b"".join(self.message_data), self.message_is_binary)
-        self.message_data = None
+        pieces, self.message_data = self.message_data, None
+        if self.state == self.STATE_OPEN:
+            # Mostly the very bytes that came.
+            self.onMessage(bytes(pieces[0]) if pieces else b"", self.message_is_binary)
 
 
 class LeanFactory(WebSocketServerFactory):

@@ -12,6 +12,8 @@ class WebSocketLimits:
     :ivar max_message_size: bytes of a message from the peer, after decompression.
     :ivar max_frame_size: bytes of a frame from the peer, as it comes; ``None`` for a message's.
     :ivar max_fragments: how many frames a message from the peer may have; 0 for any number.
+    :ivar max_unfinished: bytes of messages of which a part has come, from all peers.
+    :ivar message_timeout: seconds from a message's first byte to its last; 0 for any number.
     :ivar rate: how many messages a second it may send; ``None`` for any number.
     :ivar max_outbox: bytes that may wait for the peer when another message is sent to it.
     :ivar compression: whether permessage-deflate (RFC 7692) is accepted.
@@ -22,6 +24,8 @@ class WebSocketLimits:
     max_message_size: int
     max_frame_size: int | None = None
     max_fragments: int = 0
+    max_unfinished: int
+    message_timeout: float = 0
     rate: Rate | None = None
     max_outbox: int
     compression: bool = False

@@ -39,8 +39,10 @@ class Allowance:
 
     _rate: Rate
     _full_at: float = attrs.field(default=0.0, init=False)
-    # When it ran empty that has not been full again since.
+    # When it ran empty for the first time of those that follow one another closely.
     _over_since: float | None = attrs.field(default=None, init=False)
+    # Until when it may run empty again for that to be one of them.
+    _over_until: float = attrs.field(default=0.0, init=False)
 
     def take(self, count: float, now: float) -> float:
         """Count what the peer has sent, in messages.
@@ -58,9 +60,11 @@ class Allowance:
         self._full_at = full_at
         if full_at <= now + _BURST:
             return 0.0
-        if self._over_since is None:
+        if self._over_since is None or now > self._over_until:
             self._over_since = now
-        return max(full_at - now - _BURST, _SHORTEST_PAUSE)
+        pause = max(full_at - now - _BURST, _SHORTEST_PAUSE)
+        self._over_until = now + pause + _BURST
+        return pause
 
     def is_used_up(self, now: float) -> bool:
         """Whether the peer has tried to send more for longer than there is patience."""

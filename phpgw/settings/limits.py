@@ -71,6 +71,23 @@ class LimitSettings:
         "In how many frames a message from a client may come; more close the connection with code "
         "1008. 0 for any number.",
     )
+    message_timeout: float = option(
+        _LIMITS,
+        "TIME",
+        values.duration,
+        "1m",
+        "How long a message from a client may take from its first byte to its last, while it is "
+        "read; one that takes longer closes the connection with code 1008. 0 for any time.",
+    )
+    max_unfinished: int | None = option(
+        _LIMITS,
+        "SIZE",
+        values.size,
+        None,
+        "How much memory the messages may take, of all clients, of which only a part has come; "
+        "beyond it, the connection whose message has been coming for longest is closed with code "
+        "1008. At least one message's; default: 64 times --max-message-size.",
+    )
     max_message_rate: int = option(
         _LIMITS,
         "COUNT",
