@@ -20,6 +20,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.admission import CONTROL, Admission, Grant, Refusal
+from phpgw.api.shared_ports import SharedPorts
 from phpgw.connections import Draining
 from phpgw.edge.census import TooMany, TooManyHere
 from phpgw.edge.extensions import Malformed, deflate_offer
@@ -42,7 +43,10 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class WebSocketResource(Resource):
-    """The path that speaks WebSocket."""
+    """The path that speaks WebSocket.
+
+    :param shared_ports: what learns from handshakes where there is a proxy, if that matters.
+    """
 
     isLeaf = True
     log = Logger()
@@ -53,9 +57,11 @@ class WebSocketResource(Resource):
         visibility: Visibility,
         admission: Admission,
         metrics: Metrics,
+        shared_ports: SharedPorts | None = None,
     ) -> None:
         super().__init__()
         self._factory = factory
+        self._shared_ports = shared_ports
         self._visibility = visibility
         self._admission = admission
         self._metrics = metrics
@@ -80,6 +86,8 @@ class WebSocketResource(Resource):
     def _admit(self, request: Request) -> GatewayProtocol:
         try:
             handshake = self._visibility.handshake(request)
+            if self._shared_ports is not None:
+                self._shared_ports.notice(request)
             return self._factory.admit(request.getClientAddress(), handshake)
         except ForeignOrigin:
             raise Refusal(

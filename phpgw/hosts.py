@@ -2,14 +2,19 @@
 
 import re
 from functools import lru_cache
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 
-# Names in DNS, which browsers write in ASCII, and IP addresses; a port may follow.
-_HOST = re.compile(rb"(?:\[([0-9a-f:.]+)\]|([a-z0-9._-]*))(?::[0-9]{0,5})?", re.IGNORECASE)
+# Names in DNS, which browsers write in ASCII, and IP addresses; a port may follow. A link-local
+# address has a zone behind it, with its percent sign as it is or encoded (RFC 6874, section 2).
+_HOST = re.compile(
+    rb"(?:\[([0-9a-f:.]+)(?:%[0-9a-z._~-]+)?\]|([a-z0-9._-]*))(?::[0-9]{0,5})?", re.IGNORECASE
+)
+# What Docker and Podman call the machine that a container runs on.
+_CONTAINER_HOSTS = frozenset(("host.docker.internal", "host.containers.internal"))
 
 
 def host_name(header: bytes) -> str | None:
-    """The name or the address in a Host header, without a port, in lower case.
+    """Return the name or the address in a Host header, without port and zone, in lower case.
 
     :returns: ``None`` if it is malformed; an empty string if it is empty.
     """
@@ -22,7 +27,7 @@ def host_name(header: bytes) -> str | None:
 
 @lru_cache(maxsize=256)
 def is_nobodys(name: str) -> bool:
-    """Whether no stranger can have a name in DNS, and let it be an address of ours.
+    """Tell whether no stranger can have a name in DNS, and let it be an address of ours.
 
     Browsers take a page of ``http://evil.example`` to be of the same origin as what that name
     leads to later (DNS rebinding); what they say in Host is still that name.
@@ -30,11 +35,37 @@ def is_nobodys(name: str) -> bool:
     :param name: in lower case, as of :func:`host_name`.
     """
     name = name.removesuffix(".")
-    # RFC 6761, section 6.3, for localhost. Names without a dot are for one network alone.
-    if name and ("." not in name or name.endswith(".localhost")):
+    # RFC 6761, section 6.3, for localhost; ICANN keeps .internal for private use. Names without a
+    # dot are for one network alone.
+    if name and ("." not in name or name.endswith((".localhost", ".internal"))):
         return True
+    return _address(name) is not None
+
+
+@lru_cache(maxsize=256)
+def is_this_machine(name: str) -> bool:
+    """Tell whether a name or an address leads whoever uses it to the machine that they are on.
+
+    :param name: in lower case, as of :func:`host_name`.
+    """
+    name = name.removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost") or name in _CONTAINER_HOSTS:
+        return True
+    address = _address(name)
+    return address is not None and is_loopback(address)
+
+
+@lru_cache(maxsize=1024)
+def is_loopback(address: str) -> bool:
+    """Tell whether an IP address, perhaps with a zone, is a loopback address."""
+    ip = ip_address(address.partition("%")[0])
+    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
+    return (mapped or ip).is_loopback
+
+
+def _address(name: str) -> str | None:
     try:
         ip_address(name)
     except ValueError:
-        return False
-    return True
+        return None
+    return name

@@ -18,6 +18,7 @@ from phpgw.api.lobby import Lobby
 from phpgw.api.pages import HealthResource, SignpostResource
 from phpgw.api.readiness import Obstacle, ReadyResource
 from phpgw.api.resources import make_api
+from phpgw.api.shared_ports import SharedPorts
 from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake
 from phpgw.backend.fpm import ManagedFpm
@@ -93,20 +94,27 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         metrics=metrics,
         name=random_id if settings.client_id == "random" else peer_ids(),
     )
-    access = Access(_read_token(settings))
+    proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
+    token = _read_token(settings)
+    shared_ports = None
+    if not settings.api_listen and token is None and not settings.api_trust_local:
+        shared_ports = SharedPorts(proxies)
+    access = Access(
+        token,
+        trusts_local=settings.api_trust_local,
+        is_shared=not settings.api_listen,
+        shared_ports=shared_ports,
+    )
     batches = Batches(dispatcher, metrics)
-    fast_lane = FastLane(registry, batches, metrics, settings.max_push_size)
+    fast_lane = FastLane(access, registry, batches, metrics, settings.max_push_size)
     hold = Hold(reactor, relay, settings.max_hold, metrics)
     api = make_api(registry, dispatcher, hold, access, metrics, settings.max_push_size)
     edge = WebSocketResource(
         factory,
-        Visibility(
-            settings.allow_origin,
-            settings.forward_header,
-            TrustedProxies(settings.trusted_proxy, settings.proxy_headers),
-        ),
+        Visibility(settings.allow_origin, settings.forward_header, proxies),
         Admission(relay, answers, asks_php="connect" in settings.events),
         metrics,
+        shared_ports,
     )
 
     def is_not_running() -> str | None:
@@ -139,7 +147,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
             reactor, os.environ, partial(_when_ready, road), partial(_status, metrics)
         ),
         drain_timeout=settings.drain_timeout,
-        summary=_summary(settings, road),
+        summary=f"{_summary(settings, road)}; {_api_summary(settings, proxies)}",
     )
     GracefulSignals(reactor, gateway.reload).setServiceParent(gateway)
     if settings.idle_timeout or settings.max_connection_age:
@@ -273,12 +281,28 @@ def _read_token(settings: Settings) -> bytes | None:
 
 def _summary(settings: Settings, road: Road) -> str:
     places = ", ".join(settings.listen)
-    api_places = ", ".join(settings.api_listen) or "the same"
     is_guess = settings.php_concurrency is None and road.service is None
     hint = " (--php-concurrency; at most its pm.max_children)" if is_guess else ""
-    callers = "whoever has the token" if settings.api_token_file else "nobody else"
     return (
         f"phpgw {__version__}: browsers connect to {settings.ws_path} on {places}; "
-        f"PHP is {road.description}, {road.concurrency} events at once{hint}; "
-        f"pushes come to /send on {api_places}, from this machine and {callers}"
+        f"PHP is {road.description}, {road.concurrency} events at once{hint}"
     )
+
+
+def _api_summary(settings: Settings, proxies: TrustedProxies) -> str:
+    """Say where the API is, and open to whom."""
+    places = ", ".join(settings.api_listen)
+    place = f"on {places}" if places else "on the same"
+    here = "all programs of this machine, without a token"
+    if settings.api_token_file is not None:
+        others = here if settings.api_trust_local else "nobody else"
+        callers = f"whoever has the token, and {others}"
+    elif places:
+        callers = here
+    elif settings.api_trust_local:
+        callers = f"{here}, and to whom a proxy of this machine passes on (--api-trust-local)"
+    elif proxies.trusts("127.0.0.1"):
+        callers = "nobody, as --trusted-proxy is here: add --api-listen, or --api-token-file"
+    else:
+        callers = f"{here}, until a browser comes through a proxy of this machine (--api-listen)"
+    return f"the API (/send) is {place}, open to {callers}"

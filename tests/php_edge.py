@@ -6,6 +6,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 from phpgw.admission import Admission
+from phpgw.api.access import Access
 from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import FastLane
 from phpgw.client import Client
@@ -60,7 +61,7 @@ class PhpEdgeTestCase(EdgeTestCase):
             self.metrics,
         )
         self.batches = Batches(self.dispatcher, self.metrics)
-        self.fast_lane = FastLane(self.registry, self.batches, self.metrics, 1000)
+        self.fast_lane = FastLane(Access(), self.registry, self.batches, self.metrics, 1000)
         self.limit()
 
     def admission(self) -> Admission:

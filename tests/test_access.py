@@ -34,10 +34,16 @@ class _Door(Resource):
 
 
 class AccessTestCase(SynchronousTestCase):
-    token: bytes | None = None
+    def setUp(self) -> None:
+        self.access = Access()
 
-    def knock(self, *headers: tuple[str, str], peer: IAddress = LOCAL) -> Answer:
-        return request(_Door(Access(self.token)), "POST", "/", headers=headers, peer=peer)
+    def knock(
+        self, *headers: tuple[str, str], peer: IAddress = LOCAL, version: str = "1.1"
+    ) -> Answer:
+        exchange = Exchange(_Door(self.access), peer=peer)
+        head = request_head("POST", "/", headers)
+        exchange.send(head.replace(b"HTTP/1.1", f"HTTP/{version}".encode(), 1))
+        return exchange.answer()
 
     def assert_refused(self, answer: Answer, status: int, reason: str) -> None:
         """The answer is a line that gives this reason."""
@@ -53,15 +59,22 @@ def ip(host: str) -> IPv4Address | IPv6Address:
 
 
 PROXY_HEADERS = (
-    "Forwarded",
-    "Via",
-    "X-Real-IP",
-    "X-Forwarded-For",
-    "X-Forwarded-Host",
-    "X-Forwarded-Proto",
-    "X-Forwarded-Whatever",
+    *("Forwarded", "Via", "X-Real-IP", "X-Forwarded", "X-Forwarded-For", "X-Forwarded-Host"),
+    *("X-Forwarded-Proto", "X-Forwarded-Whatever", "X-Forward-For", "Max-Forwards", "CF-Ray"),
+    *("CF-Connecting-IP", "True-Client-IP", "X-Client-IP", "Client-IP", "X-Cluster-Client-IP"),
+    *("Cdn-Loop", "Fastly-Client-IP", "Fly-Region", "X-Original-URL", "X-Rewrite-URL", "X-Host"),
+    *("X-Remote-Addr", "X-Remote-User", "X-Envoy-External-Address", "X-ProxyUser-Ip"),
+    *("X-NginX-Proxy", "Proxy-Connection", "X-Varnish", "Tailscale-User-Login", "Upgrade"),
 )
-BROWSER_HEADERS = ("Origin", "Sec-Fetch-Site")
+BROWSER_HEADERS = (
+    *("Origin", "Referer", "Cookie", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"),
+    *("Sec-CH-UA", "Sec-GPC", "DNT", "Upgrade-Insecure-Requests", "Access-Control-Request-Method"),
+)
+# What programs send by themselves, and what watches over their speed adds.
+HARMLESS_HEADERS = (
+    *("User-Agent", "Accept", "X-Requested-With", "Cache-Control", "Pragma", "X-Zip", "X-Cfg"),
+    *("X-Request-Id", "Traceparent", "X-Amzn-Trace-Id", "X-Datadog-Trace-Id", "X-Clients"),
+)
 
 
 class NoTokenTests(AccessTestCase):
@@ -140,13 +153,36 @@ class NoTokenTests(AccessTestCase):
 
     def test_other_headers(self) -> None:
         """What programs send by themselves is nothing to be wary of."""
-        headers = (
-            ("User-Agent", "curl/8"),
-            ("Accept", "*/*"),
-            ("X-Requested-With", "PHP"),
-            ("Authorization", "Bearer whatever"),
-        )
-        self.assertEqual(200, self.knock(*headers).status)
+        for name in HARMLESS_HEADERS:
+            self.assertEqual(200, self.knock((name, "x")).status, name)
+        for connection in ("close", "keep-alive", "Keep-Alive, TE"):
+            self.assertEqual(200, self.knock(("Connection", connection)).status)
+        self.assertEqual(200, self.knock(("Authorization", "Bearer whatever")).status)
+
+    def test_set_up_for_websockets(self) -> None:
+        """Nginx, told to pass upgrades on, says so to whatever it passes on."""
+        for connection in ("upgrade", "Upgrade", "keep-alive, Upgrade"):
+            answer = self.knock(("Connection", connection))
+            self.assert_refused(answer, 403, "came through a proxy (Connection: upgrade)")
+
+    def test_old_http(self) -> None:
+        """Nginx speaks it, told nothing, and so does PHP 7's file_get_contents()."""
+        for peer in (LOCAL, UNIX):
+            answer = self.knock(peer=peer, version="1.0")
+            self.assert_refused(answer, 403, "The request is in HTTP/1.0")
+            self.assertIn(b"'protocol_version' => 1.1", answer.body)
+            self.assertIn(b"--api-listen", answer.body)
+
+    def test_old_http_on_a_port_of_its_own(self) -> None:
+        """No proxy is in front of it, but for one that says so."""
+        self.access = Access(is_shared=False)
+        self.assertEqual(200, self.knock(version="1.0").status)
+        self.assertEqual(403, self.knock(("Via", "1.1 x"), version="1.0").status)
+
+    def test_container(self) -> None:
+        """What Docker calls the machine, which the article does as well."""
+        for host in ("host.docker.internal:8080", "host.containers.internal"):
+            self.assertEqual(200, self.knock(("Host", host)).status)
 
     def test_bearer(self) -> None:
         """Where no token is set, none opens."""
@@ -157,6 +193,10 @@ class NoTokenTests(AccessTestCase):
 
 class TokenTests(AccessTestCase):
     token = b"s3cret/token=="
+
+    def setUp(self) -> None:
+        self.access = Access(self.token)
+
     right = ("Authorization", "Bearer s3cret/token==")
 
     def assert_unauthorized(self, answers: Iterable[Answer], reason: str) -> None:
@@ -200,20 +240,40 @@ class TokenTests(AccessTestCase):
         """Those of another scheme count for nothing, neither way."""
         for value in ("Basic s3cret/token==", "s3cret/token=="):
             header = ("Authorization", value)
-            self.assertEqual(200, self.knock(header).status)
+            self.assertEqual(401, self.knock(header).status)
             self.assertEqual(401, self.knock(header, peer=REMOTE).status)
 
     def test_none(self) -> None:
-        """This machine still needs none; others are told what they need."""
-        self.assertEqual(200, self.knock().status)
+        """It is needed from everywhere; other users of this machine are strangers, too."""
         self.assert_unauthorized(
             [
-                self.knock(peer=REMOTE),
+                *(self.knock(peer=peer) for peer in (LOCAL, ip("::1"), UNIX, REMOTE)),
+                self.knock(version="1.0"),
                 self.knock(("X-Forwarded-For", "127.0.0.1")),
                 self.knock(("Origin", "http://localhost")),
+                self.knock(("Host", "evil.example")),
             ],
             "Authorization: Bearer TOKEN",
         )
+
+    def test_old_http(self) -> None:
+        self.assertEqual(200, self.knock(self.right, version="1.0").status)
+
+    def test_trusted_machine(self) -> None:
+        """Where its programs need none, everybody else does, and a wrong one opens nowhere."""
+        self.access = Access(self.token, trusts_local=True)
+        for peer in (LOCAL, UNIX):
+            self.assertEqual(200, self.knock(peer=peer).status)
+        self.assertEqual(200, self.knock(self.right, peer=REMOTE).status)
+        for answer in (
+            self.knock(peer=REMOTE),
+            self.knock(("Via", "1.1 x")),
+            self.knock(("Sec-Fetch-Mode", "cors")),
+            self.knock(("Host", "evil.example")),
+            self.knock(version="1.0"),
+            self.knock(("Authorization", "Bearer x")),
+        ):
+            self.assertEqual(401, answer.status)
 
 
 class LogTests(AccessTestCase):

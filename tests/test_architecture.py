@@ -14,19 +14,8 @@ ROOMS = [
     *("tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold"),
     *("connections", "relay"),
     *("php", "dispatch", "registry", "sendoff", "road", "secret", "identity", "client", "settings"),
-    *(
-        "backend",
-        "edge",
-        "values",
-        "schedule",
-        "process",
-        "hosts",
-        "timing",
-        "seldom",
-        "slices",
-        "peer",
-    ),
-    *("cookies", "options", "commands", "metrics"),
+    *("backend", "edge", "values", "schedule", "process", "origins", "hosts", "timing", "seldom"),
+    *("slices", "peer", "cookies", "options", "commands", "metrics"),
 ]
 # Who may use a library.
 USERS = {

@@ -2,6 +2,7 @@
 
 from twisted.internet.address import IPv4Address
 
+from phpgw.api.access import Caller
 from phpgw.connections import State
 from tests.browser_end import CLOSE, TEXT, BrowserEnd, frame
 from tests.php_edge import ID, PhpEdgeTestCase
@@ -109,7 +110,7 @@ class ClosingTests(ConnectionsTestCase):
         self.assertIsNone(self.found())
         push = b"POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
         body = b"message=x&client_id=" + ID.encode()
-        self.assertIsNone(self.fast_lane.answer(push % (len(body), body)))
+        self.assertIsNone(self.fast_lane.answer(push % (len(body), body), Caller(8080, None)))
         self.clock.advance(0)
         self.assertEqual(CLOSE, browser.frames()[-1][0])
 

@@ -225,7 +225,7 @@ class SiteTests(RealTestCase):
     """The site of nginx.conf, with phpgw.toml and PHP-FPM."""
 
     def start_site(self, *arguments: str, changes: Mapping[str, str] | None = None) -> None:
-        """Start all of it, the whole site being at :attr:`url`.
+        """Start all of it, the whole site being at :attr:`url`; pushes go to :attr:`send_url`.
 
         :param arguments: options of the gateway, beyond phpgw.toml.
         :param changes: what else to replace in nginx.conf.
@@ -237,8 +237,12 @@ class SiteTests(RealTestCase):
         self.url = f"https://127.0.0.1:{https_port}"
         self.ws_url = f"wss://127.0.0.1:{https_port}/ws"
         php_url = f"http://127.0.0.1:{self.internal_port}/websocket.php"
+        api_port = free_port()
+        self.send_url = f"http://127.0.0.1:{api_port}/send"
         self.gateway = self.start_gateway(
-            "--php-url", php_url, *arguments, env={"PHPGW_CONFIG": str(_TOML)}
+            *("--php-url", php_url, "--api-listen", f"tcp:{api_port}:interface=127.0.0.1"),
+            *arguments,
+            env={"PHPGW_CONFIG": str(_TOML)},
         )
         text = replaced(
             (_DEPLOY / "nginx.conf").read_text(),
@@ -323,7 +327,7 @@ class SiteTests(RealTestCase):
             self.assertEqual(404, await self.status(path), path)
         # To the gateway it is /ws, and no push.
         self.assertEqual(405, await self.status("/send/../ws", *push))
-        self.assertEqual("Message sent", await curl(*push, self.gateway.send_url))
+        self.assertEqual("Message sent", await curl(*push, self.send_url))
         self.assertEqual("pushed", await client.receive())
 
     async def test_no_forgery(self) -> None:

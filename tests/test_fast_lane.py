@@ -1,7 +1,9 @@
 """Tests for :mod:`phpgw.api.fast_lane`: it answers as twisted.web would, or not at all."""
 
 import re
+from ipaddress import ip_network
 from typing import Any
+from unittest.mock import Mock
 from urllib.parse import quote_from_bytes
 
 from hypothesis import given, settings
@@ -14,12 +16,14 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
-from phpgw.api.access import Access
+from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import Answer, FastLane
 from phpgw.api.resources import make_api
+from phpgw.api.shared_ports import SharedPorts
 from phpgw.api.site import GatewaySite
 from phpgw.dispatch import Dispatcher
+from phpgw.edge.forwarded import TrustedProxies
 from phpgw.metrics import Metrics
 from phpgw.registry import Registry
 from phpgw.slices import Slices
@@ -53,6 +57,7 @@ class Door:
     """A site that takes pushes, with a connection to it.
 
     :param wrapper: what is between the connection and the site.
+    :param access: who may push; programs of this machine by default.
     :ivar clock: the site's time.
     :ivar lane: what was answered in the fast lane.
     :ivar metrics: what was counted.
@@ -64,7 +69,9 @@ class Door:
         has_lane: bool,
         peer: IAddress = LOCAL,
         wrapper: type[WrappingFactory[Any]] | None = None,
+        access: Access | None = None,
     ) -> None:
+        access = access or Access()
         self.clock: Any = Clock()
         registry, self.metrics = Registry(), Metrics()
         client, self.connection = fake_client(CLIENT)
@@ -73,11 +80,12 @@ class Door:
         dispatcher = Dispatcher(registry, self.metrics, 10, Slices(self.clock))
         root = Resource()
         for name, resource in make_api(
-            registry, dispatcher, Holding().hold, Access(), self.metrics, _LIMIT
+            registry, dispatcher, Holding().hold, access, self.metrics, _LIMIT
         ).items():
             root.putChild(name, resource)
         self.lane: list[Answer] = []
         lane = FastLane(
+            access,
             registry,
             Batches(dispatcher, self.metrics),
             self.metrics,
@@ -86,8 +94,8 @@ class Door:
         )
         answer = lane.answer
 
-        def noting(data: bytes) -> Answer | None:
-            answered = answer(data)
+        def noting(data: bytes, caller: Caller) -> Answer | None:
+            answered = answer(data, caller)
             if answered is not None:
                 self.lane.append(answered)
             return answered
@@ -187,7 +195,8 @@ class SendTests(LaneTestCase):
             "proxy": push(X_Forwarded_For="192.0.2.1"),
             "forwarded": push(Forwarded="for=192.0.2.1"),
             "browser": push(Origin="http://evil.example"),
-            "token": push(Authorization="Bearer x"),
+            "page": push(Referer="http://evil.example/"),
+            "network": push(Cdn_Loop="x"),
             "chunked": push(Transfer_Encoding="chunked"),
             "chunked without length": push(b"0\r\n\r\n", Transfer_Encoding="chunked"),
             "upgrading": push(Connection="upgrade", Upgrade="x"),
@@ -210,6 +219,45 @@ class SendTests(LaneTestCase):
     def test_hosts(self) -> None:
         for host in ("localhost", "LOCALHOST:8080", "gateway:80", "[::1]:8080", "10.0.0.1"):
             self.assert_fast(push(Host=host))
+
+    def test_token(self) -> None:
+        """It opens from anywhere, and nothing else does."""
+        access, right = Access(b"s3cret"), "Bearer s3cret"
+        for peer in (LOCAL, REMOTE):
+            door = Door(has_lane=True, peer=peer, access=access)
+            self.assertEqual(door.send(push(Authorization=right))[-1], b"Message sent")
+            self.assertEqual(len(door.lane), 1)
+            for wrong in (None, "Bearer", "Bearer x", "Bearer s3cretx", "Basic s3cret", "s3cret"):
+                door = Door(has_lane=True, peer=peer, access=access)
+                self.assertIn(b"401", door.send(push(Authorization=wrong))[0], wrong)
+                self.assertEqual((door.lane, door.connection.sent), ([], []), wrong)
+
+    def test_trusted_machine(self) -> None:
+        access = Access(b"s3cret", trusts_local=True)
+        for peer, authorization, is_let_in in (
+            *((LOCAL, None, True), (LOCAL, "Basic x", True), (LOCAL, "Bearer x", False)),
+            *((REMOTE, None, False), (REMOTE, "Bearer s3cret", True)),
+        ):
+            door = Door(has_lane=True, peer=peer, access=access)
+            door.send(push(Authorization=authorization))
+            self.assertEqual(is_let_in, bool(door.lane))
+            self.assertEqual(is_let_in, bool(door.connection.sent))
+
+    def test_proxy_that_is_found_out(self) -> None:
+        """Also on a connection that has pushed before."""
+        ports: Any = Mock(is_proxy=Mock(return_value=False), is_proxied=Mock(return_value=False))
+        door = Door(has_lane=True, access=Access(shared_ports=ports))
+        self.assertEqual(door.send(push())[-1], b"Message sent")
+        ports.is_proxied.return_value = True
+        self.assertIn(b"403", door.send(push())[0])
+        self.assertEqual(len(door.lane), 1)
+        self.assertEqual(len(door.connection.sent), 1)
+
+    def test_proxy_that_is_named(self) -> None:
+        ports = SharedPorts(TrustedProxies([ip_network("127.0.0.1")]))
+        door = Door(has_lane=True, access=Access(shared_ports=ports))
+        self.assertIn(b"403", door.send(push())[0])
+        self.assertEqual((door.lane, door.connection.sent), ([], []))
 
     def test_proxy_protocol(self) -> None:
         """It is only said then that the peer is local."""

@@ -1,5 +1,6 @@
 """Tests for :mod:`phpgw.service` and :mod:`phpgw.gateway`: a whole gateway in memory."""
 
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 
@@ -156,6 +157,67 @@ class AssemblyTests(GatewayTestCase):
         [summary] = [event["summary"] for event in events if "summary" in event]
         for fact in ("tcp:8080", "/ws", _URL, "tcp:8081", "this machine"):
             self.assertIn(fact, summary)
+
+    def summary(self, **settings: Any) -> str:
+        """What the log says of the API when the gateway starts."""
+        with capturedLogs() as events:
+            self.start(**settings)
+        [summary] = [event["summary"] for event in events if "summary" in event]
+        self.assertIsInstance(summary, str)
+        return str(summary).rpartition("; ")[2]
+
+    def test_who_may_push_is_logged(self) -> None:
+        token = Path(self.mktemp())
+        token.write_text("secret")
+        own, proxies = ("tcp:8081",), (ip_network("127.0.0.0/8"),)
+        here = "all programs of this machine, without a token"
+        for callers, settings in (
+            (f"{here}, until a browser comes through a proxy", {}),
+            (f"on tcp:8081, open to {here}", {"api_listen": own}),
+            (f"on tcp:8081, open to {here}", {"api_listen": own, "trusted_proxy": proxies}),
+            ("open to nobody, as --trusted-proxy is here", {"trusted_proxy": proxies}),
+            (f"{here}, and to whom a proxy", {"trusted_proxy": proxies, "api_trust_local": True}),
+            ("open to whoever has the token, and nobody else", {"api_token_file": token}),
+            (
+                f"open to whoever has the token, and {here}",
+                {"api_token_file": token, "api_trust_local": True},
+            ),
+        ):
+            self.assertIn(callers, self.summary(**settings))
+
+    def come_through_a_proxy(self) -> None:
+        """A browser comes by a proxy that tells nothing of it."""
+        with capturedLogs():
+            browser = BrowserEnd(self.sites[0], LOCAL)
+            browser.shake_hands(Host="127.0.0.1:8080", Origin="https://example.com")
+        self.assertEqual(101, browser.status)
+
+    def test_port_with_a_proxy(self) -> None:
+        """Who comes through it must not push."""
+        self.start()
+        self.assertEqual(200, self.post(self.sites[0], "/release"))
+        self.come_through_a_proxy()
+        self.assertEqual(403, self.post(self.sites[0], "/release"))
+
+    def test_api_of_its_own_beside_a_proxy(self) -> None:
+        self.start(
+            api_listen=("tcp:8081:interface=127.0.0.1",), trusted_proxy=(ip_network("127.0.0.1"),)
+        )
+        self.come_through_a_proxy()
+        self.assertEqual(200, self.post(self.sites[1], "/release"))
+
+    def test_trusted_machine_beside_a_proxy(self) -> None:
+        self.start(api_trust_local=True)
+        self.come_through_a_proxy()
+        self.assertEqual(200, self.post(self.sites[0], "/release"))
+
+    def test_handshake_that_is_refused(self) -> None:
+        """The page of a site that may not connect shuts nobody out."""
+        self.start(allow_origin=("https://app.example.com",))
+        browser = BrowserEnd(self.sites[0], LOCAL)
+        browser.shake_hands(Host="127.0.0.1:8080", Origin="https://evil.example")
+        self.assertEqual(403, browser.status)
+        self.assertEqual(200, self.post(self.sites[0], "/release"))
 
     def test_endpoint_that_is_none(self) -> None:
         with self.assertRaises(InvalidOption) as caught:

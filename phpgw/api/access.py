@@ -1,35 +1,38 @@
 """Who may use the API.
 
-Without a token, requests from this machine alone: a loopback peer or a UNIX socket, and only
-where nothing tells of a proxy or of a browser, since either acts for somebody else. With a
-configured token, whoever sends it.
+With a token, whoever sends it. Without one, programs of this machine: those at a loopback address
+or a UNIX socket, and only where nothing tells of a proxy or of a browser, since either acts for
+somebody else (:mod:`phpgw.api.signs`, :mod:`phpgw.api.shared_ports`).
 
 A browser tells of itself but in one case: a page whose name leads to this machine since a moment
 ago (DNS rebinding) takes us for its own server. Its name is in the Host header.
 """
 
-from functools import lru_cache
 from hmac import compare_digest
-from ipaddress import ip_address
 from typing import Any
 
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+import attrs
 from twisted.internet.interfaces import ITransport
 from twisted.logger import Logger
-from twisted.protocols.policies import ProtocolWrapper
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.web.server import Request
 
+from phpgw.api.local import is_local, is_relayed, port_of
 from phpgw.api.response import Refused
+from phpgw.api.shared_ports import SharedPorts
+from phpgw.api.signs import is_old_http, sign_of_another
 from phpgw.hosts import host_name, is_nobodys
-from phpgw.peer import host_and_port, peer_name
+from phpgw.peer import peer_name
 
-# RFC 7239, RFC 9110 (7.6.3), and what proxies send in practice.
-_PROXY_HEADERS = (b"forwarded", b"via", b"x-real-ip")
-_PROXY_PREFIX = b"x-forwarded-"
-# Fetch standard: browsers send these, and no page's script can forge or remove them.
-_BROWSER_HEADERS = (b"origin", b"sec-fetch-site")
-_HINT = "Call from the gateway's own machine, as localhost or 127.0.0.1"
+_HINT = "Call from the gateway's own machine, as localhost or 127.0.0.1, or set --api-token-file."
+_PROXIED = (
+    "There is a proxy on this machine in front of this port ({reason}), so this may be anybody's "
+    "request. Push to a port of --api-listen, or set --api-token-file."
+)
+_OLD_HTTP = (
+    "The request is in HTTP/1.0, as Nginx passes requests on, so it may be anybody's. In PHP use "
+    "curl, or set 'protocol_version' => 1.1 in the stream context's http options. Or push to a "
+    "port of --api-listen, or set --api-token-file."
+)
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 
@@ -37,16 +40,42 @@ class Denied(Refused):
     """A request that may not use the API."""
 
 
+@attrs.frozen
+class Caller:
+    """Who is at the other end of a connection.
+
+    :ivar port: the port of ours that it came to, as of
+        :func:`phpgw.api.local.port_of`.
+    :ivar obstacle: why it does not count as a program of this machine; ``None`` if it does.
+    """
+
+    port: int | str
+    obstacle: str | None
+
+
 class Access:
     """Tells who may use the API.
 
     :param token: the secret that opens it to anyone who sends it; ``None`` if there is none.
+    :param trusts_local: whether programs of this machine need no token where there is one.
+    :param is_shared: whether browsers connect to the same ports, perhaps through a proxy.
+    :param shared_ports: what is known of these proxies, if it matters.
     """
 
     log = Logger()
 
-    def __init__(self, token: bytes | None = None) -> None:
+    def __init__(
+        self,
+        token: bytes | None = None,
+        *,
+        trusts_local: bool = False,
+        is_shared: bool = True,
+        shared_ports: SharedPorts | None = None,
+    ) -> None:
         self._token = token
+        self._trusts_local = trusts_local or token is None
+        self._is_shared = is_shared
+        self._shared_ports = shared_ports
 
     def check(self, request: Request) -> None:
         """Let the request pass.
@@ -65,64 +94,67 @@ class Access:
             )
             raise
 
+    def caller(self, transport: ITransport) -> Caller:
+        """Tell who is at the other end of a connection."""
+        obstacle = None
+        if is_relayed(transport):
+            obstacle = f"The request came through a proxy (PROXY protocol). {_HINT}"
+        elif not is_local(transport):
+            obstacle = f"The request came from another machine. {_HINT}"
+        elif self._shared_ports is not None and self._shared_ports.is_proxy(transport.getPeer()):
+            obstacle = _PROXIED.format(reason="--trusted-proxy")
+        return Caller(port_of(transport.getHost()), obstacle)
+
+    def admits(self, caller: Caller, authorization: bytes) -> bool:
+        """Tell whether a request may pass that has no sign of anybody else.
+
+        :param authorization: the header's value; empty if there is none.
+        """
+        credentials = _bearer(authorization)
+        if credentials is not None and self._token is not None:
+            return compare_digest(credentials, self._token)
+        return self._trusts_local and self._obstacle(caller) is None
+
     def _check(self, request: Request) -> None:
-        authorization = request.getHeader(b"Authorization")
-        scheme, _, credentials = (authorization or b"").partition(b" ")
-        if scheme.lower() == b"bearer" and self._token is not None:
-            if compare_digest(credentials.strip(), self._token):
+        credentials = _bearer(request.getHeader(b"Authorization") or b"")
+        if credentials is not None and self._token is not None:
+            if compare_digest(credentials, self._token):
                 return
-            raise Denied(401, "The token is not the one in --api-token-file.", _CHALLENGE)
-        obstacle = _obstacle(request)
-        if obstacle is None:
-            return
-        if self._token is not None:
-            raise Denied(401, f"{obstacle}: it needs Authorization: Bearer TOKEN.", _CHALLENGE)
-        raise Denied(403, f"{obstacle}. {_HINT}, or set --api-token-file.")
+            raise self._denied("The token is not the one in --api-token-file.")
+        if not self._trusts_local:
+            raise self._denied(
+                "Without Authorization: Bearer TOKEN, with what is in --api-token-file."
+            )
+        sign = sign_of_another(request)
+        if sign is not None:
+            raise self._denied(f"{sign}. {_HINT}")
+        transport: Any = request.channel.transport
+        obstacle = self._obstacle(self.caller(transport))
+        if obstacle is not None:
+            raise self._denied(obstacle)
+        if self._is_shared and is_old_http(request):
+            raise self._denied(_OLD_HTTP)
+        if not is_for_us(request.getHeader(b"Host") or b""):
+            raise self._denied(f"The request is for a host of another name. {_HINT}")
 
+    def _obstacle(self, caller: Caller) -> str | None:
+        """Tell why a caller does not count as a program of this machine, as things are now."""
+        ports = self._shared_ports
+        if caller.obstacle is None and ports is not None and ports.is_proxied(caller.port):
+            return _PROXIED.format(reason="a browser's handshake came through it")
+        return caller.obstacle
 
-def _obstacle(request: Request) -> str | None:
-    """Why the request does not count as coming from this machine; ``None`` if it does."""
-    for name, _ in request.requestHeaders.getAllRawHeaders():
-        lower = name.lower()
-        if lower in _PROXY_HEADERS or lower.startswith(_PROXY_PREFIX):
-            return f"The request came through a proxy ({name.decode('ascii')})"
-        if lower in _BROWSER_HEADERS:
-            return f"The request came from a browser ({name.decode('ascii')})"
-    transport: Any = request.channel.transport
-    if is_relayed(transport):
-        return "The request came through a proxy (PROXY protocol)"
-    if not is_local(transport):
-        return "The request came from another machine"
-    if not is_for_us(request.getHeader(b"Host") or b""):
-        return "The request is for a host of another name"
-    return None
-
-
-def is_relayed(transport: ITransport) -> bool:
-    """Whether it is only said where the peer of a connection is, and by whoever connected."""
-    below: Any = transport
-    while isinstance(below, TLSMemoryBIOProtocol):
-        below = below.transport
-    return isinstance(below, ProtocolWrapper)
-
-
-def is_local(transport: ITransport) -> bool:
-    """Whether the peer of a connection is on this machine, beyond doubt."""
-    if is_relayed(transport):
-        return False
-    peer = transport.getPeer()
-    if isinstance(peer, (IPv4Address, IPv6Address)):
-        host, _ = host_and_port(peer)
-        return _is_loopback(host)
-    return isinstance(peer, UNIXAddress)
-
-
-@lru_cache(maxsize=256)
-def _is_loopback(host: str) -> bool:
-    return ip_address(host.partition("%")[0]).is_loopback
+    def _denied(self, reason: str) -> Denied:
+        return Denied(403, reason) if self._token is None else Denied(401, reason, _CHALLENGE)
 
 
 def is_for_us(host: bytes) -> bool:
-    """Whether a request with this Host header was made to us in the first place."""
+    """Tell whether a request with this Host header was made to us in the first place."""
     name = host_name(host)
     return name is not None and is_nobodys(name)
+
+
+def _bearer(authorization: bytes) -> bytes | None:
+    """Return the token in an Authorization header; ``None`` if it is of another scheme."""
+    scheme, _, credentials = authorization.partition(b" ")
+    return credentials.strip() if scheme.lower() == b"bearer" else None

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from twisted.web.http import datetimeToString
 
-from phpgw.api.access import is_for_us, is_local
+from phpgw.api.access import Access, Caller, is_for_us
 from phpgw.api.batch import Batches
 from phpgw.api.channel import StrictChannel
 from phpgw.api.fields import BadForm, url_encoded_fields
@@ -38,14 +38,14 @@ _LONGEST_HEAD = 1000
 # The value's blanks are not taken apart here: where a blank may be in two places, one line that
 # does not fit makes each line before it be tried in two ways.
 _HEADERS = re.compile(rb"(?:[A-Za-z-]+:[\x20-\x7e]*\r\n)+\r\n")
-# None of these says anything of a proxy, a browser, a token, or how long the request is, but for
-# Content-Length.
+# None of these says anything of a proxy or a browser.
 _HARMLESS = frozenset(
     (
         b"host",
         b"user-agent",
         b"accept",
         b"accept-encoding",
+        b"authorization",
         b"connection",
         b"content-type",
         b"content-length",
@@ -71,14 +71,31 @@ class Answer(NamedTuple):
     is_last: bool
 
 
+class Head(NamedTuple):
+    """A request's head, as far as it matters.
+
+    :ivar line: the request line.
+    :ivar length: of the body; -1 if the head is not plain.
+    :ivar is_last: whether the connection is to end after the request.
+    :ivar authorization: the header's value; empty if there is none.
+    """
+
+    line: bytes
+    length: int
+    is_last: bool
+    authorization: bytes
+
+
 class FastLane:
     """Answers plain pushes: one message to one client, and batches.
 
     :param limit: bytes that a push may have.
+    :ivar access: who may push.
     """
 
     def __init__(
         self,
+        access: Access,
         registry: Registry,
         batches: Batches,
         metrics: Metrics,
@@ -86,6 +103,7 @@ class FastLane:
         wall_time: Callable[[], float] = time.time,
     ) -> None:
         self._wall_time = wall_time
+        self.access = access
         self._registry = registry
         self._batches = batches
         self._metrics = metrics
@@ -94,18 +112,20 @@ class FastLane:
         self._head = b""
         self._sent: tuple[Answer, Answer]
 
-    def answer(self, data: bytes) -> Answer | None:
-        """Serve what came from this machine, if it is one plain push; ``None`` if it is not."""
+    def answer(self, data: bytes, caller: Caller) -> Answer | None:
+        """Serve what came, if it is one plain push that is allowed; ``None`` if it is not."""
         if not data.startswith(_START):
             return None
         end = data.find(_BLANK_LINE, 0, _LONGEST_HEAD) + len(_BLANK_LINE)
         body = data[end:]
-        line, length, is_last = _understood(data[:end])
-        if length != len(body) or length > self._limit:
+        head = _understood(data[:end])
+        if head.length != len(body) or head.length > self._limit:
             return None
-        if line == _COMMANDS:
-            return self._run(body, is_last)
-        return self._send(body, is_last)
+        if not self.access.admits(caller, head.authorization):
+            return None
+        if head.line == _COMMANDS:
+            return self._run(body, head.is_last)
+        return self._send(body, head.is_last)
 
     def _send(self, body: bytes, is_last: bool) -> Answer | None:
         try:
@@ -149,20 +169,17 @@ class FastLane:
 
 # Callers that push again and again do so with the same few heads.
 @lru_cache(maxsize=256)
-def _understood(head: bytes) -> tuple[bytes, int, bool]:
-    """The request line, the body's length, and whether the connection is to end after it.
-
-    The length is -1 if the head is not plain.
-    """
+def _understood(head: bytes) -> Head:
+    """Read a request's head, if it is plain."""
     line, _, rest = head.partition(b"\r\n")
     if line not in _TYPES or not _HEADERS.fullmatch(rest):
-        return line, -1, True
+        return Head(line, -1, True, b"")
     headers: dict[bytes, bytes] = {}
     for each in rest[:-4].split(b"\r\n"):
         name, _, value = each.partition(b":")
         name = name.lower()
         if name not in _HARMLESS or name in headers:
-            return line, -1, True
+            return Head(line, -1, True, b"")
         headers[name] = value.strip()
     length = headers.get(b"content-length", b"")
     connection = headers.get(b"connection", b"keep-alive").lower()
@@ -172,19 +189,26 @@ def _understood(head: bytes) -> tuple[bytes, int, bool]:
         and connection in (b"keep-alive", b"close")
         and _LENGTH.fullmatch(length) is not None
     )
-    return line, (int(length) if is_plain else -1), connection == b"close"
+    return Head(
+        line,
+        int(length) if is_plain else -1,
+        connection == b"close",
+        headers.get(b"authorization", b""),
+    )
 
 
 class FastLaneChannel(StrictChannel):
     """An HTTP connection that may begin with plain pushes."""
 
-    _is_in_fast_lane: bool | None = None
+    _is_in_fast_lane = True
+    _caller: Caller | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        if self._is_in_fast_lane is None:
-            self._is_in_fast_lane = self.site.fast_lane is not None and is_local(self.transport)
-        if self._is_in_fast_lane:
-            answer = self.site.fast_lane.answer(data)
+        lane = self.site.fast_lane
+        if self._is_in_fast_lane and lane is not None:
+            if self._caller is None:
+                self._caller = lane.access.caller(self.transport)
+            answer = lane.answer(data, self._caller)
             if answer is not None:
                 self.rest()
                 self.site.lobby.enter(self)

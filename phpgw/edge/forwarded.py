@@ -83,10 +83,10 @@ class TrustedProxies:
         :raises Contradiction: if one cannot tell what the proxy has said from what the browser has.
         """
         sender = seen
-        if not self._trusts(sender.host):
+        if not self.trusts(sender.host):
             return sender
         for said in reversed(self._words(values)):
-            if not self._trusts(sender.host):
+            if not self.trusts(sender.host):
                 break
             host, port = _address(said.get("for", "")) or (None, 0)
             sender = Sender(
@@ -99,7 +99,11 @@ class TrustedProxies:
                 break
         return sender
 
-    def _trusts(self, host: str) -> bool:
+    def trusts(self, host: str) -> bool:
+        """Tell whether the peer at an address, or at a UNIX socket, is one of the trusted ones.
+
+        :param host: its IP address; empty for a UNIX socket.
+        """
         if not host:
             return self._trusts_unix
         # A link-local address has a zone behind it.

@@ -26,7 +26,8 @@ class PushSettings:
         "ENDPOINT",
         values.server_endpoint,
         None,
-        "Serve /send here, and no longer where browsers connect. May be repeated.",
+        "Serve /send here, and no longer where browsers connect, like "
+        "tcp:8081:interface=127.0.0.1. To be used with a proxy in front. May be repeated.",
         repeatable=True,
     )
     api_token_file: Path | None = option(
@@ -35,7 +36,17 @@ class PushSettings:
         values.existing_file,
         None,
         "A file that holds a secret. Whoever sends it (Authorization: Bearer SECRET) may push from "
-        "anywhere; without it only this machine may, and not through a proxy.",
+        "anywhere, and nobody else may. Without this option programs of this machine may, and not "
+        "through a proxy.",
+    )
+    api_trust_local: bool = option(
+        _PUSHES,
+        "on|off",
+        values.switch,
+        "off",
+        "Let programs of this machine push without the secret, also where there is one, and where "
+        "browsers come to the same port through a proxy of this machine. Then that must pass on "
+        "nothing but --ws-path.",
     )
     max_push_size: int = option(
         _PUSHES,
