@@ -11,7 +11,6 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress, ISSLTransport
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.protocols.policies import WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from zope.interface import directlyProvides
@@ -127,7 +126,7 @@ class Exchange:
         peer: IAddress = LOCAL,
         host: IAddress | None = None,
         is_secure: bool = False,
-        wrapper: type[WrappingFactory[Any]] | None = None,
+        wrapper: Callable[[Any], Any] | None = None,
     ) -> None:
         self.clock = MemoryReactorClock()
         self.transport = _Transport(host, peer)

@@ -4,13 +4,14 @@ from collections.abc import Iterable
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs, formatEvent
-from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access, Denied
+from phpgw.process.proxy_protocol import ProxyFactory
 from tests.fakes import LOCAL, REMOTE, UNIX, Answer, Exchange, request, request_head
 from tests.test_hosts import OURS, STRANGERS
 
@@ -140,14 +141,15 @@ class NoTokenTests(AccessTestCase):
             b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n",
             b"PROXY TCP6 ::1 ::1 5 6\r\n",
             b"PROXY TCP4 203.0.113.7 127.0.0.1 5 6\r\n",
-            b"PROXY TCP4 garbage garbage 5 6\r\n",
             b"PROXY UNKNOWN \r\n",
             _V2 + b"\x21\x11\x00\x0c" + bytes([127, 0, 0, 1] * 2) + b"\x00\x05\x00\x06",
             _V2 + b"\x21\x31\x00\xd8" + bytes(216),
             _V2 + b"\x20\x00\x00\x00",
         ):
             for peer in (LOCAL, REMOTE, UNIX):
-                exchange = Exchange(_Door(Access()), peer=peer, wrapper=HAProxyWrappingFactory)
+                exchange = Exchange(
+                    _Door(Access()), peer=peer, wrapper=lambda site: ProxyFactory(site, Clock())
+                )
                 exchange.send(claim + request_head("POST", "/"))
                 self.assert_refused(exchange.answer(), 403, "through a proxy (PROXY protocol)")
 

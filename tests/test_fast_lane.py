@@ -1,6 +1,7 @@
 """Tests for :mod:`phpgw.api.fast_lane`: it answers as twisted.web would, or not at all."""
 
 import re
+from collections.abc import Callable
 from ipaddress import ip_network
 from typing import Any
 from unittest.mock import Mock
@@ -11,8 +12,6 @@ from hypothesis import strategies as st
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
-from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
-from twisted.protocols.policies import WrappingFactory
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -25,6 +24,7 @@ from phpgw.api.site import GatewaySite
 from phpgw.dispatch import Dispatcher
 from phpgw.edge.forwarded import TrustedProxies
 from phpgw.metrics import Metrics
+from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.registry import Registry
 from phpgw.slices import Slices
 from tests.fakes import LOCAL, REMOTE, fake_client
@@ -68,7 +68,7 @@ class Door:
         *,
         has_lane: bool,
         peer: IAddress = LOCAL,
-        wrapper: type[WrappingFactory[Any]] | None = None,
+        wrapper: Callable[[Any], Any] | None = None,
         access: Access | None = None,
     ) -> None:
         access = access or Access()
@@ -261,7 +261,7 @@ class SendTests(LaneTestCase):
 
     def test_proxy_protocol(self) -> None:
         """It is only said then that the peer is local."""
-        door = Door(has_lane=True, wrapper=HAProxyWrappingFactory)
+        door = Door(has_lane=True, wrapper=lambda site: ProxyFactory(site, Clock()))
         self.assertIn(b"403", door.send(b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n" + push())[0])
         self.assertEqual(door.lane, [])
 

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
-from twisted.protocols.haproxy._wrapper import HAProxyWrappingFactory
 from zope.interface import implementer
 
 from phpgw.admission import Admission
@@ -23,6 +22,7 @@ from phpgw.edge.forwarded import TrustedProxies
 from phpgw.identity import Visibility
 from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
+from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from phpgw.slices import Slices
@@ -239,7 +239,7 @@ class HandshakeTests(EdgeTestCase):
 
     def test_proxied(self) -> None:
         """The client is who the proxy says it is."""
-        browser = BrowserEnd(HAProxyWrappingFactory(self.site))
+        browser = BrowserEnd(ProxyFactory(self.site, self.clock))
         browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
         browser.shake_hands()
         browser.send(frame(TEXT, b"hello"))
@@ -618,7 +618,7 @@ class AskingTests(EdgeTestCase):
         self.successResultOf(self.table.when_empty())
 
     def test_proxied(self) -> None:
-        browser = BrowserEnd(HAProxyWrappingFactory(self.site))
+        browser = BrowserEnd(ProxyFactory(self.site, self.clock))
         browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
         self.come(browser)
         browser.send(frame(TEXT, b"early"))

@@ -250,7 +250,6 @@ class ProxyProtocolTests(Proxies):
             b"PROXY TCP4 127.0.0.1 127.0.0.1 5 6\r\n",
             b"PROXY TCP6 ::1 ::1 5 6\r\n",
             b"PROXY UNKNOWN \r\n",
-            b"PROXY TCP4 garbage garbage 5 6\r\n",
             self.v2(1, 0x11, self.ipv4("127.0.0.1")),
             self.v2(1, 0x31, bytes(216)),
             self.v2(0, 0, b""),

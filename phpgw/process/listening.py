@@ -1,6 +1,5 @@
 """A port that the gateway listens on."""
 
-import re
 import sys
 import time
 from collections import deque
@@ -10,7 +9,6 @@ from weakref import ref
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
-from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress, IListeningPort, IProtocolFactory
 from twisted.logger import Logger
@@ -19,12 +17,10 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from phpgw.options import InvalidOption
+from phpgw.process.endpoint import make_endpoint
+from phpgw.process.inherited import NotHandedOver
 from phpgw.process.tls import Tls, UnusableCertificate, split_endpoint
 
-# Connections that may wait to be accepted. Twisted's own 50 are few for browsers that all come
-# back at once; the kernel has a limit of its own, net.core.somaxconn.
-_BACKLOG = 4096
-_TAKES_BACKLOG = re.compile(r"(haproxy:)?(tcp|tcp6|unix):(?!.*:backlog=)", re.DOTALL)
 # How long a connection may take from being accepted until its request has been read.
 _ARRIVAL_SECONDS = 1
 
@@ -51,12 +47,14 @@ class Listener(Service):
         self._tls: Tls | None = None
         try:
             below, files = split_endpoint(text)
-            self._endpoint = serverFromString(reactor, _with_backlog(below))
+            self._endpoint = make_endpoint(reactor, below)
             if files is not None:
                 self._tls = Tls(files)
         except UnusableCertificate as error:
             expected = f"a certificate and its key ({error})"
             raise InvalidOption(option, expected, repr(text)) from None
+        except NotHandedOver as error:
+            raise InvalidOption(option, str(error), repr(text)) from None
         except Exception as error:
             # A missing argument, an unknown one: each kind raises what it likes.
             expected = f"a Twisted server endpoint ({type(error).__name__}: {error})"
@@ -159,7 +157,3 @@ class _Arrivals(WrappingFactory):
         long_ago = self._seconds() - _ARRIVAL_SECONDS
         while self._latest and self._latest[0][0] <= long_ago:
             self._latest.popleft()
-
-
-def _with_backlog(text: str) -> str:
-    return f"{text}:backlog={_BACKLOG}" if _TAKES_BACKLOG.match(text) else text

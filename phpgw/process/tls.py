@@ -20,9 +20,8 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-# The parts of an endpoint string, which backslashes may keep together.
-_PART = re.compile(r"(?:\\.|[^\\:])+", re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+from phpgw.process.endpoint import split_parts, unescaped
+
 _KIND = re.compile(r"[a-z][a-z0-9]*")
 _PREFIX = "ssl"
 
@@ -62,7 +61,7 @@ def split_endpoint(text: str) -> tuple[str, TlsFiles | None]:
     :param text: as ``twisted.internet.endpoints.serverFromString`` takes it.
     :raises ValueError: if there is no key.
     """
-    kind, *parts = _PART.findall(text)
+    kind, *parts = split_parts(text)
     if kind != _PREFIX:
         return text, None
     paths: dict[str, Path] = {}
@@ -71,7 +70,7 @@ def split_endpoint(text: str) -> tuple[str, TlsFiles | None]:
         name, _, value = part.partition("=")
         if name in ("privateKey", "certKey", "extraCertChain"):
             # Reading them again must not depend on the working directory, which twistd changes.
-            paths[name] = Path(_ESCAPED.sub(r"\1", value)).absolute()
+            paths[name] = Path(unescaped(value)).absolute()
         else:
             below.append(part)
     if "privateKey" not in paths:
