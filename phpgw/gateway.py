@@ -16,6 +16,7 @@ from phpgw.process.notify import Notifier
 from phpgw.relay import Relay
 from phpgw.road import Road
 from phpgw.sendoff import STEP_SECONDS, SendOff
+from phpgw.slices import Slices, Steps
 from phpgw.websocket import GatewayProtocol
 
 # How long clients may take to answer the last close frame.
@@ -30,6 +31,7 @@ class Gateway(MultiService):
         push while it finishes.
     :param hold: what may keep events from PHP, though not while it stops.
     :param road: the way to PHP, which is left last.
+    :param slices: runs what is for many clients; what is under way finishes, or fails.
     :param schedule: the timers, which are the first to stop.
     :param notifier: whom the service manager hears it from, to the very end.
     :param drain_timeout: seconds for sending the clients away, each once PHP has answered it.
@@ -48,6 +50,7 @@ class Gateway(MultiService):
         relay: Relay,
         hold: Hold,
         road: Road,
+        slices: Slices,
         schedule: Service,
         notifier: Notifier,
         drain_timeout: float,
@@ -61,6 +64,7 @@ class Gateway(MultiService):
         self._relay = relay
         self._hold = hold
         self._road = road
+        self._slices = slices
         self._schedule = schedule
         self._notifier = notifier
         self._drain_timeout = drain_timeout
@@ -101,14 +105,17 @@ class Gateway(MultiService):
         await DeferredList([listener.stopService() for listener in self._public])
         await self._send_off(deadline)
         if not await self._within(_FAREWELL_SECONDS, self._table.when_empty()):
-            for connection in self._table.connections():
-                connection.abort()
+            await self._slices.run(self._abort(), begins_now=True)
             await self._within(_FAREWELL_SECONDS, self._table.when_empty())
         left = max(deadline - self._reactor.seconds(), _FAREWELL_SECONDS)
         if not await self._within(left, self._relay.when_idle()):
             self.log.warn(
                 "PHP does not know that {count} clients have left", count=self._relay.untold
             )
+        left = max(deadline - self._reactor.seconds(), _FAREWELL_SECONDS)
+        if not await self._within(left, self._slices.when_idle()):
+            self.log.warn("{count} pushes are done in part alone", count=len(self._slices))
+            self._slices.stop()
         await DeferredList([listener.stopService() for listener in self._private])
         await self._road.backend.close()
         if self._road.service is not None:
@@ -119,18 +126,24 @@ class Gateway(MultiService):
         """Send the clients away, also those who were about to connect when the ports closed."""
         send_off = SendOff(self._table.connections, self._drain_timeout)
 
-        def step() -> None:
-            is_over = not send_off.step() and not any(
+        async def step() -> None:
+            is_over = not await self._slices.run(send_off.step(), begins_now=True) and not any(
                 listener.has_arrivals() for listener in self._public
             )
             if is_over or self._reactor.seconds() >= deadline:
                 stepping.stop()
 
-        stepping = LoopingCall(step)
+        stepping = LoopingCall(lambda: Deferred.fromCoroutine(step()))
         stepping.clock = self._reactor
         await stepping.start(STEP_SECONDS)
         self._table.draining = True
-        send_off.end()
+        await self._slices.run(send_off.end(), begins_now=True)
+
+    def _abort(self) -> Steps[None]:
+        """End all connections without waiting for their peers."""
+        for connection in self._table.connections():
+            connection.abort()
+            yield
 
     def _within(self, seconds: float, event: Deferred[None]) -> Deferred[bool]:
         """Whether the event comes in time."""

@@ -10,6 +10,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from phpgw.client import Client
+from phpgw.slices import Steps
 
 # Seconds from one step to the next.
 STEP_SECONDS = 0.1
@@ -52,7 +53,7 @@ class SendOff:
         self._seen: set[Guest] = set()
         self._finishing: list[Guest] = []
 
-    def step(self) -> bool:
+    def step(self) -> Steps[bool]:
         """Send the next few away.
 
         :returns: whether there are others.
@@ -60,11 +61,16 @@ class SendOff:
         waiting = [guest for guest in self._guests() if guest not in self._seen]
         going = waiting[: self._pace]
         self._seen.update(going)
-        self._finishing = [guest for guest in self._finishing + going if not self._let_go(guest)]
-        return bool(self._finishing) or len(waiting) > len(going)
+        finishing = []
+        for guest in self._finishing + going:
+            if not self._let_go(guest):
+                finishing.append(guest)
+            yield
+        self._finishing = finishing
+        return bool(finishing) or len(waiting) > len(going)
 
-    def end(self) -> None:
-        """The time is over: send away everybody who is left."""
+    def end(self) -> Steps[None]:
+        """Send away everybody who is left, since the time is over."""
         late = [guest.client for guest in self._guests() if guest.client.in_turn]
         if late:
             self.log.warn(
@@ -75,6 +81,7 @@ class SendOff:
             )
         for guest in self._guests():
             guest.close(_GOING_AWAY, _REASON)
+            yield
 
     def _let_go(self, guest: Guest) -> bool:
         """Whether PHP has answered all that was read from it; it is sent away then."""

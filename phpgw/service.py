@@ -142,6 +142,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         relay=relay,
         hold=hold,
         road=road,
+        slices=slices,
         schedule=Schedule(reactor, settings.timer, relay.trigger, metrics),
         notifier=Notifier(
             reactor, os.environ, partial(_when_ready, road), partial(_status, metrics)
@@ -154,6 +155,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         Lifetimes(
             reactor,
             table.connections,
+            slices,
             metrics,
             idle_timeout=settings.idle_timeout,
             max_age=settings.max_connection_age,

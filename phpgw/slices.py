@@ -67,14 +67,18 @@ class Slices:
         """Return whether there are so many jobs that whoever can wait with another should."""
         return len(self._jobs) >= _MOST_JOBS
 
-    def run(self, steps: Steps[T]) -> Deferred[T]:
+    def run(self, steps: Steps[T], *, begins_now: bool = False) -> Deferred[T]:
         """Run a job; it begins with the reactor's next turn.
 
+        :param begins_now: whether its first slice comes at once. Not where many such jobs can come
+            in one turn.
         :returns: fires with what the job returns, or fails with what it raises. To cancel it only
             means that the result is not wanted.
         """
         job = _Job(steps)
         self._jobs.append(job)
+        if begins_now:
+            self._advance(job, self._now() + self._budget)
         self._go_on()
         return job.done
 

@@ -12,7 +12,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.client import Client
 from phpgw.gateway import Gateway
 from phpgw.road import Road
+from phpgw.slices import Slices, Steps
 from tests.fakes import FakeConnection, identity
+from tests.turns import Turns, Watch
 
 
 class Room(Service):
@@ -172,7 +174,8 @@ class FakeBrowser(FakeConnection):
 
 class GatewayTestCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock: Any = Clock()
+        self.slices = Slices(self.clock)
         self.notes: list[str] = []
         self.public = FakeListener("the public port", self.notes)
         self.private = FakeListener("the private port", self.notes)
@@ -192,6 +195,7 @@ class GatewayTestCase(SynchronousTestCase):
             relay=cast(Any, self.relay),
             hold=cast(Any, FakeHold(self.notes)),
             road=Road(cast(Any, self), "here", 8, cast(Any, self.fpm)),
+            slices=self.slices,
             schedule=timers,
             notifier=cast(Any, self.notifier),
             drain_timeout=drain_timeout,
@@ -314,6 +318,53 @@ class DrainTests(GatewayTestCase):
         lines = self.logged(lambda: self.clock.advance(0.2), level="warn")
         self.successResultOf(drained)
         self.assertIn("PHP has not answered 1 clients in time", lines[0])
+
+    def push(self, seconds: float) -> Deferred[str]:
+        """Something for so many clients that it takes so long."""
+
+        def steps() -> Steps[str]:
+            end = self.clock.seconds() + seconds
+            while self.clock.seconds() < end:
+                yield
+            return "done"
+
+        return self.slices.run(steps())
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            self.clock.advance(0.1)
+            self.clock.turn()
+
+    def use_turns(self) -> None:
+        """Have each turn of the reactor by itself."""
+        self.clock = Turns()
+        self.slices = Slices(self.clock, 1, Watch())
+        self.start()
+
+    def test_push_under_way(self) -> None:
+        """It is finished."""
+        self.use_turns()
+        push = self.push(5)
+        drained = self.drain()
+        self.wait(4)
+        self.assertNoResult(drained)
+        self.wait(2)
+        self.assertEqual("done", self.successResultOf(push))
+        self.successResultOf(drained)
+
+    def test_push_that_takes_too_long(self) -> None:
+        """It fails, and PHP hears of it while it still can."""
+        self.use_turns()
+        push = self.push(60)
+        told = push.addErrback(lambda failure: self.notes.append("the push fails"))
+        drained = self.drain()
+        lines = self.logged(lambda: self.wait(12), level="warn")
+        self.successResultOf(told)
+        self.successResultOf(drained)
+        self.assertEqual(["1 pushes are done in part alone"], lines)
+        self.assertLess(
+            self.notes.index("the push fails"), self.notes.index("the private port stops")
+        )
 
     def test_no_time(self) -> None:
         self.start(drain_timeout=0)

@@ -7,6 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.edge.lifetimes import Lifetime, Lifetimes
 from phpgw.metrics import Metrics
+from phpgw.slices import Slices
+from tests.turns import Turns, Watch
 
 
 class FakeConnection:
@@ -33,7 +35,7 @@ class FakeConnection:
 
 class LifetimeTestCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.clock = Clock()
+        self.clock: Any = Clock()
         self.metrics = Metrics()
         self.connections = [FakeConnection()]
 
@@ -41,6 +43,7 @@ class LifetimeTestCase(SynchronousTestCase):
         lifetimes = Lifetimes(
             self.clock,
             lambda: self.connections,
+            Slices(self.clock),
             self.metrics,
             **{"idle_timeout": 0, "max_age": 0, **times},
         )
@@ -54,6 +57,30 @@ class LifetimeTestCase(SynchronousTestCase):
     def open(self) -> int:
         """How many have not been closed."""
         return sum(connection.is_open for connection in self.connections)
+
+
+class CrowdTests(LifetimeTestCase):
+    def test_in_slices(self) -> None:
+        """Others have their turn while all are looked at; and the next look does not come first."""
+        self.connections = [FakeConnection() for _ in range(5000)]
+        turns = self.clock = Turns()
+        lifetimes = Lifetimes(
+            self.clock,
+            lambda: self.connections,
+            Slices(turns, 20, Watch()),
+            self.metrics,
+            idle_timeout=0,
+            max_age=10,
+        )
+        lifetimes.startService()
+        turns.advance(1)
+        turns.turn()
+        seen = sum(connection.lifetime is not None for connection in self.connections)
+        self.assertTrue(0 < seen < 1000)
+        turns.advance(1)
+        self.assertGreater(turns.run(), 5)
+        self.assertTrue(all(connection.lifetime for connection in self.connections))
+        self.assertFalse(turns.is_busy)
 
 
 class IdleTests(LifetimeTestCase):

@@ -5,6 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.client import Client, Message
 from phpgw.sendoff import STEP_SECONDS, Guest, SendOff
+from phpgw.slices import run_at_once
 from tests.fakes import FakeConnection, identity
 
 
@@ -50,20 +51,31 @@ class SendOffTestCase(SynchronousTestCase):
         before = 0
         is_more = True
         while is_more:
-            is_more = send_off.step()
+            is_more = run_at_once(send_off.step())
             counts.append(self.gone() - before)
             before = self.gone()
         return counts
 
 
 class PaceTests(SendOffTestCase):
+    def test_a_few_at_a_time(self) -> None:
+        """However many go in a step, or are left at the end, others have their turn in between."""
+        self.arrive(5000)
+        send_off = self.send_off(1)
+        for job in (send_off.step(), send_off.end()):
+            before = self.gone()
+            for _ in job:
+                self.assertLessEqual(self.gone(), before + 1)
+                before = self.gone()
+        self.assertEqual(self.gone(), 5000)
+
     def test_nobody(self) -> None:
-        self.assertFalse(self.send_off().step())
+        self.assertFalse(run_at_once(self.send_off().step()))
 
     def test_few(self) -> None:
         """They go at once, with the code that says why."""
         self.arrive(10)
-        self.assertFalse(self.send_off().step())
+        self.assertFalse(run_at_once(self.send_off().step()))
         self.assertEqual({(1001, "the gateway stops")}, {guest.closed for guest in self.guests})
 
     def test_some(self) -> None:
@@ -86,12 +98,12 @@ class PaceTests(SendOffTestCase):
         """Who was about to connect is sent away in turn."""
         self.arrive(15)
         send_off = self.send_off()
-        self.assertTrue(send_off.step())
+        self.assertTrue(run_at_once(send_off.step()))
         newcomer = self.arrive()
-        self.assertFalse(send_off.step())
+        self.assertFalse(run_at_once(send_off.step()))
         self.assertIsNotNone(newcomer.closed)
         late = self.arrive()
-        send_off.step()
+        run_at_once(send_off.step())
         self.assertIsNotNone(late.closed)
 
 
@@ -100,35 +112,35 @@ class LastMessageTests(SendOffTestCase):
         """Nobody goes before PHP has answered."""
         guest = self.arrive(in_turn=True)
         send_off = self.send_off()
-        self.assertTrue(send_off.step())
+        self.assertTrue(run_at_once(send_off.step()))
         self.assertEqual((None, False), (guest.closed, guest.takes_more))
         guest.client.in_turn = False
-        self.assertFalse(send_off.step())
+        self.assertFalse(run_at_once(send_off.step()))
         self.assertEqual((1001, "the gateway stops"), guest.closed)
 
     def test_takes_no_more(self) -> None:
         """It is told so again, since PHP may have let it in only now."""
         guest = self.arrive(in_turn=True)
         send_off = self.send_off()
-        send_off.step()
+        run_at_once(send_off.step())
         guest.takes_more = True
-        send_off.step()
+        run_at_once(send_off.step())
         self.assertFalse(guest.takes_more)
 
     def test_served_until_then(self) -> None:
         """Whose time has not come is read from."""
         self.arrive(10)
         last = self.arrive(in_turn=True)
-        self.send_off().step()
+        run_at_once(self.send_off().step())
         self.assertEqual((None, True), (last.closed, last.takes_more))
 
     def test_goes_by_itself(self) -> None:
         guest = self.arrive(in_turn=True)
         send_off = self.send_off()
-        send_off.step()
+        run_at_once(send_off.step())
         guest.client.gone = True
         self.guests.remove(guest)
-        self.assertFalse(send_off.step())
+        self.assertFalse(run_at_once(send_off.step()))
 
 
 class EndTests(SendOffTestCase):
@@ -139,7 +151,7 @@ class EndTests(SendOffTestCase):
         guest.client.inbox += [Message(b"1"), Message(b"2")]
         send_off = self.send_off()
         with capturedLogs() as events:
-            send_off.end()
+            run_at_once(send_off.end())
         self.assertEqual(21, self.gone())
         [event] = events
         self.assertEqual((1, 2), (event["clients"], event["messages"]))
@@ -147,6 +159,6 @@ class EndTests(SendOffTestCase):
     def test_all_is_well(self) -> None:
         self.arrive(20)
         with capturedLogs() as events:
-            self.send_off().end()
+            run_at_once(self.send_off().end())
         self.assertEqual(20, self.gone())
         self.assertEqual([], events)

@@ -34,6 +34,14 @@ class RunTests(SlicesTestCase):
         self.assertEqual(self.successResultOf(job), "A")
         self.assertEqual(len(self.slices), 0)
 
+    def test_first_slice_at_once(self) -> None:
+        """As much as fits into a turn; what is short is over then."""
+        self.successResultOf(self.slices.run(self.steps("a", 3), begins_now=True))
+        long = self.slices.run(self.steps("b", 50), begins_now=True)
+        self.assertTrue(0 < self.done.count("b") < 10)
+        self.clock.run()
+        self.assertEqual(self.successResultOf(long), "B")
+
     def test_bounded_in_each_turn(self) -> None:
         """However long it is: four times as much takes four times as many turns."""
         most = 0

@@ -9,13 +9,16 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from phpgw.metrics import Metrics
+from phpgw.slices import Slices, Steps
 
 _GOING_AWAY = 1001
 # How much earlier than at its full age a connection may have to go, so that those which came
 # together do not come back together.
 _SPREAD = 0.1
-# Seconds from one look at all connections to the next, which takes 3 ms for 10,000.
+# Seconds from one look at all connections to the next, which takes 3 ms for 10,000, in slices.
 _LONGEST_STEP = 1.0
+# How many are looked at before the clock is.
+_STEP = 20
 # How much of the shorter time that is.
 _PRECISION = 1 / 20
 
@@ -69,6 +72,7 @@ class Lifetimes(Service):
         self,
         reactor: IReactorTime,
         connections: Callable[[], Iterable[Mortal]],
+        slices: Slices,
         metrics: Metrics,
         *,
         idle_timeout: float,
@@ -76,6 +80,7 @@ class Lifetimes(Service):
     ) -> None:
         self._reactor = reactor
         self._connections = connections
+        self._slices = slices
         self._metrics = metrics
         self._idle_timeout = idle_timeout
         self._max_age = max_age
@@ -85,6 +90,7 @@ class Lifetimes(Service):
         self._now = 0.0
         self._looked_at = 0.0
         self._call: IDelayedCall | None = None
+        self._is_looking = False
 
     def startService(self) -> None:
         super().startService()
@@ -102,8 +108,18 @@ class Lifetimes(Service):
         elapsed = self._reactor.seconds() - self._looked_at
         self._looked_at += elapsed
         self._now += min(max(elapsed, 0), 2 * self._step)
-        for connection in self._connections():
-            self._look_at(connection)
+        if not self._is_looking:
+            self._is_looking = True
+            self._slices.run(self._look_at_all(), begins_now=True)
+
+    def _look_at_all(self) -> Steps[None]:
+        try:
+            for count, connection in enumerate(self._connections()):
+                self._look_at(connection)
+                if count % _STEP == 0:
+                    yield
+        finally:
+            self._is_looking = False
 
     def _look_at(self, connection: Mortal) -> None:
         now = self._now

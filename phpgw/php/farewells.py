@@ -20,6 +20,8 @@ from phpgw.php.turns import Turn, Turns
 _AWAY_SECONDS = 2
 # How many may have left without PHP knowing; each takes about 2 KB.
 _MOST = 50_000
+# How many line up at once when PHP is back.
+_MOST_IN_A_TURN = 500
 # What a web server says while it reaches no PHP; the script may have begun, though, and broken off.
 _NO_PHP = (502, 503)
 # How often PHP is told anew where a web server has said so, before it counts as told.
@@ -130,8 +132,11 @@ class Farewells:
     def _look(self) -> None:
         """Try one of those left while PHP is away, and all once it is back."""
         self._look_call = None
-        for _ in range(1 if self._php.is_away else len(self._left)):
+        most = 1 if self._php.is_away else _MOST_IN_A_TURN
+        for _ in range(min(most, len(self._left))):
             self._take_turn(*self._left.popleft())
+        if self._left and not self._php.is_away:
+            self._look_call = self._reactor.callLater(0, self._look)
         self._look_later()
 
     def _tell(
