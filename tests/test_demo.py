@@ -5,6 +5,7 @@ import re
 import shlex
 import signal
 import sys
+from hashlib import sha1
 from pathlib import Path
 from typing import cast
 from urllib.parse import quote
@@ -15,6 +16,7 @@ from tests.real.browser import Browser
 from tests.real.curl import curl
 from tests.real.gateway import ROOT, environment
 from tests.real.process import Process, free_port
+from tests.real.process_table import descendants
 from tests.real.stack import RealTestCase
 from tests.real.waiting import until
 from tests.real.websocket_client import HandshakeFailed
@@ -40,6 +42,13 @@ class Demo(Process):
         found = re.search(r"http://127\.0\.0\.1:\d+/", self.log)
         assert found is not None, self.log
         return found[0]
+
+    @property
+    def data(self) -> Path:
+        """Where PHP keeps sessions and what was said."""
+        found = re.search(r"Logs +(\S+)/\*\.log", self.log)
+        assert found is not None, self.log
+        return Path(found[1]) / "data"
 
     def kill_gateway(self) -> None:
         """End the gateway without a word, as a crash would."""
@@ -174,9 +183,9 @@ class DemoTests(RealTestCase):
         await ada.is_in("Garden")
         await ada.sees("Ada")
 
-        port = await ada.get("document.body.dataset.port")
+        gateway = await ada.get("document.body.dataset.gateway")
         with self.assertRaises(HandshakeFailed) as refused:
-            await self.connect(f"ws://127.0.0.1:{port}/ws?room=Garden")
+            await self.connect(f"{gateway}/ws?room=Garden")
         self.assertEqual(401, refused.exception.status)
 
         # What another tab does shows in this one.
@@ -215,6 +224,69 @@ class DemoTests(RealTestCase):
 
         await ada.is_true("messages().length === 2")  # the story has come to its end
         self.assertEqual("/story", (await ada.messages())[0])
+
+    async def test_php_fails(self) -> None:
+        """What PHP failed on does not stay "sending"; the terminal has the reason."""
+        demo = self.start_demo()
+        ada = Page(self.start_browser(), demo)
+        await ada.log_in("Ada")
+        history = demo.data / f"chat-{sha1(b'Lounge').hexdigest()}.json"
+        history.unlink(missing_ok=True)
+        history.mkdir()
+        await ada.say("Lost?")
+        await ada.is_true("texts('.failed small')[0]?.includes('not sent: PHP failed (error ')")
+        error = re.findall(r"error ([0-9a-f]{8})", str(await ada.get("texts('.failed small')[0]")))
+        history.rmdir()
+
+        async def is_shown() -> bool:
+            return "PHP failed on a message of client" in demo.log and error[0] in demo.log
+
+        await until(is_shown)
+        await ada.do("document.querySelector('.failed button').click()")
+        await ada.hears("Lost?")
+        self.assertEqual(["Lost?"], await ada.messages())
+        self.assertEqual([], await ada.get("texts('.pending, .failed')"))
+
+    async def test_other_sites(self) -> None:
+        """No page of another site logs a visitor in or out, pushes, or frames a page."""
+        demo = self.start_demo()
+        ours = demo.url.rstrip("/")
+        for page in ("login.php", "logout.php", "push.php"):
+            for headers in (
+                ["Origin: http://evil.example"],
+                ["Origin: null"],
+                [f"Origin: {ours}.evil.example"],
+                [f"Origin: {ours.replace('http:', 'https:')}"],
+                [f"Origin: {ours}0"],
+                ["Sec-Fetch-Site: cross-site"],
+                [f"Origin: {ours}", "Sec-Fetch-Site: same-site"],
+            ):
+                arguments = [each for header in headers for each in ("-H", header)]
+                status = ("-o", "/dev/null", "-w", "%{http_code}")
+                form = ("-d", "nickname=Eve", "-d", "message=x", f"{demo.url}{page}")
+                self.assertEqual("403", await curl(*status, *arguments, *form), (page, headers))
+            own = ("-H", f"Origin: {ours}", "-H", "Sec-Fetch-Site: same-origin")
+            self.assertEqual("303", await curl(*status, *own, *form), page)
+        for page in ("login.php", "index.php", "push.php"):
+            head = await curl("-i", f"{demo.url}{page}")
+            self.assertIn("frame-ancestors 'none'", head)
+            self.assertIn("script-src 'self';", head)
+            self.assertIn("X-Frame-Options: DENY", head)
+
+    async def test_php_is_not_root(self) -> None:
+        """Whoever starts it."""
+        demo = self.start_demo()
+        php = [
+            process.pid
+            for process in descendants(demo.pid)
+            if re.search(
+                rb"php\S*\0-S\0|^php-fpm: pool", Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            )
+        ]
+        self.assertGreater(len(php), 1)
+        uids = {Path(f"/proc/{pid}").stat().st_uid for pid in php}
+        self.assertEqual(1, len(uids))
+        self.assertNotIn(0, uids)
 
     async def test_crash(self) -> None:
         """The gateway dies and comes back; what was said meanwhile arrives, once."""

@@ -32,6 +32,49 @@ function open_session(bool $to_write = false): void
     }
 }
 
+/**
+ * What every page in public/ begins with: it answers no form that another site's page has sent, runs no script from
+ * elsewhere, and shows in nobody's frame.
+ */
+function open_page(): void
+{
+    if ($_SERVER['REQUEST_METHOD'] === 'POST' && !is_from_us()) {
+        http_response_code(403);
+        exit("This form came from another site.\n");
+    }
+    header("Content-Security-Policy: default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        . "connect-src 'self' " . websocket_origin() . "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+    header('X-Frame-Options: DENY');
+    header('X-Content-Type-Options: nosniff');
+    header('Referrer-Policy: same-origin');
+}
+
+/**
+ * Whether a form was sent by a page of ours. Browsers say so in these headers, which no page can change. They also keep
+ * other sites from logging our visitors in and out, where a cookie's SameSite is of no help: no cookie is needed.
+ */
+function is_from_us(): bool
+{
+    $site = $_SERVER['HTTP_SEC_FETCH_SITE'] ?? null;
+    $origin = $_SERVER['HTTP_ORIGIN'] ?? null;
+    $is_ours = $origin === null || $origin === scheme() . '://' . ($_SERVER['HTTP_HOST'] ?? '');
+    return $is_ours && ($site === null || $site === 'same-origin' || $site === 'none');
+}
+
+function scheme(): string
+{
+    return in_array(strtolower($_SERVER['HTTPS'] ?? ''), ['', 'off'], true) ? 'http' : 'https';
+}
+
+/** Where the page's WebSocket goes. Behind Nginx, pages and WebSockets come from one port; in the demo they do not. */
+function websocket_origin(): string
+{
+    $host = preg_replace('~[^\w.:\[\]-]~', '', $_SERVER['HTTP_HOST'] ?? '');
+    $port = get_cfg_var('phpgw.port') ?: null;
+    $host = $port === null ? $host : preg_replace('~:\d*$~', '', $host) . ":$port";
+    return (scheme() === 'https' ? 'wss' : 'ws') . "://$host";
+}
+
 /** @return array{id: string, name: string}|null who this browser is, once login.php has let it in */
 function visitor(): ?array
 {

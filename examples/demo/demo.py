@@ -1,6 +1,7 @@
 """Run the chat on loopback until Ctrl-C: the gateway with a PHP-FPM, and PHP for the pages.
 
-All that is written goes to a temporary directory, which is removed at the end.
+All that is written goes to a temporary directory, which is removed at the end. Started as root, PHP
+runs as another user all the same.
 """
 
 import argparse
@@ -8,6 +9,8 @@ import contextlib
 import ctypes
 import http.client
 import os
+import pwd
+import re
 import shutil
 import signal
 import socket
@@ -17,7 +20,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CHAT = CHECKOUT / "examples" / "chat"
@@ -25,6 +28,8 @@ CHAT = CHECKOUT / "examples" / "chat"
 START_SECONDS = 15
 STOP_SECONDS = 5
 LOG_LINES = 20
+# Of what the gateway complains about in a fifth of a second.
+MOST_COMPLAINTS = 20
 PR_SET_PDEATHSIG = 1
 
 BLOCK = """
@@ -33,7 +38,7 @@ BLOCK = """
     Open   http://127.0.0.1:{web}/
     Push   curl -d message=Hello -d group=Lounge http://127.0.0.1:{api}/send
     Edit   {chat}/websocket.php: the next message runs what you wrote
-    Logs   {directory}/*.log
+    Logs   {directory}/*.log; what goes wrong with PHP is shown here, too
 
   Ctrl-C stops everything.
 """
@@ -41,15 +46,18 @@ BLOCK = """
 # Read by both PHPs, the gateway's and the pages', beside what is configured on this machine.
 PHP_INI = """\
 ; One place for sessions: what login.php writes, websocket.php finds.
-session.save_path = "{directory}"
+session.save_path = "{data}"
 ; ... and for the rooms' history.
-sys_temp_dir = "{directory}"
+sys_temp_dir = "{data}"
 ; A change of a script is seen at once.
 opcache.revalidate_freq = 0
 ; Where app.php finds the gateway's API, and where the page finds its WebSocket.
 phpgw.api = "http://127.0.0.1:{api}"
 phpgw.port = {gateway}
 """
+
+# What PHP-FPM writes about a script comes with the script's event, too.
+COMPLAINT = re.compile(rb"\[(?!phpgw\.backend\.fpm\.)[^]]*#(?:warn|error|critical)\]")
 
 LIBC = ctypes.CDLL(None)
 
@@ -62,9 +70,15 @@ class Child:
     """A server in the foreground, whose output goes to a log in the directory."""
 
     def __init__(
-        self, name: str, command: list[str], directory: Path, answers: Callable[[], bool]
+        self,
+        name: str,
+        command: list[str],
+        directory: Path,
+        answers: Callable[[], bool],
+        user: pwd.struct_passwd | None = None,
     ) -> None:
         self.name = name
+        self.user = user
         self.command = command
         self.directory = directory
         self.answers = answers
@@ -81,6 +95,7 @@ class Child:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C is for us alone; we stop them in order
+                **as_user(self.user),
                 preexec_fn=die_with(os.getpid()),
             )
 
@@ -119,6 +134,57 @@ class Child:
         return "\n".join(f"  {line}" for line in lines) or "  (it logged nothing)"
 
 
+class Complaints:
+    """What the gateway complains about, for whoever sits at the terminal.
+
+    :param log: the gateway's log.
+    """
+
+    def __init__(self, log: Path) -> None:
+        self._log = log
+        self._position = 0
+
+    def show(self) -> None:
+        """Print what has been added since the last call."""
+        with self._log.open("rb") as file:
+            file.seek(self._position)
+            *lines, rest = file.read().split(b"\n")
+            self._position = file.tell() - len(rest)
+        found = [line.decode("utf-8", "replace") for line in lines if COMPLAINT.search(line)]
+        for line in found[:MOST_COMPLAINTS]:
+            print(f"  {line.partition('] ')[2]}", flush=True)
+        if len(found) > MOST_COMPLAINTS:
+            print(f"  ... and {len(found) - MOST_COMPLAINTS} more in {self._log}", flush=True)
+
+
+def php_user() -> pwd.struct_passwd | None:
+    """Return who runs PHP, if it must not be us: an example is copied, and root is not for PHP."""
+    if os.geteuid() != 0:
+        return None
+    for name in ("www-data", "nobody"):
+        with contextlib.suppress(KeyError):
+            return pwd.getpwnam(name)
+    raise DemoError("There is no user www-data or nobody to run PHP; start the demo as a user.")
+
+
+def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    """Return the arguments with which subprocess starts a program as this user."""
+    if user is None:
+        return {}
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+def readable_chat(user: pwd.struct_passwd | None, directory: Path) -> Path:
+    """Return the chat's directory; a copy of it where the user cannot read the checkout."""
+    script = CHAT / "websocket.php"
+    if subprocess.run(["test", "-r", script], check=False, **as_user(user)).returncode == 0:
+        return CHAT
+    copy = directory / "checkout"
+    for part in (CHAT.relative_to(CHECKOUT), Path("php")):
+        shutil.copytree(CHECKOUT / part, copy / part)
+    return copy / CHAT.relative_to(CHECKOUT)
+
+
 def die_with(parent: int) -> Callable[[], None]:
     """In a child, before its program starts: have Linux end it when we end, even by SIGKILL."""
 
@@ -135,7 +201,7 @@ def environment(directory: Path) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PHPGW_")}
     paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
     # PHP reads the .ini files in all of these; an empty one is where it looks by itself.
-    inis = [os.environ.get("PHP_INI_SCAN_DIR", ""), str(directory)]
+    inis = [os.environ.get("PHP_INI_SCAN_DIR", ""), str(directory / "php")]
     return {
         **kept,
         "PYTHONPATH": os.pathsep.join(paths),
@@ -198,34 +264,51 @@ def run(wanted_port: int | None, directory: Path, children: list[Child]) -> NoRe
     """Start everything and watch over it; what ends it is an exception."""
     twistd, php = find_twistd(), find_php()
     web, gateway, api = web_port(wanted_port), free_port(), free_port()
-    ini = PHP_INI.format(directory=directory, gateway=gateway, api=api)
-    (directory / "chat.ini").write_text(ini)
+    user, data = php_user(), directory / "data"
+    data.mkdir(mode=0o700)
+    if user is not None:
+        directory.chmod(0o711)
+        os.chown(data, user.pw_uid, user.pw_gid)
+    chat = readable_chat(user, directory)
+    ini = PHP_INI.format(data=data, gateway=gateway, api=api)
+    inis = directory / "php"
+    inis.mkdir(mode=0o755)
+    (inis / "chat.ini").write_text(ini)
 
-    def start(name: str, command: list[str], answers: Callable[[], bool]) -> None:
-        children.append(Child(name, command, directory, answers))
+    def start(
+        name: str,
+        command: list[str],
+        answers: Callable[[], bool],
+        user: pwd.struct_passwd | None = None,
+    ) -> Child:
+        children.append(Child(name, command, directory, answers, user))
         children[-1].wait()
+        return children[-1]
 
     options = [
         f"--listen=tcp:{gateway}:interface=127.0.0.1",
         f"--api-listen=tcp:{api}:interface=127.0.0.1",
-        f"--php-script={CHAT / 'websocket.php'}",
+        f"--php-script={chat / 'websocket.php'}",
         "--events=connect,disconnect",
         "--timer=clock=1s",
         "--client-id=random",
+        # So that the page can show what PHP has failed on: see failed() in chat.js.
+        "--on-error=reply",
+        '--error-reply={"event": "failed", "id": "%id%"}',
     ]
-    if os.geteuid() == 0:
-        # Root's checkout may be closed to every other user; /root is.
-        options.append("--php-user=root")
+    if user is not None:
+        options.append(f"--php-user={user.pw_name}")
     command = [twistd, "-n", "--pidfile=", "phpgw", *options]
-    start("gateway", command, answers_http(api, "/healthz"))
-    command = [php, "-S", f"127.0.0.1:{web}", "-t", str(CHAT / "public")]
-    start("pages", command, answers_http(web, "/icon.svg"))
+    complaints = Complaints(start("gateway", command, answers_http(api, "/healthz")).log)
+    command = [php, "-S", f"127.0.0.1:{web}", "-t", str(chat / "public")]
+    start("pages", command, answers_http(web, "/icon.svg"), user)
 
-    block = BLOCK.format(web=web, api=api, chat=CHAT, directory=directory)
+    block = BLOCK.format(web=web, api=api, chat=chat, directory=directory)
     print(block, flush=True)
     while True:
         for child in children:
             child.keep()
+        complaints.show()
         time.sleep(0.2)
 
 

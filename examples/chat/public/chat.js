@@ -7,6 +7,7 @@ import { Log } from "./log.js";
 import { People } from "./people.js";
 
 const NEAR_END_PX = 80;
+const LOOK_AGAIN_MS = 3000;
 const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" };
 
 let me = { id: document.body.dataset.id, name: document.body.dataset.name };
@@ -14,6 +15,7 @@ let room = "";
 let isWelcome = false;      // PHP has let us in and answers
 let unseen = 0;
 const pending = new Map();  // ref -> {room, from, text, ref}: what we said and PHP has not confirmed
+const asked = [];           // "look" or a ref: what this connection has asked PHP, in order, without an answer yet
 
 const log = new Log($("log"));
 const people = new People((text) => follow(() => log.note(text, "quiet")));
@@ -40,10 +42,7 @@ function enter(name) {
 }
 
 function gatewayUrl() {
-  const scheme = location.protocol === "https:" ? "wss:" : "ws:";
-  const { port } = document.body.dataset;
-  const host = port ? `${location.hostname}:${port}` : location.host;
-  return `${scheme}//${host}/ws?room=${encodeURIComponent(room)}`;
+  return `${document.body.dataset.gateway}/ws?room=${encodeURIComponent(room)}`;
 }
 
 function curl() {
@@ -61,6 +60,7 @@ function goTo(name) {
 // ---- What we say
 
 function look() {
+  asked.splice(0, asked.length, "look"); // what the connection before has asked is said again
   connection.send({ do: "look" });
 }
 
@@ -75,7 +75,12 @@ function say(text) {
 }
 
 function send({ text, ref }) {
+  asked.push(ref);
   connection.send({ do: "say", text, ref });
+}
+
+function answered(what) {
+  if (asked.includes(what)) asked.splice(asked.indexOf(what), 1);
 }
 
 // ---- What we hear
@@ -91,6 +96,7 @@ function receive(data) {
 
 const handlers = {
   welcome(event) {
+    answered("look");
     me = event.you;
     isWelcome = true;
     log.quietly(() => event.history.forEach(handlers.said));
@@ -99,7 +105,10 @@ const handlers = {
   },
 
   said(message) {
-    if (message.from.id === me.id) pending.delete(message.ref);
+    if (message.from.id === me.id) {
+      pending.delete(message.ref);
+      answered(message.ref);
+    }
     log.add(message);
     showEmpty();
     if (isWelcome && message.from.id !== me.id) count();
@@ -119,13 +128,28 @@ const handlers = {
     $("clock").textContent = new Date(time).toLocaleTimeString([], CLOCK);
   },
 
+  // The gateway's own word, by --error-reply: PHP failed on what was asked first, since it is asked in order.
+  failed({ id }) {
+    const what = asked.shift();
+    const message = pending.get(what);
+    if (message) log.fail(message, `not sent: PHP failed (error ${id})`, () => again(message));
+    else notice(`PHP failed (error ${id}). The gateway's log says why.`);
+    if (what === "look") setTimeout(() => isWelcome || look(), LOOK_AGAIN_MS);
+  },
+
   error({ text, ref }) {
+    answered(ref);
     notice(text);
     const message = pending.get(ref);
     if (message) log.remove(message);
     pending.delete(ref);
   },
 };
+
+function again(message) {
+  log.addPending(message);
+  if (isWelcome) send(message);
+}
 
 function pushed(text) {
   if (text === "") return;

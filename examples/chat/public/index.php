@@ -7,6 +7,7 @@ declare(strict_types=1);
 
 require __DIR__ . '/../app.php';
 
+open_page();
 $room = name_from($_GET['room'] ?? null);
 $me = visitor();
 if ($me === null) {
@@ -16,8 +17,6 @@ if ($room === null || $room !== $_GET['room']) {
     go_to('index.php', $room ?? ROOMS[0]); // so that each room has one address, to be passed on
 }
 
-// Behind Nginx, pages and WebSockets come from one port; in the demo the gateway has its own.
-$port = get_cfg_var('phpgw.port') ?: '';
 $api = get_cfg_var('phpgw.api') ?: Phpgw\Gateway::DEFAULT_URL;
 
 ?>
@@ -33,7 +32,7 @@ $api = get_cfg_var('phpgw.api') ?: Phpgw\Gateway::DEFAULT_URL;
   <link rel="stylesheet" href="chat.css">
   <script type="module" src="chat.js"></script>
 </head>
-<body class="chat" data-port="<?= h($port) ?>" data-api="<?= h($api) ?>"
+<body class="chat" data-gateway="<?= h(websocket_origin()) ?>" data-api="<?= h($api) ?>"
   data-id="<?= h($me['id']) ?>" data-name="<?= h($me['name']) ?>">
   <aside>
     <header>

@@ -36,6 +36,16 @@ export class Log {
     this.#put(message, Infinity).classList.add("pending");
   }
 
+  // One of our own that did not get through; again() tries once more.
+  fail(message, why, again) {
+    const line = this.#put(message, Infinity);
+    const button = element("button", "quiet", "Try again");
+    button.type = "button";
+    button.onclick = again;
+    line.classList.add("pending", "failed");
+    line.querySelector("small").replaceChildren(why, " ", button);
+  }
+
   // One that is being written before our eyes.
   grow(message) {
     const line = this.#put(message, Infinity);

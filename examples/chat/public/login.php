@@ -6,6 +6,7 @@ declare(strict_types=1);
 
 require __DIR__ . '/../app.php';
 
+open_page();
 open_session(to_write: true);
 $room = name_from($_GET['room'] ?? null);
 $name = name_from($_POST['nickname'] ?? null);

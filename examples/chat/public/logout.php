@@ -6,6 +6,8 @@ declare(strict_types=1);
 
 require __DIR__ . '/../app.php';
 
+open_page();
+
 if ($_SERVER['REQUEST_METHOD'] === 'POST') {
     open_session(to_write: true);
     $me = $_SESSION['visitor'] ?? null;

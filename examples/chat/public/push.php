@@ -6,6 +6,7 @@ declare(strict_types=1);
 
 require __DIR__ . '/../app.php';
 
+open_page();
 $room = name_from($_GET['room'] ?? null) ?? ROOMS[0];
 if (visitor() === null) {
     go_to('login.php', $room);

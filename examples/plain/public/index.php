@@ -6,8 +6,24 @@ declare(strict_types=1);
 
 const PASSWORDS = ['alice' => 'wonderland', 'bob' => 'builder']; // yours are hashed, in a database
 
-session_start();
+// No other site's page can frame this one, or run a script in it.
+$nonce = base64_encode(random_bytes(16));
+$url = getenv('WEBSOCKET_URL') ?: 'ws://' . preg_replace('~:\d+$|[^\w.:\[\]-]~', '', $_SERVER['HTTP_HOST'] ?? '') . ':8080/ws';
+$socket = preg_replace('~^(wss?://[^/]+).*~', '$1', $url);
+header("Content-Security-Policy: default-src 'none'; script-src 'nonce-$nonce'; style-src 'nonce-$nonce'; "
+    . "connect-src $socket; form-action 'self'; base-uri 'none'; frame-ancestors 'none'");
+header('X-Frame-Options: DENY');
+header('X-Content-Type-Options: nosniff');
+
+session_start(['cookie_httponly' => true, 'cookie_samesite' => 'Lax', 'use_strict_mode' => true]);
 if ($_SERVER['REQUEST_METHOD'] === 'POST') {
+    // A form of another site would log our visitor in as somebody else. Browsers say where a form comes from.
+    $site = $_SERVER['HTTP_SEC_FETCH_SITE'] ?? 'same-origin';
+    $origin = preg_replace('~^https?://~', '', $_SERVER['HTTP_ORIGIN'] ?? $_SERVER['HTTP_HOST'] ?? '');
+    if ($site !== 'same-origin' || $origin !== ($_SERVER['HTTP_HOST'] ?? '')) {
+        http_response_code(403);
+        exit("This form came from another site.\n");
+    }
     $name = $_POST['name'] ?? null;
     $password = $_POST['password'] ?? null;
     if (is_string($name) && is_string($password) && (PASSWORDS[$name] ?? null) === $password) {
@@ -19,13 +35,12 @@ if ($_SERVER['REQUEST_METHOD'] === 'POST') {
 }
 
 $user = $_SESSION['user'] ?? null;
-$url = getenv('WEBSOCKET_URL') ?: 'ws://' . preg_replace('~:\d+$~', '', $_SERVER['HTTP_HOST']) . ':8080/ws';
 ?>
 <!doctype html>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>phpgw and plain PHP</title>
-<style>
+<style nonce="<?= $nonce ?>">
     body { font: 1rem/1.5 system-ui, sans-serif; max-width: 34rem; margin: 2rem auto; padding: 0 1rem }
     form { display: flex; gap: .5rem; flex-wrap: wrap }
     input { flex: 1 }
@@ -41,7 +56,7 @@ $url = getenv('WEBSOCKET_URL') ?: 'ws://' . preg_replace('~:\d+$~', '', $_SERVER
     <h1>Hello, <?= htmlspecialchars($user) ?></h1>
     <ul id="news"></ul>
     <form id="say"><input id="text" placeholder="Say something" autocomplete="off" autofocus><button>Send</button></form>
-    <script>
+    <script nonce="<?= $nonce ?>">
         const socket = new WebSocket(<?= json_encode($url, JSON_HEX_TAG) ?>)
         const show = (text) => news.appendChild(document.createElement('li')).textContent = text
         socket.onmessage = (event) => show(event.data)
