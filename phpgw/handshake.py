@@ -70,7 +70,7 @@ class WebSocketResource(Resource):
     def render(self, request: Request) -> bytes | int:
         """Grant the handshake, or say what is wrong with it; PHP may have to be asked."""
         try:
-            opening = _checked_opening(request)
+            opening = _checked_opening(request, self._factory.limits.compression)
             protocol = self._admit(request)
         except Refusal as refusal:
             return self._refuse(request, refusal)
@@ -197,9 +197,10 @@ def _draining() -> Refusal:
     return Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
 
 
-def _checked_opening(request: Request) -> _Opening:
+def _checked_opening(request: Request, compression: bool) -> _Opening:
     """What the request asks for.
 
+    :param compression: whether extensions are looked at, of which there is no other.
     :raises Refusal: if it is no proper opening handshake.
     """
     headers = request.requestHeaders
@@ -241,8 +242,9 @@ def _checked_opening(request: Request) -> _Opening:
         b"Sec-WebSocket-Version: 13",
         b"Sec-WebSocket-Key: " + _checked_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ())),
     ]
+    extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
     try:
-        offer = deflate_offer(b", ".join(headers.getRawHeaders(b"Sec-WebSocket-Extensions", [])))
+        offer = deflate_offer(b", ".join(extensions))
     except Malformed:
         raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
     if offer is not None:
@@ -281,13 +283,8 @@ def _take_over(request: Request, protocol: GatewayProtocol) -> bytes:
     :returns: what the browser has sent on it since the request.
     """
     channel: Any = request.channel
+    early: bytes = channel.take_unread()
     transport, channel.transport = channel.transport, None
-    # Bytes that came with the request, in the same packet, reach the channel only after this;
-    # those that came while PHP was asked are there, and it may have stopped reading.
-    channel.rawDataReceived = protocol.dataReceived
-    early, channel._dataBuffer = b"".join(channel._dataBuffer), []
-    if early:
-        channel._networkProducer.resumeProducing()
     if isinstance(transport, ProtocolWrapper):
         # TLS, or the PROXY protocol.
         transport.wrappedProtocol = protocol

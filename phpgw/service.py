@@ -130,7 +130,14 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         lane = fast_lane if takes_pushes else None
         lobby = Lobby(reactor, shares.http, metrics)
         site = GatewaySite(
-            root, settings.max_push_size, reactor, lane, lobby, settings.handshake_timeout
+            root,
+            settings.max_push_size,
+            reactor,
+            lane,
+            lobby,
+            settings.handshake_timeout,
+            # Nobody else's would be read, and strangers may send many that never end.
+            wants_body=access.allows,
         )
         return [Listener(option, text, site, reactor) for text in texts]
 

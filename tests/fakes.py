@@ -115,6 +115,7 @@ class Exchange:
     :param peer: who connects.
     :param host: where it connects to.
     :param wrapper: what is between the connection and the site.
+    :param options: more of the site's own.
     :ivar metrics: what the site counts.
     """
 
@@ -127,12 +128,13 @@ class Exchange:
         host: IAddress | None = None,
         is_secure: bool = False,
         wrapper: Callable[[Any], Any] | None = None,
+        **options: Any,
     ) -> None:
         self.clock = MemoryReactorClock()
         self.transport = _Transport(host, peer)
         if is_secure:
             directlyProvides(self.transport, ISSLTransport)
-        site = GatewaySite(root, limit, self.clock)
+        self._site = site = GatewaySite(root, limit, self.clock, **options)
         self.metrics = site.lobby.metrics
         factory: Any = site if wrapper is None else wrapper(site)
         factory.doStart()
@@ -140,8 +142,10 @@ class Exchange:
         self._channel.makeConnection(self.transport)
 
     def send(self, data: bytes) -> None:
-        """Send these bytes to the site."""
+        """Send these bytes to the site, and let it answer all that is in them."""
         self._channel.dataReceived(data)
+        while self._site.pacer.is_busy:
+            self.clock.advance(0)
 
     def hang_up(self) -> None:
         """End the connection."""

@@ -14,16 +14,20 @@ _CHUNKED = b"Transfer-Encoding: chunked"
 
 
 class _Counter(Resource):
-    """Counts the requests that reach it, and echoes their bodies."""
+    """Keeps the requests that reach it, and echoes their bodies."""
 
     isLeaf = True
 
     def __init__(self) -> None:
         super().__init__()
-        self.count = 0
+        self.requests: list[Request] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.requests)
 
     def render(self, request: Request) -> bytes:
-        self.count += 1
+        self.requests.append(request)
         assert request.content is not None
         return b"[%b]" % request.content.read()
 
@@ -202,8 +206,53 @@ class WritingTests(ChannelTestCase):
 
     def test_targets(self) -> None:
         """A path begins with a slash; twisted.web would leave out whatever is there."""
-        for target in ("send", "\\send", "xsend", "*", "http://localhost/", "localhost:80", "?/"):
+        for target in ("send", "\\send", "xsend", "*", "localhost:80", "?/", "ftp://localhost/"):
             self.assert_refused(400, request_head("POST", target), request_head("CONNECT", target))
+
+    def test_absolute_form(self) -> None:
+        """RFC 9112, section 3.2.2: as a client writes it that takes us for its proxy."""
+        for target, path, host in (
+            ("http://localhost/send?a=/b", "/send?a=/b", "localhost"),
+            ("HTTPS://LOCALHOST:80/send", "/send", "LOCALHOST:80"),
+            ("ws://[::1]:80/ws", "/ws", "[::1]:80"),
+            ("http://a.example", "/", "a.example"),
+            ("http://a.example?q", "/?q", "a.example"),
+            ("http://a.example//ws", "//ws", "a.example"),
+        ):
+            self.setUp()
+            self.exchange.send(request_head("POST", target, [("Host", "other.example")]))
+            self.assertEqual(200, self.exchange.answer().status, target)
+            [request] = self.root.requests
+            self.assertEqual(path.encode(), request.uri)
+            self.assertEqual(host.encode(), request.getHeader(b"Host"))
+
+    def test_absolute_form_of_nobody(self) -> None:
+        for authority in ("", ":80", "user@localhost", "a b", "localhost:x", "<b>", "a%41", "[::1"):
+            self.assert_refused(400, request_head("POST", f"http://{authority}/"))
+        # What the header says has to be in order all the same.
+        for headers in ([("Host", "")], [("Host", "a b")], [("Host", "a"), ("Host", "a")]):
+            self.assert_refused(400, request_head("POST", "http://localhost/", headers))
+
+    def test_deep_paths(self) -> None:
+        """There is none, and it takes no time to say so."""
+        self.exchange.send(request_head("POST", "/a" * 32))
+        self.assertEqual(200, self.exchange.answer().status)
+        for target in ("/" * 33, "/a" * 8000, "/clients" + "/%2F" * 50):
+            self.assert_refused(404, request_head("POST", target))
+
+    def test_handshake_with_a_body(self) -> None:
+        """It is answered before anything of the body has come, and nothing comes after it."""
+        for header in (b"Content-Length: 5", _CHUNKED):
+            self.setUp()
+            self.exchange.send(post(b"Upgrade: WebSocket", header))
+            answer = self.exchange.answer()
+            self.assertEqual(200, answer.status)
+            self.assertEqual("close", answer.headers["Connection"])
+            self.assertTrue(self.exchange.transport.disconnecting)
+            said = self.exchange.transport.value()
+            self.exchange.send(post())
+            self.assertEqual(said, self.exchange.transport.value())
+            self.assertEqual(1, self.root.count)
 
     def test_hosts(self) -> None:
         """RFC 9112, section 3.2."""

@@ -38,6 +38,17 @@ class DeflateOfferTests(SynchronousTestCase):
         ]:
             self.assertEqual(deflate_offer(header), expected, header)
 
+    def test_semicolons_with_nothing_behind_them(self) -> None:
+        for header in (
+            b"permessage-deflate;",
+            b"permessage-deflate; ",
+            b"permessage-deflate ;\t;",
+            b"permessage-deflate;; client_max_window_bits",
+            b"permessage-deflate; client_max_window_bits;",
+            b"x;, permessage-deflate;, y",
+        ):
+            self.assertEqual(b"permessage-deflate", deflate_offer(header), header)
+
     def test_every_window(self) -> None:
         for bits in range(9, 16):
             offer = b"permessage-deflate; server_max_window_bits=%d" % bits
@@ -79,9 +90,8 @@ class DeflateOfferTests(SynchronousTestCase):
         for header in (
             b";",
             b"a b",
-            b"permessage-deflate;",
-            b"permessage-deflate; ;",
             b"permessage-deflate; =10",
+            b"permessage-deflate; ; =10",
             b"permessage-deflate; server_max_window_bits=",
             b'permessage-deflate; server_max_window_bits="10',
             b'permessage-deflate; server_max_window_bits=""',

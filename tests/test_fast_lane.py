@@ -102,7 +102,8 @@ class Door:
 
         lane.answer = noting  # type: ignore[method-assign]
         self._transport = StringTransport(peerAddress=peer)
-        factory: Any = GatewaySite(root, _LIMIT, self.clock, lane if has_lane else None)
+        self._site = GatewaySite(root, _LIMIT, self.clock, lane if has_lane else None)
+        factory: Any = self._site
         if wrapper is not None:
             factory = wrapper(factory)
         self._channel = factory.buildProtocol(peer)
@@ -117,6 +118,8 @@ class Door:
         """Send to it; returns status lines and bodies of what it answers."""
         self._transport.clear()
         self._channel.dataReceived(data)
+        while self._site.pacer.is_busy:
+            self.clock.advance(0)
         parts = self._transport.value().split(b"\r\n")
         return [part for part in parts if part and not _HEADER.match(part)]
 

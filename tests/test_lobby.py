@@ -93,6 +93,7 @@ class LobbyTests(SynchronousTestCase):
         browser = self.connect()
         browser.send(GET % b"slow" + GET % b"slow")
         self.slow.requests.pop().finish()
+        self.clock.advance(0)
         self.assertEqual(0, self.metrics.http_connections_now)
         self.slow.requests.pop().finish()
         self.assertEqual(1, self.metrics.http_connections_now)

@@ -1,5 +1,7 @@
 """The HTTP server's limits, as whoever connects meets them."""
 
+import tempfile
+
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
@@ -75,6 +77,44 @@ class BodyLimitTests(SynchronousTestCase):
         exchange.send(b"1\r\nx\r\n")
         self.assertTrue(exchange.transport.disconnected)
         self.assertEqual(b"", exchange.transport.value())
+
+    def test_memory_alone(self) -> None:
+        """Nothing goes to disk, however long it is: there may be none that can be written to."""
+        self.patch(tempfile, "TemporaryFile", None)
+        size = 300_000
+        headers = [("Transfer-Encoding", "chunked"), ("Content-Length", "")]
+        chunks = b"%x\r\n%b\r\n0\r\n\r\n" % (size, b"x" * size)
+        for data in (
+            request_head("POST", "/", length=size) + b"x" * size,
+            request_head("POST", "/", headers) + chunks,
+        ):
+            exchange = Exchange(_Scale(), limit=size)
+            exchange.send(data)
+            self.assertEqual(b"300000 bytes", exchange.answer().body)
+
+    def test_not_wanted(self) -> None:
+        """Of whom the API is closed to, nothing is kept, nor said before the request has ended."""
+        exchange = Exchange(_Scale(), limit=LIMIT, wants_body=lambda request: False)
+        exchange.send(request_head("POST", "/", length=LIMIT) + b"x" * (LIMIT - 1))
+        self.assertEqual(b"", exchange.transport.value())
+        exchange.send(b"x")
+        self.assertEqual(b"too large, 0 bytes kept", exchange.answer().body)
+        exchange.transport.clear()
+        exchange.send(request_head("POST", "/"))
+        self.assertEqual(b"0 bytes", exchange.answer().body)
+
+    def test_wanted_by_head(self) -> None:
+        """All that a head has is there to decide it by."""
+        seen = []
+
+        def wants(request: Request) -> bool:
+            seen.append((request.method, request.clientproto, request.getHeader(b"X-A")))
+            return False
+
+        exchange = Exchange(_Scale(), limit=LIMIT, wants_body=wants)
+        exchange.send(request_head("POST", "/", [("X-A", "b")], length=1))
+        exchange.send(b"x" + request_head("GET", "/"))
+        self.assertEqual([(b"POST", b"HTTP/1.1", b"b")], seen)
 
     def test_any_path(self) -> None:
         """A form that is too large is nowhere read as one."""

@@ -9,11 +9,13 @@ import re
 
 from twisted.web.http import RESPONSES, Request
 
-from phpgw.api.lobby import LobbyChannel
+from phpgw.api.pace import PacedChannel
 
 # How long a body may take, and how long a connection is kept without a request.
 _BODY_SECONDS = 60
 _IDLE_SECONDS = 60
+# How long a peer is given to read why its connection ends.
+_FAREWELL_SECONDS = 15
 # More digits than any length has, and fewer than Python refuses to read.
 _LONGEST_LENGTH = 18
 # What says where a request ends.
@@ -21,12 +23,11 @@ _FRAMING = re.compile(rb"(?:(content-length)|transfer-encoding):(.*)", re.IGNORE
 _PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
 
 
-class StrictChannel(LobbyChannel):
+class StrictChannel(PacedChannel):
     """An HTTP connection of a :class:`phpgw.api.site.GatewaySite`."""
 
     _is_first = True
     _has_begun = False
-    _is_over = False
     length: int | None
     _version: bytes
 
@@ -34,12 +35,12 @@ class StrictChannel(LobbyChannel):
         super().connectionMade()
         self.setTimeout(self.site.head_seconds)
 
-    def dataReceived(self, data: bytes) -> None:
+    def read_on(self) -> None:
         if not self._has_begun:
             self._has_begun = True
             if not self._is_first:
                 self.setTimeout(self.site.head_seconds)
-        super().dataReceived(data)
+        super().read_on()
 
     def resetTimeout(self) -> None:  # noqa: N802
         """Do nothing: that something comes now and then gives a request no more time."""
@@ -53,6 +54,10 @@ class StrictChannel(LobbyChannel):
         super().allHeadersReceived()
         if self.length != 0:
             self.setTimeout(_BODY_SECONDS)
+            if is_handshake(self.requests[-1]):
+                # It is refused for its body, which therefore need not come first.
+                self.length = self.persistent = 0
+                self.requests[-1].setHeader("Connection", "close")
 
     def requestDone(self, request: Request) -> None:  # noqa: N802
         self.rest()
@@ -60,18 +65,17 @@ class StrictChannel(LobbyChannel):
         super().requestDone(request)
 
     def timeoutConnection(self) -> None:  # noqa: N802
+        # twisted.web's own writes a line to the log for each.
+        if self.is_over:
+            self.drop()
+            return
         if self._has_begun or self._is_first:
             self.site.lobby.metrics.requests_timed_out += 1
         if self._has_begun:
             self._refuse(408, "The request takes too long.")
-        super().timeoutConnection()
-
-    def loseConnection(self) -> None:  # noqa: N802
-        # TLS goes on to deliver what has come.
-        self.dataReceived = _ignore  # type: ignore[method-assign]
-        if not self._is_over:
-            self._is_over = True
-            super().loseConnection()
+        else:
+            self.loseConnection()
+        self.setTimeout(_FAREWELL_SECONDS)
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         if line.startswith((b" ", b"\t")):
@@ -122,7 +126,10 @@ class StrictChannel(LobbyChannel):
             % (status, _PHRASES[status], len(body), body)
         )
         self.loseConnection()
+        self.setTimeout(_FAREWELL_SECONDS)
 
 
-def _ignore(data: bytes) -> None:
-    """What comes on a connection that is over."""
+def is_handshake(request: Request) -> bool:
+    """Whether a request is one for a WebSocket, be it a proper one or not."""
+    values = request.requestHeaders.getRawHeaders(b"Upgrade", [])
+    return any(b"websocket" in value.lower() for value in values)

@@ -205,7 +205,7 @@ class FastLaneChannel(StrictChannel):
 
     def dataReceived(self, data: bytes) -> None:
         lane = self.site.fast_lane
-        if self._is_in_fast_lane and lane is not None:
+        if self._is_in_fast_lane and lane is not None and not self.is_over:
             if self._caller is None:
                 self._caller = lane.access.caller(self.transport)
             answer = lane.answer(data, self._caller)

@@ -1,7 +1,9 @@
 """The HTTP server's own limits and habits, the same for every path."""
 
+import re
+from collections.abc import Callable
 from io import BytesIO
-from typing import Any, cast
+from typing import Any
 
 import attrs
 from twisted.web.http import HTTPChannel
@@ -11,12 +13,18 @@ from twisted.web.server import Request, Site
 
 from phpgw.api.fast_lane import FastLane, FastLaneChannel
 from phpgw.api.lobby import Lobby
-from phpgw.api.response import text_body
+from phpgw.api.pace import Pacer
+from phpgw.api.response import Refused
 from phpgw.hosts import host_name
 
 # A body this many times over the limit is not even read to its end.
 _PATIENCE = 8
 _HEAD_SECONDS = 10
+# No path of ours is deeper, nor any that can be configured sensibly; twisted.web takes time for
+# each segment, and for each of them in proportion to how many follow.
+_DEEPEST = 32
+# A request target in absolute form: RFC 9112, section 3.2.2.
+_ABSOLUTE = re.compile(rb"(?:https?|wss?)://([^/?]*)(.*)", re.IGNORECASE | re.DOTALL)
 
 
 def is_too_large(request: Request) -> bool:
@@ -33,12 +41,39 @@ class LimitedRequest(Request):
     is_too_large = False
     _limit: int
     _received = 0
+    # The host in the request line, where that has one.
+    _asked_host: bytes | None = None
 
     def __init__(self, channel: HTTPChannel, limit: int) -> None:
         super().__init__(channel, parsePOSTFormSubmission=False)
         self._limit = limit
 
+    def gotLength(self, length: int | None) -> None:
+        """Keep the body in memory, or not at all; twisted.web writes one that is long to disk."""
+        channel: Any = self.channel
+        self.content = BytesIO()
+        self.method, self.clientproto = channel._command, channel._version
+        if length != 0 and not channel.site.wants_body(self):
+            self._limit = 0
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Take a request that is there as a whole.
+
+        In place of twisted.web's own, which reads forms and queries that may be long, and before
+        anybody has asked who may send them.
+        """
+        assert self.content is not None
+        self.content.seek(0)
+        if absolute := _ABSOLUTE.fullmatch(path):
+            self._asked_host, target = absolute.groups()
+            path = target if target.startswith(b"/") else b"/" + target
+        self.method, self.uri, self.clientproto = command, path, version
+        self.path = path.partition(b"?")[0]
+        self.args = {}
+        self.process()
+
     def handleContentChunk(self, data: bytes) -> None:
+        channel: Any = self.channel
         self._received += len(data)
         if self._received <= self._limit:
             super().handleContentChunk(data)
@@ -46,22 +81,23 @@ class LimitedRequest(Request):
         if not self.is_too_large:
             self.is_too_large = True
             self.content = BytesIO()
-        if self._received > self._limit * _PATIENCE:
-            cast(Any, self.channel.transport).abortConnection()
+        if self._received > channel.site.patience:
+            channel.transport.abortConnection()
 
     def process(self) -> None:
-        fault = self._fault()
-        if fault is None:
+        try:
+            self._check()
+        except Refused as refused:
+            self._introduce_us()
+            body = refused.as_text(self)
+            if self.method != b"HEAD":
+                self.setHeader("Content-Length", str(len(body)))
+            self.setHeader("Connection", "close")
+            self.channel.persistent = 0
+            self.write(body)
+            self.finish()
+        else:
             super().process()
-            return
-        body = text_body(self, f"Bad Request: {fault}\n")
-        self.setResponseCode(400)
-        self._introduce_us()
-        self.setHeader("Content-Length", str(len(body)))
-        self.setHeader("Connection", "close")
-        self.channel.persistent = 0
-        self.write(body)
-        self.finish()
 
     def render(self, resrc: IResource) -> None:
         self._introduce_us()
@@ -72,18 +108,31 @@ class LimitedRequest(Request):
         # Whatever a text has in it, nobody is to take it for a page.
         self.setHeader("X-Content-Type-Options", "nosniff")
 
-    def _fault(self) -> str | None:
-        """What is wrong with the request, whoever makes it and for whatever."""
+    def _check(self) -> None:
+        """See to it that the request is in order, whoever makes it and for whatever.
+
+        :raises Refused: if it is not.
+        """
         if not self.path.startswith(b"/"):
             # twisted.web would leave out the first character, whatever it is.
-            return "the path has to begin with a slash"
+            raise _bad("the path has to begin with a slash")
         hosts = self.requestHeaders.getRawHeaders(b"Host", [])
         # RFC 9112, section 3.2.
         if len(hosts) > 1 or not (hosts or self.clientproto == b"HTTP/1.0"):
-            return "there has to be one Host header"
+            raise _bad("there has to be one Host header")
         if any(host_name(host) is None for host in hosts):
-            return "the Host header is malformed"
-        return None
+            raise _bad("the Host header is malformed")
+        if self._asked_host is not None:
+            # Section 3.2.2: it counts in place of what the header says.
+            if not host_name(self._asked_host):
+                raise _bad("the host in the request line is malformed")
+            self.requestHeaders.setRawHeaders(b"Host", [self._asked_host])
+        if self.path.count(b"/") > _DEEPEST:
+            raise Refused(404, "There is nothing here: the path is too deep.")
+
+
+def _bad(fault: str) -> Refused:
+    return Refused(400, f"Bad Request: {fault}")
 
 
 @attrs.frozen
@@ -100,9 +149,12 @@ class GatewaySite(Site):
     :param limit: bytes that a request's body may have.
     :ivar fast_lane: what answers plain pushes, if they are taken here.
     :ivar lobby: where connections wait for their next request.
+    :ivar pacer: lets connections read on that have sent several requests.
     :ivar head_seconds: how long it may take until a request's head is there, from when somebody
         connects, or from the first byte of a later request.
     :ivar patience: bytes of a body that are read, be they too many.
+    :ivar wants_body: tells of a request whose head has come whether its body is kept; by default,
+        each is.
     """
 
     noisy = False
@@ -116,11 +168,14 @@ class GatewaySite(Site):
         fast_lane: FastLane | None = None,
         lobby: Lobby | None = None,
         head_seconds: float = _HEAD_SECONDS,
+        wants_body: Callable[[Request], bool] = lambda request: True,
     ) -> None:
         self.fast_lane = fast_lane
         self.lobby = lobby or Lobby(reactor)
+        self.pacer = Pacer(reactor)
         self.head_seconds = head_seconds
         self.patience = limit * _PATIENCE
+        self.wants_body = wants_body
         super().__init__(resource, _RequestFactory(limit), timeout=head_seconds, reactor=reactor)
 
     def acceptableProtocols(self) -> list[bytes]:  # noqa: N802

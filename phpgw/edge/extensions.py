@@ -9,7 +9,10 @@ _BITS = frozenset(map(str, range(8, 16)))
 _OUR_BITS = _BITS - {"8"}
 _TOKEN = r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
 _BLANK = r"[ \t]*"
-_PARAMETER = re.compile(rf';{_BLANK}{_TOKEN}{_BLANK}(?:={_BLANK}(?:{_TOKEN}|"{_TOKEN}"){_BLANK})?')
+# With nothing behind its semicolon it says nothing: some clients end their offers with one.
+_PARAMETER = re.compile(
+    rf';{_BLANK}(?:{_TOKEN}{_BLANK}(?:={_BLANK}(?:{_TOKEN}|"{_TOKEN}"){_BLANK})?)?'
+)
 _EXTENSION = re.compile(rf"{_BLANK}{_TOKEN}{_BLANK}((?:{_PARAMETER.pattern})*)")
 
 
@@ -37,7 +40,9 @@ def _read(extension: str) -> tuple[str, list[tuple[str, str]]]:
     if match is None:
         raise Malformed
     return match[1].lower(), [
-        (name.lower(), bare or quoted) for name, bare, quoted in _PARAMETER.findall(match[2])
+        (name.lower(), bare or quoted)
+        for name, bare, quoted in _PARAMETER.findall(match[2])
+        if name
     ]
 
 
