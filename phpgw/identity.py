@@ -6,17 +6,22 @@ act in the name of its visitor) only for connections from the same site, or from
 administrator trusts.
 """
 
+import re
 from collections.abc import Iterable
-from urllib.parse import urlsplit
 
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
 from phpgw.edge.forwarded import Sender, TrustedProxies
+from phpgw.hosts import host_name
+from phpgw.origins import read_origin
 from phpgw.peer import host_and_port
 
 _PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
 _TRUSTED = (b"Cookie", b"Authorization")
+# Where proxies say whether a browser has come by TLS.
+_PROTO_HEADERS = (b"X-Forwarded-Proto", b"X-Forwarded-Scheme", b"Forwarded")
+_TLS = re.compile(rb"\b(?:https|wss)\b", re.IGNORECASE)
 
 
 class ForeignOrigin(Exception):
@@ -51,7 +56,7 @@ class Visibility:
         :raises phpgw.edge.forwarded.Contradiction: if a trusted proxy has passed one on.
         """
         sender = self._sender(request)
-        is_trusted = self._is_trusted(request, sender.asked_host)
+        is_trusted = self._is_trusted(request, sender)
         if not is_trusted and self._allowed_origins:
             raise ForeignOrigin
         path, _, query = request.uri.partition(b"?")
@@ -89,23 +94,39 @@ class Visibility:
                 headers.append((name, separator.join(values)))
         return tuple(headers)
 
-    def _is_trusted(self, request: Request, asked_host: bytes) -> bool:
-        """Whether nobody else's page opened the connection.
+    def _is_trusted(self, request: Request, sender: Sender) -> bool:
+        """Tell whether nobody else's page opened the connection.
 
         Where there is no Origin, no page is behind it.
         """
         origins = request.requestHeaders.getRawHeaders(b"Origin", ())
-        host = _host_of(b"//" + asked_host)
-        # Cookies know no ports, so a page on the same host's port 80 is no stranger.
+        host = host_name(sender.asked_host)
+        is_secure = sender.is_secure or _claims_tls(request)
         return all(
-            origin.lower() in self._allowed_origins
-            or (host is not None and _host_of(origin) == host)
+            origin.lower() in self._allowed_origins or _is_own(origin, host, is_secure)
             for origin in origins
         )
 
 
-def _host_of(url: bytes) -> str | None:
-    try:
-        return urlsplit(url.decode("latin-1")).hostname or None
-    except ValueError:
-        return None
+def _is_own(header: bytes, host: str | None, is_secure: bool) -> bool:
+    """Tell whether a page is one of the site that it connects to.
+
+    Cookies know no ports, so a page on the same host's port 80 is no stranger. But whoever is in
+    between can write the pages of http://, and these must not act on a site that is https:// only.
+    The other way round nothing is amiss: TLS ends at a proxy that does not say so.
+    """
+    origin = read_origin(header)
+    if origin is None or not origin.is_web or not host or origin.host != host:
+        return False
+    return origin.scheme == "https" or not is_secure
+
+
+def _claims_tls(request: Request) -> bool:
+    """Tell whether anybody says that the browser has come by TLS.
+
+    It need be no trusted proxy: who forges this is trusted less, and no page can forge it.
+    """
+    headers = request.requestHeaders
+    return any(
+        _TLS.search(value) for name in _PROTO_HEADERS for value in headers.getRawHeaders(name, ())
+    )

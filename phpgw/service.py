@@ -1,7 +1,7 @@
 """Assembles the running gateway from the rooms below."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from phpgw.api.access import Access
 from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import FastLane
 from phpgw.api.lobby import Lobby
-from phpgw.api.pages import HealthResource, SignpostResource
+from phpgw.api.pages import HealthResource, PublicSignpost, SignpostResource
 from phpgw.api.readiness import Obstacle, ReadyResource
 from phpgw.api.resources import make_api
 from phpgw.api.shared_ports import SharedPorts
@@ -141,10 +141,15 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         )
         return [Listener(option, text, site, reactor) for text in texts]
 
+    api_root = SignpostResource(200, (*_API_LINES, *_HEALTH_LINES))
     gateway = Gateway(
         reactor=reactor,
-        public=listen("listen", settings.listen, _public_root(settings, edge, ready, api)),
-        private=listen("api-listen", settings.api_listen, _root(_API_LINES, ready, api)),
+        public=listen(
+            "listen",
+            settings.listen,
+            _public_root(settings, edge, ready, api, reactor.seconds),
+        ),
+        private=listen("api-listen", settings.api_listen, _furnished(api_root, ready, api)),
         table=table,
         relay=relay,
         hold=hold,
@@ -255,27 +260,23 @@ def _answer_policy(settings: Settings) -> AnswerPolicy:
 
 
 def _public_root(
-    settings: Settings, edge: Resource, ready: Resource, api: dict[bytes, Resource]
+    settings: Settings,
+    edge: Resource,
+    ready: Resource,
+    api: dict[bytes, Resource],
+    seconds: Callable[[], float],
 ) -> Resource:
     """What browsers see, with the API if that has no place of its own."""
     shared = {} if settings.api_listen else api
     lines = (f"{settings.ws_path}  WebSocket, for browsers", *(_API_LINES if shared else ()))
-    root = _root(lines, ready, shared)
-    *parents, last = settings.ws_path.encode().strip(b"/").split(b"/")
-    parent: Resource = root
-    for segment in parents:
-        child = SignpostResource(404, root.paths)
-        parent.putChild(segment, child)
-        parent = child
-    parent.putChild(last, edge)
-    return root
+    root = PublicSignpost((*lines, *_HEALTH_LINES), settings.ws_path, edge, seconds)
+    return _furnished(root, ready, shared)
 
 
-def _root(
-    lines: Sequence[str], ready: Resource, resources: dict[bytes, Resource]
+def _furnished(
+    root: SignpostResource, ready: Resource, resources: dict[bytes, Resource]
 ) -> SignpostResource:
-    """A front page that lists these lines, with these resources and those for load balancers."""
-    root = SignpostResource(200, (*lines, *_HEALTH_LINES))
+    """Put these resources, and those for load balancers, under a front page."""
     root.putChild(b"healthz", HealthResource())
     root.putChild(b"readyz", ready)
     for name, resource in resources.items():

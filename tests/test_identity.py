@@ -17,6 +17,7 @@ from phpgw.edge.forwarded import UNIX as UNIX_PROXY
 from phpgw.edge.forwarded import Contradiction, TrustedProxies
 from phpgw.identity import ForeignOrigin, Visibility
 from tests.fakes import LOCAL, REMOTE, UNIX, request
+from tests.test_origins import ODD
 
 
 class _Looking(Resource):
@@ -226,7 +227,10 @@ class OriginTests(IdentityTestCase):
             self.assertEqual(credentials | {b"Origin", b"User-Agent"}, names, f"{origin} on {host}")
 
     def test_same_host(self) -> None:
-        """A page of the same host acts for its visitor, whatever scheme, port and case."""
+        """A page of the same host acts for its visitor, whatever port and case.
+
+        One of https:// also where TLS ends at a proxy that does not say so.
+        """
         self.assert_known(
             [
                 ("http://example.com", "example.com"),
@@ -258,6 +262,55 @@ class OriginTests(IdentityTestCase):
             ],
             False,
         )
+
+    def test_odd(self) -> None:
+        """What no browser writes is nobody's page, however much it looks like one of the site."""
+        self.assert_known(
+            [
+                *((origin, "example.com") for origin in ODD if origin and origin == origin.strip()),
+                ("javascript://example.com", "example.com"),
+                ("ftp://example.com", "example.com"),
+                ("ws://example.com", "example.com"),
+                ("app://example.com", "example.com"),
+                ("file://example.com", "example.com"),
+            ],
+            False,
+        )
+
+    def test_insecure_page_of_a_secure_site(self) -> None:
+        """Whoever is in between can write such a page, and must not act for its visitor."""
+        site = ("Host", "example.com")
+        said: tuple[tuple[str, str], ...]
+        for is_secure, said in (
+            (True, ()),
+            # By a proxy that is trusted, or by whomever: no page can forge it.
+            (False, (("X-Forwarded-Proto", "https"),)),
+            (False, (("X-Forwarded-Proto", "HTTPS, http"),)),
+            (False, (("X-Forwarded-Scheme", "wss"),)),
+            (False, (("Forwarded", "for=192.0.2.1;proto=https"),)),
+        ):
+            for visibility in (Visibility(), ProxyTests.trusting):
+                self.visibility = visibility
+                for origin, is_own in (
+                    ("http://example.com", False),
+                    ("HTTP://example.com:8080", False),
+                    ("https://example.com", True),
+                    ("https://example.com:8443", True),
+                ):
+                    seen = self.see(
+                        ("Origin", origin), ("Cookie", "a=1"), site, *said, is_secure=is_secure
+                    )
+                    self.assertEqual(is_own, b"Cookie" in dict(seen.headers), (origin, said))
+
+    def test_insecure_page_of_an_insecure_site(self) -> None:
+        self.visibility = ProxyTests.trusting
+        seen = self.see(
+            ("Origin", "http://example.com"),
+            ("Host", "example.com"),
+            ("Cookie", "a=1"),
+            ("X-Forwarded-Proto", "http"),
+        )
+        self.assertIn(b"Cookie", dict(seen.headers))
 
     def test_nobodys_page(self) -> None:
         """A sandboxed frame, a local file, an extension: none of them is the site."""

@@ -7,14 +7,14 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.options import InvalidOption
 from phpgw.service import make_gateway
 from phpgw.settings import Settings
-from tests.browser_end import TEXT, BrowserEnd, frame
+from tests.browser_end import TEXT, BrowserEnd, frame, request
 from tests.fakes import LOCAL
 
 _URL = "http://127.0.0.1:8088/websocket.php"
@@ -92,6 +92,47 @@ class AssemblyTests(GatewayTestCase):
         self.assertEqual(browser.status, 426)
         for path in ("/ws", "/app", "/app/live", "/app/live/ws2"):
             self.assertEqual(self.get(site, path)[0], 404, path)
+
+    def test_other_paths(self) -> None:
+        """The path is compared as it is written: PHP is told it, and routes by it."""
+        self.start()
+        for path in (
+            *(
+                "/ws/",
+                "/ws/x",
+                "//ws",
+                "/ws//",
+                "/./ws",
+                "/x/../ws",
+                "/ws/../admin",
+                "/ws/..%2fadmin",
+            ),
+            *("/%77s", "/ws%2f", "/ws%00", "/ws;x", "/WS", "/ws%3fa", "/ws#a"),
+        ):
+            browser = BrowserEnd(self.sites[0])
+            browser.send(request().replace(b"GET /ws ", f"GET {path} ".encode()))
+            browser.read_response()
+            self.assertEqual(404, browser.status, path)
+        for path in ("/ws", "/ws?", "/ws?a=/ws/../x"):
+            browser = BrowserEnd(self.sites[0])
+            browser.send(request().replace(b"GET /ws ", f"GET {path} ".encode()))
+            browser.read_response()
+            self.assertEqual(101, browser.status, path)
+            browser.hang_up()
+
+    def test_handshake_that_went_astray(self) -> None:
+        """It is logged where it should have gone, not for each, and never at length."""
+        self.start(ws_path="/app/ws")
+        with capturedLogs() as events:
+            for path in (b"/w'x" + b"x" * 1000, b"/ws", b"/app"):
+                browser = BrowserEnd(self.sites[0])
+                browser.send(request().replace(b"GET /ws ", b"GET " + path + b" "))
+                browser.read_response()
+                self.assertEqual(404, browser.status)
+        [line] = [formatEvent(event) for event in events if "ours" in event]
+        self.assertIn("/w'xxx", line)
+        self.assertIn("/app/ws (--ws-path)", line)
+        self.assertLess(len(line), 300)
 
     def test_health(self) -> None:
         self.start()
