@@ -138,6 +138,7 @@ def _fastcgi(client: IStreamClientEndpoint, common: _Common, concurrency: int) -
             script=common.script,
             document_root=settings.php_root,
             timeout=settings.php_timeout,
+            queue_timeout=settings.waiting_timeout,
             concurrency=concurrency,
             max_reply_size=settings.max_reply_size,
             signer=common.signer,

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend import (
     BackendBroken,
+    BackendBusy,
     BackendTimeout,
     BackendUnreachable,
     Head,
@@ -98,7 +99,11 @@ class OpeningTests(BreakerTestCase):
             self.fail_times(1, _ANSWER)
 
     def test_what_says_nothing(self) -> None:
-        for outcome in (Failure(CancelledError()), Failure(ClientLeft("the client has left"))):
+        for outcome in (
+            Failure(CancelledError()),
+            Failure(ClientLeft("the client has left")),
+            Failure(BackendBusy("no worker")),
+        ):
             self.breaker = self.make(failures=2)
             self.fail_times(1)
             self.fail_times(10, outcome)

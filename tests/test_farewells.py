@@ -3,6 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.logger import capturedLogs
 
+from phpgw.backend import BackendBusy
 from phpgw.php import farewells
 from phpgw.php.asking import Php
 from phpgw.php.breaker import Breaker, BreakerPolicy
@@ -129,6 +130,16 @@ class FarewellsTests(ScriptedTestCase):
         self.assertEqual(len(self.backend.asked), 5)
         self.clock.advance(0.2)
         self.assertEqual(len(self.backend.asked), 6)
+
+    def test_again_where_php_had_no_worker(self) -> None:
+        self.backend.at_once = lambda asked: asked.answer.errback(BackendBusy("no worker"))
+        self.bid()
+        self.clock.pump([0.5] * 10)
+        self.assert_untold(1)
+        self.backend.at_once = Asked.reply
+        self.clock.pump([0.5] * 5)
+        self.assert_untold(0)
+        self.assertEqual(self.metrics.php_failures, 0)
 
     def test_not_again_where_php_may_have_heard(self) -> None:
         def refuse_status(asked: Asked) -> None:

@@ -262,7 +262,7 @@ class SilenceTests(FollowingTestCase):
         self.assertNoResult(followed)
         self.reactor.advance(4)
         self.failureResultOf(followed, BackendTimeout)
-        self.reactor.advance(10)
+        self.reactor.advance(60)
         self.assertEqual([], self.reactor.getDelayedCalls())
 
 
@@ -354,7 +354,7 @@ class FlowTests(FollowingTestCase):
         self.assertTrue(worker.transport.disconnected)
         follower.flow.resume()
         self.assert_paused(worker, True)
-        self.reactor.advance(10)
+        self.reactor.advance(60)
         self.assertEqual([], self.reactor.getDelayedCalls())
 
     def test_stopped_while_paused(self) -> None:

@@ -20,9 +20,12 @@ from zope.interface import implementer
 from phpgw.backend import BackendBroken, BackendError, BackendUnreachable, ReplyTooLarge
 from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
+from phpgw.backend.fastcgi_records import GET_VALUES
 from phpgw.metrics import Metrics
 
 _IDLE_SECONDS = 0.02
+# What a worker of PHP-FPM answers to the question for a value.
+TAKEN = bytes.fromhex("010a000000120600") + b"\x0f\x01FCGI_MPXS_CONNS0" + bytes(6)
 
 
 class PassingTime(MemoryReactorClock):
@@ -45,6 +48,9 @@ class FakeAsk:
         self._received = b""
         self._then = then
 
+    def taken(self, connection: Connection) -> None:
+        self.connection = connection
+
     def receive(self, data: bytes) -> bool:
         self._received += data
         if b"!" in data:
@@ -65,22 +71,38 @@ class FakeAsk:
 
 
 class Worker:
-    """A connection in memory, as a PHP-FPM worker has it."""
+    """A connection in memory, as a PHP-FPM worker has it over TCP."""
 
     transport: Any
 
     def __init__(self, protocol: Any) -> None:
         self.transport = StringTransport()
         self._protocol = protocol
+        self._written = b""
+
+    def take(self) -> None:
+        """Answer what a worker is asked in between requests."""
+        self._written += self.transport.value()
+        self.transport.clear()
+        self.answer(self._written.count(GET_VALUES))
+        self._written = self._written.replace(GET_VALUES, b"")
+
+    def answer(self, count: int) -> None:
+        """Answer so many of these questions."""
+        if count and not self.is_closing and not self.is_aborted:
+            self._protocol.dataReceived(TAKEN * count)
 
     def read(self) -> bytes:
-        """What came since the last call."""
-        written = self.transport.value()
+        """What came since the last call, but for those questions."""
+        written = self._written + self.transport.value()
+        self._written = b""
         self.transport.clear()
-        return written
+        return written.replace(GET_VALUES, b"")
 
     def send(self, data: bytes) -> None:
+        """Send, and be free for more."""
         self._protocol.dataReceived(data)
+        self.take()
 
     def hang_up(self, reason: Exception | None = None) -> None:
         self._protocol.connectionLost(Failure(reason or error.ConnectionDone()))
@@ -106,8 +128,15 @@ class KernelWorker(Worker):
         self.transport.connected = 1
         self._protocol = protocol
 
+    def take(self) -> None:
+        count = self.socket.recv(1_000_000).count(GET_VALUES)
+        self.answer(count)
+
+    def send(self, data: bytes) -> None:
+        self._protocol.dataReceived(data)
+
     def read(self) -> bytes:
-        return self.socket.recv(1_000_000)
+        return bytes(self.socket.recv(1_000_000))
 
     @property
     def is_closing(self) -> bool:
@@ -134,12 +163,14 @@ class Endpoint:
         self.attempts.append((factory, connecting))
         return connecting
 
-    def accept(self, make_worker: Callable[[Any], Worker] = Worker) -> Worker:
+    def accept(self, make_worker: Callable[[Any], Worker] = Worker, is_free: bool = True) -> Worker:
         factory, connecting = self.attempts.pop(0)
         protocol = factory.buildProtocol(None)
         worker = make_worker(protocol)
         protocol.makeConnection(worker.transport)
         connecting.callback(protocol)
+        if is_free:
+            worker.take()
         return worker
 
     def refuse(self, reason: Exception | None = None) -> None:
@@ -164,6 +195,7 @@ class PoolTestCase(SynchronousTestCase):
             endpoint=self.endpoint,
             limit=limit,
             idle_seconds=_IDLE_SECONDS,
+            connect_seconds=10,
             metrics=self.metrics,
         )
 
@@ -446,7 +478,7 @@ class ConnectingTests(PoolTestCase):
             if not self.endpoint.attempts:
                 return number
             self.endpoint.refuse()
-            self.reactor.pump([0.005] * 20)
+            self.reactor.pump([0.005] * 21)
         raise AssertionError("tried forever")
 
     def test_refused_for_a_moment(self) -> None:
@@ -623,13 +655,13 @@ class KernelTests(PoolTestCase):
         """Two ends of a connection."""
         return socket.socketpair()
 
-    def accept(self) -> KernelWorker:
+    def accept(self, is_free: bool = True) -> KernelWorker:
         pair = self.pair()
         for end in pair:
             end.settimeout(5)
             self.addCleanup(end.close)
         make = lambda protocol: KernelWorker(protocol, self.reactor, pair)  # noqa: E731
-        return cast(KernelWorker, self.endpoint.accept(make))
+        return cast(KernelWorker, self.endpoint.accept(make, is_free))
 
     def served(self) -> KernelWorker:
         """A connection that has served once, its last request unread."""
@@ -690,18 +722,17 @@ class KernelTests(PoolTestCase):
 
     def test_socket_that_takes_nothing_now(self) -> None:
         self.ask(b"first")
-        pair = self.pair()
-        for end in pair:
-            end.settimeout(5)
-            self.addCleanup(end.close)
-        pair[0].setblocking(False)
+        worker = self.accept(is_free=False)
+        worker.read()
+        ours = worker.transport.getHandle()
+        ours.setblocking(False)
         filled = 0
         try:
             while True:
-                filled += pair[0].send(b"-" * 1000)
+                filled += ours.send(b"-" * 1000)
         except BlockingIOError:
             pass
-        worker = self.endpoint.accept(lambda protocol: KernelWorker(protocol, self.reactor, pair))
+        worker.answer(2)
         read = b""
         while len(read) < filled:
             read += worker.read()
@@ -755,7 +786,8 @@ class UnixKernelTests(KernelTests):
         """Between the look and the write; not a byte was taken."""
         worker = self.served()
         worker.read()
-        self.patch(Connection, "is_ready", lambda _: True)
+        is_ready, kept = Connection.is_ready, worker.transport.protocol
+        self.patch(Connection, "is_ready", lambda each: each is kept or is_ready(each))
         worker.socket.close()
         ask = self.ask(b"second")
         self.assertEqual(1, self.metrics.php_retries)
@@ -765,7 +797,7 @@ class UnixKernelTests(KernelTests):
 
 
 class TcpKernelTests(KernelTests):
-    """Over TCP, what the other end has read is not known; that it has closed is."""
+    """Over TCP, what the other end has read is not known: it is asked, and answers."""
 
     def pair(self) -> tuple[socket.socket, socket.socket]:
         with socket.create_server(("127.0.0.1", 0)) as server:
@@ -776,4 +808,18 @@ class TcpKernelTests(KernelTests):
     def test_worker_that_does_not_look_for_more(self) -> None:
         worker = self.served()
         self.ask(b"second")
-        self.assertEqual(b"firstsecond", worker.read())
+        self.assertEqual(b"first" + GET_VALUES, worker.read())
+        self.reactor.advance(0.001)
+        self.assertEqual([], self.endpoint.attempts)
+        worker.answer(1)
+        self.assertEqual(b"second", worker.read())
+
+    def test_worker_that_is_not_back_in_time(self) -> None:
+        """Nobody else's message waits for what a script does behind its answer."""
+        worker = self.served()
+        self.ask(b"second")
+        self.reactor.advance(0.001)
+        self.reactor.advance(0.002)
+        self.assertEqual(b"second", self.accept().read())
+        self.reactor.advance(_IDLE_SECONDS)
+        self.assertTrue(worker.is_closing)

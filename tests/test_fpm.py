@@ -123,6 +123,7 @@ class ManagedFpmTests(TestCase):
             endpoint=f"unix:{fpm.socket}",
             script=str(script),
             timeout=20,
+            queue_timeout=20,
             concurrency=1,
             max_reply_size=1000,
             signer=None,

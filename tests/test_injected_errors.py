@@ -18,11 +18,13 @@ from twisted.trial.unittest import TestCase
 
 from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
+from phpgw.backend.fastcgi_records import GET_VALUES
 from phpgw.edge.eager import eager_write
 from phpgw.metrics import Metrics
 from phpgw.process.listening import Listener
 from tests.real.process import free_port
 from tests.real.stack import RealTestCase
+from tests.test_fastcgi import TAKEN
 
 # What accept(2) says of a connection that broke off while it waited, and of a lack of something.
 _NOT_ACCEPTED = (
@@ -35,6 +37,9 @@ class Echo(Protocol):
     transport: Any
 
     def dataReceived(self, data: bytes) -> None:
+        if data.startswith(GET_VALUES):
+            # As a worker of PHP-FPM says that it is there.
+            data = TAKEN * data.count(GET_VALUES)
         eager_write(self.transport, data)
 
 
@@ -138,11 +143,13 @@ class Ask:
     """An ask that takes any answer."""
 
     request = b"hello"
-    connection: Connection | None = None
 
     def __init__(self) -> None:
         self.answer: Deferred[bytes] = Deferred()
         self._data = b""
+
+    def taken(self, connection: Connection) -> None:
+        pass
 
     def receive(self, data: bytes) -> bool:
         self._data += data
@@ -177,6 +184,7 @@ class ConnectingTests(RealTestCase):
             endpoint=UNIXClientEndpoint(reactor, str(path)),
             limit=4,
             idle_seconds=0.02,
+            connect_seconds=10,
             metrics=Metrics(),
         )
         self.addCleanup(pool.close)

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
@@ -15,7 +15,9 @@ from phpgw.backend.cgi import Script, client_pairs, header_pairs, pair_name
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.fastcgi_exchange import Exchange, Terms
 from phpgw.backend.fastcgi_pool import Pool
+from phpgw.backend.fastcgi_probe import Probe
 from phpgw.backend.fastcgi_records import Params, encode_pair, encode_params, encode_request
+from phpgw.backend.fastcgi_trouble import BusyLog
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import Header, event_headers, identity_headers
 from phpgw.backend.memo import Memo
@@ -55,8 +57,9 @@ class FastCgiBackend:
 
     :param script: where PHP finds the script.
     :param document_root: see :class:`phpgw.backend.cgi.Script`.
-    :param timeout: seconds for an answer, from the start to its last byte; for one that is
-        followed, from one piece to the next.
+    :param timeout: seconds for an answer, from when a worker takes the event to its last byte; for
+        one that is followed, from one piece to the next.
+    :param queue_timeout: seconds until a worker takes it; 0 for ever.
     :param concurrency: how many connections there may be.
     :param max_reply_size: bytes that a body may have that is gathered.
     :param signer: signs each event, if it is to be signed.
@@ -71,6 +74,7 @@ class FastCgiBackend:
         script: str,
         document_root: str | None,
         timeout: float,
+        queue_timeout: float,
         concurrency: int,
         max_reply_size: int,
         signer: Signer | None,
@@ -88,10 +92,16 @@ class FastCgiBackend:
             endpoint=endpoint,
             limit=concurrency,
             idle_seconds=idle_seconds,
+            connect_seconds=min(timeout, queue_timeout or timeout),
             metrics=metrics,
         )
         self._deadlines: Deadlines[Exchange] = Deadlines(reactor, timeout, Exchange.expire)
-        self._terms = Terms(self._pool, self._deadlines, max_reply_size)
+        self._queue: Deadlines[Exchange] = Deadlines(reactor, queue_timeout, Exchange.give_up)
+        self._probes: Deadlines[Probe] = Deadlines(reactor, timeout, Probe.give_up)
+        busy = BusyLog(reactor.seconds)
+        self._terms = Terms(
+            self._pool, self._queue, self._deadlines, max_reply_size, busy, reactor.seconds
+        )
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.IBackend.ask`."""
@@ -104,18 +114,23 @@ class FastCgiBackend:
             own += encode_pair(_TIMESTAMP, timestamp) + encode_pair(_SIGNATURE, signature)
         request = encode_request(prepared.params, own, body)
         exchange = Exchange(self._terms, event, request, follow)
-        self._deadlines.start(exchange)
         self._pool.submit(exchange)
+        if exchange.connection is None and not exchange.answer.called:
+            exchange.wait()
         return exchange.answer
 
     def probe(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.probe`."""
-        return succeed(None)
+        probe = Probe(self._pool, self._probes)
+        self._probes.start(probe)
+        self._pool.submit(probe)
+        return probe.answered
 
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.close`."""
         closed = self._pool.close()
-        self._deadlines.close()
+        for deadlines in (self._deadlines, self._queue, self._probes):
+            deadlines.close()
         return closed
 
     def _prepare(self, identity: Identity) -> _Prepared:
@@ -133,6 +148,7 @@ def make_fastcgi_backend(
     script: str,
     document_root: str | None = None,
     timeout: float,
+    queue_timeout: float,
     concurrency: int,
     max_reply_size: int,
     signer: Signer | None,
@@ -149,6 +165,7 @@ def make_fastcgi_backend(
         script=script,
         document_root=document_root,
         timeout=timeout,
+        queue_timeout=queue_timeout,
         concurrency=concurrency,
         max_reply_size=max_reply_size,
         signer=signer,

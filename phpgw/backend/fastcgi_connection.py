@@ -4,6 +4,7 @@ import select
 import socket
 import sys
 from array import array
+from contextlib import suppress
 from fcntl import ioctl
 from functools import partial
 from termios import TIOCOUTQ
@@ -16,6 +17,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.backend import BackendBroken
+from phpgw.backend.fastcgi_records import GET_VALUES, after_values
 
 # A request of this size has left, once it was written, even where that cannot be seen.
 _ONE_WRITE = 65536
@@ -24,12 +26,13 @@ _ONE_WRITE = 65536
 class Ask(Interface):
     """A request to PHP, and whoever waits for its answer.
 
-    :ivar request: all its bytes.
-    :ivar connection: where it was sent.
+    :ivar request: all its bytes; empty to find out only whether there is a worker.
     """
 
     request: bytes
-    connection: "Connection | None"
+
+    def taken(self, connection: "Connection") -> None:
+        """Note that it was sent here, to a worker that is free for it."""
 
     def receive(self, data: bytes) -> bool:
         """Take what PHP sent; true once that was all.
@@ -45,31 +48,51 @@ class Ask(Interface):
 
 
 class Pool(Interface):
-    """Whoever has connections, and wants to know when one can be used again."""
+    """Whoever has connections, and wants to know when one can be used."""
+
+    def ready(self, connection: "Connection") -> None:
+        """Note that a worker waits for a request here."""
 
     def released(self, connection: "Connection") -> None:
-        """It has done its work."""
+        """Take it back after its request."""
 
     def lost(self, connection: "Connection", reason: Failure) -> None:
-        """It has ended."""
+        """Note that it has ended."""
 
 
 class Connection(Protocol):
     """A connection to a PHP-FPM worker; carries one request at a time.
 
+    That it is made says nothing, since the kernel makes it and PHP-FPM may have no worker for it.
+    So PHP is asked for a value first (FCGI_GET_VALUES), which a worker answers once it has taken
+    the connection and waits for a request.
+
+    :param questions: how many such questions are asked first.
     :ivar is_unused: whether there was no request yet.
     :ivar is_reusable: whether a request may follow.
+    :ivar shows_free: whether it shows by itself when the worker is free after a request.
+    :ivar is_asked: whether a worker has been asked to answer, and has not done so.
+    :ivar has_answered: whether a worker has ever answered.
     """
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, questions: int) -> None:
         self.is_unused = True
         self.is_reusable = True
+        self.has_answered = False
+        self.shows_free = False
+        self._questions = questions
+        self._pending = b""
+        self._problem: BackendBroken | None = None
         self._pool = pool
         self._ask: Ask | None = None
         self._socket: socket.socket | None = None
-        self._tells_unread = False
 
     def connectionMade(self) -> None:
+        self._look_into_socket()
+        if self._questions:
+            self._send_now(GET_VALUES * self._questions)
+
+    def _look_into_socket(self) -> None:
         transport: Any = self.transport
         if isinstance(transport, tcp.Connection) and not ISSLTransport.providedBy(transport):
             self._socket = transport.getHandle()
@@ -77,7 +100,7 @@ class Connection(Protocol):
             self._events.register(self._socket, select.POLLIN)
             self._unread = array("i", [0])
             if self._socket.family == socket.AF_UNIX:
-                self._tells_unread = sys.platform == "linux"
+                self.shows_free = sys.platform == "linux"
                 # The transport's own looks for passed descriptors, too; this takes 2 us less of 22.
                 do_read = partial(tcp.Connection.doRead, transport)
                 transport.doRead = do_read  # type: ignore[method-assign]
@@ -85,19 +108,30 @@ class Connection(Protocol):
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
 
+    @property
+    def is_asked(self) -> bool:
+        return self._questions > 0
+
+    def ask_again(self) -> None:
+        """Ask whether the worker is free after its request."""
+        self._questions = 1
+        self._send_now(GET_VALUES)
+
     def is_ready(self) -> bool:
-        """Whether a worker waits for a request here, as far as can be told.
+        """Whether a worker waits for a request here.
 
         A UNIX socket can tell for certain. PHP-FPM leaves the empty STDIN record at a request's
         end unread until it looks for the next request, and by then it has decided to stay: it is
         past pm.max_requests, past what a script does behind fastcgi_finish_request(), and past a
         body longer than post_max_size, which it would not read. So once the kernel says that all
         is read, and no end of the connection is in sight, the next request will be served.
-        Over TCP, only the end of the connection shows.
+        Over TCP the worker is asked again, and its answer says the same.
         """
+        if self._questions:
+            return False
         if self._socket is None or not self.is_reusable:
             return self.is_reusable
-        if self._tells_unread:
+        if self.shows_free:
             ioctl(self._socket, TIOCOUTQ, self._unread)
             if self._unread[0]:
                 return False
@@ -127,8 +161,18 @@ class Connection(Protocol):
                 self.is_reusable = False
         self.is_unused = False
         self._ask = ask
-        ask.connection = self
+        ask.taken(self)
         return True
+
+    def _send_now(self, data: bytes) -> None:
+        """Send a little, in between requests."""
+        sent = 0
+        if self._socket is not None:
+            # What is wrong with it, the transport finds out.
+            with suppress(OSError):
+                sent = self._socket.send(data)
+        if sent < len(data):
+            self._write(data[sent:])
 
     def _write(self, data: bytes) -> None:
         assert self.transport is not None
@@ -137,8 +181,7 @@ class Connection(Protocol):
     def dataReceived(self, data: bytes) -> None:
         ask = self._ask
         if ask is None:
-            # Nobody asked.
-            self.abort()
+            self._hear(data)
             return
         try:
             is_complete = ask.receive(data)
@@ -153,9 +196,32 @@ class Connection(Protocol):
             self._pool.released(self)
             ask.complete()
 
+    def _hear(self, data: bytes) -> None:
+        """Take what comes in between requests."""
+        data = self._pending + data
+        while self._questions:
+            try:
+                rest = after_values(data)
+            except BackendBroken as error:
+                self._problem = error
+                self.abort()
+                return
+            if rest is None:
+                self._pending = data
+                return
+            data = rest
+            self.has_answered = True
+            self._questions -= 1
+        self._pending = b""
+        if data:
+            # Nobody asked.
+            self.abort()
+        elif self.is_reusable:
+            self._pool.ready(self)
+
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         ask, self._ask = self._ask, None
-        self._pool.lost(self, reason)
+        self._pool.lost(self, reason if self._problem is None else Failure(self._problem))
         if ask is not None:
             # PHP may have begun with it, so it is not tried again.
             ask.fail(BackendBroken(f"PHP's answer was cut off: {reason.getErrorMessage()}"))

@@ -22,6 +22,7 @@ from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
 from phpgw.backend.fastcgi_records import Decoder
+from phpgw.backend.fastcgi_trouble import BusyLog
 
 # How much a reply's headers may add to its body.
 _MAX_HEAD = 65536
@@ -37,13 +38,19 @@ class Terms:
     """What all exchanges of a backend have in common.
 
     :ivar pool: finds a connection for each.
-    :ivar deadlines: ends those that take too long.
+    :ivar queue: ends those that wait too long for a worker.
+    :ivar deadlines: ends those that a worker takes too long for.
     :ivar max_reply_size: bytes that a body may have that is gathered.
+    :ivar busy: hears how long events have waited for a worker.
+    :ivar now: the time.
     """
 
     pool: Pool
+    queue: "Deadlines[Exchange]"
     deadlines: "Deadlines[Exchange]"
     max_reply_size: int
+    busy: BusyLog
+    now: Callable[[], float]
 
 
 class Exchange:
@@ -64,6 +71,7 @@ class Exchange:
         "_log_left",
         "_take",
         "_terms",
+        "_waits_since",
         "answer",
         "connection",
         "request",
@@ -84,6 +92,22 @@ class Exchange:
         self._is_paused = False
         self._decoder = Decoder(terms.max_reply_size + _MAX_HEAD)
         self._log_left = _MAX_LOGGED
+        # Since when there is no worker for it, if there was none at once.
+        self._waits_since: float | None = None
+
+    def taken(self, connection: Connection) -> None:
+        """See :class:`phpgw.backend.fastcgi_connection.Ask`."""
+        self.connection = connection
+        self._terms.deadlines.start(self)
+        if self._waits_since is not None:
+            self._terms.queue.stop(self)
+            self._terms.busy.waited(self._terms.now() - self._waits_since)
+
+    def wait(self) -> None:
+        """Wait until there is a worker for it, and not for ever."""
+        self._waits_since = self._terms.now()
+        if self._terms.queue.seconds:
+            self._terms.queue.start(self)
 
     def receive(self, data: bytes) -> bool:
         """Take what PHP sent; true once that was all.
@@ -118,7 +142,7 @@ class Exchange:
 
     def fail(self, error: Exception) -> None:
         """Fire the answer with an error."""
-        self._terms.deadlines.stop(self)
+        self._forget()
         self.answer.errback(error)
 
     def expire(self) -> None:
@@ -126,12 +150,15 @@ class Exchange:
         within = f"{self._terms.deadlines.seconds:g} s"
         if self._take is not None:
             problem = f"nothing came for {within} in a streamed reply"
-        elif self.connection is not None:
-            problem = f"no answer within {within}"
         else:
-            problem = f"no connection to PHP within {within}"
+            problem = f"no answer within {within}"
         self._leave()
         self.fail(BackendTimeout(problem))
+
+    def give_up(self) -> None:
+        """Fail, since there was no worker for it in time; the script has not run."""
+        self._leave()
+        self.fail(self._terms.pool.no_worker(self._terms.queue.seconds))
 
     def pause(self) -> None:
         """See :class:`phpgw.backend.Flow`."""
@@ -150,8 +177,13 @@ class Exchange:
             self.connection.resume()
 
     def _cancelled(self, answer: Deferred[Reply]) -> None:
-        self._terms.deadlines.stop(self)
+        self._forget()
         self._leave()
+
+    def _forget(self) -> None:
+        self._terms.deadlines.stop(self)
+        if self._waits_since is not None:
+            self._terms.queue.stop(self)
 
     def _leave(self) -> None:
         if self.connection is None:

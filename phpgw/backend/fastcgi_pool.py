@@ -8,13 +8,14 @@ from collections import deque
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendError, BackendUnreachable
+from phpgw.backend import BackendBroken, BackendBusy, BackendError, BackendUnreachable
 from phpgw.backend.fastcgi_connection import Ask, Connection
+from phpgw.backend.fastcgi_trouble import NO_WORKER, is_backlog_full, why_not_connected
 from phpgw.metrics import Metrics
 
 # How many asks may wait for a connection; the relay lets them wait elsewhere, long before.
@@ -45,7 +46,7 @@ class _ConnectionFactory(Factory):
         self._pool = pool
 
     def buildProtocol(self, addr: object) -> Connection:
-        return Connection(self._pool)
+        return Connection(self._pool, self._pool.questions)
 
 
 class Pool:
@@ -53,7 +54,13 @@ class Pool:
 
     :param limit: how many connections there may be.
     :param idle_seconds: how long a connection is kept that nobody uses.
+    :param connect_seconds: how long making one may take.
+    :ivar questions: how often a new connection is asked whether a worker has taken it: twice,
+        until it is known that PHP-FPM goes on after an answer, as all do since PHP 7.3; then once,
+        or not at all.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -62,6 +69,7 @@ class Pool:
         endpoint: IStreamClientEndpoint,
         limit: int,
         idle_seconds: float,
+        connect_seconds: float,
         metrics: Metrics,
     ) -> None:
         self._reactor = reactor
@@ -70,12 +78,17 @@ class Pool:
         self._factory = _ConnectionFactory(self)
         self._limit = limit
         self._idle_seconds = idle_seconds
+        self._connect_seconds = connect_seconds
+        self.questions = 2
+        # How long an answer of PHP-FPM's takes to get here, at least.
+        self._distance = 0.0
         self._metrics = metrics
         self._waiting: deque[Ask] = deque()
-        # Each with when it was opened.
+        # Each with when a worker has taken it, or else when it was opened.
         self._opened: dict[Connection, float] = {}
         self._connecting: set[Deferred[Any]] = set()
-        # Each with since when; the one used last at the end, so that the others stay idle.
+        # Those without a request, be they with a worker or in PHP-FPM's queue. Each with since
+        # when; the one used last at the end, so that the others stay idle.
         self._idle: list[tuple[Connection, float]] = []
         self._idle_timer: IDelayedCall | None = None
         self._look_timer: IDelayedCall | None = None
@@ -88,6 +101,13 @@ class Pool:
         self._pause = _FIRST_PAUSE
         self._failing_since = self._failed_last = _NEVER
         self._closed: Deferred[None] | None = None
+
+    def no_worker(self, seconds: float) -> BackendError:
+        """Return the error of an ask that has waited for so long."""
+        within = f"{seconds:g} s"
+        if self._opened:
+            return BackendBusy(NO_WORKER.format(within))
+        return BackendUnreachable(f"no connection to PHP within {within}")
 
     def submit(self, ask: Ask) -> None:
         """Hand this to PHP as soon as there is a connection for it."""
@@ -105,6 +125,15 @@ class Pool:
         """Forget about an ask that has not been handed over."""
         self._waiting.remove(ask)
 
+    def ready(self, connection: Connection) -> None:
+        """Use a connection that a worker has taken, or has come back to."""
+        now = self._seconds()
+        if connection.is_unused:
+            self.questions = 1
+            self._opened[connection] = now
+        self._idle = [entry for entry in self._idle if entry[0] is not connection]
+        self._rest(connection, now)
+
     def released(self, connection: Connection) -> None:
         """Take back a connection after its request."""
         if connection is self._newest:
@@ -114,8 +143,17 @@ class Pool:
         is_due = now - self._opened[connection] > _HOLD_SECONDS
         if is_due or not connection.is_reusable or self._closed is not None:
             connection.give_back()
-            return
-        self._idle.append((connection, now))
+        elif connection.shows_free:
+            self._rest(connection, now)
+        elif self.questions:
+            connection.ask_again()
+            self._rest(connection, now + self._distance)
+        else:
+            # Its worker may be busy for long, behind fastcgi_finish_request().
+            connection.give_back()
+
+    def _rest(self, connection: Connection, since: float) -> None:
+        self._idle.append((connection, since))
         if self._idle_timer is None:
             self._idle_timer = self._reactor.callLater(self._idle_seconds, self._give_back_idle)
         if self._waiting:
@@ -123,11 +161,17 @@ class Pool:
 
     def lost(self, connection: Connection, reason: Failure) -> None:
         """Forget a connection that has ended."""
-        del self._opened[connection]
+        opened = self._opened.pop(connection)
         self._idle = [entry for entry in self._idle if entry[0] is not connection]
-        if connection.is_unused and connection.is_reusable:
-            # PHP-FPM hangs up on who is not among listen.allowed_clients.
-            self._connect_failed(reason)
+        if connection.is_unused and connection.is_asked and connection.has_answered:
+            self.log.info(
+                "This PHP-FPM hangs up after FCGI_GET_VALUES, as those before PHP 7.3 do: it is "
+                "not asked whether a worker is free, so --php-timeout includes the wait for one"
+            )
+            self.questions = 0
+            self._serve()
+        elif connection.is_unused and (connection.is_reusable or reason.check(BackendBroken)):
+            self._connect_failed(reason, opened)
         else:
             self._serve()
         self._notice_closed()
@@ -152,6 +196,9 @@ class Pool:
         for index in range(len(self._idle) - 1, -1, -1):
             connection = self._idle[index][0]
             if connection.is_ready():
+                if not ask.request:
+                    ask.complete()
+                    return True
                 del self._idle[index]
                 if connection.send(ask):
                     return True
@@ -164,17 +211,18 @@ class Pool:
         if not self._waiting or self._retry_timer is not None:
             return
         now = self._seconds()
-        if self._soon(now):
+        if self._expected(now)[0]:
             # The worker may want this very processor to get ready: with one connection, this
             # makes 19,000 asks a second of 12,000.
             _yield()
             self._hand_over_waiting()
-        soon = self._soon(now)
+        soon, asked = self._expected(now)
         room = self._limit - len(self._opened) - len(self._connecting)
-        if len(self._waiting) > soon and room > 0 and now - self._opened_last >= _TICK:
+        missing = min(room, len(self._waiting) - soon - asked - len(self._connecting))
+        if missing > 0 and now - self._opened_last >= _TICK:
+            missing -= 1
             self._open(now)
-        if self._waiting and self._look_timer is None and (self._idle or room > 0):
-            # No event tells when a worker is ready.
+        if self._waiting and self._look_timer is None and (missing > 0 or self._is_worth_a_look()):
             pause = 0 if soon and looks < _QUICK_LOOKS else _TICK
             self._look_timer = self._reactor.callLater(pause, self._look_again, looks + 1)
 
@@ -182,9 +230,19 @@ class Pool:
         while self._waiting and self._hand_over(self._waiting[0]):
             self._waiting.popleft()
 
-    def _soon(self, now: float) -> int:
-        """How many workers are expected to be ready in a moment."""
-        return sum(now - since < _MOMENT for _, since in self._idle)
+    def _expected(self, now: float) -> tuple[int, int]:
+        """How many workers are expected: in a moment without a word, and to answer a question."""
+        soon = asked = 0
+        for connection, since in self._idle:
+            if not connection.is_asked:
+                soon += now - since < _MOMENT
+            elif connection.is_unused or now - since < _MOMENT:
+                asked += 1
+        return soon, asked
+
+    def _is_worth_a_look(self) -> bool:
+        """Whether there is anything that no event tells: all but PHP-FPM's queue does not."""
+        return any(not (each.is_asked and each.is_unused) for each, _ in self._idle)
 
     def _look_again(self, looks: int) -> None:
         self._look_timer = None
@@ -194,27 +252,36 @@ class Pool:
         self._opened_last = now
         connecting = self._endpoint.connect(self._factory)
         self._connecting.add(connecting)
-        connecting.addBoth(self._tried, connecting)
+        connecting.addTimeout(self._connect_seconds, self._reactor)
+        connecting.addBoth(self._tried, connecting, now)
 
-    def _tried(self, outcome: Any, connecting: Deferred[Any]) -> None:
+    def _tried(self, outcome: Any, connecting: Deferred[Any], began: float) -> None:
         self._connecting.remove(connecting)
         if isinstance(outcome, Failure):
             if self._closed is None:
-                self._connect_failed(outcome)
+                self._connect_failed(outcome, began)
             return
-        self._opened[outcome] = self._seconds()
-        self.released(outcome)
+        now = self._seconds()
+        self._distance = now - began
+        self._opened[outcome] = now
         self._newest = outcome
+        self._rest(outcome, now)
 
-    def _connect_failed(self, failure: Failure) -> None:
-        if not _is_backlog_full(failure):
+    def _connect_failed(self, failure: Failure, began: float) -> None:
+        """Try again in a while, or give up.
+
+        :param began: when the attempt did, which has failed just now.
+        """
+        is_full = is_backlog_full(failure)
+        if not (is_full and self._opened):
             now = self._seconds()
             if now - self._failed_last > _RESTART_SECONDS:
-                self._failing_since = now
+                self._failing_since = began
             self._failed_last = now
-            if now - self._failing_since >= _RESTART_SECONDS:
-                reason = failure.getErrorMessage()
-                self._fail_waiting(BackendUnreachable(f"no connection to PHP: {reason}"))
+            patience = self._connect_seconds if is_full else _RESTART_SECONDS
+            if now - self._failing_since >= patience:
+                why = why_not_connected(failure)
+                self._fail_waiting(BackendUnreachable(f"no connection to PHP: {why}"))
                 return
         if self._waiting and self._retry_timer is None:
             self._metrics.php_retries += 1
@@ -235,22 +302,19 @@ class Pool:
         """Close those that were idle long enough, and come back for the next."""
         self._idle_timer = None
         long_ago = self._seconds() - self._idle_seconds
+        queued = []
         while self._idle and self._idle[0][1] <= long_ago + _TICK:
-            self._idle.pop(0)[0].give_back()
+            connection, since = self._idle.pop(0)
+            if self._waiting and connection.is_unused and connection.is_asked:
+                # Its place in PHP-FPM's queue is wanted.
+                queued.append((connection, since))
+            else:
+                connection.give_back()
+        pause = self._idle[0][1] - long_ago if self._idle else self._idle_seconds
+        self._idle = queued + self._idle
         if self._idle:
-            self._idle_timer = self._reactor.callLater(
-                self._idle[0][1] - long_ago, self._give_back_idle
-            )
+            self._idle_timer = self._reactor.callLater(pause, self._give_back_idle)
 
     def _notice_closed(self) -> None:
         if self._closed is not None and not self._opened and not self._closed.called:
             self._closed.callback(None)
-
-
-def _is_backlog_full(failure: Failure) -> bool:
-    """Whether PHP-FPM is there and has too many in its queue.
-
-    A UNIX socket says EAGAIN then. Twisted waits for such a connection like for one over TCP,
-    sees it closed, and has no number for that.
-    """
-    return failure.type is ConnectError and failure.value.osError is None  # type: ignore

@@ -17,7 +17,8 @@ _PARAMS = 4
 _STDIN = 5
 _STDOUT = 6
 _STDERR = 7
-# What PHP may say about itself under request id 0; nobody asked, so it is passed over.
+_GET_VALUES = 9
+# What PHP says about itself under request id 0; within an answer it is passed over.
 _MANAGEMENT = frozenset((10, 11))
 
 # Version, type, request id, content length, padding length: section 3.3.
@@ -50,6 +51,27 @@ def encode_pair(name: bytes, value: bytes) -> bytes:
 def _length(data: bytes) -> bytes:
     size = len(data)
     return bytes((size,)) if size < _LONG else _LONG_LENGTH.pack(0x80000000 | size)
+
+
+# Asks for a value that PHP knows (section 4.1). A worker answers in between requests, so that its
+# answer says that one is there and free; which value it is does not matter.
+_VALUE = encode_pair(b"FCGI_MPXS_CONNS", b"")
+GET_VALUES = _HEADER.pack(1, _GET_VALUES, 0, len(_VALUE), 0) + _VALUE
+
+
+def after_values(data: bytes) -> bytes | None:
+    """Return what follows the answer to :data:`GET_VALUES`; ``None`` while that is incomplete.
+
+    :raises BackendBroken: if it is something else.
+    """
+    if len(data) < _HEADER_SIZE and data[:1] in (b"", b"\x01"):
+        return None
+    if len(data) >= _HEADER_SIZE:
+        version, kind, request_id, length, padding = _HEADER.unpack_from(data)
+        if version == 1 and kind in _MANAGEMENT and not request_id:
+            end = _HEADER_SIZE + length + padding
+            return data[end:] if len(data) >= end else None
+    raise BackendBroken("what listens there does not speak FastCGI")
 
 
 @attrs.frozen

@@ -12,12 +12,16 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendTimeout, BackendUnreachable, Head, Reply
+from phpgw.backend import BackendBusy, BackendTimeout, BackendUnreachable, Head, Reply
 from phpgw.metrics import Metrics
 from phpgw.php.answers import ClientLeft, new_error_id
 
 # Seconds until PHP is asked again; they double with each attempt in vain.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
+
+
+# A PHP that had no worker free may well be working.
+_SAYS_NOTHING = (CancelledError, ClientLeft, BackendBusy)
 
 
 class CircuitOpen(BackendUnreachable):
@@ -89,7 +93,7 @@ class Breaker:
         :param outcome: PHP's answer, or what there was in place of one.
         """
         is_current = ticket == self._epoch
-        if isinstance(outcome, Failure) and outcome.check(CancelledError, ClientLeft):
+        if isinstance(outcome, Failure) and outcome.check(*_SAYS_NOTHING):
             if is_current:
                 self._is_probing = False
             return

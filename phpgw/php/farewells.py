@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendError, BackendUnreachable, Event, Reply
+from phpgw.backend import BackendBusy, BackendError, BackendUnreachable, Event, Reply
 from phpgw.client import Client
 from phpgw.metrics import Metrics
 from phpgw.php.answers import Answer, Answers
@@ -155,7 +155,7 @@ class Farewells:
 
     def _failed(self, failure: Failure, departure: _Departure, repeats: int) -> None:
         repeats -= bool(failure.check(_WebServerAlone))
-        if failure.check(BackendUnreachable) and repeats:
+        if failure.check(BackendUnreachable, BackendBusy) and repeats:
             # PHP never heard of it, and would take the client for connected for ever.
             departure.client.is_told = False
             self._reactor.callLater(_AWAY_SECONDS, self._try, departure, repeats)
