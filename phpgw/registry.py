@@ -77,10 +77,6 @@ class Registry:
         """All open clients, safe against clients that leave or come meanwhile."""
         return iter(list(self._open.values()))
 
-    def ids(self) -> Collection[str]:
-        """The ids of all open clients, as they are at any time; not to be kept."""
-        return self._open.keys()
-
     def find(self, client_id: str) -> Client | None:
         """The client with this id, if it can be sent something: an open or a pending one."""
         return self._open.get(client_id) or self._pending.get(client_id)

@@ -6,7 +6,7 @@ the end of somebody else's job.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from time import perf_counter
 from typing import Any, TypeVar, cast
 
@@ -135,6 +135,12 @@ class Slices:
             waiters, self._idle_waiters = self._idle_waiters, []
             for waiter in waiters:
                 waiter.callback(None)
+
+
+def pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Cut a sequence into pieces of this size, but for the last one."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
 
 
 def run_at_once(steps: Steps[T]) -> T:

@@ -24,14 +24,24 @@ class Api:
 
     :param token: the one that opens it, if any.
     :param limit: bytes that a request's body may have.
+    :param slices: what runs long jobs, in place of a usual one.
     """
 
-    def __init__(self, token: bytes | None = None, limit: int = 10_000) -> None:
-        self.clock: Any = Clock()
+    def __init__(
+        self,
+        token: bytes | None = None,
+        limit: int = 10_000,
+        clock: Clock | None = None,
+        slices: Slices | None = None,
+    ) -> None:
+        self.clock: Any = clock or Clock()
         self.metrics = Metrics()
         self.registry = Registry()
         self.dispatcher = Dispatcher(
-            self.registry, self.metrics, max_groups=100, slices=Slices(self.clock)
+            self.registry,
+            self.metrics,
+            max_groups=100,
+            slices=Slices(self.clock) if slices is None else slices,
         )
         self.root = Resource()
         self._limit = limit

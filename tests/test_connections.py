@@ -25,7 +25,7 @@ class ConnectionsTestCase(PhpEdgeTestCase):
 
     def assert_found_by_nothing(self) -> None:
         self.assertEqual([0, 0, 0], [each["delivered"] for each in self.command(*_EVERYBODY)])
-        self.assertEqual((0, []), (len(self.registry), list(self.registry.ids())))
+        self.assertEqual((0, []), (len(self.registry), list(self.registry)))
         self.assertEqual([], [*self.registry.groups.names(), *self.registry.users.names()])
 
 

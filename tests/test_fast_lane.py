@@ -58,6 +58,7 @@ class Door:
 
     :param wrapper: what is between the connection and the site.
     :param access: who may push; programs of this machine by default.
+    :param crowd: how many clients there are in group crowd.
     :ivar clock: the site's time.
     :ivar lane: what was answered in the fast lane.
     :ivar metrics: what was counted.
@@ -70,6 +71,7 @@ class Door:
         peer: IAddress = LOCAL,
         wrapper: Callable[[Any], Any] | None = None,
         access: Access | None = None,
+        crowd: int = 0,
     ) -> None:
         access = access or Access()
         self.clock: Any = Clock()
@@ -77,6 +79,10 @@ class Door:
         client, self.connection = fake_client(CLIENT)
         registry.add(client)
         registry.join(client, "room-1")
+        for n in range(crowd):
+            other, _ = fake_client(f"{n}")
+            registry.add(other)
+            registry.join(other, "crowd")
         dispatcher = Dispatcher(registry, self.metrics, 10, Slices(self.clock))
         root = Resource()
         for name, resource in make_api(
@@ -120,6 +126,10 @@ class Door:
         self._channel.dataReceived(data)
         while self._site.pacer.is_busy:
             self.clock.advance(0)
+        return self.answers()
+
+    def answers(self) -> list[bytes]:
+        """What has been answered, so far, to what was sent last."""
         parts = self._transport.value().split(b"\r\n")
         return [part for part in parts if part and not _HEADER.match(part)]
 
@@ -350,6 +360,21 @@ class CommandsTests(LaneTestCase):
         self.assertEqual(door.send(batch(b"[]"))[-1], b"[]\n")
         self.assertEqual(door.send(push())[-1], b"Message sent")
         self.assertEqual(len(door.lane), 3)
+
+    def test_for_many(self) -> None:
+        """That takes a while, and twisted.web answers; nothing is run twice, or out of order."""
+        command = self.command.replace(b"room-1", b"crowd")
+        door = Door(has_lane=True, crowd=600)
+        self.assertEqual(door.send(batch(b"[%b]" % command) + push()), [])
+        self.assertEqual(door.connection.sent, [])
+        door.clock.advance(0)
+        self.assertEqual(
+            b"".join(door.answers()),
+            b'HTTP/1.1 200 OK[{"delivered": 600}]\nHTTP/1.1 200 OKMessage sent',
+        )
+        self.assertEqual(door.lane, [])
+        self.assertEqual(door.connection.sent, [(b"hello", False)])
+        self.assertEqual((door.metrics.commands_run, door.metrics.pushes_delivered), (2, 2))
 
     def test_left_alone(self) -> None:
         for name, data in {

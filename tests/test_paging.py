@@ -6,6 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.api.paging import Page, read_page
 from phpgw.api.response import Refused
+from phpgw.slices import run_at_once
 
 
 class PageTests(SynchronousTestCase):
@@ -15,7 +16,7 @@ class PageTests(SynchronousTestCase):
         walked: list[str] = []
         following: str | None = ""
         while following is not None:
-            part, following = Page(limit, following).of(names)
+            part, following = run_at_once(Page(limit, following).of([*names]))
             self.assertTrue(len(part) == limit or following is None)
             walked += part
         self.assertEqual(sorted(names), walked)
@@ -29,13 +30,21 @@ class PageTests(SynchronousTestCase):
         walked: list[str] = []
         following: str | None = ""
         while following is not None:
-            part, following = Page(2, following).of(staying | (others.pop() if others else set()))
+            there = staying | (others.pop() if others else set())
+            part, following = run_at_once(Page(2, following).of([*there]))
             walked += part
         self.assertEqual(sorted(staying), [name for name in walked if name in staying])
 
+    def test_long(self) -> None:
+        """However many there are, the page is right, and found a piece at a time."""
+        names = [str(n) for n in range(50_000)]
+        steps = Page(3, "29999").of(names)
+        self.assertEqual(25, sum(1 for _ in steps))
+        self.assertEqual((["3", "30", "300"], "300"), run_at_once(Page(3, "29999").of(names[::-1])))
+
     def test_first(self) -> None:
         """A name that begins as the last page ended is behind it."""
-        self.assertEqual((["ab"], None), Page(5, "a").of(["a", "ab", "A"]))
+        self.assertEqual((["ab"], None), run_at_once(Page(5, "a").of(["a", "ab", "A"])))
 
 
 class ParameterTests(SynchronousTestCase):

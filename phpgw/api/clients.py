@@ -1,15 +1,16 @@
 """``/clients``: who is connected, and the way to send somebody off."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.http import NO_CONTENT
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.api.access import Access
-from phpgw.api.paging import Page, read_page
+from phpgw.api.paging import Page, answer_page, entry, page_text, read_page
 from phpgw.api.resource import JsonResource, query_parameters, read_name
 from phpgw.api.response import Refused, json_body
 from phpgw.client import Client
@@ -17,7 +18,10 @@ from phpgw.commands import Close, InvalidCommand, Target, checked_code, checked_
 from phpgw.dispatch import Dispatcher
 from phpgw.peer import peer_name
 from phpgw.registry import Registry
+from phpgw.slices import Steps, pieces
 
+# How many clients are looked at in a step.
+_PIECE = 2000
 _NOT_FOUND = "client not found"
 
 
@@ -39,11 +43,25 @@ def described(client: Client) -> dict[str, object]:
     }
 
 
-def clients_page(registry: Registry, page: Page, ids: Collection[str]) -> dict[str, object]:
-    """A page of the clients that have these ids."""
-    part, following = page.of(ids)
-    clients = filter(None, map(registry.find, part))
-    return {"clients": [described(each) for each in clients], "next": following, "total": len(ids)}
+def clients_page(registry: Registry, page: Page, ids: Sequence[str]) -> Steps[bytes]:
+    """Return a page of the clients that have these ids."""
+    part, following = yield from page.of(ids)
+    entries = []
+    for client_id in part:
+        client = registry.find(client_id)
+        if client is not None:
+            entries.append(entry(described(client)))
+        yield
+    return page_text("clients", entries, following, len(ids))
+
+
+def ids_of(clients: Sequence[Client], user: str | None = None) -> Steps[list[str]]:
+    """Return the ids of these clients, or of those among them that are a user's."""
+    ids: list[str] = []
+    for piece in pieces(clients, _PIECE):
+        ids += [each.id for each in piece if user is None or each.identity.user == user]
+        yield
+    return ids
 
 
 def _iso_8601(seconds: float) -> str:
@@ -66,19 +84,24 @@ class ClientsResource(JsonResource):
     def getChild(self, path: bytes, request: Request) -> Resource:
         return ClientResource(self.access, self._registry, self._dispatcher, read_name(path))
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         parameters = query_parameters(request, "limit", "after", "group", "user")
         page = read_page(parameters)
-        ids = self._ids(parameters.get("group"), parameters.get("user"))
-        return json_body(request, clients_page(self._registry, page, ids))
+        group, user = parameters.get("group"), parameters.get("user")
+        registry = self._registry
+        if group is not None:
+            clients = registry.groups.members(group)
+        elif user is not None:
+            clients = registry.users.members(user)
+        else:
+            clients = list(registry)
+        return answer_page(
+            request, self._dispatcher.slices, len(clients), self._page(page, clients, user)
+        )
 
-    def _ids(self, group: str | None, user: str | None) -> Collection[str]:
-        if group is None and user is None:
-            return self._registry.ids()
-        if group is None:
-            return [client.id for client in self._registry.users.members(user or "")]
-        members = self._registry.groups.members(group)
-        return [each.id for each in members if user is None or each.identity.user == user]
+    def _page(self, page: Page, clients: Sequence[Client], user: str | None) -> Steps[bytes]:
+        ids = yield from ids_of(clients, user)
+        return (yield from clients_page(self._registry, page, ids))
 
 
 class ClientResource(JsonResource):

@@ -1,14 +1,19 @@
 """``/groups`` and ``/users``: what clients have in common."""
 
+from collections.abc import Sequence
+
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
-from phpgw.api.clients import clients_page
-from phpgw.api.paging import read_page
+from phpgw.api.clients import clients_page, ids_of
+from phpgw.api.paging import Page, answer_page, entry, page_text, read_page
 from phpgw.api.resource import JsonResource, query_parameters, read_name
-from phpgw.api.response import Refused, json_body
+from phpgw.api.response import Refused
+from phpgw.client import Client
 from phpgw.registry import Index, Registry
+from phpgw.slices import Slices, Steps
 
 
 class NamesResource(JsonResource):
@@ -17,24 +22,30 @@ class NamesResource(JsonResource):
     :param kind: ``group`` or ``user``.
     """
 
-    def __init__(self, access: Access, registry: Registry, index: Index, kind: str) -> None:
+    def __init__(
+        self, access: Access, registry: Registry, slices: Slices, index: Index, kind: str
+    ) -> None:
         super().__init__(access)
         self._registry = registry
+        self._slices = slices
         self._index = index
         self._kind = kind
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         name = read_name(path)
-        return MembersResource(self.access, self._registry, self._index, self._kind, name)
-
-    def render_GET(self, request: Request) -> bytes:
-        page = read_page(query_parameters(request, "limit", "after"))
-        names = self._index.names()
-        part, following = page.of(names)
-        entries = [{self._kind: name, "clients": self._index.size(name)} for name in part]
-        return json_body(
-            request, {f"{self._kind}s": entries, "next": following, "total": len(names)}
+        return MembersResource(
+            self.access, self._registry, self._slices, self._index, self._kind, name
         )
+
+    def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
+        page = read_page(query_parameters(request, "limit", "after"))
+        names = list(self._index.names())
+        return answer_page(request, self._slices, len(names), self._page(page, names))
+
+    def _page(self, page: Page, names: Sequence[str]) -> Steps[bytes]:
+        part, following = yield from page.of(names)
+        entries = [entry({self._kind: name, "clients": self._index.size(name)}) for name in part]
+        return page_text(f"{self._kind}s", entries, following, len(names))
 
 
 class MembersResource(JsonResource):
@@ -44,17 +55,28 @@ class MembersResource(JsonResource):
     """
 
     def __init__(
-        self, access: Access, registry: Registry, index: Index, kind: str, name: str
+        self,
+        access: Access,
+        registry: Registry,
+        slices: Slices,
+        index: Index,
+        kind: str,
+        name: str,
     ) -> None:
         super().__init__(access)
         self._registry = registry
+        self._slices = slices
         self._index = index
         self._kind = kind
         self._name = name
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         page = read_page(query_parameters(request, "limit", "after"))
-        ids = [client.id for client in self._index.members(self._name)]
-        if not ids:
+        clients = self._index.members(self._name)
+        if not clients:
             raise Refused(404, f"{self._kind} not found")
-        return json_body(request, clients_page(self._registry, page, ids))
+        return answer_page(request, self._slices, len(clients), self._page(page, clients))
+
+    def _page(self, page: Page, clients: Sequence[Client]) -> Steps[bytes]:
+        ids = yield from ids_of(clients)
+        return (yield from clients_page(self._registry, page, ids))
