@@ -14,7 +14,7 @@ from twisted.web.server import Request
 from phpgw.backend import Handshake
 from phpgw.edge.forwarded import Sender, TrustedProxies
 from phpgw.hosts import host_name
-from phpgw.origins import read_origin
+from phpgw.origins import read_origin, read_pattern
 from phpgw.peer import host_and_port
 
 _PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
@@ -31,7 +31,8 @@ class ForeignOrigin(Exception):
 class Visibility:
     """Decides what PHP sees of a handshake.
 
-    :param allowed_origins: sites, as browsers write them, whose pages are trusted like our own;
+    :param allowed_origins: sites whose pages are trusted like our own, as
+        :func:`phpgw.origins.read_pattern` reads them;
         if there are any, those of no other site may connect.
     :param forwarded: names of further headers that PHP sees of connections that are trusted: a
         proxy may have named the visitor in one of them.
@@ -45,7 +46,7 @@ class Visibility:
         proxies: TrustedProxies | None = None,
     ) -> None:
         self._proxies = proxies or TrustedProxies()
-        self._allowed_origins = frozenset(origin.encode() for origin in allowed_origins)
+        self._allowed_origins = tuple(map(read_pattern, allowed_origins))
         names = (name.encode() for name in forwarded)
         self._trusted = tuple(dict.fromkeys((*_PASSED_ON, *_TRUSTED, *names)))
 
@@ -103,7 +104,8 @@ class Visibility:
         host = host_name(sender.asked_host)
         is_secure = sender.is_secure or _claims_tls(request)
         return all(
-            origin.lower() in self._allowed_origins or _is_own(origin, host, is_secure)
+            _is_own(origin, host, is_secure)
+            or any(allowed.matches(origin) for allowed in self._allowed_origins)
             for origin in origins
         )
 

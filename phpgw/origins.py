@@ -1,4 +1,4 @@
-"""The Origin header (RFC 6454, section 7): the site of the page that connects."""
+"""The Origin header (RFC 6454, section 7): the site of a page, and patterns of sites."""
 
 import re
 
@@ -8,6 +8,11 @@ from phpgw.hosts import host_name
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE | re.ASCII)
 _PORT = re.compile(r":([0-9]{1,5})\Z", re.ASCII)
+_SCHEME_ALONE = re.compile(r"[a-z][a-z0-9+.-]*://")
+# Nothing that ends in a number is a name: URL standard, section 3.5.
+_PARENT = re.compile(r"localhost|(?:[a-z0-9_-]+\.)+(?![0-9]+\Z)[a-z0-9_-]+")
+# What is said to be opened in them has no origin of their own.
+_NO_ORIGINS = frozenset(("about", "blob", "data", "javascript"))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _HIGHEST_PORT = 65535
 
@@ -52,3 +57,55 @@ def read_origin(header: bytes) -> Origin | None:
     if port is not None and not 0 < port <= _HIGHEST_PORT:
         return None
     return Origin(scheme, host, None if port == _DEFAULT_PORTS.get(scheme) else port)
+
+
+@attrs.frozen
+class OriginPattern:
+    """One origin, or several that are alike: what ``--allow-origin`` names.
+
+    :ivar scheme: empty for ``null``.
+    :ivar host: with ``*.`` before it for all names below; empty, where the scheme is that of apps
+        or extensions, for any of them.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+
+    def matches(self, header: bytes) -> bool:
+        """Tell whether an Origin header names one of them."""
+        if not self.scheme:
+            return header == b"null"
+        origin = read_origin(header)
+        if origin is None or (origin.scheme, origin.port) != (self.scheme, self.port):
+            return False
+        if self.host.startswith("*."):
+            name, dot, _ = origin.host.rpartition(self.host[1:])
+            return origin.host == name + dot and all(name.split("."))
+        return origin.host == self.host or not self.host
+
+    def __str__(self) -> str:
+        return str(Origin(self.scheme, self.host, self.port)) if self.scheme else "null"
+
+
+def read_pattern(text: str) -> OriginPattern:
+    """Read what names origins.
+
+    :raises ValueError: if it is none; the text says what would be.
+    """
+    text = text.strip().lower()
+    if text == "null":
+        return OriginPattern("", "", None)
+    if text.endswith("/") and not _SCHEME_ALONE.fullmatch(text):
+        text = text[:-1]
+    if text.startswith(("ws://", "wss://")):
+        raise ValueError("an origin as pages have it, with http or https in place of ws and wss")
+    before, wildcard, after = text.partition("://*.")
+    origin = read_origin(f"{before}://{after}".encode() if wildcard else text.encode())
+    if origin is None or origin.scheme in _NO_ORIGINS:
+        raise ValueError("an origin, like https://app.example.com, without a path")
+    if not wildcard:
+        return OriginPattern(origin.scheme, origin.host, origin.port)
+    if not (origin.is_web and _PARENT.fullmatch(origin.host)):
+        raise ValueError("a name of two parts at least behind *., like https://*.example.com")
+    return OriginPattern(origin.scheme, f"*.{origin.host}", origin.port)

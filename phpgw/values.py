@@ -11,6 +11,7 @@ from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
 
+from phpgw.origins import read_pattern
 from phpgw.timing import Cron, Every, Timer
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
@@ -19,8 +20,6 @@ _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
 _ADDRESS = re.compile(r"[A-Za-z0-9.-]+:[0-9]+")
-_DEFAULT_PORTS = {"http": 80, "https": 443}
-_ORIGIN_HOST = re.compile(r"[a-z0-9._:-]+")
 # Those of one connection (RFC 9110, section 7.6.1), of the body, what is always passed on or set,
 # and what many a library takes a proxy's address from (CVE-2016-5385).
 _NOT_FORWARDED = frozenset(
@@ -170,20 +169,8 @@ def url_path(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """An origin as browsers write it (RFC 6454, section 6.2): ``https://app.example.com:8443``."""
-    expected = "an origin, like https://app.example.com, without a path"
-    try:
-        parts = urlsplit(text.strip().lower().rstrip("/"))
-        port = parts.port
-    except ValueError as error:
-        raise ValueError(f"{expected} ({error})") from None
-    host = parts.hostname or ""
-    has_more = parts.path or parts.query or parts.fragment or parts.username is not None
-    if parts.scheme not in _DEFAULT_PORTS or not _ORIGIN_HOST.fullmatch(host) or has_more:
-        raise ValueError(expected)
-    host = f"[{host}]" if ":" in host else host
-    is_usual = port is None or port == _DEFAULT_PORTS[parts.scheme]
-    return f"{parts.scheme}://{host}" + ("" if is_usual else f":{port}")
+    """An origin, or several that are alike: see :func:`phpgw.origins.read_pattern`."""
+    return str(read_pattern(text))
 
 
 def network(text: str) -> IPv4Network | IPv6Network | str:

@@ -359,6 +359,14 @@ class AllowedOriginTests(IdentityTestCase):
             seen = self.see(("Origin", origin), ("Host", "example.com"), ("Cookie", "a=1"))
             self.assertEqual(b"a=1", dict(seen.headers).get(b"Cookie"), origin)
 
+    def test_alike(self) -> None:
+        self.visibility = Visibility(["https://*.example.com", "capacitor://localhost", "null"])
+        for origin in ("https://a.example.com", "capacitor://localhost", "null"):
+            seen = self.see(("Origin", origin), ("Host", "other.example"), ("Cookie", "a=1"))
+            self.assertEqual(b"a=1", dict(seen.headers).get(b"Cookie"), origin)
+        for origin in ("https://example.com.evil.example", "http://a.example.com", "file://"):
+            self.assertIsNone(self.look(("Origin", origin), ("Host", "other.example")), origin)
+
     def test_all_others_are_refused(self) -> None:
         for origin in (
             "null",

@@ -1,10 +1,12 @@
 """Tests for :mod:`phpgw.origins`."""
 
+from collections.abc import Iterable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.origins import read_origin
+from phpgw.origins import read_origin, read_pattern
 
 # What no browser writes, however much it looks like a page's of example.com.
 ODD = (
@@ -51,3 +53,66 @@ class OriginTests(SynchronousTestCase):
         if origin is not None:
             self.assertEqual(origin, read_origin(str(origin).encode("ascii")))
             self.assertTrue(str(origin).isprintable())
+
+
+class PatternTests(SynchronousTestCase):
+    def assert_matches(self, text: str, matching: Iterable[str], others: Iterable[str]) -> None:
+        pattern = read_pattern(text)
+        for origin in matching:
+            self.assertTrue(pattern.matches(origin.encode()), f"{origin} by {text}")
+        for origin in (*others, *ODD):
+            if origin != text:
+                matches = pattern.matches(origin.encode("latin-1"))
+                self.assertFalse(matches, f"{origin} by {text}")
+
+    def test_one_site(self) -> None:
+        self.assert_matches(
+            "https://app.example.com",
+            ["https://app.example.com", "HTTPS://App.Example.com:443"],
+            [
+                *("http://app.example.com", "https://app.example.com:8443", "https://example.com"),
+                *("https://a.app.example.com", "https://app.example.com.evil", "https://app"),
+                *("app://app.example.com", "https://app.example.com."),
+            ],
+        )
+
+    def test_names_below(self) -> None:
+        """All of them, and nothing that only looks like one."""
+        self.assert_matches(
+            "https://*.example.com",
+            ["https://a.example.com", "https://a.b.example.com:443", "https://A.EXAMPLE.com"],
+            [
+                *("https://example.com", "https://evilexample.com", "https://.example.com"),
+                *(
+                    "https://a..example.com",
+                    "https://a.example.com.evil.com",
+                    "https://a.example.co",
+                ),
+                *("https://a.example.com:8443", "http://a.example.com", "https://*.example.com"),
+                *("https://a.example.com.", "https://a-example.com", "https://example.com.a"),
+            ],
+        )
+        self.assert_matches(
+            "http://*.example.com:8080",
+            ["http://a.example.com:8080"],
+            ["http://a.example.com", "http://a.example.com:80"],
+        )
+
+    def test_apps(self) -> None:
+        self.assert_matches(
+            "capacitor://localhost",
+            ["capacitor://localhost"],
+            ["capacitor://example.com", "http://localhost", "ionic://localhost", "capacitor://"],
+        )
+        self.assert_matches(
+            "chrome-extension://abc",
+            ["chrome-extension://abc", "chrome-extension://ABC"],
+            ["chrome-extension://abcd", "chrome-extension://", "moz-extension://abc"],
+        )
+        self.assert_matches(
+            "app://", ["app://", "app://-", "app://obsidian.md"], ["apps://-", "http://-"]
+        )
+        self.assert_matches("file://", ["file://", "file://host"], ["http://file", "null"])
+
+    def test_null(self) -> None:
+        self.assert_matches("null", ["null"], ["http://null", "null://", "null, null", "file://"])

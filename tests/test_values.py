@@ -125,6 +125,11 @@ class OriginTests(ValueTestCase):
             "https://192.0.2.1:8443",
             "http://[::1]:8080",
             "https://xn--mnchen-3ya.example",
+            "https://*.example.com",
+            "http://*.localhost:3000",
+            *("null", "file://", "ionic://", "app://", "app://-", "capacitor://localhost"),
+            *("tauri://localhost", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"),
+            *("moz-extension://", "vscode-webview://1a2b"),
         ):
             self.assertEqual(text, values.origin(text))
 
@@ -137,8 +142,29 @@ class OriginTests(ValueTestCase):
             "http://example.com:80/": "http://example.com",
             "https://example.com:80": "https://example.com:80",
             "http://[::1]:80": "http://[::1]",
+            "https://*.Example.com:443/": "https://*.example.com",
+            "file:///": "file://",
+            " NULL ": "null",
         }.items():
             self.assertEqual(expected, values.origin(text))
+
+    def test_not_of_pages(self) -> None:
+        self.assert_refused(
+            values.origin,
+            "an origin as pages have it, with http or https in place of ws and wss",
+            ["ws://example.com", "WSS://example.com:8443", "wss://*.example.com"],
+        )
+
+    def test_too_many_names(self) -> None:
+        """Not all of .com, nor what is no name, and the star has a place of its own."""
+        self.assert_refused(
+            values.origin,
+            "a name of two parts at least behind *., like https://*.example.com",
+            [
+                *("https://*.com", "https://*.0.0.1", "https://*.a.1", "https://*..com"),
+                *("https://*.[::1]", "app://*.example.com", "chrome-extension://*.a.b"),
+            ],
+        )
 
     def test_refused(self) -> None:
         self.assert_refused(
@@ -147,11 +173,9 @@ class OriginTests(ValueTestCase):
             [
                 "",
                 "*",
-                "null",
                 "example.com",
                 "//example.com",
                 "https://",
-                "https://*.example.com",
                 "https://example.com/app",
                 "https://example.com?a",
                 "https://example.com#a",
@@ -161,8 +185,13 @@ class OriginTests(ValueTestCase):
                 "https://example.com:65536",
                 "https://[::1",
                 "https://münchen.example",
-                "wss://example.com",
-                "file:///",
+                *(
+                    "https://*",
+                    "https://*example.com",
+                    "https://a.*.example.com",
+                    "https://*.*.a.b",
+                ),
+                *("://", "app:", "javascript://a", "data://", "about://blank", "https://*."),
             ],
         )
 

@@ -43,7 +43,10 @@ class BrowserSettings:
         None,
         "A site whose pages may connect with their visitors' cookies, like "
         "https://app.example.com, beside those of the host that is asked for. All others are "
-        "refused then; without it they come without cookies. May be repeated.",
+        "refused then; without it they come without cookies. https://*.example.com is all names "
+        "below that one; capacitor://localhost or chrome-extension://ID an app or an extension, "
+        "and app:// any of its scheme; file:// and null are files and sandboxed pages, anybody's. "
+        "May be repeated.",
         repeatable=True,
     )
     trusted_proxy: tuple[IPv4Network | IPv6Network | str, ...] = option(
