@@ -14,8 +14,9 @@ from phpgw.admission import Admission
 from phpgw.api.access import Access
 from phpgw.api.batch import Batches
 from phpgw.api.fast_lane import FastLane
+from phpgw.api.front_page import FrontPageResource
 from phpgw.api.lobby import Lobby
-from phpgw.api.pages import HealthResource, PublicSignpost, SignpostResource
+from phpgw.api.pages import HealthResource, SignpostResource
 from phpgw.api.readiness import Obstacle, ReadyResource
 from phpgw.api.resources import make_api
 from phpgw.api.shared_ports import SharedPorts
@@ -269,7 +270,7 @@ def _public_root(
     """What browsers see, with the API if that has no place of its own."""
     shared = {} if settings.api_listen else api
     lines = (f"{settings.ws_path}  WebSocket, for browsers", *(_API_LINES if shared else ()))
-    root = PublicSignpost((*lines, *_HEALTH_LINES), settings.ws_path, edge, seconds)
+    root = FrontPageResource((*lines, *_HEALTH_LINES), settings.ws_path, edge, seconds)
     return _furnished(root, ready, shared)
 
 

@@ -1,19 +1,12 @@
 """What the gateway says about itself: a word for the lost, health, and its counters."""
 
-from collections.abc import Callable
-
-from twisted.logger import Logger
-from twisted.web.resource import IResource, Resource
+from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
 from phpgw.api.resource import JsonResource, query_parameters
 from phpgw.api.response import Refused, json_body, text_body
 from phpgw.metrics import Metrics
-from phpgw.seldom import Seldom
-
-# What the log shows of a path that there is not.
-_LONGEST_PATH = 100
 
 
 class SignpostResource(Resource):
@@ -37,48 +30,6 @@ class SignpostResource(Resource):
         request.setResponseCode(self._status)
         lines = ("This is phpgw, a WebSocket gateway for PHP. It serves:", "", *self.paths, "")
         return text_body(request, "\n".join(lines))
-
-
-class PublicSignpost(SignpostResource):
-    """The front page where browsers connect.
-
-    :param path: that of the WebSocket. It is compared as it was written, since PHP is told it.
-    :param edge: what speaks WebSocket.
-    :param seconds: the time.
-    """
-
-    log = Logger()
-
-    def __init__(
-        self,
-        paths: tuple[str, ...],
-        path: str,
-        edge: Resource,
-        seconds: Callable[[], float],
-    ) -> None:
-        super().__init__(200, paths)
-        self._path = path.encode()
-        self._edge = edge
-        self._astray = Seldom(seconds)
-
-    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
-        if request.path == self._path:
-            request.postpath = []
-            return self._edge
-        if request.requestHeaders.hasHeader(b"Sec-WebSocket-Key"):
-            self._note(request.path)
-        return super().getChildWithDefault(path, request)
-
-    def _note(self, path: bytes) -> None:
-        if count := self._astray.count():
-            others = f", as {count - 1} others did meanwhile" if count > 1 else ""
-            self.log.info(
-                "A browser asked for a WebSocket at {path!a}{others}; there is one at {ours} "
-                "(--ws-path)",
-                path=path[:_LONGEST_PATH].decode("latin-1"),
-                others=others,
-                ours=self._path.decode(),
-            )
 
 
 class HealthResource(Resource):
