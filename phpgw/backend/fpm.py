@@ -25,6 +25,7 @@ from twisted.python.failure import Failure
 
 from phpgw.backend import guardian
 from phpgw.process.descriptors import USUAL_LIMIT
+from phpgw.seldom import line_limit
 
 _DIRECTORIES = ("/usr/local/sbin", "/usr/sbin")
 _NAME = re.compile(r"php-fpm(\d+(?:\.\d+)?)?$")
@@ -88,7 +89,7 @@ class ManagedFpm(Service):
     :ivar is_ready: whether it takes connections.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,
@@ -245,7 +246,7 @@ class ManagedFpm(Service):
 class _FpmProcess(ProcessProtocol):
     """The master process, and what it writes."""
 
-    log = Logger()
+    log = Logger(observer=line_limit)
     transport: Any
 
     def __init__(self, fpm: ManagedFpm) -> None:
