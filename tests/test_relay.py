@@ -242,9 +242,11 @@ class BreakerTests(RelayTestCase):
 
     def open(self) -> None:
         """Have PHP fail on as many events as it takes."""
+        self.backend.at_once = Asked.refuse
         for payload in (b"1", b"2"):
             self.say(self.talker, payload)
-            self.backend.asked[-1].answer.errback(BackendTimeout("no answer"))
+            self.clock.pump([0.1] * 16)
+        self.backend.at_once = lambda asked: None
         self.backend.asked.clear()
         self.connection.sent.clear()
 
@@ -268,10 +270,14 @@ class BreakerTests(RelayTestCase):
         self.use(concurrency=2, breaker=BreakerPolicy(failures=2))
         for number in range(100):
             self.say(self.client(str(number))[0], b"x")
+        self.clock.advance(10)
         for asked in self.backend.asked[:2]:
             asked.answer.errback(BackendTimeout("no answer"))
-        self.assertEqual(self.backend.messages(), [b"x"] * 3)
-        self.assertEqual(self.metrics.events_refused_by_breaker, 97)
+        # One more before it was open, and one to see whether PHP is back.
+        self.assertEqual(self.backend.messages(), [b"x"] * 4)
+        self.backend.asked[2].answer.errback(BackendTimeout("no answer"))
+        self.assertEqual(self.backend.messages(), [b"x"] * 4)
+        self.assertEqual(self.metrics.events_refused_by_breaker, 96)
 
     def test_word_of_who_has_left_is_kept(self) -> None:
         self.open()
@@ -291,6 +297,18 @@ class BreakerTests(RelayTestCase):
         self.backend.asked[0].reply(b"here again")
         self.assertEqual(self.connection.sent, [(b"here again", False)])
         self.assertIsNone(self.relay.php_trouble())
+
+    def test_one_client_and_the_others(self) -> None:
+        """Whatever it does, and however often, they are answered."""
+        other, connection = self.client("other")
+        for number in range(31):
+            self.say(self.talker, b"bad")
+            self.clock.advance(10)
+            self.backend.asked[-1].answer.errback(BackendTimeout("no answer"))
+            self.say(other, b"%d" % number)
+            self.backend.asked[-1].reply(b"%d" % number)
+        self.assertEqual(connection.sent, [(b"%d" % number, False) for number in range(31)])
+        self.assertEqual(self.metrics.breaker_openings, 0)
 
 
 class OverloadTests(RelayTestCase):

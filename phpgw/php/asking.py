@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from phpgw.backend import BackendUnreachable, Event, Flow, Follow, Head, IBackend, Reply
 from phpgw.metrics import Metrics
 from phpgw.php.answers import ClientLeft
-from phpgw.php.breaker import Breaker, CircuitOpen
+from phpgw.php.breaker import Breaker, CircuitOpen, Ticket
 
 # Seconds between the attempts to reach PHP; what reached it is not tried again.
 _PATIENCE = (0.1, 0.2, 0.4, 0.8)
@@ -54,7 +54,7 @@ class Php:
             fails with a :exc:`phpgw.php.answers.ClientLeft` otherwise.
         """
         try:
-            ticket = self._breaker.enter()
+            ticket = self._breaker.enter(event)
         except CircuitOpen as error:
             return fail(error)
         if follow is not None and self._breaker.is_open:
@@ -102,7 +102,7 @@ class Php:
                 return reply
         raise error
 
-    def _asked(self, outcome: Any, ticket: int) -> Any:
+    def _asked(self, outcome: Any, ticket: Ticket) -> Any:
         self._metrics.php_requests_now -= 1
         self._breaker.leave(ticket, outcome)
         return outcome

@@ -2,8 +2,13 @@
 
 So they neither hold a turn for as long as PHP may take, nor pile up, nor keep PHP from recovering.
 From time to time one of them is let through, to see whether PHP is back.
+
+A connection that cannot be made says something about PHP. A time-out, or the 502 of a web server,
+may be the doing of that very event, which somebody may send on purpose: they count by network, so
+that it takes several to open the breaker.
 """
 
+from collections.abc import Hashable
 from math import ceil
 
 import attrs
@@ -12,15 +17,26 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendBusy, BackendTimeout, BackendUnreachable, Head, Reply
+from phpgw.backend import (
+    BackendBusy,
+    BackendTimeout,
+    BackendUnreachable,
+    Event,
+    Head,
+    Reply,
+)
+from phpgw.edge.census import network_of
 from phpgw.metrics import Metrics
 from phpgw.php.answers import ClientLeft, new_error_id
 from phpgw.seldom import line_limit
 
 # Seconds until PHP is asked again; they double with each attempt in vain.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-
-
+# For so many seconds nobody must have been answered where a web server does answer: it does so at
+# once, and others may just be silent.
+_SILENCE = 3.0
+# So many suspects are told apart; what is beyond that has no short cut.
+_MOST_SUSPECTS = 10_000
 # A PHP that had no worker free may well be working.
 _SAYS_NOTHING = (CancelledError, ClientLeft, BackendBusy)
 
@@ -41,6 +57,24 @@ class BreakerPolicy:
     statuses: frozenset[int] = frozenset()
 
 
+@attrs.define(eq=False)
+class Ticket:
+    """What an event has on its way to PHP.
+
+    :ivar epoch: when it was given, in changes between open and closed.
+    :ivar since: when it was given, in seconds.
+    """
+
+    epoch: int
+    event: Event
+    since: float
+
+    @property
+    def suspect(self) -> Hashable:
+        """Who is to blame if only their own events fail."""
+        return _suspect(self.event)
+
+
 class Breaker:
     """Knows whether PHP answers.
 
@@ -58,63 +92,86 @@ class Breaker:
         self._metrics = metrics
         self.is_open = False
         self._epoch = 0
+        # When PHP was heard of last, and since then: how often no connection was made; whose events
+        # failed otherwise, with when they last did; and when the first of these began.
+        self._alive_at = 0.0
         self._failures = 0
+        self._suspects: dict[Hashable, float] = {}
+        self._silent_since = 0.0
         self._pause = _FIRST_PAUSE
         self._asked_again_at = 0.0
-        self._is_probing = False
+        # Whose event has been let through, if one is under way.
+        self._prober: Hashable = None
         self._refused = 0
         self._error_id = ""
 
-    def enter(self) -> int:
-        """An event wants to go to PHP.
+    def enter(self, event: Event) -> Ticket:
+        """Let an event go to PHP.
 
         :returns: what to call :meth:`leave` with once it is over.
         :raises CircuitOpen: if it may not.
         """
-        if not self.is_open:
-            return self._epoch
-        trouble = self.trouble()
-        if trouble is not None:
-            self._refused += 1
-            self._metrics.events_refused_by_breaker += 1
-            raise CircuitOpen(trouble, self._error_id)
-        self._is_probing = True
-        self._epoch += 1
-        return self._epoch
+        if self.is_open:
+            suspect = _suspect(event)
+            trouble = self._trouble_for(suspect)
+            if trouble is not None:
+                self._refused += 1
+                self._metrics.events_refused_by_breaker += 1
+                raise CircuitOpen(trouble, self._error_id)
+            self._prober = suspect
+            self._epoch += 1
+        return Ticket(self._epoch, event, self._seconds())
 
     def hear(self, head: Head) -> None:
         """PHP has begun to answer an event."""
         if head.status not in self._policy.statuses:
             self._is_alive()
 
-    def leave(self, ticket: int, outcome: Reply | Failure) -> None:
+    def leave(self, ticket: Ticket, outcome: Reply | Failure) -> None:
         """An event is over.
 
         :param ticket: what :meth:`enter` gave for it.
         :param outcome: PHP's answer, or what there was in place of one.
         """
-        is_current = ticket == self._epoch
+        is_current = ticket.epoch == self._epoch
         if isinstance(outcome, Failure) and outcome.check(*_SAYS_NOTHING):
             if is_current:
-                self._is_probing = False
+                self._prober = None
             return
         reason = self._reason(outcome)
         if reason is None:
             self._is_alive()
         elif is_current:
+            self._count(ticket, outcome)
             self._has_failed(reason)
 
     def trouble(self) -> str | None:
-        """Why an event would fail at once; ``None`` if it would not."""
+        """Return why events fail at once; ``None`` if they do not, or it is time to try one."""
         if not self.is_open:
             return None
-        if self._is_probing:
+        return self._trouble_at(self._asked_again_at)
+
+    def _trouble_for(self, suspect: Hashable) -> str | None:
+        """Return why an event fails at once; ``None`` if it is the one that is let through.
+
+        Those whose events have failed come after all others: perhaps only theirs do.
+        """
+        failed_at = self._suspects.get(suspect)
+        if failed_at is not None:
+            return self._trouble_at(max(self._asked_again_at, failed_at + 2 * self._pause))
+        if not self._suspects or len(self._suspects) >= _MOST_SUSPECTS:
+            return self._trouble_at(self._asked_again_at)
+        return None if self._prober in self._suspects else self._trouble_at(0)
+
+    def _trouble_at(self, time: float) -> str | None:
+        """Return why PHP is not asked before this time."""
+        if self._prober is not None:
             return "PHP does not answer; it is being asked again"
-        left = self._asked_again_at - self._seconds()
+        left = time - self._seconds()
         return f"PHP does not answer; it is asked again in {ceil(left)} s" if left > 0 else None
 
     def _reason(self, outcome: Reply | Failure) -> str | None:
-        """Why an outcome tells of trouble; ``None`` if it is a sign of life, be it an error."""
+        """Return why an outcome tells of trouble; ``None`` if it is a sign of life."""
         if isinstance(outcome, Reply):
             status = outcome.head.status
             return f"status {status}" if status in self._policy.statuses else None
@@ -122,11 +179,24 @@ class Breaker:
             return outcome.getErrorMessage()
         return None
 
+    def _count(self, ticket: Ticket, outcome: Reply | Failure) -> None:
+        if isinstance(outcome, Failure) and outcome.check(BackendUnreachable):
+            self._failures += 1
+            return
+        if not self._suspects:
+            self._silent_since = max(ticket.since, self._alive_at)
+        suspect = ticket.suspect
+        if suspect in self._suspects or len(self._suspects) < _MOST_SUSPECTS:
+            self._suspects[suspect] = self._seconds()
+
     def _is_alive(self) -> None:
+        self._alive_at = self._seconds()
         self._failures = 0
+        self._suspects.clear()
         if not self.is_open:
             return
-        self.is_open = self._is_probing = False
+        self.is_open = False
+        self._prober = None
         self._epoch += 1
         self._metrics.breaker_open_now = 0
         self.log.info(
@@ -135,15 +205,24 @@ class Breaker:
         )
 
     def _has_failed(self, reason: str) -> None:
-        self._is_probing = False
+        self._prober = None
         if self.is_open:
             self._pause = min(2 * self._pause, _LONGEST_PAUSE)
-        else:
-            self._failures += 1
-            if self._failures != self._policy.failures:
-                return
+        elif self._is_enough():
             self._open(reason)
+        else:
+            return
         self._asked_again_at = self._seconds() + self._pause
+
+    def _is_enough(self) -> bool:
+        """Tell whether so much has failed that PHP as a whole is in trouble."""
+        most = self._policy.failures
+        if not most:
+            return False
+        if self._failures >= most:
+            return True
+        is_silent = self._seconds() - self._silent_since >= _SILENCE
+        return self._failures + len(self._suspects) >= most and is_silent
 
     def _open(self, reason: str) -> None:
         self.is_open = True
@@ -154,9 +233,15 @@ class Breaker:
         self._metrics.breaker_open_now = 1
         self._metrics.breaker_openings += 1
         self.log.error(
-            "PHP has not answered {count} events in a row ({reason}); until it does, events fail "
-            "at once but for one every now and then (error {error_id})",
-            count=self._failures,
+            "PHP has not answered {count} clients or events in a row ({reason}); until it does, "
+            "events fail at once but for one every now and then (error {error_id})",
+            count=self._failures + len(self._suspects),
             reason=reason,
             error_id=self._error_id,
         )
+
+
+def _suspect(event: Event) -> Hashable:
+    """Return whose doing an event is: a network, or a client of which no network is known."""
+    identity = event.identity
+    return network_of(identity.handshake.peer_host) or identity.client_id

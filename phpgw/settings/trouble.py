@@ -34,9 +34,10 @@ class TroubleSettings:
         "COUNT",
         values.whole_number,
         "10",
-        "After how many events in a row that PHP has not answered at all (no connection, no answer "
-        "in time, 502 to 504 from a web server) events fail at once, until one that is let through "
-        "every now and then is answered; 0 for never.",
+        "After how many failures in a row events fail at once, until one that is let through every "
+        "now and then is answered; 0 for never. No connection to PHP counts each time; no answer "
+        "in time, and 502 to 504 from a web server, once for each address (on loopback, for each "
+        "client).",
     )
     hide_php_errors: bool = option(
         _TROUBLE,
