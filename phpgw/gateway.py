@@ -15,7 +15,6 @@ from phpgw.process.listening import Listener
 from phpgw.process.notify import Notifier
 from phpgw.relay import Relay
 from phpgw.road import Road
-from phpgw.seldom import line_limit
 from phpgw.sendoff import STEP_SECONDS, SendOff
 from phpgw.slices import Slices, Steps
 from phpgw.websocket import GatewayProtocol
@@ -39,7 +38,7 @@ class Gateway(MultiService):
     :param summary: what is where, in a line for the log.
     """
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     def __init__(
         self,
@@ -83,13 +82,20 @@ class Gateway(MultiService):
         super().startService()
         self.log.info("{summary}", summary=self._summary)
 
-    def reload(self) -> None:
-        """Read again what may change while it runs: certificates."""
+    def reload(self) -> Deferred[None]:
+        """Read again what may change while it runs: certificates, and the code that PHP runs."""
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
         self._notifier.reloading()
-        reloaded = [listener.reload() for listener in (*self._public, *self._private)]
-        if not any(reloaded):
-            self.log.info("There is nothing to read again, since no port speaks TLS")
-        self._notifier.reloaded()
+        try:
+            reloaded = [listener.reload() for listener in (*self._public, *self._private)]
+            if self._road.service is not None:
+                reloaded.append(await self._road.service.reload())
+            elif not any(reloaded):
+                self.log.info("There is nothing to read again, since no port speaks TLS")
+        finally:
+            self._notifier.reloaded()
 
     def stopService(self) -> Deferred[None]:
         """Listen no more, let PHP finish and send the clients away, let go of PHP."""

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from twisted.application.service import IService
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString, quoteStringArgument
+from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
 from phpgw.backend import BackendUnreachable, Event, Follow, IBackend, Reply
 from phpgw.backend.fastcgi import make_fastcgi_backend
-from phpgw.backend.fpm import FpmUnusable, ManagedFpm, find_php_fpm
+from phpgw.backend.fpm import ManagedFpm
+from phpgw.backend.fpm_config import FpmConfig, FpmUnusable, InvalidPool, find_php_fpm
 from phpgw.backend.http import make_http_backend
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
@@ -38,7 +38,7 @@ class Road:
     backend: IBackend
     description: str
     concurrency: int
-    service: IService | None = None
+    service: ManagedFpm | None = None
 
 
 def make_road(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
@@ -108,23 +108,28 @@ def _to_own_fpm(common: _Common) -> Road:
             "(or name one with --php-fpm-binary, or a running one with --php-fpm)",
             repr(script),
         )
-    fpm = ManagedFpm(
-        reactor,
+    config = FpmConfig(
         binary=binary,
         workers=settings.php_workers,
         user=settings.php_user,
         script_seconds=settings.php_max_run,
         message_size=settings.max_message_size,
+        pool_file=settings.php_fpm_conf,
+        env=settings.php_env,
     )
     try:
-        fpm.check()
+        config.check()
+    except InvalidPool as error:
+        raise InvalidOption(
+            "php-fpm-conf", "settings of a pool that PHP-FPM takes", str(error)
+        ) from error
     except FpmUnusable as error:
         raise InvalidOption("php-fpm-binary", f"a PHP-FPM that works ({error})") from error
-    client = clientFromString(reactor, f"unix:{quoteStringArgument(str(fpm.socket))}")
+    fpm = ManagedFpm(reactor, config)
     # More events than workers would only wait for each other.
     workers = settings.php_workers
     concurrency = min(settings.php_concurrency or workers, workers)
-    fastcgi = _fastcgi(client, common, concurrency)
+    fastcgi = _fastcgi(fpm, common, concurrency)
     backend = _OnceReady(reactor, fpm, fastcgi, settings.php_timeout)
     return Road(backend, f"{script} run by a {binary.name} of our own", concurrency, fpm)
 

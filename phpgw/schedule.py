@@ -13,7 +13,6 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.metrics import Metrics
-from phpgw.seldom import line_limit
 from phpgw.timing import Rule, Timer
 
 # Seconds that a run may be late. One that is later was missed: the process was stopped, the machine
@@ -36,7 +35,7 @@ class Schedule(Service):
     :param wall_time: tells the time of day, by which cron's rules go.
     """
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class Schedule(Service):
 class _Clock:
     """One timer's clock."""
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     _reactor: IReactorTime
     _wall_time: Callable[[], float]

@@ -10,7 +10,6 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from phpgw.client import Client
-from phpgw.seldom import line_limit
 from phpgw.slices import Steps
 
 # Seconds from one step to the next.
@@ -45,7 +44,7 @@ class SendOff:
     :param seconds: how long it may take for all.
     """
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     def __init__(self, guests: Callable[[], Collection[Guest]], seconds: float) -> None:
         steps = max(1, int(_SHARE * seconds / STEP_SECONDS))

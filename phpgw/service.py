@@ -22,7 +22,6 @@ from phpgw.api.resources import make_api
 from phpgw.api.shared_ports import SharedPorts
 from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake
-from phpgw.backend.fpm import ManagedFpm
 from phpgw.connections import ConnectionTable
 from phpgw.dispatch import Dispatcher
 from phpgw.edge.census import Census
@@ -195,8 +194,7 @@ def _websocket_limits(settings: Settings) -> WebSocketLimits:
 
 def _when_ready(road: Road) -> Deferred[None]:
     """Fires once PHP can be asked, as far as that is up to us."""
-    fpm = road.service
-    return fpm.when_ready() if isinstance(fpm, ManagedFpm) else succeed(None)
+    return succeed(None) if road.service is None else road.service.when_ready()
 
 
 def _obstacles(road: Road, relay: Relay, hold: Hold) -> tuple[Obstacle, ...]:
@@ -204,7 +202,7 @@ def _obstacles(road: Road, relay: Relay, hold: Hold) -> tuple[Obstacle, ...]:
     fpm = road.service
 
     def fpm_is_not_ready() -> str | None:
-        is_ready = not isinstance(fpm, ManagedFpm) or fpm.is_ready
+        is_ready = fpm is None or fpm.is_ready
         return None if is_ready else "the gateway's PHP-FPM is not ready"
 
     def is_held() -> str | None:

@@ -4,6 +4,7 @@ Each takes the text as it was given and returns the value, or raises :exc:`Value
 message says what would be right.
 """
 
+import os
 import re
 from collections.abc import Callable
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -31,6 +32,7 @@ _NOT_FORWARDED = frozenset(
     )
 )
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
+_VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SHORTEST_PERIOD = 0.1
 _LONGEST_PERIOD = 366 * 86400
@@ -194,6 +196,18 @@ def forwardable_header(text: str) -> str:
     if name in _NOT_FORWARDED or name.startswith(("Phpgw-", "Sec-Websocket-", "X-Forwarded-")):
         raise ValueError("the name of a header that is not the gateway's own business")
     return name
+
+
+def environment_variable(text: str) -> tuple[str, str]:
+    """A variable's name and value; the value is our own environment's if only the name is given."""
+    name, has_value, value = text.partition("=")
+    if not _VARIABLE_NAME.fullmatch(name) or "\0" in value:
+        raise ValueError("NAME=VALUE, or NAME, with a name of letters, digits and underscores")
+    if has_value:
+        return name, value
+    if name not in os.environ:
+        raise ValueError(f"NAME=VALUE, since there is no {name} in the gateway's own environment")
+    return name, os.environ[name]
 
 
 def http_url(text: str) -> str:

@@ -155,13 +155,27 @@ class OwnPhpFpmTests(Faults, EmbeddedRoad):
         self.assert_handled_well(traffic)
         self.assert_lost_at_most(_IN_ITS_QUEUE, traffic)
 
+    async def test_reloaded(self) -> None:
+        """SIGHUP has another take its place."""
+        self.start(_RECORD, *_OPTIONS)
+        traffic = await self.traffic()
+        for _ in range(3):
+            before = self.gateway.children()
+            self.gateway.signal(signal.SIGHUP)
+            await traffic.flows()
+            while set(before) & set(self.gateway.children()):
+                await pause(0.01)
+        await self.assert_goes_on(traffic)
+        self.assert_handled_well(traffic)
+        self.assertEqual(traffic.lost, [])
+
     async def test_gateway_killed(self) -> None:
         """Not a file is left of its PHP-FPM, either."""
         self.start(_RECORD, *_OPTIONS)
         traffic = await self.traffic()
         title = Path(f"/proc/{self.master()}/cmdline").read_text()
         directory = Path(title.partition("(")[2].partition(")")[0]).parent
-        self.assertTrue((directory / "php-fpm.sock").exists())
+        self.assertTrue((directory / "1.sock").exists())
         self.gateway.signal(signal.SIGKILL)
         await traffic.over()
         while directory.exists():

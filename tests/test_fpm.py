@@ -1,60 +1,30 @@
 """Tests for :mod:`phpgw.backend.fpm`, with a real PHP-FPM."""
 
+import json
 import os
 import signal
+import tempfile
 from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import capturedLogs, formatEvent
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import TestCase
 
 from phpgw.backend import BackendBroken, Event, Follow, Reply
 from phpgw.backend.fastcgi import make_fastcgi_backend
-from phpgw.backend.fpm import FpmUnusable, ManagedFpm, find_php_fpm
+from phpgw.backend.fpm import ManagedFpm
+from phpgw.backend.fpm_config import FpmConfig, find_php_fpm
 from phpgw.metrics import Metrics
 from tests.fakes import identity
 from tests.follower import Follower
 from tests.real.process import MissingProgram
-from tests.real.process_table import descendants, group_members, still_running
+from tests.real.process_table import descendants, group_members, naming, still_running
 
 
-class FindTests(SynchronousTestCase):
-    def programs(self, *names: str) -> str:
-        directory = Path(self.mktemp())
-        directory.mkdir()
-        for name in names:
-            (directory / name).touch(0o755)
-        return str(directory)
-
-    def found(self, *names: str) -> str:
-        found = find_php_fpm(self.programs(*names))
-        assert found is not None
-        return found.name
-
-    def test_newest(self) -> None:
-        self.assertEqual(self.found("php-fpm97.9", "php-fpm97.10", "php-fpm8.2"), "php-fpm97.10")
-
-    def test_plain_name_first(self) -> None:
-        self.assertEqual(self.found("php-fpm97.9", "php-fpm"), "php-fpm")
-
-    def test_other_files_are_not_it(self) -> None:
-        self.assertEqual(
-            self.found("php-fpm97.9.conf", "php-fpm-helper", "php-fpm96.1"), "php-fpm96.1"
-        )
-
-    def test_places_that_cannot_be_looked_into(self) -> None:
-        """A PATH may name directories of somebody else, or none at all."""
-        file = Path(self.mktemp())
-        file.touch()
-        programs = self.programs("php-fpm97.1")
-        found = find_php_fpm(os.pathsep.join([str(file), "/no/such/place", programs]))
-        assert found is not None
-        self.assertEqual(found.name, "php-fpm97.1")
-
-
-class ManagedFpmTests(TestCase):
+class FpmTestCase(TestCase):
     timeout = 30
 
     def make(self, **changes: Any) -> ManagedFpm:
@@ -68,40 +38,17 @@ class ManagedFpmTests(TestCase):
             "script_seconds": 10,
             "message_size": 4_000_000,
         }
-        return ManagedFpm(reactor, **{**settings, **changes})
+        return ManagedFpm(reactor, FpmConfig(**{**settings, **changes}))
 
     def start(self, **changes: Any) -> ManagedFpm:
         fpm = self.make(**changes)
-        fpm.check()
         fpm.startService()
-        self.addCleanup(fpm.stopService)
+        self.addCleanup(lambda: fpm.running and fpm.stopService())
         return fpm
 
-    async def test_starts_and_stops(self) -> None:
-        fpm = self.start()
-        await fpm.when_ready()
-        self.assertTrue(fpm.socket.is_socket())
-        self.assertEqual(fpm.socket.stat().st_mode & 0o777, 0o600)
-        assert fpm.pid is not None
-        while len(workers := descendants(fpm.pid)) < 2:
-            await deferLater(reactor, 0.01)
-        await fpm.stopService()
-        self.assertFalse(fpm.socket.parent.exists())
-        self.assertEqual(still_running(workers), set())
-
-    async def test_starts_again_when_killed(self) -> None:
-        """At once, on the same socket, and without the old one's workers."""
-        fpm = self.start()
-        await fpm.when_ready()
-        assert fpm.pid is not None
-        before = fpm.pid
-        os.kill(before, signal.SIGKILL)
-        while fpm.pid in (before, None):
-            await deferLater(reactor, 0.01)
-        await fpm.when_ready()
-        self.assertTrue(fpm.socket.is_socket())
-        while group_members(before):
-            await deferLater(reactor, 0.01)
+    def socket(self, fpm: ManagedFpm) -> Path:
+        assert fpm.socket is not None
+        return fpm.socket
 
     async def ask(
         self,
@@ -118,13 +65,13 @@ class ManagedFpmTests(TestCase):
             changes["user"] = "root"
         fpm = self.fpm = self.start(**changes)
         await fpm.when_ready()
-        backend = make_fastcgi_backend(
+        backend = self.backend = make_fastcgi_backend(
             reactor,
-            endpoint=f"unix:{fpm.socket}",
+            endpoint=fpm,
             script=str(script),
             timeout=20,
             queue_timeout=20,
-            concurrency=1,
+            concurrency=2,
             max_reply_size=1000,
             signer=None,
             metrics=Metrics(),
@@ -132,18 +79,48 @@ class ManagedFpmTests(TestCase):
         self.addCleanup(backend.close)
         return await backend.ask(Event("server", message, identity()), follow)
 
+
+class ManagedFpmTests(FpmTestCase):
+    async def test_starts_and_stops(self) -> None:
+        fpm = self.start()
+        await fpm.when_ready()
+        socket = self.socket(fpm)
+        self.assertTrue(socket.is_socket())
+        self.assertEqual(socket.stat().st_mode & 0o777, 0o600)
+        assert fpm.pid is not None
+        while len(workers := descendants(fpm.pid)) < 2:
+            await deferLater(reactor, 0.01)
+        await fpm.stopService()
+        self.assertFalse(socket.parent.exists())
+        self.assertEqual(still_running(workers), set())
+
+    async def test_starts_again_when_killed(self) -> None:
+        """At once, and without the old one's workers."""
+        fpm = self.start()
+        await fpm.when_ready()
+        assert fpm.pid is not None
+        before = fpm.pid
+        os.kill(before, signal.SIGKILL)
+        while fpm.pid in (before, None):
+            await deferLater(reactor, 0.01)
+        await fpm.when_ready()
+        self.assertTrue(self.socket(fpm).is_socket())
+        while group_members(before):
+            await deferLater(reactor, 0.01)
+
     async def test_largest_message(self) -> None:
         """PHP takes a form of that size, too, in which each byte may have become three."""
         reply = await self.ask("<?php echo strlen($_POST['message']);", message=bytes(4_000_000))
         self.assertEqual(b"4000000", reply.body)
 
     async def test_flush(self) -> None:
-        """What PHP flushes is there at once, whatever its php.ini says of buffers."""
+        """What PHP flushes is there at once, as the contract has it."""
         signal_file = Path(self.mktemp()).absolute()
         follower = Follower()
         follower.at_piece = signal_file.touch
         reply = await self.ask(
-            "<?php header('Content-Type: application/x-ndjson');"
+            "<?php while (ob_get_level()) { ob_end_flush(); }"
+            "header('Content-Type: application/x-ndjson');"
             'echo "one\\n"; flush();'
             f"while (!file_exists('{signal_file}')) {{ usleep(1000); clearstatcache(); }}"
             'echo "two\\n";',
@@ -151,6 +128,14 @@ class ManagedFpmTests(TestCase):
         )
         self.assertEqual([b"one\n", b"two\n"], follower.pieces)
         self.assertEqual((b"application/x-ndjson", b""), (reply.head.media_type, reply.body))
+
+    async def test_status_after_something_was_printed(self) -> None:
+        """A byte order mark, or a blank line, does not take from PHP the chance to say no."""
+        for printed in ("\ufeff", "\n\n", "x" * 900):
+            reply = await self.ask(
+                f"{printed}<?php http_response_code(403); setcookie('a', 'b'); echo 'no';"
+            )
+            self.assertEqual((403, 1), (reply.head.status, len(reply.head.set_cookies)))
 
     async def test_without_flush(self) -> None:
         """An ordinary reply comes in one, so that nobody has to follow it."""
@@ -170,13 +155,114 @@ class ManagedFpmTests(TestCase):
         with self.assertRaises(BackendBroken):
             await self.ask("<?php sleep(60);", script_seconds=0.5)
 
-    def test_configuration_it_does_not_like(self) -> None:
-        fpm = self.make(workers=0)
-        self.addCleanup(fpm.stopService)
-        error = self.assertRaises(FpmUnusable, fpm.check)
-        self.assertIn("max_children", str(error))
+    async def test_environment(self) -> None:
+        """Any value, byte for byte; nothing else of the gateway's own, but what FPM sets."""
+        value = "a \"b\";'$c' ${d} %e\\n \n=#;é"
+        reply = await self.ask(
+            "<?php echo json_encode([getenv('MINE'), $_SERVER['EMPTY'], getenv('HIDDEN')]);",
+            env=(("MINE", value), ("EMPTY", "")),
+        )
+        self.assertEqual([value, "", False], json.loads(reply.body))
 
-    def test_program_that_is_none(self) -> None:
-        fpm = self.make(binary=Path("/etc/hostname"))
-        self.addCleanup(fpm.stopService)
-        self.assertRaises(FpmUnusable, fpm.check)
+    async def test_pool_settings(self) -> None:
+        pool_file = Path(self.mktemp())
+        pool_file.write_text(
+            "; what this site needs\nphp_value[memory_limit] = 77M\n"
+            "php_value[output_buffering] = 0\npm.max_requests = 100\nenv[MINE] = x"
+        )
+        reply = await self.ask(
+            "<?php echo ini_get('memory_limit'), ini_get('output_buffering'), getenv('MINE'), "
+            "getenv('YOURS');",
+            pool_file=pool_file,
+            env=(("YOURS", "y"),),
+        )
+        self.assertEqual(b"77M0xy", reply.body)
+
+    async def test_temporary_directory_that_php_fpm_cannot_name(self) -> None:
+        """Its path is too long for a socket, or holds what would be read as something else."""
+        parent = Path(self.mktemp()).absolute()
+        for name in ("x" * 120, "a;b", "a b", 'a"b', "a:b", "$a", "é", "(a)"):
+            place = parent / name
+            place.mkdir(parents=True)
+            self.patch(tempfile, "tempdir", str(place))
+            fpm = self.start()
+            fpm._config.check()
+            await fpm.when_ready()
+            self.assertNotIn(place, self.socket(fpm).parents)
+            await fpm.stopService()
+            self.assertEqual([], list(place.iterdir()))
+
+
+class ReloadTests(FpmTestCase):
+    async def test_replaced(self) -> None:
+        """The old one finishes what it is at; all that is new goes to the new one at once."""
+        go = Path(self.mktemp()).absolute()
+        source = (
+            "<?php if ($_POST['message'] === 'wait') {"
+            f" while (!file_exists('{go}')) {{ usleep(1000); clearstatcache(); }} }}"
+            "echo posix_getppid();"
+        )
+        waiting = ensureDeferred(self.ask(source, message=b"wait"))
+        while not hasattr(self, "backend"):
+            await deferLater(reactor, 0.01)
+        await deferLater(reactor, 0.1)
+        old = self.fpm.pid
+        for _ in range(2):
+            self.assertTrue(await self.fpm.reload())
+            reply = await self.backend.ask(Event("server", b"hi", identity()))
+            self.assertEqual(str(self.fpm.pid), reply.body.decode())
+            self.assertNotEqual(old, self.fpm.pid)
+        go.touch()
+        self.assertEqual(str(old), (await waiting).body.decode())
+        while len(list(self.socket(self.fpm).parent.iterdir())) > 2:
+            await deferLater(reactor, 0.01)
+
+    async def test_again_before_it_is_done(self) -> None:
+        fpm = self.start()
+        first = fpm.reload()
+        await fpm.when_ready()
+        before = fpm.pid
+        done = [first, *(fpm.reload() for _ in range(5))]
+        self.assertEqual([True] * 6, [await each for each in done])
+        self.assertNotEqual(before, fpm.pid)
+
+    async def test_new_settings_that_are_wrong(self) -> None:
+        """The old one goes on."""
+        pool_file = Path(self.mktemp())
+        pool_file.touch()
+        fpm = self.start(pool_file=pool_file)
+        await fpm.when_ready()
+        before = fpm.pid
+        for text in ("nonsense = 1", "listen = 9000", "[other]"):
+            pool_file.write_text(text)
+            self.assertFalse(await fpm.reload())
+            self.assertEqual(before, fpm.pid)
+            self.assertTrue(fpm.is_ready)
+        pool_file.write_text("pm.max_requests = 10")
+        self.assertTrue(await fpm.reload())
+        self.assertNotEqual(before, fpm.pid)
+
+    async def test_killed_meanwhile(self) -> None:
+        fpm = self.start()
+        await fpm.when_ready()
+        assert fpm.pid is not None
+        done = fpm.reload()
+        os.kill(fpm.pid, signal.SIGKILL)
+        self.assertTrue(await done)
+        self.assertTrue(fpm.is_ready)
+
+    async def test_guardian_killed(self) -> None:
+        """Without one, PHP-FPM would outlive a gateway that is killed."""
+        fpm = self.start()
+        await fpm.when_ready()
+        before = fpm.pid
+        directory = self.socket(fpm).parent
+        [guard] = [each for each in naming(directory) if each.pid != before]
+        os.kill(guard.pid, signal.SIGKILL)
+        while fpm.pid == before or not fpm.is_ready:
+            await deferLater(reactor, 0.01)
+        while still_running({guard}) or len(naming(directory)) != 2:
+            await deferLater(reactor, 0.01)
+        await fpm.stopService()
+        while naming(directory):
+            await deferLater(reactor, 0.01)

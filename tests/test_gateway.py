@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, cast
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.task import Clock
@@ -37,6 +38,21 @@ class Room(Service):
         super().stopService()
         self.notes.append(f"{self.label} stops")
         return self.stopped
+
+
+class FakeFpm(Room):
+    """A PHP-FPM of our own.
+
+    :ivar reloaded: fires once another has taken its place.
+    """
+
+    def __init__(self, label: str, notes: list[str]) -> None:
+        super().__init__(label, notes)
+        self.reloaded: Deferred[bool] = Deferred()
+
+    def reload(self) -> Deferred[bool]:
+        self.notes.append(f"{self.label} reloads")
+        return self.reloaded
 
 
 class FakeListener(Room):
@@ -179,7 +195,7 @@ class GatewayTestCase(SynchronousTestCase):
         self.notes: list[str] = []
         self.public = FakeListener("the public port", self.notes)
         self.private = FakeListener("the private port", self.notes)
-        self.fpm = Room("PHP-FPM", self.notes)
+        self.fpm = FakeFpm("PHP-FPM", self.notes)
         self.notifier = FakeNotifier("the notifier", self.notes)
         self.connections = FakeConnections(self.notes)
         self.relay = FakeRelay(self.notes)
@@ -232,18 +248,33 @@ class StartTests(GatewayTestCase):
 
 
 class ReloadTests(GatewayTestCase):
-    def test_every_port(self) -> None:
+    def test_order(self) -> None:
+        """The service manager is told once the new PHP-FPM is in its place."""
+        reloaded = self.gateway.reload()
+        beginning = ["reloading", "the public port reloads", "the private port reloads"]
+        self.assertEqual([*beginning, "PHP-FPM reloads"], self.notes)
+        self.assertNoResult(reloaded)
+        self.fpm.reloaded.callback(True)
+        self.successResultOf(reloaded)
+        self.assertEqual("reloaded", self.notes[-1])
+
+    def test_php_elsewhere(self) -> None:
+        self.gateway._road = attrs.evolve(self.gateway._road, service=None)
         self.private.speaks_tls = True
         self.assertEqual([], self.logged(self.gateway.reload, level="info"))
-        self.assertEqual(
-            ["reloading", "the public port reloads", "the private port reloads", "reloaded"],
-            self.notes,
-        )
+        self.assertEqual("reloaded", self.notes[-1])
 
     def test_nothing_to_reload(self) -> None:
         """Who sent the signal is told that it did nothing."""
+        self.gateway._road = attrs.evolve(self.gateway._road, service=None)
         [line] = self.logged(self.gateway.reload, level="info")
         self.assertIn("nothing to read again", line)
+        self.assertEqual("reloaded", self.notes[-1])
+
+    def test_port_that_fails(self) -> None:
+        """The service manager does not wait for ever."""
+        self.patch(self.public, "reload", lambda: 1 / 0)
+        self.failureResultOf(self.gateway.reload(), ZeroDivisionError)
         self.assertEqual("reloaded", self.notes[-1])
 
 

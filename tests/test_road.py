@@ -1,6 +1,7 @@
 """Tests for :mod:`phpgw.road`."""
 
 import hmac
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from zope.interface import implementer
 from phpgw import road
 from phpgw.backend import BackendUnreachable, Event, Follow, Head, IBackend, Reply
 from phpgw.backend.fastcgi import FastCgiBackend
+from phpgw.backend.fpm_config import FpmConfig
 from phpgw.backend.http import HttpBackend
 from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
@@ -72,9 +74,9 @@ class RoadTests(SynchronousTestCase):
             {"php_url": "http://127.0.0.1/ws.php"},
             {"php_script": "/ws.php", "php_fpm": "tcp:127.0.0.1:9000"},
         )
+        self.patch(time, "time", lambda: 1700000000.0)
         for where in roads:
             reactor = MemoryReactorClock()
-            reactor.advance(1700000000)
             settings = Settings(secret_file=self.secret(b" secret\n"), **where)
             chosen = make_road(settings, reactor, Metrics())
             chosen.backend.ask(Event("server", b"hi", identity("c")))
@@ -114,14 +116,10 @@ class StartingFpm:
 
     is_ready = False
 
-    def __init__(self, *args: object, **options: Any) -> None:
-        self.options = options
-        self.socket = Path("/nowhere/php-fpm.sock")
+    def __init__(self, reactor: Any, config: FpmConfig) -> None:
+        self.config = config
         self.ready: list[Deferred[None]] = []
         FPMS.append(self)
-
-    def check(self) -> None:
-        """Nothing is wrong with it."""
 
     def when_ready(self) -> Deferred[None]:
         self.ready.append(Deferred())
@@ -155,6 +153,7 @@ class OwnFpmTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.behind = RecordingBackend()
         self.patch(road, "ManagedFpm", StartingFpm)
+        self.patch(FpmConfig, "check", lambda config: None)
         self.patch(road, "make_fastcgi_backend", lambda *_, **options: self.behind)
         script = Path(self.mktemp()).absolute()
         script.touch()
@@ -165,7 +164,7 @@ class OwnFpmTests(SynchronousTestCase):
         self.event = Event("server", b"hi", identity())
 
     def test_how_long_a_script_may_run(self) -> None:
-        self.assertEqual(90, FPMS[0].options["script_seconds"])
+        self.assertEqual(90, FPMS[0].config.script_seconds)
 
     def test_asked_once_it_is_ready(self) -> None:
         follower = Follower()

@@ -1,5 +1,6 @@
 """What users may write as the value of an option."""
 
+import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -80,6 +81,16 @@ class ValueTests(ValueTestCase):
         self.assertEqual([True, True], [values.switch("on"), values.switch(" ON ")])
         self.assertEqual([False, False], [values.switch("off"), values.switch("Off")])
         self.assert_refused(values.switch, "on or off", ["", "1", "0", "true", "no"])
+
+    def test_environment_variable(self) -> None:
+        self.patch(os, "environ", {"TOKEN": "a b"})
+        parse = values.environment_variable
+        self.assertEqual(("A_1", "b=c; $d "), parse("A_1=b=c; $d "))
+        self.assertEqual(("TOKEN", ""), parse("TOKEN="))
+        self.assertEqual(("TOKEN", "a b"), parse("TOKEN"))
+        self.assert_refused(parse, "no NOWHERE in the gateway's own environment", ["NOWHERE"])
+        for text in ("", "=x", "1=x", "A-B=x", "A B=x", "A[0]=x", "A=x\0y", "\nA=x", "Ä=x"):
+            self.assert_refused(parse, "NAME=VALUE, or NAME, with a name of", [text])
 
     def test_one_of(self) -> None:
         parse = values.one_of("ignore", "close")

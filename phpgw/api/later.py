@@ -6,9 +6,8 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.api.response import Refused
-from phpgw.seldom import line_limit
 
-_log = Logger(observer=line_limit)
+_log = Logger()
 
 
 def answer_later(request: Request, body: Deferred[bytes]) -> int:

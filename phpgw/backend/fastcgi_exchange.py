@@ -23,7 +23,6 @@ from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
 from phpgw.backend.fastcgi_records import Decoder
 from phpgw.backend.fastcgi_trouble import BusyLog
-from phpgw.seldom import line_limit
 
 # How much a reply's headers may add to its body.
 _MAX_HEAD = 65536
@@ -78,7 +77,7 @@ class Exchange:
         "request",
     )
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     def __init__(self, terms: Terms, event: Event, request: bytes, follow: Follow | None) -> None:
         self.request = request

@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend import BackendError
-from phpgw.seldom import Seldom, line_limit
+from phpgw.seldom import Seldom
 
 # A wait for a worker of this many seconds is worth a word.
 _LONG = 1.0
@@ -81,7 +81,7 @@ class BusyLog:
     :param seconds: the time.
     """
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seldom = Seldom(seconds)

@@ -19,7 +19,6 @@ from phpgw.php.excerpt import first_line
 from phpgw.php.mishaps import Mishap, find_mishap
 from phpgw.php.plain_reply import find_problem
 from phpgw.php.stream import Stream
-from phpgw.seldom import line_limit
 from phpgw.slices import JobsStopped
 
 _COMMANDS = b"application/vnd.phpgw+json"
@@ -125,7 +124,7 @@ class Answers:
     :ivar wall_time: tells the time of day, in seconds since the epoch.
     """
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     def __init__(
         self,

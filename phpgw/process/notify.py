@@ -15,8 +15,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from phpgw.seldom import line_limit
-
 # Seconds between two words where there is no watchdog, which may want them more often.
 _USUAL_INTERVAL = 10.0
 # What stopping may take beyond the time that it is given.
@@ -32,7 +30,7 @@ class Notifier(Service):
     :param status: how things are, in one line.
     """
 
-    log = Logger(observer=line_limit)
+    log = Logger()
 
     def __init__(
         self,
@@ -51,6 +49,7 @@ class Notifier(Service):
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
         self._is_stopping = False
+        self._is_reloading = False
         self._has_complained = False
 
     def startService(self) -> None:
@@ -72,10 +71,12 @@ class Notifier(Service):
 
     def reloading(self) -> None:
         """The configuration is about to be read again; :meth:`reloaded` follows."""
+        self._is_reloading = True
         self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def reloaded(self) -> None:
         """It has been read."""
+        self._is_reloading = False
         self._tell("READY=1")
 
     def stopping(self, seconds: float) -> None:
@@ -102,7 +103,7 @@ class Notifier(Service):
 
     def _beat(self) -> None:
         # Said again each time, in case it has not been heard.
-        ready = () if self._is_stopping else ("READY=1",)
+        ready = () if self._is_stopping or self._is_reloading else ("READY=1",)
         self._tell(*ready, f"STATUS={self._status()}", "WATCHDOG=1")
 
     def _tell(self, *assignments: str) -> None:

@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from phpgw.seldom import Seldom, line_limit
+from phpgw.seldom import Seldom
 
 _START_1 = b"PROXY "
 _START_2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -187,7 +187,7 @@ class ProxyProtocol(ProtocolWrapper):
 class ProxyFactory(WrappingFactory[ProxyProtocol]):
     """Wraps what serves connections that come through a proxy."""
 
-    log = Logger(observer=line_limit)
+    log = Logger()
     protocol = ProxyProtocol
     noisy = False
 

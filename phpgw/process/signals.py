@@ -20,7 +20,7 @@ class GracefulSignals(Service):
     :param reload: what SIGHUP does.
     """
 
-    def __init__(self, reactor: ReactorBase, reload: Callable[[], None]) -> None:
+    def __init__(self, reactor: ReactorBase, reload: Callable[[], object]) -> None:
         self._reactor = reactor
         self._reload = reload
         self._has_terminal = False

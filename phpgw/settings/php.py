@@ -70,6 +70,23 @@ class PhpSettings:
         None,
         "Who these processes are, if the gateway runs as root. Default: www-data, or else nobody.",
     )
+    php_fpm_conf: Path | None = option(
+        _PHP,
+        "FILE",
+        values.existing_file,
+        None,
+        "More settings of that PHP-FPM's pool, one a line, as in a pool.d/www.conf: "
+        "pm.max_requests = 500, php_admin_value[memory_limit] = 256M.",
+    )
+    php_env: tuple[tuple[str, str], ...] = option(
+        _PHP,
+        "NAME=VALUE",
+        values.environment_variable,
+        None,
+        "An environment variable that scripts in that PHP-FPM see; NAME alone for the value that "
+        "the gateway's own has at its start. They see no others. May be repeated.",
+        repeatable=True,
+    )
     php_max_run: float = option(
         _PHP,
         "TIME",
