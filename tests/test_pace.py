@@ -44,6 +44,10 @@ class _Transport(StringTransport):
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
         """What only a TCP transport has."""
 
+    def pauseProducing(self) -> None:
+        # A real one takes it at any time.
+        self.producerState = "paused"
+
     def write(self, data: bytes) -> None:
         super().write(data)
         if len(self.value()) > _FULL and not self.is_full and self.producer is not None:
@@ -287,6 +291,9 @@ class NeverReadsTests(PaceTestCase):
             self.turn()
             self.assertEqual(said, connection.transport.value())
             self.assertEqual(b"", connection.channel.wrappedProtocol.take_unread())
+            self.assertFalse(connection.is_read_from)
+            self.clock.advance(15)
+            self.assertTrue(connection.transport.disconnected)
 
 
 class _Passing(WrappingFactory):

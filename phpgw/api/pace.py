@@ -21,6 +21,8 @@ _MOST = 16
 _SECONDS = 0.004
 # How much of a body counts as one.
 _PIECE = 8192
+# How much may come after the end before nothing more is read.
+_MOST_LATE = 65536
 
 
 class Pacer:
@@ -77,6 +79,8 @@ class PacedChannel(LobbyChannel):
     _is_reading = False
     # Up to where there is no end of a line.
     _searched = 0
+    # What has come after the end.
+    _late = 0
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +88,10 @@ class PacedChannel(LobbyChannel):
 
     def dataReceived(self, data: bytes) -> None:
         if self.is_over:
-            # TLS goes on to deliver what has come.
+            # TLS goes on to read, since the peer is to say that it has seen the end.
+            self._late += len(data)
+            if self._late > _MOST_LATE:
+                self._networkProducer.pauseProducing()
             return
         self._unread += data
         if self._is_queued or self._has_to_wait:
