@@ -39,6 +39,7 @@ from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.php.breaker import BreakerPolicy
 from phpgw.process.listening import Listener
 from phpgw.process.notify import Notifier
+from phpgw.process.orphans import OrphanReaper
 from phpgw.process.shares import Shares, share_out
 from phpgw.process.signals import GracefulSignals
 from phpgw.registry import Registry
@@ -163,6 +164,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         summary=f"{_summary(settings, road)}; {_api_summary(settings, proxies)}",
     )
     GracefulSignals(reactor, gateway.reload).setServiceParent(gateway)
+    OrphanReaper(reactor).setServiceParent(gateway)
     if settings.idle_timeout or settings.max_connection_age:
         Lifetimes(
             reactor,
