@@ -6,7 +6,6 @@ from typing import Any
 
 import attrs
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
@@ -14,6 +13,7 @@ from phpgw.backend import BackendUnreachable, Event, Follow, IBackend, Reply
 from phpgw.backend.fastcgi import make_fastcgi_backend
 from phpgw.backend.fpm import ManagedFpm
 from phpgw.backend.fpm_config import FpmConfig, FpmUnusable, InvalidPool, find_php_fpm
+from phpgw.backend.host import client_for
 from phpgw.backend.http import make_http_backend
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
@@ -86,7 +86,7 @@ def _through_web_server(url: str, common: _Common) -> Road:
 
 def _to_running_fpm(endpoint: str, common: _Common) -> Road:
     try:
-        client = clientFromString(common.reactor, endpoint)
+        client = client_for(common.reactor, endpoint)
     except Exception as error:
         # Each kind of endpoint raises what it likes.
         expected = f"a Twisted client endpoint ({type(error).__name__}: {error})"

@@ -12,6 +12,8 @@ from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
 
+from twisted.internet.endpoints import quoteStringArgument
+
 from phpgw.origins import read_pattern
 from phpgw.timing import Cron, Every, Timer
 
@@ -20,7 +22,11 @@ _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
-_ADDRESS = re.compile(r"[A-Za-z0-9.-]+:[0-9]+")
+# HOST:PORT, [IPV6]:PORT or PORT, as listen= of a PHP-FPM's pool has it, and as a URL would.
+_ADDRESS = re.compile(
+    r"(?:(?:tcp|fcgi)://|tcp:(?=\[|[0-9]+\Z))?"
+    r"(?:(?:\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?)\]|([A-Za-z0-9._-]+)):)?([0-9]{1,5})"
+)
 # Those of one connection (RFC 9110, section 7.6.1), of the body, what is always passed on or set,
 # and what many a library takes a proxy's address from (CVE-2016-5385).
 _NOT_FORWARDED = frozenset(
@@ -244,17 +250,20 @@ def server_endpoint(text: str) -> str:
 
 
 def client_endpoint(text: str) -> str:
-    """A Twisted client endpoint string; also a bare path of a UNIX socket, or HOST:PORT.
+    """A Twisted client endpoint string, from that or from an address as PHP-FPM has it.
 
     See ``twisted.internet.endpoints.clientFromString``.
     """
     text = text.strip()
     if text.startswith("/"):
-        text = f"unix:{text}"
-    if _ADDRESS.fullmatch(text):
-        text = f"tcp:{text}"
-    if not _ENDPOINT.fullmatch(text):
+        return f"unix:{quoteStringArgument(text)}"
+    address = _ADDRESS.fullmatch(text)
+    if address is not None and 0 < int(address[3]) < 65536:
+        host = address[1] or address[2] or "127.0.0.1"
+        return f"tcp:{quoteStringArgument(host)}:{int(address[3])}"
+    if address is not None or not _ENDPOINT.fullmatch(text):
         raise ValueError(
-            "a Twisted client endpoint, like unix:/run/php/php8.2-fpm.sock or tcp:127.0.0.1:9000"
+            "where PHP-FPM listens, as in its pool's listen=: /run/php/php8.2-fpm.sock, "
+            "127.0.0.1:9000, php:9000, [::1]:9000 or 9000; or a Twisted client endpoint"
         )
     return text

@@ -22,6 +22,7 @@ from phpgw.road import Road, make_road
 from phpgw.settings import Settings
 from tests.fakes import identity
 from tests.follower import Follower
+from tests.test_fastcgi import TAKEN
 
 
 class RoadTests(SynchronousTestCase):
@@ -76,13 +77,18 @@ class RoadTests(SynchronousTestCase):
         )
         self.patch(time, "time", lambda: 1700000000.0)
         for where in roads:
+            self.patch(time, "time", lambda: 1700000000.9)
             reactor = MemoryReactorClock()
             settings = Settings(secret_file=self.secret(b" secret\n"), **where)
             chosen = make_road(settings, reactor, Metrics())
             chosen.backend.ask(Event("server", b"hi", identity("c")))
             factory: Any = reactor.tcpClients[0][2]
             transport = StringTransport()
-            factory.buildProtocol(None).makeConnection(transport)
+            protocol = factory.buildProtocol(None)
+            protocol.makeConnection(transport)
+            if "php_fpm" in where:
+                # A worker takes the connection.
+                protocol.dataReceived(TAKEN * 2)
             signed = b"1700000000.type=server&message=hi&client_id=c"
             signature = hmac.new(b"secret", signed, "sha256").hexdigest()
             self.assertIn(b"sha256=" + signature.encode(), transport.value())

@@ -416,18 +416,44 @@ class ServerEndpointTests(ValueTestCase):
 
 class ClientEndpointTests(ValueTestCase):
     def test_endpoint(self) -> None:
-        for text in ("unix:/run/php/php8.2-fpm.sock", "tcp:127.0.0.1:9000", "tls:php:443"):
+        for text in ("unix:/run/php/php8.2-fpm.sock", "tcp:127.0.0.1:9000", "tls:php.example:443"):
             self.assertEqual(text, values.client_endpoint(text))
 
     def test_as_php_fpm_writes_it(self) -> None:
-        """The text of listen= in a pool's configuration will do."""
-        self.assertEqual("unix:/run/fpm.sock", values.client_endpoint("/run/fpm.sock"))
-        self.assertEqual("tcp:127.0.0.1:9000", values.client_endpoint("127.0.0.1:9000"))
+        """The text of listen= in a pool's configuration will do, and of compose files."""
+        for text, endpoint in {
+            "/run/fpm.sock": "unix:/run/fpm.sock",
+            "/run/a:b.sock": r"unix:/run/a\:b.sock",
+            "127.0.0.1:9000": "tcp:127.0.0.1:9000",
+            "9000": "tcp:127.0.0.1:9000",
+            "tcp:9000": "tcp:127.0.0.1:9000",
+            "localhost:9000": "tcp:localhost:9000",
+            "php_fpm:9000": "tcp:php_fpm:9000",
+            "my_php.example_net:9000": "tcp:my_php.example_net:9000",
+            "[::1]:9000": r"tcp:\:\:1:9000",
+            "tcp:[::1]:9000": r"tcp:\:\:1:9000",
+            "[fe80::1%eth0]:9000": r"tcp:fe80\:\:1%eth0:9000",
+            "tcp://php:9000": "tcp:php:9000",
+            "fcgi://php_fpm:9000": "tcp:php_fpm:9000",
+            "tcp:php:9000": "tcp:php:9000",
+            " 09000 ": "tcp:127.0.0.1:9000",
+        }.items():
+            self.assertEqual(endpoint, values.client_endpoint(text))
 
     def test_refused(self) -> None:
-        self.assert_refused(
-            values.client_endpoint, "a Twisted client endpoint", ["", "9000", "fpm.sock", "unix:"]
-        )
+        texts = [
+            "",
+            "fpm.sock",
+            "unix:",
+            "php",
+            "php:",
+            "0",
+            "php:0",
+            "65536",
+            "[::1]:65536",
+            "*:9",
+        ]
+        self.assert_refused(values.client_endpoint, "[::1]:9000 or 9000", texts)
 
 
 class PathAndUserTests(ValueTestCase):

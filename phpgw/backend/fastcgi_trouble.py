@@ -10,7 +10,6 @@ from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
     ConnectionClosed,
-    ConnectionDone,
 )
 from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.logger import Logger
@@ -53,10 +52,10 @@ def why_not_connected(failure: Failure) -> str:
     if failure.check(BackendError):
         return str(error)
     if failure.check(ConnectionClosed):
-        hint = ""
-        if failure.check(ConnectionDone):
-            hint = " (over TCP: is this machine among its pool's listen.allowed_clients?)"
-        return f"it was closed before a worker took an event{hint}"
+        return (
+            "it was closed before a worker took an event (over TCP: is this machine among its "
+            "pool's listen.allowed_clients?)"
+        )
     if failure.check(ConnectTimeoutError, DeferredTimeoutError, ConnectingCancelledError):
         return "nothing answers at its address"
     if failure.check(SSL.Error, VerificationError):

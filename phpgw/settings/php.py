@@ -38,8 +38,9 @@ class PhpSettings:
         "ENDPOINT",
         values.client_endpoint,
         None,
-        "A running PHP-FPM, asked over FastCGI: unix:/run/php/php8.2-fpm.sock or "
-        "tcp:127.0.0.1:9000 (what listen= in its pool's configuration says).",
+        "A running PHP-FPM, asked over FastCGI, by what listen= in its pool's configuration says: "
+        "/run/php/php8.2-fpm.sock, 127.0.0.1:9000, php:9000, [::1]:9000 or 9000; or by a Twisted "
+        "client endpoint.",
     )
     php_root: str | None = option(
         _PHP,

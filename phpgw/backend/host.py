@@ -1,0 +1,158 @@
+"""Connections over TCP to a host by its name: whatever name it is, and not looked up for each."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, clientFromString
+from twisted.internet.error import DNSLookupError
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostResolution,
+    IProtocol,
+    IProtocolFactory,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
+from zope.interface import implementer
+
+Address = IPv4Address | IPv6Address
+
+# How long addresses are used before the name is looked up again. A connection that fails has it
+# looked up at once.
+_FRESH_SECONDS = 10.0
+# How long one of several addresses may take, before the next has its turn.
+_TURN_SECONDS = 2.0
+# As long as Twisted's own endpoints take.
+_LAST_SECONDS = 30.0
+
+# tcp:HOST:PORT, a Twisted client endpoint without further fields; colons in a host are escaped.
+_TCP = re.compile(r"tcp:(?:host=)?((?:[^:\\=]|\\:)+):(?:port=)?([0-9]+)")
+
+
+def client_for(reactor: Any, text: str) -> IStreamClientEndpoint:
+    """Make the endpoint of a Twisted client endpoint string.
+
+    :raises Exception: if it is none; each kind of endpoint raises what it likes.
+    """
+    simple = _TCP.fullmatch(text)
+    if simple is None:
+        return clientFromString(reactor, text)
+    return HostEndpoint(reactor, simple[1].replace("\\:", ":"), int(simple[2]))
+
+
+@implementer(IStreamClientEndpoint)
+class HostEndpoint:
+    """Connects to a host, by whichever of its addresses takes the connection.
+
+    Twisted's ``tcp:`` knows no IPv6 for names, and its :class:`HostnameEndpoint` no underscores;
+    both look a name up for each connection.
+
+    :param host: a name as the system's resolver takes it, such as ``my_php``, or an address.
+    """
+
+    def __init__(self, reactor: Any, host: str, port: int) -> None:
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        # The one that took the last connection comes first.
+        self._addresses: list[Address] = []
+        self._looked_up_at = float("-inf")
+        if isIPAddress(host) or isIPv6Address(host):
+            kind = IPv6Address if ":" in host else IPv4Address
+            self._addresses = [kind("TCP", host, port)]
+            self._looked_up_at = float("inf")
+        self._lookup: _Lookup | None = None
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
+        """See ``IStreamClientEndpoint.connect``."""
+        return Deferred.fromCoroutine(self._connect(factory))
+
+    async def _connect(self, factory: IProtocolFactory) -> IProtocol:
+        known = self._fresh_addresses()
+        addresses = known or await self._look_up()
+        try:
+            return await self._try(addresses, factory)
+        except Exception:
+            if not known or self._looked_up_at == float("inf"):
+                raise
+            # It may have moved.
+            addresses = await self._look_up()
+            if set(addresses) == set(known):
+                raise
+            return await self._try(addresses, factory)
+
+    def _fresh_addresses(self) -> list[Address]:
+        is_fresh = self._reactor.seconds() - self._looked_up_at < _FRESH_SECONDS
+        return self._addresses.copy() if is_fresh else []
+
+    async def _try(self, addresses: Sequence[Address], factory: IProtocolFactory) -> IProtocol:
+        for address in addresses[:-1]:
+            try:
+                return await self._connect_to(address, factory, _TURN_SECONDS)
+            except Exception:
+                continue
+        return await self._connect_to(addresses[-1], factory, _LAST_SECONDS)
+
+    async def _connect_to(
+        self, address: Address, factory: IProtocolFactory, seconds: float
+    ) -> IProtocol:
+        kind = TCP6ClientEndpoint if isinstance(address, IPv6Address) else TCP4ClientEndpoint
+        endpoint = kind(self._reactor, address.host, self._port, timeout=seconds)
+        connected: IProtocol = await endpoint.connect(factory)
+        if self._addresses and self._addresses[0] != address:
+            self._addresses = [address, *(each for each in self._addresses if each != address)]
+        return connected
+
+    async def _look_up(self) -> list[Address]:
+        """Return the addresses, of which there is at least one."""
+        if self._lookup is None:
+            self._lookup = _Lookup(self._looked_up)
+            self._reactor.nameResolver.resolveHostName(self._lookup, self._host, self._port)
+        if self._lookup is not None:
+            await self._lookup.wait()
+        if not self._addresses:
+            raise DNSLookupError(f"no address is known for {self._host}")
+        return self._addresses.copy()
+
+    def _looked_up(self, addresses: list[Address]) -> None:
+        self._lookup = None
+        if addresses:
+            last = self._addresses[:1]
+            self._addresses = [*(each for each in last if each in addresses)]
+            self._addresses += (each for each in addresses if each not in last)
+            self._looked_up_at = self._reactor.seconds()
+
+
+@implementer(IResolutionReceiver)
+class _Lookup:
+    """Addresses as they come in, and those who wait for them."""
+
+    def __init__(self, done: Callable[[list[Address]], None]) -> None:
+        self._done = done
+        self._addresses: list[Address] = []
+        self._waiters: list[Deferred[None]] = []
+
+    def wait(self) -> Deferred[None]:
+        """Fires once all are there; one that is cancelled leaves the others alone."""
+        waiter: Deferred[None] = Deferred(self._waiters.remove)
+        self._waiters.append(waiter)
+        return waiter
+
+    def resolutionBegan(self, resolutionInProgress: IHostResolution) -> None:  # noqa: N802, N803
+        """See ``IResolutionReceiver``."""
+
+    def addressResolved(self, address: IAddress) -> None:  # noqa: N802
+        """See ``IResolutionReceiver``."""
+        if isinstance(address, (IPv4Address, IPv6Address)) and address not in self._addresses:
+            self._addresses.append(address)
+
+    def resolutionComplete(self) -> None:  # noqa: N802
+        """See ``IResolutionReceiver``."""
+        self._done(self._addresses)
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            waiter.callback(None)
