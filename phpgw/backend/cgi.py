@@ -100,13 +100,14 @@ def pair_name(header: bytes) -> bytes:
     return b"HTTP_" + header.upper().replace(b"-", b"_")
 
 
-def find_head(output: bytes) -> tuple[Head, bytes] | None:
+def find_head(output: bytes | bytearray, start: int = 0) -> tuple[Head, bytes] | None:
     """Take a script's output apart as far as it goes; ``None`` while its head has no end.
 
+    :param start: where the end is looked for, if it is known not to be before.
     :raises BackendBroken: if it has no proper head.
     """
-    end = _END_OF_HEAD.search(output)
-    return end and (_parse_head(output[: end.start()]), output[end.end() :])
+    end = _END_OF_HEAD.search(output, start)
+    return end and (_parse_head(bytes(output[: end.start()])), bytes(output[end.end() :]))
 
 
 def split_answer(output: bytes) -> tuple[Head, bytes]:

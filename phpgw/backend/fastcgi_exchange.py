@@ -69,6 +69,7 @@ class Exchange:
         "_head",
         "_is_paused",
         "_log_left",
+        "_searched",
         "_take",
         "_terms",
         "_waits_since",
@@ -92,6 +93,7 @@ class Exchange:
         self._is_paused = False
         self._decoder = Decoder(terms.max_reply_size + _MAX_HEAD)
         self._log_left = _MAX_LOGGED
+        self._searched = 0
         # Since when there is no worker for it, if there was none at once.
         self._waits_since: float | None = None
 
@@ -193,9 +195,11 @@ class Exchange:
 
     def _show_head(self, follow: Follow) -> None:
         """Show an answer's head, once there is one, to who may want the body as it comes."""
-        output = self._decoder.output
-        parts = find_head(output)
+        output = self._decoder.growing_output
+        parts = find_head(output, self._searched)
         if parts is None:
+            # All but the last byte of the end may be there.
+            self._searched = max(0, len(output) - 3)
             if len(output) > _MAX_HEAD:
                 raise ReplyTooLarge(f"the head of PHP's reply is larger than {_MAX_HEAD} bytes")
             return

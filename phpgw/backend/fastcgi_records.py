@@ -153,6 +153,7 @@ class Decoder:
     __slots__ = (
         "_left",
         "_limit",
+        "_missing",
         "_output",
         "_pending",
         "app_status",
@@ -166,18 +167,25 @@ class Decoder:
         self.protocol_status = 0
         self.is_followed = False
         self._limit = self._left = limit
-        self._pending = b""
-        self._output: list[bytes] = []
+        # What there is of a record that has come in part, and how much more makes it one.
+        self._pending: list[bytes] = []
+        self._missing = 0
+        self._output = bytearray()
         self.errors: list[bytes] = []
 
     @property
     def output(self) -> bytes:
         """What came on standard output, until it is taken."""
-        return b"".join(self._output)
+        return bytes(self._output)
+
+    @property
+    def growing_output(self) -> bytearray:
+        """The same, not copied: it goes on to grow."""
+        return self._output
 
     def take_output(self) -> bytes:
         """What came on standard output since the last call."""
-        output, self._output = self.output, []
+        output, self._output = self.output, bytearray()
         self._left = self._limit
         return output
 
@@ -194,7 +202,13 @@ class Decoder:
         :raises ReplyTooLarge: if it is longer than allowed.
         """
         if self._pending:
-            data = self._pending + data
+            self._pending.append(data)
+            self._missing -= len(data)
+            if self._missing > 0:
+                return False
+            data = b"".join(self._pending)
+            self._pending.clear()
+        self._missing = _HEADER_SIZE
         position, size = 0, len(data)
         while size - position >= _HEADER_SIZE:
             version, kind, request_id, length, padding = _HEADER.unpack_from(data, position)
@@ -203,13 +217,14 @@ class Decoder:
             if version != 1 or request_id != (kind not in _MANAGEMENT):
                 raise BackendBroken("PHP's answer is not FastCGI")
             if end + padding > size:
+                self._missing = end + padding - position
                 break
             position = end + padding
             if kind == _STDOUT:
                 self._left -= length
                 if self._left < 0:
                     raise ReplyTooLarge("PHP's reply is larger than what is taken")
-                self._output.append(data[start:end])
+                self._output += data[start:end]
             elif kind == _END_REQUEST:
                 if length != _END_BODY.size:
                     raise BackendBroken("PHP's answer ends with a record of the wrong size")
@@ -220,5 +235,7 @@ class Decoder:
                 self.errors.append(data[start:end])
             elif kind not in _MANAGEMENT:
                 raise BackendBroken(f"PHP's answer has a record of type {kind} in it")
-        self._pending = data[position:]
+        if position < size:
+            self._pending.append(data[position:])
+            self._missing -= size - position
         return False

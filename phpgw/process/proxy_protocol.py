@@ -65,7 +65,7 @@ class Header:
     destination: IAddress | None = None
 
 
-def read_header(data: bytes) -> Header | None:
+def read_header(data: bytes | bytearray) -> Header | None:
     """The header at the beginning of the data; ``None`` while it is not there as a whole.
 
     :raises InvalidHeader: as soon as it can be none.
@@ -74,12 +74,12 @@ def read_header(data: bytes) -> Header | None:
         return _read_2(data)
     if data.startswith(_START_1):
         return _read_1(data)
-    if _START_1.startswith(data) or _START_2.startswith(data):
+    if data in (_START_1[: len(data)], _START_2[: len(data)]):
         return None
     raise InvalidHeader
 
 
-def _read_1(data: bytes) -> Header | None:
+def _read_1(data: bytes | bytearray) -> Header | None:
     end = data.find(_LINE_END, 0, _LONGEST_1)
     if end < 0:
         if len(data) >= _LONGEST_1:
@@ -99,7 +99,7 @@ def _read_1(data: bytes) -> Header | None:
     return Header(size, source, destination)
 
 
-def _read_2(data: bytes) -> Header | None:
+def _read_2(data: bytes | bytearray) -> Header | None:
     if len(data) < _HEAD_2.size:
         return None
     _, command, family_and_protocol, length = _HEAD_2.unpack_from(data)
@@ -154,17 +154,16 @@ class ProxyProtocol(ProtocolWrapper):
             self._read()
 
     def _read(self) -> None:
-        received = bytes(self._received)
         try:
-            self._header = read_header(received)
+            self._header = read_header(self._received)
         except InvalidHeader:
             self._received.clear()
             self.factory.refused()
             self.loseConnection()
             return
         if self._header is not None:
+            rest = bytes(self._received[self._header.size :])
             self._received.clear()
-            rest = received[self._header.size :]
             if rest:
                 self.wrappedProtocol.dataReceived(rest)
 
