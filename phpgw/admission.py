@@ -22,6 +22,7 @@ from phpgw.php.answers import (
 )
 from phpgw.php.stream import Stream
 from phpgw.relay import Relay
+from phpgw.seldom import line_limit
 
 # What a browser gets to see of PHP's refusal, beside the body.
 _RELAYED = (
@@ -79,7 +80,7 @@ class Admission:
     :ivar asks_php: whether it does; all are granted otherwise.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, relay: Relay, answers: Answers, asks_php: bool) -> None:
         self.asks_php = asks_php

@@ -8,6 +8,8 @@ from math import inf
 import attrs
 from twisted.logger import Logger
 
+from phpgw.seldom import line_limit
+
 # What a jar holds: so many cookies, and so many bytes of names and values.
 MOST_COOKIES = 50
 MOST_BYTES = 8192
@@ -42,7 +44,7 @@ class CookieJar:
     else may see a cookie, and these only ever go back to the one script that set them.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     _cookies: dict[bytes, _Cookie] = attrs.field(factory=dict, init=False)
     _asked_at: float = attrs.field(default=-inf, init=False)

@@ -15,6 +15,7 @@ from phpgw.process.listening import Listener
 from phpgw.process.notify import Notifier
 from phpgw.relay import Relay
 from phpgw.road import Road
+from phpgw.seldom import line_limit
 from phpgw.sendoff import STEP_SECONDS, SendOff
 from phpgw.slices import Slices, Steps
 from phpgw.websocket import GatewayProtocol
@@ -38,7 +39,7 @@ class Gateway(MultiService):
     :param summary: what is where, in a line for the log.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

@@ -29,7 +29,7 @@ from phpgw.identity import ForeignOrigin, Visibility
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
 from phpgw.registry import ClientIdTaken
-from phpgw.seldom import Seldom
+from phpgw.seldom import Seldom, line_limit
 from phpgw.websocket import GatewayFactory, GatewayProtocol
 
 _KEY_BYTES = 16
@@ -49,7 +49,7 @@ class WebSocketResource(Resource):
     """
 
     isLeaf = True
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

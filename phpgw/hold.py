@@ -9,6 +9,7 @@ from twisted.logger import Logger
 
 from phpgw.metrics import Metrics
 from phpgw.relay import Relay
+from phpgw.seldom import line_limit
 
 # A PHP that has been reloaded compiles all scripts anew: so many steps, and seconds between them,
 # lead from few events at a time to the usual number.
@@ -28,7 +29,7 @@ class Hold:
     :ivar is_held: whether events are held back.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self, reactor: IReactorTime, relay: Relay, longest: float, metrics: Metrics

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.metrics import Metrics
+from phpgw.seldom import line_limit
 from phpgw.timing import Rule, Timer
 
 # Seconds that a run may be late. One that is later was missed: the process was stopped, the machine
@@ -35,7 +36,7 @@ class Schedule(Service):
     :param wall_time: tells the time of day, by which cron's rules go.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class Schedule(Service):
 class _Clock:
     """One timer's clock."""
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     _reactor: IReactorTime
     _wall_time: Callable[[], float]

@@ -10,6 +10,7 @@ from typing import Protocol
 from twisted.logger import Logger
 
 from phpgw.client import Client
+from phpgw.seldom import line_limit
 from phpgw.slices import Steps
 
 # Seconds from one step to the next.
@@ -44,7 +45,7 @@ class SendOff:
     :param seconds: how long it may take for all.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, guests: Callable[[], Collection[Guest]], seconds: float) -> None:
         steps = max(1, int(_SHARE * seconds / STEP_SECONDS))

@@ -16,6 +16,7 @@ from twisted.python import usage
 from phpgw import __version__
 from phpgw.options import Given, InvalidOption, Option
 from phpgw.process.clock import use_monotonic_time
+from phpgw.seldom import LineLimitService
 from phpgw.service import make_gateway
 from phpgw.settings import OPTIONS, Settings
 
@@ -228,6 +229,8 @@ def makeService(options: Options) -> IService:
 
     use_monotonic_time(reactor)
     try:
-        return make_gateway(options.settings, reactor)
+        gateway = make_gateway(options.settings, reactor)
     except InvalidOption as error:
         sys.exit(f"phpgw: {error}")
+    LineLimitService(reactor).setServiceParent(gateway)
+    return gateway

@@ -27,6 +27,7 @@ from phpgw.edge.outgoing import OutgoingProtocol
 from phpgw.edge.unfinished import UnfinishedMessages
 from phpgw.metrics import Metrics
 from phpgw.relay import Relay
+from phpgw.seldom import line_limit
 
 # How long a peer may take to answer a close frame, or to read what is left for it.
 _CLOSE_SECONDS = 5
@@ -43,7 +44,7 @@ class GatewayProtocol(OutgoingProtocol):
     :ivar set_cookies: what it says, too.
     """
 
-    _log = Logger()  # Autobahn has a ``log`` of its own
+    _log = Logger(observer=line_limit)  # Autobahn has a ``log`` of its own
     factory: "GatewayFactory"
     client: Client
     transport: Any  # a TCP or TLS one: both can pause, and abort

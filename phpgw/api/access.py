@@ -22,6 +22,7 @@ from phpgw.api.shared_ports import SharedPorts
 from phpgw.api.signs import is_old_http, sign_of_another
 from phpgw.hosts import host_name, is_nobodys
 from phpgw.peer import peer_name
+from phpgw.seldom import line_limit
 
 _HINT = "Call from the gateway's own machine, as localhost or 127.0.0.1, or set --api-token-file."
 _PROXIED = (
@@ -62,7 +63,7 @@ class Access:
     :param shared_ports: what is known of these proxies, if it matters.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

@@ -18,6 +18,7 @@ from phpgw.commands import Close, InvalidCommand, Target, checked_code, checked_
 from phpgw.dispatch import Dispatcher
 from phpgw.peer import peer_name
 from phpgw.registry import Registry
+from phpgw.seldom import line_limit
 from phpgw.slices import Steps, pieces
 
 # How many clients are looked at in a step.
@@ -107,7 +108,7 @@ class ClientsResource(JsonResource):
 class ClientResource(JsonResource):
     """``/clients/ID``: one client, be it connected or not."""
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self, access: Access, registry: Registry, dispatcher: Dispatcher, client_id: str

@@ -12,7 +12,7 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from phpgw.api.pages import SignpostResource
-from phpgw.seldom import Seldom
+from phpgw.seldom import Seldom, line_limit
 
 # How much the log shows of a path that is not served.
 _LONGEST_PATH = 100
@@ -27,7 +27,7 @@ class FrontPageResource(SignpostResource):
     :param seconds: the time.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

@@ -6,8 +6,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.api.response import Refused
+from phpgw.seldom import line_limit
 
-_log = Logger()
+_log = Logger(observer=line_limit)
 
 
 def answer_later(request: Request, body: Deferred[bytes]) -> int:

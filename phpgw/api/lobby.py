@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 
 from phpgw.metrics import Metrics
-from phpgw.seldom import Seldom
+from phpgw.seldom import Seldom, line_limit
 
 
 class Lobby:
@@ -23,7 +23,7 @@ class Lobby:
     :ivar metrics: where it is counted what becomes of them.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self, reactor: IReactorTime, limit: int = 1000, metrics: Metrics | None = None

@@ -19,6 +19,7 @@ from phpgw.edge.forwarded import TrustedProxies
 from phpgw.hosts import host_name, is_loopback, is_this_machine
 from phpgw.origins import read_origin
 from phpgw.peer import host_and_port
+from phpgw.seldom import line_limit
 
 # With the address of the proxy's own client at its end.
 _CLIENT_HEADERS = (b"X-Forwarded-For", b"X-Real-IP")
@@ -30,7 +31,7 @@ class SharedPorts:
     :param proxies: those that the administrator has named.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, proxies: TrustedProxies) -> None:
         self._proxies = proxies

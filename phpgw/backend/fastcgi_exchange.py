@@ -23,6 +23,7 @@ from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
 from phpgw.backend.fastcgi_records import Decoder
 from phpgw.backend.fastcgi_trouble import BusyLog
+from phpgw.seldom import line_limit
 
 # How much a reply's headers may add to its body.
 _MAX_HEAD = 65536
@@ -78,7 +79,7 @@ class Exchange:
         "request",
     )
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, terms: Terms, event: Event, request: bytes, follow: Follow | None) -> None:
         self.request = request

@@ -17,6 +17,7 @@ from phpgw.backend import BackendBroken, BackendBusy, BackendError, BackendUnrea
 from phpgw.backend.fastcgi_connection import Ask, Connection
 from phpgw.backend.fastcgi_trouble import NO_WORKER, is_backlog_full, why_not_connected
 from phpgw.metrics import Metrics
+from phpgw.seldom import line_limit
 
 # How many asks may wait for a connection; the relay lets them wait elsewhere, long before.
 _MAX_WAITING = 1000
@@ -60,7 +61,7 @@ class Pool:
         or not at all.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend import BackendError
-from phpgw.seldom import Seldom
+from phpgw.seldom import Seldom, line_limit
 
 # A wait for a worker of this many seconds is worth a word.
 _LONG = 1.0
@@ -80,7 +80,7 @@ class BusyLog:
     :param seconds: the time.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seldom = Seldom(seconds)

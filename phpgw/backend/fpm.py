@@ -16,6 +16,7 @@ from zope.interface import implementer
 
 from phpgw.backend.fpm_config import FpmConfig, make_directory
 from phpgw.backend.fpm_process import FpmProcess
+from phpgw.seldom import line_limit
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
 # After so long it is not the configuration that kills it.
@@ -34,7 +35,7 @@ class ManagedFpm(Service):
     :ivar is_ready: whether it takes connections.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, reactor: Any, config: FpmConfig) -> None:
         self._reactor = reactor

@@ -19,6 +19,7 @@ from twisted.python.failure import Failure
 
 from phpgw.backend import guardian
 from phpgw.backend.fpm_config import FpmConfig
+from phpgw.seldom import line_limit
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5
@@ -46,7 +47,7 @@ class FpmProcess(ProcessProtocol):
     :ivar socket: where it listens.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
     transport: Any
 
     def __init__(

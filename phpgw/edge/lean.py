@@ -6,10 +6,12 @@ Nothing here changes what goes over the wire. An echo of 48 bytes in memory took
 
 from typing import Any
 
+import txaio.tx
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.interfaces import IReactorTime
 
 from phpgw.edge.gather import Gathering
+from phpgw.seldom import line_limit
 
 # What an open connection has left over from its handshake, and from features that are not used.
 _LEFT_OVER = (
@@ -23,6 +25,8 @@ _LEFT_OVER = (
 class LeanProtocol(WebSocketServerProtocol):
     """A protocol to be made by :meth:`LeanFactory.specialize`."""
 
+    # Each peer can make it write.
+    log = txaio.tx.make_logger(observer=line_limit)
     factory: Any
     transport: Any
     # At most one piece: the bytes that came first, or all so far.

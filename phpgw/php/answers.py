@@ -19,6 +19,7 @@ from phpgw.php.excerpt import first_line
 from phpgw.php.mishaps import Mishap, find_mishap
 from phpgw.php.plain_reply import find_problem
 from phpgw.php.stream import Stream
+from phpgw.seldom import line_limit
 from phpgw.slices import JobsStopped
 
 _COMMANDS = b"application/vnd.phpgw+json"
@@ -124,7 +125,7 @@ class Answers:
     :ivar wall_time: tells the time of day, in seconds since the epoch.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

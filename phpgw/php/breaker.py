@@ -28,6 +28,7 @@ from phpgw.backend import (
 from phpgw.edge.census import network_of
 from phpgw.metrics import Metrics
 from phpgw.php.answers import ClientLeft, new_error_id
+from phpgw.seldom import line_limit
 
 # Seconds until PHP is asked again; they double with each attempt in vain.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -83,7 +84,7 @@ class Breaker:
     :ivar is_open: whether events fail at once.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, reactor: IReactorTime, policy: BreakerPolicy, metrics: Metrics) -> None:
         self._seconds = reactor.seconds

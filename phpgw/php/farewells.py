@@ -15,6 +15,7 @@ from phpgw.metrics import Metrics
 from phpgw.php.answers import Answer, Answers
 from phpgw.php.asking import Php
 from phpgw.php.turns import Turn, Turns
+from phpgw.seldom import line_limit
 
 # Seconds until PHP is told anew, if it was away.
 _AWAY_SECONDS = 2
@@ -53,7 +54,7 @@ class _WebServerAlone(BackendUnreachable):
 class Farewells:
     """Keeps who has left until PHP knows."""
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

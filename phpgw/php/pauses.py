@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from phpgw.backend import Flow
 from phpgw.backend.deadlines import Deadlines
 from phpgw.php.turns import Turns
-from phpgw.seldom import Seldom
+from phpgw.seldom import Seldom, line_limit
 
 # How many pauses as long as one may be a stream may spend in pauses altogether.
 _PAUSES = 30
@@ -51,7 +51,7 @@ class Pauses:
     :param seconds: how long a pause may last.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, reactor: IReactorTime, turns: Turns, seconds: float) -> None:
         self._now = reactor.seconds

@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend import BackendError
+from phpgw.seldom import line_limit
 
 # Begins something, and fires once that is over; None if there is nothing to do any more. Given an
 # error it is not to begin, but to fail with it.
@@ -106,7 +107,7 @@ class Turns:
     :ivar waiting: how many wait, disconnects left out.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, limit: int) -> None:
         self.limit = self._allowed = limit

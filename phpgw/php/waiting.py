@@ -9,7 +9,7 @@ from phpgw.backend import BackendError
 from phpgw.metrics import Metrics
 from phpgw.php.answers import new_error_id
 from phpgw.php.turns import Turn, Turns
-from phpgw.seldom import Seldom
+from phpgw.seldom import Seldom, line_limit
 
 # How often those who wait are looked at, at least.
 _LOOK_SECONDS = 1.0
@@ -111,7 +111,7 @@ class WaitingLimits:
 class _Reason:
     """A reason for which events fail, many of them at a time."""
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, text: str, seconds: Callable[[], float]) -> None:
         self._text = text

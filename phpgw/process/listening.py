@@ -20,6 +20,7 @@ from phpgw.options import InvalidOption
 from phpgw.process.endpoint import make_endpoint
 from phpgw.process.inherited import NotHandedOver
 from phpgw.process.tls import Tls, UnusableCertificate, split_endpoint
+from phpgw.seldom import line_limit
 
 # How long a connection may take from being accepted until its request has been read.
 _ARRIVAL_SECONDS = 1
@@ -36,7 +37,7 @@ class Listener(Service):
     :raises InvalidOption: if the text names no endpoint, or a certificate that cannot be used.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, option: str, text: str, factory: IProtocolFactory, reactor: Any) -> None:
         self._option = option

@@ -15,6 +15,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from phpgw.seldom import line_limit
+
 # Seconds between two words where there is no watchdog, which may want them more often.
 _USUAL_INTERVAL = 10.0
 # What stopping may take beyond the time that it is given.
@@ -30,7 +32,7 @@ class Notifier(Service):
     :param status: how things are, in one line.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,

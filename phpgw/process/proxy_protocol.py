@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from phpgw.seldom import Seldom
+from phpgw.seldom import Seldom, line_limit
 
 _START_1 = b"PROXY "
 _START_2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -186,7 +186,7 @@ class ProxyProtocol(ProtocolWrapper):
 class ProxyFactory(WrappingFactory[ProxyProtocol]):
     """Wraps what serves connections that come through a proxy."""
 
-    log = Logger()
+    log = Logger(observer=line_limit)
     protocol = ProxyProtocol
     noisy = False
 
