@@ -39,7 +39,7 @@ def is_nobodys(name: str) -> bool:
     # dot are for one network alone.
     if name and ("." not in name or name.endswith((".localhost", ".internal"))):
         return True
-    return _address(name) is not None
+    return is_address(name)
 
 
 @lru_cache(maxsize=256)
@@ -51,8 +51,7 @@ def is_this_machine(name: str) -> bool:
     name = name.removesuffix(".")
     if name == "localhost" or name.endswith(".localhost") or name in _CONTAINER_HOSTS:
         return True
-    address = _address(name)
-    return address is not None and is_loopback(address)
+    return is_address(name) and is_loopback(name)
 
 
 @lru_cache(maxsize=1024)
@@ -63,9 +62,11 @@ def is_loopback(address: str) -> bool:
     return (mapped or ip).is_loopback
 
 
-def _address(name: str) -> str | None:
+@lru_cache(maxsize=256)
+def is_address(name: str) -> bool:
+    """Tell whether a host is given by an IP address."""
     try:
         ip_address(name)
     except ValueError:
-        return None
-    return name
+        return False
+    return True

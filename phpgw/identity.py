@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
+from phpgw.edge.cross_origin import CrossOriginLog
 from phpgw.edge.forwarded import Sender, TrustedProxies
 from phpgw.hosts import host_name
 from phpgw.origins import read_origin, read_pattern
@@ -37,6 +38,7 @@ class Visibility:
     :param forwarded: names of further headers that PHP sees of connections that are trusted: a
         proxy may have named the visitor in one of them.
     :param proxies: who is believed about where a browser is.
+    :param log: what is told of pages that are not trusted.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class Visibility:
         allowed_origins: Iterable[str] = (),
         forwarded: Iterable[str] = (),
         proxies: TrustedProxies | None = None,
+        log: CrossOriginLog | None = None,
     ) -> None:
+        self._log = log or CrossOriginLog()
         self._proxies = proxies or TrustedProxies()
         self._allowed_origins = tuple(map(read_pattern, allowed_origins))
         names = (name.encode() for name in forwarded)
@@ -58,8 +62,12 @@ class Visibility:
         """
         sender = self._sender(request)
         is_trusted = self._is_trusted(request, sender)
-        if not is_trusted and self._allowed_origins:
-            raise ForeignOrigin
+        if not is_trusted:
+            is_refused = bool(self._allowed_origins)
+            origin = b", ".join(request.requestHeaders.getRawHeaders(b"Origin", ()))
+            self._log.note(origin, sender.asked_host, is_refused=is_refused)
+            if is_refused:
+                raise ForeignOrigin
         path, _, query = request.uri.partition(b"?")
         server_host, server_port = host_and_port(request.getHost())
         return Handshake(
@@ -72,6 +80,7 @@ class Visibility:
             path=path,
             query=query,
             headers=self._headers(request, is_trusted),
+            is_cross_origin=not is_trusted,
         )
 
     def _sender(self, request: Request) -> Sender:

@@ -12,6 +12,7 @@ class Metrics:
     handshakes_refused: int = 0
     handshakes_refused_full: int = 0
     handshakes_refused_per_address: int = 0
+    handshakes_cross_origin: int = 0
     http_connections_now: int = 0
     http_connections_dropped: int = 0
     requests_timed_out: int = 0

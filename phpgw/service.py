@@ -25,6 +25,7 @@ from phpgw.backend import Handshake
 from phpgw.connections import ConnectionTable
 from phpgw.dispatch import Dispatcher
 from phpgw.edge.census import Census
+from phpgw.edge.cross_origin import CrossOriginLog
 from phpgw.edge.forwarded import TrustedProxies
 from phpgw.edge.lifetimes import Lifetimes
 from phpgw.edge.limits import WebSocketLimits
@@ -112,7 +113,9 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
     api = make_api(registry, dispatcher, hold, access, metrics, settings.max_push_size)
     edge = WebSocketResource(
         factory,
-        Visibility(settings.allow_origin, settings.forward_header, proxies),
+        Visibility(
+            settings.allow_origin, settings.forward_header, proxies, CrossOriginLog(metrics)
+        ),
         Admission(relay, answers, asks_php="connect" in settings.events),
         metrics,
         shared_ports,

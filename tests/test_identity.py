@@ -13,9 +13,12 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.backend import Handshake
+from phpgw.backend.headers import browser_headers
+from phpgw.edge.cross_origin import CrossOriginLog
 from phpgw.edge.forwarded import UNIX as UNIX_PROXY
 from phpgw.edge.forwarded import Contradiction, TrustedProxies
 from phpgw.identity import ForeignOrigin, Visibility
+from phpgw.metrics import Metrics
 from tests.fakes import LOCAL, REMOTE, UNIX, request
 from tests.test_origins import ODD
 
@@ -325,6 +328,29 @@ class OriginTests(IdentityTestCase):
             ],
             False,
         )
+
+    def test_php_is_told(self) -> None:
+        """That it sees a page of another site, be there cookies or not."""
+        for headers, expected in (
+            ((), False),
+            ((("Origin", "http://localhost"),), False),
+            ((("Origin", "http://evil.example"),), True),
+            ((("Origin", "null"), ("Cookie", "a=1")), True),
+        ):
+            seen = self.see(*headers, ("Phpgw-Cross-Origin", "0"))
+            self.assertEqual(expected, seen.is_cross_origin)
+            header = (b"Phpgw-Cross-Origin", b"1")
+            self.assertEqual(expected, header in browser_headers(seen))
+
+    def test_log(self) -> None:
+        """Every handshake of another site counts, also one that is refused."""
+        metrics = Metrics()
+        for allowed in ((), ("https://app.example.com",)):
+            self.visibility = Visibility(allowed, log=CrossOriginLog(metrics))
+            for origin in ("http://evil.example", "http://localhost"):
+                self.look(("Origin", origin))
+        self.look()
+        self.assertEqual(2, metrics.handshakes_cross_origin)
 
     def test_several_origins(self) -> None:
         """No browser sends two; one of them is not enough."""

@@ -21,6 +21,8 @@ class Handshake:
     :ivar path: the URL's path.
     :ivar query: the URL's query string, without the question mark.
     :ivar headers: the headers that are passed on, in order, names as in ``User-Agent``.
+    :ivar is_cross_origin: whether a page of another site opened it, whose visitor it is not to act
+        for.
     """
 
     peer_host: str
@@ -32,6 +34,7 @@ class Handshake:
     path: bytes
     query: bytes
     headers: tuple[tuple[bytes, bytes], ...]
+    is_cross_origin: bool = False
 
 
 @attrs.frozen(eq=False, kw_only=True)

@@ -51,8 +51,11 @@ def event_headers(type_: str, is_binary: bool) -> tuple[Header, ...]:
 
 
 def browser_headers(handshake: Handshake) -> list[Header]:
-    """The headers of a handshake, but for those that only the gateway may say."""
-    return [header for header in handshake.headers if not _OURS.match(header[0])]
+    """Return the headers of a handshake, with the gateway's own in place of a browser's Phpgw-."""
+    headers = [header for header in handshake.headers if not _OURS.match(header[0])]
+    if handshake.is_cross_origin:
+        headers.append((b"Phpgw-Cross-Origin", b"1"))
+    return headers
 
 
 def check_encoding(values: Iterable[bytes]) -> None:
