@@ -164,6 +164,30 @@ class SampleTests(SynchronousTestCase):
         systemd = "systemd:domain=INET:index=0"
         self.assertEqual([systemd, "tcp:8443", systemd], below)
 
+    def test_behind_nginx(self) -> None:
+        """Whatever is started behind Nginx knows it, and has its API elsewhere."""
+        texts = [*ROOT.glob("examples/*/README*"), ROOT / "README.rst", _TOML]
+        found = 0
+        for text in (path.read_text() for path in texts):
+            for listen in re.finditer(r"^ *.*--listen tcp:8080:interface=127", text, re.MULTILINE):
+                around = text[max(0, listen.start() - 200) : listen.start() + 300]
+                self.assertIn("--trusted-proxy 127.0.0.1", around)
+                self.assertIn("--api-listen tcp:8081:interface=127.0.0.1", around)
+                found += 1
+        self.assertGreaterEqual(found, 5)
+        file = tomllib.loads(_TOML.read_text())
+        self.assertEqual("127.0.0.1", file["trusted-proxy"])
+        self.assertEqual("tcp:8081:interface=127.0.0.1", file["api-listen"])
+
+    def test_one_snippet(self) -> None:
+        """How Nginx passes /ws on is written down once."""
+        for path in (
+            ROOT / "README.rst",
+            *ROOT.glob("examples/**/README*"),
+            _DEPLOY / "nginx.conf",
+        ):
+            self.assertNotIn("proxy_pass", path.read_text(), path)
+
     def test_credential(self) -> None:
         """The path of the secret is the one that systemd gives it."""
         [path] = re.findall(r'^#api-token-file = "(.*)"$', _TOML.read_text(), re.MULTILINE)
@@ -244,6 +268,8 @@ class SiteTests(RealTestCase):
             *arguments,
             env={"PHPGW_CONFIG": str(_TOML)},
         )
+        gateway = {"127.0.0.1:8080": f"127.0.0.1:{self.gateway.port}"}
+        snippet = replaced((_DEPLOY / "snippets" / "phpgw.conf").read_text(), gateway)
         text = replaced(
             (_DEPLOY / "nginx.conf").read_text(),
             {
@@ -251,17 +277,16 @@ class SiteTests(RealTestCase):
                 "listen 443 ssl;": f"listen 127.0.0.1:{https_port} ssl;",
                 "listen [::]:80;": "",
                 "listen [::]:443 ssl;": "",
-                "127.0.0.1:8080": f"127.0.0.1:{self.gateway.port}",
+                "include snippets/phpgw.conf;": snippet,
                 "127.0.0.1:8088": f"127.0.0.1:{self.internal_port}",
                 "/etc/letsencrypt/live/example.com/fullchain.pem": str(self.certificate.path),
                 "/etc/letsencrypt/live/example.com/privkey.pem": str(self.certificate.key_path),
                 "/var/www/html": str(self.document_root),
                 "unix:/run/php/php-fpm.sock": php.fastcgi_pass,
                 "include fastcgi.conf": f"include {_FASTCGI}",
-                **(changes or {}),
             },
         )
-        self.start_nginx(http=text)
+        self.start_nginx(http=replaced(text, changes or {}))
 
     def open(self, **options: Any) -> Deferred[Connection]:
         """A browser's connection."""
