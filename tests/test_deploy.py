@@ -151,7 +151,7 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual(
             {
                 *("listen", "allow-origin", "api-token-file", "php-script", "php-fpm"),
-                *("secret-file", "timer"),
+                *("secret-file", "timer", "php-concurrency"),
             },
             set(examples),
         )
@@ -181,11 +181,8 @@ class SampleTests(SynchronousTestCase):
 
     def test_one_snippet(self) -> None:
         """How Nginx passes /ws on is written down once."""
-        for path in (
-            ROOT / "README.rst",
-            *ROOT.glob("examples/**/README*"),
-            _DEPLOY / "nginx.conf",
-        ):
+        samples = ROOT.glob("examples/**/README*")
+        for path in (ROOT / "README.rst", _DEPLOY / "nginx.conf", *samples):
             self.assertNotIn("proxy_pass", path.read_text(), path)
 
     def test_credential(self) -> None:
@@ -403,7 +400,8 @@ class SiteTests(RealTestCase):
 
     def test_timeouts(self) -> None:
         """Nginx is more patient than the gateway, on both sides of it."""
-        text = (_DEPLOY / "nginx.conf").read_text()
+        files = ("snippets/phpgw.conf", "nginx.conf")
+        text = "".join((_DEPLOY / name).read_text() for name in files)
         [read, idle] = re.findall(r"^ *(?:proxy_read|keepalive)_timeout (\d+)s;$", text, re.M)
         self.assertGreater(int(read), 3 * _DEFAULTS.ping_interval)
         self.assertGreater(int(idle), ReusingPool.cachedConnectionTimeout)

@@ -9,6 +9,7 @@ from twisted.logger import Logger
 from phpgw.hosts import host_name, is_address, is_this_machine
 from phpgw.metrics import Metrics
 from phpgw.origins import Origin, read_origin
+from phpgw.seldom import line_limit
 
 # Anybody can invent origins, so there is an end to it.
 _MOST = 100
@@ -18,7 +19,7 @@ _LONGEST = 100
 class CrossOriginLog:
     """Counts such handshakes, and has a line in the log for each of their origins."""
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(self, metrics: Metrics | None = None) -> None:
         self._metrics = metrics or Metrics()
