@@ -20,8 +20,11 @@ from phpgw.sendoff import STEP_SECONDS, SendOff
 from phpgw.slices import Slices, Steps
 from phpgw.websocket import GatewayProtocol
 
-# How long clients may take to answer the last close frame.
+# How long clients may take to answer the last close frame, and PHP to hear of the last of them;
+# less where that would be more than an eighth of all the time there is.
 _FAREWELL_SECONDS = 1
+_FAREWELL_SHARE = 1 / 8
+_SHORTEST_FAREWELL = 0.1
 
 
 class Gateway(MultiService):
@@ -107,21 +110,24 @@ class Gateway(MultiService):
         self.log.info("Stopping; {count} clients are connected", count=len(self._table))
         self._notifier.stopping(self._drain_timeout)
         deadline = self._reactor.seconds() + self._drain_timeout
+        share = self._drain_timeout * _FAREWELL_SHARE
+        farewell = max(min(_FAREWELL_SECONDS, share), _SHORTEST_FAREWELL)
         self._schedule.stopService()
         self._hold.close()
         self._relay.hurry()
         await DeferredList([listener.stopService() for listener in self._public])
-        await self._send_off(deadline)
-        if not await self._within(_FAREWELL_SECONDS, self._table.when_empty()):
+        await self._send_off(deadline - 2 * farewell)
+        if not await self._within(farewell, self._table.when_empty()):
             await self._slices.run(self._abort(), begins_now=True)
-            await self._within(_FAREWELL_SECONDS, self._table.when_empty())
-        left = max(deadline - self._reactor.seconds(), _FAREWELL_SECONDS)
+            # Which takes a turn of the reactor.
+            await self._within(farewell / 2, self._table.when_empty())
+        left = max(deadline - self._reactor.seconds(), 0)
+        pushes_end = self._within(left, self._slices.when_idle())
         if not await self._within(left, self._relay.when_idle()):
             self.log.warn(
                 "PHP does not know that {count} clients have left", count=self._relay.untold
             )
-        left = max(deadline - self._reactor.seconds(), _FAREWELL_SECONDS)
-        if not await self._within(left, self._slices.when_idle()):
+        if not await pushes_end:
             self.log.warn("{count} pushes are done in part alone", count=len(self._slices))
             self._slices.stop()
         await DeferredList([listener.stopService() for listener in self._private])
@@ -132,7 +138,7 @@ class Gateway(MultiService):
 
     async def _send_off(self, deadline: float) -> None:
         """Send the clients away, also those who were about to connect when the ports closed."""
-        send_off = SendOff(self._table.connections, self._drain_timeout)
+        send_off = SendOff(self._table.connections, deadline - self._reactor.seconds())
 
         async def step() -> None:
             is_over = not await self._slices.run(send_off.step(), begins_now=True) and not any(
@@ -143,7 +149,8 @@ class Gateway(MultiService):
 
         stepping = LoopingCall(lambda: Deferred.fromCoroutine(step()))
         stepping.clock = self._reactor
-        await stepping.start(STEP_SECONDS)
+        # Not before what has come until now was read off the sockets.
+        await stepping.start(STEP_SECONDS, now=self._drain_timeout == 0)
         self._table.draining = True
         await self._slices.run(send_off.end(), begins_now=True)
 

@@ -28,8 +28,12 @@ class Guest(Hashable, Protocol):
 
     client: Client
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether PHP has something to do for it, or will have with what was read from it."""
+
     def take_no_more(self) -> None:
-        """Take no further messages from the peer at all."""
+        """Read no further messages from the peer at all."""
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake, unless that has been done."""
@@ -72,7 +76,7 @@ class SendOff:
 
     def end(self) -> Steps[None]:
         """Send away everybody who is left, since the time is over."""
-        late = [guest.client for guest in self._guests() if guest.client.in_turn]
+        late = [guest.client for guest in self._guests() if guest.is_busy]
         if late:
             self.log.warn(
                 "PHP has not answered {clients} clients in time; {messages} messages of theirs "
@@ -86,8 +90,7 @@ class SendOff:
 
     def _let_go(self, guest: Guest) -> bool:
         """Whether PHP has answered all that was read from it; it is sent away then."""
-        client = guest.client
-        if client.in_turn and client.is_here():
+        if guest.is_busy and guest.client.is_here():
             # Each time, since one that PHP has yet to let in does not listen before.
             guest.take_no_more()
             return False

@@ -181,7 +181,7 @@ class GatewayProtocol(OutgoingProtocol):
 
     @property
     def is_busy(self) -> bool:
-        return self.client.in_turn
+        return self.client.in_turn or self.has_unparsed
 
     def retire(self, code: int, reason: str) -> bool:
         if self.is_busy or self.state != self.STATE_OPEN:

@@ -4,6 +4,9 @@ from twisted.internet.address import IPv4Address
 
 from phpgw.api.access import Caller
 from phpgw.connections import State
+from phpgw.edge.rate import Rate
+from phpgw.sendoff import SendOff
+from phpgw.slices import run_at_once
 from tests.browser_end import CLOSE, TEXT, BrowserEnd, frame
 from tests.php_edge import ID, PhpEdgeTestCase
 
@@ -276,3 +279,42 @@ class ConnectNotesTests(ConnectionsTestCase):
             ("disconnect", "zoe", "logged-in"),
             (event.type, event.identity.user, event.identity.state),
         )
+
+
+class StopTests(ConnectionsTestCase):
+    """What was read when the gateway stops is answered."""
+
+    asks_php = False
+
+    def test_more_than_an_inbox(self) -> None:
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        self.send_off(browser)
+
+    def test_more_than_the_rate(self) -> None:
+        self.limit(rate=Rate(messages=20, patience=30))
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        self.send_off(browser)
+
+    def test_part_of_a_message(self) -> None:
+        """What is missing of it is not waited for."""
+        self.limit(message_timeout=1)
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        browser.send(frame(TEXT, b"half")[:-2])
+        self.send_off(browser)
+
+    def send_off(self, browser: BrowserEnd) -> None:
+        send_off = SendOff(self.table.connections, 10)
+        answered = 0
+        while run_at_once(send_off.step()):
+            self.assertFalse(browser.is_read_from)
+            for asked in self.php.asked[answered:]:
+                asked.reply(asked.event.message)
+                answered += 1
+            self.clock.advance(0.1)
+            self.assertLess(self.clock.seconds(), 60)
+        frames = browser.frames()
+        self.assertEqual([(TEXT, b"%d" % number) for number in range(100)], frames[:-1])
+        self.assertEqual((CLOSE, b"\x03\xe9the gateway stops"), frames[-1])

@@ -174,6 +174,10 @@ class FakeBrowser(FakeConnection):
         if self._answers:
             self.leave()
 
+    @property
+    def is_busy(self) -> bool:
+        return self.client.in_turn
+
     def take_no_more(self) -> None:
         """Which is not noted."""
 
@@ -286,7 +290,9 @@ class DrainTests(GatewayTestCase):
 
     def test_order(self) -> None:
         self.browser()
-        self.successResultOf(self.drain())
+        drained = self.drain()
+        self.clock.advance(0.1)
+        self.successResultOf(drained)
         self.assertEqual(
             [
                 "stopping within 10 s",
@@ -312,6 +318,7 @@ class DrainTests(GatewayTestCase):
         drained = self.drain()
         self.assertNotIn("a client gets 1001", self.notes)
         self.public.stopped.callback(None)
+        self.clock.advance(0.1)
         self.successResultOf(drained)
 
     def test_spread(self) -> None:
@@ -324,7 +331,7 @@ class DrainTests(GatewayTestCase):
             self.assertNoResult(drained)
             self.clock.advance(0.1)
             left.append(len(self.connections.registry))
-        self.assertEqual([15, 5, 0], left)
+        self.assertEqual([25, 15, 5, 0], left)
         self.successResultOf(drained)
 
     def test_last_messages(self) -> None:
@@ -344,7 +351,7 @@ class DrainTests(GatewayTestCase):
         browser = self.browser()
         browser.client.in_turn = True
         drained = self.drain()
-        self.clock.pump([0.1] * 99)
+        self.clock.pump([0.1] * 79)
         self.assertIsNone(browser.closed)
         lines = self.logged(lambda: self.clock.advance(0.2), level="warn")
         self.successResultOf(drained)
@@ -397,6 +404,19 @@ class DrainTests(GatewayTestCase):
             self.notes.index("the push fails"), self.notes.index("the private port stops")
         )
 
+    def test_all_within_the_time(self) -> None:
+        """However long that is, whoever does not answer: clients, and PHP."""
+        for seconds in (0, 0.5, 2, 8, 60):
+            self.setUp()
+            self.relay.idle = Deferred()
+            self.start(drain_timeout=seconds)
+            for _ in range(300):
+                self.browser(answers=False).client.in_turn = True
+            drained = self.drain()
+            self.clock.pump([0.01] * int(100 * seconds + 25))
+            self.successResultOf(drained)
+            self.assertEqual(300, self.notes.count("a client gets 1001"))
+
     def test_no_time(self) -> None:
         self.start(drain_timeout=0)
         for _ in range(100):
@@ -412,7 +432,7 @@ class DrainTests(GatewayTestCase):
         self.assertFalse(self.connections.draining)
         late = self.browser()
         self.public.arrivals = False
-        self.clock.advance(0.1)
+        self.clock.pump([0.1] * 2)
         self.successResultOf(drained)
         self.assertEqual((1001, "the gateway stops"), late.closed)
 
@@ -420,7 +440,7 @@ class DrainTests(GatewayTestCase):
         """It is waited for, but not for long."""
         self.browser(answers=False)
         drained = self.drain()
-        self.clock.advance(0.9)
+        self.clock.pump([0.1, 0.9])
         self.assertNotIn("a client is cut off", self.notes)
         self.clock.advance(0.1)
         self.assertIn("a client is cut off", self.notes)

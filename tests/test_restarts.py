@@ -15,11 +15,13 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
+from tests.browser_end import TEXT, frame, request
 from tests.real import activator
 from tests.real.certificate import make_certificate
 from tests.real.command import run
 from tests.real.gateway import Gateway, environment
 from tests.real.process import Process, accepts, find, free_port
+from tests.real.raw_client import RawClient
 from tests.real.roads import ECHO, RECORD, EmbeddedRoad, FastCgiRoad
 from tests.real.stack import RealTestCase
 from tests.real.waiting import pause
@@ -56,6 +58,28 @@ class DrainTests(FastCgiRoad):
         self.assertEqual(30, len(taken))
         self.assertEqual([], [each for each in taken if each[0] != each[1]])
         self.assertNotIn("PHP has not answered", self.gateway.log)
+
+    async def test_messages_in_one_segment(self) -> None:
+        """All that was sent before the stop is answered, though an inbox takes but a part of it."""
+        self.start(RECORD)
+        await self.send_and_stop()
+
+    async def test_messages_that_come_too_fast(self) -> None:
+        """It is answered at the pace that is allowed."""
+        self.start(RECORD, "--max-message-rate", "50")
+        await self.send_and_stop()
+
+    async def send_and_stop(self) -> None:
+        with RawClient(self.gateway.port) as client:
+            await deferToThread(client.upgrade, request())
+            client.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+            self.gateway.signal(signal.SIGTERM)
+            frames = await deferToThread(lambda: [client.frame() for _ in range(101)])
+        answers, (_, close) = frames[:-1], frames[-1]
+        self.assertEqual([b"%d" % number for number in range(100)], [each for _, each in answers])
+        self.assertEqual(1001, int.from_bytes(close[:2]))
+        self.assertEqual([str(number) for number in range(100)], self.recorded())
+        self.assertEqual(0, await deferToThread(self.gateway.wait))
 
     def talk(self, number: int, client: Connection) -> Deferred[list[str]]:
         """Say more than the gateway takes, all the time; all that is answered."""

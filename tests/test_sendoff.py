@@ -18,6 +18,10 @@ class FakeGuest(FakeConnection):
     client: Client
     takes_more = True
 
+    @property
+    def is_busy(self) -> bool:
+        return self.client.in_turn
+
     def take_no_more(self) -> None:
         self.takes_more = False
 

@@ -15,6 +15,8 @@ from phpgw.edge.rate import FRAGMENT, MESSAGE, Allowance
 
 # Why nothing is read from a peer at the moment; there can be several reasons.
 _INBOX, _RATE, _END, _OVER = 1, 2, 4, 8
+# Those for which what was read already has to wait, too.
+_NOT_PARSED = _INBOX | _RATE | _OVER
 # The longest head of a frame: RFC 6455, section 5.2.
 _LONGEST_HEAD = 14
 
@@ -58,10 +60,17 @@ class IntakeProtocol(LeanProtocol):
             self.factory.unfinished.restart(self)
         self._release(_INBOX)
 
+    @property
+    def has_unparsed(self) -> bool:
+        """Whether there is something that was read, and waits to be parsed."""
+        return bool(self._holds & _NOT_PARSED) and bool(self.data)
+
     def take_no_more(self) -> None:
-        """Take no further messages at all."""
+        """Read no further messages at all; those that were read are taken, as far as they go."""
         if self.state == self.STATE_OPEN:
             self._hold(_END)
+            # What is missing of a message will not come.
+            self._forget_message()
 
     def read_on(self) -> None:
         """Read, if not faster than is allowed, since the answer to a close frame is to come."""
@@ -98,7 +107,7 @@ class IntakeProtocol(LeanProtocol):
 
     def processData(self) -> bool:
         # Autobahn would go on with what it has read already, however much that is.
-        return not self._holds and super().processData()
+        return not self._holds & _NOT_PARSED and super().processData()
 
     def onMessageFrameBegin(self, length: int) -> None:
         # In place of Autobahn's own, which has no limit but that of the size.
@@ -161,7 +170,7 @@ class IntakeProtocol(LeanProtocol):
     def _look_at_rest(self) -> None:
         """See what is left once all has been parsed that may be."""
         if self.state == self.STATE_OPEN:
-            if self.inside_message:
+            if self.inside_message and not self._holds & _END:
                 self._is_unfinished = True
                 self.factory.unfinished.update(self, sum(map(len, self.message_data)))
             elif self._is_unfinished:
@@ -207,4 +216,4 @@ class IntakeProtocol(LeanProtocol):
             self._holds &= ~reason
             if not self._holds:
                 self.transport.resumeProducing()
-                self.consumeData()
+            self.consumeData()

@@ -19,5 +19,5 @@ class RunningSettings:
         "10s",
         "On SIGTERM: how long it may take to send the clients away (code 1001), each once PHP has "
         "answered what it has said. They go a hundred in a second, or more if they are so many, "
-        "within four fifths of this time.",
+        "within three fifths of this time.",
     )
