@@ -94,6 +94,19 @@ class ManagedFpmTests(FpmTestCase):
         self.assertFalse(socket.parent.exists())
         self.assertEqual(still_running(workers), set())
 
+    async def test_nothing_is_made_before_it_starts(self) -> None:
+        """``twistd --uid`` changes who we are between the check and the start."""
+        place = Path(tempfile.mkdtemp(dir="/tmp"))
+        self.addCleanup(place.rmdir)
+        self.patch(tempfile, "tempdir", str(place))
+        fpm = self.make()
+        fpm._config.check()
+        self.assertEqual([], list(place.iterdir()))
+        fpm.startService()
+        await fpm.when_ready()
+        self.assertEqual(1, len(list(place.iterdir())))
+        await fpm.stopService()
+
     async def test_starts_again_when_killed(self) -> None:
         """At once, and without the old one's workers."""
         fpm = self.start()
