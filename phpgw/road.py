@@ -72,15 +72,19 @@ class _Common:
 def _through_web_server(url: str, common: _Common) -> Road:
     settings = common.settings
     concurrency = settings.php_concurrency or _USUAL_CONCURRENCY
-    backend = make_http_backend(
-        common.reactor,
-        url=url,
-        timeout=settings.php_timeout,
-        concurrency=concurrency,
-        max_reply_size=settings.max_reply_size,
-        signer=common.signer,
-        metrics=common.metrics,
-    )
+    try:
+        backend = make_http_backend(
+            common.reactor,
+            url=url,
+            timeout=settings.php_timeout,
+            concurrency=concurrency,
+            max_reply_size=settings.max_reply_size,
+            signer=common.signer,
+            metrics=common.metrics,
+        )
+    except UnicodeError as error:
+        expected = f"for https: the name of a host that a certificate can be for ({error})"
+        raise InvalidOption("php-url", expected, repr(url)) from error
     return Road(backend, f"at {url}", concurrency)
 
 

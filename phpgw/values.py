@@ -7,7 +7,7 @@ message says what would be right.
 import os
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
@@ -19,6 +19,8 @@ from phpgw.timing import Cron, Every, Timer
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
+# RFC 1035, section 2.3.4, and an underscore, which Docker and many a name server have in names.
+_HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -230,7 +232,16 @@ def http_url(text: str) -> str:
         raise ValueError(expected)
     if "@" in url.netloc or "#" in text:
         raise ValueError(expected + ", without user name and without #fragment")
+    if not (_HOST_NAME.fullmatch(url.hostname) or _is_ipv6(url.hostname)):
+        raise ValueError(expected + ", with a host that can be: a name, or an address without zone")
     return urlunsplit(url._replace(path=url.path or "/"))
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        return IPv6Address(text).scope_id is None
+    except ValueError:
+        return False
 
 
 def server_endpoint(text: str) -> str:

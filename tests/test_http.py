@@ -25,6 +25,7 @@ from phpgw.backend.http import make_http_backend
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
 from tests.fakes import handshake, identity
+from tests.test_host import Resolver
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -115,6 +116,30 @@ class HttpBackendTests(HttpTestCase):
         self.use(url="http://[::1]:8088/ws.php")
         self.ask()
         self.assertIn(b"Host: [::1]:8088\r\n", self.accept().request())
+
+    def test_any_name(self) -> None:
+        """Whatever the system's resolver knows, by IPv6 alone, too."""
+        for name in ("my_php", "_", "php-.x", "a_b.example_net."):
+            self.use(url=f"http://{name}:8088/ws.php")
+            resolver: Any = Resolver()
+            resolver.addresses = ["fd00::1"]
+            self.reactor.nameResolver = resolver
+            answer = self.ask()
+            resolver.answer()
+            self.assertEqual(("fd00::1", 8088), self.reactor.tcpClients[0][:2])
+            server = self.accept()
+            self.assertIn(f"Host: {name}:8088\r\n".encode(), server.request())
+            server.send(_OK)
+            self.successResultOf(answer)
+
+    def test_name_that_nobody_knows(self) -> None:
+        self.use(url="http://my_php/")
+        resolver: Any = Resolver()
+        self.reactor.nameResolver = resolver
+        answer = self.ask()
+        resolver.answer()
+        problem = self.failureResultOf(answer, BackendUnreachable).value
+        self.assertIn("no address is known for my_php", str(problem))
 
     def test_query_of_the_browser(self) -> None:
         """It stands behind the script's own, and cannot become anything else."""

@@ -43,6 +43,10 @@ class RoadTests(SynchronousTestCase):
         self.assertIn("http://localhost/ws.php", chosen.description)
         self.assertIsNone(chosen.service)
 
+    def test_host_that_has_no_certificate(self) -> None:
+        complaint = self.complaint(php_url="https://my_php/")
+        self.assertIn("--php-url: got 'https://my_php/'; expected for https: the name", complaint)
+
     def test_as_many_at_once_as_an_installed_php_fpm_has_workers(self) -> None:
         ways = ({"php_url": "http://php/"}, {"php_script": "/a", "php_fpm": "tcp:php:9000"})
         for way in ways:

@@ -382,6 +382,10 @@ class HttpUrlTests(ValueTestCase):
         """Container networks name hosts so, without asking DNS."""
         self.assertEqual("http://my_php/ws.php", values.http_url("http://my_php/ws.php"))
 
+    def test_host_that_cannot_be(self) -> None:
+        for host in ("a..b", ".a", "%6d", "a" * 64, "a." * 127 + "bc", "[fe80::1%25eth0]", "[::x]"):
+            self.assert_refused(values.http_url, "an absolute URL", [f"http://{host}/"])
+
     def test_port_that_cannot_be(self) -> None:
         self.assert_refused(values.http_url, "an absolute URL", ["http://localhost:65536/"])
 

@@ -14,6 +14,8 @@ from urllib.parse import quote
 from hyperlink import EncodedURL
 from treq.cookies import IndexableCookieJar
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.web.client import URI, Agent, BrowserLikePolicyForHTTPS, HTTPConnectionPool
 from twisted.web.http_headers import Headers
@@ -21,19 +23,23 @@ from twisted.web.iweb import IBodyProducer, IResponse
 
 from phpgw.backend import BackendBroken
 from phpgw.backend.headers import check_encoding
+from phpgw.backend.host import HostEndpoint
 from phpgw.backend.query import FixedQuery
 
 _AS_IT_IS = punctuation.replace("#", "")
 
 
 class OriginAgent(Agent):
-    """An agent for one URL, with whatever query."""
+    """An agent for one URL, with whatever query.
+
+    :raises UnicodeError: if the URL's host is no name that a certificate can be for.
+    """
 
     def __init__(self, reactor: Any, url: str, pool: HTTPConnectionPool) -> None:
-        super().__init__(reactor, BrowserLikePolicyForHTTPS(), pool=pool)
+        super().__init__(reactor, pool=pool)
         self._uri = URI.fromBytes(url.encode("ascii"))
         self._key = (self._uri.scheme, self._uri.host, self._uri.port)
-        self._endpoint = self._getEndpoint(self._uri)
+        self._endpoint = _endpoint(reactor, self._uri)
         self._path_start = url.index("/", url.index("//") + 2)
 
     def request(
@@ -54,6 +60,18 @@ class OriginAgent(Agent):
             uri[self._path_start :],
         )
         return responding.addCallback(_uncompressed)
+
+
+def _endpoint(reactor: Any, uri: URI) -> IStreamClientEndpoint:
+    """Make what connects to a URL's host, whatever its name is.
+
+    Twisted's own endpoint takes it for an international name, and refuses ``my_php``.
+    """
+    endpoint = HostEndpoint(reactor, uri.host.decode("ascii"), uri.port)
+    if uri.scheme != b"https":
+        return endpoint
+    policy = BrowserLikePolicyForHTTPS()
+    return wrapClientTLS(policy.creatorForNetloc(uri.host, uri.port), endpoint)
 
 
 def _uncompressed(response: IResponse) -> IResponse:
