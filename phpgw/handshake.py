@@ -25,6 +25,7 @@ from phpgw.connections import Draining
 from phpgw.edge.census import TooMany, TooManyHere
 from phpgw.edge.extensions import Malformed, deflate_offer
 from phpgw.edge.forwarded import Contradiction
+from phpgw.edge.subprotocols import Subprotocols
 from phpgw.identity import ForeignOrigin, Visibility
 from phpgw.metrics import Metrics
 from phpgw.peer import peer_name
@@ -45,6 +46,7 @@ _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class WebSocketResource(Resource):
     """The path that speaks WebSocket.
 
+    :param subprotocols: what chooses one where PHP does not.
     :param shared_ports: what learns from handshakes where there is a proxy, if that matters.
     """
 
@@ -57,10 +59,12 @@ class WebSocketResource(Resource):
         visibility: Visibility,
         admission: Admission,
         metrics: Metrics,
+        subprotocols: Subprotocols | None = None,
         shared_ports: SharedPorts | None = None,
     ) -> None:
         super().__init__()
         self._factory = factory
+        self._subprotocols = subprotocols or Subprotocols((), factory.reactor.seconds)
         self._shared_ports = shared_ports
         self._visibility = visibility
         self._admission = admission
@@ -141,10 +145,11 @@ class WebSocketResource(Resource):
     def _open(
         self, request: Request, protocol: GatewayProtocol, opening: "_Opening", grant: Grant
     ) -> None:
-        protocol.subprotocol = grant.subprotocol
+        subprotocol = self._subprotocols.choose(opening.subprotocols, grant.subprotocol)
+        protocol.subprotocol = subprotocol
         protocol.set_cookies = grant.set_cookies
         early = _take_over(request, protocol)
-        protocol.dataReceived(opening.head(grant.subprotocol))
+        protocol.dataReceived(opening.head(subprotocol))
         self._admission.welcome(protocol.client, grant)
         if early:
             protocol.dataReceived(early)

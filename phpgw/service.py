@@ -30,6 +30,7 @@ from phpgw.edge.forwarded import TrustedProxies
 from phpgw.edge.lifetimes import Lifetimes
 from phpgw.edge.limits import WebSocketLimits
 from phpgw.edge.rate import Rate
+from phpgw.edge.subprotocols import Subprotocols
 from phpgw.gateway import Gateway
 from phpgw.handshake import WebSocketResource
 from phpgw.hold import Hold
@@ -118,6 +119,7 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         ),
         Admission(relay, answers, asks_php="connect" in settings.events),
         metrics,
+        Subprotocols(settings.subprotocol, reactor.seconds),
         shared_ports,
     )
 

@@ -39,6 +39,7 @@ _NOT_FORWARDED = frozenset(
         *("Proxy-Authorization", "Proxy-Connection", "Accept-Encoding"),
     )
 )
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -181,6 +182,14 @@ def url_path(text: str) -> str:
 def origin(text: str) -> str:
     """An origin, or several that are alike: see :func:`phpgw.origins.read_pattern`."""
     return str(read_pattern(text))
+
+
+def subprotocol(text: str) -> str:
+    """The name of a subprotocol: a token of HTTP (RFC 6455, section 4.1; RFC 9110, 5.6.2)."""
+    name = text.strip()
+    if not _TOKEN.fullmatch(name):
+        raise ValueError("the name of a subprotocol, like json or chat.v1, one each time")
+    return name
 
 
 def network(text: str) -> IPv4Network | IPv6Network | str:

@@ -12,6 +12,7 @@ from phpgw.client import Client, Message
 from phpgw.connections import ConnectionTable
 from phpgw.edge.census import Census
 from phpgw.edge.limits import WebSocketLimits
+from phpgw.edge.subprotocols import Subprotocols
 from phpgw.handshake import WebSocketResource
 from phpgw.identity import Visibility
 from phpgw.metrics import Metrics
@@ -57,6 +58,8 @@ class NotingRelay:
 class EdgeTestCase(SynchronousTestCase):
     """A site that speaks WebSocket at /ws."""
 
+    subprotocols: Subprotocols | None = None
+
     def setUp(self) -> None:
         self.clock = Clock()
         self.metrics = Metrics()
@@ -84,7 +87,9 @@ class EdgeTestCase(SynchronousTestCase):
             name=peer_ids(),
         )
         root = Resource()
-        edge = WebSocketResource(self.factory, self.visibility, self.admission(), self.metrics)
+        edge = WebSocketResource(
+            self.factory, self.visibility, self.admission(), self.metrics, self.subprotocols
+        )
         root.putChild(b"ws", edge)
         self.site = GatewaySite(root, 1000, self.clock)
 

@@ -151,7 +151,7 @@ class SampleTests(SynchronousTestCase):
         self.assertEqual(
             {
                 *("listen", "allow-origin", "api-token-file", "php-script", "php-fpm"),
-                *("secret-file", "timer", "php-concurrency"),
+                *("secret-file", "timer", "php-concurrency", "subprotocol"),
             },
             set(examples),
         )

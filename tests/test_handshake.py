@@ -19,6 +19,7 @@ from phpgw.backend import BackendBroken, Event, Follow, Head, IBackend, Reply
 from phpgw.client import Message
 from phpgw.dispatch import Dispatcher
 from phpgw.edge.forwarded import TrustedProxies
+from phpgw.edge.subprotocols import Subprotocols
 from phpgw.identity import Visibility
 from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
@@ -196,6 +197,15 @@ class HandshakeTests(EdgeTestCase):
             self.assertEqual(browser.status, 101)
             self.assertNotIn(b"sec-websocket-protocol", browser.response.lower())
             browser.hang_up()
+
+    def test_subprotocol_that_is_known(self) -> None:
+        self.subprotocols = Subprotocols(["json"], self.clock.seconds)
+        self.limit()
+        browser = self.connect(Sec_WebSocket_Protocol="xml, json")
+        self.assertEqual(browser.status, 101)
+        self.assertIn(b"\r\nSec-WebSocket-Protocol: json\r\n", browser.response)
+        browser.hang_up()
+        self.assertNotIn(b"Sec-WebSocket-Protocol", self.connect().response)
 
     def test_offers_that_are_declined(self) -> None:
         """They do not keep the browser out."""

@@ -128,6 +128,19 @@ class ValueTests(ValueTestCase):
         )
 
 
+class SubprotocolTests(ValueTestCase):
+    def test_name(self) -> None:
+        for text in ("json", "chat.v1", "graphql-transport-ws", " v12.stomp ", "a!#$%&'*+^_`|~"):
+            self.assertEqual(text.strip(), values.subprotocol(text))
+
+    def test_refused(self) -> None:
+        self.assert_refused(
+            values.subprotocol,
+            "the name of a subprotocol, like json or chat.v1, one each time",
+            ["", " ", "a b", "a,b", "a/b", "ä", 'a"', "a;b", "a\r\nb", "a=b"],
+        )
+
+
 class OriginTests(ValueTestCase):
     def test_usual(self) -> None:
         for text in (

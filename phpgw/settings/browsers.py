@@ -49,6 +49,16 @@ class BrowserSettings:
         "May be repeated.",
         repeatable=True,
     )
+    subprotocol: tuple[str, ...] = option(
+        _BROWSERS,
+        "NAME",
+        values.subprotocol,
+        None,
+        "A subprotocol that clients may ask for, as new WebSocket(url, ['NAME']) does: the first "
+        "of theirs that is named here is answered, unless PHP names one when it is asked "
+        "(--events connect). May be repeated.",
+        repeatable=True,
+    )
     trusted_proxy: tuple[IPv4Network | IPv6Network | str, ...] = option(
         _BROWSERS,
         "ADDRESS",

@@ -1,0 +1,48 @@
+"""Tests for :mod:`phpgw.edge.subprotocols`."""
+
+from twisted.internet.task import Clock
+from twisted.logger import LogLevel, capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.edge.subprotocols import Subprotocols
+
+
+class ChoiceTests(SynchronousTestCase):
+    def test_first_that_is_known(self) -> None:
+        """In the browser's order, since it is the browser that has a preference."""
+        subprotocols = Subprotocols(["mqtt", "chat.v1", "chat.v2"], Clock().seconds)
+        for offered, chosen in (
+            (["chat.v2", "chat.v1"], "chat.v2"),
+            (["x", "chat.v1", "mqtt"], "chat.v1"),
+            (["MQTT", "mqtt"], "mqtt"),
+            ([], None),
+            (["x"], None),
+            (["Chat.V1"], None),
+        ):
+            self.assertEqual(chosen, subprotocols.choose(offered, None), offered)
+
+    def test_php_has_the_first_word(self) -> None:
+        subprotocols = Subprotocols(["a"], Clock().seconds)
+        self.assertEqual("b", subprotocols.choose(["a", "b"], "b"))
+        self.assertEqual("a", subprotocols.choose(["b", "a"], None))
+
+    def hints(self, subprotocols: Subprotocols, *offers: list[str], php: str | None) -> list[str]:
+        with capturedLogs() as events:
+            for offered in offers:
+                subprotocols.choose(offered, php)
+        return [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
+
+    def test_hint(self) -> None:
+        """Where a browser gets no answer to its offers; now and then."""
+        clock = Clock()
+        subprotocols = Subprotocols(["known"], clock.seconds)
+        [line] = self.hints(subprotocols, ["json", "x" * 1000], ["json"], php=None)
+        self.assertIn("offers the subprotocol json, xxx", line)
+        self.assertIn("--subprotocol", line)
+        self.assertLess(len(line), 400)
+        clock.advance(10)
+        [line] = self.hints(subprotocols, ["json"], php=None)
+        self.assertIn("(and 1 others since)", line)
+        clock.advance(10)
+        self.assertEqual([], self.hints(subprotocols, [], ["x", "known"], php=None))
+        self.assertEqual([], self.hints(subprotocols, ["json"], php="json"))
