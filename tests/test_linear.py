@@ -10,20 +10,38 @@ import gc
 from collections.abc import Callable, Mapping
 from ipaddress import ip_network
 from time import thread_time
+from types import SimpleNamespace
 from typing import Any
 
 from multipart import parse_options_header
+from twisted.internet.address import IPv4Address
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.http_headers import Headers
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
 
+from phpgw import handshake
+from phpgw.admission import CONTROL
 from phpgw.api import access, fast_lane, fields, hold
 from phpgw.backend import cgi, form, headers
+from phpgw.backend.fastcgi_records import Decoder
+from phpgw.backend.fpm_process import FpmProcess
+from phpgw.commands import parse_commands
 from phpgw.cookies import CookieJar
 from phpgw.edge import extensions, forwarded
 from phpgw.hosts import host_name, is_nobodys
+from phpgw.origins import read_origin
 from phpgw.peer import _written
 from phpgw.php.mishaps import find_mishap
+from phpgw.php.stream import Stream
+from phpgw.process.proxy_protocol import ProxyFactory
+from tests.fakes import Exchange
 
 _SHORTEST, _LONGEST = 32, 64 * 1024
+_MOST_PIECES = 16 * 1024
 # Below this many seconds, a stall is none, and a measurement is mostly noise.
 _MEASURABLE = 0.01
 _MOST_GROWTH = 10
@@ -43,11 +61,11 @@ def shape(pattern: bytes, *, head: bytes = b"", tail: bytes = b"") -> Shape:
 
 
 class LinearTestCase(SynchronousTestCase):
-    def assert_linear(self, parse: Parser, *shapes: Shape) -> None:
+    def assert_linear(self, parse: Parser, *shapes: Shape, longest: int = _LONGEST) -> None:
         for number, text in enumerate(shapes):
             seconds = {0: 0.0}
             size = _SHORTEST
-            while size <= _LONGEST:
+            while size <= longest:
                 shorter = size // 4 if size // 4 in seconds else 0
                 seconds[size] = _seconds(parse, text(size))
                 for _ in range(_ATTEMPTS):
@@ -284,3 +302,202 @@ class TextTests(LinearTestCase):
                 ),
             }
         )
+
+    def test_more_of_a_handshake(self) -> None:
+        def opening(name: str) -> Parser:
+            def parse(data: bytes) -> object:
+                headers: Any = Headers()
+                headers.addRawHeader(name.encode(), data)
+                request: Any = SimpleNamespace(requestHeaders=headers)
+                return handshake._checked_subprotocols(request), handshake._tokens(
+                    request, name.encode()
+                )
+
+            return parse
+
+        self.assert_all_linear(
+            {
+                "subprotocols": (
+                    opening("Sec-WebSocket-Protocol"),
+                    (*_PUNCTUATION, shape(b"a", tail=b", a b"), lambda size: _distinct(size)),
+                ),
+                "origin": (read_origin, _PUNCTUATION),
+                "own origin": (
+                    lambda data: read_origin(b"https://" + data),
+                    (*_PUNCTUATION, *(shape(each) for each in (b"a:1", b":1", b"[::1]:", b"1:"))),
+                ),
+                "key": (
+                    lambda data: handshake._checked_key([data]),
+                    tuple(shape(each) for each in (b"a", b"=", b"a=", b" ", b"\xff")),
+                ),
+                "control characters": (CONTROL.search, _PUNCTUATION),
+            }
+        )
+
+    def test_commands(self) -> None:
+        send = b'{"op": "send", "to": {"all": true}, "message": "'
+        nested = (b"[", b"{", b'{"a":', b'[{"a":')
+        alike = b'"a": 1, "a": 1, '
+        self.assert_linear(
+            lambda data: parse_commands(data, has_sender=False),
+            *_PUNCTUATION,
+            *(shape(each) for each in nested),
+            *(
+                shape(each, head=b"[{", tail=b'"op": "send"}]')
+                for each in (alike, b'"op": "send", ')
+            ),
+            lambda size: b"[{" + b", ".join(b'"%d": 1' % n for n in range(size // 10)) + b"}]",
+            *(
+                shape(each, head=b"[" + send, tail=b'"}]')
+                for each in (b"a", b"\\", b'\\"', b"\\u00e9", b"\\ud83d", b"\n", b"\xc3\xa9")
+            ),
+            *(
+                shape(each, head=b'[{"op": "send", "message": "", "to": ' + to, tail=tail)
+                for to, each, tail in (
+                    (b'{"clients": [', b'"a",', b'"a"]}}]'),
+                    (b'{"groups": [', b'"a",', b"1]}}]"),
+                    (b'{"all": true}, "except": [', b'"a",', b"null]}]"),
+                    (b'{"client": "', b"a", b'"}}]'),
+                    (b'{"client": ', b"9", b"}}]"),
+                )
+            ),
+            shape(b'{"op": "leave", "group": "g", "to": {"all": true}},', head=b"[", tail=b"{}]"),
+            shape(b"QQ", head=b'[{"op": "send", "to": {"all": true}, "data": "', tail=b'"}]'),
+            shape(b"=", head=b'[{"op": "send", "to": {"all": true}, "data": "', tail=b'"}]'),
+        )
+
+
+def _distinct(size: int) -> bytes:
+    return b", ".join(b"a%d" % number for number in range(size // 7))
+
+
+class PieceTests(LinearTestCase):
+    """Readers that get a text in pieces, of one byte each if somebody wants it so."""
+
+    def assert_linear_in_pieces(
+        self,
+        begin: Callable[[], Callable[[bytes], object]],
+        *shapes: Shape,
+        most: int = _LONGEST,
+    ) -> None:
+        def in_pieces(data: bytes) -> None:
+            receive = begin()
+            for position in range(len(data)):
+                receive(data[position : position + 1])
+
+        self.assert_linear(in_pieces, *shapes, longest=most)
+        self.assert_linear(lambda data: begin()(data), *shapes)
+
+    def test_http(self) -> None:
+        """Heads, bodies, and what comes behind a request: each byte costs the same."""
+
+        def begin(first: bytes = b"") -> Callable[[bytes], object]:
+            exchange = Exchange(_Sink(), limit=1 << 20)
+            exchange.send(first)
+            return exchange.send
+
+        post = b"POST / HTTP/1.1\r\nHost: a\r\n"
+        chunked = post + b"Transfer-Encoding: chunked\r\n\r\n"
+        get = b"GET / HTTP/1.1\r\nHost: a\r\n"
+        self.assert_linear_in_pieces(
+            begin,
+            *(shape(each) for each in (b"a", b"\r", b"\n", b"\r\n", b" ", get, get + b"\r\n")),
+            *(shape(each, head=get) for each in (b"A: b\r\n", b"a", b"A:\r\n", b"A: b\r", b"a-")),
+            *(shape(each, head=b"GET /") for each in (b"/", b"a", b"?", b"&a=b", b"%2F", b"a;")),
+            *(shape(each, tail=b" HTTP/1.1\r\n\r\n", head=b"GET /") for each in (b"/", b"a&")),
+            shape(b"a", head=post + b"Content-Length: 999999\r\n\r\n"),
+            *(
+                shape(each, head=chunked)
+                for each in (
+                    b"1\r\na\r\n",
+                    b"1;a=b\r\na\r\n",
+                    b"0",
+                    b"1;" + b"a" * 400 + b"\r\na\r\n",
+                )
+            ),
+            *(shape(each, head=chunked + b"0\r\n") for each in (b"A: b\r\n", b"a", b"\r")),
+            shape(b"a", head=chunked + b"fffff\r\n"),
+            most=_MOST_PIECES,
+        )
+        self.assert_linear_in_pieces(
+            lambda: begin(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"),
+            *(shape(each) for each in (b"a", b"\r\n", get + b"\r\n")),
+            most=_MOST_PIECES,
+        )
+
+    def test_proxy_headers(self) -> None:
+        def begin() -> Callable[[bytes], object]:
+            factory: Any = ProxyFactory(Factory.forProtocol(Protocol), Clock())
+            protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
+            protocol.makeConnection(StringTransport())
+            receive: Callable[[bytes], object] = protocol.dataReceived
+            return receive
+
+        second = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\xff\xff"
+        self.assert_linear_in_pieces(
+            begin,
+            *(shape(each, head=b"PROXY ") for each in (b" ", b"T", b"1", b"\r", b"UNKNOWN ")),
+            *(shape(each, head=second) for each in (b"a", b"\0")),
+        )
+
+    def test_fastcgi(self) -> None:
+        def record(kind: int, content: bytes) -> bytes:
+            return bytes((1, kind, 0, 1, *len(content).to_bytes(2, "big"), 0, 0)) + content
+
+        def begin() -> Callable[[bytes], object]:
+            return Decoder(1 << 20).receive
+
+        self.assert_linear_in_pieces(
+            begin,
+            *(shape(record(6, content)) for content in (b"", b"a", b"a" * 1000, b"a" * 65535)),
+            *(shape(record(7, content)) for content in (b"", b"a", b"\n")),
+            shape(b"\1\x0b\0\0\0\0\0\0"),
+        )
+
+    def test_cgi_heads(self) -> None:
+        """Of a reply that may be a stream, as it comes."""
+
+        def begin() -> Callable[[bytes], object]:
+            output, searched = bytearray(), 0
+
+            def receive(data: bytes) -> None:
+                nonlocal searched
+                output.extend(data)
+                if cgi.find_head(output, searched) is None:
+                    searched = max(0, len(output) - 3)
+
+            return receive
+
+        self.assert_linear_in_pieces(
+            begin, *(shape(each) for each in (b"a: b\r\n", b"a", b"\r", b"a\n", b"\r\n\r"))
+        )
+
+    def test_lines_of_streams(self) -> None:
+        def begin() -> Callable[[bytes], object]:
+            return Stream(lambda commands: None, None, 1 << 20).receive
+
+        line = b'{"op": "send", "to": {"all": true}, "message": "a"}\n'
+        self.assert_linear_in_pieces(
+            begin, *(shape(each) for each in (line, b"\n", b" ", b"[", line[:-1]))
+        )
+
+    def test_lines_of_php_fpm(self) -> None:
+        def begin() -> Callable[[bytes], object]:
+            process: Any = FpmProcess.__new__(FpmProcess)
+            process._rest = bytearray()
+            process._forward = lambda line: None
+            receive: Callable[[bytes], object] = process.errReceived
+            return receive
+
+        self.assert_linear_in_pieces(
+            begin, *(shape(each) for each in (b"a", b"\n", b"a\n", b"[", b"[1] WARNING: a"))
+        )
+
+
+class _Sink(Resource):
+    """Takes all, and answers some of it."""
+
+    isLeaf = True
+
+    def render(self, request: Request) -> bytes | int:
+        return NOT_DONE_YET if request.path == b"/slow" else b""

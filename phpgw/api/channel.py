@@ -6,6 +6,7 @@ something comes; and it hangs up without a word on what is too large.
 """
 
 import re
+from typing import Any
 
 from twisted.web.http import RESPONSES, Request
 
@@ -18,6 +19,8 @@ _IDLE_SECONDS = 60
 _FAREWELL_SECONDS = 15
 # More digits than any length has, and fewer than Python refuses to read.
 _LONGEST_LENGTH = 18
+# Bytes of headers behind a body in chunks, which nobody reads.
+_LONGEST_TRAILER = 4096
 # What says where a request ends.
 _FRAMING = re.compile(rb"(?:(content-length)|transfer-encoding):(.*)", re.IGNORECASE | re.DOTALL)
 _PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
@@ -30,6 +33,7 @@ class StrictChannel(PacedChannel):
     _has_begun = False
     length: int | None
     _version: bytes
+    _transferDecoder: Any  # noqa: N815
 
     def connectionMade(self) -> None:
         super().connectionMade()
@@ -99,7 +103,12 @@ class StrictChannel(PacedChannel):
             is_plain = value.lower() == b"chunked" and self._version == b"HTTP/1.1"
         if not is_plain:
             self._respondToBadRequestAndDisconnect()
-        return is_plain and bool(super().headerReceived(line))
+            return False
+        is_taken = bool(super().headerReceived(line))
+        if is_taken and not match[1]:
+            # What comes of it is looked through again with each piece.
+            self._transferDecoder._maxTrailerHeadersSize = _LONGEST_TRAILER
+        return is_taken
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
         if self._receivedHeaderSize:

@@ -23,6 +23,8 @@ from phpgw.seldom import line_limit
 
 _POLL_SECONDS = 0.05
 _STOP_SECONDS = 5
+# What has no end of a line by then is logged as one.
+_LONGEST_LINE = 65536
 # How long what was sent to it as it was replaced may wait for a worker.
 _LAST_SECONDS = 0.2
 
@@ -69,7 +71,7 @@ class FpmProcess(ProcessProtocol):
         self._unguarded = unguarded
         self._tell_end = ended
         self._call: IDelayedCall | None = None
-        self._rest = b""
+        self._rest = bytearray()
         self._is_awaited = True
         self._is_guarded = True
         self._has_exited = False
@@ -115,9 +117,18 @@ class FpmProcess(ProcessProtocol):
         self.errReceived(data)
 
     def errReceived(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, rest = data.split(b"\n")
         for line in lines:
-            self._forward(line.decode("utf-8", "backslashreplace"))
+            self._rest += line
+            self._end_line()
+        self._rest += rest
+        if len(self._rest) > _LONGEST_LINE:
+            self._end_line()
+
+    def _end_line(self) -> None:
+        line = self._rest.decode("utf-8", "backslashreplace")
+        self._rest.clear()
+        self._forward(line)
 
     def childConnectionLost(self, childFD: int) -> None:  # noqa: N802, N803
         if childFD != guardian.WATCHED:
@@ -137,7 +148,7 @@ class FpmProcess(ProcessProtocol):
 
     def processEnded(self, reason: Failure) -> None:
         if self._rest:
-            self._forward(self._rest.decode("utf-8", "backslashreplace"))
+            self._end_line()
         self._cancel()
         for path in (self.socket, self._configuration):
             path.unlink(missing_ok=True)
