@@ -267,6 +267,11 @@ class ProbeTests(FastCgiTestCase):
         self.ask()
         self.assertIn(STDIN, worker.request())
 
+    def test_closed_as_it_is_answered(self) -> None:
+        probed = self.backend.probe().addCallback(lambda _: self.backend.close())
+        self.accept().hang_up()
+        self.successResultOf(probed)
+
     def test_no_worker(self) -> None:
         probed = self.backend.probe()
         self.accept(answers=False)

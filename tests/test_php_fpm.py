@@ -131,6 +131,23 @@ class TrafficTests(FastCgiRoad):
         [line] = [line for line in self.gateway.log.splitlines() if "line one" in line]
         self.assertIn(f"client 127.0.0.1:{client.local_port}", line)
 
+    async def test_complaints_that_make_a_reply_worthless(self) -> None:
+        """PHP could not say what the script wanted it to, or had not read the message."""
+        source = "<?php http_response_code(403); echo strlen($_POST['message'] ?? '');"
+        ini = {"output_buffering": "0", "post_max_size": "1000", "display_errors": "0"}
+        self.start("\n" + source, php={"ini": ini})
+        client = await self.connect(self.gateway.ws_url)
+        client.send("x")
+        await until(self.php_failed)
+        script = self.document_root / "websocket.php"
+        self.assertIn(f"since {script}:1 had printed something before", self.gateway.log)
+        self.write({"websocket.php": source.replace("403", "200")})
+        client.send("x" * 2000)
+        while "post_max_size (1000 bytes)" not in self.gateway.log:
+            await pause(0.05)
+        client.send("x")
+        self.assertEqual(await client.receive(), "1")
+
     async def test_environment(self) -> None:
         """What PHP sees is what Nginx would have given it, of the browser's own connection."""
         self.start("<?php echo json_encode($_SERVER + ['get' => $_GET]);")

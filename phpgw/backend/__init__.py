@@ -175,6 +175,10 @@ class ReplyTooLarge(BackendError):
     """PHP printed more than is taken from it."""
 
 
+class ReplyFlawed(BackendError):
+    """PHP has said itself that the script's reply is not what the script wanted it to be."""
+
+
 class IBackend(Interface):
     """A way to hand events to PHP."""
 

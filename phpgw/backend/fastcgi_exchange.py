@@ -15,9 +15,11 @@ from phpgw.backend import (
     Follow,
     Head,
     Reply,
+    ReplyFlawed,
     ReplyTooLarge,
 )
 from phpgw.backend.cgi import find_head, split_answer
+from phpgw.backend.complaints import find_flaw
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
@@ -66,6 +68,7 @@ class Exchange:
     __slots__ = (
         "_decoder",
         "_event",
+        "_flaw",
         "_follow",
         "_head",
         "_is_paused",
@@ -95,6 +98,8 @@ class Exchange:
         self._decoder = Decoder(terms.max_reply_size + _MAX_HEAD)
         self._log_left = _MAX_LOGGED
         self._searched = 0
+        # Why the reply is worthless, if PHP has said so.
+        self._flaw: str | None = None
         # Since when there is no worker for it, if there was none at once.
         self._waits_since: float | None = None
 
@@ -120,7 +125,7 @@ class Exchange:
         decoder = self._decoder
         is_complete = decoder.receive(data)
         if decoder.errors:
-            self._log(decoder.take_errors())
+            self._hear(decoder.take_errors())
         if self._take is not None:
             self._hand_on(self._take, decoder.take_output())
         elif self._follow is not None and not is_complete:
@@ -204,6 +209,8 @@ class Exchange:
             if len(output) > _MAX_HEAD:
                 raise ReplyTooLarge(f"the head of PHP's reply is larger than {_MAX_HEAD} bytes")
             return
+        if self._flaw is not None:
+            raise ReplyFlawed(self._flaw)
         self._follow = None
         head, body = parts
         take = follow(head, self)
@@ -230,6 +237,8 @@ class Exchange:
             raise BackendBroken(f"PHP ended its answer with the protocol status {status}")
         if self._decoder.app_status:
             raise BackendBroken(f"the script ended with status {self._decoder.app_status}")
+        if self._flaw is not None:
+            raise ReplyFlawed(self._flaw)
         if self._head is not None:
             return Reply(self._head)
         head, body = split_answer(self._decoder.output)
@@ -237,6 +246,14 @@ class Exchange:
         if len(body) > limit:
             raise ReplyTooLarge(f"PHP's reply is larger than {limit} bytes")
         return Reply(head, body)
+
+    def _hear(self, errors: bytes) -> None:
+        """Take what PHP complains about."""
+        self._log(errors)
+        if self._flaw is None:
+            self._flaw = find_flaw(errors)
+            if self._flaw is not None and self._take is not None:
+                raise ReplyFlawed(self._flaw)
 
     def _log(self, errors: bytes) -> None:
         """Log what PHP complains about, line by line."""

@@ -228,8 +228,11 @@ class Pool:
             self._look_timer = self._reactor.callLater(pause, self._look_again, looks + 1)
 
     def _hand_over_waiting(self) -> None:
-        while self._waiting and self._hand_over(self._waiting[0]):
-            self._waiting.popleft()
+        while self._waiting:
+            ask = self._waiting.popleft()
+            if not self._hand_over(ask):
+                self._waiting.appendleft(ask)
+                return
 
     def _expected(self, now: float) -> tuple[int, int]:
         """How many workers are expected: in a moment without a word, and to answer a question."""

@@ -1,0 +1,47 @@
+"""What PHP complains about on standard error that makes its reply worthless.
+
+PHP goes on after these, and the script is none the wiser.
+"""
+
+import re
+
+_LEVEL = b"PHP Warning:  "
+# How far before its words a complaint may begin: there is the name of a function in between.
+_FARTHEST = 200
+_SENT = re.compile(rb"headers (?:already|have already been) sent")
+_PLACE = re.compile(rb"(?:output started at|sent from) ([^()\r\n]{1,1024})\)")
+_TOO_LONG = re.compile(
+    rb"POST Content-Length of ([0-9]{1,20}) bytes exceeds the limit of ([0-9]{1,20}) bytes"
+)
+
+
+def find_flaw(errors: bytes) -> str | None:
+    """Return why a reply is worthless after these complaints; ``None`` if none of them says so."""
+    if _LEVEL not in errors:
+        return None
+    too_long = _TOO_LONG.search(errors)
+    if too_long is not None and _is_complaint(errors, too_long.start()):
+        size, limit = (int(number) for number in too_long.groups())
+        return (
+            f"PHP did not read the event, whose {size} bytes are more than post_max_size "
+            f"({limit} bytes): raise it in PHP's configuration, or lower --max-message-size"
+        )
+    for sent in _SENT.finditer(errors):
+        if _is_complaint(errors, sent.start()):
+            return (
+                "PHP could not send its status, headers or session, since "
+                f"{_who_printed(errors)} had printed something before (a blank line or a byte "
+                "order mark in front of <?php, an echo)"
+            )
+    return None
+
+
+def _is_complaint(errors: bytes, position: int) -> bool:
+    return errors.rfind(_LEVEL, max(0, position - _FARTHEST), position) >= 0
+
+
+def _who_printed(errors: bytes) -> str:
+    place = _PLACE.search(errors)
+    if place is None:
+        return "the script"
+    return repr(place[1].decode("utf-8", "backslashreplace"))[1:-1]
