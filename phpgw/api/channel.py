@@ -6,7 +6,6 @@ something comes; and it hangs up without a word on what is too large.
 """
 
 import re
-from typing import Any
 
 from twisted.web.http import RESPONSES, Request
 
@@ -33,7 +32,6 @@ class StrictChannel(PacedChannel):
     _has_begun = False
     length: int | None
     _version: bytes
-    _transferDecoder: Any  # noqa: N815
 
     def connectionMade(self) -> None:
         super().connectionMade()

@@ -73,6 +73,7 @@ class PacedChannel(LobbyChannel):
     _dataBuffer: list[bytes]  # noqa: N815
     _handlingRequest: bool  # noqa: N815
     _waitingForTransport: bool  # noqa: N815
+    _transferDecoder: Any  # noqa: N815
     # Whether it has had its turn.
     _is_served = False
     _is_queued = False
@@ -114,11 +115,12 @@ class PacedChannel(LobbyChannel):
         while is_whole and self._unread and not self._is_served:
             if self.line_mode:
                 is_whole = self._read_line()
+            elif self._handlingRequest:
+                break
             else:
                 self._read_piece()
-            self._is_served |= self._has_to_wait
         self._is_reading = False
-        if is_whole:
+        if is_whole and self._unread:
             self._leave_the_rest()
 
     def take_unread(self) -> bytes:
@@ -139,7 +141,7 @@ class PacedChannel(LobbyChannel):
     def requestDone(self, request: Request) -> None:  # noqa: N802
         super().requestDone(request)
         self._is_served = True
-        if not self._is_reading:
+        if self._unread and not self._is_reading:
             self._leave_the_rest()
 
     def pauseProducing(self) -> None:
@@ -176,8 +178,6 @@ class PacedChannel(LobbyChannel):
         self._unread.clear()
 
     def _leave_the_rest(self) -> None:
-        if not self._unread:
-            return
         self._networkProducer.pauseProducing()
         if not self._is_queued and not self._has_to_wait:
             self._is_queued = True
@@ -185,20 +185,26 @@ class PacedChannel(LobbyChannel):
 
     def _read_line(self) -> bool:
         """Read a line, if all of it is there."""
-        end = self._unread.find(self.delimiter, self._searched)
+        unread = self._unread
+        end = unread.find(b"\r\n", self._searched)
         if end < 0:
-            self._searched = len(self._unread) - 1
-        if max(end, self._searched) > self.MAX_LENGTH:
+            self._searched = len(unread) - 1
+            if self._searched > self.MAX_LENGTH:
+                self.lineLengthExceeded(b"")
+            return False
+        if end > self.MAX_LENGTH:
             self.lineLengthExceeded(b"")
-        elif end >= 0:
-            line = bytes(self._unread[:end])
-            del self._unread[: end + len(self.delimiter)]
-            self._searched = 0
-            self.lineReceived(line)
-        return end >= 0
+            return False
+        line = bytes(unread[:end])
+        del unread[: end + 2]
+        self._searched = 0
+        self.lineReceived(line)
+        return True
 
     def _read_piece(self) -> None:
-        piece = bytes(self._unread[:_PIECE])
-        del self._unread[:_PIECE]
+        # A body of a known length takes no time, and one in chunks some for each of them.
+        size = _PIECE if self.length is None else self._transferDecoder.contentLength
+        piece = bytes(self._unread[:size])
+        del self._unread[:size]
         self._is_served = True
         self.rawDataReceived(piece)
