@@ -407,6 +407,8 @@ final class Event
         int $tolerance = 300,
     ): self {
         if ($secret !== null) {
+            // A file has an end of line, and some editors begin it with a byte order mark.
+            $secret = preg_replace('/^\xEF\xBB\xBF/', '', $secret) ?? $secret;
             self::verify($body, $server, trim($secret, self::WHITE_SPACE), $tolerance);
         }
         $fields = self::parse($body);
@@ -531,7 +533,8 @@ final class Gateway
         }
         $this->url = $socket === null ? rtrim($url, '/') : 'http://localhost';
         $this->transport = $transport ?? new CurlTransport(socket: $socket);
-        $token = trim($token ?? ''); // a file's last line has an end
+        // A file has an end of line, and some editors begin it with a byte order mark.
+        $token = trim(preg_replace('/^\xEF\xBB\xBF/', '', $token ?? '') ?? '');
         $this->headers = $token === '' ? [] : ['Authorization' => "Bearer $token"];
     }
 

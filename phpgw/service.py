@@ -48,7 +48,7 @@ from phpgw.registry import Registry
 from phpgw.relay import Relay, RelayPolicy
 from phpgw.road import Road, make_road
 from phpgw.schedule import Schedule
-from phpgw.secret import read_secret
+from phpgw.secret import read_token
 from phpgw.settings import Settings
 from phpgw.slices import Slices
 from phpgw.websocket import GatewayFactory, GatewayProtocol
@@ -292,7 +292,7 @@ def _furnished(
 
 def _read_token(settings: Settings) -> bytes | None:
     path = settings.api_token_file
-    return None if path is None else read_secret("api-token-file", path)
+    return None if path is None else read_token("api-token-file", path)
 
 
 def _summary(settings: Settings, road: Road) -> str:

@@ -127,7 +127,7 @@ class EventTests(RealTestCase):
         self.assertEqual(bytes.fromhex(json.loads(text)["message"]), b"a;b" * 1000)
 
     async def test_signature(self) -> None:
-        self.serve(secret=f" {_SECRET}\t")
+        self.serve(secret=f"\ufeff {_SECRET}\t")
         body = form(message="ü\0", user="42")
         for age in (0, 290, -290):
             status, _ = await self.post(body, *signed(body, age))

@@ -151,7 +151,8 @@ class GatewayTests(StandInTestCase):
         """A large body goes out without waiting to be asked for it."""
         stand_in = self.serve((200, [{"delivered": 1}]))
         await php(
-            "(new Gateway($argv[1], \"tell-nobody\\n\"))->sendToAll(str_repeat('x', 100000));",
+            '(new Gateway($argv[1], "\\xEF\\xBB\\xBFtell-nobody\\n"))'
+            "->sendToAll(str_repeat('x', 100000));",
             self.url + "/",
         )
         [asked] = stand_in.asked

@@ -120,6 +120,17 @@ class AssemblyTests(GatewayTestCase):
             self.assertEqual(101, browser.status, path)
             browser.hang_up()
 
+    def test_link_local_address(self) -> None:
+        """A zone goes with it: RFC 6874. The page there is one of the same site."""
+        self.start()
+        for host in ("[fe80::1%eth0]:8080", "[fe80::1%25eth0]", "[fe80::1]"):
+            browser = BrowserEnd(self.sites[0])
+            with capturedLogs() as events:
+                browser.shake_hands(Host=host, Origin="http://[fe80::1]:8080")
+            self.assertEqual(101, browser.status, host)
+            self.assertFalse([event for event in events if "remedy" in event], host)
+            browser.hang_up()
+
     def test_handshake_that_went_astray(self) -> None:
         """It is logged where it should have gone, not for each, and never at length."""
         self.start(ws_path="/app/ws")

@@ -82,6 +82,8 @@ final class Event
         int $tolerance = 300,
     ): self {
         if ($secret !== null) {
+            // A file has an end of line, and some editors begin it with a byte order mark.
+            $secret = preg_replace('/^\xEF\xBB\xBF/', '', $secret) ?? $secret;
             self::verify($body, $server, trim($secret, self::WHITE_SPACE), $tolerance);
         }
         $fields = self::parse($body);

@@ -42,7 +42,8 @@ final class Gateway
         }
         $this->url = $socket === null ? rtrim($url, '/') : 'http://localhost';
         $this->transport = $transport ?? new CurlTransport(socket: $socket);
-        $token = trim($token ?? ''); // a file's last line has an end
+        // A file has an end of line, and some editors begin it with a byte order mark.
+        $token = trim(preg_replace('/^\xEF\xBB\xBF/', '', $token ?? '') ?? '');
         $this->headers = $token === '' ? [] : ['Authorization' => "Bearer $token"];
     }
 
