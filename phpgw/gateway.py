@@ -12,6 +12,7 @@ from phpgw.connections import ConnectionTable
 from phpgw.hold import Hold
 from phpgw.process.descriptors import raise_limit
 from phpgw.process.listening import Listener
+from phpgw.process.log_file import ReopenedLog
 from phpgw.process.notify import Notifier
 from phpgw.relay import Relay
 from phpgw.road import Road
@@ -40,6 +41,7 @@ class Gateway(MultiService):
     :param notifier: whom the service manager hears it from, to the very end.
     :param drain_timeout: seconds for sending the clients away, each once PHP has answered it.
     :param summary: what is where, in a line for the log.
+    :param log_file: where the log goes, if it is a file of twistd's.
     """
 
     log = Logger(observer=line_limit)
@@ -59,6 +61,7 @@ class Gateway(MultiService):
         notifier: Notifier,
         drain_timeout: float,
         summary: str,
+        log_file: ReopenedLog | None,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -73,6 +76,7 @@ class Gateway(MultiService):
         self._notifier = notifier
         self._drain_timeout = drain_timeout
         self._summary = summary
+        self._log_file = log_file
         if road.service is not None:
             road.service.setServiceParent(self)
         for service in (*public, *private, schedule, notifier):
@@ -86,12 +90,28 @@ class Gateway(MultiService):
         super().startService()
         self.log.info("{summary}", summary=self._summary)
 
+    def open_ports(self) -> None:
+        """Listen already, though nobody is served before it starts.
+
+        :raises SystemExit: with status 1 and a line of explanation, if an address is not free.
+        """
+        for listener in (*self._public, *self._private):
+            listener.open()
+
+    def reopen_log(self) -> None:
+        """Go on in a new log file, if there is one that other programs may have moved away."""
+        if self._log_file is not None:
+            self._log_file.reopen()
+
     def reload(self) -> Deferred[None]:
-        """Read again what may change while it runs: certificates, and the code that PHP runs."""
+        """Read again what may change while it runs: certificates, and the code that PHP runs;
+        and open the log file anew.
+        """
         return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
         self._notifier.reloading()
+        self.reopen_log()
         try:
             reloaded = [listener.reload() for listener in (*self._public, *self._private)]
             if self._road.service is not None:

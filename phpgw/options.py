@@ -20,11 +20,21 @@ class InvalidOption(Exception):
     """
 
     def __init__(self, name: str, expected: str, given: str | None = None) -> None:
-        problem = f"got {given}; " if given is not None else ""
-        super().__init__(f"--{name}: {problem}expected {expected}")
+        # Of a text that was shortened already, the place where it was given still fits.
+        problem = f"got {shortened(given, 300)}; " if given is not None else ""
+        # Libraries explain themselves in several lines, or repeat what they were given.
+        reason = shortened(" ".join(expected.split()))
+        super().__init__(f"--{name}: {problem}expected {reason}")
         self.name = name
         self.expected = expected
         self.given = given
+
+
+def shortened(text: str, length: int = 200) -> str:
+    """A text for a line that somebody is to read."""
+    if len(text) <= length:
+        return text
+    return f"{text[:length]}... ({len(text)} characters)"
 
 
 @attrs.frozen(kw_only=True)
@@ -62,7 +72,7 @@ class Given:
     source: str
 
     def __str__(self) -> str:
-        return f"{self.text!r} ({self.source})"
+        return f"{shortened(repr(self.text))} ({self.source})"
 
 
 def option(

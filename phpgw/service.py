@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from twisted.application.service import IService
 from twisted.internet.defer import Deferred, succeed
 from twisted.web.resource import Resource
 
@@ -40,6 +39,7 @@ from phpgw.peer import peer_ids, random_id
 from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.php.breaker import BreakerPolicy
 from phpgw.process.listening import Listener
+from phpgw.process.log_file import ReopenedLog
 from phpgw.process.notify import Notifier
 from phpgw.process.orphans import OrphanReaper
 from phpgw.process.shares import Shares, share_out
@@ -71,10 +71,11 @@ _MESSAGES_UNFINISHED = 64
 _NO_PHP = frozenset((502, 503, 504))
 
 
-def make_gateway(settings: Settings, reactor: Any) -> IService:
+def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None = None) -> Gateway:
     """The gateway that these settings describe, not yet started.
 
     :param reactor: a real one, or one with clock and sockets in memory.
+    :param log_file: where the log goes, if it is a file of twistd's.
     :raises InvalidOption: if something that the settings name cannot be used.
     """
     metrics = Metrics()
@@ -167,8 +168,9 @@ def make_gateway(settings: Settings, reactor: Any) -> IService:
         ),
         drain_timeout=settings.drain_timeout,
         summary=f"{_summary(settings, road)}; {_api_summary(settings, proxies)}",
+        log_file=log_file,
     )
-    GracefulSignals(reactor, gateway.reload).setServiceParent(gateway)
+    GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
     OrphanReaper(reactor).setServiceParent(gateway)
     if settings.idle_timeout or settings.max_connection_age:
         Lifetimes(

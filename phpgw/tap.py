@@ -1,4 +1,4 @@
-"""``twistd phpgw``: from the command line, the environment and a file to a running service."""
+"""``twistd phpgw``: from the command line, the environment and a file to a service."""
 
 import difflib
 import os
@@ -11,12 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from twisted.application.service import IService
+from twisted.logger import Logger
 from twisted.python import usage
 
 from phpgw import __version__
-from phpgw.options import Given, InvalidOption, Option
+from phpgw.options import Given, InvalidOption, Option, shortened
 from phpgw.process.clock import use_monotonic_time
-from phpgw.seldom import LineLimitService
+from phpgw.process.daemon import CannotStart, log_path, prepare
+from phpgw.process.log_file import LoggedService, ReopenedLog
+from phpgw.seldom import LineLimitService, line_limit
 from phpgw.service import make_gateway
 from phpgw.settings import OPTIONS, Settings
 
@@ -33,6 +36,24 @@ _CONFIG = Option(
 )
 _BY_NAME = {option.name: option for option in (*OPTIONS, _CONFIG)}
 
+_COMPLAINT = re.compile(
+    r"option (--?)(.*) (not recognized|requires argument|not a unique prefix)", re.DOTALL
+)
+_OPTIONS_OF_TWISTD = frozenset(
+    (
+        *("n", "nodaemon", "pidfile", "l", "logfile", "logger", "syslog", "prefix", "d", "rundir"),
+        *("u", "uid", "g", "gid", "euid", "umask", "chroot", "r", "reactor", "b", "debug"),
+    )
+)
+# What Kubernetes and Docker say of a service that is called phpgw, or phpgw-something.
+_SERVICE_VARIABLE = re.compile(
+    r"PHPGW_(?:\w+_)?(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
+)
+_SERVICE_PORT = re.compile(r"(?:tcp|udp|sctp)://.*", re.DOTALL)
+# Those of the PHP library.
+_OTHERS_VARIABLES = frozenset(("PHPGW_URL", "PHPGW_TOKEN", "PHPGW_SECRET"))
+_log = Logger(observer=line_limit)
+
 _INTRODUCTION = """\
 Hold WebSocket connections for PHP code that runs under PHP-FPM. Browsers connect to
 ws://HOST:8080/ws; each message becomes one POST to a PHP script, whose output goes back over the
@@ -48,21 +69,26 @@ A TIME is a number of seconds, or one with a unit (500ms, 10s, 5m, 1h); a SIZE i
 bytes, or one with a unit (64K, 1M, 1G)."""
 
 _EXAMPLES = """\
-  twistd -n phpgw --php-url http://localhost/websocket.php
-  twistd -n phpgw --config /etc/phpgw.toml --listen tcp:8080 --listen unix:/run/phpgw.sock"""
+  phpgw serve --php-url http://localhost/websocket.php
+  phpgw serve --config /etc/phpgw.toml --listen 8080 --listen /run/phpgw.sock
+  twistd --pidfile /run/phpgw.pid --logfile /var/log/phpgw.log phpgw --php-url ..."""
 
 
 class Options(usage.Options):
     """The command line of ``twistd phpgw``; :attr:`settings` is what it comes to.
 
     :param environment: where ``PHPGW_...`` variables are looked up.
+    :param program: what is run, in words for the user.
     """
 
     settings: Settings
     synopsis = "--php-url URL [options]"
 
-    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, environment: Mapping[str, str] = os.environ, program: str = "twistd phpgw"
+    ) -> None:
         self._environment = environment
+        self._program = program
         self._given: dict[str, list[Given]] = {}
         super().__init__()
 
@@ -81,25 +107,27 @@ class Options(usage.Options):
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            sys.exit(f"phpgw: {_with_suggestion(str(error))}")
+            complaint = " ".join(self._with_suggestion(str(error)).splitlines())
+            sys.exit(f"phpgw: {complaint}")
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
-            raise usage.UsageError(
-                f"{arguments[0]!r}: expected options alone; try twistd phpgw --help"
-            )
+            found = shortened(repr(arguments[0]))
+            raise usage.UsageError(f"{found}: expected options alone; try {self._program} --help")
 
     def postOptions(self) -> None:
         """Bring the three sources together.
 
         :raises usage.UsageError: if a value cannot be used.
         """
-        environment = _from_environment(self._environment)
-        named = self._given.pop("config", None) or environment.pop("config", None)
         try:
+            if self.parent is not None:
+                prepare(self.parent)
+            environment = _from_environment(self._environment)
+            named = self._given.pop("config", None) or environment.pop("config", None)
             file = _from_file(named[-1]) if named else {}
             self.settings = Settings.from_texts({**file, **environment, **self._given})
-        except InvalidOption as error:
+        except (CannotStart, InvalidOption) as error:
             raise usage.UsageError(str(error)) from error
 
     def getUsage(self, width: int | None = None) -> str:
@@ -118,6 +146,23 @@ class Options(usage.Options):
         ]
         lines += [*help_lines, "", _CLOSING, "", "Examples:", _EXAMPLES, ""]
         return "\n".join(lines)
+
+    def _with_suggestion(self, problem: str) -> str:
+        """What getopt complains of, in our form."""
+        complaint = _COMPLAINT.fullmatch(problem)
+        if complaint is None:
+            return problem
+        dashes, name, what = complaint.groups()
+        if what == "requires argument":
+            return f"--{name}: got nothing; expected {_BY_NAME[name].metavar}"
+        if name in _OPTIONS_OF_TWISTD:
+            return f"{dashes}{name}: {self._place_of_twistds()}"
+        return f"{dashes}{shortened(name)}: {_unknown_option(name)}"
+
+    def _place_of_twistds(self) -> str:
+        if self.parent is None:
+            return f"this is an option of twistd; {self._program} runs in the foreground anyway"
+        return "this is an option of twistd, and comes before phpgw: twistd -n phpgw ..."
 
 
 def _recording(option: Option) -> Callable[[Options, str], None]:
@@ -147,27 +192,23 @@ def _manual_entry(option: Option) -> str:
     return f"  --{option.name} {option.metavar}\n{body}"
 
 
-def _with_suggestion(problem: str) -> str:
-    """What getopt complains of, in our form."""
-    complaint = re.fullmatch(
-        r"option --(\S+) (not recognized|requires argument|not a unique prefix)", problem
-    )
-    if complaint is None:
-        return problem
-    name, what = complaint.groups()
-    if what == "requires argument":
-        return f"--{name}: got nothing; expected {_BY_NAME[name].metavar}"
-    return f"--{name}: {_unknown_option(name)}"
-
-
 def _unknown_option(name: str) -> str:
-    close = difflib.get_close_matches(name, _BY_NAME, n=1)
-    meant = f"did you mean --{close[0]}?" if close else "twistd phpgw --help lists them"
+    close = difflib.get_close_matches(name[:80], _BY_NAME, n=1)
+    meant = f"did you mean --{close[0]}?" if close else "--help lists them"
     return f"there is no such option; {meant}"
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
     given: dict[str, list[Given]] = {}
+    known = {option.environment_name for option in _BY_NAME.values()}
+    for variable in sorted(environment.keys() - known):
+        if variable.startswith("PHPGW_") and not _is_not_ours(variable, environment[variable]):
+            name = variable.removeprefix("PHPGW_").lower().replace("_", "-")
+            _log.warn(
+                "{variable} in the environment: {reason}",
+                variable=shortened(variable),
+                reason=_unknown_option(name),
+            )
     for option in _BY_NAME.values():
         text = environment.get(option.environment_name)
         # Empty is what a compose file makes of a variable that is not set.
@@ -176,6 +217,13 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
             texts = _words(option, text, source) if option.repeatable else [text]
             given[option.name] = [Given(each, source) for each in texts]
     return given
+
+
+def _is_not_ours(variable: str, value: str) -> bool:
+    """Tell whether a variable means something to others."""
+    if variable in _OTHERS_VARIABLES or _SERVICE_VARIABLE.fullmatch(variable):
+        return True
+    return variable.endswith("_PORT") and _SERVICE_PORT.fullmatch(value) is not None
 
 
 def _words(option: Option, text: str, source: str) -> list[str]:
@@ -197,7 +245,10 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
             table = tomllib.load(file)
     except OSError as error:
         raise invalid(f"a readable file ({error.strerror})") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise invalid("a TOML file (this one is nested too deeply)") from None
+    except ValueError as error:
+        # Also of numbers with thousands of digits.
         raise invalid(f"a TOML file ({error})") from None
     given: dict[str, list[Given]] = {}
     for key, value in table.items():
@@ -205,7 +256,7 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
         if name == _CONFIG.name:
             raise invalid("no further file in this one")
         if name not in _BY_NAME:
-            raise invalid(f"options as keys; {key}: {_unknown_option(name)}")
+            raise invalid(f"options as keys; {shortened(key)}: {_unknown_option(name)}")
         several = _BY_NAME[name].repeatable and isinstance(value, list)
         source = f"{key} in {named.text}"
         given[name] = [Given(_as_text(each), source) for each in (value if several else [value])]
@@ -216,11 +267,17 @@ def _as_text(value: object) -> str:
     """A TOML value the way it would be written on a command line."""
     if isinstance(value, bool):
         return "on" if value else "off"
-    return str(value)
+    try:
+        return str(value)
+    except (ValueError, RecursionError):
+        # A number with thousands of digits, a list in a list in a list...
+        return "..."
 
 
 def makeService(options: Options) -> IService:
-    """The gateway as a service, not yet started.
+    """The gateway as a service that is not started yet, with its ports open.
+
+    What is in the way is said before twistd goes into the background, and before the log begins.
 
     :raises SystemExit: with status 1 and one line of explanation, if it cannot be assembled.
     """
@@ -229,8 +286,15 @@ def makeService(options: Options) -> IService:
 
     use_monotonic_time(reactor)
     try:
-        gateway = make_gateway(options.settings, reactor)
+        path = None if options.parent is None else log_path(options.parent)
+        log = None if path is None else ReopenedLog(path)
+        gateway = make_gateway(options.settings, reactor, log)
+        gateway.open_ports()
     except InvalidOption as error:
         sys.exit(f"phpgw: {error}")
     LineLimitService(reactor).setServiceParent(gateway)
-    return gateway
+    if log is None:
+        return gateway
+    service = LoggedService(log)
+    gateway.setServiceParent(service)
+    return service

@@ -7,7 +7,8 @@ message says what would be right.
 import os
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from math import inf
 from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
@@ -21,6 +22,12 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 # RFC 1035, section 2.3.4, and an underscore, which Docker and many a name server have in names.
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
+# What these numbers are computed with, and waited for, is bounded as well.
+_LONGEST_TIME = 10 * 366 * 86400
+_LARGEST_SIZE = 1024**4
+_LARGEST_COUNT = 1_000_000_000
+# PATH_MAX, with room for the working directory.
+_LONGEST_PATH = 2048
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
@@ -40,6 +47,10 @@ _NOT_FORWARDED = frozenset(
     )
 )
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+# A host, if there is one, and a port.
+_PLACE = re.compile(r"(?:([0-9.]+|localhost|\*|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])?:)?([0-9]{1,5})")
+_LOCALHOST = {"": None, "localhost": "127.0.0.1"}
+_HIGHEST_PORT = 65535
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -52,7 +63,10 @@ def duration(text: str) -> float:
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError("a number of seconds, or one with a unit: 500ms, 10s, 5m, 1h")
-    return float(match[1]) * _DURATION_UNITS[match[2]]
+    seconds = float(match[1]) * _DURATION_UNITS[match[2]]
+    if seconds > _LONGEST_TIME:
+        raise ValueError(f"a time of {_LONGEST_TIME // 3600}h at most")
+    return seconds
 
 
 def positive_duration(text: str) -> float:
@@ -66,23 +80,36 @@ def positive_duration(text: str) -> float:
 def size(text: str) -> int:
     """Bytes from ``65536``, ``64K``, ``1M`` or ``1G`` (powers of 1024); at least 1."""
     match = _SIZE.fullmatch(text.strip())
-    if match is None or not int(match[1]):
+    size = _bounded(match[1], _LARGEST_SIZE) * _SIZE_UNITS[match[2].lower()] if match else 0
+    if not size:
         raise ValueError("a number of bytes above 0, or one with a unit: 64K, 1M, 1G")
-    return int(match[1]) * _SIZE_UNITS[match[2].lower()]
+    if size > _LARGEST_SIZE:
+        raise ValueError(f"{_LARGEST_SIZE // 1024**3}G at most")
+    return size
 
 
 def count(text: str) -> int:
     """A whole number, at least 1."""
-    if not text.strip().isdecimal() or not int(text):
+    number = whole_number(text) if text.strip().isdecimal() else 0
+    if not number:
         raise ValueError("a whole number above 0")
-    return int(text)
+    return number
 
 
 def whole_number(text: str) -> int:
     """A whole number; 0 is allowed."""
     if not text.strip().isdecimal():
         raise ValueError("a whole number")
-    return int(text)
+    number = _bounded(text.strip(), _LARGEST_COUNT)
+    if number > _LARGEST_COUNT:
+        raise ValueError(f"{_LARGEST_COUNT} at most")
+    return number
+
+
+def _bounded(digits: str, limit: int) -> int:
+    """The number that these digits are, or one beyond the limit, however many they are."""
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) <= len(str(limit)) else limit + 1
 
 
 def switch(text: str) -> bool:
@@ -130,7 +157,10 @@ def timer(text: str) -> Timer:
             return Timer(name, Cron(when))
         except ValueError as error:
             raise ValueError(f"for {name} a time, like 10s, or {error}") from None
-    period = duration(when)
+    try:
+        period = duration(when)
+    except ValueError:
+        period = inf
     if not _SHORTEST_PERIOD <= period <= _LONGEST_PERIOD:
         raise ValueError(f"for {name} a time of 100ms at least and {24 * 366}h at most")
     return Timer(name, Every(period))
@@ -158,7 +188,7 @@ def existing_file(text: str) -> Path:
 
 def absolute_path(text: str) -> str:
     """A path, which need not be there; a relative one starts at the working directory."""
-    if not text or "\0" in text:
+    if not text or "\0" in text or len(os.fsencode(text)) > _LONGEST_PATH:
         raise ValueError("a path, like /srv/app/websocket.php")
     return str(Path(text).absolute())
 
@@ -254,19 +284,35 @@ def _is_ipv6(text: str) -> bool:
 
 
 def server_endpoint(text: str) -> str:
-    """A Twisted server endpoint string; a bare number is a TCP port.
+    """Where to listen: a port, with or without an address, the path of a UNIX socket, an endpoint.
 
-    See ``twisted.internet.endpoints.serverFromString``.
+    ``8080``, ``:8080``, ``127.0.0.1:8080``, ``[::1]:8080``, ``/run/phpgw.sock``, or what
+    ``twisted.internet.endpoints.serverFromString`` takes.
+
+    :returns: an endpoint's text.
     """
     text = text.strip()
-    if text.isascii() and text.isdecimal():
-        text = f"tcp:{text}"
-    if not _ENDPOINT.fullmatch(text):
-        raise ValueError(
-            "a Twisted server endpoint, like tcp:8080, tcp:8080:interface=127.0.0.1, "
-            "unix:/run/phpgw.sock or ssl:8443:privateKey=key.pem:certKey=cert.pem"
-        )
-    return text
+    if text.startswith("/") and "\0" not in text:
+        return f"unix:{quoteStringArgument(text)}"
+    place = _PLACE.fullmatch(text)
+    if place is not None and int(place[2]) <= _HIGHEST_PORT:
+        host = _LOCALHOST.get(place[1] or "", place[1])
+        if host is None or host == "*":
+            return f"tcp:{place[2]}"
+        try:
+            address = ip_address(host.removeprefix("[").removesuffix("]"))
+        except ValueError:
+            pass
+        else:
+            if host.startswith("[") == (address.version == 6):
+                return f"tcp:{place[2]}:interface={quoteStringArgument(str(address))}"
+    elif place is None and _ENDPOINT.fullmatch(text):
+        return text
+    raise ValueError(
+        "a port, an address with one, or the path of a UNIX socket, like 8080, 127.0.0.1:8080, "
+        "[::1]:8080 or /run/phpgw.sock; or a Twisted server endpoint, like "
+        "ssl:8443:privateKey=key.pem:certKey=cert.pem"
+    )
 
 
 def client_endpoint(text: str) -> str:

@@ -11,7 +11,7 @@ import phpgw
 
 # From the roof to the cellar: a room, be it module or package, imports only what comes after it.
 ROOMS = [
-    *("tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold"),
+    *("cli", "tap", "service", "gateway", "handshake", "api", "websocket", "admission", "hold"),
     *("connections", "relay"),
     *("php", "dispatch", "registry", "sendoff", "road", "secret", "identity", "client", "settings"),
     *("backend", "edge", "values", "schedule", "process", "origins", "hosts", "timing"),

@@ -219,6 +219,7 @@ class GatewayTestCase(SynchronousTestCase):
             schedule=timers,
             notifier=cast(Any, self.notifier),
             drain_timeout=drain_timeout,
+            log_file=None,
             summary="a gateway",
         )
 

@@ -60,7 +60,7 @@ class CheckoutTests(SynchronousTestCase):
     def test_plugin(self) -> None:
         """twistd knows the gateway by its name."""
         [plugin] = [each for each in getPlugins(IServiceMaker) if each.tapname == "phpgw"]
-        self.assertEqual("A WebSocket gateway for PHP-FPM.", plugin.description)
+        self.assertIn("A WebSocket gateway for PHP-FPM.", plugin.description)
 
 
 class BuiltTests(SynchronousTestCase):
@@ -104,6 +104,9 @@ class InstallTests(SynchronousTestCase):
         self.assertIn("--php-url URL", run(twistd, "phpgw", "--help", directory=elsewhere))
         version = run(twistd, "phpgw", "--version", directory=elsewhere)
         self.assertEqual(f"phpgw {phpgw.__version__}\n", version)
+        command = home / "bin/phpgw"
+        self.assertEqual(version, run(command, "--version", directory=elsewhere))
+        self.assertIn("--php-url URL", run(command, "serve", "--help", directory=elsewhere))
 
         run(python, "-m", "pip", "uninstall", "--quiet", "--yes", "phpgw", directory=elsewhere)
         manual = run(twistd, "--help", directory=elsewhere)

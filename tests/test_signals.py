@@ -3,6 +3,7 @@
 import os
 import signal
 from typing import Any, cast
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -32,13 +33,18 @@ class FakeReactor:
 
 class SignalTests(SynchronousTestCase):
     def setUp(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.reactor = FakeReactor()
         self.reloads: list[None] = []
         self.terminal = False
         self.patch(os, "isatty", lambda descriptor: self.terminal)
-        GracefulSignals(cast(Any, self.reactor), lambda: self.reloads.append(None)).startService()
+        self.reopened: list[None] = []
+        GracefulSignals(
+            cast(Any, self.reactor),
+            lambda: self.reloads.append(None),
+            lambda: self.reopened.append(None),
+        ).startService()
 
     def test_first_signal(self) -> None:
         """SIGTERM and SIGINT stop the reactor, which drains the gateway."""
@@ -48,11 +54,28 @@ class SignalTests(SynchronousTestCase):
         self.assertEqual(2, self.reactor.stops)
 
     def test_second_signal(self) -> None:
-        """Whoever sends another one, of either kind, ends the process at once."""
-        self.reactor.run()
-        os.kill(os.getpid(), signal.SIGTERM)
+        """Whoever sends another one, of either kind, ends the process at once.
+
+        Of a container's first process the kernel keeps it; it has to exit by itself.
+        """
         for number in (signal.SIGTERM, signal.SIGINT):
+            self.reactor.run()
+            os.kill(os.getpid(), signal.SIGTERM)
+            with mock.patch("os._exit") as leave, mock.patch("os.kill") as kill:
+                cast(Any, signal.getsignal(number))(number, None)
+            kill.assert_called_once_with(os.getpid(), number)
+            leave.assert_called_once_with(128 + number)
             self.assertEqual(signal.SIG_DFL, signal.getsignal(number))
+
+    def test_log_was_moved(self) -> None:
+        """SIGUSR1, as often as it comes; while stopping it does no harm."""
+        self.reactor.run()
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGUSR1)
+        self.assertEqual(2, len(self.reopened))
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGUSR1)
+        self.assertEqual((2, 1), (len(self.reopened), self.reactor.stops))
 
     def test_before_the_reactor_runs(self) -> None:
         """Its own signal handlers come first, ours replace them."""

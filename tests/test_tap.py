@@ -11,6 +11,7 @@ from twisted.application.service import IService
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw import __version__
+from phpgw.process.listening import Listener
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options, makeService
 
@@ -87,7 +88,7 @@ class CommandLineTests(OptionsTestCase):
 
     def test_unknown(self) -> None:
         self.assertEqual(
-            "phpgw: --frobnicate: there is no such option; twistd phpgw --help lists them",
+            "phpgw: --frobnicate: there is no such option; --help lists them",
             self.complaint(*PHP, "--frobnicate=1"),
         )
 
@@ -316,7 +317,9 @@ class MakeServiceTests(OptionsTestCase):
     def test_service(self) -> None:
         options = Options({})
         options.parseOptions(PHP)
-        self.assertTrue(IService.providedBy(makeService(options)))
+        with mock.patch.object(Listener, "open") as listen:
+            self.assertTrue(IService.providedBy(makeService(options)))
+        listen.assert_called_once_with()
 
     def test_endpoint_that_cannot_be(self) -> None:
         """A mistake that only the endpoint's own parser sees ends the process in the same way."""

@@ -419,15 +419,32 @@ class ServerEndpointTests(ValueTestCase):
         ):
             self.assertEqual(endpoint, values.server_endpoint(f" {endpoint} "))
 
-    def test_port_number(self) -> None:
-        """A bare number is a TCP port."""
-        self.assertEqual("tcp:8080", values.server_endpoint("8080"))
+    def test_short(self) -> None:
+        """As other programs take it."""
+        for text, endpoint in (
+            ("8080", "tcp:8080"),
+            (":8080", "tcp:8080"),
+            ("*:8080", "tcp:8080"),
+            ("127.0.0.1:8080", "tcp:8080:interface=127.0.0.1"),
+            ("localhost:8080", "tcp:8080:interface=127.0.0.1"),
+            ("0.0.0.0:80", "tcp:80:interface=0.0.0.0"),
+            ("[::1]:8080", r"tcp:8080:interface=\:\:1"),
+            ("[::]:8080", r"tcp:8080:interface=\:\:"),
+            ("[fe80::1%eth0]:8080", r"tcp:8080:interface=fe80\:\:1%eth0"),
+            ("/run/x.sock", "unix:/run/x.sock"),
+            ("/run/a:b=c", r"unix:/run/a\:b=c"),
+        ):
+            self.assertEqual(endpoint, values.server_endpoint(text))
 
     def test_refused(self) -> None:
         self.assert_refused(
             values.server_endpoint,
-            "a Twisted server endpoint, like tcp:8080",
-            ["", "tcp", "tcp:", ":8080", "localhost", "/run/x.sock", "-1"],
+            "a port, an address with one, or the path of a UNIX socket",
+            [
+                *("", "tcp", "tcp:", "localhost", "-1", "65536", ":65536", "999999", "9" * 5000),
+                *("127.0.0.1:65536", "127.0.0.1:", "1.2.3:80", "1.2.3.4.5:80", "[1.2.3.4]:80"),
+                *("::1:80", "[::1]", "[::1]80", "[:::1]:80", "a\nb:80", ":", "*", "*:"),
+            ],
         )
 
 

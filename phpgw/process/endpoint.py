@@ -19,6 +19,7 @@ from phpgw.process.unix_port import UnixEndpoint
 # The parts of an endpoint string, which backslashes may keep together.
 _PART = re.compile(r"(?:\\.|[^\\:])+", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_ASSIGNMENT = re.compile(r"([A-Za-z]\w*)=(.*)", re.DOTALL)
 # Connections that may wait to be accepted. Twisted's own 50 are few for browsers that all come
 # back at once; the kernel has a limit of its own, net.core.somaxconn.
 _BACKLOG = 4096
@@ -32,10 +33,10 @@ def make_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
     :raises Exception: of many a kind, if it names none.
     """
     kind, *parts = split_parts(text)
+    if kind == "haproxy":
+        return ProxyEndpoint(make_endpoint(reactor, ":".join(parts)), reactor)
     positional, named = _arguments(parts)
     match kind:
-        case "haproxy":
-            return ProxyEndpoint(make_endpoint(reactor, ":".join(parts)), reactor)
         case "systemd":
             named.pop("domain", None)
             return InheritedEndpoint(reactor, find_descriptor(os.environ, *positional, **named))
@@ -65,9 +66,9 @@ def _arguments(parts: list[str]) -> tuple[list[str], dict[str, str]]:
     positional: list[str] = []
     named: dict[str, str] = {}
     for part in parts:
-        name, equals, value = part.partition("=")
-        if equals:
-            named[name] = unescaped(value)
+        assignment = _ASSIGNMENT.fullmatch(part)
+        if assignment is not None:
+            named[assignment[1]] = unescaped(assignment[2])
         else:
             positional.append(unescaped(part))
     return positional, named

@@ -61,12 +61,13 @@ class Listener(Service):
             expected = f"a Twisted server endpoint ({type(error).__name__}: {error})"
             raise InvalidOption(option, expected, repr(text)) from error
 
-    def privilegedStartService(self) -> None:
-        """Listen, while a port below 1024 may still be taken.
+    def open(self) -> None:
+        """Listen, if it does not yet.
 
         :raises SystemExit: with status 1 and a line of explanation, if the address is not free.
         """
-        super().privilegedStartService()
+        if self._port is not None:
+            return
         factory: IProtocolFactory = self._arrivals
         if self._tls is not None:
             factory = TLSMemoryBIOFactory(self._tls, False, self._arrivals, self._reactor)
@@ -74,14 +75,19 @@ class Listener(Service):
         failures: list[Failure] = []
         self._port.addErrback(failures.append)
         if failures:
+            self._port = None
             error = failures[0].value
             reason = error.socketError if isinstance(error, CannotListenError) else error
             sys.exit(f"phpgw: --{self._option}: cannot listen on {self._text!r}: {reason}")
 
+    def privilegedStartService(self) -> None:
+        """Listen, while a port below 1024 may still be taken."""
+        super().privilegedStartService()
+        self.open()
+
     def startService(self) -> None:
         super().startService()
-        if self._port is None:
-            self.privilegedStartService()
+        self.open()
         self._announce_certificate()
 
     def stopService(self) -> Deferred[None]:

@@ -1,4 +1,4 @@
-"""What SIGTERM, SIGINT and SIGHUP do."""
+"""What SIGTERM, SIGINT, SIGHUP and SIGUSR1 do."""
 
 import os
 import signal
@@ -8,21 +8,30 @@ from twisted.application.service import Service
 from twisted.internet.base import ReactorBase
 
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+# What a shell reports of a process that a signal has ended: 128 and its number.
+_ENDED_BY_SIGNAL = 128
 
 
 class GracefulSignals(Service):
     """The first SIGTERM or SIGINT stops the reactor, which drains the gateway; a second one ends
-    the process. SIGHUP has the configuration read anew.
+    the process. SIGHUP has the configuration read anew, SIGUSR1 the log file opened anew.
 
     twistd's own way is to repeat the signal to itself at the end, so that the exit status would
     tell of a crash where all went well. It leaves SIGHUP alone, which then ends the process.
 
     :param reload: what SIGHUP does.
+    :param reopen_log: what SIGUSR1 does.
     """
 
-    def __init__(self, reactor: ReactorBase, reload: Callable[[], object]) -> None:
+    def __init__(
+        self,
+        reactor: ReactorBase,
+        reload: Callable[[], object],
+        reopen_log: Callable[[], None],
+    ) -> None:
         self._reactor = reactor
         self._reload = reload
+        self._reopen_log = reopen_log
         self._has_terminal = False
 
     def startService(self) -> None:
@@ -35,11 +44,13 @@ class GracefulSignals(Service):
         for number in _STOPPING:
             signal.signal(number, self._stop)
         signal.signal(signal.SIGHUP, self._hang_up)
+        signal.signal(signal.SIGUSR1, self._log_was_moved)
 
     def _stop(self, number: int, frame: object) -> None:
         for each in _STOPPING:
-            signal.signal(each, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            signal.signal(each, _end)
+        for each in (signal.SIGHUP, signal.SIGUSR1):
+            signal.signal(each, signal.SIG_IGN)
         self._reactor.callFromThread(self._reactor.stop)
 
     def _hang_up(self, number: int, frame: object) -> None:
@@ -48,6 +59,17 @@ class GracefulSignals(Service):
             self._stop(number, frame)
         else:
             self._reactor.callFromThread(self._reload)
+
+    def _log_was_moved(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._reopen_log)
+
+
+def _end(number: int, frame: object) -> None:
+    """End the process, as if by the signal."""
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
+    # The first process of a container is immune to that.
+    os._exit(_ENDED_BY_SIGNAL + number)
 
 
 def _is_at_terminal() -> bool:

@@ -20,8 +20,9 @@ class BrowserSettings:
         "ENDPOINT",
         values.server_endpoint,
         "tcp:8080",
-        "Where browsers connect: a port number or a Twisted endpoint string (tcp:, unix:, ssl:, "
-        "systemd:, haproxy:). May be repeated.",
+        "Where browsers connect: a port (8080), which is open on all addresses, of IPv6 too; an "
+        "address with one (127.0.0.1:8080, [::1]:8080); a UNIX socket (/run/phpgw.sock); or a "
+        "Twisted endpoint string (tcp:, unix:, ssl:, systemd:, haproxy:). May be repeated.",
         repeatable=True,
     )
     ws_path: str = option(

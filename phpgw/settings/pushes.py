@@ -26,8 +26,8 @@ class PushSettings:
         "ENDPOINT",
         values.server_endpoint,
         None,
-        "Serve /send here, and no longer where browsers connect, like "
-        "tcp:8081:interface=127.0.0.1. To be used with a proxy in front. May be repeated.",
+        "Serve /send here, and no longer where browsers connect, like 127.0.0.1:8081. To be used "
+        "with a proxy in front. May be repeated.",
         repeatable=True,
     )
     api_token_file: Path | None = option(

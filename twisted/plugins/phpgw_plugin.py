@@ -2,4 +2,10 @@
 
 from twisted.application.service import ServiceMaker
 
-phpgw = ServiceMaker("phpgw", "phpgw.tap", "A WebSocket gateway for PHP-FPM.", "phpgw")
+phpgw = ServiceMaker(
+    "phpgw",
+    "phpgw.tap",
+    # Also what somebody reads who has put our options before the name.
+    "A WebSocket gateway for PHP-FPM. Its options come after its name: twistd phpgw --php-url ...",
+    "phpgw",
+)

@@ -1,0 +1,65 @@
+"""The ``phpgw`` command. ``phpgw serve`` is ``twistd phpgw`` in the foreground.
+
+It writes no process id file and leaves nothing behind; its log goes to the standard error.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+
+from phpgw import __version__
+
+_USAGE = """\
+Usage: phpgw COMMAND [options]
+
+A WebSocket gateway for PHP-FPM.
+
+Commands:
+{commands}
+
+phpgw COMMAND --help explains a command. phpgw --version prints the version."""
+
+
+def serve(arguments: Sequence[str]) -> None:
+    """Run the gateway, until it is told to stop."""
+    # Here, since all that a command needs takes a while to load.
+    from twisted.internet import reactor
+    from twisted.logger import globalLogBeginner, textFileLogObserver
+
+    from phpgw.tap import Options, makeService
+
+    options = Options(program="phpgw serve")
+    options.parseOptions(arguments)
+    gateway = makeService(options)
+    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)])
+    gateway.privilegedStartService()
+    gateway.startService()
+    reactor.addSystemEventTrigger("before", "shutdown", gateway.stopService)
+    reactor.run()
+
+
+_COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Do what the command line says.
+
+    :raises SystemExit: with one line, if it makes no sense.
+    """
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if name in _COMMANDS:
+        _COMMANDS[name](rest)
+    elif name in ("--help", "-h", "help"):
+        print(_USAGE.format(commands="\n".join(map(_line, _COMMANDS.items()))))
+    elif name == "--version":
+        print(f"phpgw {__version__}")
+    else:
+        sys.exit(f"phpgw: there is no command {name[:80]!r}; phpgw --help lists them")
+
+
+def _line(command: tuple[str, Callable[[Sequence[str]], None]]) -> str:
+    name, function = command
+    return f"  {name:<8} {(function.__doc__ or '').splitlines()[0]}"
+
+
+if __name__ == "__main__":
+    main()

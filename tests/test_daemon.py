@@ -1,0 +1,132 @@
+"""What twistd would stumble over, found before it does."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.process.daemon import CannotStart, log_path, prepare
+
+_NOTHING: dict[str, Any] = {
+    **{"nodaemon": 0, "debug": False, "pidfile": "twistd.pid", "logfile": None, "logger": None},
+    **{"syslog": 0, "rundir": ".", "chroot": None, "uid": None, "gid": None},
+}
+
+
+class DaemonTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.directory = Path(self.mktemp()).absolute()
+        self.directory.mkdir()
+        self.pid_file = self.directory / "twistd.pid"
+
+    def prepare(self, **options: Any) -> dict[str, Any]:
+        twistd = {**_NOTHING, "pidfile": str(self.pid_file), **options}
+        if not twistd["nodaemon"] and twistd["logfile"] is None:
+            twistd["logfile"] = str(self.directory / "log")
+        prepare(twistd)
+        return twistd
+
+    def complaint(self, **options: Any) -> str:
+        line = str(self.assertRaises(CannotStart, self.prepare, **options))
+        self.assertEqual(1, len(line.splitlines()), line)
+        return line
+
+    def runs(self, *arguments: str) -> int:
+        """The id of a process whose command line is this, and which waits."""
+        program = "import sys; print(flush=True); sys.stdin.read()"
+        reading, writing = os.pipe()
+        started, tells = os.pipe()
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-c", program, *arguments],
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0), (os.POSIX_SPAWN_DUP2, tells, 1)],
+        )
+        # Before that its command line cannot be seen.
+        os.read(started, 1)
+        for descriptor in (reading, started, tells):
+            os.close(descriptor)
+        self.addCleanup(os.waitpid, pid, 0)
+        self.addCleanup(os.close, writing)
+        return pid
+
+
+class PidFileTests(DaemonTestCase):
+    def test_foreground(self) -> None:
+        """There is none, if nobody names one."""
+        self.assertEqual("", self.prepare(nodaemon=1, pidfile="twistd.pid")["pidfile"])
+        self.assertEqual("", self.prepare(debug=True, pidfile="twistd.pid")["pidfile"])
+        named = str(self.directory / "pid")
+        self.assertEqual(named, self.prepare(nodaemon=1, pidfile=named)["pidfile"])
+
+    def test_left_behind(self) -> None:
+        """By one that was killed: its number is another's, ours, nobody's, or was never written."""
+        for text in (
+            str(self.runs("sleep")),
+            str(os.getpid()),
+            "999999999",
+            "9" * 50,
+            "0",
+            "",
+            "\n",
+        ):
+            self.pid_file.write_text(text)
+            self.prepare()
+            self.assertFalse(self.pid_file.exists(), text)
+
+    def test_runs(self) -> None:
+        """Two cannot have one file; the line says whose it is, and what to do."""
+        pid = self.runs("phpgw", "--php-url", "http://localhost/")
+        self.pid_file.write_text(f"{pid}\n")
+        line = self.complaint()
+        self.assertIn(f"process {pid} (it is in {self.pid_file})", line)
+        self.assertIn("--pidfile", line)
+        self.assertTrue(self.pid_file.exists())
+
+    def test_something_else(self) -> None:
+        """A file that is none is left alone; twistd itself refuses it."""
+        self.pid_file.write_text("precious")
+        self.prepare()
+        self.assertEqual("precious", self.pid_file.read_text())
+
+    def test_cannot_be_written(self) -> None:
+        for path in (self.directory, self.directory / "no" / "pid"):
+            self.assertIn("--pidfile", self.complaint(pidfile=str(path)))
+        self.patch(os, "access", lambda path, mode: mode == os.X_OK)
+        self.assertIn(f"cannot write {self.pid_file}", self.complaint())
+
+
+class LogTests(DaemonTestCase):
+    def test_path(self) -> None:
+        here = Path.cwd()
+        for options, path in (
+            ({}, here / "twistd.log"),
+            ({"logfile": "x"}, here / "x"),
+            ({"logfile": "/x", "nodaemon": 1}, Path("/x")),
+            ({"nodaemon": 1}, None),
+            ({"logfile": "-", "nodaemon": 1}, None),
+            ({"syslog": 1}, None),
+            ({"logger": "some.observer"}, None),
+        ):
+            self.assertEqual(path, log_path({**_NOTHING, **options}), options)
+
+    def test_cannot_be_written(self) -> None:
+        for path in (self.directory, self.directory / "no" / "log"):
+            self.assertIn("--logfile", self.complaint(logfile=str(path)))
+
+
+class OtherOptionTests(DaemonTestCase):
+    def test_directories(self) -> None:
+        nowhere = str(self.directory / "no")
+        for name in ("rundir", "chroot"):
+            self.assertIn(f"--{name}", self.complaint(**{name: nowhere}))
+
+    def test_not_root(self) -> None:
+        """twistd would find out in the background, and leave the shell waiting."""
+        self.patch(os, "geteuid", lambda: 1000)
+        self.patch(os, "getegid", lambda: 1000)
+        for name, value in (("uid", 33), ("gid", 33), ("chroot", "/")):
+            self.assertEqual(f"twistd --{name} is for root alone", self.complaint(**{name: value}))
+        self.prepare(uid=1000, gid=1000)

@@ -1,0 +1,58 @@
+"""The log file, and what happens when it is moved away."""
+
+from pathlib import Path
+
+from twisted.application.service import Application, Service
+from twisted.logger import ILogObserver, Logger, LogPublisher
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.process.log_file import LoggedService, ReopenedLog
+
+
+class LogFileTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        directory = Path(self.mktemp()).absolute()
+        directory.mkdir()
+        self.path, self.moved = directory / "log", directory / "log.1"
+        self.file = ReopenedLog(self.path)
+        publisher = LogPublisher()
+        self.say = Logger(observer=publisher).info
+        self.patch(ReopenedLog, "log", Logger(observer=publisher))
+        self.publisher = publisher
+
+    def open(self) -> None:
+        """What twistd does."""
+        application = Application("phpgw")
+        service = LoggedService(self.file)
+        Service().setServiceParent(service)
+        service.setServiceParent(application)
+        self.publisher.addObserver(application.getComponent(ILogObserver))
+
+    def test_nothing_before(self) -> None:
+        """A start that fails leaves no file."""
+        self.file.reopen()
+        self.assertFalse(self.path.exists())
+
+    def test_moved(self) -> None:
+        """As logrotate does it, again and again."""
+        self.open()
+        self.say("one")
+        for number in range(3):
+            self.path.rename(self.moved)
+            self.say("late")
+            self.file.reopen()
+            self.say("number {number}", number=number)
+            self.assertIn("late", self.moved.read_text())
+            self.assertIn(f"number {number}", self.path.read_text())
+            self.assertNotIn("late", self.path.read_text())
+
+    def test_no_new_one(self) -> None:
+        """It goes on where it is, and says why."""
+        self.open()
+        self.path.rename(self.moved)
+        self.path.mkdir()
+        self.file.reopen()
+        self.say("still here")
+        text = self.moved.read_text()
+        self.assertIn("The log goes on in the file that was open", text)
+        self.assertIn("still here", text)
