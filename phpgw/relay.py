@@ -92,7 +92,7 @@ class Relay:
         self._metrics = metrics
         self._nobody = Identity(client_id="", handshake=policy.nobody)
         self.concurrency = policy.concurrency
-        self._php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
+        self.php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
         self._turns = Turns(policy.concurrency)
         self._pauses = Pauses(reactor, self._turns, policy.stream_pause)
         self._limits = WaitingLimits(
@@ -103,7 +103,7 @@ class Relay:
             metrics,
             self._pauses.make_room,
         )
-        self._farewells = Farewells(reactor, self._php, answers, self._turns, metrics)
+        self._farewells = Farewells(reactor, self.php, answers, self._turns, metrics)
         # The turns that clients wait for.
         self._in_line: dict[Client, Turn] = {}
         # What PHP works on for a client just now.
@@ -223,10 +223,6 @@ class Relay:
         """Fires once PHP works on nothing, whatever waits."""
         return self._turns.when_still()
 
-    def php_trouble(self) -> str | None:
-        """Why PHP would not be asked just now; ``None`` if it would."""
-        return self._php.trouble()
-
     def hurry(self) -> None:
         """Tell of those who have left as fast as PHP can take it."""
         self._turns.hurry()
@@ -297,7 +293,7 @@ class Relay:
             identity = client.identity_at(self._answers.wall_time())
             event = Event("server", message.payload, identity, message.is_binary)
             follow = partial(self._follow, client, work)
-            work.asked = self._php.ask(event, follow, client.is_here)
+            work.asked = self.php.ask(event, follow, client.is_here)
         else:
             work.asked = fail(problem)
         self._under_way[client] = work
@@ -373,7 +369,7 @@ class Relay:
             self._settle(None, client)
             return None
         event = Event("connect", b"", client.identity)
-        asked = fail(problem) if problem else self._php.ask(event, is_wanted=client.is_here)
+        asked = fail(problem) if problem else self.php.ask(event, is_wanted=client.is_here)
         asked.addCallbacks(decided.callback, decided.errback)
         return asked.addBoth(self._settle, client)
 
@@ -383,7 +379,7 @@ class Relay:
         self._metrics.events_waiting_now -= 1
         answer = Answer(self._answers, None)
         event = Event("timer", name.encode(), self._nobody)
-        asked = fail(problem) if problem else self._php.ask(event, answer.follow)
+        asked = fail(problem) if problem else self.php.ask(event, answer.follow)
         asked.addCallback(answer.complete)
         asked.addErrback(self._failed_on_timer, name, answer)
         return asked.addBoth(over.callback)

@@ -21,6 +21,7 @@ from phpgw.api.resources import make_api
 from phpgw.api.shared_ports import SharedPorts
 from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake
+from phpgw.backend.http import NO_PHP
 from phpgw.connections import ConnectionTable
 from phpgw.dispatch import Dispatcher
 from phpgw.edge.census import Census
@@ -38,6 +39,7 @@ from phpgw.metrics import Metrics
 from phpgw.peer import peer_ids, random_id
 from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.php.breaker import BreakerPolicy
+from phpgw.php.probing import Prober
 from phpgw.process.listening import Listener
 from phpgw.process.log_file import ReopenedLog
 from phpgw.process.notify import Notifier
@@ -67,8 +69,6 @@ _API_LINES = (
 )
 # How many messages of the largest size may come at once, if it is not said how much.
 _MESSAGES_UNFINISHED = 64
-# What a web server says while it reaches no PHP, or has no answer from it: RFC 9110, section 15.6.
-_NO_PHP = frozenset((502, 503, 504))
 
 
 def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None = None) -> Gateway:
@@ -130,7 +130,9 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     def is_full() -> str | None:
         return "there is no room for more clients" if census.is_full else None
 
-    ready = ReadyResource((is_not_running, is_full, *_obstacles(road, relay, hold)))
+    prober = Prober(reactor, road.backend.probe, relay.php, metrics)
+    php_trouble = prober.trouble if settings.php_probe else relay.php.trouble
+    ready = ReadyResource((is_not_running, is_full, *_obstacles(road, php_trouble, hold)))
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
@@ -172,6 +174,8 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     )
     GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
     OrphanReaper(reactor).setServiceParent(gateway)
+    if settings.php_probe:
+        prober.setServiceParent(gateway)
     if settings.idle_timeout or settings.max_connection_age:
         Lifetimes(
             reactor,
@@ -206,7 +210,7 @@ def _when_ready(road: Road) -> Deferred[None]:
     return succeed(None) if road.service is None else road.service.when_ready()
 
 
-def _obstacles(road: Road, relay: Relay, hold: Hold) -> tuple[Obstacle, ...]:
+def _obstacles(road: Road, php_trouble: Obstacle, hold: Hold) -> tuple[Obstacle, ...]:
     """What may be in the way of further clients."""
     fpm = road.service
 
@@ -217,7 +221,7 @@ def _obstacles(road: Road, relay: Relay, hold: Hold) -> tuple[Obstacle, ...]:
     def is_held() -> str | None:
         return "events are held back (/hold)" if hold.is_held else None
 
-    return fpm_is_not_ready, relay.php_trouble, is_held
+    return fpm_is_not_ready, php_trouble, is_held
 
 
 def _status(metrics: Metrics) -> str:
@@ -250,7 +254,7 @@ def _relay_policy(settings: Settings, road: Road) -> RelayPolicy:
         stream_pause=settings.stream_pause_timeout,
         breaker=BreakerPolicy(
             failures=settings.breaker_failures,
-            statuses=_NO_PHP if settings.php_url is not None else frozenset(),
+            statuses=NO_PHP if settings.php_url is not None else frozenset(),
         ),
         tells_farewells="disconnect" in settings.events,
         nobody=nobody,

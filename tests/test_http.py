@@ -538,6 +538,55 @@ class HttpBackendTests(HttpTestCase):
         self.successResultOf(closed)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
+    def probe(self, status: bytes, *headers: bytes) -> Deferred[None]:
+        self.use()
+        probed = self.backend.probe()
+        server = self.accept()
+        request = server.request()
+        self.assertTrue(request.startswith(b"OPTIONS /websocket.php?a=b HTTP/1.1\r\n"), request)
+        self.assertTrue(request.endswith(b"\r\n\r\n"), request)
+        for line in (b"Host: 127.0.0.1:8088", b"Phpgw-Event: probe"):
+            self.assertIn(line + b"\r\n", request)
+        lines = (b"HTTP/1.1 " + status, b"Content-Length: 2", *headers, b"", b"ok")
+        server.send(b"\r\n".join(lines))
+        self.assertTrue(server.disconnecting)
+        return probed
+
+    def test_probe(self) -> None:
+        """Whatever could come from PHP will do, be it that it wants none of this."""
+        for status in (
+            b"200 OK",
+            b"204 No",
+            b"302 Found",
+            b"401 Who",
+            b"403 No",
+            b"405 No",
+            b"500 Oh",
+        ):
+            self.successResultOf(self.probe(status))
+
+    def test_probe_that_finds_no_php(self) -> None:
+        for status, fix in {
+            b"404 Not Found": "is the path of --php-url right?",
+            b"502 Bad Gateway": "its web server gets no answer from PHP",
+            b"503 Service Unavailable": "no answer from PHP",
+            b"504 Gateway Timeout": "no answer from PHP",
+            b"301 Moved": "to 'https://example.com/': --php-url has to be where the script is",
+            b"308 Moved": "--php-url has to be",
+        }.items():
+            probed = self.probe(status, b"Location: https://example.com/")
+            problem = str(self.failureResultOf(probed, BackendUnreachable).value)
+            self.assertIn(fix, problem)
+            self.assertIn("http://127.0.0.1:8088/websocket.php?a=b", problem)
+
+    def test_probe_without_answer(self) -> None:
+        probed = self.backend.probe()
+        self.reactor.advance(10)
+        self.failureResultOf(probed, BackendTimeout)
+        probed = self.backend.probe()
+        probed.cancel()
+        self.failureResultOf(probed, CancelledError)
+
     def test_closed_while_php_works(self) -> None:
         answer = self.ask()
         server = self.accept()

@@ -26,6 +26,7 @@ class GatewayTestCase(SynchronousTestCase):
     def start(self, **settings: Any) -> Any:
         """Start a gateway; ``self.sites`` are what its ports serve, in order."""
         self.reactor = MemoryReactorClock()
+        settings = {"php_probe": False, **settings}
         gateway: Any = make_gateway(Settings(php_url=_URL, **settings), self.reactor)
         gateway.privilegedStartService()
         gateway.startService()
@@ -153,6 +154,30 @@ class AssemblyTests(GatewayTestCase):
         self.start(api_listen=("tcp:8081:interface=127.0.0.1",))
         for site in self.sites:
             self.assertEqual(self.get(site, "/readyz"), (200, b"ready\n"))
+
+    def test_ready_once_php_has_answered(self) -> None:
+        """A probe will do, or an event."""
+        self.start(php_probe=True)
+        site = self.sites[0]
+        self.assertEqual((503, b"PHP has not answered yet\n"), self.get(site, "/readyz"))
+        probe = self.php()
+        self.assertTrue(probe.transport.value().startswith(b"OPTIONS /"))
+        probe.answer()
+        self.assertEqual((200, b"ready\n"), self.get(site, "/readyz"))
+        self.reactor.advance(100)
+        self.assertEqual(1, len(self.reactor.tcpClients))
+
+    def test_ready_once_php_has_answered_an_event(self) -> None:
+        self.start(php_probe=True)
+        site = self.sites[0]
+        self.php().answer(_BAD_GATEWAY)
+        status, body = self.get(site, "/readyz")
+        self.assertEqual(503, status)
+        self.assertIn(b"its web server gets no answer from PHP", body)
+        browser = BrowserEnd(site).shake_hands()
+        browser.send(frame(TEXT, b"name"))
+        self.php().answer()
+        self.assertEqual((200, b"ready\n"), self.get(site, "/readyz"))
 
     def test_not_ready_while_it_stops(self) -> None:
         gateway = self.start()

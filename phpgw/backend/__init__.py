@@ -197,7 +197,7 @@ class IBackend(Interface):
         """
 
     def probe() -> Deferred[None]:
-        """Find out whether PHP can be reached, without running a script of the user's.
+        """Find out whether PHP can be reached, by what harms no script of the user's.
 
         :returns: fires with ``None`` once it has answered, or fails with a :exc:`BackendError`
             that says what is in the way.

@@ -57,6 +57,10 @@ from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.metrics import Metrics
 
 _NO_COOKIES = NoCookies()
+# What a web server says while it reaches no PHP, or has no answer from it: RFC 9110, section 15.6.
+NO_PHP = frozenset((502, 503, 504))
+# For good, whoever asks: sections 15.4.2 and 15.4.9.
+_MOVED = frozenset((301, 308))
 
 
 @attrs.frozen
@@ -100,7 +104,8 @@ class HttpBackend:
         self._pool = pool
         self._url = complete_url(url)
         self._url_text = url
-        self._headers = Memo(partial(_headers, _host_header(url)))
+        self._host = _host_header(url)
+        self._headers = Memo(partial(_headers, self._host))
         self._prepared = Memo(self._prepare)
         self._signer = signer
         self._deadlines: Deadlines[Exchange] = Deadlines(reactor, timeout, Exchange.expire)
@@ -122,8 +127,27 @@ class HttpBackend:
         return exchange.answer.addErrback(self._explain)
 
     def probe(self) -> Deferred[None]:
-        """See :meth:`phpgw.backend.IBackend.probe`."""
-        return succeed(None)
+        """See :meth:`phpgw.backend.IBackend.probe`.
+
+        Whether there is PHP behind a web server can only be told from what comes from the script's
+        URL. OPTIONS asks for nothing to be done (RFC 9110, section 9.3.7), and browsers send it for
+        any page of another site. Frameworks answer it themselves; a script that looks at neither
+        method nor fields runs, without fields.
+        """
+        exchange = Exchange(self._terms, None)
+        headers = CompleteHeaders({b"Host": [self._host], b"Phpgw-Event": [b"probe"]})
+        headers.is_complete = True
+        responding: Deferred[Any] = self._fresh_client.request(
+            "OPTIONS",
+            self._url,
+            headers=headers,
+            cookies=_NO_COOKIES,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
+        exchange.begin(responding)
+        return exchange.answer.addErrback(self._explain).addCallback(self._check_probed)
 
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.close`."""
@@ -131,6 +155,25 @@ class HttpBackend:
             exchange.stop()
         self._deadlines.close()
         return self._pool.closeCachedConnections()
+
+    def _check_probed(self, reply: Reply) -> None:
+        """Take any answer that could be PHP's."""
+        head, url = reply.head, self._url_text
+        if head.status in NO_PHP:
+            raise BackendUnreachable(
+                f"{url} answers with status {head.status}: its web server gets no answer from PHP"
+            )
+        if head.status in _MOVED:
+            place = b"".join(head.values(b"location")[:1]).decode("ascii", "backslashreplace")
+            raise BackendUnreachable(
+                f"{url} answers with status {head.status}, to {place!r}: --php-url has to be where "
+                "the script is, as no event is sent twice"
+            )
+        if head.status == 404:
+            raise BackendUnreachable(
+                f"{url} answers with status 404: is the path of --php-url right? (If it is, and "
+                "there is no answer to OPTIONS alone: --php-probe off)"
+            )
 
     def _prepare(self, identity: Identity) -> _Prepared:
         more = {name: [value] for name, value in identity_headers(identity)}

@@ -38,6 +38,11 @@ class Php:
         """Whether it has not answered of late."""
         return self._breaker.is_open
 
+    @property
+    def has_answered(self) -> bool:
+        """Whether it has ever answered an event."""
+        return self._breaker.has_heard
+
     def trouble(self) -> str | None:
         """Why it would not be asked just now; ``None`` if it would."""
         return self._breaker.trouble()

@@ -82,6 +82,7 @@ class Breaker:
     were under way all along say nothing about a PHP that is back. A sign of life always counts.
 
     :ivar is_open: whether events fail at once.
+    :ivar has_heard: whether there has ever been a sign of life.
     """
 
     log = Logger(observer=line_limit)
@@ -91,6 +92,7 @@ class Breaker:
         self._policy = policy
         self._metrics = metrics
         self.is_open = False
+        self.has_heard = False
         self._epoch = 0
         # When PHP was heard of last, and since then: how often no connection was made; whose events
         # failed otherwise, with when they last did; and when the first of these began.
@@ -191,6 +193,7 @@ class Breaker:
 
     def _is_alive(self) -> None:
         self._alive_at = self._seconds()
+        self.has_heard = True
         self._failures = 0
         self._suspects.clear()
         if not self.is_open:

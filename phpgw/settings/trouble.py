@@ -39,6 +39,15 @@ class TroubleSettings:
         "in time, and 502 to 504 from a web server, once for each address (on loopback, for each "
         "client).",
     )
+    php_probe: bool = option(
+        _TROUBLE,
+        "on|off",
+        values.switch,
+        "on",
+        "Probe PHP at the start and while it does not answer, as long as no event does that: "
+        "/readyz waits for it, and the log says what is in the way. Over FastCGI PHP-FPM is asked "
+        "for a free worker and no script is run; over HTTP the script's URL is asked with OPTIONS.",
+    )
     hide_php_errors: bool = option(
         _TROUBLE,
         "on|off",

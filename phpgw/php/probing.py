@@ -1,0 +1,96 @@
+"""Finding out whether PHP is there while no event does."""
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.backend import BackendError
+from phpgw.metrics import Metrics
+from phpgw.php.asking import Php
+
+# How often it is looked whether there is a reason to probe.
+_LOOK_SECONDS = 1.0
+# Seconds between two probes in vain; they double.
+_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
+
+
+class Prober(Service):
+    """Probes PHP until it has answered once, and whenever it stops to answer.
+
+    Not while PHP works on events, which tell as much.
+
+    :param probe: see :meth:`phpgw.backend.IBackend.probe`.
+    :param php: knows how events fare.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self, reactor: Any, probe: Callable[[], Deferred[None]], php: Php, metrics: Metrics
+    ) -> None:
+        self._seconds = reactor.seconds
+        self._probe = probe
+        self._php = php
+        self._metrics = metrics
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
+        self._probing: Deferred[None] | None = None
+        self._problem: str | None = "PHP has not answered yet"
+        self._logged: str | None = None
+        self._pause = _FIRST_PAUSE
+        self._next_at = 0.0
+
+    def startService(self) -> None:
+        super().startService()
+        self._looking.start(_LOOK_SECONDS)
+
+    def stopService(self) -> None:
+        super().stopService()
+        if self._looking.running:
+            self._looking.stop()
+        if self._probing is not None:
+            self._probing.cancel()
+
+    def trouble(self) -> str | None:
+        """Return why PHP would not answer just now; ``None`` if it would."""
+        if self._php.is_away:
+            return self._php.trouble() or self._problem
+        return None if self._php.has_answered else self._problem
+
+    def _look(self) -> None:
+        if not self._php.is_away and (self._php.has_answered or self._problem is None):
+            self._problem = self._logged = None
+            self._pause = _FIRST_PAUSE
+        elif (
+            self._probing is None
+            and not self._metrics.php_requests_now
+            and self._seconds() >= self._next_at
+        ):
+            self._begin()
+
+    def _begin(self) -> None:
+        self._next_at = self._seconds() + self._pause
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        probing = self._probing = self._probe()
+        probing.addBoth(self._probed)
+
+    def _probed(self, outcome: Failure | None) -> None:
+        self._probing = None
+        if not self.running:
+            return
+        if outcome is None:
+            if self._logged is not None:
+                self.log.info("PHP can be reached now")
+            self._problem = self._logged = None
+            return
+        if not outcome.check(BackendError):
+            self.log.failure("PHP could not be probed", outcome)
+        self._problem = f"PHP cannot be reached: {outcome.getErrorMessage()}"
+        if self._problem != self._logged:
+            self._logged = self._problem
+            self.log.error("{problem}", problem=self._problem)
