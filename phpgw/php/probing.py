@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from phpgw.backend import BackendError
 from phpgw.metrics import Metrics
 from phpgw.php.asking import Php
+from phpgw.seldom import line_limit
 
 # How often it is looked whether there is a reason to probe.
 _LOOK_SECONDS = 1.0
@@ -28,7 +29,7 @@ class Prober(Service):
     :param php: knows how events fare.
     """
 
-    log = Logger()
+    log = Logger(observer=line_limit)
 
     def __init__(
         self, reactor: Any, probe: Callable[[], Deferred[None]], php: Php, metrics: Metrics
