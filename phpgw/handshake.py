@@ -296,4 +296,6 @@ def _take_over(request: Request, protocol: GatewayProtocol) -> bytes:
     else:
         transport.protocol = protocol
     protocol.makeConnection(transport)
+    # Neither will be heard of any more; as long as each holds the other, both hold the transport.
+    request.channel = None  # type: ignore[assignment]
     return early

@@ -145,6 +145,8 @@ class GatewayProtocol(OutgoingProtocol):
             self._keep_alive.stop()
         if self._abort_call is not None and self._abort_call.active():
             self._abort_call.cancel()
+        # Both refer to this object, which is to be freed without a search for such circles.
+        self._keep_alive = self._abort_call = None
         super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
@@ -192,7 +194,7 @@ class GatewayProtocol(OutgoingProtocol):
 
     def abort(self) -> None:
         """End the connection at once, without a closing handshake."""
-        if self._opened_at is not None:
+        if self._opened_at is not None and self.transport is not None:
             self.factory.table.close(self)
             self.transport.abortConnection()
 

@@ -1,13 +1,20 @@
 """How far a connection has come, and who can find it then."""
 
+import gc
+from typing import Any
+from weakref import ref
+
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address
+from twisted.internet.testing import MemoryReactorClock
 
 from phpgw.api.access import Caller
 from phpgw.connections import State
+from phpgw.edge.outbox import drop_waiting, waiting_bytes
 from phpgw.edge.rate import Rate
 from phpgw.sendoff import SendOff
 from phpgw.slices import run_at_once
-from tests.browser_end import CLOSE, TEXT, BrowserEnd, frame
+from tests.browser_end import CLOSE, PING, TEXT, BrowserEnd, frame
 from tests.php_edge import ID, PhpEdgeTestCase
 
 _EVERYBODY = [
@@ -266,6 +273,67 @@ class NotesTests(ConnectionsTestCase):
             {"op": "close", "to": {"client": ID}},
         )
         self.assertEqual((0, 0), (send["delivered"], close["delivered"]))
+
+
+class FreedTests(ConnectionsTestCase):
+    """A connection that has ended is freed at once, and with it all that waited in its buffers.
+
+    The garbage collector looks for circles among old objects as rarely as every few minutes.
+    """
+
+    asks_php = False
+
+    def setUp(self) -> None:
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+
+    def assert_freed(self, browser: BrowserEnd) -> None:
+        gone = ref(self.connection())
+        browser.hang_up(cleanly=False)
+        browser.transport.protocol = None  # type: ignore[attr-defined]
+        self.assertIsNone(gone())
+
+    def test_http(self) -> None:
+        """Neither is anything kept of the request that it began with."""
+        browser = self.connect()
+        transport = ref(browser.transport)
+        browser.hang_up()
+        del browser
+        self.assertIsNone(transport())
+
+    def test_idle(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10, message_timeout=10)
+        self.assert_freed(self.connect())
+
+    def test_slow_reader(self) -> None:
+        browser = self.connect()
+        self.connection().pauseProducing()
+        self.connection().send_message(b"x" * 900, False)
+        self.connection().when_writable(lambda: None)
+        self.connection().close(1008, "")
+        self.assert_freed(browser)
+
+    def test_in_the_middle_of_a_message(self) -> None:
+        self.limit(message_timeout=10, rate=Rate(messages=10, patience=30))
+        browser = self.connect()
+        browser.send(frame(TEXT, b"x" * 900, fin=False) + frame(PING) * 30)
+        self.assert_freed(browser)
+
+    def test_last_event_under_way(self) -> None:
+        """Many may wait for PHP to hear of them."""
+        browser = self.connect()
+        browser.send(frame(TEXT, b"slow"))
+        self.assert_freed(browser)
+
+    def test_buffers_of_the_transport(self) -> None:
+        transport: Any = FileDescriptor(MemoryReactorClock())
+        transport.dataBuffer, transport.offset = b"x" * 900, 100
+        transport._tempDataBuffer, transport._tempDataLen = [b"y" * 50], 50
+        self.assertEqual(850, waiting_bytes(transport))
+        drop_waiting(transport)
+        self.assertEqual(0, waiting_bytes(transport))
 
 
 class ConnectNotesTests(ConnectionsTestCase):

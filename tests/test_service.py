@@ -322,6 +322,7 @@ class DrainTests(GatewayTestCase):
 
     def test_idle_client_is_sent_away_at_once(self) -> None:
         stopped = self.drain()
+        self.reactor.advance(0.1)
         self.assertEqual(self.browser.close_frame()[0], 1001)
         self.assertNoResult(stopped)
         self.browser.hang_up()
@@ -346,20 +347,24 @@ class DrainTests(GatewayTestCase):
         self.browser.send(frame(TEXT, b"1"))
         self.php()
         stopped = self.drain()
-        self.reactor.advance(9.9)
+        for _ in range(79):
+            self.reactor.advance(0.1)
         self.assertEqual(self.browser.frames(), [])
-        self.reactor.advance(0.1)
+        self.reactor.advance(0.2)
         self.assertEqual(self.browser.close_frame()[0], 1001)
         self.browser.hang_up()
+        self.reactor.advance(2)
         self.successResultOf(stopped)
 
     def test_client_that_does_not_answer(self) -> None:
         stopped = self.drain()
-        self.reactor.advance(1)
+        self.reactor.pump([0.1, 1])
         self.assertTrue(self.browser.is_cut)
         self.browser.hang_up()
         self.successResultOf(stopped)
 
     def test_no_new_clients(self) -> None:
         self.drain()
+        self.reactor.advance(0.1)
+        self.browser.hang_up()
         self.assertEqual(BrowserEnd(self.sites[0]).shake_hands().status, 503)

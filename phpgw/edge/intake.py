@@ -154,6 +154,7 @@ class IntakeProtocol(LeanProtocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._release_call is not None and self._release_call.active():
             self._release_call.cancel()
+        self._release_call = None
         super().connectionLost(reason)
         self._forget_message()
 

@@ -9,6 +9,8 @@ from typing import Any
 import txaio.tx
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.python.failure import Failure
 
 from phpgw.edge.gather import Gathering
 from phpgw.seldom import line_limit
@@ -29,12 +31,20 @@ class LeanProtocol(WebSocketServerProtocol):
     log = txaio.tx.make_logger(observer=line_limit)
     factory: Any
     transport: Any
+    is_open: Any
+    is_closed: Any
     # At most one piece: the bytes that came first, or all so far.
     message_data: Any = None
 
     def dataReceived(self, data: bytes) -> None:
         # Autobahn's own makes arguments for a line in the debug log first.
         self._dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        # What refers to this object in turn: it is to be freed, with all its buffers, before the
+        # garbage collector looks for such circles, which can take minutes.
+        self.transport = self.is_open = self.is_closed = None
 
     def onOpen(self) -> None:
         for name in _LEFT_OVER:

@@ -24,6 +24,17 @@ def waiting_bytes(transport: Any) -> int:
     return size
 
 
+def drop_waiting(transport: Any) -> None:
+    """Free the bytes that wait in a transport whose connection has ended."""
+    while isinstance(transport, ProtocolWrapper):
+        if isinstance(transport, BufferingTLSTransport):
+            transport._appSendBuffer.clear()
+        transport = transport.transport
+    if hasattr(transport, "_tempDataBuffer"):
+        transport.dataBuffer, transport.offset = b"", 0
+        transport._tempDataBuffer, transport._tempDataLen = [], 0
+
+
 @attrs.define(eq=False)
 class Outbox:
     """Holds what a peer cannot take at the moment, and is there only while it cannot.

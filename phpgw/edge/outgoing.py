@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from phpgw.edge.intake import IntakeProtocol
-from phpgw.edge.outbox import Outbox, waiting_bytes
+from phpgw.edge.outbox import Outbox, drop_waiting, waiting_bytes
 
 # How many pings a peer may leave without answer that does not read on.
 _SLOW_CHECKS = 4
@@ -118,7 +118,13 @@ class OutgoingProtocol(IntakeProtocol):
         self._outbox = None
         if self._look_call is not None and self._look_call.active():
             self._look_call.cancel()
+        self._look_call = None
+        transport = self.transport
+        if self.state != self.STATE_CLOSED:
+            # TLS keeps its producer for ever.
+            self.unregisterProducer()
         super().connectionLost(reason)
+        drop_waiting(transport)
 
     # For the protocol that this is part of.
 
