@@ -386,7 +386,55 @@ class FastCgiBackendTests(FastCgiTestCase):
         self.assertNoResult(asked)
         self.reactor.advance(0.2)
         self.failureResultOf(asked, BackendTimeout)
+
+    def late(self, *pieces: bytes) -> tuple[Deferred[None], Worker]:
+        """A script that goes on after its time; when it has ended, and its connection."""
+        asked = self.ask()
+        worker = self.accept()
+        for piece in pieces:
+            worker.send(piece)
+        self.reactor.advance(10)
+        ended = self.failureResultOf(asked, BackendTimeout).value.ended
+        self.assertNoResult(ended)
+        self.assertFalse(worker.is_ended)
+        return ended, worker
+
+    def test_end_of_a_script_that_had_its_time(self) -> None:
+        """So that whoever asked can know; the connection serves nobody else."""
+        for last in (end(), record(STDOUT, b"late") + end(), end(app_status=255)):
+            for pieces in ((), (record(STDOUT, PLAIN + b"half"),)):
+                self.use()
+                ended, worker = self.late(*pieces)
+                worker.send(record(STDERR, b"still here"))
+                self.assertNoResult(ended)
+                worker.send(last)
+                self.successResultOf(ended)
+                self.assertTrue(worker.is_ended)
+
+    def test_script_that_had_its_time_and_breaks_off(self) -> None:
+        ended, worker = self.late()
+        worker.hang_up()
+        self.successResultOf(ended)
+
+    def test_script_that_had_its_time_and_prints_on(self) -> None:
+        """It is not listened to, so that PHP breaks it off."""
+        ended, worker = self.late()
+        worker.send(record(STDOUT, PLAIN + b"more"))
+        self.successResultOf(ended)
         self.assertTrue(worker.is_ended)
+
+    def test_scripts_that_had_their_time_and_never_end(self) -> None:
+        """Others take their places, and their number is limited."""
+        late = [self.late() for _ in range(3)]
+        self.successResultOf(late[0][0])
+        self.assertEqual([True, False, False], [worker.is_ended for _, worker in late])
+        closed = self.backend.close()
+        for ended, worker in late[1:]:
+            self.successResultOf(ended)
+            self.assertTrue(worker.is_ended)
+        for _, worker in late:
+            worker.hang_up()
+        self.successResultOf(closed)
 
     def test_as_large_as_allowed(self) -> None:
         asked = self.ask()
@@ -434,7 +482,7 @@ class FastCgiBackendTests(FastCgiTestCase):
         self.reactor.advance(10)
         self.assertEqual(len(again), 2)
         due = [call for call in self.reactor.getDelayedCalls() if call.getTime() > 15]
-        self.assertEqual(sorted(round(call.getTime()) for call in due), [60])
+        self.assertEqual(sorted(round(call.getTime()) for call in due), [20, 60])
         for worker in workers:
             worker.hang_up()
         self.reactor.advance(10)

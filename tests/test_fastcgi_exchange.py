@@ -216,6 +216,9 @@ class SilenceTests(FollowingTestCase):
         self.reactor.advance(0.1)
         problem = self.failureResultOf(asked, BackendTimeout).value
         self.assertEqual("nothing came for 10 s in a streamed reply", str(problem))
+        self.assertNoResult(problem.ended)
+        worker.send(record(STDOUT, b"too late"))
+        self.successResultOf(problem.ended)
         self.assert_left(worker)
 
     def test_counts_from_the_last_piece(self) -> None:

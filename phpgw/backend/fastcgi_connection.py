@@ -56,6 +56,9 @@ class Pool(Interface):
     def released(self, connection: "Connection") -> None:
         """Take it back after its request."""
 
+    def left(self, connection: "Connection") -> None:
+        """Count it no longer: nobody waits for what its worker does."""
+
     def lost(self, connection: "Connection", reason: Failure) -> None:
         """Note that it has ended."""
 
@@ -235,6 +238,12 @@ class Connection(Protocol):
         """Take it again."""
         transport: Any = self.transport
         transport.resumeProducing()
+
+    def leave(self, instead: Ask) -> None:
+        """Wait for nothing but the end of the request, with another ask in its place."""
+        self._ask = instead
+        self.is_reusable = False
+        self._pool.left(self)
 
     def give_back(self) -> None:
         """Close it in between requests."""

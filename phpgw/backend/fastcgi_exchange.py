@@ -22,6 +22,7 @@ from phpgw.backend.cgi import find_head, split_answer
 from phpgw.backend.complaints import find_flaw
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.fastcgi_connection import Connection
+from phpgw.backend.fastcgi_leftover import Leftover
 from phpgw.backend.fastcgi_pool import Pool
 from phpgw.backend.fastcgi_records import Decoder
 from phpgw.backend.fastcgi_trouble import BusyLog
@@ -160,8 +161,10 @@ class Exchange:
             problem = f"nothing came for {within} in a streamed reply"
         else:
             problem = f"no answer within {within}"
-        self._leave()
-        self.fail(BackendTimeout(problem))
+        assert self.connection is not None
+        leftover = Leftover(self._decoder)
+        self.connection.leave(leftover)
+        self.fail(BackendTimeout(problem, leftover.ended))
 
     def give_up(self) -> None:
         """Fail, since there was no worker for it in time; the script has not run."""

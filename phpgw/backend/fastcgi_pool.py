@@ -87,6 +87,7 @@ class Pool:
         self._waiting: deque[Ask] = deque()
         # Each with when a worker has taken it, or else when it was opened.
         self._opened: dict[Connection, float] = {}
+        self._left: deque[Connection] = deque()
         self._connecting: set[Deferred[Any]] = set()
         # Those without a request, be they with a worker or in PHP-FPM's queue. Each with since
         # when; the one used last at the end, so that the others stay idle.
@@ -160,8 +161,21 @@ class Pool:
         if self._waiting:
             self._serve()
 
+    def left(self, connection: Connection) -> None:
+        """Let another take the place of a connection whose script has had its time.
+
+        No more of them are kept than are used.
+        """
+        self._left.append(connection)
+        if len(self._left) > self._limit:
+            self._left.popleft().stop()
+        if self._waiting:
+            self._serve()
+
     def lost(self, connection: Connection, reason: Failure) -> None:
         """Forget a connection that has ended."""
+        if connection in self._left:
+            self._left.remove(connection)
         opened = self._opened.pop(connection)
         self._idle = [entry for entry in self._idle if entry[0] is not connection]
         if connection.is_unused and connection.is_asked and connection.has_answered:
@@ -218,7 +232,7 @@ class Pool:
             _yield()
             self._hand_over_waiting()
         soon, asked = self._expected(now)
-        room = self._limit - len(self._opened) - len(self._connecting)
+        room = self._limit + len(self._left) - len(self._opened) - len(self._connecting)
         missing = min(room, len(self._waiting) - soon - asked - len(self._connecting))
         if missing > 0 and now - self._opened_last >= _TICK:
             missing -= 1
