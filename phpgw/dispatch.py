@@ -137,7 +137,7 @@ class Dispatcher:
 
     def _run(self, command: Command, sender: Client | None, is_gathered: bool) -> Result:
         to = command.to
-        if type(command) is Send and not to.excluded:
+        if type(command) is Send and not to.excluded and to.problem is None:
             # What most commands are.
             if to.kind == "client" and len(to.names) == 1:
                 return _send(command, self._registry.find(to.names[0]), is_gathered)
@@ -154,7 +154,7 @@ class Dispatcher:
         excluded = command.to.excluded
         registry = self._registry
         departures = registry.departures
-        delivered, error = 0, None
+        delivered, error = 0, command.to.problem
         for clients in self._clients(command.to, sender, is_note):
             for client in clients:
                 if client is None:

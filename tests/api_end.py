@@ -31,7 +31,7 @@ class Api:
         self,
         token: bytes | None = None,
         limit: int = 10_000,
-        clock: Clock | None = None,
+        clock: Any = None,
         slices: Slices | None = None,
     ) -> None:
         self.clock: Any = clock or Clock()

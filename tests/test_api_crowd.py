@@ -74,6 +74,27 @@ class AnswerTests(CrowdTestCase):
         )
         self.assertEqual(self.api.metrics.pushes_delivered, 1)
 
+    def test_long_batch(self) -> None:
+        """Reading it takes a while, too; what is wrong with it is said all the same."""
+        commands = [
+            {"op": "send", "to": {"client": f"{n % 7:03}"}, "message": f"{n}"} for n in range(1000)
+        ]
+        self.batch(*commands)
+        self.turns.turn()
+        self.assertEqual(self.answers(), [])
+        self.turns.run()
+        self.assertEqual(json.loads(self.answers()[0]), [{"delivered": 1}] * 1000)
+        sent = [payload for payload, _ in self.connections[0].sent]
+        self.assertEqual(sent, [b"%d" % n for n in range(0, 1000, 7)])
+        self.exchange.transport.clear()
+        self.batch(*commands, {"op": "fly"})
+        self.turns.run()
+        answer = self.exchange.answer()
+        self.assertEqual(answer.status, 400)
+        self.assertEqual(json.loads(answer.body)["index"], 1000)
+        self.assertEqual(len(self.connections[0].sent), len(sent))
+        self.assertEqual(self.api.metrics.pushes_refused, 1)
+
     def test_pages(self) -> None:
         """The same as of few, for each way to ask for them."""
         for target, count in (

@@ -15,7 +15,8 @@ ROOMS = [
     *("connections", "relay"),
     *("php", "dispatch", "registry", "sendoff", "road", "secret", "identity", "client", "settings"),
     *("backend", "edge", "values", "schedule", "process", "origins", "hosts", "timing"),
-    *("slices", "peer", "cookies", "options", "commands", "metrics", "seldom"),
+    *("slices", "peer", "cookies", "options"),
+    *("command_parser", "command_fields", "command_json", "commands", "metrics", "seldom"),
 ]
 # Who may use a library.
 USERS = {

@@ -83,6 +83,14 @@ class TargetTests(DispatchTestCase):
         """The others are reached all the same."""
         self.assert_reached(Target("client", ("z", "a", "b")), "ab", NOT_FOUND)
 
+    def test_name_that_is_nobody_s(self) -> None:
+        """The others are reached, and the result says what was wrong."""
+        problem = "to.clients[1]: it is empty"
+        self.assert_reached(Target("client", ("a",), problem=problem), "a", problem)
+        for connection in self.connections.values():
+            connection.sent.clear()
+        self.assert_reached(Target("group", (), problem="to.group: x"), "", "to.group: x")
+
     def test_group(self) -> None:
         self.assert_reached(Target("group", ("x",)), "ab")
 

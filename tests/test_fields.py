@@ -43,6 +43,44 @@ class FieldTests(SynchronousTestCase):
         except BadForm as error:
             self.assertTrue(str(error))
 
+    def test_json(self) -> None:
+        """The same as a form would have it; what is null is not there."""
+        for text, fields in (
+            (b'{"message": "hi", "client_id": "a"}', {"message": b"hi", "client_id": b"a"}),
+            (b'{"message":{"a":"\\/"},"user":42}', {"message": b'{"a":"\\/"}', "user": b"42"}),
+            (b' {"message": [ 1.0 ], "group": "x"}\n', {"message": b"[ 1.0 ]", "group": b"x"}),
+            (
+                b'{"client_id": null, "all": true, "message": 5, "type": {"message": 1}}',
+                {"message": b"5", "all": b"1"},
+            ),
+            (b'{"all": 1, "group": null}', {"all": b"1"}),
+            (b'{"all": false, "client_id": false}', {"client_id": b""}),
+            (b'{"client_id": "a\\n"}', {"client_id": b""}),
+            (b"{}", {}),
+        ):
+            for kind in ("application/json", "Application/JSON; charset=utf-8"):
+                self.assertEqual(fields, read(b"", text, kind))
+        self.assertEqual(
+            {"message": b"b", "user": b"1"},
+            read(b"message=a&user=1", b'{"message":"b"}', "application/json"),
+        )
+
+    def test_json_that_is_no_push(self) -> None:
+        for text, complaint in (
+            (b"[]", "expected a JSON object, got a list; a list of commands goes to /commands"),
+            (b"1", "expected a JSON object, got a number"),
+            (b"{", "it is not JSON"),
+            (b'{"message": null}', "message: expected a text, got null; (string) makes a text"),
+            (b'{"message": true}', "message: expected a text, got true"),
+            (b'{"message": 1, "message": 2}', "message: it is there twice"),
+            (b'{"message": "\\ud800"}', "message: character 0 is half of a surrogate pair"),
+            (b'{"client_id": ["a"]}', "client_id: expected a text, got a list"),
+            (b'{"user": true}', "user: expected a text, got true"),
+            (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
+        ):
+            error = self.assertRaises(BadForm, read, b"", text, "application/json")
+            self.assertTrue(str(error).startswith(complaint), str(error))
+
     def test_body_over_query(self) -> None:
         self.assertEqual(
             read(query=b"message=q&client_id=q", body=b"message=b"),

@@ -10,7 +10,7 @@ from twisted.internet import reactor, tcp
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 import phpgw
-from phpgw import commands
+from phpgw import command_fields, command_parser, commands
 from phpgw.api import paging
 from phpgw.api.openapi import openapi_document
 from phpgw.api.pages import HealthResource
@@ -108,13 +108,15 @@ class DocumentTests(SynchronousTestCase):
 
     def test_limits(self) -> None:
         """They are those that hold."""
-        name, reason = self.schemas["Name"], self.schemas["CloseReason"]
+        name = self.schemas["Name"]
         batch = self.document["paths"]["/commands"]["post"]["requestBody"]["content"]
-        self.assertEqual(commands.LONGEST_NAME, name["maxLength"])
-        self.assertEqual(commands.LONGEST_REASON, reason["maxLength"])
+        self.assertEqual(command_fields.LONGEST_NAME, name["maxLength"])
+        reason = self.schemas["CloseReason"]["description"]
+        self.assertIn(f" {command_fields.LONGEST_REASON} bytes", reason)
         state = self.schemas["State"]["properties"]["state"]
-        self.assertEqual(commands.LONGEST_STATE, state["maxLength"])
-        self.assertEqual(commands.MOST_COMMANDS, batch["application/json"]["schema"]["maxItems"])
+        self.assertEqual(command_fields.LONGEST_STATE, state["maxLength"])
+        listed, _ = batch["application/json"]["schema"]["anyOf"]
+        self.assertEqual(command_parser.MOST_COMMANDS, listed["maxItems"])
         limit = self.document["components"]["parameters"]["Limit"]["schema"]
         self.assertEqual((1, paging.MOST, paging.USUAL), tuple(limit[each] for each in _RANGE))
 
@@ -124,7 +126,7 @@ class DocumentTests(SynchronousTestCase):
         examples = [each["value"] for each in batch["application/json"]["examples"].values()]
         examples.append(self.schemas["Send"]["examples"])
         for example in examples:
-            parsed = commands.parse_commands(json.dumps(example).encode(), has_sender=False)
+            parsed = command_parser.parse_commands(json.dumps(example).encode(), has_sender=False)
             self.assertEqual(len(example), len(parsed))
 
     def test_ops(self) -> None:
@@ -133,7 +135,7 @@ class DocumentTests(SynchronousTestCase):
             for name in self.schemas["Command"]["discriminator"]["mapping"].values()
         }
         error = self.assertRaises(
-            commands.InvalidCommand, commands.parse_commands, b'[{"op": "x"}]', False
+            commands.InvalidCommand, command_parser.parse_commands, b'[{"op": "x"}]', False
         )
         listed = error.problem.removeprefix("expected one of ").partition(";")[0]
         self.assertEqual(set(listed.split(", ")), described)
@@ -183,7 +185,7 @@ class LiveTests(TestCase):
     timeout = 170
 
     def setUp(self) -> None:
-        api = with_health(Api(limit=_LIMIT))
+        api = with_health(Api(limit=_LIMIT, clock=reactor))
         _Crowd(api)
         site: Any = GatewaySite(api.root, _LIMIT, reactor)
         self.port: Any = reactor.listenTCP(0, site, interface="127.0.0.1")

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from phpgw.commands import Command, parse_commands
+from phpgw.command_parser import LONG_TEXT, parse_commands, parse_slowly
+from phpgw.commands import Command
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.slices import Steps
@@ -33,25 +34,26 @@ class Batches:
     def run(self, text: bytes) -> bytes | Deferred[bytes]:
         """Run a JSON list of commands.
 
-        :returns: a JSON list with the result of each, at once or, where they are for many clients,
-            later.
-        :raises phpgw.commands.InvalidCommand: if it is none; nothing of it has been run then.
+        :returns: a JSON list with the result of each, at once or, where they are many or for many
+            clients, later.
+        :raises phpgw.commands.InvalidCommand: if it is none, or fails with that; nothing of it has
+            been run then.
         :raises TooManyBatches: if it has to wait; nothing of it has been run then.
         """
+        if len(text) > LONG_TEXT:
+            return self._start(self._read_and_run(text), len(text))
         commands = parse_commands(text, has_sender=False)
-        if not self._dispatcher.is_long(commands):
-            return self._run(commands)
-        slices = self._dispatcher.slices
-        if slices.is_full or self._bytes > _MOST_BYTES:
-            raise TooManyBatches
-        self._bytes += len(text)
-        return slices.run(self._steps(commands)).addBoth(self._over, len(text))
+        if self._dispatcher.is_long(commands):
+            return self._start(self._steps(commands), len(text))
+        return self._run(commands)
 
     def run_at_once(self, text: bytes) -> bytes | None:
         """Run a JSON list of commands, unless that would take long; nothing has been run then.
 
         :raises phpgw.commands.InvalidCommand: if it is none.
         """
+        if len(text) > LONG_TEXT:
+            return None
         commands = parse_commands(text, has_sender=False)
         return None if self._dispatcher.is_long(commands) else self._run(commands)
 
@@ -59,6 +61,17 @@ class Batches:
         results = self._dispatcher.run_now(commands)
         self._metrics.pushes_delivered += 1
         return _as_list([_as_json(each.delivered, each.error) for each in results])
+
+    def _start(self, steps: Steps[bytes], size: int) -> Deferred[bytes]:
+        slices = self._dispatcher.slices
+        if slices.is_full or self._bytes > _MOST_BYTES:
+            raise TooManyBatches
+        self._bytes += size
+        return slices.run(steps).addBoth(self._over, size)
+
+    def _read_and_run(self, text: bytes) -> Steps[bytes]:
+        commands = yield from parse_slowly(text, has_sender=False)
+        return (yield from self._steps(commands))
 
     def _steps(self, commands: Sequence[Command]) -> Steps[bytes]:
         results = yield from self._dispatcher.steps_of_all(commands)

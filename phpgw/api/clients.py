@@ -14,7 +14,8 @@ from phpgw.api.paging import Page, answer_page, entry, page_text, read_page
 from phpgw.api.resource import JsonResource, query_parameters, read_name
 from phpgw.api.response import Refused, json_body
 from phpgw.client import Client
-from phpgw.commands import Close, InvalidCommand, Target, checked_code, checked_reason
+from phpgw.command_fields import checked_code, checked_reason
+from phpgw.commands import Close, InvalidCommand, Target
 from phpgw.dispatch import Dispatcher
 from phpgw.peer import peer_name
 from phpgw.registry import Registry
@@ -128,7 +129,7 @@ class ClientResource(JsonResource):
     def render_DELETE(self, request: Request) -> int:
         parameters = query_parameters(request, "code", "reason")
         try:
-            code = checked_code(_number(parameters.get("code", "1000")))
+            code = checked_code(parameters.get("code", "1000"))
             reason = checked_reason(parameters.get("reason", ""))
         except InvalidCommand as error:
             raise Refused(400, str(error)) from None
@@ -146,7 +147,3 @@ class ClientResource(JsonResource):
         request.setResponseCode(NO_CONTENT)
         request.finish()
         return NOT_DONE_YET
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else None

@@ -3,6 +3,7 @@
 from functools import partial
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
@@ -40,11 +41,22 @@ class CommandsResource(JsonResource):
         except TooManyBatches:
             raise busy() from None
         except InvalidCommand as error:
-            raise Refused(400, str(error), index=error.index, field=error.field) from None
+            raise _refusal(error) from None
         if isinstance(results, Deferred):
-            return results.addCallback(partial(json_text, request))
+            answer = results.addCallback(partial(json_text, request))
+            return answer.addErrback(_refuse_invalid)
         return json_text(request, results)
 
     def refuse(self, request: Request, refused: Refused) -> bytes:
         self._metrics.pushes_refused += 1
         return super().refuse(request, refused)
+
+
+def _refuse_invalid(failure: Failure) -> bytes:
+    failure.trap(InvalidCommand)
+    assert isinstance(failure.value, InvalidCommand)
+    raise _refusal(failure.value)
+
+
+def _refusal(error: InvalidCommand) -> Refused:
+    return Refused(400, str(error), index=error.index, field=error.field)

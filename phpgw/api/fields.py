@@ -14,9 +14,16 @@ from multipart import (
 )
 from twisted.web.server import Request
 
+from phpgw.command_fields import free_text, whose_name
+from phpgw.command_json import Place, decode, first_twice, place, read_text, shown
+from phpgw.command_json import kind as kind_of
+from phpgw.commands import InvalidCommand
+
 _URL_ENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
+_JSON = ("application/json", "application/vnd.phpgw+json")
 _MOST_FIELDS = 100
+_NAMES = ("client_id", "group", "user")
 
 
 class BadForm(Exception):
@@ -37,9 +44,12 @@ def request_fields(request: Request) -> dict[str, bytes]:
             fields.update(url_encoded_fields(body))
         elif kind == _MULTIPART:
             fields.update(_multipart(body, options.get("boundary", "")))
+        elif kind in _JSON:
+            fields.update(_json(body))
         else:
             raise BadForm(
-                f"the body is not a form; send message and client_id as a form ({_URL_ENCODED})"
+                f"the body is not a form; send message and client_id as a form ({_URL_ENCODED}), "
+                "or as application/json"
             )
     return fields
 
@@ -57,6 +67,36 @@ def url_encoded_fields(text: bytes) -> dict[str, bytes]:
         name, _, value = pair.partition(b"=")
         # Latin-1 has a character for each byte; only names in ASCII are of interest.
         fields[_decoded(name).decode("latin-1")] = _decoded(value)
+    return fields
+
+
+def _json(body: bytes) -> dict[str, bytes]:
+    """Read what makes a push from a JSON object, as a form would have it."""
+    try:
+        text = read_text(body)
+        value = decode(text, "an object with message and client_id")
+        if type(value) is not tuple:
+            hint = "; a list of commands goes to /commands" if type(value) is list else ""
+            raise InvalidCommand(f"expected a JSON object, got {kind_of(value)}{hint}")
+        return _push_fields(value, place(text))
+    except InvalidCommand as error:
+        raise BadForm(str(error)) from None
+
+
+def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[str, bytes]:
+    twice = first_twice(name for name, _ in pairs)
+    if twice is not None:
+        raise InvalidCommand("it is there twice", field=shown(twice))
+    fields: dict[str, bytes] = {}
+    for name, value in pairs:
+        if name == "message":
+            fields[name] = free_text(value, name, where)
+        elif name in _NAMES and value is not None:
+            # What can be nobody's name is nobody's, as any other that nobody has.
+            fields[name] = (whose_name(value, name)[0] or "").encode()
+        elif name == "all" and value is not None and value is not False:
+            is_all = value is True or (type(value) in (int, str) and value in (1, "1"))
+            fields[name] = b"1" if is_all else b""
     return fields
 
 

@@ -1,4 +1,4 @@
-"""A push: a form that says what to send to whom, which makes it one command."""
+"""A push: a form or a JSON object that says what to send to whom, which makes it one command."""
 
 from phpgw.api.fields import BadForm
 from phpgw.commands import Send, Target

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 
 from phpgw.backend import BackendError, Flow, Head, Reply
 from phpgw.client import Client
-from phpgw.commands import Command, InvalidCommand, parse_commands
+from phpgw.command_parser import LONG_TEXT, parse_commands, parse_slowly
+from phpgw.commands import Command, InvalidCommand
 from phpgw.dispatch import Dispatcher, Result
 from phpgw.metrics import Metrics
 from phpgw.php.excerpt import first_line
@@ -156,6 +157,21 @@ class Answers:
             self._search(reply.body)
             raise UnusableReply(f"PHP's reply has an invalid command: {error}") from None
 
+    def read_later(self, reply: Reply, client: Client | None) -> Deferred[list[Command]]:
+        """Read the commands of a long reply.
+
+        :returns: fails with an :exc:`UnusableReply` if there is something wrong with it.
+        """
+        reading = self._dispatcher.slices.run(parse_slowly(reply.body, client is not None))
+        return reading.addErrback(self._refuse, reply.body)
+
+    def _refuse(self, failure: Failure, body: bytes) -> list[Command]:
+        if failure.check(JobsStopped):
+            raise UnusableReply("the gateway has stopped before PHP's reply was read") from None
+        failure.trap(InvalidCommand)
+        self._search(body)
+        raise UnusableReply(f"PHP's reply has an invalid command: {failure.value}") from None
+
     def check(self, body: bytes, said: bytes = b"") -> None:
         """See that a browser may be shown a body.
 
@@ -286,6 +302,8 @@ class Answer:
             self._begin_stream(head, None).receive(reply.body)
         if self._stream is not None:
             return self._stream.finish()
+        if head.media_type == _COMMANDS and len(reply.body) > LONG_TEXT:
+            return self._answers.read_later(reply, client).addCallback(self._run_later, head)
         commands = self._answers.read(reply, client is not None, self._said)
         self._keep_cookies(head)
         if commands is not None:
@@ -301,6 +319,10 @@ class Answer:
         """
         self._is_over = True
         return None if self._stream is None else self._stream.when_run()
+
+    def _run_later(self, commands: list[Command], head: Head) -> Deferred[None] | None:
+        self._keep_cookies(head)
+        return self._answers.run(commands, self._client)
 
     def _begin_stream(self, head: Head, flow: Flow | None) -> Stream:
         self._keep_cookies(head)

@@ -8,7 +8,7 @@ source, with the passwords in it. A script that printed something before ``heade
 import json
 import re
 
-from phpgw.commands import OPS
+from phpgw.command_parser import OPS
 
 _BOM = b"\xef\xbb\xbf"
 # PHP's opening tags are the same in capitals. The short one is too common but at the beginning.

@@ -7,7 +7,8 @@ from twisted.python.failure import Failure
 
 from phpgw.backend import BackendError, Flow
 from phpgw.client import Client
-from phpgw.commands import Command, InvalidCommand, parse_command
+from phpgw.command_parser import parse_command
+from phpgw.commands import Command, InvalidCommand
 from phpgw.php.mishaps import find_mishap
 
 
