@@ -29,7 +29,7 @@ from phpgw.api import access, fast_lane, fields, hold
 from phpgw.backend import cgi, form, headers
 from phpgw.backend.fastcgi_records import Decoder
 from phpgw.backend.fpm_process import FpmProcess
-from phpgw.commands import parse_commands
+from phpgw.command_parser import parse_commands
 from phpgw.cookies import CookieJar
 from phpgw.edge import extensions, forwarded
 from phpgw.hosts import host_name, is_nobodys
