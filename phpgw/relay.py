@@ -43,6 +43,7 @@ class RelayPolicy:
     :ivar waiting_timeout: seconds for which each may wait; 0 for ever.
     :ivar stream_pause: seconds for which a streamed reply may wait for its client to read.
     :ivar breaker: when PHP counts as being in trouble.
+    :ivar has_web_server: whether there is a web server before PHP, with error pages of its own.
     :ivar tells_farewells: whether PHP is told of clients that have left.
     :ivar nobody: the handshake of events that are about no client.
     """
@@ -54,6 +55,7 @@ class RelayPolicy:
     waiting_timeout: float = 0
     stream_pause: float = 10
     breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
+    has_web_server: bool = False
     tells_farewells: bool = False
     nobody: Handshake
 
@@ -103,7 +105,9 @@ class Relay:
             metrics,
             self._pauses.make_room,
         )
-        self._farewells = Farewells(reactor, self.php, answers, self._turns, metrics)
+        self._farewells = Farewells(
+            reactor, self.php, answers, self._turns, metrics, policy.has_web_server
+        )
         # The turns that clients wait for.
         self._in_line: dict[Client, Turn] = {}
         # What PHP works on for a client just now.

@@ -256,6 +256,7 @@ def _relay_policy(settings: Settings, road: Road) -> RelayPolicy:
             failures=settings.breaker_failures,
             statuses=NO_PHP if settings.php_url is not None else frozenset(),
         ),
+        has_web_server=settings.php_url is not None,
         tells_farewells="disconnect" in settings.events,
         nobody=nobody,
     )

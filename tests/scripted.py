@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.logger import LogEvent, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -137,10 +137,14 @@ class ScriptedBackend:
 
     :ivar asked: the events handed over, oldest first.
     :ivar at_once: what it does with one before ``ask`` returns; to be set by the test.
+    :ivar is_there: what a probe finds out.
+    :ivar probes: how many there have been.
     """
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
+        self.is_there = True
+        self.probes = 0
         self.at_once: Callable[[Asked], object] = lambda asked: None
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
@@ -158,7 +162,8 @@ class ScriptedBackend:
         return [(asked.event.type, asked.event.identity.client_id) for asked in self.asked]
 
     def probe(self) -> Deferred[None]:
-        return succeed(None)
+        self.probes += 1
+        return succeed(None) if self.is_there else fail(BackendUnreachable("not there"))
 
     def close(self) -> Deferred[None]:
         return succeed(None)

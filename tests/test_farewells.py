@@ -1,25 +1,46 @@
 """Tests for :mod:`phpgw.php.farewells`."""
 
-from twisted.internet.defer import Deferred
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+
+from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs
 
-from phpgw.backend import BackendBusy
+from phpgw.backend import BackendBusy, BackendUnreachable, Head, NotTheScript, Reply
+from phpgw.client import Client
 from phpgw.php import farewells
 from phpgw.php.asking import Php
 from phpgw.php.breaker import Breaker, BreakerPolicy
 from phpgw.php.farewells import Farewells
 from phpgw.php.turns import Turns
-from tests.fakes import FakeConnection, fake_client
+from tests.fakes import FakeConnection, fake_client, handshake, identity
 from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
+
+
+def _nginx_page(status: int) -> Callable[[Asked], object]:
+    """What Nginx answers with for itself."""
+    title = f"{status} {HTTPStatus(status).phrase}"
+    body = (
+        f"<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1>"
+        "</center>\r\n<hr><center>nginx/1.22.1</center>\r\n</body>\r\n</html>\r\n"
+    )
+    reply = Reply(Head(status, ((b"content-type", b"text/html"),)), body.encode())
+    return lambda asked: asked.answer.callback(reply)
 
 
 class FarewellsTests(ScriptedTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.turns = Turns(8)
+        self.make()
+
+    def make(self, has_web_server: bool = False) -> None:
         breaker = Breaker(self.clock, BreakerPolicy(failures=5), self.metrics)
         php = Php(self.clock, self.backend, breaker, self.metrics)
-        self.farewells = Farewells(self.clock, php, self.answers, self.turns, self.metrics)
+        self.farewells = Farewells(
+            self.clock, php, self.answers, self.turns, self.metrics, has_web_server
+        )
 
     def bid(self, client_id: str = "a", code: int = 1001, reason: str = "") -> None:
         self.farewells.bid(fake_client(client_id)[0], code, reason)
@@ -104,20 +125,134 @@ class FarewellsTests(ScriptedTestCase):
         self.assertEqual(self.metrics.php_failures, 0)
 
     def test_web_server_without_php(self) -> None:
-        """While PHP-FPM restarts, Nginx answers in its place; but it does so for a crash, too."""
-        self.backend.at_once = lambda asked: asked.reply(status=502)
+        """For as long as it takes; PHP is looked for, and told of all once it is there."""
+        for status in (502, 503):
+            self.make(has_web_server=True)
+            self.backend.asked.clear()
+            self.backend.at_once = _nginx_page(status)
+            self.backend.is_there = False
+            self.bid("a")
+            self.clock.pump([0.5] * 100)
+            self.bid("b")
+            self.clock.pump([0.5] * 100)
+            self.assert_untold(2)
+            self.assertEqual(len(self.backend.asked), 1)
+            self.backend.is_there = True
+            self.backend.at_once = Asked.reply
+            self.clock.pump([0.5] * 5)
+            self.assert_untold(0)
+            self.assertEqual([name for _, name in self.backend.told()], ["a", "a", "b"])
+        self.assertEqual((self.metrics.php_failures, self.metrics.disconnects_lost), (0, 0))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_script_that_breaks_off_behind_a_web_server(self) -> None:
+        """PHP is there, so it was the script that ended; it may have done its work."""
+        self.make(has_web_server=True)
+        self.backend.at_once = _nginx_page(502)
+        with capturedLogs() as events:
+            self.bid("a")
+            self.bid("b")
+        self.clock.pump([0.5] * 100)
+        self.assert_untold(0)
+        self.assertEqual(len(self.backend.asked), 2)
+        self.assertEqual(len(events), 2)
+        self.assertEqual((self.metrics.php_failures, self.metrics.disconnects_lost), (2, 2))
+
+    def test_web_server_that_does_not_ask_php(self) -> None:
+        """It limits requests: PHP is there, and has heard nothing."""
+        self.make(has_web_server=True)
+        self.backend.at_once = _nginx_page(503)
         self.bid()
         self.clock.pump([0.5] * 10)
         self.assert_untold(1)
         self.backend.at_once = Asked.reply
         self.clock.pump([0.5] * 5)
         self.assert_untold(0)
-        self.backend.at_once = lambda asked: asked.reply(status=503)
+        self.assertEqual(self.metrics.php_failures, 0)
+
+    def test_web_server_that_waited_in_vain(self) -> None:
+        """PHP has been given it."""
+        self.make(has_web_server=True)
+        self.backend.is_there = False
+        self.backend.at_once = _nginx_page(504)
         self.bid()
         self.clock.pump([0.5] * 100)
         self.assert_untold(0)
-        self.assertEqual(len(self.backend.asked), 4 + 15)
-        self.assertEqual(self.metrics.php_failures, 1)
+        self.assertEqual(len(self.backend.asked), 1)
+        self.assertEqual((self.metrics.php_failures, self.metrics.disconnects_lost), (1, 1))
+
+    def test_script_that_answers_with_an_error(self) -> None:
+        """It has heard, whatever it says: a framework in maintenance, say."""
+        for has_web_server in (False, True):
+            for status in (404, 429, 500, 502, 503, 504):
+                self.make(has_web_server)
+                self.backend.asked.clear()
+                self.backend.is_there = False
+                self.backend.at_once = partial(Asked.reply, status=status)
+                self.bid()
+                self.clock.pump([0.5] * 100)
+                self.assert_untold(0)
+                self.assertEqual(len(self.backend.asked), 1)
+        self.assertEqual(self.metrics.disconnects_lost, 0)
+
+    def test_in_doubt_while_php_is_looked_for(self) -> None:
+        """What PHP had no answer for meanwhile is looked after for itself."""
+        self.make(has_web_server=True)
+        probes: list[Deferred[None]] = []
+
+        def probe() -> Deferred[None]:
+            probes.append(Deferred())
+            return probes[-1]
+
+        self.backend.probe = probe  # type: ignore[method-assign]
+        self.backend.at_once = _nginx_page(502)
+        self.bid("a")
+        self.bid("b")
+        self.assertEqual(len(probes), 1)
+        probes[0].callback(None)
+        self.assert_untold(1)
+        self.assertEqual(len(probes), 2)
+        probes[1].errback(BackendUnreachable("not there"))
+        self.assert_untold(1)
+        self.backend.at_once = Asked.reply
+        self.clock.advance(2)
+        probes[2].callback(None)
+        self.assert_untold(0)
+        self.assertEqual([name for _, name in self.backend.told()], ["a", "b", "b"])
+
+    def test_script_that_is_not_for_probes(self) -> None:
+        """What may have been told is not told again, and all else goes on."""
+        self.make(has_web_server=True)
+        self.backend.probe = lambda: fail(NotTheScript("404"))  # type: ignore[method-assign]
+        self.backend.at_once = _nginx_page(502)
+        self.bid("a")
+        self.assert_untold(0)
+        self.backend.at_once = Asked.reply
+        self.bid("b")
+        self.assert_untold(0)
+        self.assertEqual(self.metrics.disconnects_lost, 1)
+
+    def test_php_is_not_looked_for_while_events_are_held(self) -> None:
+        self.backend.at_once = Asked.refuse
+        self.bid()
+        self.clock.pump([0.1] * 16)
+        self.turns.allow(0)
+        self.clock.pump([1] * 10)
+        self.assertEqual(self.backend.probes, 0)
+        self.turns.allow(8)
+        self.backend.at_once = Asked.reply
+        self.clock.pump([1] * 2)
+        self.assert_untold(0)
+
+    def test_one_network_does_not_fill_all(self) -> None:
+        self.patch(farewells, "_MOST", 4)
+        self.backend.at_once = Asked.refuse
+        for host, count in (("192.0.2.1", 5), ("198.51.100.1", 1), ("127.0.0.1", 1)):
+            for number in range(count):
+                who = identity(f"{host}:{number}", handshake=handshake(peer_host=host))
+                self.farewells.bid(Client(who, FakeConnection()), 1001, "")
+        self.assert_untold(4)
+        self.assertEqual(self.metrics.disconnects_lost, 3)
 
     def test_at_a_measured_pace(self) -> None:
         """A few quick attempts, and a pause in which PHP has its turns for others."""

@@ -18,6 +18,7 @@ from phpgw.backend import (
     Event,
     Follow,
     Head,
+    NotTheScript,
     Reply,
     ReplyTooLarge,
 )
@@ -575,7 +576,9 @@ class HttpBackendTests(HttpTestCase):
             b"308 Moved": "--php-url has to be",
         }.items():
             probed = self.probe(status, b"Location: https://example.com/")
-            problem = str(self.failureResultOf(probed, BackendUnreachable).value)
+            failure = self.failureResultOf(probed, BackendUnreachable, NotTheScript)
+            self.assertEqual(failure.type is BackendUnreachable, status.startswith(b"50"))
+            problem = str(failure.value)
             self.assertIn(fix, problem)
             self.assertIn("http://127.0.0.1:8088/websocket.php?a=b", problem)
 

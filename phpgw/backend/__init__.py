@@ -152,6 +152,10 @@ class BackendUnreachable(BackendError):
     """No connection could be made; the event never reached PHP."""
 
 
+class NotTheScript(BackendError):
+    """Something answers a probe, but the script is elsewhere."""
+
+
 class BackendBusy(BackendError):
     """PHP is there and had no worker free for the event, which certainly never ran."""
 

@@ -31,6 +31,7 @@ from phpgw.backend import (
     Handshake,
     IBackend,
     Identity,
+    NotTheScript,
     Reply,
     ReplyTooLarge,
 )
@@ -165,12 +166,12 @@ class HttpBackend:
             )
         if head.status in _MOVED:
             place = b"".join(head.values(b"location")[:1]).decode("ascii", "backslashreplace")
-            raise BackendUnreachable(
+            raise NotTheScript(
                 f"{url} answers with status {head.status}, to {place!r}: --php-url has to be where "
                 "the script is, as no event is sent twice"
             )
         if head.status == 404:
-            raise BackendUnreachable(
+            raise NotTheScript(
                 f"{url} answers with status 404: is the path of --php-url right? (If it is, and "
                 "there is no answer to OPTIONS alone: --php-probe off)"
             )

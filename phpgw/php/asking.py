@@ -47,6 +47,11 @@ class Php:
         """Why it would not be asked just now; ``None`` if it would."""
         return self._breaker.trouble()
 
+    def probe(self) -> Deferred[None]:
+        """See :meth:`phpgw.backend.IBackend.probe`; the circuit breaker has no part in it."""
+        probed: Deferred[None] = self._backend.probe()
+        return probed
+
     def ask(
         self,
         event: Event,
