@@ -193,7 +193,7 @@ class ScriptedTestCase(SynchronousTestCase):
             is_relays = name in attrs.fields_dict(RelayPolicy)
             (relaying if is_relays else answering)[name] = value
         self.answers = Answers(
-            Dispatcher(self.registry, self.metrics, 10, Slices(self.clock)),
+            Dispatcher(self.registry, self.metrics, 10, self.slices()),
             AnswerPolicy(**answering),  # type: ignore[arg-type]
             self.metrics,
             wall_time=self.clock.seconds,
@@ -205,6 +205,10 @@ class ScriptedTestCase(SynchronousTestCase):
             RelayPolicy(**relaying),  # type: ignore[arg-type]
             self.metrics,
         )
+
+    def slices(self) -> Slices:
+        """What runs what is for many clients."""
+        return Slices(self.clock)
 
     def client(self, client_id: str = "192.0.2.1:5000") -> tuple[Client, FakeConnection]:
         """One that is connected, and that PHP has not been asked about."""
