@@ -327,5 +327,5 @@ def _api_summary(settings: Settings, proxies: TrustedProxies) -> str:
     elif proxies.trusts("127.0.0.1"):
         callers = "nobody, as --trusted-proxy is here: add --api-listen, or --api-token-file"
     else:
-        callers = f"{here}, until a browser comes through a proxy of this machine (--api-listen)"
+        callers = f"{here}, until a browser comes through a proxy here (then use --api-listen)"
     return f"the API (/send) is {place}, open to {callers}"

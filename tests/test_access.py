@@ -65,7 +65,7 @@ PROXY_HEADERS = (
     *("CF-Connecting-IP", "True-Client-IP", "X-Client-IP", "Client-IP", "X-Cluster-Client-IP"),
     *("Cdn-Loop", "Fastly-Client-IP", "Fly-Region", "X-Original-URL", "X-Rewrite-URL", "X-Host"),
     *("X-Remote-Addr", "X-Remote-User", "X-Envoy-External-Address", "X-ProxyUser-Ip"),
-    *("X-NginX-Proxy", "Proxy-Connection", "X-Varnish", "Tailscale-User-Login", "Upgrade"),
+    *("X-NginX-Proxy", "Proxy-Connection", "X-Varnish", "Tailscale-User-Login"),
 )
 BROWSER_HEADERS = (
     *("Origin", "Referer", "Cookie", "Sec-Fetch-Site", "Sec-Fetch-Mode", "Sec-Fetch-Dest"),
@@ -164,8 +164,18 @@ class NoTokenTests(AccessTestCase):
     def test_set_up_for_websockets(self) -> None:
         """Nginx, told to pass upgrades on, says so to whatever it passes on."""
         for connection in ("upgrade", "Upgrade", "keep-alive, Upgrade"):
-            answer = self.knock(("Connection", connection))
-            self.assert_refused(answer, 403, "came through a proxy (Connection: upgrade)")
+            for upgrade in ("h2c", "websocket", ""):
+                answer = self.knock(("Connection", connection), ("Upgrade", upgrade))
+                self.assert_refused(answer, 403, "came through a proxy (Connection: upgrade)")
+
+    def test_curl_that_would_have_http2(self) -> None:
+        """PHP's CURL_HTTP_VERSION_2_0 is often copied; over http:// it asks, and gets HTTP/1.1."""
+        answer = self.knock(
+            ("Connection", "Upgrade, HTTP2-Settings"),
+            ("Upgrade", "h2c"),
+            ("HTTP2-Settings", "AAMAAABkAAQAoAAAAAIAAAAA"),
+        )
+        self.assertEqual(200, answer.status)
 
     def test_old_http(self) -> None:
         """Nginx speaks it, told nothing, and so does PHP 7's file_get_contents()."""

@@ -25,9 +25,10 @@ def sign_of_another(request: Request) -> str | None:
             return f"The request came through a proxy ({name.decode('ascii')})"
         if _BROWSER.search(name):
             return f"The request came from a browser ({name.decode('ascii')})"
-    connection = request.requestHeaders.getRawHeaders(b"Connection", [])
-    if request.requestHeaders.hasHeader(b"Upgrade") or b"upgrade" in b",".join(connection).lower():
-        # Proxies that are set up for WebSockets say so on whatever they pass on.
+    connection = b",".join(request.requestHeaders.getRawHeaders(b"Connection", [])).lower()
+    if b"upgrade" in connection and b"http2-settings" not in connection:
+        # Proxies that are set up for WebSockets say so on whatever they pass on. curl says more
+        # when it would rather have HTTP/2.
         return "The request came through a proxy (Connection: upgrade)"
     return None
 
