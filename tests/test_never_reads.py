@@ -1,23 +1,19 @@
 """Who sends and never reads is read from no more, in whatever state; and costs no memory."""
 
 import contextlib
-import socket
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any
 
 from tests.browser_end import request
 from tests.real.certificate import make_certificate
+from tests.real.flood import ON_THE_WAY, Flood
 from tests.real.process import free_port
 from tests.real.raw_client import RawClient
 from tests.real.roads import FastCgiRoad
 from tests.real.watched_gateway import WatchedGateway
 
 _MB = 1024 * 1024
-# What may be on its way in the kernels' buffers, of which each direction has two.
-_ON_THE_WAY = 24 * _MB
-_STUCK_SECONDS = 2.0
 _SCRIPT = """<?php
 if ($_POST['type'] === 'connect') { sleep(3); }
 """
@@ -99,7 +95,7 @@ class NeverReadsTests(FastCgiRoad):
         before = self.gateway.resident
         with contextlib.ExitStack() as stack:
             floods = [
-                _Flood(name, stack.enter_context(connect()), data)
+                Flood(name, stack.enter_context(connect()), data)
                 for name, (connect, data) in cases.items()
             ]
             going_on = floods
@@ -108,36 +104,5 @@ class NeverReadsTests(FastCgiRoad):
                 with RawClient(plain) as other:
                     self.assertEqual(200, other.status(get(b"/healthz")))
             for flood in floods:
-                self.assertLess(flood.accepted, _ON_THE_WAY, flood.name)
+                self.assertLess(flood.accepted, ON_THE_WAY, flood.name)
             self.assertLess(self.gateway.resident - before, 40 * _MB)
-
-
-class _Flood:
-    """Somebody who sends the same again and again, and reads nothing.
-
-    :ivar accepted: how many bytes have been taken.
-    """
-
-    def __init__(self, name: str, client: RawClient, data: bytes) -> None:
-        self.name = name
-        self.accepted = 0
-        self._block = data * (65536 // len(data) + 1)
-        self._socket = client.socket
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self._socket.setblocking(False)
-        self._moved_at = time.monotonic()
-
-    def go_on(self) -> bool:
-        """Send what is taken; false once that has been nothing for long, or very much."""
-        if self.accepted > _ON_THE_WAY or time.monotonic() - self._moved_at > _STUCK_SECONDS:
-            return False
-        try:
-            while self.accepted <= _ON_THE_WAY:
-                self.accepted += self._socket.send(self._block[self.accepted % len(self._block) :])
-                self._moved_at = time.monotonic()
-        except (BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
-            return True
-        except OSError:
-            # It was reset.
-            return False
-        return True
