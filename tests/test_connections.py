@@ -1,6 +1,7 @@
 """How far a connection has come, and who can find it then."""
 
 import gc
+from pathlib import Path
 from typing import Any
 from weakref import ref
 
@@ -12,10 +13,12 @@ from phpgw.api.access import Caller
 from phpgw.connections import State
 from phpgw.edge.outbox import drop_waiting, waiting_bytes
 from phpgw.edge.rate import Rate
+from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.sendoff import SendOff
 from phpgw.slices import run_at_once
-from tests.browser_end import CLOSE, PING, TEXT, BrowserEnd, frame
+from tests.browser_end import CLOSE, PING, TEXT, BrowserEnd, TlsBrowserEnd, frame
 from tests.php_edge import ID, PhpEdgeTestCase
+from tests.real.certificate import make_certificate
 
 _EVERYBODY = [
     {"op": "send", "to": to, "message": "hi"}
@@ -294,6 +297,21 @@ class FreedTests(ConnectionsTestCase):
         browser.hang_up(cleanly=False)
         browser.transport.protocol = None  # type: ignore[attr-defined]
         self.assertIsNone(gone())
+
+    def test_over_tls(self) -> None:
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        certificate = make_certificate(directory)
+        pem = certificate.path.read_bytes() + certificate.key_path.read_bytes()
+        browser = TlsBrowserEnd(self.site, pem).shake_hands()
+        self.connection().pauseProducing()
+        self.connection().send_message(b"x" * 900, False)
+        self.assert_freed(browser)
+
+    def test_behind_a_proxy(self) -> None:
+        browser = BrowserEnd(ProxyFactory(self.site, self.clock))
+        browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
+        self.assert_freed(browser.shake_hands())
 
     def test_http(self) -> None:
         """Neither is anything kept of the request that it began with."""
