@@ -89,6 +89,8 @@ class Gateway(MultiService):
     def startService(self) -> None:
         super().startService()
         self.log.info("{summary}", summary=self._summary)
+        for hint in self._road.hints:
+            self.log.warn("{hint}", hint=hint)
 
     def open_ports(self) -> None:
         """Listen already, though nobody is served before it starts.

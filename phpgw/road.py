@@ -15,6 +15,7 @@ from phpgw.backend.fpm import ManagedFpm
 from phpgw.backend.fpm_config import FpmConfig, FpmUnusable, InvalidPool, find_php_fpm
 from phpgw.backend.host import client_for
 from phpgw.backend.http import make_http_backend
+from phpgw.backend.installed_fpm import find_pool
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
@@ -33,12 +34,14 @@ class Road:
     :ivar description: where PHP is, for the log.
     :ivar concurrency: how many events PHP works on at once.
     :ivar service: what has to run for it, if anything.
+    :ivar hints: what had better be changed there.
     """
 
     backend: IBackend
     description: str
     concurrency: int
     service: ManagedFpm | None = None
+    hints: tuple[str, ...] = ()
 
 
 def make_road(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
@@ -97,7 +100,9 @@ def _to_running_fpm(endpoint: str, common: _Common) -> Road:
         raise InvalidOption("php-fpm", expected, repr(endpoint)) from error
     concurrency = common.settings.php_concurrency or _USUAL_CONCURRENCY
     backend = _fastcgi(client, common, concurrency)
-    return Road(backend, f"{common.script} run by {endpoint}", concurrency)
+    pool = find_pool(endpoint)
+    hints = () if pool is None else tuple(pool.hints(concurrency))
+    return Road(backend, f"{common.script} run by {endpoint}", concurrency, hints=hints)
 
 
 def _to_own_fpm(common: _Common) -> Road:

@@ -246,6 +246,11 @@ class StartTests(GatewayTestCase):
         self.assertEqual("PHP-FPM starts", self.notes[0])
         self.assertEqual("the notifier starts", self.notes[-1])
 
+    def test_hints(self) -> None:
+        self.gateway._road = attrs.evolve(self.gateway._road, hints=("change this",))
+        lines = self.logged(self.gateway.startService, level="warn")
+        self.assertEqual(["change this"], lines)
+
     def test_limit(self) -> None:
         """How many descriptors there are is said."""
         lines = self.logged(self.gateway.privilegedStartService, level="info")

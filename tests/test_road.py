@@ -16,6 +16,7 @@ from phpgw.backend import BackendUnreachable, Event, Follow, Head, IBackend, Rep
 from phpgw.backend.fastcgi import FastCgiBackend
 from phpgw.backend.fpm_config import FpmConfig
 from phpgw.backend.http import HttpBackend
+from phpgw.backend.installed_fpm import InstalledPool
 from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
 from phpgw.road import Road, make_road
@@ -59,6 +60,14 @@ class RoadTests(SynchronousTestCase):
         self.assertIsInstance(chosen.backend, FastCgiBackend)
         for part in ("/elsewhere/ws.php", "tcp:php:9000"):
             self.assertIn(part, chosen.description)
+
+    def test_hints(self) -> None:
+        """What is wrong with a PHP-FPM whose configuration can be read."""
+        pool = InstalledPool("/etc/php-fpm.conf", "0", 3)
+        self.patch(road, "find_pool", {"tcp:127.0.0.1:9000": pool}.get)
+        hints = self.road(php_script="/ws.php", php_fpm="tcp:127.0.0.1:9000").hints
+        self.assertEqual(2, len(hints))
+        self.assertEqual((), self.road(php_script="/ws.php", php_fpm="tcp:php:9000").hints)
 
     def test_endpoint_that_is_none(self) -> None:
         complaint = self.complaint(php_script="/ws.php", php_fpm="foo:bar")

@@ -1,0 +1,114 @@
+"""What the configuration of an installed PHP-FPM says, where it can be read, for a hint."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import attrs
+
+# Where Debian, Fedora, Alpine, Remi and Docker's images have it.
+_MAIN_FILES = (
+    "/etc/php/*/fpm/php-fpm.conf",
+    "/etc/php-fpm.conf",
+    "/etc/php[0-9]*/php-fpm.conf",
+    "/etc/opt/remi/php*/php-fpm.conf",
+    "/usr/local/etc/php-fpm.conf",
+)
+_LINE = re.compile(r"\s*(?:\[(?P<section>[^]]*)\]|(?P<name>[a-z_.]+)\s*=\s*(?P<value>[^;\r\n]*))")
+_UNIX = re.compile(r"unix:(?:path=)?(?P<path>(?:[^:\\]|\\.)+)")
+_TCP = re.compile(r"tcp:(?:host=)?(?P<host>(?:[^:\\]|\\.)+):(?:port=)?(?P<port>[0-9]+)")
+_HERE = ("127.0.0.1", "localhost", "::1")
+
+
+@attrs.frozen
+class InstalledPool:
+    """A pool that listens where we ask.
+
+    :ivar main_file: the file with its ``[global]`` section.
+    :ivar reload_seconds: how long a reload lets scripts finish.
+    :ivar workers: how many there are at most; ``None`` if that is not said.
+    """
+
+    main_file: str
+    reload_seconds: str
+    workers: int | None
+
+    def hints(self, concurrency: int) -> Iterator[str]:
+        """Say what had better be changed.
+
+        :param concurrency: how many events PHP is asked at once.
+        """
+        if self.reload_seconds in ("0", "0s"):
+            yield (
+                "A reload or restart of PHP-FPM kills the scripts that run, and their messages are "
+                f"lost: set process_control_timeout = 10s in {self.main_file}"
+            )
+        if self.workers is not None and self.workers < concurrency:
+            yield (
+                f"PHP-FPM has {self.workers} workers at most (pm.max_children), fewer than "
+                f"{concurrency} events that it is asked at once (--php-concurrency)"
+            )
+
+
+def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> InstalledPool | None:
+    """Find the pool that is asked; ``None`` if its configuration is not here, or not readable.
+
+    :param endpoint: a Twisted client endpoint string.
+    :param main_files: patterns of paths.
+    """
+    for main_file in (path for pattern in main_files for path in _matching(pattern)):
+        timeout = "0"
+        pools: dict[str, dict[str, str]] = {}
+        for section, name, value in _settings(main_file):
+            if section != "global":
+                pools.setdefault(section, {})[name] = value.replace("$pool", section)
+            elif name == "process_control_timeout":
+                timeout = value
+        for pool in pools.values():
+            if _is_asked(endpoint, pool.get("listen", "")):
+                workers = pool.get("pm.max_children", "")
+                count = int(workers) if workers.isascii() and workers.isdecimal() else None
+                return InstalledPool(str(main_file), timeout, count)
+    return None
+
+
+def _settings(
+    path: Path, section: str = "global", depth: int = 0
+) -> Iterator[tuple[str, str, str]]:
+    """Yield section, name and value of each line, in included files too."""
+    try:
+        text = path.read_text(errors="replace")
+    except OSError:
+        return
+    for line in text.splitlines():
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        if match["section"] is not None:
+            section = match["section"].strip()
+            continue
+        name, value = match["name"], match["value"].strip().strip("\"'")
+        if name != "include":
+            yield section, name, value
+        elif depth == 0:
+            # Relative ones are relative to a prefix, which is above the main file's directory.
+            for included in _matching(str(path.parent.parent / value)):
+                yield from _settings(included, section, depth + 1)
+
+
+def _matching(pattern: str) -> list[Path]:
+    """Return the paths that an absolute pattern matches."""
+    return sorted(Path("/").glob(pattern.strip("/"))) if pattern.strip("/") else []
+
+
+def _is_asked(endpoint: str, listen: str) -> bool:
+    """Return whether a pool's ``listen`` is what an endpoint connects to."""
+    unix = _UNIX.match(endpoint)
+    if unix is not None:
+        asked = re.sub(r"\\(.)", r"\1", unix["path"])
+        return listen.startswith("/") and os.path.realpath(asked) == os.path.realpath(listen)
+    tcp = _TCP.match(endpoint)
+    if tcp is None or re.sub(r"\\(.)", r"\1", tcp["host"]) not in _HERE:
+        return False
+    return listen.rpartition(":")[2] == tcp["port"]
