@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -26,6 +26,8 @@ from phpgw.websocket import GatewayProtocol
 _FAREWELL_SECONDS = 1
 _FAREWELL_SHARE = 1 / 8
 _SHORTEST_FAREWELL = 0.1
+# How long connections to PHP and a PHP-FPM of our own have in any case, to end by themselves.
+_LAST_SECONDS = 1
 
 
 class Gateway(MultiService):
@@ -39,7 +41,8 @@ class Gateway(MultiService):
     :param slices: runs what is for many clients; what is under way finishes, or fails.
     :param schedule: the timers, which are the first to stop.
     :param notifier: whom the service manager hears it from, to the very end.
-    :param drain_timeout: seconds for sending the clients away, each once PHP has answered it.
+    :param drain_timeout: seconds for all of it: sending the clients away, each once PHP has
+        answered it, and what follows.
     :param summary: what is where, in a line for the log.
     :param log_file: where the log goes, if it is a file of twistd's.
     """
@@ -153,9 +156,10 @@ class Gateway(MultiService):
             self.log.warn("{count} pushes are done in part alone", count=len(self._slices))
             self._slices.stop()
         await DeferredList([listener.stopService() for listener in self._private])
-        await self._road.backend.close()
+        left = max(deadline - self._reactor.seconds(), _LAST_SECONDS)
+        await self._within(left, self._road.backend.close())
         if self._road.service is not None:
-            await maybeDeferred(self._road.service.stopService)
+            await self._road.service.stop_within(left)
         self._notifier.stopService()
 
     async def _send_off(self, deadline: float) -> None:

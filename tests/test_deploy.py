@@ -31,8 +31,7 @@ _DEPLOY = ROOT / "deploy"
 _UNITS = ("phpgw.service", "phpgw.socket")
 _TOML = _DEPLOY / "phpgw.toml"
 _FASTCGI = Path("/etc/nginx/fastcgi.conf")
-_TWISTD = "/opt/phpgw/bin/twistd"
-_OUR_TWISTD = str(Path(sys.executable).with_name("twistd"))
+_PROGRAM = "/opt/phpgw/bin/phpgw"
 
 _DEFAULTS = Settings(php_url="http://localhost/")
 
@@ -78,7 +77,7 @@ class UnitTests(TestCase):
         self.directory.mkdir()
         for name in _UNITS:
             # It looks whether the programs are there.
-            text = (_DEPLOY / name).read_text().replace(_TWISTD, _OUR_TWISTD)
+            text = (_DEPLOY / name).read_text().replace(_PROGRAM, sys.executable)
             (self.directory / name).write_text(text)
 
     async def test_verify(self) -> None:
@@ -124,7 +123,7 @@ class UnitTests(TestCase):
     def test_agree_on_configuration(self) -> None:
         """The service's command line and environment are those of a gateway with phpgw.toml."""
         [command] = unit_values("phpgw.service", "Service", "ExecStart")
-        self.assertEqual(f"{_TWISTD} --nodaemon --pidfile= phpgw", command)
+        self.assertEqual(f"{_PROGRAM} serve", command)
         [variable] = unit_values("phpgw.service", "Service", "Environment")
         name, _, path = variable.partition("=")
         self.assertEqual("/etc/phpgw.toml", path)
@@ -213,7 +212,7 @@ class _Activated(Process):
                 f"--listen=127.0.0.1:{self.port}",
                 "--fdname=phpgw.socket",
                 *settings,
-                *shlex.split(command.replace(_TWISTD, _OUR_TWISTD)),
+                *shlex.split(command.replace(_PROGRAM, f"{sys.executable} -m phpgw.cli")),
             ],
         )
 

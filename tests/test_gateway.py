@@ -50,6 +50,10 @@ class FakeFpm(Room):
         super().__init__(label, notes)
         self.reloaded: Deferred[bool] = Deferred()
 
+    def stop_within(self, seconds: float) -> Any:
+        self.notes.append(f"PHP-FPM has {seconds:.1f} s")
+        return self.stopService()
+
     def reload(self) -> Deferred[bool]:
         self.notes.append(f"{self.label} reloads")
         return self.reloaded
@@ -311,6 +315,7 @@ class DrainTests(GatewayTestCase):
                 "PHP is waited for",
                 "the private port stops",
                 "connections to PHP end",
+                "PHP-FPM has 9.9 s",
                 "PHP-FPM stops",
                 "the notifier stops",
             ],

@@ -19,7 +19,7 @@ from tests.browser_end import TEXT, frame, request
 from tests.real import activator
 from tests.real.certificate import make_certificate
 from tests.real.command import run
-from tests.real.gateway import Gateway, environment
+from tests.real.gateway import ROOT, Gateway, environment
 from tests.real.process import Process, accepts, find, free_port
 from tests.real.raw_client import RawClient
 from tests.real.roads import ECHO, RECORD, EmbeddedRoad, FastCgiRoad
@@ -146,6 +146,33 @@ class DrainTests(FastCgiRoad):
             await pause(0.02)
         self.gateway.signal(signal.SIGTERM)
         self.assertEqual(-signal.SIGTERM, await deferToThread(self.gateway.wait, 2))
+
+
+class LastResortTests(EmbeddedRoad):
+    """What does not end by itself is not waited for."""
+
+    async def test_php_is_busy(self) -> None:
+        """With a PHP-FPM of our own: all of it within --drain-timeout, and a little."""
+        self.start("<?php ignore_user_abort(true); sleep(30);", "--drain-timeout", "1s")
+        client = await self.connect(self.gateway.ws_url)
+        client.send("never answered")
+        while not await self.php_works():
+            await pause(0.02)
+        self.gateway.signal(signal.SIGTERM)
+        self.assertEqual(0, await deferToThread(self.gateway.wait, 8))
+
+    async def test_name_is_looked_up(self) -> None:
+        """For ever, by a thread that nobody can end."""
+        python_path = os.pathsep.join(map(str, (ROOT / "tests/real/slow_names", ROOT)))
+        self.gateway = self.start_gateway(
+            *("--php-url", "http://slow.test/", "--drain-timeout", "1s", "--events", "connect"),
+            env={"PYTHONPATH": python_path},
+        )
+        handshake = self.connect(self.gateway.ws_url)
+        handshake.addErrback(lambda _: None)
+        await pause(0.5)
+        self.gateway.signal(signal.SIGTERM)
+        self.assertEqual(0, await deferToThread(self.gateway.wait, 8))
 
 
 class Activated(Process):

@@ -16,6 +16,11 @@ class FakeReactor:
     def __init__(self) -> None:
         self.stops = 0
         self.starting: list[Any] = []
+        self.stopping: list[Any] = []
+
+    def addSystemEventTrigger(self, phase: str, event: str, function: Any) -> None:  # noqa: N802
+        assert (phase, event) == ("during", "shutdown")
+        self.stopping.append(function)
 
     def callWhenRunning(self, function: Any) -> None:  # noqa: N802
         self.starting.append(function)
@@ -76,6 +81,15 @@ class SignalTests(SynchronousTestCase):
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGUSR1)
         self.assertEqual((2, 1), (len(self.reopened), self.reactor.stops))
+
+    def test_thread_that_goes_on(self) -> None:
+        """All is over, and a name is still looked up somewhere."""
+        [exit_soon] = self.reactor.stopping
+        with mock.patch("threading.Timer") as timer:
+            exit_soon()
+        timer.assert_called_once_with(1, os._exit, (0,))
+        self.assertTrue(timer().daemon)
+        timer().start.assert_called_once_with()
 
     def test_before_the_reactor_runs(self) -> None:
         """Its own signal handlers come first, ours replace them."""

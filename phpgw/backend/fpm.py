@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from phpgw.backend.fpm_config import FpmConfig, make_directory
-from phpgw.backend.fpm_process import FpmProcess
+from phpgw.backend.fpm_process import STOP_SECONDS, FpmProcess
 from phpgw.seldom import line_limit
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
@@ -57,10 +57,14 @@ class ManagedFpm(Service):
         self._start()
 
     def stopService(self) -> Deferred[None]:
+        return self.stop_within(STOP_SECONDS)
+
+    def stop_within(self, seconds: float) -> Deferred[None]:
+        """End it, by force if it has not ended by itself after so long."""
         super().stopService()
         self._cancel_calls()
         self._not_reloaded()
-        ending = [process.stop() for process in self._processes()]
+        ending = [process.stop(seconds) for process in self._processes()]
         return DeferredList(ending).addCallback(self._remove)
 
     @property

@@ -22,7 +22,7 @@ from phpgw.backend.fpm_config import FpmConfig
 from phpgw.seldom import line_limit
 
 _POLL_SECONDS = 0.05
-_STOP_SECONDS = 5
+STOP_SECONDS = 5
 # What has no end of a line by then is logged as one.
 _LONGEST_LINE = 65536
 # How long what was sent to it as it was replaced may wait for a worker.
@@ -102,11 +102,14 @@ class FpmProcess(ProcessProtocol):
         self._later(_LAST_SECONDS, self._quit)
         return self._told
 
-    def stop(self) -> Deferred[None]:
-        """End it; fires when it has."""
+    def stop(self, seconds: float = STOP_SECONDS) -> Deferred[None]:
+        """End it; fires when it has.
+
+        :param seconds: how long it may take to do so by itself.
+        """
         self._is_awaited = False
         self._signal(signal.SIGTERM)
-        self._later(_STOP_SECONDS, self._kill_group)
+        self._later(seconds, self._kill_group)
         return self._ended
 
     def connectionMade(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from collections.abc import Callable
 
 from twisted.application.service import Service
@@ -10,6 +11,8 @@ from twisted.internet.base import ReactorBase
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 # What a shell reports of a process that a signal has ended: 128 and its number.
 _ENDED_BY_SIGNAL = 128
+# How long the process may go on once all is done.
+_EXIT_SECONDS = 1
 
 
 class GracefulSignals(Service):
@@ -38,6 +41,7 @@ class GracefulSignals(Service):
         super().startService()
         # Once the reactor has installed its own.
         self._reactor.callWhenRunning(self._install)
+        self._reactor.addSystemEventTrigger("during", "shutdown", _exit_soon)
 
     def _install(self) -> None:
         self._has_terminal = _is_at_terminal()
@@ -70,6 +74,16 @@ def _end(number: int, frame: object) -> None:
     os.kill(os.getpid(), number)
     # The first process of a container is immune to that.
     os._exit(_ENDED_BY_SIGNAL + number)
+
+
+def _exit_soon() -> None:
+    """End the process before long, also if one of its threads does not end.
+
+    The look-up of a name, which the C library does, may take half a minute.
+    """
+    timer = threading.Timer(_EXIT_SECONDS, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
 
 
 def _is_at_terminal() -> bool:

@@ -16,8 +16,9 @@ class RunningSettings:
         _RUNNING,
         "TIME",
         values.duration,
-        "10s",
-        "On SIGTERM: how long it may take to send the clients away (code 1001), each once PHP has "
-        "answered what it has said. They go a hundred in a second, or more if they are so many, "
-        "within three fifths of this time.",
+        "8s",
+        "How long stopping may take in all, from SIGTERM on. The clients are sent away (code "
+        "1001), each once PHP has answered what it has said: a hundred in a second, or more if "
+        "they are so many, within three fifths of this time. Docker kills what has not ended after "
+        "10 s, unless docker stop --time says otherwise.",
     )
