@@ -51,7 +51,8 @@ def is_this_machine(name: str) -> bool:
     name = name.removesuffix(".")
     if name == "localhost" or name.endswith(".localhost") or name in _CONTAINER_HOSTS:
         return True
-    return is_address(name) and is_loopback(name)
+    # 0.0.0.0 and :: are where programs listen, and are often used to connect there.
+    return is_address(name) and (is_loopback(name) or ip_address(name).is_unspecified)
 
 
 @lru_cache(maxsize=1024)

@@ -161,6 +161,13 @@ class NoTokenTests(AccessTestCase):
             self.assertEqual(200, self.knock(("Connection", connection)).status)
         self.assertEqual(200, self.knock(("Authorization", "Bearer whatever")).status)
 
+    def test_odd_names(self) -> None:
+        """Whatever a header is called, the answer is a line."""
+        for name in ("X-Forwarded-\xff", "Via-Proxy" + "x" * 5000, "Sec-\xe9"):
+            answer = self.knock((name, "x"))
+            self.assertIn(answer.status, (400, 403))
+            self.assertLess(len(answer.body), 300)
+
     def test_set_up_for_websockets(self) -> None:
         """Nginx, told to pass upgrades on, says so to whatever it passes on."""
         for connection in ("upgrade", "Upgrade", "keep-alive, Upgrade"):

@@ -78,13 +78,14 @@ class ThisMachineTests(SynchronousTestCase):
         for name in (
             *("localhost", "localhost.", "app.localhost", "127.0.0.1", "127.1.2.3", "::1"),
             *("::ffff:127.0.0.1", "host.docker.internal", "host.containers.internal"),
+            *("0.0.0.0", "::"),
         ):
             self.assertTrue(is_this_machine(name), name)
 
     def test_elsewhere(self) -> None:
         for name in (
             *("", ".", "example.com", "localhost.example.com", "notlocalhost", "127.0.0.1.example"),
-            *("gateway", "10.0.0.1", "0.0.0.0", "::", "fe80::1", "203.0.113.7", "a.internal"),
+            *("gateway", "10.0.0.1", "0.0.0.1", "::2", "fe80::1", "203.0.113.7", "a.internal"),
         ):
             self.assertFalse(is_this_machine(name), name)
 

@@ -39,6 +39,7 @@ THROUGH_PROXIES: tuple[Headers, ...] = (
     (("Host", "localhost:8080"), ("X-Forwarded-For", "203.0.113.7")),
     (("Host", "localhost:8080"), ("X-Forwarded-For", "127.0.0.1, 2001:db8::1")),
     (("Host", "localhost:8080"), ("X-Real-IP", "203.0.113.7")),
+    (("Host", "localhost:8080"), ("CF-Connecting-IP", "2001:db8::1")),
 )
 FROM_HERE: tuple[Headers, ...] = (
     (),
@@ -47,6 +48,7 @@ FROM_HERE: tuple[Headers, ...] = (
     (("Host", "localhost:8080"), ("Origin", "http://127.0.0.1:3000")),
     (("Host", "app.localhost"), ("Origin", "https://app.localhost:8443")),
     (("Host", "host.docker.internal:8080"),),
+    (("Host", "0.0.0.0:8080"),),
     # A file, a sandboxed frame, an app: they may be here as well as elsewhere.
     (("Host", "localhost"), ("Origin", "null")),
     (("Host", "localhost"), ("Origin", "file://")),

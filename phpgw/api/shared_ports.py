@@ -22,7 +22,10 @@ from phpgw.peer import host_and_port
 from phpgw.seldom import line_limit
 
 # With the address of the proxy's own client at its end.
-_CLIENT_HEADERS = (b"X-Forwarded-For", b"X-Real-IP")
+_CLIENT_HEADERS = (
+    *(b"X-Forwarded-For", b"X-Real-IP", b"X-Client-IP"),
+    *(b"CF-Connecting-IP", b"True-Client-IP"),
+)
 
 
 class SharedPorts:

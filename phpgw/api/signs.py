@@ -16,21 +16,27 @@ _BROWSER = re.compile(
     rb"^(?:access-control-request-.*|cookie2?|dnt|origin|referer|upgrade-insecure-requests)$|^sec-",
     re.IGNORECASE,
 )
+# What is shown of a header's name.
+_LONGEST = 50
 
 
 def sign_of_another(request: Request) -> str | None:
     """Return what tells that somebody else is behind a request; ``None`` if nothing does."""
     for name, _ in request.requestHeaders.getAllRawHeaders():
         if _PROXY.search(name):
-            return f"The request came through a proxy ({name.decode('ascii')})"
+            return f"The request came through a proxy ({_written(name)})"
         if _BROWSER.search(name):
-            return f"The request came from a browser ({name.decode('ascii')})"
+            return f"The request came from a browser ({_written(name)})"
     connection = b",".join(request.requestHeaders.getRawHeaders(b"Connection", [])).lower()
     if b"upgrade" in connection and b"http2-settings" not in connection:
         # Proxies that are set up for WebSockets say so on whatever they pass on. curl says more
         # when it would rather have HTTP/2.
         return "The request came through a proxy (Connection: upgrade)"
     return None
+
+
+def _written(name: bytes) -> str:
+    return name[:_LONGEST].decode("ascii", "backslashreplace")
 
 
 def is_old_http(request: Request) -> bool:

@@ -6,7 +6,8 @@ from twisted.logger import Logger
 
 from phpgw.seldom import Seldom, line_limit
 
-_LONGEST = 100
+# What is longer than any name in use may be a password that a page hands over in this way.
+_LONGEST = 24
 
 
 class Subprotocols:
@@ -34,10 +35,16 @@ class Subprotocols:
         if chosen is None and (count := self._unanswered.count()):
             others = f" (and {count - 1} others since)" if count > 1 else ""
             self.log.warn(
-                "A browser offers the subprotocol {offered}, and none is answered{others}; "
+                "A browser offers {offered}, and none is answered{others}; "
                 "Chromium and others end such a connection at once. Name it with --subprotocol, or "
                 "let PHP name it when it is asked about a connect",
-                offered=", ".join(offered)[:_LONGEST],
+                offered=_written(offered),
                 others=others,
             )
         return chosen
+
+
+def _written(offered: Sequence[str]) -> str:
+    first = offered[0] if len(offered[0]) <= _LONGEST else "with a long name"
+    more = f" and {len(offered) - 1} more" if len(offered) > 1 else ""
+    return f"the subprotocol {first}{more}"
