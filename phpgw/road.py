@@ -101,8 +101,14 @@ def _to_running_fpm(endpoint: str, common: _Common) -> Road:
     concurrency = common.settings.php_concurrency or _USUAL_CONCURRENCY
     backend = _fastcgi(client, common, concurrency)
     pool = find_pool(endpoint)
-    hints = () if pool is None else tuple(pool.hints(concurrency))
-    return Road(backend, f"{common.script} run by {endpoint}", concurrency, hints=hints)
+    hints = [] if pool is None else [*pool.hints(concurrency)]
+    if endpoint.startswith("unix:") and not Path(common.script).exists():
+        hints.append(
+            f"--php-script {common.script} is not there as the gateway sees the file system; its "
+            "path is the one that PHP-FPM sees (which may run in a container, or with chroot=)"
+        )
+    description = f"{common.script} run by {endpoint}"
+    return Road(backend, description, concurrency, hints=tuple(hints))
 
 
 def _to_own_fpm(common: _Common) -> Road:

@@ -46,10 +46,21 @@ class FlawTests(SynchronousTestCase):
     def test_body_that_is_too_long(self) -> None:
         self.assert_flaw(TOO_LONG, "post_max_size (8388608 bytes)", "9000008", "--max-message-size")
 
+    def test_script_that_cannot_be_run(self) -> None:
+        self.assert_flaw(b"Primary script unknown", "does not find --php-script")
+        denied = (
+            b"Access to the script '/srv/x.txt' has been denied (see security.limit_extensions)"
+        )
+        self.assert_flaw(denied, "does not allow", "security.limit_extensions")
+        opening = b"PHP message: PHP Warning:  PHP Request Startup: Failed to open stream: Success"
+        opening += b" in Unknown on line 0; Unable to open primary script: /srv/x.php (Success)"
+        self.assert_flaw(opening, "does not find --php-script")
+
     def test_anything_else(self) -> None:
         for errors in (
             b"",
             b"PHP message: headers already sent",
+            b"PHP message: Primary script unknown",
             b"PHP message: why are headers already sent (output started at /a:1)?",
             b"PHP Warning:  Undefined variable $x in /srv/x.php on line 3",
             b"PHP Warning:  Undefined variable $x" + b"." * 300 + b"headers already sent",

@@ -69,6 +69,16 @@ class RoadTests(SynchronousTestCase):
         self.assertEqual(2, len(hints))
         self.assertEqual((), self.road(php_script="/ws.php", php_fpm="tcp:php:9000").hints)
 
+    def test_script_that_is_not_there(self) -> None:
+        """Where PHP-FPM is on this machine, that is worth a line."""
+        for script, endpoint, count in (
+            ("/nowhere/ws.php", "unix:/nowhere/fpm.sock", 1),
+            (self.script(), "unix:/nowhere/fpm.sock", 0),
+            ("/nowhere/ws.php", "tcp:php:9000", 0),
+        ):
+            hints = self.road(php_script=script, php_fpm=endpoint).hints
+            self.assertEqual(count, len([hint for hint in hints if script in hint]))
+
     def test_endpoint_that_is_none(self) -> None:
         complaint = self.complaint(php_script="/ws.php", php_fpm="foo:bar")
         self.assertIn("--php-fpm: got 'foo:bar'; expected a Twisted client endpoint", complaint)

@@ -13,10 +13,23 @@ _PLACE = re.compile(rb"(?:output started at|sent from) ([^()\r\n]{1,1024})\)")
 _TOO_LONG = re.compile(
     rb"POST Content-Length of ([0-9]{1,20}) bytes exceeds the limit of ([0-9]{1,20}) bytes"
 )
+_NOT_FOUND = (
+    "PHP-FPM does not find --php-script: the path is the one that PHP-FPM sees, and its user has "
+    "to be able to read the file and to enter its directories"
+)
+_DENIED = "PHP-FPM's pool does not allow the name of --php-script (security.limit_extensions)"
+# What PHP-FPM says itself, which is no message of a script's.
+_NOT_RUN = re.compile(
+    rb"(?:\A|\n|; )(?:(Primary script unknown|Unable to open primary script: )"
+    rb"|Access to the script '[^'\n]{1,1024}' has been denied)"
+)
 
 
 def find_flaw(errors: bytes) -> str | None:
     """Return why a reply is worthless after these complaints; ``None`` if none of them says so."""
+    not_run = _NOT_RUN.search(errors)
+    if not_run is not None:
+        return _NOT_FOUND if not_run[1] else _DENIED
     if _LEVEL not in errors:
         return None
     too_long = _TOO_LONG.search(errors)

@@ -81,7 +81,7 @@ class Pool:
         self._idle_seconds = idle_seconds
         self._connect_seconds = connect_seconds
         self.questions = 2
-        # How long an answer of PHP-FPM's takes to get here, at least.
+        # How long a question to PHP-FPM and its answer take on their way.
         self._distance = 0.0
         self._metrics = metrics
         self._waiting: deque[Ask] = deque()
@@ -132,6 +132,8 @@ class Pool:
         now = self._seconds()
         if connection.is_unused:
             self.questions = 1
+            # It may have waited for a worker, too; one sample alone says little.
+            self._distance = min(now - self._opened[connection], 2 * self._distance + _MOMENT)
             self._opened[connection] = now
         self._idle = [entry for entry in self._idle if entry[0] is not connection]
         self._rest(connection, now)
@@ -280,7 +282,7 @@ class Pool:
                 self._connect_failed(outcome, began)
             return
         now = self._seconds()
-        self._distance = now - began
+        self._distance = max(now - began, self._distance)
         self._opened[outcome] = now
         self._newest = outcome
         self._rest(outcome, now)
