@@ -6,6 +6,8 @@ for a list, an array for a message. An error says what PHP should do about it.
 
 import binascii
 import re
+from collections.abc import Generator
+from typing import NamedTuple
 
 from phpgw.command_json import Place, as_list, kind
 from phpgw.commands import InvalidCommand
@@ -21,6 +23,19 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 # What none of many names may have; half of a surrogate pair is no UTF-8.
 _NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _MOST_BYTES_OF_A_CHARACTER = 4
+# How many names are read in a step.
+_PIECE = 500
+
+
+class Names(NamedTuple):
+    """Names of those that may be there, read already.
+
+    :ivar names: those that something can have.
+    :ivar problem: what is wrong with the first that nothing can.
+    """
+
+    names: tuple[str, ...]
+    problem: str | None
 
 
 class PlaceNeeded(Exception):
@@ -52,28 +67,47 @@ def whose_name(value: object, field: str) -> tuple[str | None, str | None]:
     return (text, None) if fault is None else (None, f"{field}: {fault}")
 
 
-def whose_names(value: object, field: str) -> tuple[tuple[str, ...], str | None]:
+def whose_names(value: object, field: str) -> Names:
     """Read names of those that may be there.
 
-    :returns: those that something can have, and what is wrong with the first that nothing can.
     :raises InvalidCommand: if it is nothing like a list of names.
     """
+    if type(value) is Names:
+        return value
+    steps = read_names(value, field)
+    try:
+        while True:
+            next(steps)
+    except StopIteration as end:
+        names: Names = end.value
+        return names
+
+
+def read_names(value: object, field: str) -> Generator[None, None, Names]:
+    """Do the same as :func:`whose_names`, a piece of a long list at a time."""
     values = as_list(value)
     if values is None:
         if type(value) is str or type(value) is int:
             # One that is not in a list.
-            return whose_names([value], field)
-        hint = " (PHP's array_values() makes a list)" if type(value) is tuple else ""
-        raise InvalidCommand(f"expected a list, got {kind(value)}{hint}", field=field)
-    if _are_names(values):
-        return tuple(map(str, values)), None
-    names, problem = [], None
-    for n, each in enumerate(values):
-        text, fault = whose_name(each, f"{field}[{n}]")
-        if text is not None:
-            names.append(text)
-        problem = problem or fault
-    return tuple(names), problem
+            values = [value]
+        else:
+            hint = " (PHP's array_values() makes a list)" if type(value) is tuple else ""
+            raise InvalidCommand(f"expected a list, got {kind(value)}{hint}", field=field)
+    names: list[str] = []
+    problem = None
+    for start in range(0, len(values), _PIECE):
+        piece = values[start : start + _PIECE]
+        texts = _as_names(piece)
+        if texts is not None:
+            names += texts
+        else:
+            for n, each in enumerate(piece, start):
+                text, fault = whose_name(each, f"{field}[{n}]")
+                if text is not None:
+                    names.append(text)
+                problem = problem or fault
+        yield
+    return Names(tuple(names), problem)
 
 
 def free_text(value: object, field: str, place: Place | None) -> bytes:
@@ -173,17 +207,18 @@ def _fault(text: str) -> str | None:
     return None if found is None else f"it has a control character, {found[0]!a}"
 
 
-def _are_names(values: list[object]) -> bool:
-    """Tell whether all of these are names, or numbers, without a look at each in turn."""
+def _as_names(values: list[object]) -> list[str] | None:
+    """Return these as names if all of them are, found without a look at each in turn."""
     if not set(map(type, values)) <= {str, int}:
-        return False
+        return None
     texts = list(map(str, values))
     longest = max(map(len, texts), default=0)
-    return (
+    are_names = (
         "" not in texts
         and longest * _MOST_BYTES_OF_A_CHARACTER <= LONGEST_NAME
         and _NO_NAME.search("".join(texts)) is None
     )
+    return texts if are_names else None
 
 
 def _utf8(value: object, field: str) -> bytes:

@@ -31,14 +31,16 @@ class Place(NamedTuple):
 
     :ivar text: all of it.
     :ivar start: where the value begins.
+    :ivar end: where it ends, or later.
     """
 
     text: str
     start: int
+    end: int
 
     def written(self, name: str) -> str:
         """Return how the value of an object's field was written; the object has that field."""
-        for each, _, start, end in _parts(*self):
+        for each, _, start, end in _parts(self.text, self.start):
             if each == name:
                 return self.text[start:end]
         raise KeyError(name)
@@ -79,7 +81,7 @@ def decode(text: str, expected: str) -> object:
 
 def place(text: str) -> Place:
     """Return the place of a text's only value."""
-    return Place(text, _skip(text, 0))
+    return Place(text, _skip(text, 0), len(text))
 
 
 def entries(text: str) -> Iterator[tuple[object, Place]]:
@@ -93,7 +95,7 @@ def entries(text: str) -> Iterator[tuple[object, Place]]:
     end = start
     while True:
         try:
-            name, value, begin, _ = next(parts)
+            name, value, begin, end = next(parts)
         except StopIteration as stop:
             end = stop.value
             break
@@ -101,7 +103,7 @@ def entries(text: str) -> Iterator[tuple[object, Place]]:
             if name in names or not _KEY.fullmatch(name):
                 raise ValueError(name)
             names.add(name)
-        yield value, Place(text, begin)
+        yield value, Place(text, begin, end)
     if _skip(text, end) < len(text):
         raise ValueError(end)
 

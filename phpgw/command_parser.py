@@ -71,6 +71,8 @@ def parse_slowly(text: bytes, has_sender: bool) -> Generator[None, None, list[Co
         for value, where in entries(source):
             if len(commands) == MOST_COMMANDS:
                 raise ValueError
+            if where.end - where.start > LONG_TEXT:
+                value = yield from _with_names(value, len(commands))
             commands.append(_nth(len(commands), value, has_sender, where))
             yield
     except (ValueError, IndexError, RecursionError):
@@ -106,6 +108,25 @@ def _values(source: str) -> list[object]:
     if len(values) > MOST_COMMANDS:
         raise InvalidCommand(f"expected {MOST_COMMANDS} commands at most, got {len(values)}")
     return values
+
+
+def _with_names(value: object, n: int) -> Generator[None, None, object]:
+    """Read the lists of names in a long command, a piece at a time."""
+    if type(value) is not tuple:
+        return value
+    fields = []
+    try:
+        for name, each in value:
+            if name == "except" and type(each) is list:
+                each = yield from fields_of.read_names(each, name)
+            elif name == "to" and type(each) is tuple and len(each) == 1:
+                ((key, names),) = each
+                if key in _PLURALS:
+                    each = ((key, (yield from fields_of.read_names(names, f"to.{key}"))),)
+            fields.append((name, each))
+    except InvalidCommand as error:
+        raise _in_list(error, n) from None
+    return tuple(fields)
 
 
 def _nth(n: int, value: object, has_sender: bool, where: Place) -> Command:

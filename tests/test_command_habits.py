@@ -245,6 +245,23 @@ class SlowlyTests(SynchronousTestCase):
         error = self.assertRaises(InvalidCommand, _slowly, text, True)
         self.assertEqual(str(error), "expected 10000 commands at most, got 10001")
 
+    def test_long_names(self) -> None:
+        """They take steps of their own, and are the same."""
+        names = [*map(str, range(20_000)), None, 5, "", *map(str, range(9))]
+        values: tuple[dict[str, Any], ...] = (
+            {"op": "unbind", "to": {"clients": names}},
+            {"op": "unbind", "to": EVERYBODY, "except": names},
+            {"op": "unbind", "to": {"groups": [*names, True]}},
+            {"op": "unbind", "to": EVERYBODY, "except": [*names, []]},
+            {"op": "unbind", "to": {"users": {"0": "x" * 20_000}}},
+            {"op": "unbind", "to": {"client": names}},
+        )
+        for value in values:
+            text = json.dumps([value]).encode()
+            self.assert_same(text)
+            if value in values[:2]:
+                self.assertGreater(sum(1 for _ in parse_slowly(text, True)), 30)
+
     def test_a_step_each(self) -> None:
         steps = parse_slowly(b"[%b]" % b",".join([b'{"op":"unbind"}'] * 500), True)
         self.assertEqual(sum(1 for _ in steps), 500)
