@@ -166,9 +166,11 @@ class Admission:
         if failure.check(Refusal):
             failure.raiseException()
         reason = "This cannot be decided at the moment."
-        if not failure.check(ClientLeft):
-            error_id = self._answers.failed(f"the connect of client {client.id}", failure, None)
-            reason += f" (error {error_id})"
+        what = f"the connect of client {client.id}"
+        if failure.check(ClientLeft):
+            self._answers.left(what, failure)
+        else:
+            reason += f" (error {self._answers.failed(what, failure, None)})"
         raise Refusal(503, reason, [(b"Retry-After", b"5")])
 
     def _cookies(self, head: Head, client: Client) -> tuple[str, ...]:

@@ -11,53 +11,26 @@ from functools import partial
 from typing import Any, TypeVar
 
 import attrs
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendError, Event, Flow, Handshake, Head, IBackend, Identity, Reply
+from phpgw.backend import BackendError, BackendTimeout, Event, Flow, Head, IBackend, Identity, Reply
 from phpgw.client import Client, Message
 from phpgw.edge.census import network_of
 from phpgw.metrics import Metrics
 from phpgw.php.answers import Answer, Answers, ClientLeft, is_stream
 from phpgw.php.asking import Php
-from phpgw.php.breaker import Breaker, BreakerPolicy
+from phpgw.php.breaker import Breaker
 from phpgw.php.farewells import Farewells
 from phpgw.php.pauses import Pauses, WatchedFlow
+from phpgw.php.policy import RelayPolicy
 from phpgw.php.turns import Turn, Turns
 from phpgw.php.waiting import WaitingLimits
 
 T = TypeVar("T")
 
 _POLICY_VIOLATION = 1008
-
-
-@attrs.frozen(kw_only=True)
-class RelayPolicy:
-    """How events are relayed.
-
-    :ivar concurrency: how many events PHP works on at once.
-    :ivar inbox_count: how many messages of one client may wait.
-    :ivar inbox_size: how many bytes of one client may wait.
-    :ivar max_waiting: how many events may wait for PHP, beside the word of those who have left.
-    :ivar waiting_timeout: seconds for which each may wait; 0 for ever.
-    :ivar stream_pause: seconds for which a streamed reply may wait for its client to read.
-    :ivar breaker: when PHP counts as being in trouble.
-    :ivar has_web_server: whether there is a web server before PHP, with error pages of its own.
-    :ivar tells_farewells: whether PHP is told of clients that have left.
-    :ivar nobody: the handshake of events that are about no client.
-    """
-
-    concurrency: int
-    inbox_count: int
-    inbox_size: int
-    max_waiting: int = 10_000
-    waiting_timeout: float = 0
-    stream_pause: float = 10
-    breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
-    has_web_server: bool = False
-    tells_farewells: bool = False
-    nobody: Handshake
 
 
 @attrs.define(eq=False)
@@ -88,6 +61,7 @@ class Relay:
         policy: RelayPolicy,
         metrics: Metrics,
     ) -> None:
+        self._reactor = reactor
         self._now = reactor.seconds
         self._answers = answers
         self._policy = policy
@@ -114,7 +88,8 @@ class Relay:
         self._under_way: dict[Client, _Work] = {}
         # How those have left whose last event is not over yet.
         self._leaving: dict[Client, tuple[int, str]] = {}
-        # Those with commands under way that come before their next event.
+        # Those with something under way that comes before their next event: commands, or a script
+        # that was not answered in time.
         self._occupied: set[Client] = set()
 
     @property
@@ -161,9 +136,9 @@ class Relay:
             self._give_place_free(client)
 
     def occupy(self, client: Client, until: Deferred[None]) -> None:
-        """Begin no further event of a client before commands of its ``connect`` have been run.
+        """Begin no further event of a client before something else of it is over.
 
-        :param until: fires once they are.
+        :param until: fires once it is.
         """
         client.in_turn = True
         self._occupied.add(client)
@@ -325,11 +300,28 @@ class Relay:
         work.asked.cancel()
 
     def _failed(self, failure: Failure, client: Client, answer: Answer) -> Deferred[None] | None:
+        what = f"a message of client {client.id}"
         if failure.check(CancelledError, ClientLeft):
             self._metrics.replies_without_client += 1
+            self._answers.left(what, failure)
         else:
-            self._answers.failed(f"a message of client {client.id}", failure, client)
+            self._answers.failed(what, failure, client)
+            ended = self._until_ended(failure)
+            if ended is not None:
+                self.occupy(client, ended)
         return answer.break_off()
+
+    def _until_ended(self, failure: Failure) -> Deferred[None] | None:
+        """Return what fires once a script has ended that was not answered in time.
+
+        :returns: ``None`` where it has, or that cannot be known.
+        """
+        error = failure.value
+        if not isinstance(error, BackendTimeout) or error.ended is None or error.ended.called:
+            return None
+        return error.ended.addTimeout(
+            self._policy.longest_run, self._reactor, onTimeoutCancel=lambda *_: None
+        )
 
     def _settle(self, outcome: T, client: Client, had_turn: bool = True) -> T:
         """A client's turn is over: on to what is next.
@@ -384,12 +376,18 @@ class Relay:
         answer = Answer(self._answers, None)
         event = Event("timer", name.encode(), self._nobody)
         asked = fail(problem) if problem else self.php.ask(event, answer.follow)
-        asked.addCallback(answer.complete)
-        asked.addErrback(self._failed_on_timer, name, answer)
-        return asked.addBoth(over.callback)
+        ended: Deferred[None] | None = None
 
-    def _failed_on_timer(
-        self, failure: Failure, name: str, answer: Answer
-    ) -> Deferred[None] | None:
-        self._answers.failed(f"timer {name}", failure, None)
-        return answer.break_off()
+        def failed(failure: Failure) -> Deferred[None] | None:
+            nonlocal ended
+            self._answers.failed(f"timer {name}", failure, None)
+            ended = self._until_ended(failure)
+            return answer.break_off()
+
+        def end(outcome: object) -> None:
+            # Two runs of a timer do not overlap, but others need not wait for this one.
+            (ended or succeed(None)).addBoth(over.callback)
+
+        asked.addCallback(answer.complete)
+        asked.addErrback(failed)
+        return asked.addBoth(end)

@@ -39,6 +39,7 @@ from phpgw.metrics import Metrics
 from phpgw.peer import peer_ids, random_id
 from phpgw.php.answers import AnswerPolicy, Answers
 from phpgw.php.breaker import BreakerPolicy
+from phpgw.php.policy import RelayPolicy
 from phpgw.php.probing import Prober
 from phpgw.process.listening import Listener
 from phpgw.process.log_file import ReopenedLog
@@ -47,7 +48,7 @@ from phpgw.process.orphans import OrphanReaper
 from phpgw.process.shares import Shares, share_out
 from phpgw.process.signals import GracefulSignals
 from phpgw.registry import Registry
-from phpgw.relay import Relay, RelayPolicy
+from phpgw.relay import Relay
 from phpgw.road import Road, make_road
 from phpgw.schedule import Schedule
 from phpgw.secret import read_token
@@ -251,6 +252,7 @@ def _relay_policy(settings: Settings, road: Road) -> RelayPolicy:
         inbox_size=settings.max_message_size,
         max_waiting=settings.max_waiting,
         waiting_timeout=settings.waiting_timeout,
+        longest_run=settings.php_max_run,
         stream_pause=settings.stream_pause_timeout,
         breaker=BreakerPolicy(
             failures=settings.breaker_failures,

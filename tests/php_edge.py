@@ -14,8 +14,9 @@ from phpgw.dispatch import Dispatcher
 from phpgw.identity import Visibility
 from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
+from phpgw.php.policy import RelayPolicy
 from phpgw.registry import Registry
-from phpgw.relay import Relay, RelayPolicy
+from phpgw.relay import Relay
 from phpgw.slices import Slices
 from tests.browser_end import BrowserEnd, request
 from tests.edge import EdgeTestCase

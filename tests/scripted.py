@@ -23,8 +23,9 @@ from phpgw.client import Client, Message
 from phpgw.dispatch import Dispatcher
 from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
+from phpgw.php.policy import RelayPolicy
 from phpgw.registry import Registry
-from phpgw.relay import Relay, RelayPolicy
+from phpgw.relay import Relay
 from phpgw.slices import Slices
 from tests.fakes import FakeConnection, fake_client, handshake
 

@@ -339,6 +339,17 @@ class RefusalTests(AdmissionTestCase):
         self.assertEqual(events, [])
         self.assertEqual(self.backend.told(), [("server", "other")])
 
+    def test_browser_that_left_while_php_was_away(self) -> None:
+        """There is a line about PHP nevertheless."""
+        decided = self.ask()
+        self.backend.asked[0].refuse()
+        self.relay.forget(self.newcomer, 1006, "")
+        with capturedLogs() as events:
+            self.clock.advance(1)
+        self.assertEqual(self.refusal_of(decided).status, 503)
+        [event] = events
+        self.assertEqual(event["what"], "the connect of client new, which has left")
+
     def test_browser_that_left_while_php_decided(self) -> None:
         decided = self.ask()
         self.leave(self.newcomer)

@@ -244,6 +244,21 @@ class FarewellsTests(ScriptedTestCase):
         self.clock.pump([1] * 2)
         self.assert_untold(0)
 
+    def test_said_once_while_php_is_away(self) -> None:
+        self.backend.at_once = Asked.refuse
+        for _ in range(2):
+            with capturedLogs() as events:
+                for client_id in "abc":
+                    self.bid(client_id)
+                self.clock.pump([0.1] * 100)
+            lines = [event for event in events if event["log_namespace"].endswith("Farewells")]
+            [line] = lines
+            self.assertEqual((line["client_id"], line["reason"]), ("a", "refused"))
+            self.backend.at_once = Asked.reply
+            self.clock.pump([0.5] * 100)
+            self.assert_untold(0)
+            self.backend.at_once = Asked.refuse
+
     def test_one_network_does_not_fill_all(self) -> None:
         self.patch(farewells, "_MOST", 4)
         self.backend.at_once = Asked.refuse

@@ -23,9 +23,10 @@ from phpgw.edge.subprotocols import Subprotocols
 from phpgw.identity import Visibility
 from phpgw.metrics import Metrics
 from phpgw.php.answers import AnswerPolicy, Answers
+from phpgw.php.policy import RelayPolicy
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.registry import Registry
-from phpgw.relay import Relay, RelayPolicy
+from phpgw.relay import Relay
 from phpgw.slices import Slices
 from tests.browser_end import (
     BINARY,

@@ -762,12 +762,18 @@ class FarewellTests(RelayTestCase):
         self.assert_idle()
 
     def test_when_its_message_never_reached_php(self) -> None:
+        """There is a line about that, though nobody waits for the answer any more."""
         client, _ = self.client("a")
         self.say(client, b"1")
         self.leave(client)
-        self.backend.asked[0].refuse()
-        self.clock.advance(10)
+        with capturedLogs() as events:
+            self.backend.asked[0].refuse()
+            self.clock.advance(10)
         self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        [event] = events
+        self.assertEqual(event["what"], "a message of client a, which has left")
+        self.assertEqual(event["reason"], "refused")
+        self.assertEqual(self.metrics.php_failures, 1)
 
     def test_at_its_reply(self) -> None:
         """Sending may find out that it has gone, or close the connection."""
@@ -895,9 +901,79 @@ class HandshakeTests(RelayTestCase):
         self.backend.asked[0].refuse()
         self.leave(client)
         self.clock.advance(10)
-        self.failureResultOf(decided)
+        cause = self.failureResultOf(decided, ClientLeft).value.cause
+        self.assertEqual(str(cause), "refused")
         self.assertEqual(self.backend.told(), [("connect", "new")])
         self.assert_idle()
+
+
+class UnendedTests(RelayTestCase):
+    """PHP goes on with a script that was not answered in time, and nobody can make it stop."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.use(concurrency=1, longest_run=600)
+        self.ended: Deferred[None] = Deferred()
+
+    def time_out(self) -> None:
+        self.backend.asked[-1].answer.errback(BackendTimeout("no answer", self.ended))
+
+    def test_next_event_waits_for_its_end(self) -> None:
+        """That of the client, that is; others have their turns."""
+        client, _ = self.client("a")
+        other, _ = self.client("b")
+        self.say(client, b"1", b"2")
+        self.time_out()
+        self.assertEqual(self.metrics.php_failures, 1)
+        self.say(other, b"other")
+        self.backend.asked[-1].reply()
+        self.clock.advance(500)
+        self.assertEqual(self.backend.messages(), [b"1", b"other"])
+        self.ended.callback(None)
+        self.assertEqual(self.backend.messages(), [b"1", b"other", b"2"])
+        self.backend.asked[-1].reply()
+        self.assert_idle()
+
+    def test_disconnect_too(self) -> None:
+        client, _ = self.client("a")
+        self.say(client, b"1")
+        self.time_out()
+        self.leave(client)
+        self.clock.advance(100)
+        self.assertEqual(self.backend.told(), [("server", "a")])
+        self.ended.callback(None)
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.backend.asked[-1].reply()
+        self.assert_idle()
+
+    def test_not_for_ever(self) -> None:
+        client, _ = self.client("a")
+        self.say(client, b"1", b"2")
+        self.time_out()
+        self.clock.advance(599)
+        self.assertEqual(self.backend.messages(), [b"1"])
+        self.clock.advance(1)
+        self.assertEqual(self.backend.messages(), [b"1", b"2"])
+        self.ended.callback(None)
+        self.backend.asked[-1].reply()
+        self.assert_idle()
+
+    def test_not_known(self) -> None:
+        """As over HTTP."""
+        client, _ = self.client("a")
+        self.say(client, b"1", b"2")
+        self.backend.asked[-1].answer.errback(BackendTimeout("no answer"))
+        self.assertEqual(self.backend.messages(), [b"1", b"2"])
+
+    def test_timer(self) -> None:
+        """Its runs do not overlap."""
+        over = self.relay.trigger("clock")
+        self.time_out()
+        self.say(self.client("a")[0], b"1")
+        self.assertEqual(self.backend.messages(), [b"clock", b"1"])
+        self.assertNoResult(over)
+        self.ended.callback(None)
+        self.successResultOf(over)
 
 
 class TimerTests(RelayTestCase):

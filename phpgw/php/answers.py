@@ -69,7 +69,14 @@ class PhpMishap(UnusableReply):
 
 
 class ClientLeft(BackendError):
-    """Nobody waits for the answer any longer."""
+    """Nobody waits for the answer any longer.
+
+    :ivar cause: what had gone wrong by then, if anything had.
+    """
+
+    def __init__(self, problem: str, cause: BackendError | None = None) -> None:
+        super().__init__(problem)
+        self.cause = cause
 
 
 def new_error_id() -> str:
@@ -234,6 +241,12 @@ class Answers:
             reason = f"the message could not be handled (error {error_id})"
             client.connection.close(1011, reason)
         return error_id
+
+    def left(self, what: str, failure: Failure) -> None:
+        """Log what had gone wrong with something before its client left, if anything had."""
+        cause = getattr(failure.value, "cause", None)
+        if cause is not None:
+            self.failed(f"{what}, which has left", Failure(cause), None)
 
     def _log_failure(self, what: str, failure: Failure) -> str:
         error = failure.value

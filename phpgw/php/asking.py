@@ -102,7 +102,7 @@ class Php:
         for delay in _PATIENCE:
             await deferLater(self._reactor, delay)
             if not is_wanted():
-                raise ClientLeft("the client has left")
+                raise ClientLeft("the client has left", error)
             self._metrics.php_retries += 1
             try:
                 reply: Reply = await self._backend.ask(event, follow)

@@ -95,7 +95,7 @@ class Farewells:
         self._silent_until = 0.0
         # Whether PHP was not there when it was tried last; what is left for when it is back; and
         # what looks whether it is.
-        self._is_away = False
+        self._is_away = self._has_said = False
         self._left: deque[_Departure] = deque()
         self._look_call: IDelayedCall | None = None
         # Of what PHP may have heard or not, until it is found out whether PHP is there.
@@ -160,6 +160,17 @@ class Farewells:
         self._left.append(departure)
         self._look_later()
 
+    def _say_that_it_is_away(self, failure: Failure, departure: _Departure) -> None:
+        """Log it once for all who leave until PHP has heard of all of them."""
+        if not self._has_said:
+            self._has_said = True
+            self.log.warn(
+                "PHP does not hear yet that client {client_id} has left: {reason}; it is told of "
+                "all that leave meanwhile once it is back",
+                client_id=departure.client.id,
+                reason=failure.getErrorMessage(),
+            )
+
     def _look_later(self) -> None:
         if self._left and self._look_call is None:
             self._look_call = self._reactor.callLater(_AWAY_SECONDS, self._look)
@@ -197,6 +208,7 @@ class Farewells:
         self._is_away = True
         for departure, _ in doubtful:
             departure.client.is_told = False
+            self._say_that_it_is_away(failure, departure)
             self._leave(departure)
         self._end_probe()
 
@@ -249,6 +261,7 @@ class Farewells:
         if failure.check(BackendUnreachable, BackendBusy):
             # PHP never heard of it, and would take the client for connected for ever.
             departure.client.is_told = False
+            self._say_that_it_is_away(failure, departure)
             self._leave(departure)
         elif failure.check(_Doubtful):
             self._doubtful.append((departure, failure))
@@ -275,6 +288,7 @@ class Farewells:
             del self._places[place]
         self._count(-1)
         if not self._untold:
+            self._has_said = False
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 waiter.callback(None)

@@ -94,7 +94,8 @@ class PhpSettings:
         values.positive_duration,
         "10m",
         "How long a script may run in that PHP-FPM, be it streaming its reply or stuck, before its "
-        "process is replaced.",
+        "process is replaced. Over FastCGI a client's next event waits for as long at most until a "
+        "script has ended that did not answer in time.",
     )
     php_timeout: float = option(
         _PHP,
