@@ -23,17 +23,17 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from phpgw import handshake
+from phpgw import handshake, identity
 from phpgw.admission import CONTROL
-from phpgw.api import access, fast_lane, fields, hold
+from phpgw.api import access, fast_lane, fields, hold, signs
 from phpgw.backend import cgi, form, headers
 from phpgw.backend.fastcgi_records import Decoder
 from phpgw.backend.fpm_process import FpmProcess
 from phpgw.command_parser import parse_commands
 from phpgw.cookies import CookieJar
 from phpgw.edge import extensions, forwarded
-from phpgw.hosts import host_name, is_nobodys
-from phpgw.origins import read_origin
+from phpgw.hosts import host_name, is_nobodys, is_this_machine
+from phpgw.origins import read_origin, read_pattern
 from phpgw.peer import _written
 from phpgw.php.mishaps import find_mishap
 from phpgw.php.stream import Stream
@@ -145,7 +145,7 @@ class TextTests(LinearTestCase):
         lane: Any = fast_lane.FastLane.__new__(fast_lane.FastLane)
         lane._limit = 0
         self.assert_linear(
-            lane.answer,
+            lambda data: lane.answer(data, access.Caller(8080, None)),
             *(
                 shape(each, head=b"POST /send HTTP/1.1\r\n")
                 for each in (b"A: b\r\n", b"a", b"\r\n")
@@ -197,6 +197,11 @@ class TextTests(LinearTestCase):
                 "host": (host_name, _PUNCTUATION),
                 "nobody's": (_text(is_nobodys.__wrapped__), _PUNCTUATION),
                 "for us": (access.is_for_us, _PUNCTUATION),
+                "this machine": (_text(is_this_machine.__wrapped__), _PUNCTUATION),
+                "proxies' headers": (signs._PROXY.search, _PUNCTUATION),
+                "browsers' headers": (signs._BROWSER.search, _PUNCTUATION),
+                "TLS": (identity._TLS.search, _PUNCTUATION),
+                "allowed origin": (read_pattern("https://*.a.a").matches, _PUNCTUATION),
                 "peer": (_text(_written.__wrapped__), _PUNCTUATION),
             }
         )
