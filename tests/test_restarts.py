@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tests.browser_end import TEXT, frame, request
 from tests.real import activator
 from tests.real.certificate import make_certificate
 from tests.real.command import run
+from tests.real.curl import curl
 from tests.real.gateway import ROOT, Gateway, environment
 from tests.real.process import Process, accepts, find, free_port
 from tests.real.raw_client import RawClient
@@ -207,6 +209,14 @@ class Activated(Process):
             await pause(0.05)
 
 
+class ActivatedByPath(Activated):
+    """The same with a UNIX socket, and any command line."""
+
+    def __init__(self, directory: Path, path: Path, *command: str) -> None:
+        super().__init__(directory)
+        self._arguments = [sys.executable, activator.__file__, str(path), *command]
+
+
 class ActivationTests(RealTestCase):
     """A restart under a port of systemd's."""
 
@@ -243,6 +253,24 @@ class ActivationTests(RealTestCase):
         clients.append(await self.connect(url, certificate=certificate.path))
         self.assertEqual(1001, (await clients[0].closed).code)
         self.assertEqual(1000, (await clients[1].close()).code)
+
+    async def test_unix(self) -> None:
+        """A UNIX socket of systemd's stays as it is: for its owner alone, and there."""
+        path = self.directory / "socket"
+        for name, program in (
+            ("serve", (sys.executable, "-m", "phpgw.cli", "serve")),
+            ("twistd", (_TWISTD, "-n", "phpgw")),
+        ):
+            path.unlink(missing_ok=True)
+            command = (*program, "--listen", "systemd:domain=UNIX:index=0", *_NO_PHP)
+            gateway = self._started(ActivatedByPath(self.directory / name, path, *command))
+            for _ in range(2):
+                answer = await curl("--unix-socket", str(path), "http://localhost/healthz")
+                self.assertEqual("ok\n", answer)
+                self.assertEqual(0o600, stat.S_IMODE(path.stat().st_mode))
+                await gateway.restarted()
+            await deferToThread(gateway.stop)
+            self.assertTrue(path.is_socket())
 
     async def visit(self, url: str) -> None:
         """Connect again and again; a refused connection is an error."""

@@ -5,6 +5,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
+from unittest import SkipTest
 
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
@@ -114,6 +115,20 @@ class ForegroundTests(RealTestCase):
         self.assertEqual(1001, (await client.closed).code)
         self.assertIn("browsers connect to /ws", gateway.log)
         self.assertEqual(["started.log"], [each.name for each in here.iterdir()])
+
+    async def test_both_families(self) -> None:
+        """A port alone is open on IPv6, too; an IPv4 address is written as ever."""
+        if not socket.has_dualstack_ipv6():
+            raise SkipTest("there is no IPv6 here")
+        port = free_port()
+        command = (*_PHPGW, "serve", *_NO_PHP, "--listen", str(port))
+        self._started(Started(self.directory / "here", port, *command))
+        client = await self.connect(f"ws://127.0.0.1:{port}/ws")
+        push = f"message=hello&client_id=127.0.0.1:{client.local_port}"
+        for host in ("127.0.0.1", "[::1]"):
+            url = f"http://{host}:{port}/send"
+            self.assertEqual("Message sent", await curl("--globoff", "-d", push, url))
+            self.assertEqual("hello", await client.receive())
 
     async def test_port_taken(self) -> None:
         with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -2,7 +2,9 @@
 
 import contextlib
 import ssl
+import textwrap
 import time
+from base64 import b64decode, b64encode
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +21,21 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.process.tls import Tls, TlsFiles, UnusableCertificate, split_endpoint
 from tests.real.certificate import Certificate, make_certificate
+
+# In a certificate, or a key: the curve that most are on, and one that nobody has heard of.
+_USUAL_CURVE = bytes.fromhex("06082a8648ce3d030107")
+_UNKNOWN_CURVE = bytes.fromhex("06082a8648ce3d030166")
+
+
+def on_unknown_curve(path: Path) -> Path:
+    """A copy of this certificate or key that claims to be on that curve."""
+    first, *lines, last = path.read_text().splitlines()
+    data = b64decode("".join(lines))
+    assert _USUAL_CURVE in data
+    changed = b64encode(data.replace(_USUAL_CURVE, _UNKNOWN_CURVE)).decode()
+    copy = path.with_name(f"unknown-{path.name}")
+    copy.write_text("\n".join((first, *textwrap.wrap(changed, 64), last, "")))
+    return copy
 
 
 class EndpointTests(SynchronousTestCase):
@@ -127,6 +144,20 @@ class FileTests(TlsTestCase):
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
         )
         self.assert_unusable(self.files(), self.certificate.key_path, "the key needs a password")
+
+    def test_unsupported(self) -> None:
+        """A certificate, a key, or both of a kind that nobody uses; also when it is read again."""
+        good_key, good, _ = vars_of(self.files())
+        key, certificate = map(on_unknown_curve, (good_key, good))
+        reason = "Curve 1.2.840.10045.3.1.102 is not supported"
+        self.assert_unusable(TlsFiles(key, certificate), key, reason)
+        self.assert_unusable(TlsFiles(key, good), key, reason)
+        self.assert_unusable(TlsFiles(good_key, certificate), certificate, reason)
+        tls = Tls(self.files())
+        before = tls.description
+        good.write_bytes(certificate.read_bytes())
+        self.assertRaises(UnusableCertificate, tls.reload)
+        self.assertEqual(before, tls.description)
 
     def test_weak_key(self) -> None:
         """OpenSSL has a say, too."""

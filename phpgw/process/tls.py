@@ -98,10 +98,17 @@ class Tls:
 
         :raises UnusableCertificate: if they cannot be used; all stays as it was.
         """
-        certificate, *chain = _read_certificates(self._files.certificate)
-        if self._files.chain is not None:
-            chain += _read_certificates(self._files.chain)
-        self._context = _make_context(self._files, certificate, chain)
+        try:
+            certificate, *chain = _read_certificates(self._files.certificate)
+            if self._files.chain is not None:
+                chain += _read_certificates(self._files.chain)
+            context = _make_context(self._files, certificate, chain)
+        except UnusableCertificate:
+            raise
+        except Exception as error:
+            # There are many kinds of keys and certificates, and each has its ways to be wrong.
+            raise UnusableCertificate(f"{self._files.certificate}: {error}") from error
+        self._context = context
         self._certificate = certificate
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802
@@ -133,7 +140,9 @@ def _make_context(
         key: Any = load_pem_private_key(_read(files.key), None)
     except TypeError:
         raise UnusableCertificate(f"{files.key}: the key needs a password") from None
-    except (ValueError, UnsupportedAlgorithm):
+    except UnsupportedAlgorithm as error:
+        raise UnusableCertificate(f"{files.key}: {error}") from None
+    except ValueError:
         raise UnusableCertificate(f"{files.key}: no private key in PEM") from None
     if key.public_key() != certificate.public_key():
         raise UnusableCertificate(
