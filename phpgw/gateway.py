@@ -39,7 +39,7 @@ class Gateway(MultiService):
     :param hold: what may keep events from PHP, though not while it stops.
     :param road: the way to PHP, which is left last.
     :param slices: runs what is for many clients; what is under way finishes, or fails.
-    :param schedule: the timers, which are the first to stop.
+    :param background: what asks PHP by itself, such as timers, and is the first to stop.
     :param notifier: whom the service manager hears it from, to the very end.
     :param drain_timeout: seconds for all of it: sending the clients away, each once PHP has
         answered it, and what follows.
@@ -60,7 +60,7 @@ class Gateway(MultiService):
         hold: Hold,
         road: Road,
         slices: Slices,
-        schedule: Service,
+        background: Service,
         notifier: Notifier,
         drain_timeout: float,
         summary: str,
@@ -75,14 +75,14 @@ class Gateway(MultiService):
         self._hold = hold
         self._road = road
         self._slices = slices
-        self._schedule = schedule
+        self._background = background
         self._notifier = notifier
         self._drain_timeout = drain_timeout
         self._summary = summary
         self._log_file = log_file
         if road.service is not None:
             road.service.setServiceParent(self)
-        for service in (*public, *private, schedule, notifier):
+        for service in (*public, *private, background, notifier):
             service.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
@@ -137,7 +137,7 @@ class Gateway(MultiService):
         deadline = self._reactor.seconds() + self._drain_timeout
         share = self._drain_timeout * _FAREWELL_SHARE
         farewell = max(min(_FAREWELL_SECONDS, share), _SHORTEST_FAREWELL)
-        self._schedule.stopService()
+        self._background.stopService()
         self._hold.close()
         self._relay.hurry()
         await DeferredList([listener.stopService() for listener in self._public])

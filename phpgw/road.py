@@ -15,7 +15,7 @@ from phpgw.backend.fpm import ManagedFpm
 from phpgw.backend.fpm_config import FpmConfig, FpmUnusable, InvalidPool, find_php_fpm
 from phpgw.backend.host import client_for
 from phpgw.backend.http import make_http_backend
-from phpgw.backend.installed_fpm import find_pool
+from phpgw.backend.installed_fpm import find_pool, is_too_long
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
@@ -92,6 +92,8 @@ def _through_web_server(url: str, common: _Common) -> Road:
 
 
 def _to_running_fpm(endpoint: str, common: _Common) -> Road:
+    if is_too_long(endpoint):
+        raise InvalidOption("php-fpm", "a socket with a path of 107 bytes at most", repr(endpoint))
     try:
         client = client_for(common.reactor, endpoint)
     except Exception as error:

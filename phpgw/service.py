@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, succeed
 from twisted.web.resource import Resource
 
@@ -131,7 +132,11 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     def is_full() -> str | None:
         return "there is no room for more clients" if census.is_full else None
 
+    background = MultiService()
+    Schedule(reactor, settings.timer, relay.trigger, metrics).setServiceParent(background)
     prober = Prober(reactor, road.backend.probe, relay.php, metrics)
+    if settings.php_probe:
+        prober.setServiceParent(background)
     php_trouble = prober.trouble if settings.php_probe else relay.php.trouble
     ready = ReadyResource((is_not_running, is_full, *_obstacles(road, php_trouble, hold)))
 
@@ -165,7 +170,7 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         hold=hold,
         road=road,
         slices=slices,
-        schedule=Schedule(reactor, settings.timer, relay.trigger, metrics),
+        background=background,
         notifier=Notifier(
             reactor, os.environ, partial(_when_ready, road), partial(_status, metrics)
         ),
@@ -175,8 +180,6 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     )
     GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
     OrphanReaper(reactor).setServiceParent(gateway)
-    if settings.php_probe:
-        prober.setServiceParent(gateway)
     if settings.idle_timeout or settings.max_connection_age:
         Lifetimes(
             reactor,

@@ -220,7 +220,7 @@ class GatewayTestCase(SynchronousTestCase):
             hold=cast(Any, FakeHold(self.notes)),
             road=Road(cast(Any, self), "here", 8, cast(Any, self.fpm)),
             slices=self.slices,
-            schedule=timers,
+            background=timers,
             notifier=cast(Any, self.notifier),
             drain_timeout=drain_timeout,
             log_file=None,

@@ -79,6 +79,12 @@ class RoadTests(SynchronousTestCase):
             hints = self.road(php_script=script, php_fpm=endpoint).hints
             self.assertEqual(count, len([hint for hint in hints if script in hint]))
 
+    def test_path_that_no_socket_can_have(self) -> None:
+        for path in ("/" + "x" * 107, "/" + "é" * 54, "/\\:" + "x" * 106):
+            complaint = self.complaint(php_script="/ws.php", php_fpm=f"unix:{path}")
+            self.assertIn("expected a socket with a path of 107 bytes at most", complaint)
+        self.road(php_script="/ws.php", php_fpm="unix:/\\:" + "x" * 105)
+
     def test_endpoint_that_is_none(self) -> None:
         complaint = self.complaint(php_script="/ws.php", php_fpm="foo:bar")
         self.assertIn("--php-fpm: got 'foo:bar'; expected a Twisted client endpoint", complaint)

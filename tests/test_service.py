@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectError, ConnectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -204,12 +204,14 @@ class AssemblyTests(GatewayTestCase):
         self.assertEqual(browser.frames(), [(TEXT, b"reply")])
 
     def test_not_ready_while_php_does_not_answer(self) -> None:
-        """A web server without PHP behind it will do."""
         self.start(breaker_failures=1)
         site = self.sites[0]
         browser = BrowserEnd(site).shake_hands()
         browser.send(frame(TEXT, b"name"))
-        self.php().answer(_BAD_GATEWAY)
+        for delay in (0.1, 0.2, 0.4, 0.8, 0):
+            factory: Any = self.reactor.tcpClients[-1][2]
+            factory.clientConnectionFailed(None, Failure(ConnectError()))
+            self.reactor.advance(delay)
         status, body = self.get(site, "/readyz")
         self.assertEqual(status, 503)
         self.assertEqual(body, b"PHP does not answer; it is asked again in 1 s\n")

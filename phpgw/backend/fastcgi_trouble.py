@@ -59,14 +59,16 @@ def why_not_connected(failure: Failure) -> str:
     if failure.check(ConnectTimeoutError, DeferredTimeoutError, ConnectingCancelledError):
         return "nothing answers at its address"
     if failure.check(SSL.Error, VerificationError):
-        return f"TLS: {_tls_reason(error)}"
+        return f"TLS: {tls_reason(error)}"
     number = getattr(error, "osError", None)
     help_ = _HELP.get(number) if isinstance(number, int) else None
     return f"{failure.getErrorMessage().rstrip('.')}" + (f" ({help_})" if help_ else "")
 
 
-def _tls_reason(error: BaseException) -> str:
+def tls_reason(error: BaseException) -> str:
     """Take OpenSSL's words out of its lists of tuples: library, function, reason."""
+    if isinstance(error, VerificationError):
+        return "the certificate is for another name"
     details = error.args[0] if error.args else None
     if isinstance(details, list):
         words = [each[-1] for each in details if isinstance(each, tuple) and each]

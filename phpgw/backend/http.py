@@ -36,6 +36,7 @@ from phpgw.backend import (
     ReplyTooLarge,
 )
 from phpgw.backend.deadlines import Deadlines
+from phpgw.backend.fastcgi_trouble import tls_reason
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import browser_headers, event_headers, identity_headers
 from phpgw.backend.http_connection import (
@@ -219,15 +220,17 @@ class HttpBackend:
     def _interrupted(self, reasons: list[Failure]) -> BackendError:
         """Say what it means that there is no complete answer."""
         url = self._url_text
+        for reason in reasons:
+            error = cast(BaseException, reason.value)
+            if isinstance(error, NoTls):
+                return BackendUnreachable(f"no TLS connection to {url}: {error.args[0]}")
+            if isinstance(error, HeadTooLarge):
+                return ReplyTooLarge(
+                    f"{url} sends more than 64 KB of headers, or one of more than 16 KB"
+                )
+            if isinstance(error, SSL.Error):
+                return BackendBroken(f"the TLS connection to {url} failed: {tls_reason(error)}")
         problem = "; ".join(reason.getErrorMessage() for reason in reasons)
-        if any(reason.check(NoTls) for reason in reasons):
-            return BackendUnreachable(f"no TLS connection to {url}: {problem}")
-        if any(reason.check(HeadTooLarge) for reason in reasons):
-            return ReplyTooLarge(
-                f"the headers of {url} have more than 64 KB, or one more than 16 KB"
-            )
-        if any(reason.check(SSL.Error) for reason in reasons):
-            return BackendBroken(f"the TLS connection to {url} failed: {problem}")
         if any(reason.check(ConnectionClosed) for reason in reasons):
             return BackendBroken(f"the answer from {url} was cut off: {problem}")
         return BackendBroken(f"the answer from {url} is not proper HTTP: {problem}")

@@ -6,6 +6,8 @@ from collections.abc import Hashable
 from typing import Any
 
 import attrs
+from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionLost
 from twisted.internet.interfaces import (
@@ -19,6 +21,8 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 from zope.interface import implementer
+
+from phpgw.backend.fastcgi_trouble import tls_reason
 
 # Shorter than the keepalive_timeout that Nginx has by default (75 s), so that we close first.
 _IDLE_SECONDS = 60
@@ -95,7 +99,7 @@ class _Watching(ProtocolWrapper):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if ISSLTransport.providedBy(self.transport) and not self._is_secured:
-            reason = Failure(NoTls(reason.getErrorMessage()))
+            reason = Failure(NoTls(_why_no_tls(reason)))
         elif self._head_is_too_large:
             reason = Failure(HeadTooLarge())
         elif self._has_served and self._awaiting_first_byte:
@@ -106,6 +110,13 @@ class _Watching(ProtocolWrapper):
         """A request is sent."""
         self._awaiting_first_byte = self._in_head = True
         self._head_size = 0
+
+
+def _why_no_tls(reason: Failure) -> str:
+    if reason.check(SSL.Error, VerificationError):
+        assert reason.value is not None
+        return tls_reason(reason.value)
+    return "the connection was closed"
 
 
 class _WatchingFactory(WrappingFactory):

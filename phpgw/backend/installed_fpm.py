@@ -18,6 +18,7 @@ _MAIN_FILES = (
 _LINE = re.compile(r"\s*(?:\[(?P<section>[^]]*)\]|(?P<name>[a-z_.]+)\s*=\s*(?P<value>[^;\r\n]*))")
 _UNIX = re.compile(r"unix:(?:path=)?(?P<path>(?:[^:\\]|\\.)+)")
 _TCP = re.compile(r"tcp:(?:host=)?(?P<host>(?:[^:\\]|\\.)+):(?:port=)?(?P<port>[0-9]+)")
+_LONGEST_PATH = 107
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
@@ -73,6 +74,12 @@ def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> Install
     return None
 
 
+def is_too_long(endpoint: str) -> bool:
+    """Return whether an endpoint is a UNIX socket with a path that none can have: unix(7)."""
+    unix = _UNIX.match(endpoint)
+    return unix is not None and len(os.fsencode(_unescaped(unix["path"]))) > _LONGEST_PATH
+
+
 def _settings(
     path: Path, section: str = "global", depth: int = 0
 ) -> Iterator[tuple[str, str, str]]:
@@ -106,9 +113,13 @@ def _is_asked(endpoint: str, listen: str) -> bool:
     """Return whether a pool's ``listen`` is what an endpoint connects to."""
     unix = _UNIX.match(endpoint)
     if unix is not None:
-        asked = re.sub(r"\\(.)", r"\1", unix["path"])
+        asked = _unescaped(unix["path"])
         return listen.startswith("/") and os.path.realpath(asked) == os.path.realpath(listen)
     tcp = _TCP.match(endpoint)
-    if tcp is None or re.sub(r"\\(.)", r"\1", tcp["host"]) not in _HERE:
+    if tcp is None or _unescaped(tcp["host"]) not in _HERE:
         return False
     return listen.rpartition(":")[2] == tcp["port"]
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)", r"\1", text)
