@@ -45,6 +45,9 @@ class FakeFlow:
     def pause(self) -> None:
         self.is_paused = True
 
+    def hold(self) -> None:
+        self.is_paused = True
+
     def resume(self) -> None:
         self.is_paused = False
 

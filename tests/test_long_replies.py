@@ -211,6 +211,29 @@ class StreamTests(LongReplyTestCase):
         self.assertEqual(self.backend.told()[1:], [("disconnect", "me")])
         self.assertEqual(self.metrics.replies_without_client, 0)
 
+    def test_client_that_is_not_slow(self) -> None:
+        """However long the commands of a stream take, that is not its client's fault."""
+        self.begin()
+        asked = self.backend.asked[0]
+        for n in range(100):
+            asked.flush(self.line({**_TO_ALL, "message": str(n)}))
+            self.turn()
+            self.clock.advance(9)
+        self.clock.advance(1000)
+        self.assertFalse(asked.is_cancelled)
+        self.finish()
+        self.assertIsNone(self.connection.closed)
+        self.assertEqual(len(self.sent()), 100)
+
+    def test_slow_client_afterwards(self) -> None:
+        self.begin()
+        asked = self.backend.asked[0]
+        asked.flush(self.line(_TO_ALL))
+        self.connection.is_congested = True
+        self.finish()
+        self.clock.advance(1000)
+        self.assertTrue(asked.is_cancelled)
+
     def test_slow_client(self) -> None:
         """Once the commands are carried out, it is waited for."""
         self.begin()

@@ -128,6 +128,9 @@ class Flow(Protocol):
         What has been read already may still come.
         """
 
+    def hold(self) -> None:
+        """Do the same as :meth:`pause`, though its client is not slow."""
+
     def resume(self) -> None:
         """Go on."""
 

@@ -179,6 +179,10 @@ class Exchange:
             self._terms.deadlines.stop(self)
             self.connection.pause()
 
+    def hold(self) -> None:
+        """See :class:`phpgw.backend.Flow`."""
+        self.pause()
+
     def resume(self) -> None:
         """See :class:`phpgw.backend.Flow`."""
         if self._is_paused and not self.answer.called:

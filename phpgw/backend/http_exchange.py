@@ -82,6 +82,10 @@ class Exchange(Protocol):
             self._terms.deadlines.stop(self)
             self.transport.pauseProducing()
 
+    def hold(self) -> None:
+        """See :class:`phpgw.backend.Flow`."""
+        self.pause()
+
     def resume(self) -> None:
         """See :class:`phpgw.backend.Flow`."""
         if self._is_paused and not self._is_over:

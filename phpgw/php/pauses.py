@@ -36,6 +36,10 @@ class WatchedFlow:
         self._flow.pause()
         self._pauses.begin(self)
 
+    def hold(self) -> None:
+        """See :class:`phpgw.backend.Flow`; this counts as no pause."""
+        self._flow.hold()
+
     def resume(self) -> None:
         """See :class:`phpgw.backend.Flow`."""
         self._pauses.forget(self)

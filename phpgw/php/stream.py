@@ -64,8 +64,11 @@ class Stream:
             self._add(rest)
         finally:
             self._go_on()
-        if self._flow is not None and (self._is_running or self._is_congested(self._flow)):
-            self._flow.pause()
+        if self._flow is not None:
+            if self._is_running:
+                self._flow.hold()
+            elif self._is_congested(self._flow):
+                self._flow.pause()
 
     def finish(self) -> Deferred[None] | None:
         """Run the reply's last line, which need not have an end.
@@ -106,8 +109,11 @@ class Stream:
         self._go_on()
         if self._is_running:
             return
-        if self._flow is not None and not self._is_congested(self._flow):
-            self._flow.resume()
+        if self._flow is not None:
+            if self._is_congested(self._flow):
+                self._flow.pause()
+            else:
+                self._flow.resume()
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(self._failure)
