@@ -92,6 +92,7 @@ class GatewayProtocol(OutgoingProtocol):
     def dataReceived(self, data: bytes) -> None:
         if self._keep_alive is not None:
             self._keep_alive.heard()
+            self.heard()
         super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:

@@ -87,7 +87,8 @@ class IntakeProtocol(LeanProtocol):
             # A peer over TLS can be heard until it, too, has closed that.
             self._hold(_OVER)
             return
-        super().dataReceived(data)
+        # Autobahn's own makes arguments for a line in the debug log first.
+        self._dataReceived(data)
 
     def onOpen(self) -> None:
         super().onOpen()

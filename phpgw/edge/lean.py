@@ -36,10 +36,6 @@ class LeanProtocol(WebSocketServerProtocol):
     # At most one piece: the bytes that came first, or all so far.
     message_data: Any = None
 
-    def dataReceived(self, data: bytes) -> None:
-        # Autobahn's own makes arguments for a line in the debug log first.
-        self._dataReceived(data)
-
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         super().connectionLost(reason)
         # What refers to this object in turn: it is to be freed, with all its buffers, before the

@@ -84,11 +84,6 @@ class OutgoingProtocol(IntakeProtocol):
         if self._perMessageCompress is not None:
             self._window_bits = self._perMessageCompress.server_max_window_bits
 
-    def dataReceived(self, data: bytes) -> None:
-        if self._outbox is not None:
-            self._outbox.checks = 0
-        super().dataReceived(data)
-
     def onPing(self, payload: bytes) -> None:  # noqa: N802
         super().onPing(payload)
         if self.state != self.STATE_OPEN:
@@ -141,6 +136,11 @@ class OutgoingProtocol(IntakeProtocol):
         for payload, is_binary in outbox.messages:
             self.send_message(payload, is_binary)
         self._use_room(outbox)
+
+    def heard(self) -> None:
+        """Note that the peer is there."""
+        if self._outbox is not None:
+            self._outbox.checks = 0
 
     def may_be_slow(self) -> bool:
         """Tell whether a ping that is not answered says nothing."""
