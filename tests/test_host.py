@@ -143,6 +143,17 @@ class HostTests(HostTestCase):
         self.resolver.answer()
         self.failureResultOf(connecting, Refused)
 
+    def test_cancelled(self) -> None:
+        """No other address is tried."""
+        connecting = self.connect("10.0.0.1", "10.0.0.2").addErrback(lambda _: None)
+        connecting.cancel()
+        self.successResultOf(connecting)
+        self.assertEqual(1, len(self.reactor.tcpClients))
+        connecting = self.connect("10.0.0.1").addErrback(lambda _: None)
+        connecting.cancel()
+        self.successResultOf(connecting)
+        self.assertEqual(1, len(self.resolver.asked))
+
     def test_name_server_that_is_away(self) -> None:
         """The addresses that were good last will do."""
         self.connect("10.0.0.1")

@@ -40,6 +40,12 @@ class TrafficTests(FastCgiRoad):
         await self.flow(8, 50)
         self.assert_each_once(400)
 
+    async def test_worker_that_ends_after_some_requests_over_tcp(self) -> None:
+        php = {"socket": "tcp", "pool": {"pm.max_requests": "3"}}
+        self.start(RECORD, php=php)
+        await self.flow(8, 50)
+        self.assert_each_once(400)
+
     async def test_more_clients_than_workers(self) -> None:
         """Connections that wait for a worker get their turn."""
         self.start(RECORD, "--php-concurrency", "16", php={"workers": 2})

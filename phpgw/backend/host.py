@@ -6,9 +6,9 @@ from typing import Any
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.address import IPv4Address, IPv6Address
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, clientFromString
-from twisted.internet.error import DNSLookupError
+from twisted.internet.error import ConnectingCancelledError, DNSLookupError
 from twisted.internet.interfaces import (
     IAddress,
     IHostResolution,
@@ -20,6 +20,8 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 Address = IPv4Address | IPv6Address
+
+_CANCELLED = (CancelledError, ConnectingCancelledError)
 
 # How long addresses are used before the name is looked up again. A connection that fails has it
 # looked up at once.
@@ -76,6 +78,8 @@ class HostEndpoint:
         addresses = known or await self._look_up()
         try:
             return await self._try(addresses, factory)
+        except _CANCELLED:
+            raise
         except Exception:
             if not known or self._looked_up_at == float("inf"):
                 raise
@@ -93,6 +97,8 @@ class HostEndpoint:
         for address in addresses[:-1]:
             try:
                 return await self._connect_to(address, factory, _TURN_SECONDS)
+            except _CANCELLED:
+                raise
             except Exception:
                 continue
         return await self._connect_to(addresses[-1], factory, _LAST_SECONDS)

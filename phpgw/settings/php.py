@@ -102,8 +102,9 @@ class PhpSettings:
         "TIME",
         values.positive_duration,
         "10s",
-        "How long PHP may take for one message, from the request's first byte to the reply's last; "
-        "in a streamed reply, from one line to the next.",
+        "How long PHP may take for one message, from when a worker takes it (over HTTP: from the "
+        "request's first byte) to the reply's last byte; in a streamed reply, from one line to the "
+        "next.",
     )
     php_concurrency: int | None = option(
         _PHP,
