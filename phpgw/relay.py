@@ -15,7 +15,7 @@ from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendError, BackendTimeout, Event, Flow, Head, IBackend, Identity, Reply
+from phpgw.backend import BackendError, Event, Flow, Head, IBackend, Identity, Reply
 from phpgw.client import Client, Message
 from phpgw.edge.census import network_of
 from phpgw.metrics import Metrics
@@ -26,6 +26,7 @@ from phpgw.php.farewells import Farewells
 from phpgw.php.pauses import Pauses, WatchedFlow
 from phpgw.php.policy import RelayPolicy
 from phpgw.php.turns import Turn, Turns
+from phpgw.php.unended import Unended
 from phpgw.php.waiting import WaitingLimits
 
 T = TypeVar("T")
@@ -61,7 +62,6 @@ class Relay:
         policy: RelayPolicy,
         metrics: Metrics,
     ) -> None:
-        self._reactor = reactor
         self._now = reactor.seconds
         self._answers = answers
         self._policy = policy
@@ -70,6 +70,7 @@ class Relay:
         self.concurrency = policy.concurrency
         self.php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
         self._turns = Turns(policy.concurrency)
+        self._unended = Unended(reactor, policy.longest_run)
         self._pauses = Pauses(reactor, self._turns, policy.stream_pause)
         self._limits = WaitingLimits(
             reactor,
@@ -203,7 +204,8 @@ class Relay:
         return self._turns.when_still()
 
     def hurry(self) -> None:
-        """Tell of those who have left as fast as PHP can take it."""
+        """Tell of those who have left as fast as PHP can take it, also beside their last event."""
+        self._unended.hurry()
         self._turns.hurry()
 
     def when_idle(self) -> Deferred[None]:
@@ -223,20 +225,26 @@ class Relay:
         :param client: whom it is about.
         """
         problem = None
-        if self._turns.is_full or self._turns.waiting:
-            if client is not None:
-                turn.place = network_of(client.handshake.peer_host)
+        if self._note_waiting(turn, client):
             problem = self._limits.too_many(turn)
-        self._note_waiting(turn, client)
         if problem is None:
             self._wait(turn)
         else:
             turn.begin(problem)
 
-    def _note_waiting(self, turn: Turn, client: Client | None) -> None:
+    def _note_waiting(self, turn: Turn, client: Client | None) -> bool:
+        """Note that somebody is going to wait.
+
+        :returns: false if it is for a moment alone.
+        """
         self._metrics.events_waiting_now += 1
         if client is not None:
             self._in_line[client] = turn
+        if not (self._turns.is_full or self._turns.waiting):
+            return False
+        if client is not None:
+            turn.place = network_of(client.handshake.peer_host)
+        return True
 
     def _wait(self, turn: Turn) -> None:
         self._turns.take(turn)
@@ -306,22 +314,10 @@ class Relay:
             self._answers.left(what, failure)
         else:
             self._answers.failed(what, failure, client)
-            ended = self._until_ended(failure)
+            ended = self._unended.until_ended(failure)
             if ended is not None:
                 self.occupy(client, ended)
         return answer.break_off()
-
-    def _until_ended(self, failure: Failure) -> Deferred[None] | None:
-        """Return what fires once a script has ended that was not answered in time.
-
-        :returns: ``None`` where it has, or that cannot be known.
-        """
-        error = failure.value
-        if not isinstance(error, BackendTimeout) or error.ended is None or error.ended.called:
-            return None
-        return error.ended.addTimeout(
-            self._policy.longest_run, self._reactor, onTimeoutCancel=lambda *_: None
-        )
 
     def _settle(self, outcome: T, client: Client, had_turn: bool = True) -> T:
         """A client's turn is over: on to what is next.
@@ -381,7 +377,7 @@ class Relay:
         def failed(failure: Failure) -> Deferred[None] | None:
             nonlocal ended
             self._answers.failed(f"timer {name}", failure, None)
-            ended = self._until_ended(failure)
+            ended = self._unended.until_ended(failure)
             return answer.break_off()
 
         def end(outcome: object) -> None:

@@ -958,6 +958,25 @@ class UnendedTests(RelayTestCase):
         self.backend.asked[-1].reply()
         self.assert_idle()
 
+    def test_stop_of_the_gateway(self) -> None:
+        """It is better that PHP hears of it too early than never."""
+        clients = [self.client(name)[0] for name in "ab"]
+        self.say(clients[0], b"1")
+        self.time_out()
+        self.leave(clients[0])
+        over = self.relay.trigger("clock")
+        self.ended = Deferred()
+        self.time_out()
+        self.relay.hurry()
+        self.successResultOf(over)
+        self.assertEqual(self.backend.told()[2:], [("disconnect", "a")])
+        self.backend.asked[-1].reply()
+        self.say(clients[1], b"1", b"2")
+        self.time_out()
+        self.assertEqual(self.backend.messages()[-1], b"2")
+        self.backend.asked[-1].reply()
+        self.assert_idle()
+
     def test_not_known(self) -> None:
         """As over HTTP."""
         client, _ = self.client("a")
