@@ -262,6 +262,12 @@ class IdleTests(TurnsTestCase):
         self.successResultOf(other)
         self.successResultOf(turns.when_idle())
 
+    def test_asked_for_by_one_that_has_nothing_to_do(self) -> None:
+        turns = Turns(1)
+        asked: list[Deferred[None]] = []
+        turns.take(Turn(lambda problem: asked.append(turns.when_idle()), turns.messages))
+        self.successResultOf(asked[0])
+
     def test_not_while_a_turn_begins(self) -> None:
         turns = Turns(1)
         asked: list[Deferred[None]] = []

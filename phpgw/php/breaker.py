@@ -135,6 +135,9 @@ class Breaker:
         :param ticket: what :meth:`enter` gave for it.
         :param outcome: PHP's answer, or what there was in place of one.
         """
+        if isinstance(outcome, Reply) and outcome.head.status not in self._policy.statuses:
+            self._is_alive()
+            return
         is_current = ticket.epoch == self._epoch
         if isinstance(outcome, Failure) and outcome.check(*_SAYS_NOTHING):
             if is_current:
@@ -175,8 +178,7 @@ class Breaker:
     def _reason(self, outcome: Reply | Failure) -> str | None:
         """Return why an outcome tells of trouble; ``None`` if it is a sign of life."""
         if isinstance(outcome, Reply):
-            status = outcome.head.status
-            return f"status {status}" if status in self._policy.statuses else None
+            return f"status {outcome.head.status}"
         if outcome.check(BackendUnreachable, BackendTimeout):
             return outcome.getErrorMessage()
         return None

@@ -152,8 +152,19 @@ class Turns:
 
         :param turn: one that does not wait already.
         """
-        turn.line.add(turn)
-        self._count(turn, 1)
+        if turn.line is self.messages and not (
+            self.waiting or self._others_waiting or self._giving or self.is_full
+        ):
+            # As in the loop of all others, without the detour.
+            self._giving = True
+            self._begin(turn)
+            self._giving = False
+            if not (self.waiting or self._others_waiting):
+                self._notice()
+                return
+        else:
+            turn.line.add(turn)
+            self._count(turn, 1)
         self._give()
 
     def cancel(self, turn: Turn) -> None:
