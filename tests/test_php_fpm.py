@@ -9,9 +9,14 @@ from twisted.internet.defer import Deferred, gatherResults
 from tests.real.curl import curl
 from tests.real.gateway import Gateway
 from tests.real.process_table import descendants, still_running
-from tests.real.roads import ECHO, RECORD, EmbeddedRoad, FastCgiRoad
+from tests.real.roads import ECHO, RECORD, SCRIPT, EmbeddedRoad, FastCgiRoad
 from tests.real.waiting import exchange, pause, receive_all, until
 from tests.real.websocket_client import Connection
+
+_UPGRADE = (
+    *("-H", "Connection: Upgrade", "-H", "Upgrade: websocket", "-H", "Sec-WebSocket-Version: 13"),
+    *("-H", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="),
+)
 
 
 class TrafficTests(FastCgiRoad):
@@ -213,6 +218,71 @@ class EmbeddedTests(EmbeddedRoad):
             await pause(0.02)
         await exchange(client, 1, 20)
         self.assertNotEqual(self.fpm(), before)
+
+    async def test_new_release(self) -> None:
+        """A link that leads elsewhere is followed after SIGHUP, while a long answer goes on."""
+        releases = self.document_root
+        for number in (1, 2):
+            (releases / f"{number}").mkdir()
+            (releases / f"{number}" / SCRIPT).write_text(
+                "<?php $release = require __DIR__ . '/code.php';"
+                "while ($_POST['message'] === 'long'"
+                f" && !file_exists('{releases}/go')) {{ usleep(1000); clearstatcache(); }}"
+                "echo $release;"
+            )
+            (releases / f"{number}" / "code.php").write_text(f"<?php return 'release {number}';")
+        current = releases / "current"
+        current.symlink_to("1")
+        road = ["--php-script", str(current / SCRIPT)]
+        if os.geteuid() == 0:
+            road += ["--php-user", "root"]
+        self.gateway = self.start_gateway(*road)
+        slow = await self.connect(self.gateway.ws_url)
+        quick = await self.connect(self.gateway.ws_url)
+        slow.send("long")
+        await until(self.php_works)
+        (releases / "next").symlink_to("2")
+        (releases / "next").rename(current)
+        self.gateway.signal(signal.SIGHUP)
+        answers = set()
+        while "release 2" not in answers:
+            quick.send("which?")
+            answers.add(await quick.receive())
+        quick.send("which?")
+        self.assertEqual("release 2", await quick.receive())
+        (releases / "go").touch()
+        self.assertEqual("release 1", await slow.receive())
+        self.assertEqual(0, (await self.stats())["php_failures"])
+
+    async def test_no_after_a_byte_order_mark(self) -> None:
+        """Something that was printed before does not turn a refusal into consent."""
+        self.start("\ufeff\n<?php http_response_code(403); echo 'no';", "--events", "connect")
+        url = f"http://127.0.0.1:{self.gateway.port}/ws"
+        status = await curl("-o", "/dev/null", "-w", "%{http_code}", *_UPGRADE, url)
+        self.assertEqual("403", status)
+
+    async def test_environment_and_settings(self) -> None:
+        settings = self.directory / "pool.conf"
+        settings.write_text("php_admin_value[memory_limit] = 77M\n")
+        self.start(
+            "<?php echo getenv('SECRET'), ini_get('memory_limit');",
+            *("--php-env", "SECRET=a b;c", "--php-fpm-conf", str(settings)),
+        )
+        client = await self.connect(self.gateway.ws_url)
+        client.send("?")
+        self.assertEqual("a b;c77M", await client.receive())
+
+    async def test_settings_that_are_wrong(self) -> None:
+        """One line at the start."""
+        settings = self.directory / "pool.conf"
+        script = self.directory / "ws.php"
+        script.touch()
+        for line, words in (("nonsense = 1", "nonsense"), ("listen = 9000", "line 1 sets listen")):
+            settings.write_text(line)
+            ended = await Gateway.run("--php-script", str(script), "--php-fpm-conf", str(settings))
+            self.assertEqual(1, ended.status)
+            self.assertIn("--php-fpm-conf", ended.stderr)
+            self.assertIn(words, ended.stderr)
 
     async def test_stops_with_the_gateway(self) -> None:
         self.start(ECHO)
