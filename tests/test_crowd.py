@@ -1,6 +1,8 @@
 """Ten thousand clients that are just there, while a few of them talk."""
 
+import json
 import resource
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
@@ -62,6 +64,26 @@ class CrowdTests(FastCgiRoad):
         status = await deferToThread(self.gateway.stop)
         self.assertEqual(status, 0)
         self.assertEqual(set(await staying), {1001})
+
+    async def test_batch_for_all(self) -> None:
+        """A million changes take seconds; whoever speaks meanwhile has its answers at once."""
+        count, commands = 1000, 1000
+        self.start(ECHO, "--max-connections", "0", "--drain-timeout", "2s")
+        crowd = Crowd(self.gateway.port)
+        self.addCleanup(crowd.abort)
+        members = await crowd.join_all(count)
+        batch = Path(self.mktemp())
+        batch.write_text(
+            json.dumps(
+                [{"op": "state", "to": {"all": True}, "state": f"{n}"} for n in range(commands)]
+            )
+        )
+        url = f"http://127.0.0.1:{self.gateway.port}/commands"
+        done = curl("--data-binary", f"@{batch}", url)
+        await self.talk(members[0])
+        self.assertFalse(done.called)
+        results = json.loads(await done)
+        self.assertEqual(results, [{"delivered": count}] * commands)
 
     async def talk(self, member: Member) -> None:
         for number in range(_MESSAGES):
