@@ -3,6 +3,7 @@
 It writes no process id file and leaves nothing behind; its log goes to the standard error.
 """
 
+import signal
 import sys
 from collections.abc import Callable, Sequence
 
@@ -21,6 +22,9 @@ phpgw COMMAND --help explains a command. phpgw --version prints the version."""
 
 def serve(arguments: Sequence[str]) -> None:
     """Run the gateway, until it is told to stop."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Until the reactor runs: the first process of a container would not hear of them.
+        signal.signal(number, _leave)
     # Here, since all that a command needs takes a while to load.
     from twisted.internet import reactor
     from twisted.logger import globalLogBeginner, textFileLogObserver
@@ -35,6 +39,10 @@ def serve(arguments: Sequence[str]) -> None:
     gateway.startService()
     reactor.addSystemEventTrigger("before", "shutdown", gateway.stopService)
     reactor.run()
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)
 
 
 _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}

@@ -1,7 +1,9 @@
 """The phpgw command."""
 
+import signal
 import sys
 from io import StringIO
+from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -10,6 +12,10 @@ from phpgw.cli import main
 
 
 class CommandTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
+
     def printed(self, *arguments: str) -> str:
         self.patch(sys, "stdout", out := StringIO())
         main(arguments)
@@ -31,6 +37,13 @@ class CommandTests(SynchronousTestCase):
 
     def test_no_such_command(self) -> None:
         self.assertIn("there is no command 'swerve'", self.complaint("swerve"))
+
+    def test_stopped_while_it_starts(self) -> None:
+        """Quietly, with the status that shells know; also as the first process of a container."""
+        for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
+            self.complaint("serve")
+            handler: Any = signal.getsignal(number)
+            self.assertEqual(status, self.assertRaises(SystemExit, handler, number, None).code)
 
     def test_options_of_serve(self) -> None:
         """They are those of twistd phpgw; those of twistd itself are not needed."""
