@@ -225,7 +225,7 @@ class EmbeddedTests(EmbeddedRoad):
         for number in (1, 2):
             (releases / f"{number}").mkdir()
             (releases / f"{number}" / SCRIPT).write_text(
-                "<?php $release = require __DIR__ . '/code.php';"
+                f"<?php $release = require __DIR__ . '/code.php'; touch('{releases}/begun');"
                 "while ($_POST['message'] === 'long'"
                 f" && !file_exists('{releases}/go')) {{ usleep(1000); clearstatcache(); }}"
                 "echo $release;"
@@ -240,7 +240,8 @@ class EmbeddedTests(EmbeddedRoad):
         slow = await self.connect(self.gateway.ws_url)
         quick = await self.connect(self.gateway.ws_url)
         slow.send("long")
-        await until(self.php_works)
+        while not (releases / "begun").exists():
+            await pause(0.02)
         (releases / "next").symlink_to("2")
         (releases / "next").rename(current)
         self.gateway.signal(signal.SIGHUP)
