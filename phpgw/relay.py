@@ -69,7 +69,7 @@ class Relay:
         self._nobody = Identity(client_id="", handshake=policy.nobody)
         self.concurrency = policy.concurrency
         self.php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
-        self._turns = Turns(policy.concurrency)
+        self._turns = Turns(policy.concurrency, partial(reactor.callLater, 0))
         self._unended = Unended(reactor, policy.longest_run)
         self._pauses = Pauses(reactor, self._turns, policy.stream_pause)
         self._limits = WaitingLimits(

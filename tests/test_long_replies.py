@@ -10,7 +10,7 @@ from phpgw.admission import Admission, Grant
 from phpgw.client import Client
 from phpgw.slices import Slices
 from tests.fakes import FakeConnection
-from tests.scripted import COMMANDS, STREAM, ScriptedTestCase
+from tests.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 from tests.turns import Turns, Watch
 
 _COUNT = 600
@@ -138,6 +138,24 @@ class OrderTests(LongReplyTestCase):
         self.assertNoResult(idle)
         self.finish()
         self.successResultOf(idle)
+
+
+class FailureTests(LongReplyTestCase):
+    def test_all_that_wait_fail(self) -> None:
+        """As behind an open circuit breaker; others have their turn in between."""
+        self.use(max_waiting=1000, concurrency=2)
+        clients = [self.client(f"192.0.2.{n % 250}:{n}")[0] for n in range(600)]
+        for client in clients:
+            self.say(client, b"x")
+        self.backend.at_once = Asked.break_off
+        self.backend.asked[0].break_off()
+        most, before = 0, self.metrics.php_failures
+        while self.clock.is_busy:
+            self.turn()
+            most = max(most, self.metrics.php_failures - before)
+            before = self.metrics.php_failures
+        self.assertEqual(before, 599)
+        self.assertLess(most, 150)
 
 
 class StreamTests(LongReplyTestCase):

@@ -146,6 +146,7 @@ class MessageTests(RelayTestCase):
         client.inbox.extend(Message(b"%d" % number) for number in range(5000))
         with capturedLogs():
             self.say(client, b"last")
+        self.clock.advance(0)
         self.assertEqual(self.metrics.php_failures, 5001)
         self.assert_idle()
 

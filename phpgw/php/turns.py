@@ -20,6 +20,10 @@ from phpgw.seldom import line_limit
 # Begins something, and fires once that is over; None if there is nothing to do any more. Given an
 # error it is not to begin, but to fail with it.
 Begin = Callable[[BackendError | None], Deferred[Any] | None]
+Later = Callable[[Callable[[], None]], object]
+
+# How many turns that are over at once are given in one of the reactor's, which takes 6 ms.
+_MOST_AT_ONCE = 100
 
 
 @attrs.define(eq=False)
@@ -98,6 +102,8 @@ class LineByPlace(Line):
 class Turns:
     """Gives turns.
 
+    :param later: makes a call in the reactor's next turn. Of turns that are over at once, as all
+        are while the circuit breaker is open, only so many are given in one.
     :ivar limit: how many there are at once.
     :ivar messages: the line that may have all of them, and every other one in any case.
     :ivar streams: the line of those whose reply is expected to be streamed. It leaves a quarter of
@@ -109,7 +115,8 @@ class Turns:
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, later: Later | None = None) -> None:
+        self._later = later
         self.limit = self._allowed = limit
         # So many are left to messages by handshakes and disconnects, and by streams.
         self._reserve = max(1, limit // 4)
@@ -125,6 +132,8 @@ class Turns:
         self._last = self.messages
         self._is_hurrying = False
         self._giving = False
+        # Whether the next turns are given in the reactor's next turn.
+        self._is_resting = False
         self._idle_waiters: list[Deferred[None]] = []
         self._still_waiters: list[Deferred[None]] = []
 
@@ -239,19 +248,29 @@ class Turns:
                 del self._places[turn.place]
 
     def _give(self) -> None:
-        if self._giving:
+        if self._giving or self._is_resting:
             # A turn that is over at once (a refused connection) must not nest.
             return
         self._giving = True
+        left = self.limit + _MOST_AT_ONCE
         while self._busy < self._allowed:
             line = self._next_line()
             if line is None:
                 break
+            if not left and self._later is not None:
+                self._is_resting = True
+                self._later(self._go_on)
+                break
+            left -= 1
             turn = line.pop()
             self._count(turn, -1)
             self._begin(turn)
         self._giving = False
         self._notice()
+
+    def _go_on(self) -> None:
+        self._is_resting = False
+        self._give()
 
     def _begin(self, turn: Turn) -> None:
         turn.line.busy += 1
