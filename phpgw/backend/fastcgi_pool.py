@@ -233,13 +233,15 @@ class Pool:
             # makes 19,000 asks a second of 12,000.
             _yield()
             self._hand_over_waiting()
+            if not self._waiting:
+                return
         soon, asked = self._expected(now)
         room = self._limit + len(self._left) - len(self._opened) - len(self._connecting)
         missing = min(room, len(self._waiting) - soon - asked - len(self._connecting))
         if missing > 0 and now - self._opened_last >= _TICK:
             missing -= 1
             self._open(now)
-        if self._waiting and self._look_timer is None and (missing > 0 or self._is_worth_a_look()):
+        if self._look_timer is None and (missing > 0 or self._is_worth_a_look()):
             pause = 0 if soon and looks < _QUICK_LOOKS else _TICK
             self._look_timer = self._reactor.callLater(pause, self._look_again, looks + 1)
 
