@@ -11,6 +11,8 @@ from zope.interface import implementer
 _INTERVAL = 10.0
 # How many lines of a kind are written in that time.
 _MOST = 50
+# What is known of an event that a line about others like it needs.
+_KEPT = ("log_namespace", "log_level", "log_time", "log_system", "log_format")
 
 
 class Seldom:
@@ -43,7 +45,7 @@ class Seldom:
 class _Kind:
     """Lines of one kind in an interval.
 
-    :ivar first: one of them.
+    :ivar first: what is known of one of them.
     :ivar count: how many there have been.
     """
 
@@ -67,9 +69,12 @@ class LineLimit:
 
     def __call__(self, event: LogEvent) -> None:
         if self._reactor is not None:
-            kind = self._kinds.setdefault(
-                (event.get("log_namespace"), event.get("log_format")), _Kind(event)
-            )
+            name = event.get("log_namespace"), event.get("log_format")
+            kind = self._kinds.get(name)
+            if kind is None:
+                # Not the event itself, which holds whom it is about, buffers and all.
+                first = {each: event[each] for each in _KEPT if each in event}
+                kind = self._kinds[name] = _Kind(first)
             kind.count += 1
             if kind.count > _MOST:
                 return
@@ -100,9 +105,8 @@ class LineLimit:
 
 def _summary(kind: _Kind) -> LogEvent:
     """A line that stands for those that were not written."""
-    kept = ("log_namespace", "log_level", "log_time", "log_system", "log_logger")
     return {
-        **{name: kind.first[name] for name in kept if name in kind.first},
+        **kind.first,
         "log_format": "{count} more lines like this within {seconds:.0f} s: {like!r}",
         "count": kind.count - _MOST,
         "seconds": _INTERVAL,

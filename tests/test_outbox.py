@@ -11,6 +11,12 @@ class OutboxTests(SynchronousTestCase):
         self.assertTrue(outbox.has_room(500))
         self.assertFalse(outbox.has_room(501))
 
+    def test_full(self) -> None:
+        """What a transport buffers before it says so is no sign of a peer that is slow."""
+        outbox = Outbox(limit=1000, buffered=500)
+        self.assertFalse(outbox.is_full(1500))
+        self.assertTrue(outbox.is_full(1501))
+
     def test_checks(self) -> None:
         """One that goes on reading is alive, however much waits."""
         outbox = Outbox(limit=1000)

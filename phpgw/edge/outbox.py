@@ -42,6 +42,7 @@ class Outbox:
     The bytes of an open connection wait in its transport, where :func:`waiting_bytes` counts them.
 
     :ivar limit: bytes that may wait when another message is sent.
+    :ivar buffered: bytes that may wait beside those: what a transport takes before it says so.
     :ivar size: bytes of the messages that are kept here.
     :ivar messages: those that wait for the connection to open, each with whether it is binary.
     :ivar ping: what the peer has sent in its last ping, if it was not answered yet.
@@ -52,6 +53,7 @@ class Outbox:
     """
 
     limit: int
+    buffered: int = 0
     size: int = 0
     messages: list[tuple[bytes, bool]] = attrs.field(factory=list)
     ping: bytes | None = None
@@ -67,6 +69,10 @@ class Outbox:
         self.size += len(payload) + _MESSAGE_SIZE
         self.messages.append((payload, is_binary))
         return True
+
+    def is_full(self, waiting: int) -> bool:
+        """Tell whether so much waits that the peer cannot be sent another message."""
+        return waiting > self.limit + self.buffered
 
     def has_room(self, waiting: int) -> bool:
         """Tell whether so little waits that more can be sent without haste."""

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -48,7 +49,7 @@ class OutgoingProtocol(IntakeProtocol):
         # Not sendMessage, which holds what we send to the limit of what we receive.
         frame = factory.frames.frame(payload, is_binary, self._window_bits)
         if outbox is not None:
-            if waiting_bytes(self.transport) > outbox.limit:
+            if outbox.is_full(waiting_bytes(self.transport)):
                 factory.metrics.slow_consumers_closed += 1
                 self.close(1008, "messages are not read fast enough")
                 return
@@ -99,7 +100,8 @@ class OutgoingProtocol(IntakeProtocol):
     def pauseProducing(self) -> None:
         """Count what comes on top of a transport's buffer that is full."""
         if self._outbox is None:
-            self._outbox = Outbox(self.factory.limits.max_outbox)
+            buffered = min(waiting_bytes(self.transport), FileDescriptor.bufferSize)
+            self._outbox = Outbox(self.factory.limits.max_outbox, buffered)
 
     def resumeProducing(self) -> None:
         """Send what waits for an empty buffer."""
