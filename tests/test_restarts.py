@@ -391,12 +391,12 @@ class LimitTests(EmbeddedRoad):
         if os.geteuid() == 0:
             road += ["--php-user", "root"]
         self.gateway = self._started(_Limited(self.directory / "gateway", *road))
-        self.assertIn("Up to 4000 file descriptors (from 500)", self.gateway.log)
-        limits = Path(f"/proc/{self.gateway.pid}/limits").read_text()
-        self.assertRegex(limits, r"Max open files +4000 +4000")
         client = await self.connect(self.gateway.ws_url)
         client.send("x")
         self.assertEqual("500\n", await client.receive())
+        self.assertIn("Up to 4000 file descriptors (from 500)", self.gateway.log)
+        limits = Path(f"/proc/{self.gateway.pid}/limits").read_text()
+        self.assertRegex(limits, r"Max open files +4000 +4000")
 
 
 class _Limited(Gateway):

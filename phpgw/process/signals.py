@@ -36,12 +36,13 @@ class GracefulSignals(Service):
         self._reload = reload
         self._reopen_log = reopen_log
         self._has_terminal = False
+        # Before the thread pool adds its own, which waits: that happens with the first look-up.
+        reactor.addSystemEventTrigger("during", "shutdown", _exit_soon)
 
     def startService(self) -> None:
         super().startService()
         # Once the reactor has installed its own.
         self._reactor.callWhenRunning(self._install)
-        self._reactor.addSystemEventTrigger("during", "shutdown", _exit_soon)
 
     def _install(self) -> None:
         self._has_terminal = _is_at_terminal()
