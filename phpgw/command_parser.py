@@ -171,7 +171,8 @@ def _fields(value: tuple[tuple[str, object], ...]) -> _Fields:
 
 _SENDER = Target("sender")
 _ONE_OF = "expected exactly one of client, clients, group, groups, user, users, all"
-_SINGULARS = ("client", "group", "user")
+# With the names that errors have for them.
+_SINGULARS = {"client": "to.client", "group": "to.group", "user": "to.user"}
 _PLURALS = {"clients": "client", "groups": "group", "users": "user"}
 
 
@@ -196,7 +197,8 @@ def _addressed(to: object) -> Target:
             raise InvalidCommand(_ONE_OF, field="to")
     ((key, value),) = to
     if key in _SINGULARS:
-        return _one(key, value, f"to.{key}")
+        field = _SINGULARS[key]
+        return _named(key, value, field) if type(value) is str else _one(key, value, field)
     if key in _PLURALS:
         names, problem = fields_of.whose_names(value, f"to.{key}")
         return Target(_PLURALS[key], names, problem=problem)
@@ -212,17 +214,12 @@ def _everybody(value: object, field: str) -> Target:
 
 
 def _one(key: str, value: object, field: str) -> Target:
-    if type(value) is str:
-        return _named(key, value, field)
     name, problem = fields_of.whose_name(value, field)
     return Target(key, () if name is None else (name,), problem=problem)
 
 
 # Who pushes, pushes to the same ones again and again.
-@lru_cache(maxsize=8192)
-def _named(key: str, value: str, field: str) -> Target:
-    name, problem = fields_of.whose_name(value, field)
-    return Target(key, () if name is None else (name,), problem=problem)
+_named = lru_cache(maxsize=8192)(_one)
 
 
 def _send(to: Target, fields: _Fields, where: Place | None) -> Command:

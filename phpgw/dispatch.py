@@ -38,8 +38,8 @@ _MOST_AT_ONCE = 500
 # How many clients a command of a longer list may be for to be one step.
 _MOST_IN_A_STEP = 20
 
-# Does to a client what a command says; false if it may not.
-_Effect = Callable[[Client], bool]
+# Does to a client what a command says; returns why not, if it has not.
+_Effect = Callable[[Client], str | None]
 
 
 class Dispatcher:
@@ -140,10 +140,10 @@ class Dispatcher:
         if type(command) is Send and not to.excluded and to.problem is None:
             # What most commands are.
             if to.kind == "client" and len(to.names) == 1:
-                return _send(command, self._registry.find(to.names[0]), is_gathered)
+                return self._send(command, self._registry.find(to.names[0]), is_gathered)
             if to.kind == "sender":
                 is_there = sender is not None and self._registry.find(sender.id) is sender
-                return _send(command, sender if is_there else None, is_gathered)
+                return self._send(command, sender if is_there else None, is_gathered)
         return run_at_once(self._steps(command, sender, is_gathered))
 
     def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
@@ -151,6 +151,8 @@ class Dispatcher:
         apply = self._effect(command, is_gathered)
         # Whether it counts also for one that has left, until PHP is told so.
         is_note = isinstance(command, _NOTES)
+        # That one who was not named is not there is no error.
+        is_named = command.to.kind in ("client", "sender")
         excluded = command.to.excluded
         registry = self._registry
         departures = registry.departures
@@ -162,10 +164,11 @@ class Dispatcher:
                 elif (not excluded or client.id not in excluded) and (
                     departures == registry.departures or self._is_there(client, is_note)
                 ):
-                    if apply(client):
+                    problem = apply(client)
+                    if problem is None:
                         delivered += 1
-                    else:
-                        error = self._too_many_groups
+                    elif problem != _NOT_FOUND or is_named:
+                        error = problem
                 yield
             yield
         return Result(delivered, error)
@@ -173,7 +176,7 @@ class Dispatcher:
     def _effect(self, command: Command, is_gathered: bool) -> _Effect:
         match command:
             case Send():
-                return _sending(command, is_gathered)
+                return self._sending(command, is_gathered)
             case Join():
                 return partial(self._join, command.group)
             case Leave():
@@ -187,15 +190,41 @@ class Dispatcher:
             case Close():
                 return partial(_close, command)
 
-    def _join(self, group: str, client: Client) -> bool:
-        if group not in client.groups and len(client.groups) >= self._max_groups:
-            return False
-        self._registry.join(client, group)
-        return True
+    def _send(self, send: Send, client: Client | None, is_gathered: bool) -> Result:
+        """Send to one client, if it is there."""
+        if client is None:
+            return _MISSED
+        departures = self._registry.departures
+        if is_gathered:
+            client.connection.gather_message(send.message, send.is_binary)
+        else:
+            client.connection.send_message(send.message, send.is_binary)
+        if departures != self._registry.departures and not self._is_there(client, False):
+            return _MISSED
+        return _DELIVERED
 
-    @property
-    def _too_many_groups(self) -> str:
-        return f"a client may be in {self._max_groups} groups at most (--max-groups)"
+    def _sending(self, send: Send, is_gathered: bool) -> _Effect:
+        registry = self._registry
+        message, is_binary = send.message, send.is_binary
+
+        def send_to(client: Client) -> str | None:
+            departures = registry.departures
+            if is_gathered:
+                client.connection.gather_message(message, is_binary)
+            else:
+                client.connection.send_message(message, is_binary)
+            # Who reads too slowly is closed in place of being sent more.
+            if departures != registry.departures and registry.find(client.id) is not client:
+                return _NOT_FOUND
+            return None
+
+        return send_to
+
+    def _join(self, group: str, client: Client) -> str | None:
+        if group not in client.groups and len(client.groups) >= self._max_groups:
+            return f"a client may be in {self._max_groups} groups at most (--max-groups)"
+        self._registry.join(client, group)
+        return None
 
     def _clients(
         self, to: Target, sender: Client | None, is_note: bool
@@ -237,39 +266,12 @@ def _members(index: Index, names: Sequence[str]) -> Iterator[list[Client]]:
         yield clients
 
 
-def _send(send: Send, client: Client | None, is_gathered: bool) -> Result:
-    """Send to one client, if it is there."""
-    if client is None:
-        return _MISSED
-    if is_gathered:
-        client.connection.gather_message(send.message, send.is_binary)
-    else:
-        client.connection.send_message(send.message, send.is_binary)
-    return _DELIVERED
-
-
-def _sending(send: Send, is_gathered: bool) -> _Effect:
-    message, is_binary = send.message, send.is_binary
-
-    def send_to(client: Client) -> bool:
-        client.connection.send_message(message, is_binary)
-        return True
-
-    def gather_for(client: Client) -> bool:
-        client.connection.gather_message(message, is_binary)
-        return True
-
-    return gather_for if is_gathered else send_to
-
-
-def _do(change: Callable[[Client, Any], None], value: object, client: Client) -> bool:
+def _do(change: Callable[[Client, Any], None], value: object, client: Client) -> None:
     change(client, value)
-    return True
 
 
-def _close(command: Close, client: Client) -> bool:
+def _close(command: Close, client: Client) -> None:
     client.connection.close(command.code, command.reason)
-    return True
 
 
 def _set_state(client: Client, state: str) -> None:

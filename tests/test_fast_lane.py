@@ -77,6 +77,7 @@ class Door:
         self.clock: Any = Clock()
         registry, self.metrics = Registry(), Metrics()
         client, self.connection = fake_client(CLIENT)
+        self._registry, self._client = registry, client
         registry.add(client)
         registry.join(client, "room-1")
         for n in range(crowd):
@@ -114,6 +115,14 @@ class Door:
             factory = wrapper(factory)
         self._channel = factory.buildProtocol(peer)
         self._channel.makeConnection(self._transport)
+
+    def lose_client_at_message(self) -> None:
+        """Have the client leave as it is sent something."""
+
+        def send_message(payload: bytes, is_binary: bool) -> None:
+            self._registry.remove(self._client)
+
+        self.connection.send_message = send_message  # type: ignore[method-assign]
 
     @property
     def is_closed(self) -> bool:
@@ -360,6 +369,16 @@ class CommandsTests(LaneTestCase):
         self.assertEqual(door.send(batch(b"[]"))[-1], b"[]\n")
         self.assertEqual(door.send(push())[-1], b"Message sent")
         self.assertEqual(len(door.lane), 3)
+
+    def test_client_that_is_too_slow(self) -> None:
+        """It is closed in place of being sent more, and is not found."""
+        doors = Door(has_lane=True), Door(has_lane=False)
+        for door in doors:
+            door.lose_client_at_message()
+        fast, plain = (door.send(push()) for door in doors)
+        self.assertEqual(fast, plain)
+        self.assertEqual(fast[0], b"HTTP/1.1 404 Not Found")
+        self.assertEqual(doors[0].metrics, doors[1].metrics)
 
     def test_for_many(self) -> None:
         """That takes a while, and twisted.web answers; nothing is run twice, or out of order."""

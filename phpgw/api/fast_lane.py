@@ -139,6 +139,9 @@ class FastLane:
         if client is None or not _OTHER_TARGETS.isdisjoint(fields):
             return None
         client.connection.send_message(message, False)
+        if self._registry.find(client_id) is not client:
+            # It read too slowly, and has been closed; the resource says so.
+            return None
         self._metrics.commands_run += 1
         self._metrics.pushes_delivered += 1
         self._keep_time()
