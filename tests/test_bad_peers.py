@@ -68,10 +68,14 @@ class BadPeerTests(FastCgiRoad):
         clients = {}
         for connect in (self.over_tcp, self.over_tls, self.over_proxy):
             way = connect.__name__
-            clients[f"pending {way}"] = connect().send(request("/ws?slow"))
-            clients[f"open {way}"] = connect().upgrade(request())
-            clients[f"closing {way}"] = connect().upgrade(request()).send(frame(TEXT, b"close"))
-            clients[f"closed {way}"] = connect().upgrade(request()).send(frame(CLOSE))
+            clients[f"pending {way}"] = connect().send(request("/ws?slow", Host="localhost"))
+            clients[f"open {way}"] = connect().upgrade(request(Host="localhost"))
+            clients[f"closing {way}"] = (
+                connect().upgrade(request(Host="localhost")).send(frame(TEXT, b"close"))
+            )
+            clients[f"closed {way}"] = (
+                connect().upgrade(request(Host="localhost")).send(frame(CLOSE))
+            )
         return clients
 
     async def all_are_gone(self) -> bool:
