@@ -9,11 +9,11 @@ from typing import Any, cast
 import attrs
 from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IAddress, ISSLTransport
+from twisted.internet.interfaces import IAddress, ISSLTransport, ITCPTransport
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
-from zope.interface import directlyProvides
+from zope.interface import alsoProvides, directlyProvides
 
 from phpgw.api.site import GatewaySite
 from phpgw.backend import Handshake, Identity
@@ -104,6 +104,17 @@ class Answer:
 
 
 class _Transport(StringTransport):
+    is_half_closed = False
+
+    def __init__(self, host: IAddress | None, peer: IAddress) -> None:
+        super().__init__(host, peer)
+        # As far as it is used.
+        alsoProvides(self, ITCPTransport)
+
+    def loseWriteConnection(self) -> None:  # noqa: N802
+        """Have the peer read the end of what was written."""
+        self.disconnecting = self.is_half_closed = True
+
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
         """What only a TCP transport has; TLS asks for it."""
 

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
-from twisted.web.server import Request
+from twisted.web.server import NOT_DONE_YET, Request
 
+from phpgw.api.site import is_too_large
 from tests.fakes import Answer, Exchange, request_head
 
 LIMIT = 1000
@@ -21,13 +22,16 @@ class _Counter(Resource):
     def __init__(self) -> None:
         super().__init__()
         self.requests: list[Request] = []
+        self.is_slow = False
 
     @property
     def count(self) -> int:
         return len(self.requests)
 
-    def render(self, request: Request) -> bytes:
+    def render(self, request: Request) -> bytes | int:
         self.requests.append(request)
+        if self.is_slow:
+            return NOT_DONE_YET
         assert request.content is not None
         return b"[%b]" % request.content.read()
 
@@ -288,9 +292,48 @@ class SizeTests(ChannelTestCase):
         )
 
     def test_body(self) -> None:
-        """One that is far too large is refused before anything of it is read."""
+        """One that is far too large is answered before anything of it is read."""
         for length in (b"8001", b"9" * 18, b"9" * 19, b"9" * 5000):
-            self.assert_refused(413, post(b"Content-Length: " + length, b"Expect: 100-continue"))
+            self.setUp()
+            self.exchange.send(post(b"Content-Length: " + length, b"Expect: 100-continue"))
+            answer = self.exchange.answer()
+            self.assertEqual("close", answer.headers["Connection"])
+            self.assertTrue(is_too_large(self.root.requests[0]))
+            self.assertTrue(self.exchange.transport.is_half_closed)
+            said = self.exchange.transport.value()
+            for _ in range(100):
+                self.exchange.send(post() * 100)
+            self.assertEqual(said, self.exchange.transport.value())
+            self.assertEqual("producing", self.exchange.transport.producerState)
+            self.exchange.clock.advance(60)
+            self.assertTrue(self.exchange.transport.disconnected)
+
+    def test_body_in_the_end(self) -> None:
+        """The answer is for whoever sends it, however slow, and comes once."""
+        for slow in (False, True):
+            self.setUp()
+            self.root.is_slow = slow
+            self.exchange.send(post(_CHUNKED))
+            for _ in range(8):
+                self.exchange.send(b"%x\r\n%b\r\n" % (LIMIT, b"x" * LIMIT))
+            self.assertEqual(0, self.root.count)
+            self.exchange.send(b"1\r\nx\r\n1\r\nx\r\n")
+            self.exchange.send(b"0\r\n\r\n" + post())
+            if slow:
+                self.root.requests[0].write(b"[]")
+                self.root.requests[0].finish()
+            self.assertEqual(1, self.root.count)
+            self.assertEqual(1, self.exchange.transport.value().count(b"HTTP/1.1 "))
+            self.assertTrue(self.exchange.transport.is_half_closed)
+
+    def test_what_follows_on_the_last(self) -> None:
+        """Where more has come than is read, the kernel would reset a connection that is closed."""
+        self.exchange.send(post(b"Connection: close"))
+        self.assertFalse(self.exchange.transport.is_half_closed)
+        self.setUp()
+        self.exchange.send(post(b"Connection: close") * 2)
+        self.assertEqual(1, self.root.count)
+        self.assertTrue(self.exchange.transport.is_half_closed)
 
 
 class TimeTests(ChannelTestCase):

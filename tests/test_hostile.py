@@ -4,6 +4,7 @@ The numbers are those of the list of bad inputs in docs/reliability.rst.
 """
 
 import json
+import ssl
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -276,6 +277,33 @@ class PushTests(Hostile):
             gateway.port,
         )
         self.assert_statuses(414, {"": post(line=b"POST /send?" + b"a" * 20_000)}, gateway.port)
+        self.assert_undisturbed(gateway.log)
+
+    def test_far_too_large(self) -> None:
+        """34: the answer arrives, though many a client sends all of it before it reads."""
+        certificate = make_certificate(self.directory)
+        files = f"privateKey={certificate.key_path}:certKey={certificate.path}"
+        tls = free_port()
+        gateway = self.start_gateway(
+            *(*_NO_PHP, "--max-push-size", "1K"), "--listen", f"ssl:{tls}:{files}"
+        )
+        context = ssl.create_default_context(cafile=str(certificate.path))
+        size = 30_000_000
+        block = b"%x\r\n%b\r\n" % (50_000, b"x" * 50_000)
+        for port in (gateway.port, tls):
+            for data in (
+                post(b"x" * size, line=b"POST /commands HTTP/1.1"),
+                chunked(body=block * (size // 50_000) + b"0\r\n\r\n"),
+            ):
+                with RawClient(port) as client:
+                    if port == tls:
+                        client.socket = context.wrap_socket(
+                            client.socket, server_hostname="localhost"
+                        )
+                    client.socket.sendall(data)
+                    response = client.response()
+                    self.assertEqual(413, response.status)
+                    self.assertIn(b"1024 bytes at most", response.body)
         self.assert_undisturbed(gateway.log)
 
     def test_in_order(self) -> None:

@@ -67,16 +67,17 @@ class BodyLimitTests(SynchronousTestCase):
         self.assertEqual(b"3 bytes", exchange.answer().body)
 
     def test_far_beyond(self) -> None:
-        """Who sends many times the limit, and has not said so before, is hung up on."""
+        """Who sends many times the limit, and has not said so before, is told before it ends."""
         exchange = Exchange(_Scale(), limit=LIMIT)
         headers = [("Transfer-Encoding", "chunked"), ("Content-Length", "")]
         exchange.send(request_head("POST", "/", headers))
         for _ in range(8):
             exchange.send(b"%x\r\n%b\r\n" % (LIMIT, b"x" * LIMIT))
-        self.assertFalse(exchange.transport.disconnected)
-        exchange.send(b"1\r\nx\r\n")
-        self.assertTrue(exchange.transport.disconnected)
-        self.assertEqual(b"", exchange.transport.value())
+        self.assertFalse(exchange.transport.disconnecting)
+        exchange.send(b"2\r\nxx\r\n0\r\n\r\n" + request_head("POST", "/"))
+        self.assertTrue(exchange.transport.disconnecting)
+        self.assertEqual(1, exchange.transport.value().count(b"HTTP/1.1 "))
+        self.assertEqual(b"too large, 0 bytes kept", exchange.answer().body)
 
     def test_memory_alone(self) -> None:
         """Nothing goes to disk, however long it is: there may be none that can be written to."""

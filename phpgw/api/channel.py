@@ -14,8 +14,6 @@ from phpgw.api.pace import PacedChannel
 # How long a body may take, and how long a connection is kept without a request.
 _BODY_SECONDS = 60
 _IDLE_SECONDS = 60
-# How long a peer is given to read why its connection ends.
-_FAREWELL_SECONDS = 15
 # More digits than any length has, and fewer than Python refuses to read.
 _LONGEST_LENGTH = 18
 # Bytes of headers behind a body in chunks, which nobody reads.
@@ -56,10 +54,30 @@ class StrictChannel(PacedChannel):
         super().allHeadersReceived()
         if self.length != 0:
             self.setTimeout(_BODY_SECONDS)
-            if is_handshake(self.requests[-1]):
+            request = self.requests[-1]
+            if request.is_too_large or is_handshake(request):
                 # It is refused for its body, which therefore need not come first.
-                self.length = self.persistent = 0
-                self.requests[-1].setHeader("Connection", "close")
+                self.length = 0
+                self._cut_off(request)
+
+    def refuse_body(self) -> None:
+        """Have a request answered whose body is far too large, before it has come whole."""
+        self._cut_off(self.requests[-1])
+        self.allContentReceived()
+
+    def _cut_off(self, request: Request) -> None:
+        self.persistent = 0
+        self.expects_more = True
+        request.setHeader("Connection", "close")
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        # Once alone, though what was cut off may come to its end.
+        if not (self._handlingRequest or self.is_over):
+            super().allContentReceived()
+
+    def _send100Continue(self) -> None:  # noqa: N802
+        if not self.requests[-1].is_too_large:
+            super()._send100Continue()
 
     def requestDone(self, request: Request) -> None:  # noqa: N802
         self.rest()
@@ -76,8 +94,7 @@ class StrictChannel(PacedChannel):
         if self._has_begun:
             self._refuse(408, "The request takes too long.")
         else:
-            self.loseConnection()
-        self.setTimeout(_FAREWELL_SECONDS)
+            self.say_farewell()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         if line.startswith((b" ", b"\t")):
@@ -93,9 +110,8 @@ class StrictChannel(PacedChannel):
         value = match[2].strip(b" \t")
         if match[1]:
             is_plain = value.isdigit()
-            if is_plain and (len(value) > _LONGEST_LENGTH or int(value) > self.site.patience):
-                self._refuse(413, "The body is too large.")
-                return False
+            if is_plain and len(value) > _LONGEST_LENGTH:
+                line = b"Content-Length: " + b"9" * _LONGEST_LENGTH
         else:
             # RFC 9112, section 6.1: no other is known here, and HTTP/1.0 knows none.
             is_plain = value.lower() == b"chunked" and self._version == b"HTTP/1.1"
@@ -126,14 +142,14 @@ class StrictChannel(PacedChannel):
 
     def _refuse(self, status: int, reason: str) -> None:
         """Answer what cannot be a request, and go."""
+
         body = reason.encode() + b"\n"
         self.transport.write(
             b"HTTP/1.1 %d %b\r\nServer: phpgw\r\nContent-Type: text/plain; charset=utf-8\r\n"
             b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
             % (status, _PHRASES[status], len(body), body)
         )
-        self.loseConnection()
-        self.setTimeout(_FAREWELL_SECONDS)
+        self.say_farewell()
 
 
 def is_handshake(request: Request) -> bool:

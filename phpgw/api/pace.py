@@ -8,7 +8,7 @@ read the answers to what it has asked. Meanwhile nothing more is read from it: T
 from collections import deque
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, ISSLTransport, ITCPTransport
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import Request
@@ -23,6 +23,10 @@ _SECONDS = 0.004
 _PIECE = 8192
 # How much may come after the end before nothing more is read.
 _MOST_LATE = 65536
+# How long a peer is given to read why its connection ends.
+_FAREWELL_SECONDS = 15
+# The same, where it may have to send all of a body first.
+_LONG_FAREWELL_SECONDS = 60
 
 
 class Pacer:
@@ -66,9 +70,11 @@ class PacedChannel(LobbyChannel):
     of it for each line.
 
     :ivar is_over: whether nothing that comes is looked at any more.
+    :ivar expects_more: whether the last request is answered before its body has come.
     """
 
     is_over = False
+    expects_more = False
     _networkProducer: Any  # noqa: N815
     _dataBuffer: list[bytes]  # noqa: N815
     _handlingRequest: bool  # noqa: N815
@@ -89,9 +95,9 @@ class PacedChannel(LobbyChannel):
 
     def dataReceived(self, data: bytes) -> None:
         if self.is_over:
-            # TLS goes on to read, since the peer is to say that it has seen the end.
+            # The peer is to read why it ends, and may send for so long.
             self._late += len(data)
-            if self._late > _MOST_LATE:
+            if self._late > _MOST_LATE and not self.expects_more:
                 self._networkProducer.pauseProducing()
             return
         self._unread += data
@@ -160,9 +166,30 @@ class PacedChannel(LobbyChannel):
             self._networkProducer.resumeProducing()
 
     def loseConnection(self) -> None:  # noqa: N802
-        if not self.is_over:
+        if self._unread or self._dataBuffer or self.expects_more:
+            self.say_farewell()
+        elif not self.is_over:
             self._end()
             super().loseConnection()
+
+    def say_farewell(self) -> None:
+        """End a connection whose peer may not have sent all that it wants to.
+
+        What is not read of that would have the kernel reset the connection, and the answer be lost
+        with it (RFC 9112, section 9.6). So only our direction is closed, until the peer closes its
+        own. (TLS does as much by itself.)
+        """
+        if self.is_over:
+            return
+        self._end()
+        self.setTimeout(_LONG_FAREWELL_SECONDS if self.expects_more else _FAREWELL_SECONDS)
+        transport = self.transport
+        if ISSLTransport.providedBy(transport) or not ITCPTransport.providedBy(transport):
+            super().loseConnection()
+        else:
+            self._networkProducer.unregisterProducer()
+            self._networkProducer.resumeProducing()
+            transport.loseWriteConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._end()

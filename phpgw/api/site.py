@@ -41,6 +41,8 @@ class LimitedRequest(Request):
     is_too_large = False
     _limit: int
     _received = 0
+    # Whether it was too much to wait for the rest.
+    _is_answered = False
     # The host in the request line, where that has one.
     _asked_host: bytes | None = None
 
@@ -53,6 +55,7 @@ class LimitedRequest(Request):
         channel: Any = self.channel
         self.content = BytesIO()
         self.method, self.clientproto = channel._command, channel._version
+        self.is_too_large = length is not None and length > channel.site.patience
         if length != 0 and not channel.site.wants_body(self):
             self._limit = 0
 
@@ -73,6 +76,8 @@ class LimitedRequest(Request):
         self.process()
 
     def handleContentChunk(self, data: bytes) -> None:
+        if self._is_answered:
+            return
         channel: Any = self.channel
         self._received += len(data)
         if self._received <= self._limit:
@@ -82,7 +87,8 @@ class LimitedRequest(Request):
             self.is_too_large = True
             self.content = BytesIO()
         if self._received > channel.site.patience:
-            channel.transport.abortConnection()
+            self._is_answered = True
+            channel.refuse_body()
 
     def process(self) -> None:
         try:
