@@ -15,8 +15,9 @@ from tests.real.roads import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
 from tests.real.waiting import until
 from tests.real.websocket_client import Connection, HandshakeFailed
 
-# Notes each event in a file, a line each, before it does what the test wants.
+# Notes each event in a file, a line each, before it does what the test wants. A probe is none.
 _NOTE = """<?php
+if ($_SERVER['REQUEST_METHOD'] !== 'POST') { exit; }
 $event = ['type' => $_POST['type'], 'message' => $_POST['message'], 'id' => $_POST['client_id'],
     'code' => $_POST['code'] ?? null, 'user' => $_POST['user'] ?? null];
 file_put_contents(__DIR__ . '/events', json_encode($event) . "\\n", FILE_APPEND | LOCK_EX);
