@@ -87,13 +87,13 @@ class RefusalTests(CommandsTestCase):
             (
                 400,
                 {
-                    "error": "command 1: to.group: it is empty",
+                    "error": "command 1: group: it is empty",
                     "index": 1,
-                    "field": "to.group",
+                    "field": "group",
                 },
             ),
             b'[{"op": "send", "to": {"all": true}, "message": "x"},'
-            b' {"op": "send", "to": {"group": ""}, "message": "x"}]',
+            b' {"op": "join", "to": {"all": true}, "group": ""}]',
         )
 
     def test_no_list(self) -> None:
