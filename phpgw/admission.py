@@ -15,11 +15,11 @@ from phpgw.php.answers import (
     Answers,
     ClientLeft,
     UnusableReply,
-    excerpt,
     is_stream,
     is_utf8,
     unusable,
 )
+from phpgw.php.excerpt import excerpt
 from phpgw.php.stream import Stream
 from phpgw.relay import Relay
 from phpgw.seldom import line_limit
@@ -146,8 +146,10 @@ class Admission:
             return lines
         commands = self._answers.read(reply, has_sender=True)
         if commands is None and reply.body:
+            # That may be nothing but a blank line or a byte order mark.
+            printed = excerpt(reply.body) or repr(reply.body[:20])[2:-1]
             raise UnusableReply(
-                f'PHP printed "{excerpt(reply.body)}", which lets nobody in: to let a client in, '
+                f'PHP printed "{printed}", which lets nobody in: to let a client in, '
                 "print nothing at all (http_response_code(204)), or commands; to refuse it, answer "
                 "with a 4xx status before anything is printed"
             )

@@ -238,9 +238,9 @@ class RefusalTests(AdmissionTestCase):
         """Only a script that printed nothing, or commands, has decided to let somebody in."""
         for body, shown in (
             (b"Could not connect", "Could not connect"),
-            (b"\n", ""),
-            (b" ", ""),
-            (b"\xef\xbb\xbf", ""),
+            (b"\r\n", '"\\r\\n"'),
+            (b" ", '" "'),
+            (b"\xef\xbb\xbf", '"\\xef\\xbb\\xbf"'),
             (b"\xef\xbb\xbf[%b]" % _JOIN, ""),
             (b"[%b]" % _JOIN, ""),
             (_JOIN + b"\n", ""),

@@ -105,6 +105,17 @@ class PlainTests(AnswerTestCase):
         with self.assertRaises(UnusableReply) as caught:
             answer.complete(Reply(head(status=500), b"cannot store my secret: disk full"))
         self.assertIn('"cannot store : disk full"', str(caught.exception))
+        for said, body, shown in (
+            (b"o", b"Could not connect", "Could not connect"),
+            (b"o", b"not o, but on", "not , but on"),
+            (b"File", b"File not found.\n", "PHP-FPM sees"),
+            (b"x" * 100_000, b"no: " + b"x" * 100_000 + b"!", 'with "no: !"'),
+            (b"ab" * 100_000, b"ab" * 100_001, "abab"),
+        ):
+            answer = Answer(self.answers, self.sender, said=said)
+            with self.assertRaises(UnusableReply) as caught:
+                answer.complete(Reply(head(status=404), body))
+            self.assertIn(shown, str(caught.exception))
 
     def test_not_meant_for_a_browser(self) -> None:
         """Source and commands without their type; neither is sent, and nothing is run."""

@@ -441,15 +441,13 @@ class PushTests(Hostile):
             gateway.port,
         )
         queries = ("code=1005", "code=x", "code=99999", "reason=%ff", "x=y", "code=%31%00")
-        for status, cases in (
-            (400, queries),
-            (404, tuple(f"reason={quote(name)}" for name in bad)),
-        ):
+        reasons = tuple(f"reason={quote(name)}" for name in bad)
+        for status, its_queries in ((400, queries), (404, reasons)):
             self.assert_statuses(
                 status,
                 {
                     query[:99]: post(b"", line=f"DELETE /clients/c?{query} HTTP/1.1".encode())
-                    for query in cases
+                    for query in its_queries
                 },
                 gateway.port,
             )

@@ -38,8 +38,31 @@ class FoundTests(SynchronousTestCase):
             _SEND + b"\n",
             b"%b\n\n%b\n" % (_SEND, _JOIN),
             b"\xef\xbb\xbf%b\n" % _SEND,
+            b"debug: 1\n%b\n%b\n" % (_SEND, _JOIN),
+            b"[%b]\n<!-- 32 queries -->" % _SEND,
+            b'[{"op": "send", "message": "\xc3\xa4\xf0\x9f\x98\x80"}]',
         ):
             self.assert_found("commands", body)
+
+    def test_cut_in_two_by_an_echo(self) -> None:
+        """What a client says leads to nothing that it has not said."""
+        sources = (
+            b"<?php\n$password = 'x';\n",
+            b"<?php define('PASSWORD', 'x') ?>",
+            b"#!/usr/bin/env php\n<?php return ['password' => 'x'];",
+            b"<html>\n<?= $a ?>\n<?php require 'x.php'; // y\n</html>",
+            b"<?php\r\nnew PDO('x',\r\n  'password');",
+        )
+        for body in sources:
+            for length in range(1, body.rindex(b"'")):
+                self.assert_found("source", body, said=body[:length])
+                if b"<?" not in body[length:]:
+                    self.assert_found("source", body, said=body[length:])
+            for said in (b"<", b"?", b"p", b"h", b"php", b"<?", b"<?php", b" <?php\n", b"<?="):
+                self.assert_found("source", body, said)
+        for body in (b"[%b]" % _SEND, b"[%b,%b]" % (_JOIN, _SEND), _SEND + b"\n"):
+            for said in (b"[", b"]", b"{", b"o", b'"op"', b"send", b"hi", _SEND[:-1], b'"'):
+                self.assert_found("commands", body, said)
 
     def test_beside_an_echo(self) -> None:
         said = b"<?php echo 1;"
@@ -74,4 +97,5 @@ class PassedTests(SynchronousTestCase):
     def test_echo(self) -> None:
         for said in (b"<?php echo 1;", b"[%b]" % _SEND, b" <?= 1 ?>\n"):
             self.assert_passes(said, said)
+            self.assert_passes(b"<p>" + said.strip() + b"</p>\n", said)
             self.assert_passes(b"you said: " + said.strip(), said)

@@ -16,7 +16,7 @@ from phpgw.command_parser import LONG_TEXT, parse_commands, parse_slowly
 from phpgw.commands import Command, InvalidCommand
 from phpgw.dispatch import Dispatcher, Result
 from phpgw.metrics import Metrics
-from phpgw.php.excerpt import first_line
+from phpgw.php.excerpt import LONGEST_EXCERPT, excerpt, first_line
 from phpgw.php.mishaps import Mishap, find_mishap
 from phpgw.php.plain_reply import find_problem
 from phpgw.php.stream import Stream
@@ -28,8 +28,6 @@ _STREAM = b"application/x-ndjson"
 
 # A body that comes with it is none: RFC 9110, section 15.3.5.
 _NO_CONTENT = 204
-# How much of what PHP printed goes to the log with a failure.
-_LONGEST_EXCERPT = 200
 _TOO_LARGE = (
     "; is the web server's large_client_header_buffers, 8k in Nginx by default, too small for the "
     "cookies and the query?"
@@ -94,18 +92,10 @@ def unusable(reply: Reply, said: bytes = b"") -> UnusableReply:
     text = f"PHP answered with status {head.status}"
     for location in head.values(b"location"):
         # The query may have a secret in it.
-        text += f" and redirects to {first_line(location.partition(b'?')[0], _LONGEST_EXCERPT)}"
-    text += _PRINTED_HINTS.get(printed) or _HINTS.get(head.status, "")
+        text += f" and redirects to {first_line(location.partition(b'?')[0], LONGEST_EXCERPT)}"
+    hint = _PRINTED_HINTS.get(first_line(reply.body, LONGEST_EXCERPT))
+    text += hint or _HINTS.get(head.status, "")
     return UnusableReply(f'{text} (it begins with "{printed}")' if printed else text)
-
-
-def excerpt(body: bytes, said: bytes = b"") -> str:
-    """Return the first line of what PHP printed, for the log.
-
-    :param said: the message that is answered, whose echo does not belong there.
-    """
-    said = said.strip()
-    return first_line(body.replace(said, b"", 1) if said else body, _LONGEST_EXCERPT)
 
 
 @attrs.frozen(kw_only=True)
