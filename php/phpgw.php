@@ -334,7 +334,7 @@ trait Commanding
 /**
  * What the gateway tells PHP: a message, a connection that begins or ends, or a timer.
  *
- * All of it is taken from the request's body, which is what a signature covers; save for $isBinary.
+ * All of it is taken from the request's body, which is what a signature covers; save for $isBinary and $isCrossOrigin.
  */
 final class Event
 {
@@ -348,6 +348,7 @@ final class Event
      * @param string|null $state what PHP has set for this client
      * @param bool $isBinary whether the message came as a binary one
      * @param int|null $code on disconnect how: 1005 if no code was given, 1006 if it vanished
+     * @param bool $isCrossOrigin whether a page of another site has connected, without its visitor's cookies
      */
     private function __construct(
         public readonly string $type,
@@ -357,6 +358,7 @@ final class Event
         public readonly ?string $state,
         public readonly bool $isBinary,
         public readonly ?int $code,
+        public readonly bool $isCrossOrigin,
     ) {
     }
 
@@ -385,7 +387,7 @@ final class Event
         int $tolerance = 300,
     ): self {
         $server = [];
-        foreach (['Message-Type', 'Timestamp', 'Signature'] as $name) {
+        foreach (['Message-Type', 'Cross-Origin', 'Timestamp', 'Signature'] as $name) {
             $server['HTTP_PHPGW_' . strtr(strtoupper($name), '-', '_')] = $request->getHeaderLine("Phpgw-$name");
         }
         return self::from((string) $request->getBody(), $server, $secret, $tolerance);
@@ -425,6 +427,7 @@ final class Event
             $fields['state'] ?? null,
             ($server['HTTP_PHPGW_MESSAGE_TYPE'] ?? '') === 'binary',
             isset($fields['code']) ? (int) $fields['code'] : null,
+            ($server['HTTP_PHPGW_CROSS_ORIGIN'] ?? '') === '1',
         );
     }
 
@@ -682,17 +685,13 @@ final class Gateway
     /** @return \Generator<string, int> how many clients are in each group that has any, by its name */
     public function groups(): \Generator
     {
-        foreach ($this->rows('groups') as $row) {
-            yield (string) ($row['group'] ?? '') => (int) ($row['clients'] ?? 0);
-        }
+        yield from $this->eachCount('groups', 'group');
     }
 
     /** @return \Generator<string, int> how many clients each user has that has any, by its id */
     public function users(): \Generator
     {
-        foreach ($this->rows('users') as $row) {
-            yield (string) ($row['user'] ?? '') => (int) ($row['clients'] ?? 0);
-        }
+        yield from $this->eachCount('users', 'user');
     }
 
     public function countClients(): int
@@ -735,6 +734,15 @@ final class Gateway
         foreach ($this->rows('clients', $query) as $details) {
             $client = ClientInfo::from($details);
             yield $client->id => $client;
+        }
+    }
+
+    /** @return \Generator<string, int> */
+    private function eachCount(string $what, string $name): \Generator
+    {
+        foreach ($this->rows($what) as $row) {
+            [$text, $clients] = [$row[$name] ?? '', $row['clients'] ?? 0];
+            yield is_string($text) ? $text : '' => is_int($clients) ? $clients : 0;
         }
     }
 
@@ -937,7 +945,8 @@ final class Result
     {
         $this->ok = $failure === null;
         $this->error = $failure?->getMessage();
-        $this->delivered = array_sum(array_column($results, 'delivered'));
+        $sum = array_sum(array_column($results, 'delivered'));
+        $this->delivered = is_int($sum) ? $sum : PHP_INT_MAX;
     }
 
     /** @throws GatewayError if the gateway has not run them */

@@ -88,6 +88,7 @@ class EventTests(RealTestCase):
                     "state": "a=b&c",
                     "isBinary": True,
                     "code": None,
+                    "isCrossOrigin": False,
                     "is": [True, False, False, False],
                 },
             ),
@@ -105,6 +106,12 @@ class EventTests(RealTestCase):
             self.assertEqual(
                 (event["user"], event["state"], event["isBinary"]), (None, None, False)
             )
+
+    async def test_cross_origin(self) -> None:
+        self.serve()
+        for value, expected in (("1", True), ("0", False), ("", False)):
+            _, text = await self.post(form(), "-H", f"Phpgw-Cross-Origin: {value}")
+            self.assertIs(json.loads(text)["isCrossOrigin"], expected)
 
     async def test_from_the_body_alone(self) -> None:
         """Neither the query nor headers nor cookies can add to it."""

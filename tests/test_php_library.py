@@ -328,6 +328,8 @@ class GatewayTests(StandInTestCase):
             {"error": {"a": 1}, "index": "x", "field": [], "client_id": 5},
             {"client_id": "a", "groups": [1, None, "g"], "user": 5, "state": []},
             [{"delivered": "1"}],
+            [{"delivered": 2**63 - 1}, {"delivered": 1}],
+            {"groups": [{"group": ["x"], "clients": [1]}], "users": [{"user": {}}], "next": None},
         ]
         for odd in odd_answers:
             for status in (200, 400, 404):
@@ -392,10 +394,11 @@ class Psr18Tests(StandInTestCase):
             $now = time();
             $signature = 'sha256=' . hash_hmac('sha256', "$now.$argv[2]", 's');
             $headers = ['Phpgw-Timestamp' => $now, 'Phpgw-Signature' => $signature];
-            $headers['Phpgw-Message-Type'] = 'binary';
+            $headers += ['Phpgw-Message-Type' => 'binary', 'Phpgw-Cross-Origin' => '1'];
             $request = new \\Nyholm\\Psr7\\ServerRequest('POST', '/', $headers, $argv[2]);
             $event = Event::fromPsr7($request, 's');
-            echo json_encode([$event->message, $event->user, $event->isBinary]);
+            echo json_encode([$event->message, $event->user]);
+            echo json_encode([$event->isBinary, $event->isCrossOrigin]);
             try {
                 Event::fromPsr7($request, 'another');
             } catch (SignatureInvalid $error) {
@@ -404,4 +407,4 @@ class Psr18Tests(StandInTestCase):
             """,
             body,
         )
-        self.assertEqual(printed, '["x&","7",true]403')
+        self.assertEqual(printed, '["x&","7"][true,true]403')

@@ -9,7 +9,7 @@ use Psr\Http\Message\ServerRequestInterface;
 /**
  * What the gateway tells PHP: a message, a connection that begins or ends, or a timer.
  *
- * All of it is taken from the request's body, which is what a signature covers; save for $isBinary.
+ * All of it is taken from the request's body, which is what a signature covers; save for $isBinary and $isCrossOrigin.
  */
 final class Event
 {
@@ -23,6 +23,7 @@ final class Event
      * @param string|null $state what PHP has set for this client
      * @param bool $isBinary whether the message came as a binary one
      * @param int|null $code on disconnect how: 1005 if no code was given, 1006 if it vanished
+     * @param bool $isCrossOrigin whether a page of another site has connected, without its visitor's cookies
      */
     private function __construct(
         public readonly string $type,
@@ -32,6 +33,7 @@ final class Event
         public readonly ?string $state,
         public readonly bool $isBinary,
         public readonly ?int $code,
+        public readonly bool $isCrossOrigin,
     ) {
     }
 
@@ -60,7 +62,7 @@ final class Event
         int $tolerance = 300,
     ): self {
         $server = [];
-        foreach (['Message-Type', 'Timestamp', 'Signature'] as $name) {
+        foreach (['Message-Type', 'Cross-Origin', 'Timestamp', 'Signature'] as $name) {
             $server['HTTP_PHPGW_' . strtr(strtoupper($name), '-', '_')] = $request->getHeaderLine("Phpgw-$name");
         }
         return self::from((string) $request->getBody(), $server, $secret, $tolerance);
@@ -100,6 +102,7 @@ final class Event
             $fields['state'] ?? null,
             ($server['HTTP_PHPGW_MESSAGE_TYPE'] ?? '') === 'binary',
             isset($fields['code']) ? (int) $fields['code'] : null,
+            ($server['HTTP_PHPGW_CROSS_ORIGIN'] ?? '') === '1',
         );
     }
 

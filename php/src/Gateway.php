@@ -191,17 +191,13 @@ final class Gateway
     /** @return \Generator<string, int> how many clients are in each group that has any, by its name */
     public function groups(): \Generator
     {
-        foreach ($this->rows('groups') as $row) {
-            yield (string) ($row['group'] ?? '') => (int) ($row['clients'] ?? 0);
-        }
+        yield from $this->eachCount('groups', 'group');
     }
 
     /** @return \Generator<string, int> how many clients each user has that has any, by its id */
     public function users(): \Generator
     {
-        foreach ($this->rows('users') as $row) {
-            yield (string) ($row['user'] ?? '') => (int) ($row['clients'] ?? 0);
-        }
+        yield from $this->eachCount('users', 'user');
     }
 
     public function countClients(): int
@@ -244,6 +240,15 @@ final class Gateway
         foreach ($this->rows('clients', $query) as $details) {
             $client = ClientInfo::from($details);
             yield $client->id => $client;
+        }
+    }
+
+    /** @return \Generator<string, int> */
+    private function eachCount(string $what, string $name): \Generator
+    {
+        foreach ($this->rows($what) as $row) {
+            [$text, $clients] = [$row[$name] ?? '', $row['clients'] ?? 0];
+            yield is_string($text) ? $text : '' => is_int($clients) ? $clients : 0;
         }
     }
 

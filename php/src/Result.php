@@ -23,7 +23,8 @@ final class Result
     {
         $this->ok = $failure === null;
         $this->error = $failure?->getMessage();
-        $this->delivered = array_sum(array_column($results, 'delivered'));
+        $sum = array_sum(array_column($results, 'delivered'));
+        $this->delivered = is_int($sum) ? $sum : PHP_INT_MAX;
     }
 
     /** @throws GatewayError if the gateway has not run them */
