@@ -104,7 +104,7 @@ def entries(text: str) -> Iterator[tuple[object, Place]]:
                 raise ValueError(name)
             names.add(name)
         yield value, Place(text, begin, end)
-    if _skip(text, end) < len(text):
+    if _skip(text, end) < len(text) or (text[start] == "{" and not names):
         raise ValueError(end)
 
 
@@ -116,7 +116,7 @@ def as_list(value: object) -> list[object] | None:
     """
     if type(value) is list:
         return value
-    if type(value) is not tuple:
+    if type(value) is not tuple or not value:
         return None
     names = [name for name, _ in value]
     if len(set(names)) < len(names) or not all(map(_KEY.fullmatch, names)):
