@@ -40,12 +40,14 @@ class _Work:
 
     :ivar asked: fires once it is over; it may be cancelled.
     :ivar flow: what holds the reply up, of one that is streamed.
+    :ivar problem: why it was ended, if it was for the sake of others.
     """
 
     turn: Turn
     answer: Answer
     asked: Deferred[Any] = attrs.field(init=False)
     flow: WatchedFlow | None = None
+    problem: BackendError | None = None
 
 
 class Relay:
@@ -71,7 +73,7 @@ class Relay:
         self.php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
         self._turns = Turns(policy.concurrency, partial(reactor.callLater, 0))
         self._unended = Unended(reactor, policy.longest_run)
-        self._pauses = Pauses(reactor, self._turns, policy.stream_pause)
+        self._pauses = Pauses(reactor, self._turns, policy.stream_pause, policy.waiting_timeout)
         self._limits = WaitingLimits(
             reactor,
             self._turns,
@@ -286,7 +288,7 @@ class Relay:
         self._under_way[client] = work
         asked = work.asked
         asked.addCallback(work.answer.complete)
-        asked.addErrback(self._failed, client, work.answer)
+        asked.addErrback(self._failed, client, work)
         asked.addBoth(self._settle, client, had_turn=problem is None)
         if was_full and not self._is_full(client):
             client.connection.resume_reading()
@@ -298,7 +300,9 @@ class Relay:
         """See :data:`phpgw.backend.Follow`."""
         if is_stream(head) and not client.gone:
             self._turns.becomes_stream(work.turn)
-            work.flow = flow = WatchedFlow(self._pauses, flow, partial(self._end, client, work))
+            end, make_way = partial(self._end, client, work), partial(self._make_way, work)
+            work.flow = flow = WatchedFlow(self._pauses, flow, end, make_way)
+            self._pauses.watch(work.flow)
         return work.answer.follow(head, flow)
 
     def _end(self, client: Client, work: _Work) -> None:
@@ -307,8 +311,15 @@ class Relay:
         client.connection.close(_POLICY_VIOLATION, "the streamed reply is not read fast enough")
         work.asked.cancel()
 
-    def _failed(self, failure: Failure, client: Client, answer: Answer) -> Deferred[None] | None:
+    def _make_way(self, work: _Work, problem: BackendError) -> None:
+        """End a stream alone, for the sake of others."""
+        work.problem = problem
+        work.asked.cancel()
+
+    def _failed(self, failure: Failure, client: Client, work: _Work) -> Deferred[None] | None:
         what = f"a message of client {client.id}"
+        if work.problem is not None:
+            failure = Failure(work.problem)
         if failure.check(CancelledError, ClientLeft):
             self._metrics.replies_without_client += 1
             self._answers.left(what, failure)
@@ -317,7 +328,7 @@ class Relay:
             ended = self._unended.until_ended(failure)
             if ended is not None:
                 self.occupy(client, ended)
-        return answer.break_off()
+        return work.answer.break_off()
 
     def _settle(self, outcome: T, client: Client, had_turn: bool = True) -> T:
         """A client's turn is over: on to what is next.
@@ -329,7 +340,7 @@ class Relay:
         if work is not None:
             client.is_streamer = work.flow is not None
             if work.flow is not None:
-                self._pauses.forget(work.flow)
+                self._pauses.over(work.flow)
         if client in self._occupied:
             return outcome
         if client.inbox:

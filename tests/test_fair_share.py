@@ -18,6 +18,8 @@ while (true) {
     flush();
 }
 """
+# Streams that are read, since little comes.
+_SPARSE = _ENDLESS.replace("50000", "50").replace("    flush();", "    flush(); usleep(100000);")
 _SLOW_TO_DECIDE = """<?php
 if ($_POST['type'] === 'connect') {
     usleep(200000);
@@ -90,6 +92,26 @@ class UnreadStreamTests(Road):
         self.assertGreaterEqual(await self.closed(), 1)
 
 
+class HealthyStreamTests(Road):
+    async def test_without_an_end(self) -> None:
+        """They are read, and hold all turns: others are answered before their time is over."""
+        options = ("--php-concurrency", "2", "--waiting-timeout", "4s", "--on-error", "reply")
+        self.start(_SPARSE, *options)
+        streams = [await self.connect(self.gateway.ws_url) for _ in range(2)]
+        for stream in streams:
+            stream.send("endless")
+            await stream.receive()
+        other = await self.connect(self.gateway.ws_url)
+        for number in range(3):
+            other.send(str(number))
+            self.assertEqual(await other.receive(), str(number))
+        self.assertIn("its streamed reply was ended for others", self.gateway.log)
+        self.assertEqual((await self.stats())["php_requests_now"], 1)
+        for stream in streams:
+            await stream.abort()
+        await until(self.php_is_done)
+
+
 class CrowdOfStrangersTests(Road):
     async def test_handshakes(self) -> None:
         """A client that is in has an answer while most of those who want to come in wait."""
@@ -114,8 +136,9 @@ class CrowdOfStrangersTests(Road):
 
 
 for _tests, _road in product(
-    (UnreadStreamTests, CrowdOfStrangersTests), (HttpRoad, FastCgiRoad, EmbeddedRoad)
+    (UnreadStreamTests, HealthyStreamTests, CrowdOfStrangersTests),
+    (HttpRoad, FastCgiRoad, EmbeddedRoad),
 ):
     _name = f"{_road.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
-del UnreadStreamTests, CrowdOfStrangersTests, _tests, _road
+del UnreadStreamTests, HealthyStreamTests, CrowdOfStrangersTests, _tests, _road

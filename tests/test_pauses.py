@@ -21,10 +21,11 @@ class PausesTests(SynchronousTestCase):
 
     def use(self, turns: int) -> None:
         self.turns = Turns(turns)
-        self.pauses = Pauses(self.clock, self.turns, 10)
+        self.pauses = Pauses(self.clock, self.turns, 10, 60)
 
     def flow(self, name: str = "a") -> WatchedFlow:
-        return WatchedFlow(self.pauses, FakeFlow(), partial(self.ended.append, name))
+        end = partial(self.ended.append, name)
+        return WatchedFlow(self.pauses, FakeFlow(), end, lambda problem: end())
 
     def drip(self, flow: WatchedFlow, times: int, seconds: float = 9) -> None:
         """Pause so often for so long, with a moment of reading in between."""
@@ -36,7 +37,7 @@ class PausesTests(SynchronousTestCase):
 
     def test_holds_php_up(self) -> None:
         held = FakeFlow()
-        flow = WatchedFlow(self.pauses, held, lambda: None)
+        flow = WatchedFlow(self.pauses, held, lambda: None, lambda problem: None)
         flow.pause()
         self.assertTrue(held.is_paused)
         flow.resume()
@@ -102,8 +103,60 @@ class PausesTests(SynchronousTestCase):
         self.pauses.make_room()
         self.assertEqual(self.ended, [])
 
+    def stream(self, name: str) -> WatchedFlow:
+        """One that runs, in a turn of its own."""
+        turn = Turn(lambda problem: Deferred(), self.turns.messages)
+        self.turns.take(turn)
+        self.turns.becomes_stream(turn)
+        flow = self.flow(name)
+        self.pauses.watch(flow)
+        return flow
+
+    def wait(self) -> None:
+        """Have somebody wait, from now on."""
+        waiting = Turn(lambda problem: Deferred(), self.turns.messages, self.clock.seconds())
+        self.turns.take(waiting)
+
+    def test_long_streams_make_way(self) -> None:
+        """Where others would wait in vain, those beyond the share of streams, the oldest first."""
+        for turns, left in ((1, 0), (2, 1), (4, 3), (8, 6)):
+            self.ended = []
+            self.use(turns)
+            names = "abcdefgh"[:turns]
+            for name in names:
+                self.stream(name)
+            self.wait()
+            self.clock.advance(44)
+            self.pauses.make_room()
+            self.assertEqual(self.ended, [])
+            self.clock.advance(2)
+            self.pauses.make_room()
+            self.assertEqual(self.ended, list(names[: turns - left]))
+
+    def test_streams_that_have_not_run_for_long_stay(self) -> None:
+        self.use(turns=2)
+        self.stream("a")
+        self.stream("b")
+        self.clock.advance(20)
+        self.wait()
+        self.clock.advance(44)
+        self.pauses.make_room()
+        self.assertEqual(self.ended, [])
+        self.clock.advance(2)
+        self.pauses.make_room()
+        self.assertEqual(self.ended, ["a"])
+
+    def test_streams_that_are_over_do_not_count(self) -> None:
+        self.use(turns=2)
+        over, _ = self.stream("a"), self.stream("b")
+        self.pauses.over(over)
+        self.wait()
+        self.clock.advance(50)
+        self.pauses.make_room()
+        self.assertEqual(self.ended, ["b"])
+
     def test_streams_that_run_hold_all_turns(self) -> None:
-        """None of them is ended; the log says what to do."""
+        """The log says what to do."""
         for number in range(4):
             turn = Turn(lambda problem: Deferred(), self.turns.messages)
             self.turns.take(turn)
@@ -116,6 +169,6 @@ class PausesTests(SynchronousTestCase):
             for _ in range(5):
                 self.pauses.make_room()
         [event] = events
-        self.assertIn("pm.max_children", event["log_format"])
-        self.assertIn("--php-concurrency", event["log_format"])
+        self.assertIn("pm.max_children", event["help"])
+        self.assertIn("--php-concurrency", event["help"])
         self.assertEqual(self.ended, [])

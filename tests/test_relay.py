@@ -668,6 +668,33 @@ class StreamTests(RelayTestCase):
         self.assertIsNotNone(first.closed)
         self.assertIsNone(second.closed)
 
+    def test_streams_without_an_end(self) -> None:
+        """They are read, and hold all turns: one of them makes way before others fail."""
+        self.use(concurrency=2, waiting_timeout=60)
+        ends = []
+        for name in "ab":
+            client, connection = self.client(name)
+            self.say(client, name.encode(), b"more")
+            self.backend.asked[-1].begin()
+            self.backend.asked[-1].flush(_LINE)
+            ends.append((client, connection))
+        self.say(self.client("c")[0], b"next")
+        with capturedLogs() as events:
+            self.clock.pump([1] * 44)
+            self.assertEqual(self.backend.messages(), [b"a", b"b"])
+            self.clock.pump([1] * 3)
+        self.assertEqual(self.backend.messages(), [b"a", b"b", b"next"])
+        self.assertIn("ended for others", str([event.get("reason") for event in events]))
+        first, second = self.backend.asked[:2]
+        self.assertEqual((first.is_cancelled, second.is_cancelled), (True, False))
+        # The client is still there, and what it says next has its place behind the others.
+        self.assertEqual([connection.closed for _, connection in ends], [None, None])
+        self.assertEqual(self.metrics.php_failures, 1)
+        self.backend.asked[2].reply()
+        self.assertEqual(self.backend.messages(), [b"a", b"b", b"next"])
+        self.clock.pump([1] * 200)
+        self.assertFalse(second.is_cancelled)
+
     def test_over_while_it_is_held_up(self) -> None:
         """PHP had said all by then."""
         _, connection, asked = self.stream_to("a")

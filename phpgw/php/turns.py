@@ -152,6 +152,11 @@ class Turns:
         """Whether all turns that there are at once are under way."""
         return self._busy >= self._allowed
 
+    @property
+    def streams_beyond_share(self) -> int:
+        """How many streams hold turns that should be left to others."""
+        return max(0, self.streams.busy - (self.limit - self._reserve))
+
     def waiting_from(self, place: Hashable) -> int:
         """Return how many turns wait that are counted for a network."""
         return self._places[place]
