@@ -21,6 +21,7 @@ from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
 from phpgw.secret import read_secret
 from phpgw.settings import Settings
+from phpgw.values import existing_file
 
 # Where --php-concurrency is not given: PHP-FPM's own pm.max_children, as it is installed.
 _USUAL_CONCURRENCY = 5
@@ -104,7 +105,7 @@ def _to_running_fpm(endpoint: str, common: _Common) -> Road:
     backend = _fastcgi(client, common, concurrency)
     pool = find_pool(endpoint)
     hints = [] if pool is None else [*pool.hints(concurrency)]
-    if endpoint.startswith("unix:") and not Path(common.script).exists():
+    if endpoint.startswith("unix:") and _is_missing(common.script):
         hints.append(
             f"--php-script {common.script} is not there as the gateway sees the file system; its "
             "path is the one that PHP-FPM sees (which may run in a container, or with chroot=)"
@@ -113,10 +114,22 @@ def _to_running_fpm(endpoint: str, common: _Common) -> Road:
     return Road(backend, description, concurrency, hints=tuple(hints))
 
 
+def _is_missing(script: str) -> bool:
+    """Return whether it is certainly not there; we need not be allowed to see it."""
+    try:
+        return not Path(script).exists()
+    except PermissionError:
+        return False
+    except OSError:
+        return True
+
+
 def _to_own_fpm(common: _Common) -> Road:
     settings, reactor, script = common.settings, common.reactor, common.script
-    if not Path(script).is_file():
-        raise InvalidOption("php-script", "the path of a file that exists", repr(script))
+    try:
+        existing_file(script)
+    except ValueError as error:
+        raise InvalidOption("php-script", str(error), repr(script)) from None
     binary = settings.php_fpm_binary or find_php_fpm()
     if binary is None:
         raise InvalidOption(

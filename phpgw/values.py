@@ -190,7 +190,10 @@ def absolute_path(text: str) -> str:
     """A path, which need not be there; a relative one starts at the working directory."""
     if not text or "\0" in text or len(os.fsencode(text)) > _LONGEST_PATH:
         raise ValueError("a path, like /srv/app/websocket.php")
-    return str(Path(text).absolute())
+    try:
+        return str(Path(text).absolute())
+    except OSError as error:
+        raise ValueError(f"an absolute path, as the working directory is gone ({error})") from None
 
 
 def user_name(text: str) -> str:

@@ -1,9 +1,10 @@
 """What twistd would stumble over, found before it does."""
 
+import errno
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -13,6 +14,10 @@ _NOTHING: dict[str, Any] = {
     **{"nodaemon": 0, "debug": False, "pidfile": "twistd.pid", "logfile": None, "logger": None},
     **{"syslog": 0, "rundir": ".", "chroot": None, "uid": None, "gid": None},
 }
+
+
+def not_permitted(*arguments: object) -> NoReturn:
+    raise PermissionError(errno.EPERM, "not permitted")
 
 
 class DaemonTestCase(SynchronousTestCase):
@@ -86,16 +91,38 @@ class PidFileTests(DaemonTestCase):
         self.assertTrue(self.pid_file.exists())
 
     def test_something_else(self) -> None:
-        """A file that is none is left alone; twistd itself refuses it."""
-        self.pid_file.write_text("precious")
-        self.prepare()
-        self.assertEqual("precious", self.pid_file.read_text())
+        """A file that is none of a gateway's is left alone."""
+        for text in ("precious", "-1", "1 2"):
+            self.pid_file.write_text(text)
+            self.assertIn("something else in it", self.complaint())
+            self.assertEqual(text, self.pid_file.read_text())
+
+    def test_no_file(self) -> None:
+        """A device like /dev/null reads as an empty file, and a pipe has no end."""
+        os.mkfifo(self.pid_file)
+        self.assertIn(f"--pidfile: {self.pid_file} is no file", self.complaint())
+        self.assertTrue(self.pid_file.is_fifo())
+        link = self.directory / "link"
+        link.symlink_to("/dev/full")
+        self.assertIn("is no file", self.complaint(pidfile=str(link)))
+        self.assertTrue(link.is_symlink())
 
     def test_cannot_be_written(self) -> None:
-        for path in (self.directory, self.directory / "no" / "pid"):
+        link, loop = self.directory / "link", self.directory / "loop"
+        link.symlink_to(self.directory / "no" / "pid")
+        loop.symlink_to(loop)
+        for path in (
+            *(self.directory, self.directory / "no" / "pid", link, loop),
+            self.directory / ("x" * 300),
+        ):
             self.assertIn("--pidfile", self.complaint(pidfile=str(path)))
-        self.patch(os, "access", lambda path, mode: mode == os.X_OK)
-        self.assertIn(f"cannot write {self.pid_file}", self.complaint())
+        self.patch(os, "open", not_permitted)
+        self.assertIn(f"cannot write {self.pid_file} (not permitted)", self.complaint())
+
+    def test_nothing_stays(self) -> None:
+        """It may not start for another reason."""
+        self.prepare(logfile=str(self.directory / "log"))
+        self.assertEqual([], [*self.directory.iterdir()])
 
 
 class LogTests(DaemonTestCase):
@@ -113,8 +140,35 @@ class LogTests(DaemonTestCase):
             self.assertEqual(path, log_path({**_NOTHING, **options}), options)
 
     def test_cannot_be_written(self) -> None:
-        for path in (self.directory, self.directory / "no" / "log"):
+        for path in (
+            *(self.directory, self.directory / "no" / "log", self.directory / ("x" * 300)),
+        ):
             self.assertIn("--logfile", self.complaint(logfile=str(path)))
+
+    def test_pipe(self) -> None:
+        """As /dev/stdout is in a container; twistd looks for its end."""
+        reading, writing = os.pipe()
+        self.addCleanup(os.close, reading)
+        self.addCleanup(os.close, writing)
+        line = self.complaint(nodaemon=1, logfile=f"/dev/fd/{writing}")
+        self.assertIn("--logfile -", line)
+
+    def test_what_is_there_is_kept(self) -> None:
+        log = self.directory / "log"
+        log.write_text("before")
+        self.prepare(logfile=str(log))
+        self.assertEqual("before", log.read_text())
+        self.prepare(logfile=os.devnull)
+
+    def test_no_working_directory(self) -> None:
+        self.addCleanup(os.chdir, Path.cwd())
+        gone = self.directory / "gone"
+        gone.mkdir()
+        os.chdir(gone)
+        gone.rmdir()
+        self.assertIn("no working directory", self.complaint(logfile="log"))
+        self.assertIn("no working directory", self.complaint(pidfile="pid"))
+        self.prepare(nodaemon=1, pidfile="twistd.pid")
 
 
 class OtherOptionTests(DaemonTestCase):

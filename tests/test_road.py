@@ -1,9 +1,10 @@
 """Tests for :mod:`phpgw.road`."""
 
+import errno
 import hmac
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -24,6 +25,10 @@ from phpgw.settings import Settings
 from tests.fakes import identity
 from tests.follower import Follower
 from tests.test_fastcgi import TAKEN
+
+
+def not_permitted(*arguments: object, **named: object) -> NoReturn:
+    raise PermissionError(errno.EACCES, "not permitted")
 
 
 class RoadTests(SynchronousTestCase):
@@ -137,6 +142,20 @@ class RoadTests(SynchronousTestCase):
     def test_no_such_script(self) -> None:
         complaint = self.complaint(php_script="/nowhere/ws.php")
         self.assertIn("--php-script: got '/nowhere/ws.php'; expected", complaint)
+        script = f"/{'x' * 300}.php"
+        self.assertIn("File name too long", self.complaint(php_script=script))
+        chosen = self.road(php_script=script, php_fpm="unix:/nowhere/fpm.sock")
+        self.assertIn(script, chosen.hints[0])
+
+    def test_script_that_only_php_may_see(self) -> None:
+        """PHP-FPM runs as somebody else; a PHP-FPM of our own does not."""
+        self.patch(road, "find_pool", lambda _: None)
+        self.patch(Path, "stat", not_permitted)
+        chosen = self.road(php_script="/home/site/ws.php", php_fpm="unix:/nowhere/fpm.sock")
+        self.assertEqual((), chosen.hints)
+        complaint = self.complaint(php_script="/home/site/ws.php")
+        self.assertIn("--php-script: got '/home/site/ws.php'; expected", complaint)
+        self.assertIn("not permitted", complaint)
 
     def test_no_php_fpm(self) -> None:
         """The line names the package to install."""

@@ -496,6 +496,15 @@ class PathAndUserTests(ValueTestCase):
         self.assertEqual(str(Path.cwd() / "ws.php"), values.absolute_path("ws.php"))
         self.assert_refused(values.absolute_path, "a path", ["", "a\0b"])
 
+    def test_relative_to_a_directory_that_is_gone(self) -> None:
+        self.addCleanup(os.chdir, Path.cwd())
+        gone = Path(self.mktemp())
+        gone.mkdir()
+        os.chdir(gone)
+        Path.cwd().rmdir()
+        self.assert_refused(values.absolute_path, "an absolute path", ["ws.php"])
+        self.assertEqual("/srv/ws.php", values.absolute_path("/srv/ws.php"))
+
     def test_user_name(self) -> None:
         self.assertEqual("root", values.user_name("root"))
         self.assert_refused(values.user_name, "the name of a user", ["", "no such user", "a\0b"])

@@ -7,7 +7,9 @@ process id file for itself, in a container for ever. So all of it is looked at b
 
 import os
 from collections.abc import Mapping, MutableMapping
+from errno import ESPIPE
 from pathlib import Path
+from stat import S_ISREG
 from typing import Any
 
 _PID_FILE = "twistd.pid"
@@ -35,20 +37,23 @@ def prepare(twistd: MutableMapping[str, Any]) -> None:
         if directory is not None and not os.access(directory, os.X_OK):
             raise CannotStart(f"twistd --{name}: there is no directory {directory!r} to go to")
     if twistd["pidfile"]:
-        _check_pid_file(Path(twistd["pidfile"]).absolute())
+        _check_pid_file(_absolute(twistd["pidfile"], "pidfile"))
     log = log_path(twistd)
     if log is not None:
         _check_writable(log, "logfile")
 
 
 def log_path(twistd: Mapping[str, Any]) -> Path | None:
-    """The file that twistd logs to; ``None`` if it logs to something else."""
+    """The file that twistd logs to; ``None`` if it logs to something else.
+
+    :raises CannotStart: if it is relative to a working directory that is gone.
+    """
     named = twistd["logfile"]
     if twistd["syslog"] or twistd["logger"] or named == "-":
         return None
     if not named and _stays_in_foreground(twistd):
         return None
-    return Path(named or _LOG_FILE).absolute()
+    return _absolute(named or _LOG_FILE, "logfile")
 
 
 def _stays_in_foreground(twistd: Mapping[str, Any]) -> bool:
@@ -63,12 +68,22 @@ def _check_privileges(twistd: Mapping[str, Any]) -> None:
             raise CannotStart(f"twistd --{name} is for root alone")
 
 
+def _absolute(name: str, option: str) -> Path:
+    try:
+        return Path(name).absolute()
+    except OSError as error:
+        raise CannotStart(f"twistd --{option}: no working directory: {error.strerror}") from None
+
+
 def _check_pid_file(path: Path) -> None:
     """Remove a process id file that is of no process of ours any more.
 
-    What is in it but a number is left for twistd to complain of.
+    What is in it but a number is left alone.
     """
     try:
+        if not S_ISREG(path.stat().st_mode):
+            # It must not be removed, and may have no end.
+            raise CannotStart(f"twistd --pidfile: {path} is no file")
         text = path.read_text(errors="replace").strip()
         if not text or (text.isdecimal() and not _is_gateway(int(text))):
             # A number that another process has by now, or a crash in the middle of writing.
@@ -77,6 +92,11 @@ def _check_pid_file(path: Path) -> None:
             raise CannotStart(
                 f"another gateway runs already, process {text} (it is in {path}); stop that, or "
                 "give this one files of its own: twistd --pidfile FILE --logfile FILE phpgw ..."
+            )
+        else:
+            raise CannotStart(
+                f"twistd --pidfile: {path} has something else in it than a process id; name "
+                "another file, or delete it"
             )
     except FileNotFoundError:
         pass
@@ -103,9 +123,26 @@ def _is_gateway(process: int) -> bool:
 
 
 def _check_writable(path: Path, option: str) -> None:
-    writable = os.access(path, os.W_OK) if path.exists() else os.access(path.parent, os.W_OK)
-    if not writable or path.is_dir():
-        raise CannotStart(
-            f"twistd --{option}: cannot write {path}; name another file, or run it in the "
-            f"foreground: phpgw serve ..."
+    """Open a file as twistd will; one that was not there is not there afterwards."""
+    is_new = not os.access(path, os.F_OK)
+    # What a link leads to need not be there.
+    target = Path(os.path.realpath(path)) if is_new else path
+    flags = os.O_CREAT | os.O_EXCL if is_new else os.O_NONBLOCK | os.O_NOCTTY
+    try:
+        descriptor = os.open(target, os.O_WRONLY | flags, 0o600)
+        try:
+            if is_new:
+                target.unlink()
+            # twistd begins a log at its end.
+            os.lseek(descriptor, 0, os.SEEK_END)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        instead = (
+            "twistd -n --logfile - logs to the standard output"
+            if error.errno == ESPIPE
+            else "name another file, or run it in the foreground: phpgw serve ..."
         )
+        raise CannotStart(
+            f"twistd --{option}: cannot write {path} ({error.strerror}); {instead}"
+        ) from None
