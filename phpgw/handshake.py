@@ -112,7 +112,9 @@ class WebSocketResource(Resource):
         except TooMany:
             self._metrics.handshakes_refused_full += 1
             raise Refusal(
-                503, "There is no room for more clients.", [(b"Retry-After", b"10")]
+                503,
+                "There is no room for more clients (--max-connections).",
+                [(b"Retry-After", b"10")],
             ) from None
         except ClientIdTaken as taken:
             raise Refusal(409, f"There is a client {taken} already.") from None

@@ -92,7 +92,7 @@ class Hold:
     def _expire(self) -> None:
         self._call = None
         self._let_go()
-        self.log.warn("Events are let go, since nobody has done so in time")
+        self.log.warn("Events are let go, since nobody has done so in time (--max-hold)")
 
     def _let_go(self) -> None:
         self._cancel()

@@ -52,6 +52,8 @@ def read_origin(header: bytes) -> Origin | None:
     host = host_name(authority.encode("latin-1"))
     if host is None or authority.endswith(":") or (not host and scheme in _DEFAULT_PORTS):
         return None
+    if scheme in _NO_ORIGINS:
+        return None
     found = _PORT.search(authority)
     port = int(found[1]) if found else None
     if port is not None and not 0 < port <= _HIGHEST_PORT:
@@ -102,7 +104,7 @@ def read_pattern(text: str) -> OriginPattern:
         raise ValueError("an origin as pages have it, with http or https in place of ws and wss")
     before, wildcard, after = text.partition("://*.")
     origin = read_origin(f"{before}://{after}".encode() if wildcard else text.encode())
-    if origin is None or origin.scheme in _NO_ORIGINS:
+    if origin is None:
         raise ValueError("an origin, like https://app.example.com, without a path")
     if not wildcard:
         return OriginPattern(origin.scheme, origin.host, origin.port)

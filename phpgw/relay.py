@@ -308,7 +308,9 @@ class Relay:
     def _end(self, client: Client, work: _Work) -> None:
         """End a stream whose client does not read it fast enough, and with it the client."""
         self._metrics.slow_streams_closed += 1
-        client.connection.close(_POLICY_VIOLATION, "the streamed reply is not read fast enough")
+        client.connection.close(
+            _POLICY_VIOLATION, "the streamed reply is not read fast enough (--stream-pause-timeout)"
+        )
         work.asked.cancel()
 
     def _make_way(self, work: _Work, problem: BackendError) -> None:

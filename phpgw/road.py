@@ -217,4 +217,4 @@ class _OnceReady:
 
 
 def _not_ready(outcome: object, seconds: float) -> None:
-    raise BackendUnreachable(f"PHP-FPM did not start within {seconds:g} s")
+    raise BackendUnreachable(f"PHP-FPM did not start within {seconds:g} s (--php-timeout)")

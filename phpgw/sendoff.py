@@ -79,8 +79,8 @@ class SendOff:
         late = [guest.client for guest in self._guests() if guest.is_busy]
         if late:
             self.log.warn(
-                "PHP has not answered {clients} clients in time; {messages} messages of theirs "
-                "have not even reached it",
+                "PHP has not answered {clients} clients in time (--drain-timeout); {messages} "
+                "messages of theirs have not even reached it",
                 clients=len(late),
                 messages=sum(len(client.inbox) for client in late),
             )

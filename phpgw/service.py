@@ -130,7 +130,7 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         return None if gateway.running else "the gateway is starting or stopping"
 
     def is_full() -> str | None:
-        return "there is no room for more clients" if census.is_full else None
+        return "there is no room for more clients (--max-connections)" if census.is_full else None
 
     background = MultiService()
     Schedule(reactor, settings.timer, relay.trigger, metrics).setServiceParent(background)

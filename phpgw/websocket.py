@@ -34,6 +34,8 @@ _CLOSE_SECONDS = 5
 _LONGEST_REASON = 123
 # Codes that no close frame bears: there was one without a code, and there was none.
 _NO_STATUS, _ABNORMAL = 1005, 1006
+# Those with which a peer's connection ends that is over a limit.
+_OVER_A_LIMIT = (1008, 1009)
 _CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
 
 
@@ -60,6 +62,8 @@ class GatewayProtocol(OutgoingProtocol):
         self._abort_call: IDelayedCall | None = None
         self._opened_at: float | None = None
         self._end: tuple[int, str] | None = None
+        # Whether it ends since the peer is over a limit.
+        self._is_over_a_limit = False
         self._messages_in = 0
 
     # What Autobahn and the transport tell.
@@ -133,6 +137,7 @@ class GatewayProtocol(OutgoingProtocol):
         self.factory.table.close(self)
         if self._end is None:
             self._end = code or _NO_STATUS, (reasonUtf8 or b"").decode()
+            self._is_over_a_limit = code in _OVER_A_LIMIT
         if self._keep_alive is not None:
             self._keep_alive.stop()
         if self._abort_call is None:
@@ -155,11 +160,13 @@ class GatewayProtocol(OutgoingProtocol):
             return
         self.factory.metrics.clients_now -= 1
         self._log.info(
-            "Client {client_id} left after {seconds:.1f} s: code {code}, "
+            "Client {client_id} left after {seconds:.1f} s: code {code}{reason}, "
             "{messages_in} messages in, {messages_out} out",
             client_id=self.client.id,
             seconds=self.factory.reactor.seconds() - self._opened_at,
             code=self.end[0],
+            # Not what the peer says.
+            reason=f" ({self.end[1]})" if self._is_over_a_limit else "",
             messages_in=self._messages_in,
             messages_out=self._messages_out,
         )
@@ -213,7 +220,9 @@ class GatewayProtocol(OutgoingProtocol):
         if self._keep_alive is not None and self.may_be_slow():
             self._keep_alive.start()
             return
-        self._log.info("Client {client_id} answers no ping", client_id=self.client.id)
+        self._log.info(
+            "Client {client_id} answers no ping (--ping-timeout)", client_id=self.client.id
+        )
         self._end = _ABNORMAL, "no answer to a ping"
         self.abort()
 

@@ -86,6 +86,7 @@ class PlainTests(AnswerTestCase):
     def test_hints(self) -> None:
         self.assertIn("URL", self.refused(status=404))
         self.assertIn("client_max_body_size", self.refused(status=413))
+        self.assertIn("error log", self.refused(status=500))
         self.assertIn("CSRF", self.refused(status=419))
         self.assertIn("redirects are not followed", self.refused(status=302))
         self.assertIn("large_client_header_buffers", self.refused(status=414))

@@ -125,7 +125,8 @@ class RefusalTests(CommandsTestCase):
 
     def test_too_large(self) -> None:
         self.assert_refused(
-            (413, {"error": "the body may have 10000 bytes at most"}), b" " * 10_000 + b"[]"
+            (413, {"error": "the body may have 10000 bytes at most (--max-push-size)"}),
+            b" " * 10_000 + b"[]",
         )
 
     def test_parameters(self) -> None:

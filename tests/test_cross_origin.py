@@ -35,6 +35,7 @@ class LogTests(SynchronousTestCase):
             ("capacitor://localhost", "b.example", "--allow-origin capacitor://localhost"),
             ("null", "b.example", "--allow-origin null"),
             ("http://evil\\@b.example", "b.example", "No browser writes such an Origin"),
+            ("javascript://b.example", "b.example", "No browser writes such an Origin"),
         ):
             self.setUp()
             [line] = self.lines((origin, host))

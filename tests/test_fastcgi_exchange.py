@@ -215,7 +215,7 @@ class SilenceTests(FollowingTestCase):
         self.assertNoResult(asked)
         self.reactor.advance(0.1)
         problem = self.failureResultOf(asked, BackendTimeout).value
-        self.assertEqual("nothing came for 10 s in a streamed reply", str(problem))
+        self.assertEqual("nothing came in a streamed reply for 10 s (--php-timeout)", str(problem))
         self.assertNoResult(problem.ended)
         worker.send(record(STDOUT, b"too late"))
         self.successResultOf(problem.ended)
@@ -251,7 +251,7 @@ class SilenceTests(FollowingTestCase):
         worker.send(record(STDOUT, b"piece"))
         self.reactor.advance(0.1)
         problem = self.failureResultOf(asked, BackendTimeout).value
-        self.assertEqual("no answer within 10 s", str(problem))
+        self.assertEqual("no answer within 10 s (--php-timeout)", str(problem))
 
     def test_others_keep_their_time(self) -> None:
         followed, worker = self.begin(Follower())

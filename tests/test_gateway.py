@@ -366,7 +366,7 @@ class DrainTests(GatewayTestCase):
         self.assertIsNone(browser.closed)
         lines = self.logged(lambda: self.clock.advance(0.2), level="warn")
         self.successResultOf(drained)
-        self.assertIn("PHP has not answered 1 clients in time", lines[0])
+        self.assertIn("PHP has not answered 1 clients in time (--drain-timeout)", lines[0])
 
     def push(self, seconds: float) -> Deferred[str]:
         """Something for so many clients that it takes so long."""

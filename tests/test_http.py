@@ -394,7 +394,7 @@ class HttpBackendTests(HttpTestCase):
         self.assertNoResult(answer)
         self.reactor.advance(0.1)
         problem = self.failureResultOf(answer, BackendTimeout).value
-        self.assertEqual(str(problem), "no complete answer within 10 s")
+        self.assertEqual(str(problem), "no complete answer within 10 s (--php-timeout)")
         self.assertTrue(server.disconnecting)
 
     def test_timeout_without_answer(self) -> None:

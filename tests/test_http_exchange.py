@@ -199,7 +199,7 @@ class SilenceTests(FollowingTestCase):
         self.assertNoResult(asked)
         self.reactor.advance(0.1)
         problem = self.failureResultOf(asked, BackendTimeout).value
-        self.assertEqual("nothing came for 10 s in a streamed reply", str(problem))
+        self.assertEqual("nothing came in a streamed reply for 10 s (--php-timeout)", str(problem))
         self.assert_left(server)
 
     def test_counts_from_the_head(self) -> None:
@@ -220,7 +220,7 @@ class SilenceTests(FollowingTestCase):
         server.send(chunk(b"piece"))
         self.reactor.advance(0.1)
         problem = self.failureResultOf(asked, BackendTimeout).value
-        self.assertEqual("no complete answer within 10 s", str(problem))
+        self.assertEqual("no complete answer within 10 s (--php-timeout)", str(problem))
 
     def test_others_keep_their_time(self) -> None:
         followed, server = self.begin(Follower())

@@ -13,14 +13,20 @@ class SizeTests(EdgeTestCase):
     def test_message(self) -> None:
         browser = self.connect()
         browser.send(frame(BINARY, b"x" * 1001))
-        self.assertEqual((1009, "a message may have 1000 bytes at most"), browser.close_frame())
+        self.assertEqual(
+            (1009, "a message may have 1000 bytes at most (--max-message-size)"),
+            browser.close_frame(),
+        )
         self.assertEqual(1, self.metrics.messages_too_large)
 
     def test_message_that_is_far_too_large(self) -> None:
         """It is not waited for, and counts once, whatever follows."""
         browser = self.connect()
         browser.send(frame(BINARY, b"x" * 100_000)[:5000] + frame(TEXT, b"x" * 5000))
-        self.assertEqual((1009, "a message may have 1000 bytes at most"), browser.close_frame())
+        self.assertEqual(
+            (1009, "a message may have 1000 bytes at most (--max-message-size)"),
+            browser.close_frame(),
+        )
         self.assertEqual(1, self.metrics.messages_too_large)
 
     def test_message_that_inflates(self) -> None:
@@ -29,7 +35,10 @@ class SizeTests(EdgeTestCase):
         deflate = zlib.compressobj(wbits=-15)
         bomb = deflate.compress(bytes(500_000)) + deflate.flush(zlib.Z_SYNC_FLUSH)
         browser.send(frame(BINARY, bomb, rsv=4))
-        self.assertEqual((1009, "a message may have 1000 bytes at most"), browser.close_frame())
+        self.assertEqual(
+            (1009, "a message may have 1000 bytes at most (--max-message-size)"),
+            browser.close_frame(),
+        )
         self.assertEqual(1, self.metrics.messages_too_large)
 
     def test_frame(self) -> None:
@@ -39,7 +48,9 @@ class SizeTests(EdgeTestCase):
         browser.send(pieces)
         self.assertEqual([b"x" * 100 + b"y" * 100], self.relay.messages())
         browser.send(frame(TEXT, b"x" * 101)[:10])
-        self.assertEqual((1009, "a frame may have 100 bytes at most"), browser.close_frame())
+        self.assertEqual(
+            (1009, "a frame may have 100 bytes at most (--max-frame-size)"), browser.close_frame()
+        )
         self.assertEqual((1, 0), (self.metrics.frames_too_large, self.metrics.messages_too_large))
 
     def test_control_frames_have_a_size_of_their_own(self) -> None:
@@ -74,11 +85,15 @@ class FragmentTests(EdgeTestCase):
             browser = self.connect()
             browser.send(frame(TEXT, fin=False) + frame(CONTINUATION, piece, fin=False) * 100)
             self.assertEqual(
-                (1008, "a message may have 4 frames at most"), browser.close_frame(), piece
+                (1008, "a message may have 4 frames at most (--max-fragments)"),
+                browser.close_frame(),
+                piece,
             )
             browser.hang_up()
         self.assertEqual(2, self.metrics.messages_too_fragmented)
-        self.assertEqual([(1008, "a message may have 4 frames at most")] * 2, self.relay.ends())
+        self.assertEqual(
+            [(1008, "a message may have 4 frames at most (--max-fragments)")] * 2, self.relay.ends()
+        )
 
     def test_any_number(self) -> None:
         self.limit()
@@ -126,7 +141,9 @@ class RateTests(EdgeTestCase):
         self.keep_sending(browser, frame(TEXT, b"x"), 4.8)
         self.assertEqual([], browser.frames())
         self.keep_sending(browser, frame(TEXT, b"x"), 0.5)
-        self.assertEqual((1008, "messages come too fast"), browser.close_frame())
+        self.assertEqual(
+            (1008, "messages come too fast (--max-message-rate)"), browser.close_frame()
+        )
         self.assertEqual(1, self.metrics.floods_closed)
         self.assertLess(len(self.relay.received), 65)
 

@@ -253,7 +253,7 @@ class LifecycleTests(Road):
             leaves(client, 1006, "no answer to a ping")
             client.pause_reading()
         for client in clients[300:400]:
-            leaves(client, 1009, "a message may have 1000 bytes at most")
+            leaves(client, 1009, "a message may have 1000 bytes at most (--max-message-size)")
             client.send("x" * 1001)
         await self.disconnects(400)
         for client in clients[400:]:

@@ -90,7 +90,9 @@ class IdleTests(LifetimeTestCase):
         self.assertEqual(1, self.open())
         self.wait(1.5)
         [connection] = self.connections
-        self.assertEqual([(1001, "nothing was said for too long")], connection.retirements[:1])
+        self.assertEqual(
+            [(1001, "nothing was said for too long (--idle-timeout)")], connection.retirements[:1]
+        )
         self.assertEqual(1, self.metrics.idle_closed)
 
     def test_counted_once(self) -> None:
@@ -140,7 +142,9 @@ class AgeTests(LifetimeTestCase):
         self.assertEqual((0, 1000), (self.open(), self.metrics.old_closed))
         self.assertLess(max(steps), 200)
         code, reason = self.connections[0].retirements[0]
-        self.assertEqual((1001, "it is time to connect anew"), (code, reason))
+        self.assertEqual(
+            (1001, "it is time to connect anew (--max-connection-age)"), (code, reason)
+        )
 
     def test_not_in_the_middle_of_something(self) -> None:
         self.start(max_age=10)

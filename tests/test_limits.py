@@ -51,7 +51,9 @@ class CrowdTests(Limits):
         self.assertEqual(raised.exception.status, 503)
         self.assertEqual(await self.count("handshakes_refused_full"), 1)
         readiness = f"http://127.0.0.1:{self.gateway.port}/readyz"
-        self.assertEqual(await curl(readiness), "there is no room for more clients\n")
+        self.assertEqual(
+            await curl(readiness), "there is no room for more clients (--max-connections)\n"
+        )
         await clients[0].close()
         self.assertEqual(await curl(readiness), "ready\n")
         await self.assert_answered(await self.client())

@@ -378,7 +378,7 @@ class HoldTests(Trouble, FastCgiRoad):
         client = await self.connect(self.gateway.ws_url)
         await self.post("/hold?seconds=0.5")
         self.assertEqual(await self.answer_to(client, "x"), "x")
-        self.assertIn("nobody has done so in time", self.gateway.log)
+        self.assertIn("nobody has done so in time (--max-hold)", self.gateway.log)
 
     async def test_stop_of_the_gateway(self) -> None:
         """Whoever waits is answered first."""

@@ -643,7 +643,10 @@ class StreamTests(RelayTestCase):
         self.clock.advance(9)
         self.assertIsNone(connection.closed)
         self.clock.advance(1)
-        self.assertEqual(connection.closed, (1008, "the streamed reply is not read fast enough"))
+        self.assertEqual(
+            connection.closed,
+            (1008, "the streamed reply is not read fast enough (--stream-pause-timeout)"),
+        )
         self.assertTrue(asked.is_cancelled)
         self.assertEqual(self.metrics.slow_streams_closed, 1)
         self.assertEqual(self.metrics.php_failures, 0)

@@ -211,7 +211,7 @@ class RefusalTests(SendTestCase):
 
     def test_too_large(self) -> None:
         """Whatever the kind of form, and one byte is enough."""
-        complaint = b"Content Too Large: a push may have 500 bytes at most\n"
+        complaint = b"Content Too Large: a push may have 500 bytes at most (--max-push-size)\n"
         form = f"client_id={CLIENT}&message=".encode()
         self.assert_refused(self.post(form.ljust(501, b"x")), 413, complaint)
         header, body = multipart([("message", b"x" * 500), ("client_id", CLIENT.encode())])

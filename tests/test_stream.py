@@ -91,7 +91,9 @@ class LineTests(StreamTestCase):
         self.assertEqual(len(self.ran), 101)
         self.stream.receive(line[:50])
         problem = self.refused(line[50:] + b" \n")
-        self.assertEqual(problem, f"line 102 of PHP's reply is larger than {len(line)} bytes")
+        self.assertEqual(
+            problem, f"line 102 of PHP's reply is larger than {len(line)} bytes (--max-reply-size)"
+        )
         self.assertEqual(len(self.ran), 101)
 
     def test_line_without_end(self) -> None:

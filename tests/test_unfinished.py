@@ -83,7 +83,9 @@ class UnfinishedTests(EdgeTestCase):
             browser.send(frame(CONTINUATION, b"x", fin=False) + frame(PING))
         self.assertNotIn(CLOSE, [opcode for opcode, _ in browser.frames()])
         self.clock.advance(1)
-        self.assertEqual((1008, "a message may take 60 s at most"), browser.close_frame())
+        self.assertEqual(
+            (1008, "a message may take 60 s at most (--message-timeout)"), browser.close_frame()
+        )
         self.assertEqual(1, self.metrics.messages_timed_out)
         browser.hang_up()
         self.assertEqual([], self.clock.getDelayedCalls())

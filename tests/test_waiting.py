@@ -58,7 +58,7 @@ class WaitingLimitsTests(SynchronousTestCase):
         self.wait("d")
         error = self.limits.too_many(self.turn())
         self.assertIsInstance(error, Overloaded)
-        self.assertEqual(str(error), "4 events wait for PHP already")
+        self.assertEqual(str(error), "4 events wait for PHP already (--max-waiting)")
         self.assertEqual(self.metrics.events_refused_by_overload, 1)
 
     def test_handshakes_take_half(self) -> None:
@@ -95,7 +95,9 @@ class WaitingLimitsTests(SynchronousTestCase):
         self.clock.pump([1] * 30)
         self.assertEqual(self.failed, [])
         self.clock.advance(1)
-        self.assertEqual(self.failed, [("a", "PHP had no time for it within 60 s")])
+        self.assertEqual(
+            self.failed, [("a", "PHP had no time for it within 60 s (--waiting-timeout)")]
+        )
         self.clock.pump([1] * 30)
         self.assertEqual(self.names_of_failed(), ["a", "b", "c"])
         self.assertEqual(self.metrics.events_refused_by_overload, 3)
@@ -177,7 +179,7 @@ class WaitingLimitsTests(SynchronousTestCase):
     def test_said_once_in_a_while(self) -> None:
         """For each reason under an id that all share who fail meanwhile."""
         self.wait("under way", *"abcd")
-        reason = "4 events wait for PHP already"
+        reason = "4 events wait for PHP already (--max-waiting)"
         ids = set()
         with capturedLogs() as events:
             for _ in range(5):

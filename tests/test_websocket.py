@@ -288,6 +288,22 @@ class IdentityTests(EdgeTestCase):
         self.assertEqual([left[key] for key in keys], ["192.0.2.1:5000", 3, 1001, 1, 1])
         self.assertNotIn("secret", repr(events))
 
+    def test_log_of_who_is_over_a_limit(self) -> None:
+        """It names the option; what a peer says is left out."""
+        for data, expected in (
+            (
+                frame(TEXT, b"x" * 1001),
+                " (a message may have 1000 bytes at most (--max-message-size))",
+            ),
+            (frame(CLOSE, b"\x03\xf0secret"), ""),
+            (frame(CLOSE), ""),
+        ):
+            with capturedLogs() as events:
+                browser = self.connect()
+                browser.send(data)
+                browser.hang_up()
+            self.assertEqual(events[-1]["reason"], expected)
+
 
 class ClosingTests(EdgeTestCase):
     def test_browser_closes(self) -> None:

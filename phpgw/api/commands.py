@@ -31,7 +31,7 @@ class CommandsResource(JsonResource):
     def render_POST(self, request: Request) -> bytes | Deferred[bytes]:
         query_parameters(request)
         if is_too_large(request):
-            raise Refused(413, f"the body may have {self._limit} bytes at most")
+            raise Refused(413, f"the body may have {self._limit} bytes at most (--max-push-size)")
         media_type = (request.getHeader(b"Content-Type") or b"").lower()
         if media_type.startswith(b"multipart/"):
             raise Refused(415, "expected application/json, not a multipart form")

@@ -46,7 +46,8 @@ class Lobby:
             self.metrics.http_connections_dropped += 1
             if count := self._droppings.count():
                 self.log.warn(
-                    "Dropped {count} connections that had been silent for longest, to make room",
+                    "Dropped {count} connections that had been silent for longest, to make room "
+                    "(--max-http-connections)",
                     count=count,
                 )
 

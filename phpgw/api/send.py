@@ -54,7 +54,10 @@ class SendResource(Resource):
             raise Refused(405, "Method Not Allowed: push with POST", {"Allow": "POST"})
         self._access.check(request)
         if is_too_large(request):
-            raise Refused(413, f"Content Too Large: a push may have {self._limit} bytes at most")
+            raise Refused(
+                413,
+                f"Content Too Large: a push may have {self._limit} bytes at most (--max-push-size)",
+            )
         try:
             return read_push(request_fields(request))
         except BadForm as error:

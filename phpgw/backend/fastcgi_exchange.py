@@ -156,9 +156,9 @@ class Exchange:
 
     def expire(self) -> None:
         """Its time is over."""
-        within = f"{self._terms.deadlines.seconds:g} s"
+        within = f"{self._terms.deadlines.seconds:g} s (--php-timeout)"
         if self._take is not None:
-            problem = f"nothing came for {within} in a streamed reply"
+            problem = f"nothing came in a streamed reply for {within}"
         else:
             problem = f"no answer within {within}"
         assert self.connection is not None
@@ -251,7 +251,7 @@ class Exchange:
         head, body = split_answer(self._decoder.output)
         limit = self._terms.max_reply_size
         if len(body) > limit:
-            raise ReplyTooLarge(f"PHP's reply is larger than {limit} bytes")
+            raise ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")
         return Reply(head, body)
 
     def _hear(self, errors: bytes) -> None:

@@ -64,11 +64,11 @@ class Exchange(Protocol):
 
     def expire(self) -> None:
         """Its time is over."""
-        within = f"{self._terms.deadlines.seconds:g} s"
+        within = f"{self._terms.deadlines.seconds:g} s (--php-timeout)"
         if self._take is None:
             problem = f"no complete answer within {within}"
         else:
-            problem = f"nothing came for {within} in a streamed reply"
+            problem = f"nothing came in a streamed reply for {within}"
         self._fail(BackendTimeout(problem))
 
     def stop(self) -> None:
@@ -147,7 +147,9 @@ class Exchange(Protocol):
         """A body that is gathered has this size, or is going to have it."""
         limit = self._terms.max_reply_size
         if size > limit:
-            self._fail(ReplyTooLarge(f"PHP's reply is larger than {limit} bytes"))
+            self._fail(
+                ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")
+            )
 
     def _fail(self, problem: Failure | Exception) -> None:
         if not self._is_over:

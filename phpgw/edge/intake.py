@@ -126,10 +126,14 @@ class IntakeProtocol(LeanProtocol):
             self.refuse_size()
         elif limits.max_frame_size is not None and length > limits.max_frame_size:
             self.factory.metrics.frames_too_large += 1
-            self._fail_connection(1009, f"a frame may have {limits.max_frame_size} bytes at most")
+            self._fail_connection(
+                1009, f"a frame may have {limits.max_frame_size} bytes at most (--max-frame-size)"
+            )
         elif 0 < limits.max_fragments < self._fragments:
             self.factory.metrics.messages_too_fragmented += 1
-            self._fail_connection(1008, f"a message may have {limits.max_fragments} frames at most")
+            self._fail_connection(
+                1008, f"a message may have {limits.max_fragments} frames at most (--max-fragments)"
+            )
 
     def onMessageEnd(self) -> None:
         self._forget_message()
@@ -163,7 +167,9 @@ class IntakeProtocol(LeanProtocol):
         """Tell the peer that its message is too large: RFC 6455, section 7.4.1."""
         self.factory.metrics.messages_too_large += 1
         limit = self.factory.limits.max_message_size
-        self._fail_connection(1009, f"a message may have {limit} bytes at most")
+        self._fail_connection(
+            1009, f"a message may have {limit} bytes at most (--max-message-size)"
+        )
 
     def _max_message_size_exceeded(self, *_: object) -> None:
         # Autobahn has found out while it decompressed.
@@ -203,7 +209,7 @@ class IntakeProtocol(LeanProtocol):
         metrics.rate_pauses += 1
         if is_hopeless and self.state == self.STATE_OPEN:
             metrics.floods_closed += 1
-            self._fail_connection(1008, "messages come too fast")
+            self._fail_connection(1008, "messages come too fast (--max-message-rate)")
         # Also while the peer has yet to answer the close frame.
         self._hold(_RATE)
         self._release_call = self.factory.reactor.callLater(pause, self._release, _RATE)

@@ -129,10 +129,14 @@ class Lifetimes(Service):
             age = self._max_age * (1 - _SPREAD * random())
             connection.lifetime = Lifetime(now + age, count, now)
         elif self._max_age and now >= lifetime.ends_at:
-            closed = connection.retire(_GOING_AWAY, "it is time to connect anew")
+            closed = connection.retire(
+                _GOING_AWAY, "it is time to connect anew (--max-connection-age)"
+            )
             self._metrics.old_closed += closed
         elif count != lifetime.count or connection.is_busy:
             lifetime.count, lifetime.quiet_since = count, now
         elif self._idle_timeout and now - lifetime.quiet_since >= self._idle_timeout:
-            closed = connection.retire(_GOING_AWAY, "nothing was said for too long")
+            closed = connection.retire(
+                _GOING_AWAY, "nothing was said for too long (--idle-timeout)"
+            )
             self._metrics.idle_closed += closed

@@ -51,7 +51,7 @@ class OutgoingProtocol(IntakeProtocol):
         if outbox is not None:
             if outbox.is_full(waiting_bytes(self.transport)):
                 factory.metrics.slow_consumers_closed += 1
-                self.close(1008, "messages are not read fast enough")
+                self.close(1008, "messages are not read fast enough (--max-outbox)")
                 return
             outbox.written += len(frame)
         self._messages_out += 1
@@ -158,7 +158,7 @@ class OutgoingProtocol(IntakeProtocol):
             self._outbox = Outbox(self.factory.limits.max_outbox)
         if not self._outbox.keep(payload, is_binary):
             self.factory.metrics.slow_consumers_closed += 1
-            self.close(1008, "too many messages before the first was read")
+            self.close(1008, "too many messages before the first was read (--max-outbox)")
 
     def _look_later(self) -> None:
         if self._look_call is None:

@@ -43,7 +43,10 @@ class UnfinishedMessages:
         self._check_later()
         while self._size > self._limit:
             self._metrics.unfinished_dropped += 1
-            self._give_up(next(iter(self._messages)), "there are too many unfinished messages")
+            self._give_up(
+                next(iter(self._messages)),
+                "there are too many unfinished messages (--max-unfinished)",
+            )
 
     def remove(self, sender: Sender) -> None:
         """Forget a message that is whole, or not wanted; there need not be one."""
@@ -75,7 +78,9 @@ class UnfinishedMessages:
             if now - began < self._timeout:
                 break
             self._metrics.messages_timed_out += 1
-            self._give_up(sender, f"a message may take {self._timeout:g} s at most")
+            self._give_up(
+                sender, f"a message may take {self._timeout:g} s at most (--message-timeout)"
+            )
         self._check_later()
 
     def _give_up(self, sender: Sender, reason: str) -> None:

@@ -40,6 +40,7 @@ _HINTS = {
     414: _TOO_LARGE,
     419: "; is the script exempt from the framework's CSRF protection?",
     431: _TOO_LARGE,
+    500: "; PHP's error log says why",
     502: "; does PHP-FPM run, and did it end in the middle of the script?",
     503: "; is the application in maintenance mode?",
     504: "; is the web server's fastcgi_read_timeout (60s in Nginx by default) too short?",

@@ -145,7 +145,8 @@ class Stream:
         self._rest_size += len(piece)
         if self._rest_size > self._limit:
             raise UnusableLine(
-                f"line {self._line_number + 1} of PHP's reply is larger than {self._limit} bytes"
+                f"line {self._line_number + 1} of PHP's reply is larger than {self._limit} bytes "
+                "(--max-reply-size)"
             )
         self._rest.append(piece)
 

@@ -56,10 +56,16 @@ class WaitingLimits:
         self._interval = min(_LOOK_SECONDS, (seconds or _LOOK_SECONDS) / _LOOKS_PER_LIMIT)
         self._look_call: IDelayedCall | None = None
         now = reactor.seconds
-        self._too_many = _Reason(f"{count} events wait for PHP already", now)
-        self._too_many_handshakes = _Reason("too many handshakes wait for PHP already", now)
-        self._too_many_here = _Reason("too many events of one address wait for PHP already", now)
-        self._too_long = _Reason(f"PHP had no time for it within {seconds:g} s", now)
+        self._too_many = _Reason(f"{count} events wait for PHP already (--max-waiting)", now)
+        self._too_many_handshakes = _Reason(
+            "too many handshakes wait for PHP already (--max-waiting)", now
+        )
+        self._too_many_here = _Reason(
+            "too many events of one address wait for PHP already (--max-waiting)", now
+        )
+        self._too_long = _Reason(
+            f"PHP had no time for it within {seconds:g} s (--waiting-timeout)", now
+        )
 
     def too_many(self, turn: Turn) -> Overloaded | None:
         """Return what a turn fails with that would wait, too; ``None`` if it may."""
