@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -169,7 +169,7 @@ class Admission:
             failure.raiseException()
         reason = "This cannot be decided at the moment."
         what = f"the connect of client {client.id}"
-        if failure.check(ClientLeft):
+        if failure.check(ClientLeft, CancelledError):
             self._answers.left(what, failure)
         else:
             reason += f" (error {self._answers.failed(what, failure, None)})"

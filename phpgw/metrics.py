@@ -26,6 +26,7 @@ class Metrics:
     php_retries: int = 0
     php_failures: int = 0
     events_waiting_now: int = 0
+    events_waiting_for_worker_now: int = 0
     events_refused_by_overload: int = 0
     events_refused_by_breaker: int = 0
     breaker_open_now: int = 0

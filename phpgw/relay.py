@@ -74,14 +74,12 @@ class Relay:
         self._turns = Turns(policy.concurrency, partial(reactor.callLater, 0))
         self._unended = Unended(reactor, policy.longest_run)
         self._pauses = Pauses(reactor, self._turns, policy.stream_pause, policy.waiting_timeout)
-        self._limits = WaitingLimits(
-            reactor,
-            self._turns,
+        make_room, most, longest = (
+            self._pauses.make_room,
             policy.max_waiting,
             policy.waiting_timeout,
-            metrics,
-            self._pauses.make_room,
         )
+        self._limits = WaitingLimits(reactor, self._turns, most, longest, metrics, make_room)
         self._farewells = Farewells(
             reactor, self.php, answers, self._turns, metrics, policy.has_web_server
         )
@@ -137,6 +135,8 @@ class Relay:
         if client.inbox:
             client.inbox.clear()
             self._give_place_free(client)
+        if client in self._under_way:
+            self.php.withdraw(client.id)
 
     def occupy(self, client: Client, until: Deferred[None]) -> None:
         """Begin no further event of a client before something else of it is over.
@@ -168,6 +168,8 @@ class Relay:
         work = self._under_way.get(client)
         if work is not None and work.answer.is_streamed:
             work.asked.cancel()
+        else:
+            self.php.withdraw(client.id)
 
     def _give_place_free(self, client: Client) -> bool:
         """Have a client wait no longer, so that the line is not full of those who have left."""
@@ -327,8 +329,7 @@ class Relay:
             self._answers.left(what, failure)
         else:
             self._answers.failed(what, failure, client)
-            ended = self._unended.until_ended(failure)
-            if ended is not None:
+            if (ended := self._unended.until_ended(failure)) is not None:
                 self.occupy(client, ended)
         return work.answer.break_off()
 

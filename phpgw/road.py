@@ -199,11 +199,27 @@ class _OnceReady:
         self._fpm = fpm
         self._backend = backend
         self._timeout = timeout
+        # What waits until it is.
+        self._waiting: dict[Deferred[Reply], Event] = {}
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         if self._fpm.is_ready:
             return self._backend.ask(event, follow)
-        return self._when_ready().addCallback(lambda _: self._backend.ask(event, follow))
+        asked = self._when_ready()
+        self._waiting[asked] = event
+
+        def go_on(outcome: Any) -> Any:
+            del self._waiting[asked]
+            return outcome
+
+        asked.addBoth(go_on)
+        return asked.addCallback(lambda _: self._backend.ask(event, follow))
+
+    def withdraw(self, client_id: str) -> None:
+        for asked, event in list(self._waiting.items()):
+            if event.is_of(client_id):
+                asked.cancel()
+        self._backend.withdraw(client_id)
 
     def probe(self) -> Deferred[None]:
         return self._when_ready().addCallback(lambda _: self._backend.probe())

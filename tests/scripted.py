@@ -64,6 +64,7 @@ class Asked:
     """An event that PHP has been given, and what answers it, as a backend does.
 
     :ivar flow: what holds up a reply that is followed.
+    :ivar is_queued: whether PHP has certainly not been given it yet; to be set by the test.
     :ivar is_cancelled: whether nobody wants the answer any longer.
     :ivar is_refused: whether PHP was not there.
     """
@@ -72,6 +73,7 @@ class Asked:
         self.event = event
         self.follow = follow
         self.flow = FakeFlow()
+        self.is_queued = False
         self.is_cancelled = False
         self.is_refused = False
         self.answer: Deferred[Reply] = Deferred(self._cancel)
@@ -164,6 +166,11 @@ class ScriptedBackend:
     def told(self) -> list[tuple[str, str]]:
         """The type of each, and whom it was about."""
         return [(asked.event.type, asked.event.identity.client_id) for asked in self.asked]
+
+    def withdraw(self, client_id: str) -> None:
+        for asked in self.asked:
+            if asked.is_queued and asked.event.is_of(client_id):
+                asked.answer.cancel()
 
     def probe(self) -> Deferred[None]:
         self.probes += 1

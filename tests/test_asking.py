@@ -65,6 +65,17 @@ class PhpTests(PhpTestCase):
         self.assertEqual(self.metrics.php_requests_now, 0)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
+    def test_not_again_after_a_long_attempt(self) -> None:
+        """Such as one that waited for a PHP-FPM of our own to start."""
+        asked = self.php.ask(_EVENT)
+        self.clock.advance(4)
+        self.backend.asked[0].refuse()
+        self.clock.advance(0.1)
+        self.clock.advance(10)
+        self.backend.asked[1].refuse()
+        self.failureResultOf(asked, BackendUnreachable)
+        self.assertEqual((len(self.backend.asked), self.clock.getDelayedCalls()), (2, []))
+
     def test_what_may_have_reached_php_is_not_tried_again(self) -> None:
         asked = self.php.ask(_EVENT)
         self.backend.asked[0].break_off()

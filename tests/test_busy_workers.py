@@ -96,6 +96,31 @@ class RunningPhpTests(BusyTestCase, FastCgiRoad):
     async def test_what_no_worker_took_never_runs_over_tcp(self) -> None:
         await self.fail_without_a_worker({"socket": "tcp"})
 
+    async def leave_before_a_worker_is_free(self, php: dict[str, Any]) -> None:
+        self.start(_HANGING, "--events", "disconnect", php={"workers": 1, **php})
+        busy, other = await gatherResults([self.connect(self.gateway.ws_url) for _ in range(2)])
+        busy.send("hang")
+        await until(lambda: self.has("record"))
+        other.send("never")
+
+        async def waiting(count: int) -> bool:
+            return (await self.stats())["events_waiting_for_worker_now"] == count
+
+        await until(lambda: waiting(1))
+        await other.abort()
+        self.touch("end")
+        self.assertEqual(await busy.receive(), "hang")
+        await until(self.all_are_told)
+        record = (self.document_root / "record").read_text()
+        self.assertEqual(record, "server hang\ndisconnect \n")
+        self.assertTrue(await waiting(0))
+
+    async def test_who_leaves_meanwhile(self) -> None:
+        await self.leave_before_a_worker_is_free({})
+
+    async def test_who_leaves_meanwhile_over_tcp(self) -> None:
+        await self.leave_before_a_worker_is_free({"socket": "tcp"})
+
     async def go_on_behind_the_answer(self, php: dict[str, Any]) -> None:
         self.start(_BEHIND, php={"workers": 2, **php})
         client, other = await gatherResults([self.connect(self.gateway.ws_url) for _ in range(2)])

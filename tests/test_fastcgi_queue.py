@@ -4,12 +4,21 @@ from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet import error
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import ConnectError
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
-from phpgw.backend import BackendBroken, BackendBusy, BackendTimeout, BackendUnreachable, Reply
+from phpgw.backend import (
+    BackendBroken,
+    BackendBusy,
+    BackendTimeout,
+    BackendUnreachable,
+    Event,
+    Reply,
+)
 from phpgw.backend.fastcgi_records import GET_VALUES
+from tests.fakes import identity
 from tests.test_fastcgi import PLAIN, PLAIN_HEAD, STDIN, TAKEN, FastCgiTestCase, Worker, answer
 from tests.test_fastcgi_pool import PoolTestCase
 
@@ -97,6 +106,24 @@ class QueueTests(FastCgiTestCase):
         worker = self.accept(answers=False)
         self.reactor.advance(0.03)
         self.assertTrue(worker.is_ended)
+
+    def test_withdrawn(self) -> None:
+        """As above, for all of a client's that is about it alone, and of nobody else's."""
+        self.use()
+        events = (("server", "a"), ("server", "b"), ("disconnect", "a"))
+        asked = [self.backend.ask(Event(type_, b"", identity(who))) for type_, who in events]
+        gone, *others = asked
+        worker = self.accept(answers=False)
+        self.assertEqual(3, self.metrics.events_waiting_for_worker_now)
+        self.backend.withdraw("a")
+        self.failureResultOf(gone, CancelledError)
+        self.assertEqual(2, self.metrics.events_waiting_for_worker_now)
+        self.begin(worker)
+        self.assertEqual(1, self.metrics.events_waiting_for_worker_now)
+        # What a worker has been given may have begun.
+        self.backend.withdraw("b")
+        for each in others:
+            self.assertNoResult(each)
 
     def test_place_in_the_queue_is_kept(self) -> None:
         self.use()

@@ -324,6 +324,9 @@ class FakePhp:
         self._answers.append(answer)
         return answer
 
+    def withdraw(self, client_id: str) -> None:
+        """It has been given everything."""
+
     def probe(self) -> Deferred[None]:
         return succeed(None)
 

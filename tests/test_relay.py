@@ -3,7 +3,7 @@
 from collections import defaultdict
 from random import Random
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
@@ -609,6 +609,35 @@ class StreamTests(RelayTestCase):
         self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
         self.assertEqual(self.metrics.replies_without_client, 1)
         self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_client_that_left_while_its_message_waits_for_a_worker(self) -> None:
+        """PHP has certainly not been given it, and never is."""
+        client, _ = self.client("a")
+        self.say(client, b"1")
+        self.backend.asked[0].is_queued = True
+        with capturedLogs() as events:
+            self.leave(client)
+        self.assertEqual(events, [])
+        self.assertTrue(self.backend.asked[0].is_cancelled)
+        self.assertEqual(self.backend.told(), [("server", "a"), ("disconnect", "a")])
+        self.backend.asked[1].reply()
+        self.assert_idle()
+
+    def test_client_that_is_told_to_close_meanwhile(self) -> None:
+        client, _ = self.client("a")
+        self.say(client, b"1")
+        self.backend.asked[0].is_queued = True
+        self.relay.dismiss(client)
+        self.assertTrue(self.backend.asked[0].is_cancelled)
+        self.assert_idle()
+
+    def test_browser_that_left_while_its_handshake_waits_for_a_worker(self) -> None:
+        client, _ = fake_client("a")
+        decided = self.relay.connect(client)
+        self.backend.asked[0].is_queued = True
+        self.relay.forget(client, 1006, "")
+        self.failureResultOf(decided, CancelledError)
         self.assert_idle()
 
     def test_slow_client_holds_php_up(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import attrs
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import CancelledError, Deferred, succeed
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -189,10 +189,14 @@ class RecordingBackend:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Event, Follow | None]] = []
+        self.withdrawn: list[str] = []
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         self.asked.append((event, follow))
         return succeed(Reply(Head(200)))
+
+    def withdraw(self, client_id: str) -> None:
+        self.withdrawn.append(client_id)
 
     def probe(self) -> Deferred[None]:
         return succeed(None)
@@ -240,6 +244,21 @@ class OwnFpmTests(SynchronousTestCase):
         for given, concurrency in ((None, 3), (2, 2), (16, 3)):
             settings = attrs.evolve(self.settings, php_workers=3, php_concurrency=given)
             self.assertEqual(concurrency, make_road(settings, self.reactor, Metrics()).concurrency)
+
+    def test_withdrawn_before_it_is_ready(self) -> None:
+        gone = self.backend.ask(self.event)
+        stays = self.backend.ask(Event("server", b"hi", identity("other")))
+        self.backend.withdraw(self.event.identity.client_id)
+        self.failureResultOf(gone, CancelledError)
+        for ready in FPMS[0].ready:
+            ready.callback(None)
+        self.successResultOf(stays)
+        self.assertEqual(["other"], [e.identity.client_id for e, _ in self.behind.asked])
+
+    def test_withdrawn_later(self) -> None:
+        """Whether it has been handed over yet, the one behind knows."""
+        self.backend.withdraw("a")
+        self.assertEqual(["a"], self.behind.withdrawn)
 
     def test_not_ready_in_time(self) -> None:
         asked = self.backend.ask(self.event)

@@ -72,6 +72,10 @@ class Event:
     is_binary: bool = False
     code: int | None = None
 
+    def is_of(self, client_id: str) -> bool:
+        """Return whether a client waits for the answer: it has said something, or wants to come."""
+        return self.identity.client_id == client_id and self.type != "disconnect"
+
 
 @attrs.frozen
 class Head:
@@ -201,6 +205,12 @@ class IBackend(Interface):
         :returns: fires with the complete :class:`Reply`, whatever its status, or fails with a
             :exc:`BackendError`. It may be cancelled, also from within what takes the body: PHP is
             left then, and nothing more comes.
+        """
+
+    def withdraw(client_id: str) -> None:
+        """Hand no message or handshake of a client to PHP any more that certainly was not yet.
+
+        Its answer fails with a :exc:`twisted.internet.defer.CancelledError`.
         """
 
     def probe() -> Deferred[None]:

@@ -100,7 +100,7 @@ class FastCgiBackend:
         self._probes: Deadlines[Probe] = Deadlines(reactor, timeout, Probe.give_up)
         busy = BusyLog(reactor.seconds)
         self._terms = Terms(
-            self._pool, self._queue, self._deadlines, max_reply_size, busy, reactor.seconds
+            self._pool, self._queue, self._deadlines, max_reply_size, busy, reactor.seconds, metrics
         )
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
@@ -118,6 +118,12 @@ class FastCgiBackend:
         if exchange.connection is None and not exchange.answer.called:
             exchange.wait()
         return exchange.answer
+
+    def withdraw(self, client_id: str) -> None:
+        """See :meth:`phpgw.backend.IBackend.withdraw`."""
+        for ask in self._pool.waiting():
+            if isinstance(ask, Exchange) and ask.event.is_of(client_id):
+                ask.answer.cancel()
 
     def probe(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.probe`."""

@@ -26,6 +26,7 @@ from phpgw.backend.fastcgi_leftover import Leftover
 from phpgw.backend.fastcgi_pool import Pool
 from phpgw.backend.fastcgi_records import Decoder
 from phpgw.backend.fastcgi_trouble import BusyLog
+from phpgw.metrics import Metrics
 from phpgw.seldom import line_limit
 
 # How much a reply's headers may add to its body.
@@ -47,6 +48,7 @@ class Terms:
     :ivar max_reply_size: bytes that a body may have that is gathered.
     :ivar busy: hears how long events have waited for a worker.
     :ivar now: the time.
+    :ivar metrics: has how many wait for a worker.
     """
 
     pool: Pool
@@ -55,12 +57,14 @@ class Terms:
     max_reply_size: int
     busy: BusyLog
     now: Callable[[], float]
+    metrics: Metrics
 
 
 class Exchange:
     """One event on its way, and its answer; the answer's :class:`phpgw.backend.Flow`, too.
 
     :param follow: who is shown the answer while it comes.
+    :ivar event: what PHP is told.
     :ivar request: its records.
     :ivar connection: where it was sent, once it was.
     :ivar answer: fires with the reply.
@@ -68,7 +72,6 @@ class Exchange:
 
     __slots__ = (
         "_decoder",
-        "_event",
         "_flaw",
         "_follow",
         "_head",
@@ -80,6 +83,7 @@ class Exchange:
         "_waits_since",
         "answer",
         "connection",
+        "event",
         "request",
     )
 
@@ -90,7 +94,7 @@ class Exchange:
         self.connection: Connection | None = None
         self.answer: Deferred[Reply] = Deferred(self._cancelled)
         self._terms = terms
-        self._event = event
+        self.event = event
         self._follow = follow
         # Of a reply that is followed: its head, and what takes its body.
         self._head: Head | None = None
@@ -109,12 +113,13 @@ class Exchange:
         self.connection = connection
         self._terms.deadlines.start(self)
         if self._waits_since is not None:
-            self._terms.queue.stop(self)
             self._terms.busy.waited(self._terms.now() - self._waits_since)
+            self._stop_waiting()
 
     def wait(self) -> None:
         """Wait until there is a worker for it, and not for ever."""
         self._waits_since = self._terms.now()
+        self._terms.metrics.events_waiting_for_worker_now += 1
         if self._terms.queue.seconds:
             self._terms.queue.start(self)
 
@@ -198,7 +203,12 @@ class Exchange:
     def _forget(self) -> None:
         self._terms.deadlines.stop(self)
         if self._waits_since is not None:
-            self._terms.queue.stop(self)
+            self._stop_waiting()
+
+    def _stop_waiting(self) -> None:
+        self._waits_since = None
+        self._terms.queue.stop(self)
+        self._terms.metrics.events_waiting_for_worker_now -= 1
 
     def _leave(self) -> None:
         if self.connection is None:
@@ -272,8 +282,8 @@ class Exchange:
             self._warn("more than is logged")
 
     def _warn(self, what: str, **fields: str) -> None:
-        client_id = self._event.identity.client_id
-        occasion = f"a {self._event.type} event" + (f" of client {client_id}" if client_id else "")
+        client_id = self.event.identity.client_id
+        occasion = f"a {self.event.type} event" + (f" of client {client_id}" if client_id else "")
         self.log.warn(
             f"PHP on {{occasion}}: {what}", occasion=occasion, client_id=client_id, **fields
         )

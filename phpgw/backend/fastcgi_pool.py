@@ -123,6 +123,10 @@ class Pool:
             self._waiting.append(ask)
             self._serve()
 
+    def waiting(self) -> tuple[Ask, ...]:
+        """Return those that have not been handed over."""
+        return tuple(self._waiting)
+
     def withdraw(self, ask: Ask) -> None:
         """Forget about an ask that has not been handed over."""
         self._waiting.remove(ask)

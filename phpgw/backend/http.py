@@ -128,6 +128,9 @@ class HttpBackend:
         exchange.begin(responding)
         return exchange.answer.addErrback(self._explain)
 
+    def withdraw(self, client_id: str) -> None:
+        """See :meth:`phpgw.backend.IBackend.withdraw`; a web server has all there is."""
+
     def probe(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.probe`.
 

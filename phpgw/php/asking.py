@@ -16,6 +16,8 @@ from phpgw.php.breaker import Breaker, CircuitOpen, Ticket
 
 # Seconds between the attempts to reach PHP; what reached it is not tried again.
 _PATIENCE = (0.1, 0.2, 0.4, 0.8)
+# An attempt may take long by itself; so many seconds after the first, there is no other.
+_LONGEST = 5.0
 
 
 def _always() -> bool:
@@ -47,6 +49,10 @@ class Php:
         """Why it would not be asked just now; ``None`` if it would."""
         return self._breaker.trouble()
 
+    def withdraw(self, client_id: str) -> None:
+        """See :meth:`phpgw.backend.IBackend.withdraw`."""
+        self._backend.withdraw(client_id)
+
     def probe(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.probe`; the circuit breaker has no part in it."""
         probed: Deferred[None] = self._backend.probe()
@@ -72,7 +78,7 @@ class Php:
         self._metrics.php_requests += 1
         self._metrics.php_requests_now += 1
         asked: Deferred[Any] = maybeDeferred(self._backend.ask, event, follow)
-        asked.addErrback(self._failed, event, follow, is_wanted)
+        asked.addErrback(self._failed, event, follow, is_wanted, ticket.since + _LONGEST)
         return asked.addBoth(self._asked, ticket)
 
     def _begun(self, follow: Follow, head: Head, flow: Flow) -> Callable[[bytes], None] | None:
@@ -86,10 +92,12 @@ class Php:
         event: Event,
         follow: Follow | None,
         is_wanted: Callable[[], bool],
+        until: float,
     ) -> Failure | Deferred[Reply]:
         if not isinstance(failure.value, BackendUnreachable):
             return failure
-        return Deferred.fromCoroutine(self._ask_again(failure.value, event, follow, is_wanted))
+        asking = self._ask_again(failure.value, event, follow, is_wanted, until)
+        return Deferred.fromCoroutine(asking)
 
     async def _ask_again(
         self,
@@ -97,9 +105,12 @@ class Php:
         event: Event,
         follow: Follow | None,
         is_wanted: Callable[[], bool],
+        until: float,
     ) -> Reply:
         """Wait a little for a PHP that is not there: it may be restarting."""
         for delay in _PATIENCE:
+            if self._reactor.seconds() + delay > until:
+                break
             await deferLater(self._reactor, delay)
             if not is_wanted():
                 raise ClientLeft("the client has left", error)
