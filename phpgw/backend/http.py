@@ -42,9 +42,9 @@ from phpgw.backend.headers import browser_headers, event_headers, identity_heade
 from phpgw.backend.http_connection import (
     HeadTooLarge,
     NoTls,
+    OneTryPool,
     ReusingPool,
     StaleConnection,
-    WatchedPool,
 )
 from phpgw.backend.http_exchange import Exchange, Terms
 from phpgw.backend.memo import Memo
@@ -312,7 +312,7 @@ def make_http_backend(
     return HttpBackend(
         reactor=reactor,
         agent=OriginAgent(reactor, url, pool),
-        fresh_agent=OriginAgent(reactor, url, WatchedPool(reactor, persistent=False)),
+        fresh_agent=OriginAgent(reactor, url, OneTryPool(reactor, persistent=False)),
         pool=pool,
         url=url,
         timeout=timeout,

@@ -2,7 +2,6 @@
 may be.
 """
 
-from collections.abc import Hashable
 from typing import Any
 
 import attrs
@@ -126,7 +125,9 @@ class _WatchingFactory(WrappingFactory):
 
 @implementer(IStreamClientEndpoint)
 @attrs.frozen
-class _WatchedEndpoint:
+class WatchedEndpoint:
+    """Makes connections that are watched."""
+
     _endpoint: IStreamClientEndpoint
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
@@ -138,19 +139,16 @@ class _WatchedEndpoint:
         return repr(self._endpoint)
 
 
-class WatchedPool(HTTPConnectionPool):
-    """Connections, each of them watched.
+class OneTryPool(HTTPConnectionPool):
+    """Connections on which each request is tried once.
 
     Twisted's own second try is for methods like GET alone; ours needs to know more.
     """
 
     retryAutomatically = False
 
-    def getConnection(self, key: Hashable, endpoint: IStreamClientEndpoint) -> Deferred[Any]:
-        return super().getConnection(key, _WatchedEndpoint(endpoint))
 
-
-class ReusingPool(WatchedPool):
+class ReusingPool(OneTryPool):
     """Connections that are used again."""
 
     cachedConnectionTimeout = _IDLE_SECONDS

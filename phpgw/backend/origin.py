@@ -24,6 +24,7 @@ from twisted.web.iweb import IBodyProducer, IResponse
 from phpgw.backend import BackendBroken
 from phpgw.backend.headers import check_encoding
 from phpgw.backend.host import HostEndpoint
+from phpgw.backend.http_connection import WatchedEndpoint
 from phpgw.backend.query import FixedQuery
 
 _AS_IT_IS = punctuation.replace("#", "")
@@ -39,7 +40,7 @@ class OriginAgent(Agent):
         super().__init__(reactor, pool=pool)
         self._uri = URI.fromBytes(url.encode("ascii"))
         self._key = (self._uri.scheme, self._uri.host, self._uri.port)
-        self._endpoint = _endpoint(reactor, self._uri)
+        self._endpoint = WatchedEndpoint(_endpoint(reactor, self._uri))
         self._path_start = url.index("/", url.index("//") + 2)
 
     def request(

@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from phpgw.edge.lean import LeanProtocol
 from phpgw.edge.rate import FRAGMENT, MESSAGE, Allowance
+from phpgw.edge.short_frame import LONGEST, SHORTEST, text_of
 
 # Why nothing is read from a peer at the moment; there can be several reasons.
 _INBOX, _RATE, _END, _OVER = 1, 2, 4, 8
@@ -87,6 +88,11 @@ class IntakeProtocol(LeanProtocol):
             # A peer over TLS can be heard until it, too, has closed that.
             self._hold(_OVER)
             return
+        if SHORTEST <= len(data) <= LONGEST and self._is_at_rest():
+            text = text_of(data)
+            if text is not None and self._takes_freely(len(text)):
+                self.onMessage(text, False)
+                return
         # Autobahn's own makes arguments for a line in the debug log first.
         self._dataReceived(data)
 
@@ -174,6 +180,24 @@ class IntakeProtocol(LeanProtocol):
     def _max_message_size_exceeded(self, *_: object) -> None:
         # Autobahn has found out while it decompressed.
         self.refuse_size()
+
+    def _is_at_rest(self) -> bool:
+        """Tell whether nothing has been read that is not done with, and the next may be taken."""
+        return (
+            self.state == self.STATE_OPEN
+            and not self._holds
+            and not self.data
+            and self.current_frame is None
+            and not self.inside_message
+            and not self._consuming
+        )
+
+    def _takes_freely(self, size: int) -> bool:
+        """Tell whether a message of this size, in one frame, is within all limits, and count it."""
+        if size > self.factory.limits.max_plain_size:
+            return False
+        allowance = self._allowance
+        return allowance is None or allowance.take_freely(MESSAGE, self.factory.reactor.seconds())
 
     def _look_at_rest(self) -> None:
         """See what is left once all has been parsed that may be."""

@@ -19,6 +19,7 @@ class WebSocketLimits:
     :ivar compression: whether permessage-deflate (RFC 7692) is accepted.
     :ivar ping_interval: seconds between pings; 0 for none.
     :ivar ping_timeout: seconds to wait for an answer; 0 for ever.
+    :ivar max_plain_size: bytes of a message from the peer that comes in one frame as it is.
     """
 
     max_message_size: int
@@ -31,3 +32,9 @@ class WebSocketLimits:
     compression: bool = False
     ping_interval: float = 0
     ping_timeout: float = 0
+    max_plain_size: int = attrs.field(init=False)
+
+    @max_plain_size.default
+    def _max_plain_size(self) -> int:
+        largest = self.max_message_size
+        return largest if self.max_frame_size is None else min(largest, self.max_frame_size)

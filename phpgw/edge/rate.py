@@ -50,21 +50,29 @@ class Allowance:
         :param now: the time, in seconds.
         :returns: for how many seconds it may send nothing more; mostly 0.
         """
-        full_at = self._full_at
-        if full_at <= now:
-            self._full_at = now + count * self._rate.interval
-            self._over_since = None
+        if self.take_freely(count, now):
             return 0.0
         # It cannot be emptier than empty, unless the clock was set back.
-        full_at = min(full_at, now + _BURST) + count * self._rate.interval
+        full_at = min(self._full_at, now + _BURST) + count * self._rate.interval
         self._full_at = full_at
-        if full_at <= now + _BURST:
-            return 0.0
         if self._over_since is None or now > self._over_until:
             self._over_since = now
         pause = max(full_at - now - _BURST, _SHORTEST_PAUSE)
         self._over_until = now + pause + _BURST
         return pause
+
+    def take_freely(self, count: float, now: float) -> bool:
+        """Count it as :meth:`take` does if that needs no pause; otherwise leave all as it is."""
+        full_at = self._full_at
+        if full_at <= now:
+            self._full_at = now + count * self._rate.interval
+            self._over_since = None
+            return True
+        full_at += count * self._rate.interval
+        if full_at > now + _BURST:
+            return False
+        self._full_at = full_at
+        return True
 
     def is_used_up(self, now: float) -> bool:
         """Whether the peer has tried to send more for longer than there is patience."""
