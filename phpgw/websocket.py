@@ -23,6 +23,7 @@ from phpgw.edge.keepalive import KeepAlive
 from phpgw.edge.lean import LeanFactory
 from phpgw.edge.lifetimes import Lifetime
 from phpgw.edge.limits import WebSocketLimits
+from phpgw.edge.outbox import waiting_bytes
 from phpgw.edge.outgoing import OutgoingProtocol
 from phpgw.edge.unfinished import UnfinishedMessages
 from phpgw.metrics import Metrics
@@ -115,7 +116,8 @@ class GatewayProtocol(OutgoingProtocol):
         if self.state == self.STATE_OPEN:
             self._answer_close(code, reasonRaw)
         self.wasClean = True
-        self.dropConnection(abort=is_answer)
+        # Not at once where our own frame is still to be sent: theirs was no answer to it then.
+        self.dropConnection(abort=is_answer and not waiting_bytes(self.transport))
 
     def _answer_close(self, code: int | None, reason_utf8: bytes | None) -> None:
         if code is not None and not _is_close_code(code):

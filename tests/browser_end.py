@@ -187,7 +187,8 @@ class TlsBrowserEnd(BrowserEnd):
 
     def _read_all(self, read: Callable[[int], bytes]) -> bytes:
         data = b""
-        with suppress(SSL.WantReadError):
+        # Until there is no more at the moment, or at all.
+        with suppress(SSL.WantReadError, SSL.ZeroReturnError):
             while True:
                 data += read(2**16)
         return data

@@ -16,10 +16,12 @@ from tests.browser_end import (
     PONG,
     TEXT,
     BrowserEnd,
+    TlsBrowserEnd,
     frame,
     request,
 )
 from tests.edge import EdgeTestCase
+from tests.test_handshake import make_pem
 
 # Those that a close frame may bear, and those that it may not.
 _CODES = (*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4001, 4999)
@@ -451,6 +453,24 @@ class EndTests(EdgeTestCase):
             self.assertTrue(browser.is_cut)
             browser.hang_up()
             self.assert_end(code)
+
+    def test_our_own_close_frame_is_sent_first(self) -> None:
+        """Where it still waits in the transport, theirs cannot be an answer to it."""
+        pem = make_pem(self.mktemp())
+        for bad, code in [
+            (frame(CLOSE, b"\x03"), 1002),
+            (frame(CLOSE, b"\x03\xe8", fin=False), 1002),
+            (frame(3) + frame(CLOSE, b"\x03\xe8"), 1002),
+            (frame(TEXT, b"\xff") + frame(CLOSE), 1007),
+            (frame(TEXT, b"x" * 1001) + frame(CLOSE), 1009),
+        ]:
+            browser = TlsBrowserEnd(self.site, pem).shake_hands()
+            browser.send(bad)
+            self.assertEqual(browser.close_frame()[0], code)
+            # Whether or not the browser closes TLS, too.
+            self.clock.advance(5)
+            self.assertTrue(browser.is_cut)
+            browser.hang_up()
 
     def test_browser_vanishes(self) -> None:
         for cleanly in (True, False):
