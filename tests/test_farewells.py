@@ -7,7 +7,14 @@ from http import HTTPStatus
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs
 
-from phpgw.backend import BackendBusy, BackendUnreachable, Head, NotTheScript, Reply
+from phpgw.backend import (
+    BackendBusy,
+    BackendTimeout,
+    BackendUnreachable,
+    Head,
+    NotTheScript,
+    Reply,
+)
 from phpgw.client import Client
 from phpgw.php import farewells
 from phpgw.php.asking import Php
@@ -180,6 +187,31 @@ class FarewellsTests(ScriptedTestCase):
         self.assert_untold(0)
         self.assertEqual(len(self.backend.asked), 1)
         self.assertEqual((self.metrics.php_failures, self.metrics.disconnects_lost), (1, 1))
+
+    def test_php_hangs(self) -> None:
+        """One has been given to it, and is lost; not one after the other."""
+        self.backend.is_there = False
+        for number in range(10):
+            self.bid(f"192.0.2.1:{number}")
+        self.assertEqual(len(self.backend.asked), 2)
+        self.backend.asked[0].answer.errback(BackendTimeout("no answer within 10 s"))
+        self.backend.asked[1].answer.errback(BackendTimeout("no answer within 10 s"))
+        self.bid("192.0.2.1:10")
+        self.clock.pump([0.5] * 200)
+        self.assertEqual((len(self.backend.asked), self.metrics.disconnects_lost), (2, 2))
+        self.assert_untold(9)
+        self.backend.is_there = True
+        self.backend.at_once = Asked.reply
+        self.clock.pump([0.5] * 5)
+        self.assert_untold(0)
+        self.assertEqual((len(self.backend.asked), self.metrics.disconnects_lost), (11, 2))
+
+    def test_one_script_that_takes_too_long(self) -> None:
+        """PHP is there for all others."""
+        self.bid("192.0.2.1:1")
+        self.backend.asked[0].answer.errback(BackendTimeout("no answer within 10 s"))
+        self.bid("192.0.2.1:2")
+        self.assertEqual((len(self.backend.asked), self.backend.probes), (2, 1))
 
     def test_script_that_answers_with_an_error(self) -> None:
         """It has heard, whatever it says: a framework in maintenance, say."""

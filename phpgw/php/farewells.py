@@ -240,7 +240,10 @@ class Farewells:
 
     # One event
 
-    def _tell(self, departure: _Departure, problem: BackendError | None) -> Deferred[None]:
+    def _tell(self, departure: _Departure, problem: BackendError | None) -> Deferred[None] | None:
+        if self._is_away:
+            self._leave(departure)
+            return None
         departure.client.is_told = True
         asked = self._php.ask(departure.event(self._answers.wall_time()))
         asked.addCallback(self._heard)
@@ -266,7 +269,12 @@ class Farewells:
         elif failure.check(_Doubtful):
             self._doubtful.append((departure, failure))
             self._probe()
-        elif failure.check(BackendTimeout, BackendBroken):
+        elif failure.check(BackendTimeout):
+            self._give_up(failure, departure)
+            # If PHP hangs as a whole, one after the other would be lost.
+            self._is_away = True
+            self._probe()
+        elif failure.check(BackendBroken):
             self._give_up(failure, departure)
         else:
             self._log(failure, departure)
