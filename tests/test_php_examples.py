@@ -68,6 +68,19 @@ class PlainTests(RealTestCase):
             failed = await self.assertFailure(connecting, HandshakeFailed)
             self.assertEqual(failed.status, 401)
 
+    async def test_pushes_are_for_the_command_line(self) -> None:
+        """Among a site's public files, the script would push whatever a query string says."""
+        self.start(pool={"php_admin_value[register_argc_argv]": "1"})
+        library = "<?php echo 'pushes ', implode(' ', $argv); exit;"
+        self.write(
+            {
+                "library.php": library,
+                "push.php": (_PLAIN / "push.php").read_text().replace("../../php/phpgw", "library"),
+            }
+        )
+        url = self.page.replace("index", "push") + "?x+alice+hello"
+        self.assertNotIn("pushes", await curl(url))
+
     async def test_secret(self) -> None:
         """With one, the script is for the gateway alone."""
         secret = self.directory / "secret"

@@ -4,6 +4,10 @@
 
 declare(strict_types=1);
 
+if (PHP_SAPI !== 'cli') {
+    exit; // on the web, anybody's query string could be $argv
+}
+
 require __DIR__ . '/../../php/phpgw.php';
 
 [, $user, $text] = $argv + [1 => '', 2 => ''];
