@@ -406,9 +406,12 @@ class HttpBackendTests(HttpTestCase):
         )
 
     def test_timeout_while_connecting(self) -> None:
+        """Nothing was sent: it is no time-out of PHP's, and a disconnect can be told later."""
         answer = self.ask()
         self.reactor.advance(10)
-        self.failureResultOf(answer, BackendTimeout)
+        problem = str(self.failureResultOf(answer, BackendUnreachable).value)
+        self.assertIn("no connection to http://127.0.0.1:8088/websocket.php", problem)
+        self.assertIn("nothing answers there within 10 s", problem)
 
     def test_announced_reply_too_large(self) -> None:
         answer = self.ask()
@@ -584,6 +587,7 @@ class HttpBackendTests(HttpTestCase):
 
     def test_probe_without_answer(self) -> None:
         probed = self.backend.probe()
+        self.accept()
         self.reactor.advance(10)
         self.failureResultOf(probed, BackendTimeout)
         probed = self.backend.probe()

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import capturedLogs
 
-from phpgw.backend import BackendBroken, BackendTimeout, Head, Reply, ReplyTooLarge
+from phpgw.backend import (
+    BackendBroken,
+    BackendTimeout,
+    BackendUnreachable,
+    Head,
+    Reply,
+    ReplyTooLarge,
+)
 from tests.follower import Follower, gathering
 from tests.test_http import HttpTestCase, Server
 
@@ -229,7 +236,8 @@ class SilenceTests(FollowingTestCase):
         self.reactor.advance(4)
         server.send(chunk(b"piece"))
         self.reactor.advance(6)
-        self.failureResultOf(other, BackendTimeout)
+        # It had not even a connection.
+        self.failureResultOf(other, BackendUnreachable)
         self.assertNoResult(followed)
         self.reactor.advance(4)
         self.failureResultOf(followed, BackendTimeout)

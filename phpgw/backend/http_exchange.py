@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionAborted
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionAborted
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
@@ -49,6 +49,7 @@ class Exchange(Protocol):
         self._take: Callable[[bytes], None] | None = None
         self._is_paused = False
         self._is_over = False
+        self._is_late = False
         self._size = 0
         self._parts: list[bytes] = []
 
@@ -60,7 +61,7 @@ class Exchange(Protocol):
         self._terms.under_way.add(self)
         self._terms.deadlines.start(self)
         self._responding = responding
-        responding.addCallback(self._responded).addErrback(self._fail)
+        responding.addCallback(self._responded).addErrback(self._has_failed)
 
     def expire(self) -> None:
         """Its time is over."""
@@ -69,6 +70,10 @@ class Exchange(Protocol):
             problem = f"no complete answer within {within}"
         else:
             problem = f"nothing came in a streamed reply for {within}"
+        self._is_late = True
+        if self._responding is not None:
+            # How it fails tells how far it had come.
+            self._responding.cancel()
         self._fail(BackendTimeout(problem))
 
     def stop(self) -> None:
@@ -150,6 +155,14 @@ class Exchange(Protocol):
             self._fail(
                 ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")
             )
+
+    def _has_failed(self, failure: Failure) -> None:
+        if not self._is_late:
+            self._fail(failure)
+        elif failure.check(CancelledError, ConnectingCancelledError):
+            # Nothing was sent, since a request that was would have failed in another way.
+            within = f"{self._terms.deadlines.seconds:g} s (--php-timeout)"
+            self._fail(ConnectError(string=f"nothing answers there within {within}"))
 
     def _fail(self, problem: Failure | Exception) -> None:
         if not self._is_over:
