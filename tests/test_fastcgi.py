@@ -494,7 +494,7 @@ class FastCgiBackendTests(FastCgiTestCase):
         self.accept()
         first.addErrback(lambda _: self.backend.close())
         self.reactor.advance(10)
-        self.failureResultOf(second, BackendUnreachable)
+        self.failureResultOf(second, BackendBusy)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_no_connection_in_time(self) -> None:
@@ -583,4 +583,4 @@ class FastCgiBackendTests(FastCgiTestCase):
         self.assertTrue(worker.is_ended)
         worker.hang_up()
         self.successResultOf(closed)
-        self.failureResultOf(self.ask(), BackendUnreachable)
+        self.failureResultOf(self.ask(), BackendBusy)

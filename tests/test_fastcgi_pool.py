@@ -17,7 +17,13 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from phpgw.backend import BackendBroken, BackendError, BackendUnreachable, ReplyTooLarge
+from phpgw.backend import (
+    BackendBroken,
+    BackendBusy,
+    BackendError,
+    BackendUnreachable,
+    ReplyTooLarge,
+)
 from phpgw.backend.fastcgi_connection import Connection
 from phpgw.backend.fastcgi_pool import Pool
 from phpgw.backend.fastcgi_records import GET_VALUES
@@ -589,7 +595,7 @@ class ConnectingTests(PoolTestCase):
 class ClosingTests(PoolTestCase):
     def test_nothing_open(self) -> None:
         self.successResultOf(self.pool.close())
-        self.assert_failed(self.ask(), BackendUnreachable, "stops")
+        self.assert_failed(self.ask(), BackendBusy, "stopped before a worker")
         self.assert_quiet()
 
     def test_twice(self) -> None:
@@ -606,7 +612,7 @@ class ClosingTests(PoolTestCase):
         closed = self.pool.close()
         self.assert_failed(in_flight, BackendBroken, "stopped")
         for ask in waiting:
-            self.assert_failed(ask, BackendUnreachable, "stops")
+            self.assert_failed(ask, BackendBusy, "stopped before a worker")
         self.assertEqual(1, self.endpoint.cancelled)
         self.assertTrue(idle.is_closing and busy.is_aborted)
         self.assertNoResult(closed)
@@ -623,7 +629,7 @@ class ClosingTests(PoolTestCase):
         self.ask(then=lambda: late.append(self.ask()))
         worker.read()
         closed = self.pool.close()
-        self.assert_failed(late[0], BackendUnreachable, "stops")
+        self.assert_failed(late[0], BackendBusy, "stopped before a worker")
         self.assertEqual(b"", worker.read())
         worker.hang_up()
         self.successResultOf(closed)
@@ -637,14 +643,14 @@ class ClosingTests(PoolTestCase):
         other.read()
         other.send(b".")
         self.pool.close()
-        self.assert_failed(late[0], BackendUnreachable, "stops")
+        self.assert_failed(late[0], BackendBusy, "stopped before a worker")
         self.assertEqual((b"", b""), (one.read(), other.read()))
 
     def test_between_attempts(self) -> None:
         ask = self.ask()
         self.endpoint.refuse()
         self.successResultOf(self.pool.close())
-        self.assert_failed(ask, BackendUnreachable, "stops")
+        self.assert_failed(ask, BackendBusy, "stopped before a worker")
         self.assert_quiet()
 
 

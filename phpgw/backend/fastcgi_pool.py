@@ -116,7 +116,7 @@ class Pool:
         if not self._waiting and self._hand_over(ask):
             return
         if self._closed is not None:
-            ask.fail(BackendUnreachable("the gateway stops"))
+            ask.fail(BackendBusy("the gateway stopped before a worker took it"))
         elif len(self._waiting) >= _MAX_WAITING:
             ask.fail(BackendUnreachable("too much waits for PHP already"))
         else:
@@ -206,7 +206,7 @@ class Pool:
                     timer.cancel()
             for connecting in list(self._connecting):
                 connecting.cancel()
-            self._fail_waiting(BackendUnreachable("the gateway stops"))
+            self._fail_waiting(BackendBusy("the gateway stopped before a worker took it"))
             self._idle.clear()
             for connection in list(self._opened):
                 connection.stop()

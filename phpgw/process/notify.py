@@ -95,7 +95,6 @@ class Notifier(Service):
             self._beating.start(self._interval())
 
     def _interval(self) -> float:
-        # It may be meant for another process, whose environment we have inherited.
         text = self._watchdog_usec
         microseconds = int(text) if text.isdecimal() and text.isascii() else 0
         # It may be meant for another process, whose environment we have inherited.
