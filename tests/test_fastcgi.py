@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend import (
     BackendBroken,
+    BackendBusy,
     BackendTimeout,
     BackendUnreachable,
     Event,
