@@ -45,7 +45,33 @@ class ProberTests(PhpTestCase):
         self.assertEqual("PHP has not answered yet", self.prober.trouble())
         self.probes[0].callback(None)
         self.assertIsNone(self.prober.trouble())
-        self.wait(100)
+        self.wait(14)
+        self.assertEqual(1, len(self.probes))
+
+    def test_php_goes_away_while_nobody_asks_it(self) -> None:
+        self.prober.startService()
+        self.probes[0].callback(None)
+        for _ in range(3):
+            self.wait(15)
+            self.probes[-1].callback(None)
+        self.assertEqual(4, len(self.probes))
+        self.wait(15)
+        self.assertIsNone(self.prober.trouble())
+        self.assertEqual(["PHP cannot be reached: gone"], self.fail_probe("gone"))
+        self.assertEqual("PHP cannot be reached: gone", self.prober.trouble())
+        self.wait(1)
+        with capturedLogs() as events:
+            self.probes[-1].callback(None)
+        self.assertEqual(["PHP can be reached now"], list(map(formatEvent, events)))
+        self.assertIsNone(self.prober.trouble())
+
+    def test_not_while_others_ask_it(self) -> None:
+        self.prober.startService()
+        self.probes[0].callback(None)
+        for _ in range(10):
+            self.wait(10)
+            self.ask()
+            self.backend.asked[-1].reply(b"")
         self.assertEqual(1, len(self.probes))
 
     def test_again_and_again(self) -> None:
@@ -80,7 +106,7 @@ class ProberTests(PhpTestCase):
         self.ask()
         self.backend.asked[-1].reply(b"")
         self.assertIsNone(self.prober.trouble())
-        self.wait(100)
+        self.wait(14)
         self.assertEqual(1, len(self.probes))
 
     def test_not_while_events_tell(self) -> None:

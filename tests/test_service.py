@@ -164,8 +164,12 @@ class AssemblyTests(GatewayTestCase):
         self.assertTrue(probe.transport.value().startswith(b"OPTIONS /"))
         probe.answer()
         self.assertEqual((200, b"ready\n"), self.get(site, "/readyz"))
-        self.reactor.advance(100)
+        self.reactor.pump([1.0] * 14)
         self.assertEqual(1, len(self.reactor.tcpClients))
+        # Nobody asks anything else meanwhile.
+        self.reactor.pump([1.0] * 2)
+        self.php().answer(_BAD_GATEWAY)
+        self.assertEqual(503, self.get(site, "/readyz")[0])
 
     def test_ready_once_php_has_answered_an_event(self) -> None:
         self.start(php_probe=True)

@@ -41,9 +41,9 @@ class Php:
         return self._breaker.is_open
 
     @property
-    def has_answered(self) -> bool:
-        """Whether it has ever answered an event."""
-        return self._breaker.has_heard
+    def heard_at(self) -> float:
+        """When it has answered an event last."""
+        return self._breaker.alive_at
 
     def trouble(self) -> str | None:
         """Why it would not be asked just now; ``None`` if it would."""

@@ -82,7 +82,7 @@ class Breaker:
     were under way all along say nothing about a PHP that is back. A sign of life always counts.
 
     :ivar is_open: whether events fail at once.
-    :ivar has_heard: whether there has ever been a sign of life.
+    :ivar alive_at: when the last sign of life was.
     """
 
     log = Logger(observer=line_limit)
@@ -92,11 +92,10 @@ class Breaker:
         self._policy = policy
         self._metrics = metrics
         self.is_open = False
-        self.has_heard = False
         self._epoch = 0
         # When PHP was heard of last, and since then: how often no connection was made; whose events
         # failed otherwise, with when they last did; and when the first of these began.
-        self._alive_at = 0.0
+        self.alive_at = float("-inf")
         self._failures = 0
         self._suspects: dict[Hashable, float] = {}
         self._silent_since = 0.0
@@ -188,14 +187,13 @@ class Breaker:
             self._failures += 1
             return
         if not self._suspects:
-            self._silent_since = max(ticket.since, self._alive_at)
+            self._silent_since = max(ticket.since, self.alive_at)
         suspect = ticket.suspect
         if suspect in self._suspects or len(self._suspects) < _MOST_SUSPECTS:
             self._suspects[suspect] = self._seconds()
 
     def _is_alive(self) -> None:
-        self._alive_at = self._seconds()
-        self.has_heard = True
+        self.alive_at = self._seconds()
         self._failures = 0
         self._suspects.clear()
         if not self.is_open:

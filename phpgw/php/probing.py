@@ -18,10 +18,12 @@ from phpgw.seldom import line_limit
 _LOOK_SECONDS = 1.0
 # Seconds between two probes in vain; they double.
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
+# Seconds without a word of a PHP that was there.
+_SILENCE = 15.0
 
 
 class Prober(Service):
-    """Probes PHP until it has answered once, and whenever it stops to answer.
+    """Probes PHP until it has answered once, whenever it stops to answer, and while nobody asks it.
 
     Not while PHP works on events, which tell as much.
 
@@ -42,6 +44,9 @@ class Prober(Service):
         self._looking.clock = reactor
         self._probing: Deferred[None] | None = None
         self._problem: str | None = "PHP has not answered yet"
+        self._problem_at = self._seconds()
+        # When a probe was answered last.
+        self._answered_at = float("-inf")
         self._logged: str | None = None
         self._pause = _FIRST_PAUSE
         self._next_at = 0.0
@@ -61,17 +66,17 @@ class Prober(Service):
         """Return why PHP would not answer just now; ``None`` if it would."""
         if self._php.is_away:
             return self._php.trouble() or self._problem
-        return None if self._php.has_answered else self._problem
+        return None if self._php.heard_at >= self._problem_at else self._problem
 
     def _look(self) -> None:
-        if not self._php.is_away and (self._php.has_answered or self._problem is None):
-            self._problem = self._logged = None
-            self._pause = _FIRST_PAUSE
-        elif (
-            self._probing is None
-            and not self._metrics.php_requests_now
-            and self._seconds() >= self._next_at
-        ):
+        due = self._next_at
+        if not self._php.is_away:
+            if self._php.heard_at >= self._problem_at:
+                self._problem = self._logged = None
+                self._pause = _FIRST_PAUSE
+            if self._problem is None:
+                due = max(due, self._php.heard_at + _SILENCE, self._answered_at + _SILENCE)
+        if self._probing is None and not self._metrics.php_requests_now and self._seconds() >= due:
             self._begin()
 
     def _begin(self) -> None:
@@ -88,10 +93,13 @@ class Prober(Service):
             if self._logged is not None:
                 self.log.info("PHP can be reached now")
             self._problem = self._logged = None
+            self._pause = _FIRST_PAUSE
+            self._answered_at = self._seconds()
             return
         if not outcome.check(BackendError):
             self.log.failure("PHP could not be probed", outcome)
         self._problem = f"PHP cannot be reached: {outcome.getErrorMessage()}"
+        self._problem_at = self._seconds()
         if self._problem != self._logged:
             self._logged = self._problem
             self.log.error("{problem}", problem=self._problem)

@@ -44,8 +44,8 @@ class TroubleSettings:
         "on|off",
         values.switch,
         "on",
-        "Probe PHP at the start and while it does not answer, as long as no event does that: "
-        "/readyz waits for it, and the log says what is in the way. Over FastCGI PHP-FPM is asked "
+        "Probe PHP at the start, while it does not answer, and while it is asked nothing else: "
+        "/readyz goes by it, and the log says what is in the way. Over FastCGI PHP-FPM is asked "
         "for a free worker and no script is run; over HTTP the script's URL is asked with OPTIONS.",
     )
     hide_php_errors: bool = option(
