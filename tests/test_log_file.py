@@ -1,5 +1,6 @@
 """The log file, and what happens when it is moved away."""
 
+import os
 from pathlib import Path
 
 from twisted.application.service import Application, Service
@@ -45,6 +46,31 @@ class LogFileTests(SynchronousTestCase):
             self.assertIn("late", self.moved.read_text())
             self.assertIn(f"number {number}", self.path.read_text())
             self.assertNotIn("late", self.path.read_text())
+
+    def test_cut_off(self) -> None:
+        """As logrotate does it with copytruncate; nobody is told."""
+        self.open()
+        self.say("before")
+        for _ in range(2):
+            self.path.write_bytes(b"")
+            self.say("after")
+            self.assertRegex(self.path.read_text(), r"\A[^\0]*after\n\Z")
+            self.path.rename(self.moved)
+            self.file.reopen()
+
+    def test_pipe_in_its_place(self) -> None:
+        """Be it read or not, nobody waits for it."""
+        self.open()
+        self.path.rename(self.moved)
+        os.mkfifo(self.path)
+        self.file.reopen()
+        reading = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reading)
+        self.file.reopen()
+        self.say("still here")
+        text = self.moved.read_text()
+        self.assertEqual(2, text.count("The log goes on in the file that was open"))
+        self.assertIn("still here", text)
 
     def test_no_new_one(self) -> None:
         """It goes on where it is, and says why."""

@@ -1,5 +1,7 @@
 """The log file of a gateway in the background, which other programs may move away (logrotate)."""
 
+import os
+from fcntl import F_GETFL, F_SETFL, fcntl
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -9,6 +11,15 @@ from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 
 from phpgw.seldom import line_limit
+
+
+class _AppendedFile(LogFile):
+    """Writes at the end, wherever that is: another program may have cut it off (copytruncate)."""
+
+    def _openFile(self) -> None:  # noqa: N802
+        super()._openFile()
+        descriptor = self._file.fileno()
+        fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | os.O_APPEND)
 
 
 class ReopenedLog:
@@ -21,11 +32,11 @@ class ReopenedLog:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: LogFile | None = None
+        self._file: _AppendedFile | None = None
 
     def open(self) -> FileLogObserver:
         """What writes to it from now on."""
-        self._file = file = LogFile.fromFullPath(str(self._path))
+        self._file = file = _AppendedFile.fromFullPath(str(self._path))
         return textFileLogObserver(cast(IO[Any], file))
 
     def reopen(self) -> None:
@@ -33,8 +44,12 @@ class ReopenedLog:
         if self._file is None:
             return
         try:
-            # Before the old one is let go.
-            self._path.open("ab").close()
+            # Before the old one is let go. A pipe would block, or has no end to write at.
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
+            try:
+                os.lseek(descriptor, 0, os.SEEK_END)
+            finally:
+                os.close(descriptor)
         except OSError as error:
             self.log.error(
                 "The log goes on in the file that was open: {path}: {reason}",
