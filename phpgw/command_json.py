@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 from phpgw.commands import InvalidCommand
 
-_decoder = json.JSONDecoder(object_pairs_hook=tuple)
+
+def _refuse(name: str) -> None:
+    raise InvalidCommand(f"it is not JSON: {name} is no value there")
+
+
+# It takes NaN and Infinity otherwise, which browsers do not.
+_decoder = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_refuse)
 _BLANK = re.compile(r"[ \t\n\r]*")
 # As PHP writes the keys of an array that is a list, or was one.
 _KEY = re.compile(r"0|[1-9][0-9]{0,18}")

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.slices import Slices
 from tests.api_end import Api
-from tests.fakes import Exchange, request_head
+from tests.fakes import FORM, Exchange, request_head
 from tests.turns import Turns, Watch
 
 _COUNT = 600
@@ -52,6 +52,19 @@ class AnswerTests(CrowdTestCase):
         self.assertEqual(self.answers(), [b"Message sent"])
         self.assertEqual([each.sent for each in self.connections], [[(b"x", False)]] * _COUNT)
         self.assertEqual(self.api.metrics.pushes_delivered, 1)
+
+    def test_long_form(self) -> None:
+        """Reading it takes a while, too; what is wrong with it is said all the same."""
+        text = "%E4%BD%A0" * 10_000
+        for fields, status in (("client_id=001", 200), ("client_id=x", 404), ("user=%ff", 400)):
+            self.exchange = Exchange(self.api.root, limit=100_000)
+            self.ask("POST", "/send", f"message={text}&{fields}".encode(), FORM)
+            self.assertEqual(self.answers(), [])
+            self.turns.run()
+            self.assertEqual(self.status(), status)
+        self.assertEqual(self.connections[1].sent, [("你".encode() * 10_000, False)])
+        self.assertEqual(self.api.metrics.pushes_delivered, 1)
+        self.assertEqual(self.api.metrics.pushes_refused, 2)
 
     def test_batch(self) -> None:
         everybody = {"all": True}
@@ -188,6 +201,7 @@ class LimitTests(CrowdTestCase):
             self.push,
             lambda: self.batch({"op": "leave", "to": {"all": True}, "group": "crowd"}),
             lambda: self.ask("GET", "/clients"),
+            lambda: self.ask("POST", "/send", b"message=" + b"%41" * 20_000, FORM),
         ):
             self.exchange.transport.clear()
             ask()
@@ -225,6 +239,7 @@ class LimitTests(CrowdTestCase):
             self.push,
             lambda: self.batch({"op": "leave", "to": {"all": True}, "group": "crowd"}),
             lambda: self.ask("GET", "/clients"),
+            lambda: self.ask("POST", "/send", b"message=" + b"%41" * 20_000, FORM),
         ):
             self.exchange = Exchange(self.api.root, limit=100_000)
             ask()

@@ -54,7 +54,7 @@ anything = st.recursive(
         st.none(),
         st.booleans(),
         st.integers(),
-        st.floats(),
+        st.floats(allow_nan=False, allow_infinity=False),
         st.text(st.characters(exclude_categories=[])),
     ),
     lambda inner: (
@@ -269,6 +269,8 @@ class TextTests(SynchronousTestCase):
             (b"[\n{]", "it is not JSON: Expecting property name enclosed in double quotes "),
             (b"[] []", "it is not JSON: Extra data (line 1, column 4)"),
             (b"['a']", "it is not JSON: Expecting value (line 1, column 2)"),
+            (b"[NaN]", "it is not JSON: NaN is no value there"),
+            (b'[{"op": [-Infinity]}]', "it is not JSON: -Infinity is no value there"),
             (b'["\x01"]', "it is not JSON: Invalid control character at (line 1, column 3)"),
             (b'["\xff"]', "it is not UTF-8 from byte 2 on"),
             ('["é"]'.encode("utf-16"), "it is not UTF-8 from byte 0 on"),
@@ -280,7 +282,7 @@ class TextTests(SynchronousTestCase):
             (b"null", "expected a list of commands, got null"),
             (b"true", "expected a list of commands, got true"),
             (b'"[]"', "expected a list of commands, got a text"),
-            (b"NaN", "expected a list of commands, got a number"),
+            (b"1.5", "expected a list of commands, got a number"),
         ):
             error = self.assertRaises(InvalidCommand, parse_commands, text, True)
             self.assertTrue(str(error).startswith(complaint), str(error))
@@ -310,7 +312,7 @@ class FieldTests(SynchronousTestCase):
         self.assertEqual((1, field, problem), (error.index, error.field, error.problem))
 
     def test_no_object(self) -> None:
-        for value, kind in (("1", "a number"), ("[]", "a list"), ("NaN", "a number")):
+        for value, kind in (("1", "a number"), ("[]", "a list"), ("1.5", "a number")):
             self.assert_wrong(value, None, f"expected an object, got {kind}")
 
     def test_op(self) -> None:
@@ -329,7 +331,7 @@ class FieldTests(SynchronousTestCase):
             "send has no such field; it has op, to, except, message, data",
         )
         self.assert_wrong(
-            r'{"op": "unbind", "to": {"all": true}, "\u0000\ud800%s": NaN}' % ("x" * 1000),
+            r'{"op": "unbind", "to": {"all": true}, "\u0000\ud800%s": 1}' % ("x" * 1000),
             r"\x00\ud800" + "x" * 48,
             "unbind has no such field; it has op, to, except",
         )

@@ -1,25 +1,28 @@
 """Tests for :mod:`phpgw.api.fields`."""
 
-from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote_from_bytes
+from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.api.fields import BadForm, request_fields
+from phpgw.slices import Steps, run_at_once
 from tests.fakes import FORM, multipart
 
 
 def read(query: bytes = b"", body: bytes = b"", content_type: str = FORM[1]) -> dict[str, bytes]:
+    return run_at_once(_reading(query, body, content_type))
+
+
+def _reading(query: bytes, body: bytes, content_type: str = FORM[1]) -> Steps[dict[str, bytes]]:
     request: Any = SimpleNamespace(
         uri=b"/send?" + query,
-        content=BytesIO(body),
         getHeader=lambda name: content_type.encode("latin-1"),
     )
-    return request_fields(request)
+    return request_fields(request, body)
 
 
 class FieldTests(SynchronousTestCase):
@@ -28,6 +31,18 @@ class FieldTests(SynchronousTestCase):
         form = b"message=" + quote_from_bytes(value).encode()
         self.assertEqual(read(query=form), {"message": value})
         self.assertEqual(read(body=form), {"message": value})
+
+    def test_long_form(self) -> None:
+        """It is read in many steps, wherever its escapes are; and as one would read it at once."""
+        for text in (b"%", b"%4", b"%41", b"%41a", b"%zz", b"+a%E4%BD%A0%", b"x"):
+            for shift in range(4):
+                form = b"a" * shift + text * 30_000
+                both = form + b"=" + form
+                [(name, value)] = read(body=both).items()
+                decoded = unquote_to_bytes(form.replace(b"+", b" "))
+                self.assertEqual((name.encode("latin-1"), value), (decoded, decoded))
+                steps = sum(1 for _ in _reading(b"", both))
+                self.assertGreater(steps, len(both) // 5000)
 
     @given(st.binary().filter(lambda value: b"f00dfacecafe" not in value))
     def test_any_bytes_in_multipart(self, value: bytes) -> None:
@@ -70,6 +85,7 @@ class FieldTests(SynchronousTestCase):
             (b"[]", "expected a JSON object, got a list; a list of commands goes to /commands"),
             (b"1", "expected a JSON object, got a number"),
             (b"{", "it is not JSON"),
+            (b'{"message": [NaN]}', "it is not JSON: NaN is no value there"),
             (b'{"message": null}', "message: expected a text, got null; (string) makes a text"),
             (b'{"message": true}', "message: expected a text, got true"),
             (b'{"message": 1, "message": 2}', "message: it is there twice"),

@@ -18,11 +18,14 @@ from phpgw.command_fields import free_text, whose_name
 from phpgw.command_json import Place, decode, first_twice, place, read_text, shown
 from phpgw.command_json import kind as kind_of
 from phpgw.commands import InvalidCommand
+from phpgw.slices import Steps
 
 _URL_ENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _JSON = ("application/json", "application/vnd.phpgw+json")
 _MOST_FIELDS = 100
+# How many bytes are decoded in a step, which takes a millisecond.
+_PIECE = 4096
 _NAMES = ("client_id", "group", "user")
 
 
@@ -30,18 +33,20 @@ class BadForm(Exception):
     """The body or the query cannot be read as a form; the text says what is wrong."""
 
 
-def request_fields(request: Request) -> dict[str, bytes]:
-    """All fields; those of the body win over those of the query.
+def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
+    """Return all fields; those of the body win over those of the query.
 
     :raises BadForm: if there is no sense in what was sent.
     """
     fields = url_encoded_fields(request.uri.partition(b"?")[2])
-    body = request.content.read() if request.content is not None else b""
+    yield
     if body:
         header = (request.getHeader(b"Content-Type") or b"").decode("latin-1")
         kind, options = parse_options_header(header)
         if kind == _URL_ENCODED:
-            fields.update(url_encoded_fields(body))
+            for name, value in _pairs(body):
+                field = yield from _decode_slowly(name)
+                fields[_name(field)] = yield from _decode_slowly(value)
         elif kind == _MULTIPART:
             fields.update(_multipart(body, options.get("boundary", "")))
         elif kind in _JSON:
@@ -59,15 +64,15 @@ def url_encoded_fields(text: bytes) -> dict[str, bytes]:
 
     :raises BadForm: if there are too many.
     """
+    return {_name(_decoded(name)): _decoded(value) for name, value in _pairs(text)}
+
+
+def _pairs(text: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the names and values of a form as they are encoded."""
     pairs = text.split(b"&", _MOST_FIELDS)
     if len(pairs) > _MOST_FIELDS:
         raise BadForm(f"there are more than {_MOST_FIELDS} fields")
-    fields = {}
-    for pair in filter(None, pairs):
-        name, _, value = pair.partition(b"=")
-        # Latin-1 has a character for each byte; only names in ASCII are of interest.
-        fields[_decoded(name).decode("latin-1")] = _decoded(value)
-    return fields
+    return [pair.partition(b"=")[::2] for pair in pairs if pair]
 
 
 def _json(body: bytes) -> dict[str, bytes]:
@@ -100,8 +105,29 @@ def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[st
     return fields
 
 
+def _name(field: bytes) -> str:
+    # Latin-1 has a character for each byte; only names in ASCII are of interest.
+    return field.decode("latin-1")
+
+
 def _decoded(text: bytes) -> bytes:
     return unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def _decode_slowly(text: bytes) -> Steps[bytes]:
+    """Decode a text that may be long, a piece in each step."""
+    parts = []
+    start = 0
+    while start < len(text):
+        end = start + _PIECE
+        # An escape is not cut in two.
+        escape = text.find(b"%", end - 2, end)
+        if escape >= 0:
+            end = escape
+        parts.append(_decoded(text[start:end]))
+        start = end
+        yield
+    return b"".join(parts)
 
 
 def _multipart(body: bytes, boundary: str) -> dict[str, bytes]:

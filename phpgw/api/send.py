@@ -12,10 +12,11 @@ from phpgw.api.push import read_push
 from phpgw.api.resource import NothingHere
 from phpgw.api.response import Refused, text_body
 from phpgw.api.site import is_too_large
+from phpgw.command_parser import LONG_TEXT
 from phpgw.commands import Send
 from phpgw.dispatch import Dispatcher, Result
 from phpgw.metrics import Metrics
-from phpgw.slices import JobsStopped
+from phpgw.slices import JobsStopped, run_at_once
 
 
 class SendResource(Resource):
@@ -40,16 +41,14 @@ class SendResource(Resource):
     def render(self, request: Request) -> bytes | int:
         """Answer in plain text, whatever the request."""
         try:
-            push = self._read(request)
-            result = self._run(push)
-            if not isinstance(result, Deferred):
-                return self._answer(result, push, request)
-        except Refused as refused:
-            return self._refuse(refused, request)
-        answer = result.addCallback(self._answer, push, request)
-        return answer_later(request, answer.addErrback(self._refuse_later, request))
+            answer = self._begin(request)
+        except (Refused, BadForm) as problem:
+            return self._refuse(problem, request)
+        if isinstance(answer, Deferred):
+            return answer_later(request, answer.addErrback(self._refuse_later, request))
+        return answer
 
-    def _read(self, request: Request) -> Send:
+    def _begin(self, request: Request) -> bytes | Deferred[bytes]:
         if request.method != b"POST":
             raise Refused(405, "Method Not Allowed: push with POST", {"Allow": "POST"})
         self._access.check(request)
@@ -58,10 +57,20 @@ class SendResource(Resource):
                 413,
                 f"Content Too Large: a push may have {self._limit} bytes at most (--max-push-size)",
             )
-        try:
-            return read_push(request_fields(request))
-        except BadForm as error:
-            raise Refused(400, f"Bad Request: {error}") from None
+        body = request.content.read() if request.content is not None else b""
+        reading = request_fields(request, body)
+        if len(body) <= LONG_TEXT:
+            return self._push(run_at_once(reading), request)
+        if self._dispatcher.slices.is_full:
+            raise busy()
+        return self._dispatcher.slices.run(reading).addCallback(self._push, request)
+
+    def _push(self, fields: dict[str, bytes], request: Request) -> bytes | Deferred[bytes]:
+        push = read_push(fields)
+        result = self._run(push)
+        if isinstance(result, Deferred):
+            return result.addCallback(self._answer, push, request)
+        return self._answer(result, push, request)
 
     def _run(self, push: Send) -> Result | Deferred[Result]:
         if self._dispatcher.slices.is_full and self._dispatcher.is_long((push,)):
@@ -74,13 +83,15 @@ class SendResource(Resource):
         self._metrics.pushes_delivered += 1
         return text_body(request, "Message sent")
 
-    def _refuse(self, refused: Refused, request: Request) -> bytes:
+    def _refuse(self, problem: Refused | BadForm, request: Request) -> bytes:
         self._metrics.pushes_refused += 1
-        return refused.as_text(request)
+        if isinstance(problem, BadForm):
+            problem = Refused(400, f"Bad Request: {problem}")
+        return problem.as_text(request)
 
     def _refuse_later(self, failure: Failure, request: Request) -> bytes:
         if failure.check(JobsStopped):
             return self._refuse(stopping(), request)
-        failure.trap(Refused)
-        assert isinstance(failure.value, Refused)
+        failure.trap(Refused, BadForm)
+        assert isinstance(failure.value, Refused | BadForm)
         return self._refuse(failure.value, request)
