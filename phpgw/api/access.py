@@ -16,7 +16,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from phpgw.api.local import is_local, is_relayed, port_of
+from phpgw.api.local import is_of_this_machine, is_relayed, port_of
 from phpgw.api.response import Refused
 from phpgw.api.shared_ports import SharedPorts
 from phpgw.api.signs import is_old_http, sign_of_another
@@ -98,11 +98,12 @@ class Access:
     def caller(self, transport: ITransport) -> Caller:
         """Tell who is at the other end of a connection."""
         obstacle = None
+        peer = transport.getPeer()
         if is_relayed(transport):
             obstacle = f"The request came through a proxy (PROXY protocol). {_HINT}"
-        elif not is_local(transport):
+        elif not is_of_this_machine(peer):
             obstacle = f"The request came from another machine. {_HINT}"
-        elif self._shared_ports is not None and self._shared_ports.is_proxy(transport.getPeer()):
+        elif self._shared_ports is not None and self._shared_ports.is_proxy(peer):
             obstacle = _PROXIED.format(reason="--trusted-proxy")
         return Caller(port_of(transport.getHost()), obstacle)
 
@@ -165,5 +166,7 @@ def is_for_us(host: bytes) -> bool:
 
 def _bearer(authorization: bytes) -> bytes | None:
     """Return the token in an Authorization header; ``None`` if it is of another scheme."""
+    if not authorization:
+        return None
     scheme, _, credentials = authorization.partition(b" ")
     return credentials.strip() if scheme.lower() == b"bearer" else None

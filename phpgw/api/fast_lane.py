@@ -138,8 +138,9 @@ class FastLane:
         client = self._registry.find(client_id)
         if client is None or not _OTHER_TARGETS.isdisjoint(fields):
             return None
+        departures = self._registry.departures
         client.connection.send_message(message, False)
-        if self._registry.find(client_id) is not client:
+        if self._registry.departures != departures:
             # It read too slowly, and has been closed; the resource says so.
             return None
         self._metrics.commands_run += 1
@@ -213,11 +214,12 @@ class FastLaneChannel(StrictChannel):
                 self._caller = lane.access.caller(self.transport)
             answer = lane.answer(data, self._caller)
             if answer is not None:
-                self.rest()
-                self.site.lobby.enter(self)
                 eager_write(self.transport, answer.data)
                 if answer.is_last:
                     self.loseConnection()
+                else:
+                    self.rest()
+                    self.site.lobby.enter(self)
                 return
             self._is_in_fast_lane = False
         super().dataReceived(data)

@@ -36,7 +36,10 @@ class Lobby:
 
     def enter(self, channel: "LobbyChannel") -> None:
         """A connection waits from now on; it may have waited for something else before."""
-        self.leave(channel)
+        if channel in self._waiting:
+            del self._waiting[channel]
+            self._waiting[channel] = None
+            return
         self._waiting[channel] = None
         self.metrics.http_connections_now += 1
         if len(self._waiting) > self._limit:

@@ -21,9 +21,11 @@ def is_relayed(transport: ITransport) -> bool:
 
 def is_local(transport: ITransport) -> bool:
     """Tell whether the peer of a connection is on this machine, beyond doubt."""
-    if is_relayed(transport):
-        return False
-    peer = transport.getPeer()
+    return not is_relayed(transport) and is_of_this_machine(transport.getPeer())
+
+
+def is_of_this_machine(peer: IAddress) -> bool:
+    """Tell whether an address is one of this machine's own."""
     if isinstance(peer, (IPv4Address, IPv6Address)):
         host, _ = host_and_port(peer)
         return bool(host) and is_loopback(host)

@@ -106,6 +106,8 @@ class TrustedProxies:
         """
         if not host:
             return self._trusts_unix
+        if not self._networks:
+            return False
         # A link-local address has a zone behind it.
         address = ip_address(host.partition("%")[0])
         return any(address in network for network in self._networks)

@@ -44,7 +44,7 @@ class Gathering:
 
     def write(self, transport: Any, data: bytes) -> None:
         """Write at once, behind what has been gathered for this transport."""
-        if transport in self._gathered:
+        if self._gathered and transport in self._gathered:
             data = b"".join((*self._gathered.pop(transport), data))
         eager_write(transport, data)
 
