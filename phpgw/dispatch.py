@@ -35,6 +35,8 @@ _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
 # How many clients commands may be for to be carried out at once, which takes 4 ms then.
 _MOST_AT_ONCE = 500
+# So many bytes to a client take as long to send as a short message to another one.
+_BYTES_OF_A_CLIENT = 32_768
 # How many clients a command of a longer list may be for to be one step.
 _MOST_IN_A_STEP = 20
 
@@ -69,7 +71,7 @@ class Dispatcher:
         :param sender: whose event is being answered, if it is a reply's.
         """
         self._metrics.commands_run += 1
-        if self._reach(command.to) > _MOST_AT_ONCE:
+        if _cost(command, self._reach(command.to)) > _MOST_AT_ONCE:
             return self.slices.run(self._steps(command, sender, is_gathered=False))
         return self._run(command, sender, is_gathered=False)
 
@@ -99,7 +101,7 @@ class Dispatcher:
         results = []
         for command in commands:
             self._metrics.commands_run += 1
-            if self._reach(command.to) > _MOST_IN_A_STEP:
+            if _cost(command, self._reach(command.to)) > _MOST_IN_A_STEP:
                 results.append((yield from self._steps(command, sender, is_gathered)))
             else:
                 results.append(self._run(command, sender, is_gathered))
@@ -114,14 +116,14 @@ class Dispatcher:
         for command in commands:
             to = command.to
             if type(command) is Send and to.kind == "client":
-                total += len(to.names) or 1
+                total += _cost(command, len(to.names) or 1)
                 continue
             reach = self._reach(to)
             if to.kind in _SHARED:
                 reach += growth * len(to.names)
             if type(command) is Join or type(command) is Bind:
                 growth += reach
-            total += reach or 1
+            total += _cost(command, reach or 1)
         return total > _MOST_AT_ONCE
 
     def _reach(self, to: Target) -> int:
@@ -252,6 +254,16 @@ class Dispatcher:
 
 
 _SHARED = ("group", "user")
+
+
+def _cost(command: Command, reach: int) -> int:
+    """Return how much work a command is: as much as a short message to so many clients.
+
+    :param reach: how many clients it is for.
+    """
+    if type(command) is Send:
+        return reach + reach * len(command.message) // _BYTES_OF_A_CLIENT
+    return reach
 
 
 def _members(index: Index, names: Sequence[str]) -> Iterator[list[Client]]:

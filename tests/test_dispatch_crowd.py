@@ -70,6 +70,24 @@ class CrowdTests(CrowdTestCase):
     everybody = Target("all")
     names = tuple(map(str, range(CrowdTestCase.count)))
 
+    def test_large_messages(self) -> None:
+        """One of a megabyte takes as long to send as thirty short ones."""
+        even = Target("group", ("even",))
+        large = Send(even, b"x" * 1_000_000)
+        self.assertIsInstance(self.dispatcher.run(Send(even, b"x" * 1000)), Result)
+        done = self.start(large)
+        self.turns.turn()
+        self.assertLess(
+            sum(each.sent[-1:] == [(large.message, False)] for each in self.connections), 200
+        )
+        self.turns.run()
+        self.assertEqual(self.successResultOf(done), Result(300))
+        one = [Send(Target("client", ("1",)), large.message)]
+        self.assertIsInstance(self.dispatcher.run_all(one * 10), list)
+        results = self.start_all(*one * 20)
+        self.turns.run()
+        self.assertEqual(self.successResultOf(results), [Result(1)] * 20)
+
     def test_in_slices(self) -> None:
         """Whatever is done to many; a turn never has more than its share."""
         for command in (
