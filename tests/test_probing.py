@@ -52,11 +52,12 @@ class ProberTests(PhpTestCase):
         self.prober.startService()
         self.probes[0].callback(None)
         for _ in range(3):
+            self.assertIsNone(self.prober.trouble())
             self.wait(15)
             self.probes[-1].callback(None)
         self.assertEqual(4, len(self.probes))
-        self.wait(15)
         self.assertIsNone(self.prober.trouble())
+        self.wait(15)
         self.assertEqual(["PHP cannot be reached: gone"], self.fail_probe("gone"))
         self.assertEqual("PHP cannot be reached: gone", self.prober.trouble())
         self.wait(1)
@@ -64,6 +65,20 @@ class ProberTests(PhpTestCase):
             self.probes[-1].callback(None)
         self.assertEqual(["PHP can be reached now"], list(map(formatEvent, events)))
         self.assertIsNone(self.prober.trouble())
+
+    def test_not_while_nobody_wants_to_know(self) -> None:
+        """A probe over HTTP may run a script."""
+        self.prober.startService()
+        self.probes[0].callback(None)
+        self.wait(1000)
+        self.assertEqual(1, len(self.probes))
+        for _ in range(10):
+            self.assertIsNone(self.prober.trouble())
+        self.wait(2)
+        self.assertEqual(2, len(self.probes))
+        self.probes[1].callback(None)
+        self.wait(1000)
+        self.assertEqual(2, len(self.probes))
 
     def test_not_while_others_ask_it(self) -> None:
         self.prober.startService()

@@ -23,9 +23,10 @@ _SILENCE = 15.0
 
 
 class Prober(Service):
-    """Probes PHP until it has answered once, whenever it stops to answer, and while nobody asks it.
+    """Probes PHP until it has answered once, and whenever it stops to answer.
 
-    Not while PHP works on events, which tell as much.
+    A PHP that was there and has nothing to do is probed only for somebody who wants to know, since
+    a probe over HTTP runs a script that does not look at the method. Events tell as much.
 
     :param probe: see :meth:`phpgw.backend.IBackend.probe`.
     :param php: knows how events fare.
@@ -50,6 +51,7 @@ class Prober(Service):
         self._logged: str | None = None
         self._pause = _FIRST_PAUSE
         self._next_at = 0.0
+        self._is_wanted = False
 
     def startService(self) -> None:
         super().startService()
@@ -63,7 +65,11 @@ class Prober(Service):
             self._probing.cancel()
 
     def trouble(self) -> str | None:
-        """Return why PHP would not answer just now; ``None`` if it would."""
+        """Return why PHP would not answer just now; ``None`` if it would.
+
+        A PHP that has been silent is probed soon, for the next who wants to know.
+        """
+        self._is_wanted = True
         if self._php.is_away:
             return self._php.trouble() or self._problem
         return None if self._php.heard_at >= self._problem_at else self._problem
@@ -75,11 +81,14 @@ class Prober(Service):
                 self._problem = self._logged = None
                 self._pause = _FIRST_PAUSE
             if self._problem is None:
+                if not self._is_wanted:
+                    return
                 due = max(due, self._php.heard_at + _SILENCE, self._answered_at + _SILENCE)
         if self._probing is None and not self._metrics.php_requests_now and self._seconds() >= due:
             self._begin()
 
     def _begin(self) -> None:
+        self._is_wanted = False
         self._next_at = self._seconds() + self._pause
         self._pause = min(2 * self._pause, _LONGEST_PAUSE)
         probing = self._probing = self._probe()
