@@ -44,9 +44,9 @@ class TroubleSettings:
         "on|off",
         values.switch,
         "on",
-        "Probe PHP at the start, while it does not answer, and while it is asked nothing else: "
-        "/readyz goes by it, and the log says what is in the way. Over FastCGI PHP-FPM is asked "
-        "for a free worker and no script is run; over HTTP the script's URL is asked with OPTIONS.",
+        "Probe PHP at the start, while it does not answer, and, if it is quiet, for who asks "
+        "/readyz; the log says what is in the way. Over FastCGI PHP-FPM is asked for a free "
+        "worker and no script is run; over HTTP the script's URL is asked with OPTIONS.",
     )
     hide_php_errors: bool = option(
         _TROUBLE,
