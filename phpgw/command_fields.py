@@ -118,7 +118,11 @@ def free_text(value: object, field: str, place: Place | None) -> bytes:
     :raises PlaceNeeded: if it takes the place, which is not given.
     """
     if type(value) is str:
-        return _utf8(value, field)
+        try:
+            # As nearly always, without a further call.
+            return value.encode()
+        except UnicodeEncodeError:
+            return _utf8(value, field)
     if type(value) is int:
         return b"%d" % value
     if type(value) in (float, list, tuple):

@@ -112,9 +112,10 @@ class Access:
 
         :param authorization: the header's value; empty if there is none.
         """
-        credentials = _bearer(authorization)
-        if credentials is not None and self._token is not None:
-            return compare_digest(credentials, self._token)
+        if authorization and self._token is not None:
+            credentials = _bearer(authorization)
+            if credentials is not None:
+                return compare_digest(credentials, self._token)
         return self._trusts_local and self._obstacle(caller) is None
 
     def allows(self, request: Request) -> bool:
@@ -166,7 +167,5 @@ def is_for_us(host: bytes) -> bool:
 
 def _bearer(authorization: bytes) -> bytes | None:
     """Return the token in an Authorization header; ``None`` if it is of another scheme."""
-    if not authorization:
-        return None
     scheme, _, credentials = authorization.partition(b" ")
     return credentials.strip() if scheme.lower() == b"bearer" else None

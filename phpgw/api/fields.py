@@ -111,7 +111,9 @@ def _name(field: bytes) -> str:
 
 
 def _decoded(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" "))
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    return unquote_to_bytes(text) if b"%" in text else text
 
 
 def _decode_slowly(text: bytes) -> Steps[bytes]:
