@@ -396,6 +396,19 @@ class TimeTests(ChannelTestCase):
         self.assertEqual(2, self.root.count)
         self.assert_given_up(60, status=None)
 
+    def test_times_are_changed_without_a_search(self) -> None:
+        """A reactor looks for a call that is to come sooner through those of all clients."""
+        sooner: list[object] = []
+        for data in (
+            *(post(), post(), b"POST", post(b"Content-Length: 2")[4:], b"a", b"b", post()),
+            post(b"Content-Length: 9999") + b"a" * 999,
+        ):
+            for call in self.exchange.clock.getDelayedCalls():
+                call.resetter = sooner.append  # type: ignore[attr-defined]
+            self.exchange.send(data)
+        self.assertEqual(5, self.root.count)
+        self.assertEqual([], sooner)
+
     def test_who_does_not_read(self) -> None:
         """What could not be said is not waited for any longer."""
         self.exchange.send(b"POST")
