@@ -14,6 +14,7 @@ from phpgw.process import orphans
 _ADOPTING = """
 import ctypes, os, signal, subprocess, sys, time
 from phpgw.process.orphans import reap_orphans
+signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever we have inherited
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
