@@ -7,6 +7,7 @@ import shlex
 import sys
 import textwrap
 import tomllib
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ from phpgw.service import make_gateway
 from phpgw.settings import OPTIONS, Settings
 
 _WIDTH = 79
+# More than that is a device, or something else without an end.
+_LONGEST_FILE = 1_000_000
 _CONFIG = Option(
     name="config",
     section="Running",
@@ -243,7 +246,10 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
 
     try:
         with Path(named.text).open("rb") as file:
-            table = tomllib.load(file)
+            text = file.read(_LONGEST_FILE + 1)
+        if len(text) > _LONGEST_FILE:
+            raise invalid("a TOML file of a megabyte at most")
+        table = tomllib.loads(text.removeprefix(BOM_UTF8).decode())
     except OSError as error:
         raise invalid(f"a readable file ({error.strerror})") from None
     except RecursionError:
@@ -258,6 +264,8 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
             raise invalid("no further file in this one")
         if name not in _BY_NAME:
             raise invalid(f"options as keys; {shortened(key)}: {_unknown_option(name)}")
+        if name in given:
+            raise invalid(f"each option once, and {name} is there as {name.replace('-', '_')}, too")
         several = _BY_NAME[name].repeatable and isinstance(value, list)
         source = f"{key} in {named.text}"
         given[name] = [Given(_as_text(each), source) for each in (value if several else [value])]

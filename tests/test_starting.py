@@ -67,6 +67,8 @@ class BackgroundTests(RealTestCase):
                 [line] = (ended.stdout + ended.stderr).splitlines()
                 self.assertEqual(1, ended.status)
                 self.assertRegex(line, rf"^phpgw: --listen: cannot listen on .*{port}.* in use$")
+            # The socket is there before it is known that the port is not free.
+            await self.twistd("phpgw", *_NO_PHP, "--listen", "/proc/self/cwd/x", "--listen", listen)
         self.assertEqual([], list(self.here.iterdir()))
 
     async def test_killed(self) -> None:

@@ -255,6 +255,23 @@ class FileTests(OptionsTestCase):
         for text in ("php-url: x", "php-url = x", "{}", b"error-reply = '\xff'"):
             self.assertIn("expected a TOML file (", self.complaint_about(text))
 
+    def test_byte_order_mark(self) -> None:
+        """Editors put one there."""
+        path = self.config(b"\xef\xbb\xbfphp-timeout = 3")
+        self.assertEqual(3, self.read(*PHP, "--config", path).php_timeout)
+
+    def test_no_end(self) -> None:
+        """A device is read no further than a file may be long."""
+        complaint = self.complaint(*PHP, "--config", "/dev/zero")
+        self.assertIn("expected a TOML file of a megabyte at most", complaint)
+
+    def test_twice(self) -> None:
+        """In both spellings; TOML itself has one key once."""
+        complaint = self.complaint_about("php-timeout = 1\nphp_timeout = 2")
+        self.assertIn(
+            "expected each option once, and php-timeout is there as php_timeout", complaint
+        )
+
     def test_wrong_value(self) -> None:
         self.assertEqual(
             "phpgw: --php-timeout: got '0' (php-timeout in FILE); expected more than 0 seconds",

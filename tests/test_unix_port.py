@@ -1,12 +1,13 @@
 """UNIX sockets, of our own and handed over: what is in the way, and what is left behind."""
 
+import errno
 import os
 import socket
 import stat
 import tempfile
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.error import CannotListenError
 from twisted.internet.protocol import Factory, Protocol
@@ -17,6 +18,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.options import InvalidOption
 from phpgw.process.endpoint import make_endpoint
 from phpgw.process.listening import Listener
+
+
+def not_permitted(*arguments: object, **named: object) -> NoReturn:
+    raise PermissionError(errno.EACCES, "not permitted")
 
 
 class UnixTestCase(SynchronousTestCase):
@@ -114,6 +119,13 @@ class OwnTests(UnixTestCase):
         port = self.listen(f"unix:{self.path}")
         self.path.unlink()
         self.close(port)
+
+    def test_must_not_be_deleted(self) -> None:
+        """By who we are since twistd --uid; that keeps nothing from stopping."""
+        port = self.listen(f"unix:{self.path}")
+        self.patch(Path, "unlink", not_permitted)
+        self.close(port)
+        self.assertFalse(port.connected)
 
     def test_relative(self) -> None:
         """It is where it was when the text was read, though twistd goes elsewhere."""

@@ -6,9 +6,11 @@ again. Here a socket is in use if somebody answers on it, and nothing else is le
 also changes the mode of a socket that it was given, and deletes it in the end.
 """
 
+import atexit
 import errno
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,6 +62,8 @@ class UnixPort(unix.Port):
         self._shouldShutdown = False
         self.socket = listening
         self._own = _File.at(Path(name)) if own else None
+        # It may be that the reactor never runs, as another port is taken.
+        atexit.register(self._remove_file)
 
     def startListening(self) -> None:  # noqa: N802
         """Accept connections from now on."""
@@ -73,10 +77,16 @@ class UnixPort(unix.Port):
         self.startReading()
 
     def connectionLost(self, reason: Failure) -> None:
+        atexit.unregister(self._remove_file)
+        self._remove_file()
+        tcp.Port.connectionLost(self, reason)
+
+    def _remove_file(self) -> None:
         # It may have been deleted, and another made in its place.
         if self._own is not None and _File.at(self._own.path) == self._own:
-            self._own.path.unlink()
-        tcp.Port.connectionLost(self, reason)
+            # twistd may have made us somebody who must not; the next one replaces it.
+            with suppress(PermissionError):
+                self._own.path.unlink()
 
 
 @implementer(IStreamServerEndpoint)
