@@ -1,6 +1,7 @@
 """In which order the gateway starts, reads its files again, and stops."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any, cast
 
 import attrs
@@ -455,6 +456,25 @@ class DrainTests(GatewayTestCase):
         self.assertNotIn("a client is cut off", self.notes)
         self.clock.advance(0.1)
         self.assertIn("a client is cut off", self.notes)
+        self.successResultOf(drained)
+
+    def test_many_that_do_not_answer(self) -> None:
+        """They are cut off a few in each turn of the reactor, since it has work with each."""
+        self.clock = turns = Turns()
+        self.slices = Slices(turns)
+        self.start()
+        for _ in range(120):
+            self.browser(answers=False)
+        drained = self.drain()
+        counts = [0]
+        while self.connections.registry:
+            turns.advance(0.1)
+            counts.append(self.notes.count("a client is cut off"))
+            while turns.is_busy:
+                turns.turn()
+                counts.append(self.notes.count("a client is cut off"))
+        self.assertLessEqual(max(b - a for a, b in pairwise(counts)), 50)
+        turns.run()
         self.successResultOf(drained)
 
     def test_farewells(self) -> None:
