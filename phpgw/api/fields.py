@@ -44,7 +44,8 @@ def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
         header = (request.getHeader(b"Content-Type") or b"").decode("latin-1")
         kind, options = parse_options_header(header)
         if kind == _URL_ENCODED:
-            for name, value in _pairs(body):
+            for pair in _pairs(body):
+                name, _, value = pair.partition(b"=")
                 field = yield from _decode_slowly(name)
                 fields[_name(field)] = yield from _decode_slowly(value)
         elif kind == _MULTIPART:
@@ -64,15 +65,19 @@ def url_encoded_fields(text: bytes) -> dict[str, bytes]:
 
     :raises BadForm: if there are too many.
     """
-    return {_name(_decoded(name)): _decoded(value) for name, value in _pairs(text)}
+    fields = {}
+    for pair in _pairs(text):
+        name, _, value = pair.partition(b"=")
+        fields[_name(_decoded(name))] = _decoded(value)
+    return fields
 
 
-def _pairs(text: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the names and values of a form as they are encoded."""
+def _pairs(text: bytes) -> list[bytes]:
+    """Return the pairs of a form, as they are encoded."""
     pairs = text.split(b"&", _MOST_FIELDS)
     if len(pairs) > _MOST_FIELDS:
         raise BadForm(f"there are more than {_MOST_FIELDS} fields")
-    return [pair.partition(b"=")[::2] for pair in pairs if pair]
+    return pairs if all(pairs) else list(filter(None, pairs))
 
 
 def _json(body: bytes) -> dict[str, bytes]:
@@ -111,9 +116,7 @@ def _name(field: bytes) -> str:
 
 
 def _decoded(text: bytes) -> bytes:
-    if b"+" in text:
-        text = text.replace(b"+", b" ")
-    return unquote_to_bytes(text) if b"%" in text else text
+    return unquote_to_bytes(text.replace(b"+", b" "))
 
 
 def _decode_slowly(text: bytes) -> Steps[bytes]:
