@@ -2,6 +2,7 @@
 
 import gzip
 import hmac
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -429,6 +430,21 @@ class HttpBackendTests(HttpTestCase):
         problem = self.failureResultOf(answer, ReplyTooLarge).value
         self.assertIn("1000 bytes", str(problem))
         self.assertTrue(server.disconnecting)
+
+    def test_reply_in_small_pieces(self) -> None:
+        """It takes as much memory as it has bytes, however a script flushes them."""
+        self.use(max_reply_size=100_000)
+        asked = self.ask()
+        server = self.accept()
+        server.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        count = 20000
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for _ in range(count // 100):
+            server.send(b"2\r\nok\r\n" * 100)
+        self.assertLess(tracemalloc.get_traced_memory()[0], 4 * 2 * count)
+        server.send(b"0\r\n\r\n")
+        self.assertEqual(b"ok" * count, self.successResultOf(asked).body)
 
     def assert_head_is_limited(self, start: bytes, *pieces: bytes) -> None:
         """The answer is given up after less than three times 64 KB, wherever it has got to."""

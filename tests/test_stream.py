@@ -1,5 +1,7 @@
 """Tests for :mod:`phpgw.php.stream`."""
 
+import tracemalloc
+
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.client import Client
@@ -53,6 +55,18 @@ class LineTests(StreamTestCase):
                 self.stream.receive(data[start : start + size])
             self.stream.finish()
             self.assertEqual(self.sent(), ["ü", "", "x" * 50], f"pieces of {size} bytes")
+
+    def test_line_in_small_pieces(self) -> None:
+        """It takes as much memory as it has bytes, however a script flushes them."""
+        self.use(limit=100_000)
+        text = b'{"op": "send", "message": "' + bytes(range(97, 123)) * 1500 + b'"}'
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for start in range(0, len(text), 2):
+            self.stream.receive(text[start : start + 2])
+        self.assertLess(tracemalloc.get_traced_memory()[0], 4 * len(text))
+        self.stream.receive(b"\n")
+        self.assertEqual(1, len(self.ran))
 
     def test_last_line_need_not_have_an_end(self) -> None:
         self.stream.receive(send("one") + b"\n" + send("two"))

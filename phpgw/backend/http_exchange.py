@@ -50,8 +50,8 @@ class Exchange(Protocol):
         self._is_paused = False
         self._is_over = False
         self._is_late = False
-        self._size = 0
-        self._parts: list[bytes] = []
+        # Many small pieces would each take more than what is in them.
+        self._body = bytearray()
 
     def begin(self, responding: Deferred[IResponse]) -> None:
         """Wait for the response.
@@ -118,7 +118,7 @@ class Exchange(Protocol):
         elif not self._is_over:
             assert self._head is not None
             self._end()
-            self.answer.callback(Reply(self._head, b"".join(self._parts)))
+            self.answer.callback(Reply(self._head, bytes(self._body)))
 
     def _responded(self, response: IResponse) -> None:
         self._responding = None
@@ -134,9 +134,8 @@ class Exchange(Protocol):
 
     def _receive(self, data: bytes) -> None:
         if self._take is None:
-            self._size += len(data)
-            self._parts.append(data)
-            self._expect(self._size)
+            self._body += data
+            self._expect(len(self._body))
             return
         self._keep_alive()
         try:

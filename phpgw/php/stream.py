@@ -43,8 +43,8 @@ class Stream:
         self._limit = limit
         self._flow = flow
         self._line_number = 0
-        self._rest: list[bytes] = []
-        self._rest_size = 0
+        # Many small pieces would each take more than what is in them.
+        self._rest = bytearray()
         # Those that are to be run.
         self._commands: list[Command] = []
         self._is_running = False
@@ -129,9 +129,8 @@ class Stream:
 
     def _end_line(self) -> None:
         self._line_number += 1
-        line = b"".join(self._rest).strip()
+        line = bytes(self._rest).strip()
         self._rest.clear()
-        self._rest_size = 0
         if not line:
             return
         try:
@@ -142,13 +141,12 @@ class Stream:
         self._commands.append(command)
 
     def _add(self, piece: bytes) -> None:
-        self._rest_size += len(piece)
-        if self._rest_size > self._limit:
+        if len(self._rest) + len(piece) > self._limit:
             raise UnusableLine(
                 f"line {self._line_number + 1} of PHP's reply is larger than {self._limit} bytes "
                 "(--max-reply-size)"
             )
-        self._rest.append(piece)
+        self._rest += piece
 
 
 def _hint(line: bytes) -> str:
