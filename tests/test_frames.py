@@ -5,6 +5,7 @@ import zlib
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.edge import frames as frames_module
 from phpgw.edge.frames import Frames
 
 _WINDOWS = range(9, 16)
@@ -53,6 +54,47 @@ class PlainTests(SynchronousTestCase):
 
 
 class DeflatedTests(SynchronousTestCase):
+    def count_work(self) -> list[int]:
+        """Note the length of each message that is compressed from now on."""
+        lengths: list[int] = []
+        deflate = frames_module._deflate
+
+        def counted(payload: bytes, window_bits: int) -> bytes:
+            lengths.append(len(payload))
+            return deflate(payload, window_bits)
+
+        self.patch(frames_module, "_deflate", counted)
+        return lengths
+
+    def test_by_turns(self) -> None:
+        """Large messages are compressed once, though others are sent in between."""
+        lengths = self.count_work()
+        frames = Frames()
+        payloads = [bytes((n,)) * 50_000 for n in range(20)]
+        for _ in range(5):
+            for payload in payloads:
+                for bits in (15, 10):
+                    opcode, deflated = read(frames.frame(payload, False, bits))
+                    self.assertEqual(opcode, _TEXT | _DEFLATED)
+                    inflate = zlib.decompressobj(-15).decompress
+                    self.assertEqual(inflate(deflated + b"\x00\x00\xff\xff"), payload)
+                frames.frame(b"small", True, 15)
+        self.assertEqual(lengths.count(50_000), 40)
+
+    def test_what_is_kept(self) -> None:
+        """It is bounded; the ones that were used last stay."""
+        lengths = self.count_work()
+        frames = Frames()
+        often = b"x" * 3_000_000
+        for n in range(20):
+            frames.frame(bytes((n,)) * 3_000_000, True, 15)
+            frames.frame(often, True, 15)
+        self.assertEqual(len(lengths), 21)
+        self.assertLess(frames._kept_size, 16_000_001)
+        self.assertEqual(len(frames._kept), 5)
+        frames.frame(b"y" * 20_000_000, True, 15)
+        self.assertEqual(len(frames._kept), 1)
+
     def test_smaller(self) -> None:
         payload = b"the same again and again, " * 40
         first, deflated = read(Frames().frame(payload, False, 15))

@@ -1,4 +1,8 @@
-"""Messages as frames (RFC 6455, section 5.2), each made once however many clients it goes to."""
+"""Messages as frames (RFC 6455, section 5.2), each made once however many clients it goes to.
+
+Several messages that each go to many clients are sent by turns (:mod:`phpgw.slices`). So what has
+taken a while to compress is kept for longer than the next message.
+"""
 
 import zlib
 from struct import pack
@@ -11,6 +15,10 @@ _TAIL = b"\x00\x00\xff\xff"
 _FEWEST_BITS = 9
 _UNUSED = 262
 _MOST_MEMORY = 8
+# From how many bytes on a message takes more than 100 us to compress.
+_LARGE = 4096
+# Bytes of such messages, and of what they became, that are kept beside the last one.
+_MOST_KEPT = 16_000_000
 
 
 class Frames:
@@ -25,6 +33,10 @@ class Frames:
         self._is_binary = False
         # By window.
         self._frames: dict[int | None, bytes] = {}
+        # Large messages by who they are and by window, each with what it became; those that were
+        # sent last are last. That a message is here keeps its identity from being another's.
+        self._kept: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._kept_size = 0
 
     def frame(self, payload: bytes, is_binary: bool, window_bits: int | None = None) -> bytes:
         """A message's only frame.
@@ -44,10 +56,24 @@ class Frames:
         first = _BINARY if is_binary else _TEXT
         if window_bits is None:
             return _head(first, len(payload)) + payload
-        deflated = _deflate(payload, window_bits)
+        deflated = self._deflated(payload, window_bits)
         if len(deflated) < len(payload):
             return _head(first | _COMPRESSED, len(deflated)) + deflated
         return self.frame(payload, is_binary)
+
+    def _deflated(self, payload: bytes, window_bits: int) -> bytes:
+        if len(payload) < _LARGE:
+            return _deflate(payload, window_bits)
+        key = id(payload), window_bits
+        kept = self._kept.pop(key, None)
+        if kept is None:
+            kept = payload, _deflate(payload, window_bits)
+            self._kept_size += sum(map(len, kept))
+        self._kept[key] = kept
+        while self._kept_size > _MOST_KEPT and len(self._kept) > 1:
+            oldest = self._kept.pop(next(iter(self._kept)))
+            self._kept_size -= sum(map(len, oldest))
+        return kept[1]
 
 
 _SHORT_HEADS = {
