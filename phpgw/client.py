@@ -56,7 +56,7 @@ class Message:
 
 
 class _NoConnection:
-    """What a client has that has left: a connection on which nothing can be done."""
+    """The connection of a client that has left: nothing can be done on it."""
 
     def send_message(self, payload: bytes, is_binary: bool) -> None:
         """Do nothing."""

@@ -33,7 +33,7 @@ _KINDS = {
 
 
 class Place(NamedTuple):
-    """Where a value is in a text that is known to be JSON.
+    """Find a value in a text that is known to be JSON.
 
     :ivar text: all of it.
     :ivar start: where the value begins.

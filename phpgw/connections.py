@@ -17,7 +17,7 @@ class Draining(Exception):
 
 
 class State(Enum):
-    """How far a connection has come.
+    """The state of a connection.
 
     :cvar PENDING: its handshake has yet to be answered; it can be found by its id alone.
     :cvar OPEN: it can be found in every way.
@@ -37,7 +37,7 @@ class Entry(Hashable, Protocol):
 
     @property
     def end(self) -> tuple[int, str]:
-        """How it has ended, or is about to: code and reason."""
+        """Code and reason of its end, or of the one that is about to come."""
 
 
 E = TypeVar("E", bound=Entry)
@@ -58,7 +58,7 @@ class ConnectionTable(Generic[E]):
         self.draining = False
 
     def __len__(self) -> int:
-        """How many there are, in whatever state."""
+        """Count all connections, in whatever state."""
         return len(self._states)
 
     def connections(self) -> list[E]:

@@ -36,7 +36,7 @@ _POLICY_VIOLATION = 1008
 
 @attrs.define(eq=False)
 class _Work:
-    """What PHP works on for a client.
+    """An event of a client that PHP works on.
 
     :ivar asked: fires once it is over; it may be cancelled.
     :ivar flow: what holds the reply up, of one that is streamed.

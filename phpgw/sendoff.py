@@ -30,7 +30,7 @@ class Guest(Hashable, Protocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether PHP has something to do for it, or will have with what was read from it."""
+        """Return whether PHP works for it, or will with what was read from it."""
 
     def take_no_more(self) -> None:
         """Read no further messages from the peer at all."""

@@ -152,7 +152,7 @@ class Options(usage.Options):
         return "\n".join(lines)
 
     def _with_suggestion(self, problem: str) -> str:
-        """What getopt complains of, in our form."""
+        """Word a complaint of getopt's in our form."""
         complaint = _COMPLAINT.fullmatch(problem)
         if complaint is None:
             return problem

@@ -287,7 +287,7 @@ def _is_ipv6(text: str) -> bool:
 
 
 def server_endpoint(text: str) -> str:
-    """Where to listen: a port, with or without an address, the path of a UNIX socket, an endpoint.
+    """A place to listen at: a port, perhaps with an address, a UNIX socket's path, an endpoint.
 
     ``8080``, ``:8080``, ``127.0.0.1:8080``, ``[::1]:8080``, ``/run/phpgw.sock``, or what
     ``twisted.internet.endpoints.serverFromString`` takes.

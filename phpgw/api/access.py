@@ -43,7 +43,7 @@ class Denied(Refused):
 
 @attrs.frozen
 class Caller:
-    """Who is at the other end of a connection.
+    """The other end of a connection.
 
     :ivar port: the port of ours that it came to, as of
         :func:`phpgw.api.local.port_of`.

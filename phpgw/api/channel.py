@@ -162,6 +162,6 @@ class StrictChannel(PacedChannel):
 
 
 def is_handshake(request: Request) -> bool:
-    """Whether a request is one for a WebSocket, be it a proper one or not."""
+    """Tell a request for a WebSocket, a proper one or not."""
     values = request.requestHeaders.getRawHeaders(b"Upgrade", [])
     return any(b"websocket" in value.lower() for value in values)

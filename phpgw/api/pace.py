@@ -39,7 +39,7 @@ class Pacer:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a connection waits for its turn."""
+        """Return whether a connection waits for its turn."""
         return bool(self._waiting)
 
     def add(self, channel: "PacedChannel") -> None:
@@ -197,7 +197,7 @@ class PacedChannel(LobbyChannel):
 
     @property
     def _has_to_wait(self) -> bool:
-        """Whether the next request has to wait, for the answer to this one, or for the peer."""
+        """Return whether the next request waits for the answer to this one, or for the peer."""
         return self._handlingRequest or self._waitingForTransport
 
     def _end(self) -> None:

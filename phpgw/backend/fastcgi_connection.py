@@ -121,7 +121,7 @@ class Connection(Protocol):
         self._send_now(GET_VALUES)
 
     def is_ready(self) -> bool:
-        """Whether a worker waits for a request here.
+        """Return whether a worker waits for a request here.
 
         A UNIX socket can tell for certain. PHP-FPM leaves the empty STDIN record at a request's
         end unread until it looks for the next request, and by then it has decided to stay: it is

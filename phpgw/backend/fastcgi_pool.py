@@ -257,7 +257,7 @@ class Pool:
                 return
 
     def _expected(self, now: float) -> tuple[int, int]:
-        """How many workers are expected: in a moment without a word, and to answer a question."""
+        """Count the workers expected: in a moment without a word, and to answer a question."""
         soon = asked = 0
         for connection, since in self._idle:
             if not connection.is_asked:
@@ -267,7 +267,7 @@ class Pool:
         return soon, asked
 
     def _is_worth_a_look(self) -> bool:
-        """Whether there is anything that no event tells: all but PHP-FPM's queue does not."""
+        """Return whether to look for what no event tells: all but PHP-FPM's queue."""
         return any(not (each.is_asked and each.is_unused) for each, _ in self._idle)
 
     def _look_again(self, looks: int) -> None:

@@ -35,7 +35,7 @@ NO_WORKER = (
 
 
 def is_backlog_full(failure: Failure) -> bool:
-    """Whether PHP-FPM is there and has too many in its queue.
+    """Return whether PHP-FPM is there and has too many in its queue.
 
     A UNIX socket says EAGAIN then. Twisted waits for such a connection like for one over TCP,
     sees it closed, and has no number for that.

@@ -79,7 +79,7 @@ class ManagedFpm(Service):
 
     @property
     def socket(self) -> Path | None:
-        """Where it is asked, while it can be."""
+        """The socket on which it is asked, while it can be."""
         return None if self._current is None else self._current.socket
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803

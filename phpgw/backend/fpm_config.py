@@ -54,7 +54,7 @@ class InvalidPool(ValueError):
 
 @attrs.frozen(kw_only=True)
 class FpmConfig:
-    """What PHP-FPM is started with.
+    """The settings that PHP-FPM is started with.
 
     :ivar binary: the program.
     :ivar workers: how many processes run PHP.
@@ -217,7 +217,7 @@ def _usual_place() -> str:
 
 
 def _content(directory: Path) -> list[Path]:
-    """What is in a directory; nothing, if we may not know."""
+    """List a directory; nothing, if we may not read it."""
     try:
         return sorted(directory.iterdir())
     except OSError:
@@ -230,7 +230,7 @@ def _carrier(name: str) -> str:
 
 
 def _form_size(message_size: int) -> int:
-    """How long a form may be that has a message of this size, percent-encoded, and more in it."""
+    """Return the size of a form with a message of this size, percent-encoded, and more in it."""
     return 3 * message_size + 65536
 
 

@@ -63,7 +63,7 @@ class IntakeProtocol(LeanProtocol):
 
     @property
     def has_unparsed(self) -> bool:
-        """Whether there is something that was read, and waits to be parsed."""
+        """Return whether something that was read waits to be parsed."""
         return bool(self._holds & _NOT_PARSED) and bool(self.data)
 
     def take_no_more(self) -> None:

@@ -51,7 +51,7 @@ class Mortal(Protocol):
 
     @property
     def is_busy(self) -> bool:
-        """Whether PHP has something to do for it, or will have with what was read from it."""
+        """Return whether PHP works for it, or will with what was read from it."""
 
     def retire(self, code: int, reason: str) -> bool:
         """Take no more messages, and close it unless it is busy.

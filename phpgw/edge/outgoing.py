@@ -127,7 +127,7 @@ class OutgoingProtocol(IntakeProtocol):
 
     @property
     def is_pending(self) -> bool:
-        """Whether PHP is being asked about it, and has not had it closed."""
+        """Return whether PHP is being asked about it, and has not had it closed."""
         raise NotImplementedError
 
     def empty_outbox(self) -> None:

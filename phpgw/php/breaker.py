@@ -59,7 +59,7 @@ class BreakerPolicy:
 
 @attrs.define(eq=False)
 class Ticket:
-    """What an event has on its way to PHP.
+    """An event's ticket on its way to PHP.
 
     :ivar epoch: when it was given, in changes between open and closed.
     :ivar since: when it was given, in seconds.
@@ -71,7 +71,7 @@ class Ticket:
 
     @property
     def suspect(self) -> Hashable:
-        """Who is to blame if only their own events fail."""
+        """Return whom a failure counts for: an address, or a client."""
         return _suspect(self.event)
 
 

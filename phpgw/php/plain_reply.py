@@ -49,7 +49,7 @@ def find_problem(body: bytes, said: bytes = b"") -> str | None:
 
 
 def _span(text: bytes, said: bytes) -> tuple[int, int]:
-    """Where a message is echoed; from 0 to 0 if it is not."""
+    """Find the echo of a message; from 0 to 0 if there is none."""
     start = text.find(said) if said else -1
     return (0, 0) if start < 0 else (start, start + len(said))
 
@@ -82,7 +82,7 @@ def _has_commands(text: bytes, echo: tuple[int, int], ends_line: bool) -> bool:
 
 
 def _list_in(text: bytes) -> tuple[int, int] | None:
-    """Where a list of commands is, with or without something printed before and behind it."""
+    """Find a list of commands, with or without something printed before and behind it."""
     start = _LIST.search(text)
     if start is None:
         return None
@@ -96,7 +96,7 @@ def _list_in(text: bytes) -> tuple[int, int] | None:
 
 
 def _start_of_lines(text: bytes) -> int | None:
-    """Where lines of commands begin that go on to the end; something may be printed before."""
+    """Find lines of commands that go on to the end; something may be printed before."""
     start = 0 if text.startswith(b"{") else text.find(b"\n{") + 1
     lines = text[start:].splitlines()
     is_stream = text[start:].startswith(b"{") and all(

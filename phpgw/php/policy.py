@@ -8,7 +8,7 @@ from phpgw.php.breaker import BreakerPolicy
 
 @attrs.frozen(kw_only=True)
 class RelayPolicy:
-    """How events are relayed.
+    """The rules by which events are relayed.
 
     :ivar concurrency: how many events PHP works on at once.
     :ivar inbox_count: how many messages of one client may wait.

@@ -144,17 +144,17 @@ class Turns:
 
     @property
     def is_held(self) -> bool:
-        """Whether none is given at all."""
+        """Return whether no turn is given at all."""
         return not self._allowed
 
     @property
     def is_full(self) -> bool:
-        """Whether all turns that there are at once are under way."""
+        """Return whether all turns that there are at once are under way."""
         return self._busy >= self._allowed
 
     @property
     def streams_beyond_share(self) -> int:
-        """How many streams hold turns that should be left to others."""
+        """Count the streams that hold turns which should be left to others."""
         return max(0, self.streams.busy - (self.limit - self._reserve))
 
     def waiting_from(self, place: Hashable) -> int:

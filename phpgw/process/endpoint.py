@@ -58,7 +58,7 @@ def split_parts(text: str) -> list[str]:
 
 
 def unescaped(part: str) -> str:
-    """What is meant by a part, or by a piece of one, in which backslashes may stand."""
+    """Return a part, or a piece of one, without the backslashes that escape."""
     return _ESCAPED.sub(r"\1", part)
 
 

@@ -35,7 +35,7 @@ class ReopenedLog:
         self._file: _AppendedFile | None = None
 
     def open(self) -> FileLogObserver:
-        """What writes to it from now on."""
+        """The observer that writes to it from now on."""
         self._file = file = _AppendedFile.fromFullPath(str(self._path))
         return textFileLogObserver(cast(IO[Any], file))
 

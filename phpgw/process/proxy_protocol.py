@@ -48,12 +48,12 @@ _ADDRESSES = {
 
 
 class InvalidHeader(Exception):
-    """What came is no header of the PROXY protocol."""
+    """Bytes that are no header of the PROXY protocol."""
 
 
 @attrs.frozen
 class Header:
-    """What a header says.
+    """The addresses in a header.
 
     :ivar size: how many bytes it has.
     :ivar source: who has connected to the proxy; ``None`` if it does not say.
@@ -168,12 +168,12 @@ class ProxyProtocol(ProtocolWrapper):
                 self.wrappedProtocol.dataReceived(rest)
 
     def getPeer(self) -> IAddress:  # noqa: N802
-        """Where the header says that it comes from."""
+        """Return the source that the header names."""
         said = self._header and self._header.source
         return said or self._transport.getPeer()
 
     def getHost(self) -> IAddress:  # noqa: N802
-        """Where the header says that it was made to."""
+        """Return the destination that the header names."""
         said = self._header and self._header.destination
         return said or self._transport.getHost()
 
