@@ -7,15 +7,17 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamClientEndpoint
+from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from phpgw.backend import BackendUnreachable, Event, Follow, IBackend, Reply
+from phpgw.backend import BackendUnreachable, Event, Follow, IBackend, Reply, Withdrawn
 from phpgw.backend.fastcgi import make_fastcgi_backend
 from phpgw.backend.fpm import ManagedFpm
 from phpgw.backend.fpm_config import FpmConfig, FpmUnusable, InvalidPool, find_php_fpm
 from phpgw.backend.host import client_for
 from phpgw.backend.http import make_http_backend
 from phpgw.backend.installed_fpm import find_pool, is_too_long
+from phpgw.backend.limited import LimitedBackend
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
@@ -23,6 +25,7 @@ from phpgw.secret import read_secret
 from phpgw.settings import Settings
 from phpgw.values import existing_file
 
+_NOT_READY = "the gateway's PHP-FPM is not ready"
 # Where --php-concurrency is not given: PHP-FPM's own pm.max_children, as it is installed.
 _USUAL_CONCURRENCY = 5
 
@@ -89,7 +92,15 @@ def _through_web_server(url: str, common: _Common) -> Road:
     except UnicodeError as error:
         expected = f"for https: the name of a host that a certificate can be for ({error})"
         raise InvalidOption("php-url", expected, repr(url)) from error
-    return Road(backend, f"at {url}", concurrency)
+    limited = LimitedBackend(
+        common.reactor,
+        backend,
+        limit=concurrency,
+        timeout=settings.waiting_timeout,
+        longest_run=settings.php_max_run,
+        metrics=common.metrics,
+    )
+    return Road(limited, f"at {url}", concurrency)
 
 
 def _to_running_fpm(endpoint: str, common: _Common) -> Road:
@@ -200,7 +211,7 @@ class _OnceReady:
         self._backend = backend
         self._timeout = timeout
         # What waits until it is.
-        self._waiting: dict[Deferred[Reply], Event] = {}
+        self._waiting: dict[Deferred[Reply], Event | None] = {}
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         if self._fpm.is_ready:
@@ -209,15 +220,16 @@ class _OnceReady:
         self._waiting[asked] = event
 
         def go_on(outcome: Any) -> Any:
-            del self._waiting[asked]
-            return outcome
+            is_withdrawn = self._waiting.pop(asked) is None
+            return Failure(Withdrawn(BackendUnreachable(_NOT_READY))) if is_withdrawn else outcome
 
         asked.addBoth(go_on)
         return asked.addCallback(lambda _: self._backend.ask(event, follow))
 
     def withdraw(self, client_id: str) -> None:
         for asked, event in list(self._waiting.items()):
-            if event.is_of(client_id):
+            if event is not None and event.is_of(client_id):
+                self._waiting[asked] = None
                 asked.cancel()
         self._backend.withdraw(client_id)
 

@@ -3,7 +3,6 @@
 import gzip
 import hmac
 import tracemalloc
-from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import error
@@ -387,24 +386,55 @@ class HttpBackendTests(HttpTestCase):
         problem = self.failureResultOf(answer, BackendUnreachable).value
         self.assertIn("http://127.0.0.1:8088/websocket.php", str(problem))
 
-    def assert_timeout(self, before: Callable[[Server], object]) -> None:
+    def time_out(self, before: bytes = b"") -> tuple[Server, BackendTimeout]:
+        """Have an event that is not answered in time, or not to its end."""
         answer = self.ask()
         server = self.accept()
-        before(server)
+        if before:
+            server.send(before)
         self.reactor.advance(9.9)
         self.assertNoResult(answer)
         self.reactor.advance(0.1)
-        problem = self.failureResultOf(answer, BackendTimeout).value
+        problem: BackendTimeout = self.failureResultOf(answer, BackendTimeout).value
         self.assertEqual(str(problem), "no complete answer within 10 s (--php-timeout)")
-        self.assertTrue(server.disconnecting)
+        return server, problem
 
     def test_timeout_without_answer(self) -> None:
-        self.assert_timeout(lambda server: None)
+        """The connection tells when the script has ended: it is answered, or breaks off."""
+        for end in (
+            lambda server: server.send(_OK),
+            lambda server: server.send(b"HTTP/1.1 504 x\r\nContent-Length: 5\r\n\r\n"),
+            lambda server: server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\nhalf"),
+            Server.hang_up,
+        ):
+            server, problem = self.time_out()
+            self.assertFalse(server.disconnecting)
+            assert problem.ended is not None
+            self.reactor.advance(100)
+            self.assertNoResult(problem.ended)
+            end(server)
+            self.assertIsNone(self.successResultOf(problem.ended))
+            self.setUp()
+
+    def test_end_that_nobody_waits_for(self) -> None:
+        server, problem = self.time_out()
+        assert problem.ended is not None
+        problem.ended.cancel()
+        self.assertTrue(server.disconnecting)
+        self.assertIsNone(self.successResultOf(problem.ended))
+
+    def test_closed_before_the_end(self) -> None:
+        server, problem = self.time_out()
+        assert problem.ended is not None
+        self.backend.close()
+        self.assertTrue(server.disconnecting)
+        self.assertIsNone(self.successResultOf(problem.ended))
 
     def test_timeout_in_the_middle_of_an_answer(self) -> None:
-        self.assert_timeout(
-            lambda server: server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
-        )
+        """A script that prints notices that nobody listens."""
+        server, problem = self.time_out(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+        self.assertTrue(server.disconnecting)
+        self.assertIsNone(problem.ended)
 
     def test_timeout_while_connecting(self) -> None:
         """Nothing was sent: it is no time-out of PHP's, and a disconnect can be told later."""

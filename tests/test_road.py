@@ -16,8 +16,8 @@ from phpgw import road
 from phpgw.backend import BackendUnreachable, Event, Follow, Head, IBackend, Reply
 from phpgw.backend.fastcgi import FastCgiBackend
 from phpgw.backend.fpm_config import FpmConfig
-from phpgw.backend.http import HttpBackend
 from phpgw.backend.installed_fpm import InstalledPool
+from phpgw.backend.limited import LimitedBackend
 from phpgw.metrics import Metrics
 from phpgw.options import InvalidOption
 from phpgw.road import Road, make_road
@@ -45,7 +45,7 @@ class RoadTests(SynchronousTestCase):
 
     def test_web_server(self) -> None:
         chosen = self.road(php_url="http://localhost/ws.php")
-        self.assertIsInstance(chosen.backend, HttpBackend)
+        self.assertIsInstance(chosen.backend, LimitedBackend)
         self.assertIn("http://localhost/ws.php", chosen.description)
         self.assertIsNone(chosen.service)
 

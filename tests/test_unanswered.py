@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from twisted.internet.defer import gatherResults
+
 from tests.real.roads import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
 from tests.real.waiting import until
 
 # Notes when it begins and when it ends with what takes longer than PHP has.
 _SCRIPT = """<?php
+if ($_SERVER['REQUEST_METHOD'] !== 'POST') { exit; }
 function note(string $what): void {
     file_put_contents(__DIR__ . '/record', "$what\\n", FILE_APPEND | LOCK_EX);
 }
@@ -44,6 +47,22 @@ class OneAtATimeTests(Road):
         events = ("slow", "next", "slow", "disconnect")
         self.assertEqual(mine, [f"{each}-{what}" for each in events for what in ("begins", "ends")])
 
+    async def test_others_have_workers(self) -> None:
+        """Scripts that were given up on hold theirs; others wait for one, and are answered."""
+        self.start(_SCRIPT, *_OPTIONS, php={"workers": 5})
+        crowd = await gatherResults([self.connect(self.gateway.ws_url) for _ in range(8)])
+        visitor = await self.connect(self.gateway.ws_url)
+        for client in crowd:
+            client.send("slow")
+        for client in crowd:
+            self.assertEqual(await client.receive(), "failed")
+        for _ in range(3):
+            visitor.send("other")
+            self.assertEqual(await visitor.receive(), "other")
+        stats = await self.stats()
+        self.assertEqual((stats["breaker_openings"], stats["php_failures"]), (0, len(crowd)))
+        self.assertEqual(stats["events_waiting_for_worker_now"], 0)
+
 
 class GoneRoad(Road):
     php: Any
@@ -69,6 +88,10 @@ class FastCgiOneAtATimeTests(OneAtATimeTests, FastCgiRoad):
 
 
 class EmbeddedOneAtATimeTests(OneAtATimeTests, EmbeddedRoad):
+    pass
+
+
+class HttpOneAtATimeTests(OneAtATimeTests, HttpRoad):
     pass
 
 

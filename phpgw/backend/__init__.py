@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
 from zope.interface import Interface
 
 
@@ -190,6 +190,17 @@ class ReplyFlawed(BackendError):
     """PHP has said itself that the script's reply is not what the script wanted it to be."""
 
 
+class Withdrawn(CancelledError):
+    """An event was taken back before PHP had it.
+
+    :ivar cause: why PHP had not, where it could not be reached.
+    """
+
+    def __init__(self, cause: BackendError | None = None) -> None:
+        super().__init__()
+        self.cause = cause
+
+
 class IBackend(Interface):
     """A way to hand events to PHP."""
 
@@ -210,7 +221,8 @@ class IBackend(Interface):
     def withdraw(client_id: str) -> None:
         """Hand no message or handshake of a client to PHP any more that certainly was not yet.
 
-        Its answer fails with a :exc:`twisted.internet.defer.CancelledError`.
+        Its answer fails with a :exc:`twisted.internet.defer.CancelledError`, or with
+        :exc:`Withdrawn` where PHP could not be reached.
         """
 
     def probe() -> Deferred[None]:

@@ -10,7 +10,7 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from phpgw.backend import Event, Follow, Handshake, IBackend, Identity, Reply
+from phpgw.backend import Event, Follow, Handshake, IBackend, Identity, Reply, Withdrawn
 from phpgw.backend.cgi import Script, client_pairs, header_pairs, pair_name
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.fastcgi_exchange import Exchange, Terms
@@ -123,7 +123,8 @@ class FastCgiBackend:
         """See :meth:`phpgw.backend.IBackend.withdraw`."""
         for ask in self._pool.waiting():
             if isinstance(ask, Exchange) and ask.event.is_of(client_id):
-                ask.answer.cancel()
+                self._pool.withdraw(ask)
+                ask.fail(Withdrawn(self._pool.trouble()))
 
     def probe(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.IBackend.probe`."""

@@ -102,6 +102,7 @@ class Pool:
         self._opened_last = _NEVER
         self._pause = _FIRST_PAUSE
         self._failing_since = self._failed_last = _NEVER
+        self._failure: Failure | None = None
         self._closed: Deferred[None] | None = None
 
     def no_worker(self, seconds: float) -> BackendError:
@@ -122,6 +123,12 @@ class Pool:
         else:
             self._waiting.append(ask)
             self._serve()
+
+    def trouble(self) -> BackendUnreachable | None:
+        """Return why there was no connection a moment ago; ``None`` if there was one."""
+        if self._failure is None or self._seconds() - self._failed_last > _RESTART_SECONDS:
+            return None
+        return BackendUnreachable(f"no connection to PHP: {why_not_connected(self._failure)}")
 
     def waiting(self) -> tuple[Ask, ...]:
         """Return those that have not been handed over."""
@@ -303,7 +310,7 @@ class Pool:
             now = self._seconds()
             if now - self._failed_last > _RESTART_SECONDS:
                 self._failing_since = began
-            self._failed_last = now
+            self._failed_last, self._failure = now, failure
             patience = self._connect_seconds if is_full else _RESTART_SECONDS
             if now - self._failing_since >= patience:
                 why = why_not_connected(failure)

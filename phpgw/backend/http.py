@@ -106,6 +106,8 @@ class HttpBackend:
         self._pool = pool
         self._url = complete_url(url)
         self._url_text = url
+        # What is written over TLS may not have left before TLS is agreed on.
+        self._tells_ends = url.startswith("http:")
         self._host = _host_header(url)
         self._headers = Memo(partial(_headers, self._host))
         self._prepared = Memo(self._prepare)
@@ -122,9 +124,10 @@ class HttpBackend:
         if self._signer is not None:
             timestamp, signature = self._signer.sign(body)
             headers = headers.extended({TIMESTAMP: [timestamp], SIGNATURE: [signature]})
-        exchange = Exchange(self._terms, follow)
-        responding: Deferred[Any] = self._post(self._client, prepared.url, body, headers)
-        responding.addErrback(self._post_again, prepared.url, body, headers)
+        request = _Body(body)
+        exchange = Exchange(self._terms, follow, request if self._tells_ends else None)
+        responding: Deferred[Any] = self._post(self._client, prepared.url, request, headers)
+        responding.addErrback(self._post_again, prepared.url, request, headers)
         exchange.begin(responding)
         return exchange.answer.addErrback(self._explain)
 
@@ -189,11 +192,11 @@ class HttpBackend:
         return self._url.with_query(handshake.query) if handshake.query else self._url
 
     def _post(
-        self, client: HTTPClient, url: CompleteUrl, body: bytes, headers: Headers
+        self, client: HTTPClient, url: CompleteUrl, body: "_Body", headers: Headers
     ) -> Deferred[_Response]:
         return client.post(
             url,
-            data=_Body(body),
+            data=body,
             headers=headers,
             cookies=_NO_COOKIES,
             allow_redirects=False,
@@ -201,7 +204,9 @@ class HttpBackend:
             reactor=self._reactor,
         )
 
-    def _post_again(self, failure: Failure, url: CompleteUrl, body: bytes, headers: Headers) -> Any:
+    def _post_again(
+        self, failure: Failure, url: CompleteUrl, body: "_Body", headers: Headers
+    ) -> Any:
         failure.trap(RequestTransmissionFailed, ResponseNeverReceived)
         error: Any = failure.value
         if not any(reason.check(StaleConnection) for reason in error.reasons):
@@ -240,17 +245,22 @@ class HttpBackend:
 
 
 @implementer(IBodyProducer)
-@attrs.frozen
+@attrs.define(eq=False)
 class _Body:
-    """A request body written at once; treq's own would take a turn of the reactor or two."""
+    """A request body written at once; treq's own would take a turn of the reactor or two.
+
+    :ivar is_sent: whether it was written.
+    """
 
     _data: bytes
+    is_sent: bool = False
 
     @property
     def length(self) -> int:
         return len(self._data)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        self.is_sent = True
         consumer.write(self._data)
         return succeed(None)
 

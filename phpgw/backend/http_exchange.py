@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from typing import Any
+from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
@@ -30,19 +31,33 @@ class Terms:
     under_way: "set[Exchange]" = attrs.field(factory=set)
 
 
+class Request(Interface):
+    """A request's body.
+
+    :ivar is_sent: whether it was written to a connection.
+    """
+
+    is_sent: bool
+
+
 class Exchange(Protocol):
     """What an answer's body is delivered to; the answer's :class:`phpgw.backend.Flow`, too.
 
     :param follow: who is shown the answer while it comes.
+    :param request: a request whose connection tells when the script has ended, if its time is over
+        before that; ``None`` for one that is left then.
     :ivar answer: fires with the reply, or fails with whatever went wrong.
     """
 
     transport: Any
 
-    def __init__(self, terms: Terms, follow: Follow | None) -> None:
+    def __init__(self, terms: Terms, follow: Follow | None, request: Request | None = None) -> None:
         self.answer: Deferred[Reply] = Deferred(lambda _: self._leave())
         self._terms = terms
         self._follow = follow
+        self._request = request
+        # Fires once a script has ended whose time is over.
+        self._ended: Deferred[None] | None = None
         self._responding: Deferred[IResponse] | None = None
         self._head: Head | None = None
         # What takes the body, if it is followed.
@@ -70,6 +85,9 @@ class Exchange(Protocol):
             problem = f"no complete answer within {within}"
         else:
             problem = f"nothing came in a streamed reply for {within}"
+        if self._responding is not None and self._request is not None and self._request.is_sent:
+            self._await_end(problem)
+            return
         self._is_late = True
         if self._responding is not None:
             # How it fails tells how far it had come.
@@ -78,6 +96,8 @@ class Exchange(Protocol):
 
     def stop(self) -> None:
         """The gateway ends."""
+        if self._ended is not None:
+            self._leave()
         self._fail(BackendBroken("the gateway stopped before PHP answered"))
 
     def pause(self) -> None:
@@ -99,7 +119,7 @@ class Exchange(Protocol):
             self.transport.resumeProducing()
 
     def connectionMade(self) -> None:
-        if self._follow is not None:
+        if self._follow is not None and not self._is_over:
             assert self._head is not None
             self._take = self._follow(self._head, self)
             self._keep_alive()
@@ -124,6 +144,9 @@ class Exchange(Protocol):
         self._responding = None
         self._head = _head(response)
         response.deliverBody(self)
+        if self._ended is not None:
+            self._leave()
+            self._has_ended()
         if self._is_over:
             return
         if self._is_paused:
@@ -155,8 +178,28 @@ class Exchange(Protocol):
                 ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")
             )
 
+    def _await_end(self, problem: str) -> None:
+        """Give the answer up, and keep the connection until the script has ended.
+
+        It holds a worker until then, which a web server would not tell of otherwise.
+        """
+        self._is_over = True
+        self._terms.deadlines.stop(self)
+        ended: Deferred[None] = Deferred(lambda _: self._leave())
+        self._ended = ended
+        self.answer.errback(BackendTimeout(problem, ended))
+
+    def _has_ended(self) -> None:
+        """The script has ended whose time was over."""
+        ended, self._ended = self._ended, None
+        self._end()
+        if ended is not None and not ended.called:
+            ended.callback(None)
+
     def _has_failed(self, failure: Failure) -> None:
-        if not self._is_late:
+        if self._ended is not None:
+            self._has_ended()
+        elif not self._is_late:
             self._fail(failure)
         elif failure.check(CancelledError, ConnectingCancelledError):
             # Nothing was sent, since a request that was would have failed in another way.
