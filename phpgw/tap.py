@@ -18,7 +18,6 @@ from twisted.python import usage
 from phpgw import __version__
 from phpgw.options import Given, InvalidOption, Option, shortened
 from phpgw.process.clock import use_monotonic_time
-from phpgw.process.collector import Collector
 from phpgw.process.daemon import CannotStart, log_path, prepare
 from phpgw.process.log_file import LoggedService, ReopenedLog
 from phpgw.seldom import LineLimitService, line_limit
@@ -302,7 +301,6 @@ def makeService(options: Options) -> IService:
     except InvalidOption as error:
         sys.exit(f"phpgw: {error}")
     LineLimitService(reactor).setServiceParent(gateway)
-    Collector(reactor).setServiceParent(gateway)
     if log is None:
         return gateway
     service = LoggedService(log)

@@ -24,12 +24,7 @@ def main() -> None:
         # Twice: what a finalizer lets go of is garbage only then.
         gc.collect()
         gc.collect()
-        # Also what the gateway has set aside (phpgw.process.collector), be it garbage by now.
-        was_set_aside = gc.get_freeze_count() > 0
-        gc.unfreeze()
         types = Counter(type(each) for each in gc.get_objects())
-        if was_set_aside:
-            gc.freeze()
         names: Counter[str] = Counter()
         for kind, number_of in types.items():
             names[f"{kind.__module__}.{kind.__qualname__}"] += number_of
