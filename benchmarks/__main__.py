@@ -13,8 +13,8 @@ from benchmarks.machine import describe
 from benchmarks.results import CASES, DEFAULT_PATH, Results
 from benchmarks.stage import Options, Stage
 from benchmarks.subjects import start_subjects
-from tests.real.gateway import ROOT
-from tests.real.process import MissingProgram
+from tests.support.real.gateway import ROOT
+from tests.support.real.process import MissingProgram
 
 _GO_BUILDER = ROOT.parent / "shared" / "peers" / "seed-gateway"
 

@@ -15,7 +15,7 @@ from benchmarks.helper import Helper
 from benchmarks.stage import Stage
 from benchmarks.subjects import GO, Subject, ours
 from benchmarks.wrk import FORM, JSON, posting_once
-from tests.real.process import free_port
+from tests.support.real.process import free_port
 
 _MESSAGE = "x" * 48
 # In a sample, so that the processor's clock, which ticks a hundred times a second, is fine enough.

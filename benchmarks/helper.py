@@ -11,8 +11,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from benchmarks.contest import Unmeasured
-from tests.real.gateway import environment
-from tests.real.process import tied
+from tests.support.real.gateway import environment
+from tests.support.real.process import tied
 
 _STOP_SECONDS = 20.0
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from tests.real.process import MissingProgram, find
+from tests.support.real.process import MissingProgram, find
 
 _PACKAGES = ("phpgw", "Twisted", "autobahn", "treq", "picows")
 _PROGRAMS = (

@@ -9,7 +9,7 @@ from benchmarks.helper import Helper
 from benchmarks.stage import Stage
 from benchmarks.subjects import BEHIND_NGINX, BY_FASTCGI, Subject
 from benchmarks.wrk import post
-from tests.real.process import free_port
+from tests.support.real.process import free_port
 
 _LOAD = "load generator alone: echo"
 # What the gateways send for a message.

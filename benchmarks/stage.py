@@ -9,8 +9,8 @@ from typing import Self
 import attrs
 
 from benchmarks.dialogue import raise_open_files
-from tests.real.nginx import Nginx
-from tests.real.php_fpm import PhpFpm
+from tests.support.real.nginx import Nginx
+from tests.support.real.php_fpm import PhpFpm
 
 _SCRIPT_NAME = "websocket.php"
 _SCRIPT = "<?php echo $_POST['message'];\n"

@@ -12,9 +12,9 @@ from benchmarks.contest import Unmeasured
 from benchmarks.cpu import Roles
 from benchmarks.listener import listening_on
 from benchmarks.stage import Stage
-from tests.real.gateway import ROOT, Gateway
-from tests.real.process import Process, accepts, free_port, tied
-from tests.real.process_table import descendants
+from tests.support.real.gateway import ROOT, Gateway
+from tests.support.real.process import Process, accepts, free_port, tied
+from tests.support.real.process_table import descendants
 
 GO = "Go gateway"
 PHPGW = "phpgw"

@@ -12,7 +12,7 @@ from typing import Literal
 import attrs
 
 from benchmarks.contest import Unmeasured
-from tests.real.process import MissingProgram, find, tied
+from tests.support.real.process import MissingProgram, find, tied
 
 _SCRIPT = Path(__file__).with_name("post.lua")
 FORM = "application/x-www-form-urlencoded"

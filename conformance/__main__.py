@@ -19,8 +19,8 @@ from conformance.report import Outcome, Report, UnreadableReport
 from conformance.suite import Catalogue, Suite, SuiteUnusable, split_into_runs
 from conformance.testee import make_gateway
 from phpgw import __version__
-from tests.real.gateway import ROOT
-from tests.real.process import MissingProgram
+from tests.support.real.gateway import ROOT
+from tests.support.real.process import MissingProgram
 
 _VERSIONS = ("Twisted", "autobahn", "Python", "PHP-FPM")
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from conformance.report import Outcome, read_index
-from tests.real.process import Process
+from tests.support.real.process import Process
 
 _POLL_SECONDS = 0.2
 

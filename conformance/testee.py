@@ -4,7 +4,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tests.real.gateway import Gateway
+from tests.support.real.gateway import Gateway
 
 _HERE = Path(__file__).parent
 _OPTIONS = (

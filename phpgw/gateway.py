@@ -8,18 +8,18 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
-from phpgw.connections import ConnectionTable
-from phpgw.hold import Hold
-from phpgw.process.descriptors import raise_limit
+from phpgw.backend.upstream import Road
+from phpgw.log_limit import line_limit
 from phpgw.process.listening import Listener
 from phpgw.process.log_file import ReopenedLog
-from phpgw.process.notify import Notifier
-from phpgw.relay import Relay
-from phpgw.road import Road
-from phpgw.seldom import line_limit
-from phpgw.sendoff import STEP_SECONDS, SendOff
-from phpgw.slices import Slices, pieces
-from phpgw.websocket import GatewayProtocol
+from phpgw.process.rlimit import raise_limit
+from phpgw.process.systemd import Notifier
+from phpgw.relay.hold import Hold
+from phpgw.relay.relay import Relay
+from phpgw.time_slices import Slices, pieces
+from phpgw.websocket.connection_table import ConnectionTable
+from phpgw.websocket.drain import STEP_SECONDS, SendOff
+from phpgw.websocket.protocol import GatewayProtocol
 
 # How long clients may take to answer the last close frame, and PHP to hear of the last of them;
 # less where that would be more than an eighth of all the time there is.

@@ -10,52 +10,51 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.web.resource import Resource
 
 from phpgw import __version__
-from phpgw.admission import Admission
 from phpgw.api.access import Access
 from phpgw.api.batch import Batches
-from phpgw.api.fast_lane import FastLane
-from phpgw.api.front_page import FrontPageResource
-from phpgw.api.lobby import Lobby
-from phpgw.api.pages import HealthResource, SignpostResource
-from phpgw.api.readiness import Obstacle, ReadyResource
-from phpgw.api.resources import make_api
-from phpgw.api.shared_ports import SharedPorts
-from phpgw.api.site import GatewaySite
-from phpgw.backend import Handshake
-from phpgw.backend.http import NO_PHP
-from phpgw.connections import ConnectionTable
-from phpgw.dispatch import Dispatcher
-from phpgw.edge.census import Census
-from phpgw.edge.cross_origin import CrossOriginLog
-from phpgw.edge.forwarded import TrustedProxies
-from phpgw.edge.lifetimes import Lifetimes
-from phpgw.edge.limits import WebSocketLimits
-from phpgw.edge.rate import Rate
-from phpgw.edge.subprotocols import Subprotocols
+from phpgw.api.fast_path import FastLane, FastLaneSite
+from phpgw.api.routes import make_api
+from phpgw.backend.event import Handshake
+from phpgw.backend.http.backend import NO_PHP
+from phpgw.backend.upstream import Road, make_road
 from phpgw.gateway import Gateway
-from phpgw.handshake import WebSocketResource
-from phpgw.hold import Hold
-from phpgw.identity import Visibility
+from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.peer import peer_ids, random_id
-from phpgw.php.answers import AnswerPolicy, Answers
-from phpgw.php.breaker import BreakerPolicy
-from phpgw.php.policy import RelayPolicy
-from phpgw.php.probing import Prober
+from phpgw.process.fd_budget import Shares, share_out
 from phpgw.process.listening import Listener
 from phpgw.process.log_file import ReopenedLog
-from phpgw.process.notify import Notifier
-from phpgw.process.orphans import OrphanReaper
-from phpgw.process.shares import Shares, share_out
+from phpgw.process.reaper import OrphanReaper
 from phpgw.process.signals import GracefulSignals
-from phpgw.registry import Registry
-from phpgw.relay import Relay
-from phpgw.road import Road, make_road
-from phpgw.schedule import Schedule
-from phpgw.secret import read_token
+from phpgw.process.systemd import Notifier
+from phpgw.relay.breaker import BreakerPolicy
+from phpgw.relay.connect import Admission
+from phpgw.relay.hold import Hold
+from phpgw.relay.policy import RelayPolicy
+from phpgw.relay.probe import Prober
+from phpgw.relay.relay import Relay
+from phpgw.relay.replies import AnswerPolicy, Answers
 from phpgw.settings import Settings
-from phpgw.slices import Slices
-from phpgw.websocket import GatewayFactory, GatewayProtocol
+from phpgw.settings.secret import read_token
+from phpgw.time_slices import Slices
+from phpgw.timers.schedule import Schedule
+from phpgw.web.addresses import peer_ids, random_id
+from phpgw.web.forwarded import TrustedProxies
+from phpgw.web.front_page import FrontPageResource, SignpostResource
+from phpgw.web.health import HealthResource, Obstacle, ReadyResource
+from phpgw.web.idle import Lobby
+from phpgw.web.shared_ports import SharedPorts
+from phpgw.web.site import GatewaySite
+from phpgw.websocket.connection_limit import Census
+from phpgw.websocket.connection_table import ConnectionTable
+from phpgw.websocket.cross_origin import CrossOriginLog
+from phpgw.websocket.handshake import WebSocketResource
+from phpgw.websocket.lifetimes import Lifetimes
+from phpgw.websocket.limits import WebSocketLimits
+from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
+from phpgw.websocket.rate_limit import Rate
+from phpgw.websocket.request_info import Visibility
+from phpgw.websocket.subprotocols import Subprotocols
 
 _HEALTH_LINES = (
     "/healthz  whether the gateway answers",
@@ -142,13 +141,12 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
-        lane = fast_lane if takes_pushes else None
+        make_site = partial(FastLaneSite, fast_lane) if takes_pushes else GatewaySite
         lobby = Lobby(reactor, shares.http, metrics)
-        site = GatewaySite(
+        site = make_site(
             root,
             settings.max_push_size,
             reactor,
-            lane,
             lobby,
             settings.handshake_timeout,
             # Nobody else's would be read, and strangers may send many that never end.

@@ -16,13 +16,13 @@ from twisted.logger import Logger
 from twisted.python import usage
 
 from phpgw import __version__
-from phpgw.options import Given, InvalidOption, Option, shortened
+from phpgw.log_limit import LineLimitService, line_limit
 from phpgw.process.clock import use_monotonic_time
 from phpgw.process.daemon import CannotStart, log_path, prepare
 from phpgw.process.log_file import LoggedService, ReopenedLog
-from phpgw.seldom import LineLimitService, line_limit
 from phpgw.service import make_gateway
 from phpgw.settings import OPTIONS, Settings
+from phpgw.settings.option import Given, InvalidOption, Option, shortened
 
 _WIDTH = 79
 # More than that is a device, or something else without an end.

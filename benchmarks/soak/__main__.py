@@ -26,10 +26,10 @@ from benchmarks.soak.plot import draw
 from benchmarks.soak.record import End, Record
 from benchmarks.soak.verdict import failures, memory, objects
 from benchmarks.soak.world import World
-from tests.real.gateway import ROOT
-from tests.real.php_fpm import PhpFpm
-from tests.real.waiting import pause
-from tests.real.watched_gateway import WatchedGateway
+from tests.support.real.gateway import ROOT
+from tests.support.real.php_fpm import PhpFpm
+from tests.support.real.waiting import pause
+from tests.support.real.watched_gateway import WatchedGateway
 
 _SCRIPT = Path(__file__).with_name("script.php")
 _OPTIONS = (

@@ -8,9 +8,9 @@ from collections.abc import Coroutine
 from typing import Any
 
 from benchmarks.soak.world import ERROR, World
-from tests.real.crowd import Member
-from tests.real.leaving import WAYS
-from tests.real.waiting import pause
+from tests.support.real.crowd import Member
+from tests.support.real.leaving import WAYS
+from tests.support.real.waiting import pause
 
 Life = Coroutine[Any, Any, None]
 

@@ -8,8 +8,8 @@ import attrs
 
 from benchmarks.soak.ledger import Ledger
 from benchmarks.soak.world import World
-from tests.real.waiting import pause
-from tests.real.watched_gateway import WatchedGateway
+from tests.support.real.waiting import pause
+from tests.support.real.watched_gateway import WatchedGateway
 
 # Seconds; a look at the objects takes the gateway 0.1 s.
 _COUNT_EVERY = 5

@@ -12,8 +12,8 @@ from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from benchmarks.soak.ledger import Ledger
-from tests.real.crowd import Crowd, Member, Refused
-from tests.real.waiting import pause
+from tests.support.real.crowd import Crowd, Member, Refused
+from tests.support.real.waiting import pause
 
 # What the gateway answers where PHP failed: --on-error reply.
 ERROR = b'{"error": "unavailable"}'

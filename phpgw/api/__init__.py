@@ -1,1 +1,1 @@
-"""The edge to PHP: an HTTP API for code that has something to say to clients, or to ask of them."""
+"""The HTTP API for PHP code."""

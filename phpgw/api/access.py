@@ -2,7 +2,7 @@
 
 With a token, whoever sends it. Without one, programs of this machine: those at a loopback address
 or a UNIX socket, and only where nothing tells of a proxy or of a browser, since either acts for
-somebody else (:mod:`phpgw.api.signs`, :mod:`phpgw.api.shared_ports`).
+somebody else (:mod:`phpgw.api.proxy_signs`, :mod:`phpgw.web.shared_ports`).
 
 A browser tells of itself but in one case: a page whose name leads to this machine since a moment
 ago (DNS rebinding) takes us for its own server. Its name is in the Host header.
@@ -16,13 +16,13 @@ from twisted.internet.interfaces import ITransport
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from phpgw.api.local import is_of_this_machine, is_relayed, port_of
-from phpgw.api.response import Refused
-from phpgw.api.shared_ports import SharedPorts
-from phpgw.api.signs import is_old_http, sign_of_another
-from phpgw.hosts import host_name, is_nobodys
-from phpgw.peer import peer_name
-from phpgw.seldom import line_limit
+from phpgw.api.proxy_signs import is_old_http, sign_of_another
+from phpgw.log_limit import line_limit
+from phpgw.web.addresses import peer_name
+from phpgw.web.host import host_name, is_nobodys
+from phpgw.web.local_peer import is_of_this_machine, is_relayed, port_of
+from phpgw.web.response import Refused
+from phpgw.web.shared_ports import SharedPorts
 
 _HINT = "Call from the gateway's own machine, as localhost or 127.0.0.1, or set --api-token-file."
 _PROXIED = (
@@ -46,7 +46,7 @@ class Caller:
     """The other end of a connection.
 
     :ivar port: the port of ours that it came to, as of
-        :func:`phpgw.api.local.port_of`.
+        :func:`phpgw.web.local_peer.port_of`.
     :ivar obstacle: why it does not count as a program of this machine; ``None`` if it does.
     """
 

@@ -7,11 +7,11 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from phpgw.command_parser import LONG_TEXT, parse_commands, parse_slowly
-from phpgw.commands import Command
-from phpgw.dispatch import Dispatcher
+from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_slowly
+from phpgw.hub.commands import Command
+from phpgw.hub.dispatch import Dispatcher
 from phpgw.metrics import Metrics
-from phpgw.slices import Steps
+from phpgw.time_slices import Steps
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ class Batches:
 
         :returns: a JSON list with the result of each, at once or, where they are many or for many
             clients, later.
-        :raises phpgw.commands.InvalidCommand: if it is none, or fails with that; nothing of it has
-            been run then.
+        :raises phpgw.hub.commands.InvalidCommand: if it is none, or fails with that;
+            nothing of it has been run then.
         :raises TooManyBatches: if it has to wait; nothing of it has been run then.
         """
         if len(text) > LONG_TEXT:
@@ -50,7 +50,7 @@ class Batches:
     def run_at_once(self, text: bytes) -> bytes | None:
         """Run a JSON list of commands, unless that would take long; nothing has been run then.
 
-        :raises phpgw.commands.InvalidCommand: if it is none.
+        :raises phpgw.hub.commands.InvalidCommand: if it is none.
         """
         if len(text) > LONG_TEXT:
             return None

@@ -10,17 +10,17 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.api.access import Access
-from phpgw.api.paging import Page, answer_page, entry, page_text, read_page
-from phpgw.api.resource import JsonResource, query_parameters, read_name
-from phpgw.api.response import Refused, json_body
-from phpgw.client import Client
-from phpgw.command_fields import checked_code, checked_reason
-from phpgw.commands import Close, InvalidCommand, Target
-from phpgw.dispatch import Dispatcher
-from phpgw.peer import peer_name
-from phpgw.registry import Registry
-from phpgw.seldom import line_limit
-from phpgw.slices import Steps, pieces
+from phpgw.api.json_resource import JsonResource, query_parameters, read_name
+from phpgw.api.pagination import Page, answer_page, entry, page_text, read_page
+from phpgw.hub.client import Client
+from phpgw.hub.command_fields import checked_code, checked_reason
+from phpgw.hub.commands import Close, InvalidCommand, Target
+from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.registry import Registry
+from phpgw.log_limit import line_limit
+from phpgw.time_slices import Steps, pieces
+from phpgw.web.addresses import peer_name
+from phpgw.web.response import Refused, json_body
 
 # How many clients are looked at in a step.
 _PIECE = 2000

@@ -8,12 +8,12 @@ from twisted.web.server import Request
 
 from phpgw.api.access import Access
 from phpgw.api.batch import Batches, TooManyBatches
-from phpgw.api.later import busy
-from phpgw.api.resource import JsonResource, query_parameters
-from phpgw.api.response import Refused, json_text
-from phpgw.api.site import is_too_large
-from phpgw.commands import InvalidCommand
+from phpgw.api.json_resource import JsonResource, query_parameters
+from phpgw.hub.commands import InvalidCommand
 from phpgw.metrics import Metrics
+from phpgw.web.later import busy
+from phpgw.web.response import Refused, json_text
+from phpgw.web.site import is_too_large
 
 
 class CommandsResource(JsonResource):

@@ -8,9 +8,9 @@ from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.api.access import Access
-from phpgw.api.resource import JsonResource, query_parameters
-from phpgw.api.response import Refused, json_body
-from phpgw.hold import Hold, Stopping
+from phpgw.api.json_resource import JsonResource, query_parameters
+from phpgw.relay.hold import Hold, Stopping
+from phpgw.web.response import Refused, json_body
 
 # As in JSON.
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")

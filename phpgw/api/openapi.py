@@ -8,8 +8,8 @@ from twisted.web.server import Request
 
 from phpgw import __version__
 from phpgw.api.access import Access
-from phpgw.api.resource import JsonResource, query_parameters
-from phpgw.api.response import json_body
+from phpgw.api.json_resource import JsonResource, query_parameters
+from phpgw.web.response import json_body
 
 
 def openapi_document() -> dict[str, Any]:

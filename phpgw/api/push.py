@@ -1,7 +1,7 @@
 """A push: a form or a JSON object that says what to send to whom, which makes it one command."""
 
-from phpgw.api.fields import BadForm
-from phpgw.commands import Send, Target
+from phpgw.api.forms import BadForm
+from phpgw.hub.commands import Send, Target
 
 # Fields, and what kind of target each of them names.
 _KINDS = {"client_id": "client", "group": "group", "user": "user", "all": "all"}

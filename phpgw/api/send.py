@@ -6,17 +6,17 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
-from phpgw.api.fields import BadForm, request_fields
-from phpgw.api.later import answer_later, busy, stopping
+from phpgw.api.forms import BadForm, request_fields
+from phpgw.api.json_resource import NothingHere
 from phpgw.api.push import read_push
-from phpgw.api.resource import NothingHere
-from phpgw.api.response import Refused, text_body
-from phpgw.api.site import is_too_large
-from phpgw.command_parser import LONG_TEXT
-from phpgw.commands import Send
-from phpgw.dispatch import Dispatcher, Result
+from phpgw.hub.command_parser import LONG_TEXT
+from phpgw.hub.commands import Send
+from phpgw.hub.dispatch import Dispatcher, Result
 from phpgw.metrics import Metrics
-from phpgw.slices import JobsStopped, run_at_once
+from phpgw.time_slices import JobsStopped, run_at_once
+from phpgw.web.later import answer_later, busy, stopping
+from phpgw.web.response import Refused, text_body
+from phpgw.web.site import is_too_large
 
 
 class SendResource(Resource):

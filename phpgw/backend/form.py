@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import attrs
 
-from phpgw.backend import Event, Identity
+from phpgw.backend.event import Event, Identity
 
 # Everything but the unreserved characters of RFC 3986, section 2.3.
 _RESERVED = re.compile(rb"[^A-Za-z0-9._~-]+")

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable
 from functools import lru_cache
 
-from phpgw.backend import BackendBroken, Handshake, Identity
+from phpgw.backend.errors import BackendBroken
+from phpgw.backend.event import Handshake, Identity
 from phpgw.backend.form import percent_encode
 
 Header = tuple[bytes, bytes]

@@ -12,9 +12,9 @@ from typing import Any
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
-from phpgw.process.inherited import InheritedEndpoint, find_descriptor
 from phpgw.process.proxy_protocol import ProxyEndpoint
-from phpgw.process.unix_port import UnixEndpoint
+from phpgw.process.socket_activation import InheritedEndpoint, find_descriptor
+from phpgw.process.unix_socket import UnixEndpoint
 
 # The parts of an endpoint string, which backslashes may keep together.
 _PART = re.compile(r"(?:\\.|[^\\:])+", re.DOTALL)

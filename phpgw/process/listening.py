@@ -16,11 +16,11 @@ from twisted.protocols.policies import WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
-from phpgw.options import InvalidOption
+from phpgw.log_limit import line_limit
 from phpgw.process.endpoint import make_endpoint
-from phpgw.process.inherited import NotHandedOver
+from phpgw.process.socket_activation import NotHandedOver
 from phpgw.process.tls import Tls, UnusableCertificate, split_endpoint
-from phpgw.seldom import line_limit
+from phpgw.settings.option import InvalidOption
 
 # How long a connection may take from being accepted until its request has been read.
 _ARRIVAL_SECONDS = 1

@@ -10,7 +10,7 @@ from twisted.logger import FileLogObserver, ILogObserver, Logger, textFileLogObs
 from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 
-from phpgw.seldom import line_limit
+from phpgw.log_limit import line_limit
 
 
 class _AppendedFile(LogFile):

@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from phpgw.seldom import Seldom, line_limit
+from phpgw.log_limit import Seldom, line_limit
 
 _START_1 = b"PROXY "
 _START_2 = b"\r\n\r\n\0\r\nQUIT\n"

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from phpgw.options import Given, InvalidOption, Option
+from phpgw.settings.api import PushSettings
 from phpgw.settings.browsers import BrowserSettings
+from phpgw.settings.failures import TroubleSettings
 from phpgw.settings.limits import LimitSettings
+from phpgw.settings.option import Given, InvalidOption, Option
 from phpgw.settings.php import PhpSettings
-from phpgw.settings.pushes import PushSettings
-from phpgw.settings.running import RunningSettings
-from phpgw.settings.trouble import TroubleSettings
+from phpgw.settings.process import RunningSettings
 
 # First segments of paths that the gateway serves itself.
 RESERVED_PATHS = frozenset(

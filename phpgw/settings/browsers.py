@@ -4,9 +4,9 @@ from ipaddress import IPv4Network, IPv6Network
 
 import attrs
 
-from phpgw import values
-from phpgw.edge.forwarded import FORWARDED, X_FORWARDED
-from phpgw.options import option
+from phpgw.settings import values
+from phpgw.settings.option import option
+from phpgw.web.forwarded import FORWARDED, X_FORWARDED
 
 _BROWSERS = "Browsers"
 

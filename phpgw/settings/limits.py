@@ -2,8 +2,8 @@
 
 import attrs
 
-from phpgw import values
-from phpgw.options import option
+from phpgw.settings import values
+from phpgw.settings.option import option
 
 _LIMITS = "Limits"
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import attrs
 
-from phpgw import values
-from phpgw.options import option
-from phpgw.timing import Timer
+from phpgw.settings import values
+from phpgw.settings.option import option
+from phpgw.timers.rules import Timer
 
 _PHP = "PHP"
 _TIMERS = "Timers"

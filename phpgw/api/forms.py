@@ -1,0 +1,152 @@
+"""The fields of a request, from its query and from its body, the way PHP would have them.
+
+Read by the resource that wants them, after it has asked who may call. twisted.web's own reading
+comes before that, takes a semicolon for an ampersand, and can be kept busy for seconds.
+"""
+
+from urllib.parse import unquote_to_bytes
+
+from multipart import (
+    MultipartError,
+    MultipartSegment,
+    PushMultipartParser,
+    parse_options_header,
+)
+from twisted.web.server import Request
+
+from phpgw.hub.command_fields import free_text, whose_name
+from phpgw.hub.command_json import Place, decode, first_twice, place, read_text, shown
+from phpgw.hub.command_json import kind as kind_of
+from phpgw.hub.commands import InvalidCommand
+from phpgw.time_slices import Steps
+
+_URL_ENCODED = "application/x-www-form-urlencoded"
+_MULTIPART = "multipart/form-data"
+_JSON = ("application/json", "application/vnd.phpgw+json")
+_MOST_FIELDS = 100
+# How many bytes are decoded in a step, which takes a millisecond.
+_PIECE = 4096
+_NAMES = ("client_id", "group", "user")
+
+
+class BadForm(Exception):
+    """The body or the query cannot be read as a form; the text says what is wrong."""
+
+
+def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
+    """Return all fields; those of the body win over those of the query.
+
+    :raises BadForm: if there is no sense in what was sent.
+    """
+    fields = url_encoded_fields(request.uri.partition(b"?")[2])
+    yield
+    if body:
+        header = (request.getHeader(b"Content-Type") or b"").decode("latin-1")
+        kind, options = parse_options_header(header)
+        if kind == _URL_ENCODED:
+            for pair in _pairs(body):
+                name, _, value = pair.partition(b"=")
+                field = yield from _decode_slowly(name)
+                fields[_name(field)] = yield from _decode_slowly(value)
+        elif kind == _MULTIPART:
+            fields.update(_multipart(body, options.get("boundary", "")))
+        elif kind in _JSON:
+            fields.update(_json(body))
+        else:
+            raise BadForm(
+                f"the body is not a form; send message and client_id as a form ({_URL_ENCODED}), "
+                "or as application/json"
+            )
+    return fields
+
+
+def url_encoded_fields(text: bytes) -> dict[str, bytes]:
+    """The fields of a query, or of a body of that type.
+
+    :raises BadForm: if there are too many.
+    """
+    fields = {}
+    for pair in _pairs(text):
+        name, _, value = pair.partition(b"=")
+        fields[_name(_decoded(name))] = _decoded(value)
+    return fields
+
+
+def _pairs(text: bytes) -> list[bytes]:
+    """Return the pairs of a form, as they are encoded."""
+    pairs = text.split(b"&", _MOST_FIELDS)
+    if len(pairs) > _MOST_FIELDS:
+        raise BadForm(f"there are more than {_MOST_FIELDS} fields")
+    return pairs if all(pairs) else list(filter(None, pairs))
+
+
+def _json(body: bytes) -> dict[str, bytes]:
+    """Read what makes a push from a JSON object, as a form would have it."""
+    try:
+        text = read_text(body)
+        value = decode(text, "an object with message and client_id")
+        if type(value) is not tuple:
+            hint = "; a list of commands goes to /commands" if type(value) is list else ""
+            raise InvalidCommand(f"expected a JSON object, got {kind_of(value)}{hint}")
+        return _push_fields(value, place(text))
+    except InvalidCommand as error:
+        raise BadForm(str(error)) from None
+
+
+def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[str, bytes]:
+    twice = first_twice(name for name, _ in pairs)
+    if twice is not None:
+        raise InvalidCommand("it is there twice", field=shown(twice))
+    fields: dict[str, bytes] = {}
+    for name, value in pairs:
+        if name == "message":
+            fields[name] = free_text(value, name, where)
+        elif name in _NAMES and value is not None:
+            # What can be nobody's name is nobody's, as any other that nobody has.
+            fields[name] = (whose_name(value, name)[0] or "").encode()
+        elif name == "all" and value is not None and value is not False:
+            is_all = value is True or (type(value) in (int, str) and value in (1, "1"))
+            fields[name] = b"1" if is_all else b""
+    return fields
+
+
+def _name(field: bytes) -> str:
+    # Latin-1 has a character for each byte; only names in ASCII are of interest.
+    return field.decode("latin-1")
+
+
+def _decoded(text: bytes) -> bytes:
+    return unquote_to_bytes(text.replace(b"+", b" "))
+
+
+def _decode_slowly(text: bytes) -> Steps[bytes]:
+    """Decode a text that may be long, a piece in each step."""
+    parts = []
+    start = 0
+    while start < len(text):
+        end = start + _PIECE
+        # An escape is not cut in two.
+        escape = text.find(b"%", end - 2, end)
+        if escape >= 0:
+            end = escape
+        parts.append(_decoded(text[start:end]))
+        start = end
+        yield
+    return b"".join(parts)
+
+
+def _multipart(body: bytes, boundary: str) -> dict[str, bytes]:
+    """RFC 7578, as PHP's curl sends it for an array."""
+    fields: dict[str, bytes] = {}
+    name = ""
+    try:
+        with PushMultipartParser(boundary, max_segment_count=_MOST_FIELDS) as parser:
+            for event in parser.parse(body):
+                if isinstance(event, MultipartSegment):
+                    name = event.name
+                    fields[name] = b""
+                elif event:
+                    fields[name] += bytes(event)
+    except MultipartError as error:
+        raise BadForm(f"the multipart form is broken ({error})") from None
+    return fields

@@ -1,0 +1,1 @@
+"""PHP-FPM over FastCGI, with no web server in between."""

@@ -1,0 +1,229 @@
+"""A PHP-FPM of the gateway's own: started, watched, started again when it dies, replaced by a new
+one on request, stopped with it.
+"""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, fail, succeed
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.error import ConnectError
+from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IStreamClientEndpoint
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from phpgw.backend.fpm.config import FpmConfig, make_directory
+from phpgw.backend.fpm.process import STOP_SECONDS, FpmProcess
+from phpgw.log_limit import line_limit
+
+_FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
+# After so long it is not the configuration that kills it.
+_STABLE_SECONDS = 30
+# How long a new one may take until the old one is left to go on.
+_REPLACE_SECONDS = 30
+_GUARD_SECONDS = 1
+
+
+@implementer(IStreamClientEndpoint)
+class ManagedFpm(Service):
+    """Runs PHP-FPM on a socket that nobody else gets to see; an endpoint that leads to it.
+
+    Nothing of it is made before the service starts, since ``twistd --uid`` changes who we are.
+
+    :ivar is_ready: whether it takes connections.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, reactor: Any, config: FpmConfig) -> None:
+        self._reactor = reactor
+        self._config = config
+        self._directory: Path | None = None
+        self._started = 0
+        # The one that is asked; the one that starts; those that finish what they were asked.
+        self._current: FpmProcess | None = None
+        self._next: FpmProcess | None = None
+        self._leaving: set[FpmProcess] = set()
+        self._delay = _FIRST_DELAY
+        self._calls: list[IDelayedCall] = []
+        self._ready_waiters: list[Deferred[None]] = []
+        self._reload_waiters: list[Deferred[bool]] = []
+
+    def startService(self) -> None:
+        super().startService()
+        self._directory = make_directory()
+        self._start()
+
+    def stopService(self) -> Deferred[None]:
+        return self.stop_within(STOP_SECONDS)
+
+    def stop_within(self, seconds: float) -> Deferred[None]:
+        """End it, by force if it has not ended by itself after so long."""
+        super().stopService()
+        self._cancel_calls()
+        self._not_reloaded()
+        ending = [process.stop(seconds) for process in self._processes()]
+        return DeferredList(ending).addCallback(self._remove)
+
+    @property
+    def is_ready(self) -> bool:
+        return self._current is not None
+
+    @property
+    def pid(self) -> int | None:
+        """The master process that is asked, or will be."""
+        process = self._current or self._next
+        return None if process is None else process.transport.pid
+
+    @property
+    def socket(self) -> Path | None:
+        """The socket on which it is asked, while it can be."""
+        return None if self._current is None else self._current.socket
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803
+        """See :meth:`twisted.internet.interfaces.IStreamClientEndpoint.connect`."""
+        if self._current is None:
+            return fail(ConnectError(string="PHP-FPM is being started"))
+        endpoint = UNIXClientEndpoint(self._reactor, str(self._current.socket))
+        return endpoint.connect(protocolFactory)
+
+    def when_ready(self) -> Deferred[None]:
+        """Fires once it takes connections."""
+        if self.is_ready:
+            return succeed(None)
+        waiter: Deferred[None] = Deferred()
+        self._ready_waiters.append(waiter)
+        return waiter
+
+    def reload(self) -> Deferred[bool]:
+        """Put a new PHP-FPM in its place, without keeping anybody waiting.
+
+        The new one reads its settings and all code anew. The old one is asked nothing more once
+        the new one is ready, and ends when all that it works on is done.
+
+        :returns: fires with whether that has been done.
+        """
+        waiter: Deferred[bool] = Deferred()
+        self._reload_waiters.append(waiter)
+        if self._next is not None:
+            # It may have read something of what is old.
+            self._leave(self._next)
+        if self._next is not None or self._current is not None:
+            self._cancel_calls()
+            self._start()
+        if self._next is not None and self._current is not None:
+            self._after(_REPLACE_SECONDS, self._give_up_next)
+        return waiter
+
+    def _start(self) -> None:
+        assert self._directory is not None
+        self._started += 1
+        process = FpmProcess(
+            self._reactor,
+            self._config,
+            self._directory,
+            self._started,
+            ready=self._ready,
+            unguarded=self._unguarded,
+            ended=self._ended,
+        )
+        try:
+            process.start()
+        except Exception as error:
+            self._next = None
+            self._has_failed(str(error))
+        else:
+            self._next = process
+
+    def _ready(self, process: FpmProcess) -> None:
+        if process is not self._next:
+            return
+        self._cancel_calls()
+        old, self._current, self._next = self._current, process, None
+        self.log.info(
+            "{binary} is ready, with {workers} workers",
+            binary=self._config.binary,
+            workers=self._config.workers,
+        )
+        self._after(_STABLE_SECONDS, self._stable)
+        reload_waiters, self._reload_waiters = self._reload_waiters, []
+        left = succeed(None) if old is None else self._leave(old)
+        left.addCallback(lambda _: _fire(reload_waiters, True))
+        ready_waiters, self._ready_waiters = self._ready_waiters, []
+        _fire(ready_waiters, None)
+
+    def _leave(self, process: FpmProcess) -> Deferred[None]:
+        self._leaving.add(process)
+        return process.finish()
+
+    def _give_up_next(self) -> None:
+        if self._next is not None:
+            self.log.error("A new PHP-FPM is not ready after {seconds} s", seconds=_REPLACE_SECONDS)
+            self._leaving.add(self._next)
+            self._next.stop()
+            self._next = None
+            self._not_reloaded()
+
+    def _stable(self) -> None:
+        self._delay = _FIRST_DELAY
+
+    def _ended(self, process: FpmProcess, how: str) -> None:
+        if process in self._leaving:
+            self._leaving.discard(process)
+            return
+        if process is self._current:
+            self._current = None
+        else:
+            self._next = None
+        if self.running:
+            self._has_failed(how)
+
+    def _has_failed(self, how: str) -> None:
+        """Start one that replaces the one that has ended, unless another is there."""
+        if self._next is None:
+            self._not_reloaded()
+        if self._current is not None:
+            self.log.error("A new PHP-FPM ended ({how}); the old one goes on", how=how)
+        elif self._next is None:
+            self.log.error(
+                "PHP-FPM ended ({how}); it is started again in {delay} s",
+                how=how,
+                delay=self._delay,
+            )
+            self._cancel_calls()
+            self._after(self._delay, self._start)
+            self._delay = min(2 * self._delay, _LONGEST_DELAY)
+
+    def _unguarded(self, process: FpmProcess) -> None:
+        """It would outlive a gateway that is killed."""
+        if self.running and process not in self._leaving:
+            self.log.warn("The guardian of PHP-FPM was killed; PHP-FPM is replaced")
+            self._after(_GUARD_SECONDS, self.reload)
+
+    def _not_reloaded(self) -> None:
+        waiters, self._reload_waiters = self._reload_waiters, []
+        _fire(waiters, False)
+
+    def _processes(self) -> list[FpmProcess]:
+        return [each for each in (self._current, self._next, *self._leaving) if each is not None]
+
+    def _after(self, seconds: float, call: Any) -> None:
+        self._calls = [each for each in self._calls if each.active()]
+        self._calls.append(self._reactor.callLater(seconds, call))
+
+    def _cancel_calls(self) -> None:
+        calls, self._calls = self._calls, []
+        for call in calls:
+            if call.active():
+                call.cancel()
+
+    def _remove(self, outcome: object) -> None:
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _fire(waiters: list[Deferred[Any]], result: object) -> None:
+    for waiter in waiters:
+        waiter.callback(result)

@@ -1,0 +1,1 @@
+"""PHP behind a web server, over HTTP."""

@@ -1,1 +1,0 @@
-"""What a WebSocket connection is made of, and what it may do."""

@@ -1,0 +1,1 @@
+"""The connected clients, and the commands that PHP can give about them."""

@@ -1,0 +1,150 @@
+"""One client as everything behind the edge sees it."""
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import attrs
+
+from phpgw.backend.event import Handshake, Identity
+from phpgw.hub.cookies import CookieJar
+
+_NOTHING: frozenset[str] = frozenset()
+
+
+class Connection(Protocol):
+    """What a client's WebSocket connection can be asked to do.
+
+    While PHP has not granted the handshake yet, messages and the close wait for it.
+    """
+
+    def send_message(self, payload: bytes, is_binary: bool) -> None:
+        """Send one message; does nothing on a connection that is closing."""
+
+    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+        """Send one message together with others that are sent like it in the reactor's turn.
+
+        What is sent otherwise does not overtake it.
+        """
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake (RFC 6455, section 7.1.2) with this code and reason."""
+
+    def pause_reading(self) -> None:
+        """Take no further messages from the peer for now; TCP pushes back."""
+
+    def resume_reading(self) -> None:
+        """Take messages again."""
+
+    def when_writable(self, call: Callable[[], None]) -> bool:
+        """Ask for a call once the peer has taken what waits for it.
+
+        :returns: false, and there will be no call, if nothing waits.
+        """
+
+
+@attrs.define
+class Message:
+    """One WebSocket data message (RFC 6455, section 5.6).
+
+    :ivar payload: its bytes; UTF-8 unless :attr:`is_binary`.
+    :ivar received_at: when the relay has taken it.
+    """
+
+    payload: bytes
+    is_binary: bool = False
+    received_at: float = attrs.field(default=0.0, init=False, eq=False)
+
+
+class _NoConnection:
+    """The connection of a client that has left: nothing can be done on it."""
+
+    def send_message(self, payload: bytes, is_binary: bool) -> None:
+        """Do nothing."""
+
+    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+        """Do nothing."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Do nothing."""
+
+    def pause_reading(self) -> None:
+        """Do nothing."""
+
+    def resume_reading(self) -> None:
+        """Do nothing."""
+
+    def when_writable(self, call: Callable[[], None]) -> bool:
+        return False
+
+
+NO_CONNECTION: Connection = _NoConnection()
+
+
+@attrs.define(eq=False)
+class Client:
+    """A connected browser.
+
+    :ivar identity: what PHP knows of it.
+    :ivar connection: its WebSocket connection; :data:`NO_CONNECTION` once it has left, so that what
+        is kept for its last event keeps no buffers in memory.
+    :ivar connected_at: when it came, in seconds since the epoch.
+    :ivar handshake: how it connected, whatever cookies it has been given since.
+    :ivar groups: those that PHP has it in; changed by the registry alone.
+    :ivar inbox: messages that PHP has not been given yet, oldest first.
+    :ivar in_turn: whether it waits for PHP, or PHP works for it.
+    :ivar gone: whether its connection has ended.
+    :ivar farewell: whether PHP is to hear of its end.
+    :ivar is_told: whether PHP has been given all that it will ever hear of it, so that what is
+        noted on it from now on makes no difference.
+    :ivar is_streamer: whether PHP's latest reply to it was a stream that took its time.
+    """
+
+    identity: Identity
+    connection: Connection
+    connected_at: float = 0
+    handshake: Handshake = attrs.field(init=False)
+    groups: frozenset[str] = _NOTHING
+    inbox: list[Message] = attrs.field(factory=list)
+    in_turn: bool = False
+    gone: bool = False
+    farewell: bool = False
+    is_told: bool = False
+    is_streamer: bool = False
+    _jar: CookieJar | None = attrs.field(default=None, init=False)
+
+    @handshake.default
+    def _handshake(self) -> Handshake:
+        return self.identity.handshake
+
+    @property
+    def id(self) -> str:
+        """The ``client_id`` that PHP sees."""
+        return self.identity.client_id
+
+    def is_here(self) -> bool:
+        """Whether it has not left."""
+        return not self.gone
+
+    def keep_cookies(self, set_cookies: Iterable[bytes], now: float) -> None:
+        """Take the values of ``Set-Cookie`` headers, for the events to come.
+
+        :param now: seconds since the epoch.
+        """
+        if self._jar is None:
+            self._jar = CookieJar()
+        if self._jar.store(set_cookies, now):
+            self._use_cookies(self._jar, now)
+
+    def identity_at(self, now: float) -> Identity:
+        """What PHP is told of it at this time, when some cookies may have run out."""
+        if self._jar is not None and self._jar.has_expired(now):
+            self._use_cookies(self._jar, now)
+        return self.identity
+
+    def _use_cookies(self, jar: CookieJar, now: float) -> None:
+        headers = dict(self.handshake.headers)
+        cookies = jar.header(headers.pop(b"Cookie", b""), now)
+        if cookies:
+            headers[b"Cookie"] = cookies
+        handshake = attrs.evolve(self.handshake, headers=tuple(headers.items()))
+        self.identity = attrs.evolve(self.identity, handshake=handshake)

@@ -1,0 +1,282 @@
+"""Reads commands: one vocabulary for a reply's body and for ``POST /commands``.
+
+A list is valid as a whole or not at all. What a valid one does is :mod:`phpgw.hub.dispatch`'s.
+"""
+
+from collections.abc import Callable, Generator
+from functools import lru_cache
+
+from phpgw.hub import command_fields as fields_of
+from phpgw.hub.command_fields import PlaceNeeded
+from phpgw.hub.command_json import (
+    Place,
+    as_list,
+    decode,
+    entries,
+    first_twice,
+    kind,
+    place,
+    read_text,
+    shown,
+)
+from phpgw.hub.commands import (
+    Bind,
+    Close,
+    Command,
+    InvalidCommand,
+    Join,
+    Leave,
+    Send,
+    SetState,
+    Target,
+    Unbind,
+)
+
+# How many a list may have.
+MOST_COMMANDS = 10_000
+# From how many bytes on a list takes more than 2 ms to read.
+LONG_TEXT = 16_384
+_LIST = "a list of commands"
+
+
+def parse_commands(text: bytes, has_sender: bool) -> list[Command]:
+    """Read a JSON list of commands.
+
+    :param has_sender: whether a command without ``to`` is for whose event is being answered.
+    :raises InvalidCommand: if any of it is wrong.
+    """
+    source = read_text(text)
+    values = _values(source)
+    commands: list[Command] = []
+    try:
+        for value in values:
+            commands.append(_command(value, has_sender, None))
+    except PlaceNeeded:
+        commands.clear()
+        for value, where in entries(source):
+            commands.append(_nth(len(commands), value, has_sender, where))
+    except InvalidCommand as error:
+        raise _in_list(error, len(commands)) from None
+    return commands
+
+
+def parse_slowly(text: bytes, has_sender: bool) -> Generator[None, None, list[Command]]:
+    """Read a long list as :meth:`parse_commands` does, command by command.
+
+    :raises InvalidCommand: if any of it is wrong.
+    """
+    source = read_text(text)
+    commands: list[Command] = []
+    try:
+        for value, where in entries(source):
+            if len(commands) == MOST_COMMANDS:
+                raise ValueError
+            if where.end - where.start > LONG_TEXT:
+                value = yield from _with_names(value, len(commands))
+            commands.append(_nth(len(commands), value, has_sender, where))
+            yield
+    except (ValueError, IndexError, RecursionError):
+        # To say what is wrong takes a look at the whole.
+        _values(source)
+        raise
+    return commands
+
+
+def parse_command(text: bytes, has_sender: bool) -> Command:
+    """Read one command, a JSON object.
+
+    :raises InvalidCommand: if it is none.
+    """
+    source = read_text(text)
+    return _command(decode(source, "a command"), has_sender, place(source))
+
+
+# What follows does not know which command of a list it is about; parse_commands adds that.
+
+_Fields = dict[str, object]
+
+
+def _values(source: str) -> list[object]:
+    value = decode(source, _LIST)
+    values = as_list(value)
+    if values is None:
+        hint = ""
+        if type(value) is tuple:
+            is_one = any(name == "op" for name, _ in value)
+            hint = "; put it in [ ]" if is_one else " (PHP's array_values() makes a list)"
+        raise InvalidCommand(f"expected {_LIST}, got {kind(value)}{hint}")
+    if len(values) > MOST_COMMANDS:
+        raise InvalidCommand(f"expected {MOST_COMMANDS} commands at most, got {len(values)}")
+    return values
+
+
+def _with_names(value: object, n: int) -> Generator[None, None, object]:
+    """Read the lists of names in a long command, a piece at a time."""
+    if type(value) is not tuple:
+        return value
+    fields = []
+    try:
+        for name, each in value:
+            if name == "except" and type(each) is list:
+                each = yield from fields_of.read_names(each, name)
+            elif name == "to" and type(each) is tuple and len(each) == 1:
+                ((key, names),) = each
+                if key in _PLURALS:
+                    each = ((key, (yield from fields_of.read_names(names, f"to.{key}"))),)
+            fields.append((name, each))
+    except InvalidCommand as error:
+        raise _in_list(error, n) from None
+    return tuple(fields)
+
+
+def _nth(n: int, value: object, has_sender: bool, where: Place) -> Command:
+    try:
+        return _command(value, has_sender, where)
+    except InvalidCommand as error:
+        raise _in_list(error, n) from None
+
+
+def _in_list(error: InvalidCommand, n: int) -> InvalidCommand:
+    return InvalidCommand(error.problem, n, error.field)
+
+
+def _command(value: object, has_sender: bool, where: Place | None) -> Command:
+    if type(value) is not tuple:
+        raise InvalidCommand(f"expected an object, got {kind(value)}")
+    if len(value) == 3:
+        # What most of them are like is read in half the time, by the same rules.
+        (first, op), (second, to), (third, message) = value
+        if first == "op" and op == "send" and second == "to" and third == "message":
+            return Send(_addressed(to), fields_of.free_text(message, "message", where))
+    fields = _fields(value)
+    op = _required(fields, "op")
+    if type(op) is not str or op not in _OPS:
+        given = shown(op) if type(op) is str else kind(op)
+        raise InvalidCommand(f"expected one of {', '.join(_OPS)}; got {given}", field="op")
+    known, read = _OPS[op]
+    if not fields.keys() <= known.keys():
+        unknown = next(name for name in fields if name not in known)
+        problem = f"{op} has no such field; it has {', '.join(known)}"
+        raise InvalidCommand(problem, field=shown(unknown))
+    return read(_target(fields, has_sender), fields, where)
+
+
+def _fields(value: tuple[tuple[str, object], ...]) -> _Fields:
+    fields = dict(value)
+    if len(fields) != len(value):
+        twice = first_twice(name for name, _ in value)
+        raise InvalidCommand("it is there twice", field=shown(twice or ""))
+    return fields
+
+
+_SENDER = Target("sender")
+_ONE_OF = "expected exactly one of client, clients, group, groups, user, users, all"
+# With the names that errors have for them.
+_SINGULARS = {"client": "to.client", "group": "to.group", "user": "to.user"}
+_PLURALS = {"clients": "client", "groups": "group", "users": "user"}
+
+
+def _target(fields: _Fields, has_sender: bool) -> Target:
+    to = _SENDER
+    if "to" in fields or not has_sender:
+        to = _addressed(_required(fields, "to"))
+    if fields.get("except") is None:
+        return to
+    # Whoever cannot be there is left out in any case.
+    excluded, _ = fields_of.whose_names(fields["except"], "except")
+    return Target(to.kind, to.names, frozenset(excluded), to.problem)
+
+
+def _addressed(to: object) -> Target:
+    if type(to) is not tuple:
+        raise InvalidCommand(f"expected an object, not {kind(to)}; {_ONE_OF}", field="to")
+    if len(to) != 1:
+        # What PHP has no value for names nobody.
+        to = tuple(each for each in to if each[1] is not None)
+        if len(to) != 1:
+            raise InvalidCommand(_ONE_OF, field="to")
+    ((key, value),) = to
+    if key in _SINGULARS:
+        field = _SINGULARS[key]
+        return _named(key, value, field) if type(value) is str else _one(key, value, field)
+    if key in _PLURALS:
+        names, problem = fields_of.whose_names(value, f"to.{key}")
+        return Target(_PLURALS[key], names, problem=problem)
+    if key != "all":
+        raise InvalidCommand(f"there is no such field; {_ONE_OF}", field=f"to.{shown(key)}")
+    return _everybody(value, "to.all")
+
+
+def _everybody(value: object, field: str) -> Target:
+    if value is True or (type(value) in (int, str) and value in (1, "1")):
+        return Target("all")
+    raise InvalidCommand(f"expected true, got {kind(value)}", field=field)
+
+
+def _one(key: str, value: object, field: str) -> Target:
+    name, problem = fields_of.whose_name(value, field)
+    return Target(key, () if name is None else (name,), problem=problem)
+
+
+# Who pushes, pushes to the same ones again and again.
+_named = lru_cache(maxsize=8192)(_one)
+
+
+def _send(to: Target, fields: _Fields, where: Place | None) -> Command:
+    if "message" in fields and "data" in fields:
+        raise InvalidCommand("expected either this or message", field="data")
+    if "data" in fields:
+        return Send(to, fields_of.base64(fields["data"], "data"), True)
+    return Send(to, fields_of.free_text(_required(fields, "message"), "message", where))
+
+
+def _join(to: Target, fields: _Fields, where: Place | None) -> Command:
+    return Join(to, fields_of.name(_required(fields, "group"), "group"))
+
+
+def _leave(to: Target, fields: _Fields, where: Place | None) -> Command:
+    return Leave(to, fields_of.name(_required(fields, "group"), "group"))
+
+
+def _bind(to: Target, fields: _Fields, where: Place | None) -> Command:
+    return Bind(to, fields_of.name(_required(fields, "user"), "user"))
+
+
+def _unbind(to: Target, fields: _Fields, where: Place | None) -> Command:
+    return Unbind(to)
+
+
+def _set_state(to: Target, fields: _Fields, where: Place | None) -> Command:
+    return SetState(to, fields_of.state(_required(fields, "state"), where))
+
+
+def _close(to: Target, fields: _Fields, where: Place | None) -> Command:
+    code, reason = fields.get("code"), fields.get("reason")
+    return Close(
+        to,
+        fields_of.checked_code(1000 if code is None else code),
+        fields_of.checked_reason("" if reason is None else reason),
+    )
+
+
+# Each with the fields that it may have.
+_OPS: dict[str, tuple[dict[str, None], Callable[[Target, _Fields, Place | None], Command]]] = {
+    op: (dict.fromkeys(("op", "to", "except", *names)), read)
+    for op, read, *names in (
+        ("send", _send, "message", "data"),
+        ("join", _join, "group"),
+        ("leave", _leave, "group"),
+        ("bind", _bind, "user"),
+        ("unbind", _unbind),
+        ("state", _set_state, "state"),
+        ("close", _close, "code", "reason"),
+    )
+}
+# The names of all commands.
+OPS = frozenset(_OPS)
+
+
+def _required(fields: _Fields, name: str) -> object:
+    if name not in fields:
+        raise InvalidCommand("it is missing", field=name)
+    return fields[name]

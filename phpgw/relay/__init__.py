@@ -1,0 +1,1 @@
+"""Events on their way to PHP, and replies on their way back."""

@@ -1,0 +1,36 @@
+"""How events are relayed to PHP: what the settings say about it."""
+
+import attrs
+
+from phpgw.backend.event import Handshake
+from phpgw.relay.breaker import BreakerPolicy
+
+
+@attrs.frozen(kw_only=True)
+class RelayPolicy:
+    """The rules by which events are relayed.
+
+    :ivar concurrency: how many events PHP works on at once.
+    :ivar inbox_count: how many messages of one client may wait.
+    :ivar inbox_size: how many bytes of one client may wait.
+    :ivar max_waiting: how many events may wait for PHP, beside the word of those who have left.
+    :ivar waiting_timeout: seconds for which each may wait; 0 for ever.
+    :ivar longest_run: seconds after which a script counts as ended that was not answered in time.
+    :ivar stream_pause: seconds for which a streamed reply may wait for its client to read.
+    :ivar breaker: when PHP counts as being in trouble.
+    :ivar has_web_server: whether there is a web server before PHP, with error pages of its own.
+    :ivar tells_farewells: whether PHP is told of clients that have left.
+    :ivar nobody: the handshake of events that are about no client.
+    """
+
+    concurrency: int
+    inbox_count: int
+    inbox_size: int
+    max_waiting: int = 10_000
+    waiting_timeout: float = 0
+    longest_run: float = 600
+    stream_pause: float = 10
+    breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
+    has_web_server: bool = False
+    tells_farewells: bool = False
+    nobody: Handshake

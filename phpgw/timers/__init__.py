@@ -1,0 +1,1 @@
+"""Timers: when PHP gets a ``timer`` event."""

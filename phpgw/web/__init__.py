@@ -1,0 +1,1 @@
+"""The HTTP server that browsers and PHP connect to."""

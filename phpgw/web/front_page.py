@@ -1,0 +1,117 @@
+"""The root of a port for browsers: the WebSocket's path, and a page from which to try it."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+from hashlib import sha256
+from html import escape
+from importlib import resources
+
+from twisted.logger import Logger
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request
+
+from phpgw.log_limit import Seldom, line_limit
+from phpgw.web.response import text_body
+
+# How much the log shows of a path that is not served.
+_LONGEST_PATH = 100
+_BLOCK = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
+
+
+class SignpostResource(Resource):
+    """Whatever is not served here, with a hint at what is.
+
+    :param status: of the answer; 200 for the front page, 404 for all else.
+    :ivar paths: what is served, a line each.
+    """
+
+    def __init__(self, status: int, paths: tuple[str, ...]) -> None:
+        super().__init__()
+        self._status = status
+        self.paths = paths
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        if path == b"" and not request.postpath and self._status == 200:
+            return self
+        return SignpostResource(404, self.paths)
+
+    def render(self, request: Request) -> bytes:
+        request.setResponseCode(self._status)
+        lines = ("This is phpgw, a WebSocket gateway for PHP. It serves:", "", *self.paths, "")
+        return text_body(request, "\n".join(lines))
+
+
+class FrontPageResource(SignpostResource):
+    """The front page: text for programs, for a browser a page that connects and sends messages.
+
+    :param path: that of the WebSocket. It is compared as it was written, since PHP is told it.
+    :param edge: what speaks WebSocket.
+    :param seconds: the time.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(
+        self,
+        paths: tuple[str, ...],
+        path: str,
+        edge: Resource,
+        seconds: Callable[[], float],
+    ) -> None:
+        super().__init__(200, paths)
+        self._path = path.encode()
+        self._edge = edge
+        self._astray = Seldom(seconds)
+        self._page = _page(paths, path)
+        self._policy = _policy(self._page)
+
+    def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
+        if request.path == self._path:
+            request.postpath = []
+            return self._edge
+        if request.requestHeaders.hasHeader(b"Sec-WebSocket-Key"):
+            self._note(request.path)
+        return super().getChildWithDefault(path, request)
+
+    def render(self, request: Request) -> bytes:
+        """Answer a browser with the page, and anything else with text."""
+        request.setHeader("Vary", "Accept")
+        if b"text/html" not in (request.getHeader(b"Accept") or b""):
+            return super().render(request)
+        request.setHeader("Content-Security-Policy", self._policy)
+        request.setHeader("X-Frame-Options", "DENY")
+        request.setHeader("Content-Type", "text/html; charset=utf-8")
+        if request.method == b"HEAD":
+            request.setHeader("Content-Length", str(len(self._page)))
+            return b""
+        return self._page
+
+    def _note(self, path: bytes) -> None:
+        if count := self._astray.count():
+            others = f", as {count - 1} others did meanwhile" if count > 1 else ""
+            self.log.info(
+                "A browser asked for a WebSocket at {path!a}{others}; there is one at {ours} "
+                "(--ws-path)",
+                path=path[:_LONGEST_PATH].decode("latin-1"),
+                others=others,
+                ours=self._path.decode(),
+            )
+
+
+def _page(paths: tuple[str, ...], ws_path: str) -> bytes:
+    text = resources.files("phpgw.web").joinpath("front_page.html").read_text("utf-8")
+    lines = escape("\n".join(paths))
+    return text.replace("{path}", escape(ws_path)).replace("{lines}", lines).encode()
+
+
+def _policy(page: bytes) -> bytes:
+    """Return a policy (CSP, level 3) by which nothing but the page's own script and style runs."""
+    sources = {
+        kind: b"'sha256-%b'" % b64encode(sha256(content).digest())
+        for kind, content in _BLOCK.findall(page)
+    }
+    return (
+        b"default-src 'none'; script-src %b; style-src %b; img-src data:; connect-src 'self' ws: "
+        b"wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ) % (sources[b"script"], sources[b"style"])

@@ -1,0 +1,89 @@
+"""Where HTTP connections wait that are asking for nothing, or have not asked for it all yet.
+
+There is room for so many. One that comes while all of it is taken makes the one leave that has
+waited for longest: whoever fills the lobby with requests that never end has but a moment for each.
+"""
+
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web.http import HTTPChannel, Request
+
+from phpgw.log_limit import Seldom, line_limit
+from phpgw.metrics import Metrics
+
+
+class Lobby:
+    """The connections that wait.
+
+    :param limit: how many may.
+    :ivar metrics: where it is counted what becomes of them.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(
+        self, reactor: IReactorTime, limit: int = 1000, metrics: Metrics | None = None
+    ) -> None:
+        self._limit = limit
+        self.metrics = metrics or Metrics()
+        self._droppings = Seldom(reactor.seconds)
+        # In the order in which they came to wait.
+        self._waiting: dict[LobbyChannel, None] = {}
+
+    def enter(self, channel: "LobbyChannel") -> None:
+        """A connection waits from now on; it may have waited for something else before."""
+        if channel in self._waiting:
+            del self._waiting[channel]
+            self._waiting[channel] = None
+            return
+        self._waiting[channel] = None
+        self.metrics.http_connections_now += 1
+        if len(self._waiting) > self._limit:
+            oldest = next(iter(self._waiting))
+            self.leave(oldest)
+            oldest.drop()
+            self.metrics.http_connections_dropped += 1
+            if count := self._droppings.count():
+                self.log.warn(
+                    "Dropped {count} connections that had been silent for longest, to make room "
+                    "(--max-http-connections)",
+                    count=count,
+                )
+
+    def leave(self, channel: "LobbyChannel") -> None:
+        """A connection waits no more, if it did."""
+        if channel in self._waiting:
+            del self._waiting[channel]
+            self.metrics.http_connections_now -= 1
+
+
+class LobbyChannel(HTTPChannel):
+    """An HTTP connection that waits in its site's lobby whenever no request is under way."""
+
+    site: Any
+    transport: Any
+
+    def connectionMade(self) -> None:
+        super().connectionMade()
+        self.site.lobby.enter(self)
+
+    def allContentReceived(self) -> None:  # noqa: N802
+        self.site.lobby.leave(self)
+        super().allContentReceived()
+
+    def requestDone(self, request: Request) -> None:  # noqa: N802
+        # First, since the next request may be there already.
+        self.site.lobby.enter(self)
+        super().requestDone(request)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.site.lobby.leave(self)
+        super().connectionLost(reason)
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        self.transport.abortConnection()

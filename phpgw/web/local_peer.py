@@ -1,0 +1,40 @@
+"""Whether a connection comes from this machine, and to which of our ports."""
+
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.internet.interfaces import IAddress, ITransport
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.protocols.tls import TLSMemoryBIOProtocol
+
+from phpgw.web.addresses import host_and_port
+from phpgw.web.host import is_loopback
+
+
+def is_relayed(transport: ITransport) -> bool:
+    """Tell whether where the peer is was only said, by whoever connected: the PROXY protocol."""
+    below: Any = transport
+    while isinstance(below, TLSMemoryBIOProtocol):
+        below = below.transport
+    return isinstance(below, ProtocolWrapper)
+
+
+def is_local(transport: ITransport) -> bool:
+    """Tell whether the peer of a connection is on this machine, beyond doubt."""
+    return not is_relayed(transport) and is_of_this_machine(transport.getPeer())
+
+
+def is_of_this_machine(peer: IAddress) -> bool:
+    """Tell whether an address is one of this machine's own."""
+    if isinstance(peer, (IPv4Address, IPv6Address)):
+        host, _ = host_and_port(peer)
+        return bool(host) and is_loopback(host)
+    return isinstance(peer, UNIXAddress)
+
+
+def port_of(address: IAddress) -> int | str:
+    """Return the number of a TCP port, or the path of a UNIX socket."""
+    if isinstance(address, (IPv4Address, IPv6Address)):
+        return address.port
+    unix: Any = address
+    return str(unix.name)

@@ -1,0 +1,113 @@
+"""The Origin header (RFC 6454, section 7): the site of a page, and patterns of sites."""
+
+import re
+
+import attrs
+
+from phpgw.web.host import host_name
+
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE | re.ASCII)
+_PORT = re.compile(r":([0-9]{1,5})\Z", re.ASCII)
+_SCHEME_ALONE = re.compile(r"[a-z][a-z0-9+.-]*://")
+# Nothing that ends in a number is a name: URL standard, section 3.5.
+_PARENT = re.compile(r"localhost|(?:[a-z0-9_-]+\.)+(?![0-9]+\Z)[a-z0-9_-]+")
+# What is said to be opened in them has no origin of their own.
+_NO_ORIGINS = frozenset(("about", "blob", "data", "javascript"))
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_HIGHEST_PORT = 65535
+
+
+@attrs.frozen
+class Origin:
+    """An origin as a browser writes it.
+
+    :ivar scheme: in lower case: ``https``, or an app's or an extension's own.
+    :ivar host: in lower case, without brackets; empty for ``file://``.
+    :ivar port: ``None`` where it is the usual one, or where there is none.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+
+    @property
+    def is_web(self) -> bool:
+        """Tell whether it is a website's: apps, extensions and files have schemes of their own."""
+        return self.scheme in _DEFAULT_PORTS
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{self.scheme}://{host}" + ("" if self.port is None else f":{self.port}")
+
+
+def read_origin(header: bytes) -> Origin | None:
+    """Read an Origin header.
+
+    :returns: ``None`` for ``null``, and for what no browser writes.
+    """
+    match = _ORIGIN.fullmatch(header.decode("latin-1"))
+    if match is None:
+        return None
+    scheme, authority = match[1].lower(), match[2]
+    host = host_name(authority.encode("latin-1"))
+    if host is None or authority.endswith(":") or (not host and scheme in _DEFAULT_PORTS):
+        return None
+    if scheme in _NO_ORIGINS:
+        return None
+    found = _PORT.search(authority)
+    port = int(found[1]) if found else None
+    if port is not None and not 0 < port <= _HIGHEST_PORT:
+        return None
+    return Origin(scheme, host, None if port == _DEFAULT_PORTS.get(scheme) else port)
+
+
+@attrs.frozen
+class OriginPattern:
+    """One origin, or several that are alike: what ``--allow-origin`` names.
+
+    :ivar scheme: empty for ``null``.
+    :ivar host: with ``*.`` before it for all names below; empty, where the scheme is that of apps
+        or extensions, for any of them.
+    """
+
+    scheme: str
+    host: str
+    port: int | None
+
+    def matches(self, header: bytes) -> bool:
+        """Tell whether an Origin header names one of them."""
+        if not self.scheme:
+            return header == b"null"
+        origin = read_origin(header)
+        if origin is None or (origin.scheme, origin.port) != (self.scheme, self.port):
+            return False
+        if self.host.startswith("*."):
+            name, dot, _ = origin.host.rpartition(self.host[1:])
+            return origin.host == name + dot and all(name.split("."))
+        return origin.host == self.host or not self.host
+
+    def __str__(self) -> str:
+        return str(Origin(self.scheme, self.host, self.port)) if self.scheme else "null"
+
+
+def read_pattern(text: str) -> OriginPattern:
+    """Read what names origins.
+
+    :raises ValueError: if it is none; the text says what would be.
+    """
+    text = text.strip().lower()
+    if text == "null":
+        return OriginPattern("", "", None)
+    if text.endswith("/") and not _SCHEME_ALONE.fullmatch(text):
+        text = text[:-1]
+    if text.startswith(("ws://", "wss://")):
+        raise ValueError("an origin as pages have it, with http or https in place of ws and wss")
+    before, wildcard, after = text.partition("://*.")
+    origin = read_origin(f"{before}://{after}".encode() if wildcard else text.encode())
+    if origin is None:
+        raise ValueError("an origin, like https://app.example.com, without a path")
+    if not wildcard:
+        return OriginPattern(origin.scheme, origin.host, origin.port)
+    if not (origin.is_web and _PARENT.fullmatch(origin.host)):
+        raise ValueError("a name of two parts at least behind *., like https://*.example.com")
+    return OriginPattern(origin.scheme, f"*.{origin.host}", origin.port)

@@ -1,0 +1,1 @@
+"""WebSocket connections of browsers: RFC 6455."""

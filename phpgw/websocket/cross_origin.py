@@ -1,0 +1,67 @@
+"""Pages of other sites that connect, told to the administrator: often they are sites of the same.
+
+Cookies that are kept back leave no trace in PHP or in the browser, so the log names each such site
+once, with what would help if it is one's own.
+"""
+
+from twisted.logger import Logger
+
+from phpgw.log_limit import line_limit
+from phpgw.metrics import Metrics
+from phpgw.web.host import host_name, is_address, is_this_machine
+from phpgw.web.origin import Origin, read_origin
+
+# Anybody can invent origins, so there is an end to it.
+_MOST = 100
+_LONGEST = 100
+
+
+class CrossOriginLog:
+    """Counts such handshakes, and has a line in the log for each of their origins."""
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, metrics: Metrics | None = None) -> None:
+        self._metrics = metrics or Metrics()
+        self._known: set[str] = set()
+
+    def note(self, header: bytes, asked_host: bytes, *, is_refused: bool) -> None:
+        """Take note of a handshake.
+
+        :param header: the Origin header.
+        :param asked_host: whom the page asked for: the Host header, perhaps as a proxy tells it.
+        :param is_refused: whether it may not connect, as ``--allow-origin`` names others.
+        """
+        self._metrics.handshakes_cross_origin += 1
+        origin = read_origin(header)
+        text = ascii(str(origin or header.decode("latin-1")))[1:-1][:_LONGEST]
+        if text in self._known or len(self._known) >= _MOST:
+            return
+        self._known.add(text)
+        self.log.warn(
+            "Pages of {origin} {what}, as they ask for the host {host}. {remedy}{end}",
+            origin=text,
+            host=ascii(asked_host.decode("latin-1"))[1:-1][:_LONGEST] or "(none)",
+            what="may not connect" if is_refused else "connect without their visitors' cookies",
+            remedy=_remedy(origin, host_name(asked_host) or "", text),
+            end=" (No further origin is named.)" if len(self._known) == _MOST else "",
+        )
+
+
+def _remedy(origin: Origin | None, host: str, text: str) -> str:
+    """Tell what helps if the page is one's own."""
+    if origin is None and text != "null":
+        return "No browser writes such an Origin."
+    if origin is None or not origin.is_web:
+        return f"If that is an app of yours: --allow-origin {text}"
+    if origin.host == host:
+        return "The site is reached by https: serve its pages by https://, too."
+    is_page_here, is_host_here = is_this_machine(origin.host), is_this_machine(host)
+    if is_page_here and is_host_here:
+        return f"Let the page connect to {origin.host}, by the very name that it has itself."
+    if not is_page_here and (is_host_here or "." not in host or is_address(host)):
+        return (
+            "If that is your site, the proxy before the gateway keeps its name back. In Nginx: "
+            f"proxy_set_header Host $host; otherwise --allow-origin {text}"
+        )
+    return f"If that is a site of yours: --allow-origin {text}"

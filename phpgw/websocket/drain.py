@@ -1,0 +1,98 @@
+"""Sending the clients away when the gateway stops: a few at a time, each after its last message.
+
+All of them will come back at once to where they are sent, and each is to find room there.
+"""
+
+from collections.abc import Callable, Collection, Hashable
+from math import ceil
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from phpgw.hub.client import Client
+from phpgw.log_limit import line_limit
+from phpgw.time_slices import Steps
+
+# Seconds from one step to the next.
+STEP_SECONDS = 0.1
+# How many are sent away in a step, if there is time enough; so a hundred in a second.
+_FEW = 10
+# How much of the time is for that; the rest is PHP's, for what the last of them have said.
+_SHARE = 0.8
+_GOING_AWAY = 1001
+_REASON = "the gateway stops"
+
+
+class Guest(Hashable, Protocol):
+    """A connection, and whose it is."""
+
+    client: Client
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether PHP works for it, or will with what was read from it."""
+
+    def take_no_more(self) -> None:
+        """Read no further messages from the peer at all."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Start the closing handshake, unless that has been done."""
+
+
+class SendOff:
+    """Sends away those who are there, and those who come meanwhile.
+
+    Until it is a client's turn to go, all is as ever. From then on nothing more is read from it,
+    and it is sent away once PHP has answered all that has been read.
+
+    :param guests: tells who is there, also of those that have been sent away already.
+    :param seconds: how long it may take for all.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, guests: Callable[[], Collection[Guest]], seconds: float) -> None:
+        steps = max(1, int(_SHARE * seconds / STEP_SECONDS))
+        self._guests = guests
+        self._pace = max(_FEW, ceil(len(guests()) / steps))
+        self._seen: set[Guest] = set()
+        self._finishing: list[Guest] = []
+
+    def step(self) -> Steps[bool]:
+        """Send the next few away.
+
+        :returns: whether there are others.
+        """
+        waiting = [guest for guest in self._guests() if guest not in self._seen]
+        going = waiting[: self._pace]
+        self._seen.update(going)
+        finishing = []
+        for guest in self._finishing + going:
+            if not self._let_go(guest):
+                finishing.append(guest)
+            yield
+        self._finishing = finishing
+        return bool(finishing) or len(waiting) > len(going)
+
+    def end(self) -> Steps[None]:
+        """Send away everybody who is left, since the time is over."""
+        late = [guest.client for guest in self._guests() if guest.is_busy]
+        if late:
+            self.log.warn(
+                "PHP has not answered {clients} clients in time (--drain-timeout); {messages} "
+                "messages of theirs have not even reached it",
+                clients=len(late),
+                messages=sum(len(client.inbox) for client in late),
+            )
+        for guest in self._guests():
+            guest.close(_GOING_AWAY, _REASON)
+            yield
+
+    def _let_go(self, guest: Guest) -> bool:
+        """Whether PHP has answered all that was read from it; it is sent away then."""
+        if guest.is_busy and guest.client.is_here():
+            # Each time, since one that PHP has yet to let in does not listen before.
+            guest.take_no_more()
+            return False
+        guest.close(_GOING_AWAY, _REASON)
+        return True

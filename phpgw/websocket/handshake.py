@@ -1,0 +1,303 @@
+"""The opening handshake (RFC 6455, section 4.2): an HTTP request becomes a WebSocket connection.
+
+twisted.web reads the request, and PHP may be asked about it. Autobahn is given a request that we
+write, with nothing of the browser's in it but the checked key: its own parser would take characters
+inside a header's value for the start of another header.
+"""
+
+import re
+from base64 import b64decode
+from binascii import Error as Base64Error
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.protocols.policies import ProtocolWrapper
+from twisted.python.failure import Failure
+from twisted.web.resource import Resource
+from twisted.web.server import NOT_DONE_YET, Request
+
+from phpgw.hub.registry import ClientIdTaken
+from phpgw.log_limit import Seldom, line_limit
+from phpgw.metrics import Metrics
+from phpgw.relay.connect import CONTROL, Admission, Grant, Refusal
+from phpgw.web.addresses import peer_name
+from phpgw.web.forwarded import Contradiction
+from phpgw.web.shared_ports import SharedPorts
+from phpgw.websocket.connection_limit import TooMany, TooManyHere
+from phpgw.websocket.connection_table import Draining
+from phpgw.websocket.permessage_deflate import Malformed, deflate_offer
+from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
+from phpgw.websocket.request_info import ForeignOrigin, Visibility
+from phpgw.websocket.subprotocols import Subprotocols
+
+_KEY_BYTES = 16
+# What twisted.web has no phrase for.
+_PHRASES = {426: b"Upgrade Required", 429: b"Too Many Requests"}
+# Refusals that a crowd gets, and for which nobody wants a line each.
+_COMMON = frozenset((429, 503))
+_UPGRADE = ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class WebSocketResource(Resource):
+    """The path that speaks WebSocket.
+
+    :param subprotocols: what chooses one where PHP does not.
+    :param shared_ports: what learns from handshakes where there is a proxy, if that matters.
+    """
+
+    isLeaf = True
+    log = Logger(observer=line_limit)
+
+    def __init__(
+        self,
+        factory: GatewayFactory,
+        visibility: Visibility,
+        admission: Admission,
+        metrics: Metrics,
+        subprotocols: Subprotocols | None = None,
+        shared_ports: SharedPorts | None = None,
+    ) -> None:
+        super().__init__()
+        self._factory = factory
+        self._subprotocols = subprotocols or Subprotocols((), factory.reactor.seconds)
+        self._shared_ports = shared_ports
+        self._visibility = visibility
+        self._admission = admission
+        self._metrics = metrics
+        self._crowd = Seldom(factory.reactor.seconds)
+
+    def render(self, request: Request) -> bytes | int:
+        """Grant the handshake, or say what is wrong with it; PHP may have to be asked."""
+        try:
+            opening = _checked_opening(request, self._factory.limits.compression)
+            protocol = self._admit(request)
+        except Refusal as refusal:
+            return self._refuse(request, refusal)
+        if self._admission.asks_php:
+            # The browser may go away meanwhile.
+            request.notifyFinish().addErrback(lambda _: self._factory.table.remove(protocol))
+            asked = Deferred.fromCoroutine(self._ask(request, protocol, opening))
+            asked.addErrback(self._broken, protocol)
+        else:
+            self._open(request, protocol, opening, Grant())
+        return NOT_DONE_YET
+
+    def _admit(self, request: Request) -> GatewayProtocol:
+        try:
+            handshake = self._visibility.handshake(request)
+            if self._shared_ports is not None:
+                self._shared_ports.notice(request)
+            return self._factory.admit(request.getClientAddress(), handshake)
+        except ForeignOrigin:
+            raise Refusal(
+                403, "Pages of this site may not connect; --allow-origin names those that may."
+            ) from None
+        except Contradiction as contradiction:
+            raise Refusal(400, str(contradiction)) from None
+        except Draining:
+            raise _draining() from None
+        except TooManyHere:
+            self._metrics.handshakes_refused_per_address += 1
+            raise Refusal(
+                429,
+                "There are too many clients of this address (--max-connections-per-address). Is "
+                "it that of a proxy, which --trusted-proxy should name?",
+                [(b"Retry-After", b"60")],
+            ) from None
+        except TooMany:
+            self._metrics.handshakes_refused_full += 1
+            raise Refusal(
+                503,
+                "There is no room for more clients (--max-connections).",
+                [(b"Retry-After", b"10")],
+            ) from None
+        except ClientIdTaken as taken:
+            raise Refusal(409, f"There is a client {taken} already.") from None
+
+    async def _ask(self, request: Request, protocol: GatewayProtocol, opening: "_Opening") -> None:
+        client = protocol.client
+        try:
+            grant = await self._admission.ask(client, opening.subprotocols)
+        except Refusal as refusal:
+            self._turn_away(request, protocol, refusal)
+            return
+        if client.gone or self._factory.table.draining:
+            # PHP takes the client for connected, so it has to hear of its end.
+            self._admission.welcome(client, grant)
+            self._turn_away(request, protocol, _draining())
+        else:
+            self._open(request, protocol, opening, grant)
+
+    def _turn_away(self, request: Request, protocol: GatewayProtocol, refusal: Refusal) -> None:
+        if not protocol.client.gone:
+            self._factory.table.remove(protocol)
+            request.write(self._refuse(request, refusal))
+            request.finish()
+
+    def _broken(self, failure: Failure, protocol: GatewayProtocol) -> None:
+        self.log.failure("A handshake came to a bad end", failure)
+        self._factory.table.remove(protocol)
+        protocol.abort()
+
+    def _open(
+        self, request: Request, protocol: GatewayProtocol, opening: "_Opening", grant: Grant
+    ) -> None:
+        subprotocol = self._subprotocols.choose(opening.subprotocols, grant.subprotocol)
+        protocol.subprotocol = subprotocol
+        protocol.set_cookies = grant.set_cookies
+        early = _take_over(request, protocol)
+        protocol.dataReceived(opening.head(subprotocol))
+        self._admission.welcome(protocol.client, grant)
+        if early:
+            protocol.dataReceived(early)
+
+    def _refuse(self, request: Request, refusal: Refusal) -> bytes:
+        self._metrics.handshakes_refused += 1
+        self._note(request, refusal)
+        request.setResponseCode(refusal.status, _PHRASES.get(refusal.status))
+        if refusal.body is None:
+            request.setHeader("Content-Type", "text/plain; charset=utf-8")
+        for name, value in refusal.headers:
+            request.responseHeaders.addRawHeader(name, value)
+        body = refusal.reason.encode() + b"\n" if refusal.body is None else refusal.body
+        request.setHeader("Content-Length", str(len(body)))
+        return body
+
+    def _note(self, request: Request, refusal: Refusal) -> None:
+        count = self._crowd.count() if refusal.status in _COMMON else 1
+        if count:
+            others = f", and {count - 1} others meanwhile" if count > 1 else ""
+            self.log.info(
+                "Refused a handshake from {peer}: {status}, {reason}{others}",
+                peer=peer_name(request.getClientAddress()),
+                status=refusal.status,
+                reason=refusal.note,
+                others=others,
+            )
+
+
+@attrs.frozen
+class _Opening:
+    """An opening handshake that is in order.
+
+    :ivar lines: the request as Autobahn gets it.
+    :ivar subprotocols: those that the browser offers.
+    """
+
+    lines: tuple[bytes, ...]
+    subprotocols: tuple[str, ...]
+
+    def head(self, subprotocol: str | None) -> bytes:
+        """The request, with the subprotocol that was chosen as the one that was offered."""
+        lines = self.lines
+        if subprotocol is not None:
+            lines += (b"Sec-WebSocket-Protocol: " + subprotocol.encode(),)
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _draining() -> Refusal:
+    return Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
+
+
+def _checked_opening(request: Request, compression: bool) -> _Opening:
+    """What the request asks for.
+
+    :param compression: whether extensions are looked at, of which there is no other.
+    :raises Refusal: if it is no proper opening handshake.
+    """
+    headers = request.requestHeaders
+    if request.method != b"GET":
+        raise Refusal(405, "A WebSocket handshake is a GET request.", [(b"Allow", b"GET")])
+    if b"websocket" not in _tokens(request, b"Upgrade"):
+        raise Refusal(
+            426,
+            "This address speaks WebSocket. Connect to it from a page's script: "
+            "new WebSocket('ws://HOST:PORT/PATH')",
+            _UPGRADE,
+        )
+    if request.clientproto != b"HTTP/1.1":
+        raise Refusal(505, "A WebSocket handshake needs HTTP/1.1.")
+    if b"upgrade" not in _tokens(request, b"Connection"):
+        raise Refusal(
+            400,
+            "The Connection header does not say Upgrade. Is there a proxy in between that "
+            "does not pass it on?",
+        )
+    if headers.getRawHeaders(b"Sec-WebSocket-Version") != [b"13"]:
+        raise Refusal(
+            426,
+            "Sec-WebSocket-Version has to be 13.",
+            [(b"Sec-WebSocket-Version", b"13"), *_UPGRADE],
+        )
+    has_length = request.getHeader(b"Content-Length") not in (None, b"0")
+    if has_length or headers.hasHeader(b"Transfer-Encoding"):
+        # What comes behind the head is frames, and nothing in between should see it otherwise.
+        raise Refusal(400, "A WebSocket handshake has no body.")
+    for name, values in headers.getAllRawHeaders():
+        if any(map(CONTROL.search, values)):
+            raise Refusal(400, f"The header {name.decode('ascii')} has a control character in it.")
+    lines = [
+        b"GET / HTTP/1.1",
+        b"Host: phpgw",
+        b"Upgrade: websocket",
+        b"Connection: Upgrade",
+        b"Sec-WebSocket-Version: 13",
+        b"Sec-WebSocket-Key: " + _checked_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ())),
+    ]
+    extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
+    try:
+        offer = deflate_offer(b", ".join(extensions))
+    except Malformed:
+        raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
+    if offer is not None:
+        lines.append(b"Sec-WebSocket-Extensions: " + offer)
+    return _Opening(tuple(lines), _checked_subprotocols(request))
+
+
+def _checked_subprotocols(request: Request) -> tuple[str, ...]:
+    """RFC 6455, section 4.2.1, item 8: tokens, each once."""
+    values = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol", [])
+    names = [name.strip() for value in values for name in value.split(b",") if name.strip()]
+    if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
+        raise Refusal(400, "Sec-WebSocket-Protocol has to be a list of names, each once.")
+    return tuple(name.decode("ascii") for name in names)
+
+
+def _tokens(request: Request, name: bytes) -> set[bytes]:
+    values = request.requestHeaders.getRawHeaders(name, [])
+    return {token.strip().lower() for value in values for token in value.split(b",")}
+
+
+def _checked_key(keys: Sequence[bytes]) -> bytes:
+    """RFC 6455, section 4.2.1, item 5."""
+    try:
+        [key] = keys
+        if len(b64decode(key, validate=True)) == _KEY_BYTES:
+            return key
+    except (ValueError, Base64Error):
+        pass
+    raise Refusal(400, "There has to be one Sec-WebSocket-Key, 16 bytes in base64.")
+
+
+def _take_over(request: Request, protocol: GatewayProtocol) -> bytes:
+    """Give the request's transport to the WebSocket connection.
+
+    :returns: what the browser has sent on it since the request.
+    """
+    channel: Any = request.channel
+    early: bytes = channel.take_unread()
+    transport, channel.transport = channel.transport, None
+    if isinstance(transport, ProtocolWrapper):
+        # TLS, or the PROXY protocol.
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol
+    protocol.makeConnection(transport)
+    # Neither will be heard of any more; as long as each holds the other, both hold the transport.
+    request.channel = None  # type: ignore[assignment]
+    return early

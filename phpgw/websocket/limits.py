@@ -1,0 +1,40 @@
+"""What a WebSocket connection may do."""
+
+import attrs
+
+from phpgw.websocket.rate_limit import Rate
+
+
+@attrs.frozen(kw_only=True)
+class WebSocketLimits:
+    """Limits of each connection.
+
+    :ivar max_message_size: bytes of a message from the peer, after decompression.
+    :ivar max_frame_size: bytes of a frame from the peer, as it comes; ``None`` for a message's.
+    :ivar max_fragments: how many frames a message from the peer may have; 0 for any number.
+    :ivar max_unfinished: bytes of messages of which a part has come, from all peers.
+    :ivar message_timeout: seconds from a message's first byte to its last; 0 for any number.
+    :ivar rate: how many messages a second it may send; ``None`` for any number.
+    :ivar max_outbox: bytes that may wait for the peer when another message is sent to it.
+    :ivar compression: whether permessage-deflate (RFC 7692) is accepted.
+    :ivar ping_interval: seconds between pings; 0 for none.
+    :ivar ping_timeout: seconds to wait for an answer; 0 for ever.
+    :ivar max_plain_size: bytes of a message from the peer that comes in one frame as it is.
+    """
+
+    max_message_size: int
+    max_frame_size: int | None = None
+    max_fragments: int = 0
+    max_unfinished: int
+    message_timeout: float = 0
+    rate: Rate | None = None
+    max_outbox: int
+    compression: bool = False
+    ping_interval: float = 0
+    ping_timeout: float = 0
+    max_plain_size: int = attrs.field(init=False)
+
+    @max_plain_size.default
+    def _max_plain_size(self) -> int:
+        largest = self.max_message_size
+        return largest if self.max_frame_size is None else min(largest, self.max_frame_size)

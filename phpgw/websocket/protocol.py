@@ -1,0 +1,305 @@
+"""The edge to browsers: WebSocket connections (RFC 6455), spoken by Autobahn.
+
+A connection comes here with its handshake already judged (:mod:`phpgw.websocket.handshake`). Its
+messages go down to the relay; replies and pushes come back through
+:class:`phpgw.hub.client.Connection`.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from autobahn.util import encode_truncate
+from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
+from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.backend.event import Handshake, Identity
+from phpgw.hub.client import Client, Message
+from phpgw.log_limit import line_limit
+from phpgw.metrics import Metrics
+from phpgw.relay.relay import Relay
+from phpgw.websocket.autobahn_slim import LeanFactory
+from phpgw.websocket.connection_table import ConnectionTable
+from phpgw.websocket.frames import Frames
+from phpgw.websocket.keepalive import KeepAlive
+from phpgw.websocket.lifetimes import Lifetime
+from phpgw.websocket.limits import WebSocketLimits
+from phpgw.websocket.outbound import OutgoingProtocol
+from phpgw.websocket.outbox import waiting_bytes
+from phpgw.websocket.partial_messages import UnfinishedMessages
+
+# How long a peer may take to answer a close frame, or to read what is left for it.
+_CLOSE_SECONDS = 5
+_LONGEST_REASON = 123
+# Codes that no close frame bears: there was one without a code, and there was none.
+_NO_STATUS, _ABNORMAL = 1005, 1006
+# Those with which a peer's connection ends that is over a limit.
+_OVER_A_LIMIT = (1008, 1009)
+_CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
+
+
+class GatewayProtocol(OutgoingProtocol):
+    """One browser's connection; a :class:`phpgw.hub.client.Connection`, and mortal.
+
+    :ivar subprotocol: what the handshake's answer says, of those that the browser offered.
+    :ivar set_cookies: what it says, too.
+    """
+
+    _log = Logger(observer=line_limit)  # Autobahn has a ``log`` of its own
+    factory: "GatewayFactory"
+    client: Client
+    transport: Any  # a TCP or TLS one: both can pause, and abort
+    # Autobahn has none before there is a transport.
+    state: int = OutgoingProtocol.STATE_CONNECTING
+    subprotocol: str | None = None
+    set_cookies: Sequence[str] = ()
+    lifetime: Lifetime | None = None
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keep_alive: KeepAlive | None = None
+        self._abort_call: IDelayedCall | None = None
+        self._opened_at: float | None = None
+        self._end: tuple[int, str] | None = None
+        # Whether it ends since the peer is over a limit.
+        self._is_over_a_limit = False
+        self._messages_in = 0
+
+    # What Autobahn and the transport tell.
+
+    def onConnect(self, request: object) -> tuple[str | None, dict[str, Any]]:
+        return self.subprotocol, {"Set-Cookie": self.set_cookies} if self.set_cookies else {}
+
+    def onOpen(self) -> None:
+        super().onOpen()
+        factory = self.factory
+        self._opened_at = factory.reactor.seconds()
+        factory.metrics.clients_now += 1
+        factory.metrics.handshakes_accepted += 1
+        limits = factory.limits
+        if limits.ping_interval:
+            self._keep_alive = KeepAlive(
+                factory.reactor,
+                limits.ping_interval,
+                min(limits.ping_timeout, limits.ping_interval),
+                self.sendPing,
+                self._peer_lost,
+            )
+            self._keep_alive.start()
+        self._log.info("Client {client_id} connected", client_id=self.client.id)
+        factory.table.open(self)
+        self.empty_outbox()
+        if self._end is not None:
+            self.sendCloseFrame(self._end[0], self._end[1].encode())
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._keep_alive is not None:
+            self._keep_alive.heard()
+            self.heard()
+        super().dataReceived(data)
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        if self.state != self.STATE_OPEN:
+            return
+        if len(payload) > self.factory.limits.max_message_size:
+            self.refuse_size()
+            return
+        self._messages_in += 1
+        self.factory.relay.receive(self.client, Message(payload, isBinary))
+
+    def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> None:
+        # In place of Autobahn's own, which answers with 1000 whatever the peer has said, knows no
+        # 1014, and drops its answer to a bad one.
+        is_answer = self.state == self.STATE_CLOSING
+        if self.state == self.STATE_OPEN:
+            self._answer_close(code, reasonRaw)
+        self.wasClean = True
+        # Not at once where our own frame is still to be sent: theirs was no answer to it then.
+        self.dropConnection(abort=is_answer and not waiting_bytes(self.transport))
+
+    def _answer_close(self, code: int | None, reason_utf8: bytes | None) -> None:
+        if code is not None and not _is_close_code(code):
+            self._protocol_violation(f"invalid close code {code}")
+            return
+        try:
+            reason = (reason_utf8 or b"").decode()
+        except UnicodeDecodeError:
+            self._invalid_payload("invalid close reason (non-UTF8 payload)")
+            return
+        self._end = code or _NO_STATUS, reason
+        # With the same code and reason: RFC 6455, section 5.5.1.
+        self.sendCloseFrame(code, reason_utf8, isReply=True)
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        super().sendCloseFrame(code, reasonUtf8, isReply)
+        self.factory.table.close(self)
+        if self._end is None:
+            self._end = code or _NO_STATUS, (reasonUtf8 or b"").decode()
+            self._is_over_a_limit = code in _OVER_A_LIMIT
+        if self._keep_alive is not None:
+            self._keep_alive.stop()
+        if self._abort_call is None:
+            self._abort_call = self.factory.reactor.callLater(_CLOSE_SECONDS, self.abort)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._end is None:
+            self._end = _ABNORMAL, ""
+        self.factory.table.remove(self)
+        if self._keep_alive is not None:
+            self._keep_alive.stop()
+        if self._abort_call is not None and self._abort_call.active():
+            self._abort_call.cancel()
+        # Both refer to this object, which is to be freed without a search for such circles.
+        self._keep_alive = self._abort_call = None
+        super().connectionLost(reason)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        if self._opened_at is None:
+            return
+        self.factory.metrics.clients_now -= 1
+        self._log.info(
+            "Client {client_id} left after {seconds:.1f} s: code {code}{reason}, "
+            "{messages_in} messages in, {messages_out} out",
+            client_id=self.client.id,
+            seconds=self.factory.reactor.seconds() - self._opened_at,
+            code=self.end[0],
+            # Not what the peer says.
+            reason=f" ({self.end[1]})" if self._is_over_a_limit else "",
+            messages_in=self._messages_in,
+            messages_out=self._messages_out,
+        )
+
+    # phpgw.hub.client.Connection
+
+    def close(self, code: int, reason: str) -> None:
+        reason_utf8 = encode_truncate(reason, _LONGEST_REASON)
+        if self.is_pending:
+            self._end = code, reason_utf8.decode()
+            self.factory.table.close(self)
+        if self.state != self.STATE_OPEN:
+            return
+        self.sendCloseFrame(code, reason_utf8)
+        self.read_on()
+
+    # phpgw.websocket.lifetimes.Mortal
+
+    @property
+    def message_count(self) -> int:
+        return self._messages_in + self._messages_out
+
+    @property
+    def is_busy(self) -> bool:
+        return self.client.in_turn or self.has_unparsed
+
+    def retire(self, code: int, reason: str) -> bool:
+        if self.is_busy or self.state != self.STATE_OPEN:
+            self.take_no_more()
+            return False
+        self.close(code, reason)
+        return True
+
+    def abort(self) -> None:
+        """End the connection at once, without a closing handshake."""
+        if self._opened_at is not None and self.transport is not None:
+            self.factory.table.close(self)
+            self.transport.abortConnection()
+
+    @property
+    def end(self) -> tuple[int, str]:
+        """How it ended (code and reason), once it has: RFC 6455, sections 7.1.5 and 7.1.6."""
+        return self._end or (_ABNORMAL, "")
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether PHP is being asked about it, and has not had it closed."""
+        return self.state == self.STATE_CONNECTING and self._end is None
+
+    def _peer_lost(self) -> None:
+        if self._keep_alive is not None and self.may_be_slow():
+            self._keep_alive.start()
+            return
+        self._log.info(
+            "Client {client_id} answers no ping (--ping-timeout)", client_id=self.client.id
+        )
+        self._end = _ABNORMAL, "no answer to a ping"
+        self.abort()
+
+
+class GatewayFactory(LeanFactory):
+    """Makes the connections.
+
+    :param name: gives a client its id: :func:`phpgw.web.addresses.peer_ids`, or one like it.
+    :ivar table: has those that there are.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        *,
+        reactor: IReactorTime,
+        limits: WebSocketLimits,
+        table: "ConnectionTable[GatewayProtocol]",
+        relay: Relay,
+        metrics: Metrics,
+        name: Callable[[IAddress], str],
+    ) -> None:
+        super().__init__(server="phpgw", reactor=reactor)
+        self._name = name
+        self.limits = limits
+        self.table = table
+        self.relay = relay
+        self.metrics = metrics
+        self.frames = Frames()
+        self.unfinished = UnfinishedMessages(
+            reactor, limits.max_unfinished, limits.message_timeout, metrics
+        )
+        self.setProtocolOptions(
+            versions=[13],
+            webStatus=False,
+            # One more than is allowed: Autobahn may cut a compressed message down to its limit
+            # and pass it on as if it were whole. One that long is then refused in onMessage.
+            maxMessagePayloadSize=limits.max_message_size + 1,
+            failByDrop=False,
+            # Both time-outs are ours: Autobahn's go by the global reactor and by whole seconds.
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+            perMessageCompressionAccept=_accept_deflate if limits.compression else _accept_none,
+        )
+        self.specialize(GatewayProtocol)
+
+    def admit(self, peer: IAddress, handshake: Handshake) -> GatewayProtocol:
+        """Make a connection for a new client, which is pending, and can be sent messages.
+
+        It has yet to be opened, or to be removed from the table.
+
+        :param handshake: what PHP is to know of the client's request.
+        :raises phpgw.websocket.connection_table.Draining: if no further clients are taken.
+        :raises phpgw.websocket.connection_limit.TooMany: if there is no room for it.
+        :raises phpgw.hub.registry.ClientIdTaken: if the address is that of a connected client.
+        """
+        self.table.check(handshake.peer_host)
+        protocol = cast(GatewayProtocol, self.buildProtocol(peer))
+        identity = Identity(client_id=self._name(peer), handshake=handshake)
+        protocol.client = Client(identity, protocol, time.time())
+        self.table.add(protocol)
+        return protocol
+
+
+def _is_close_code(code: int) -> bool:
+    """Tell whether a close frame may bear this code: RFC 6455, section 7.4, and IANA's registry."""
+    return code in _CLOSE_CODES or 3000 <= code <= 4999
+
+
+def _accept_deflate(offers: list[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
+    # The handshake has left but one, and it is acceptable.
+    return PerMessageDeflateOfferAccept(offers[0])
+
+
+def _accept_none(offers: list[object]) -> None:
+    return None

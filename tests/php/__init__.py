@@ -1,0 +1,1 @@
+"""Tests of the PHP library and its examples."""

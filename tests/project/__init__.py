@@ -1,0 +1,1 @@
+"""Tests of the project: its structure, documents, packages and tools."""

@@ -1,0 +1,94 @@
+"""The shape of the house: imports point down, never in a circle, and libraries stay in place."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+import phpgw
+
+# From the roof to the cellar: a room, be it module or package, imports only what comes after it.
+ROOMS = [
+    *("cli", "tap", "service", "gateway", "api", "websocket", "relay", "hub", "backend", "process"),
+    *("settings", "timers", "web", "time_slices", "metrics", "log_limit"),
+]
+# Who may use a library.
+USERS = {
+    "autobahn": ("phpgw.websocket.protocol", "phpgw.websocket.autobahn_slim"),
+    "treq": ("phpgw.backend.http",),
+    "twisted.web": (
+        "phpgw.api",
+        "phpgw.web",
+        "phpgw.websocket.handshake",
+        "phpgw.websocket.request_info",
+        "phpgw.service",
+        "phpgw.backend.http",
+    ),
+}
+_ROOT = Path(phpgw.__file__).parents[1]
+MODULES = {
+    ".".join(path.relative_to(_ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in _ROOT.glob("phpgw/**/*.py")
+}
+
+
+def imported_names(module: str) -> Iterator[str]:
+    """The full names of what a module imports, wherever it does so."""
+    for node in ast.walk(ast.parse(MODULES[module].read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.module is not None, f"{module}: a relative import"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def imported_modules(module: str) -> set[str]:
+    """Those of our own."""
+    return {
+        name if name in MODULES else name.rpartition(".")[0]
+        for name in imported_names(module)
+        if is_within(name, "phpgw")
+    }
+
+
+def is_within(name: str, package: str) -> bool:
+    return f"{name}.".startswith(f"{package}.")
+
+
+class ArchitectureTests(SynchronousTestCase):
+    def test_every_room_has_its_floor(self) -> None:
+        self.assertEqual(
+            set(ROOMS), {module.split(".")[1] for module in MODULES if module != "phpgw"}
+        )
+
+    def test_arrows_point_down(self) -> None:
+        for module in MODULES:
+            for other in imported_modules(module) - {"phpgw"}:
+                here, there = module.split(".")[1], other.split(".")[1]
+                self.assertLessEqual(
+                    ROOMS.index(here), ROOMS.index(there), f"{module} imports {other}"
+                )
+
+    def test_no_circles(self) -> None:
+        """Not even within a room."""
+        TopologicalSorter({module: imported_modules(module) for module in MODULES}).prepare()
+
+    def test_libraries(self) -> None:
+        for module in MODULES:
+            for name in imported_names(module):
+                for library, users in USERS.items():
+                    self.assertTrue(
+                        not is_within(name, library)
+                        or any(is_within(module, user) for user in users),
+                        f"{module} imports {name}",
+                    )
+
+    def test_strangers_cannot_fill_the_log(self) -> None:
+        """All that is written after the start goes through what limits it."""
+        at_start = {"phpgw.process.fd_budget", "phpgw.process.rlimit"}
+        for module, path in MODULES.items():
+            for line in path.read_text().splitlines():
+                if "Logger(" in line and module not in at_start:
+                    self.assertIn("Logger(observer=line_limit)", line, module)

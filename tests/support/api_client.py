@@ -1,0 +1,101 @@
+"""PHP's end of the API: a gateway's clients, and all the paths through which PHP reaches them."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.task import Clock
+from twisted.web.resource import Resource
+
+from phpgw.api.access import Access
+from phpgw.api.routes import make_api
+from phpgw.hub.client import Client
+from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.registry import Registry
+from phpgw.metrics import Metrics
+from phpgw.time_slices import Slices
+from tests.support.fakes import LOCAL, Answer, FakeConnection, identity, request
+from tests.support.holding import Holding
+
+
+class Api:
+    """The API of a gateway that has no clients yet.
+
+    :param token: the one that opens it, if any.
+    :param limit: bytes that a request's body may have.
+    :param slices: what runs long jobs, in place of a usual one.
+    """
+
+    def __init__(
+        self,
+        token: bytes | None = None,
+        limit: int = 10_000,
+        clock: Any = None,
+        slices: Slices | None = None,
+    ) -> None:
+        self.clock: Any = clock or Clock()
+        self.metrics = Metrics()
+        self.registry = Registry()
+        self.dispatcher = Dispatcher(
+            self.registry,
+            self.metrics,
+            max_groups=100,
+            slices=Slices(self.clock) if slices is None else slices,
+        )
+        self.root = Resource()
+        self._limit = limit
+        self.holding = Holding()
+        resources = make_api(
+            self.registry,
+            self.dispatcher,
+            self.holding.hold,
+            Access(token),
+            self.metrics,
+            self._limit,
+        )
+        for name, resource in resources.items():
+            self.root.putChild(name, resource)
+
+    def connect(
+        self, client_id: str, *groups: str, user: str | None = None, **changes: Any
+    ) -> FakeConnection:
+        """Have a client.
+
+        :param changes: of what is known of it.
+        """
+        connected_at = changes.pop("connected_at", 0.0)
+        connection = FakeConnection()
+        client = Client(identity(client_id, user=user, **changes), connection, connected_at)
+        self.registry.add(client)
+        for group in groups:
+            self.registry.join(client, group)
+        return connection
+
+    def ask(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: bytes = b"",
+        headers: Iterable[tuple[str, str]] = (),
+        peer: IAddress = LOCAL,
+    ) -> Answer:
+        """Make one request."""
+        return request(
+            self.root, method, target, body=body, headers=headers, limit=self._limit, peer=peer
+        )
+
+    def get(self, target: str) -> Any:
+        """What a GET that has to succeed gives."""
+        answer = self.ask("GET", target)
+        assert answer.status == 200, answer
+        assert answer.headers["Content-Type"] == "application/json"
+        return json.loads(answer.body)
+
+    def refusal(self, method: str, target: str, **more: Any) -> tuple[int, dict[str, Any]]:
+        """Status and content of the answer to a request that has to fail."""
+        answer = self.ask(method, target, **more)
+        assert answer.status >= 400, answer
+        assert answer.headers["Content-Type"] == "application/json"
+        return answer.status, json.loads(answer.body)

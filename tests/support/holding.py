@@ -1,0 +1,57 @@
+"""What events go through, as far as a hold sees it."""
+
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from phpgw.metrics import Metrics
+from phpgw.relay.hold import Hold
+
+
+class FakeRelay:
+    """Lets through what it is told to.
+
+    :ivar allowed: how many events at once, each time that this was said.
+    :ivar working: how many PHP works on; to be set by the test.
+    """
+
+    concurrency = 40
+
+    def __init__(self) -> None:
+        self.allowed: list[int] = []
+        self.working = 0
+        self._waiters: list[Deferred[None]] = []
+
+    def allow(self, count: int) -> None:
+        self.allowed.append(count)
+
+    def when_still(self) -> Deferred[None]:
+        still: Deferred[None] = Deferred()
+        self._waiters.append(still)
+        self._notice()
+        return still
+
+    def end(self) -> None:
+        """PHP answers one of them."""
+        self.working -= 1
+        self._notice()
+
+    def _notice(self) -> None:
+        if not self.working:
+            waiters, self._waiters = self._waiters, []
+            for waiter in waiters:
+                waiter.callback(None)
+
+
+class Holding:
+    """A hold, and what it acts upon.
+
+    :param longest: seconds for which it may be held.
+    """
+
+    def __init__(self, longest: float = 60) -> None:
+        self.clock: Any = Clock()
+        self.relay = FakeRelay()
+        self.metrics = Metrics()
+        self.hold = Hold(self.clock, cast(Any, self.relay), longest, self.metrics)

@@ -1,0 +1,94 @@
+"""The edge in memory, before a real relay and a PHP that answers when a test tells it to."""
+
+import json
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from phpgw.api.access import Access
+from phpgw.api.batch import Batches
+from phpgw.api.fast_path import FastLane
+from phpgw.hub.client import Client
+from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.registry import Registry
+from phpgw.metrics import Metrics
+from phpgw.relay.connect import Admission
+from phpgw.relay.policy import RelayPolicy
+from phpgw.relay.relay import Relay
+from phpgw.relay.replies import AnswerPolicy, Answers
+from phpgw.time_slices import Slices
+from phpgw.websocket.request_info import Visibility
+from tests.support.fakes import handshake
+from tests.support.raw_browser import BrowserEnd, request
+from tests.support.scripted import COMMANDS, ScriptedBackend
+from tests.support.websocket_site import EdgeTestCase
+
+ID = "192.0.2.1:5000"
+
+
+class PhpEdgeTestCase(EdgeTestCase):
+    """Browsers on one side, PHP on the other.
+
+    :ivar asks_php: whether PHP is asked about handshakes.
+    """
+
+    asks_php = True
+    concurrency = 4
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.metrics = Metrics()
+        self.registry = Registry()
+        self.visibility = Visibility()
+        self.php = ScriptedBackend()
+        self.dispatcher = Dispatcher(self.registry, self.metrics, 10, Slices(self.clock))
+        self.answers = Answers(
+            self.dispatcher,
+            AnswerPolicy(max_line=1000),
+            self.metrics,
+            wall_time=self.clock.seconds,
+        )
+        self.relay = Relay(
+            self.clock,
+            self.php,
+            self.answers,
+            RelayPolicy(
+                concurrency=self.concurrency,
+                inbox_count=16,
+                inbox_size=1000,
+                tells_farewells=True,
+                nobody=handshake(),
+            ),
+            self.metrics,
+        )
+        self.batches = Batches(self.dispatcher, self.metrics)
+        self.fast_lane = FastLane(Access(), self.registry, self.batches, self.metrics, 1000)
+        self.limit()
+
+    def admission(self) -> Admission:
+        return Admission(self.relay, self.answers, asks_php=self.asks_php)
+
+    def come(self) -> BrowserEnd:
+        """A browser that waits for the answer to its handshake."""
+        browser = BrowserEnd(self.site)
+        browser.send(request())
+        return browser
+
+    def command(self, *commands: dict[str, Any]) -> list[Any]:
+        """Run commands of the API; their results."""
+        text = self.batches.run(json.dumps(commands).encode())
+        assert isinstance(text, bytes)
+        results: list[Any] = json.loads(text)
+        return results
+
+    def reply(self, *commands: dict[str, Any]) -> None:
+        """Answer the latest event with these commands."""
+        self.php.asked[-1].reply(json.dumps(commands).encode(), media_type=COMMANDS)
+
+    def found(self) -> Client | None:
+        """The client, as a push finds it."""
+        return self.registry.find(ID)
+
+    def told(self) -> list[tuple[str, bytes]]:
+        """Types and messages of all events."""
+        return [(asked.event.type, asked.event.message) for asked in self.php.asked]

@@ -1,0 +1,108 @@
+"""A gateway's edge in memory: a site that speaks WebSocket, before a relay that takes notes."""
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.resource import Resource
+
+from phpgw.hub.client import Client, Message
+from phpgw.hub.registry import Registry
+from phpgw.metrics import Metrics
+from phpgw.relay.connect import Admission
+from phpgw.web.addresses import peer_ids
+from phpgw.web.site import GatewaySite
+from phpgw.websocket.connection_limit import Census
+from phpgw.websocket.connection_table import ConnectionTable
+from phpgw.websocket.handshake import WebSocketResource
+from phpgw.websocket.limits import WebSocketLimits
+from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
+from phpgw.websocket.request_info import Visibility
+from phpgw.websocket.subprotocols import Subprotocols
+from tests.support.raw_browser import BrowserEnd
+
+
+class NotingRelay:
+    """Notes what it is given.
+
+    :ivar received: the messages, each with its client.
+    :ivar forgotten: who has left, with code and reason.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[tuple[Client, Message]] = []
+        self.forgotten: list[tuple[Client, int, str]] = []
+
+    def receive(self, client: Client, message: Message) -> None:
+        self.received.append((client, message))
+
+    def admitted(self, client: Client) -> None:
+        """Which is not noted."""
+
+    def dismiss(self, client: Client) -> None:
+        """Which is not noted."""
+
+    def forget(self, client: Client, code: int, reason: str) -> None:
+        client.gone = True
+        self.forgotten.append((client, code, reason))
+
+    def messages(self) -> list[bytes]:
+        """What has been received."""
+        return [message.payload for _, message in self.received]
+
+    def ends(self) -> list[tuple[int, str]]:
+        """How those have left that have."""
+        return [(code, reason) for _, code, reason in self.forgotten]
+
+
+class EdgeTestCase(SynchronousTestCase):
+    """A site that speaks WebSocket at /ws."""
+
+    subprotocols: Subprotocols | None = None
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.metrics = Metrics()
+        self.registry = Registry()
+        self.relay: Any = NotingRelay()
+        self.visibility = Visibility()
+        self.limit()
+
+    def limit(self, *, census: Census | None = None, **changes: Any) -> None:
+        """Set up anew with these limits."""
+        limits: dict[str, Any] = {
+            "max_message_size": 1000,
+            "max_outbox": 1000,
+            "max_unfinished": 10_000,
+        }
+        self.table: ConnectionTable[GatewayProtocol] = ConnectionTable(
+            census or Census(), self.registry, self.relay
+        )
+        self.factory = GatewayFactory(
+            reactor=self.clock,
+            limits=WebSocketLimits(**{**limits, **changes}),
+            table=self.table,
+            relay=self.relay,
+            metrics=self.metrics,
+            name=peer_ids(),
+        )
+        root = Resource()
+        edge = WebSocketResource(
+            self.factory, self.visibility, self.admission(), self.metrics, self.subprotocols
+        )
+        root.putChild(b"ws", edge)
+        self.site = GatewaySite(root, 1000, self.clock)
+
+    def admission(self) -> Admission:
+        """Who decides on handshakes: nobody."""
+        answers: Any = None
+        return Admission(self.relay, answers, asks_php=False)
+
+    def connect(self, peer: Any = None, **headers: str | None) -> BrowserEnd:
+        """Open a connection."""
+        return BrowserEnd(self.site, peer).shake_hands(**headers)
+
+    def connection(self) -> GatewayProtocol:
+        """The gateway's side of the only connection."""
+        [connection] = self.table.connections()
+        return connection

@@ -1,0 +1,61 @@
+"""Long lists, a page at a time."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.api.pagination import Page, read_page
+from phpgw.time_slices import run_at_once
+from phpgw.web.response import Refused
+
+
+class PageTests(SynchronousTestCase):
+    @given(st.sets(st.text(min_size=1, max_size=3), max_size=20), st.integers(1, 7))
+    def test_walk(self, names: set[str], limit: int) -> None:
+        """All pages together have every name once, in order, and none is short but the last."""
+        walked: list[str] = []
+        following: str | None = ""
+        while following is not None:
+            part, following = run_at_once(Page(limit, following).of([*names]))
+            self.assertTrue(len(part) == limit or following is None)
+            walked += part
+        self.assertEqual(sorted(names), walked)
+
+    @given(
+        st.sets(st.text(min_size=1, max_size=3), min_size=1, max_size=10),
+        st.lists(st.sets(st.text(min_size=1, max_size=3), max_size=3)),
+    )
+    def test_coming_and_going(self, staying: set[str], others: list[set[str]]) -> None:
+        """Who stays is met once, whoever else comes and goes between two pages."""
+        walked: list[str] = []
+        following: str | None = ""
+        while following is not None:
+            there = staying | (others.pop() if others else set())
+            part, following = run_at_once(Page(2, following).of([*there]))
+            walked += part
+        self.assertEqual(sorted(staying), [name for name in walked if name in staying])
+
+    def test_long(self) -> None:
+        """However many there are, the page is right, and found a piece at a time."""
+        names = [str(n) for n in range(50_000)]
+        steps = Page(3, "29999").of(names)
+        self.assertEqual(25, sum(1 for _ in steps))
+        self.assertEqual((["3", "30", "300"], "300"), run_at_once(Page(3, "29999").of(names[::-1])))
+
+    def test_first(self) -> None:
+        """A name that begins as the last page ended is behind it."""
+        self.assertEqual((["ab"], None), run_at_once(Page(5, "a").of(["a", "ab", "A"])))
+
+
+class ParameterTests(SynchronousTestCase):
+    def test_usual(self) -> None:
+        self.assertEqual(Page(100, ""), read_page({}))
+
+    def test_given(self) -> None:
+        self.assertEqual(Page(1000, "é"), read_page({"limit": "1000", "after": "é"}))
+
+    def test_bad_limit(self) -> None:
+        for limit in ("", "0", "1001", "-1", "1.0", " 1", "1_0", "٣", "x", "9" * 5000):
+            refused = self.assertRaises(Refused, read_page, {"limit": limit})
+            self.assertEqual(400, refused.status)
+            self.assertEqual("limit: expected a number from 1 to 1000", str(refused))

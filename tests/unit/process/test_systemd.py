@@ -1,0 +1,183 @@
+"""What the service manager hears."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.process.systemd import Notifier
+
+
+class ServiceManager:
+    """Listens as systemd does."""
+
+    def __init__(self, address: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(address)
+        self._socket.setblocking(False)
+        self.close = self._socket.close
+
+    def heard(self) -> list[list[str]]:
+        """The messages since the last call, each with its lines."""
+        messages = []
+        while True:
+            try:
+                messages.append(self._socket.recv(4096).decode().split("\n"))
+            except BlockingIOError:
+                return messages
+
+
+class NotifierTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        # Relative, since a socket's path must be short.
+        self.manager = self.listen(self.mktemp() + ".sock")
+        self.ready: Deferred[None] = Deferred()
+
+    def listen(self, address: str) -> ServiceManager:
+        self.address = address
+        if not address.startswith("\0"):
+            Path(address).parent.mkdir(exist_ok=True)
+        manager = ServiceManager(address)
+        self.addCleanup(manager.close)
+        return manager
+
+    def start(self, **environment: str) -> Notifier:
+        self.reactor: Any = MemoryReactorClock()
+        self.environment = {"NOTIFY_SOCKET": self.address, "PATH": "/bin", **environment}
+        notifier = Notifier(self.reactor, self.environment, lambda: self.ready, lambda: "7 clients")
+        notifier.startService()
+        self.addCleanup(notifier.stopService)
+        return notifier
+
+    def run_reactor(self) -> None:
+        for function, arguments, options in self.reactor.whenRunningHooks:
+            function(*arguments, **options)
+        self.reactor.advance(0)
+
+    def beats(self, seconds: float) -> int:
+        """How often the watchdog is fed within so many seconds."""
+        self.manager.heard()
+        self.reactor.pump([0.5] * int(2 * seconds))
+        return sum("WATCHDOG=1" in message for message in self.manager.heard())
+
+
+class ReadyTests(NotifierTestCase):
+    def test_ready(self) -> None:
+        """Once the reactor runs and PHP can be asked, and not before."""
+        self.start()
+        self.assertEqual([], self.manager.heard())
+        self.run_reactor()
+        self.assertEqual([], self.manager.heard())
+        self.ready.callback(None)
+        self.assertEqual([["READY=1", "STATUS=7 clients", "WATCHDOG=1"]], self.manager.heard())
+
+    def test_abstract_socket(self) -> None:
+        """Its name has an @ in place of the NUL."""
+        self.manager = self.listen(f"\0phpgw-{os.getpid()}")
+        self.address = f"@phpgw-{os.getpid()}"
+        self.start()
+        self.run_reactor()
+        self.ready.callback(None)
+        self.assertEqual("READY=1", self.manager.heard()[0][0])
+
+    def test_not_for_others(self) -> None:
+        """Processes that we start do not find out whom to tell."""
+        self.start(WATCHDOG_USEC="1000000", WATCHDOG_PID="1")
+        self.assertEqual({"PATH": "/bin"}, self.environment)
+
+    def test_stopped_before(self) -> None:
+        """Who is told to stop is not ready any more."""
+        notifier = self.start()
+        self.run_reactor()
+        notifier.stopping(10)
+        self.ready.callback(None)
+        self.assertNotIn("READY=1", str(self.manager.heard()))
+
+    def test_nobody_to_tell(self) -> None:
+        """Without a service manager nothing happens."""
+        self.address = ""
+        notifier = self.start()
+        self.run_reactor()
+        notifier.reloading()
+        notifier.reloaded()
+        notifier.stopping(1)
+        notifier.stopService()
+        self.assertFalse(self.ready.called)
+        self.assertEqual([], self.reactor.getDelayedCalls())
+
+    def test_nobody_listens(self) -> None:
+        """That is said once, and is no reason not to run."""
+        self.start()
+        self.manager.close()
+        Path(self.address).unlink()
+        with capturedLogs() as events:
+            self.run_reactor()
+            self.ready.callback(None)
+            self.reactor.pump([10.0] * 3)
+        [event] = events
+        self.assertIn("No such file", str(event["error"]))
+
+
+class WatchdogTests(NotifierTestCase):
+    def begin(self, **environment: str) -> Notifier:
+        notifier = self.start(**environment)
+        self.run_reactor()
+        self.ready.callback(None)
+        return notifier
+
+    def test_twice_in_its_time(self) -> None:
+        self.begin(WATCHDOG_USEC="4000000", WATCHDOG_PID=str(os.getpid()))
+        self.assertEqual(5, self.beats(10))
+
+    def test_patient(self) -> None:
+        """The status is kept up to date even so."""
+        self.begin(WATCHDOG_USEC="600000000")
+        self.assertEqual(2, self.beats(20))
+
+    def test_none(self) -> None:
+        for microseconds in ("", "0", "nonsense", "\N{SUPERSCRIPT TWO}"):
+            self.ready = Deferred()
+            self.begin(WATCHDOG_USEC=microseconds)
+            self.assertEqual(2, self.beats(20), microseconds)
+
+    def test_of_another_process(self) -> None:
+        self.begin(WATCHDOG_USEC="1000000", WATCHDOG_PID="1")
+        self.assertEqual(2, self.beats(20))
+
+    def test_goes_on_while_stopping(self) -> None:
+        """To the very end, and no longer ready."""
+        notifier = self.begin(WATCHDOG_USEC="2000000")
+        notifier.stopping(10)
+        self.assertEqual(10, self.beats(10))
+        self.reactor.advance(1)
+        self.assertEqual([["STATUS=7 clients", "WATCHDOG=1"]], self.manager.heard())
+        notifier.stopService()
+        self.assertEqual(0, self.beats(10))
+
+    def test_no_descriptor_left(self) -> None:
+        """It needs none that it does not have."""
+        self.begin(WATCHDOG_USEC="2000000")
+        self.patch(socket, "socket", None)
+        self.assertEqual(10, self.beats(10))
+
+
+class OccasionTests(NotifierTestCase):
+    def test_reload(self) -> None:
+        notifier = self.start()
+        notifier.reloading()
+        notifier.reloaded()
+        [[reloading, since], ready] = self.manager.heard()
+        self.assertEqual("RELOADING=1", reloading)
+        self.assertRegex(since, r"^MONOTONIC_USEC=\d+$")
+        self.assertEqual(["READY=1"], ready)
+
+    def test_stopping(self) -> None:
+        """It asks for the time that it needs."""
+        self.start().stopping(60)
+        [message] = self.manager.heard()
+        self.assertEqual(["STOPPING=1", "EXTEND_TIMEOUT_USEC=75000000"], message[:2])

@@ -1,0 +1,191 @@
+"""UNIX sockets, of our own and handed over: what is in the way, and what is left behind."""
+
+import errno
+import os
+import socket
+import stat
+import tempfile
+from pathlib import Path
+from shutil import rmtree
+from typing import Any, NoReturn
+
+from twisted.internet.error import CannotListenError
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.testing import MemoryReactorClock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.process.endpoint import make_endpoint
+from phpgw.process.listening import Listener
+from phpgw.settings.option import InvalidOption
+
+
+def not_permitted(*arguments: object, **named: object) -> NoReturn:
+    raise PermissionError(errno.EACCES, "not permitted")
+
+
+class UnixTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        # Short enough for the path of a socket.
+        self.directory = Path(tempfile.mkdtemp(prefix="phpgw-"))
+        self.addCleanup(rmtree, self.directory)
+        self.path = self.directory / "socket"
+        self.reactor: Any = MemoryReactorClock()
+
+    def listen(self, text: str) -> Any:
+        port: Any = self.successResultOf(
+            make_endpoint(self.reactor, text).listen(Factory.forProtocol(Protocol))
+        )
+        self.addCleanup(self.close, port)
+        return port
+
+    def close(self, port: Any) -> None:
+        """What a reactor does in the end."""
+        if port.connected:
+            port.connectionLost(Failure(Exception("closed")))
+
+    def mode(self) -> int:
+        return stat.S_IMODE(self.path.stat().st_mode)
+
+    def make_socket(self, listens: bool = True) -> socket.socket:
+        made = socket.socket(socket.AF_UNIX)
+        self.addCleanup(made.close)
+        made.bind(str(self.path))
+        if listens:
+            made.listen(1)
+        return made
+
+    def visit(self) -> None:
+        """Connect, or fail."""
+        with socket.socket(socket.AF_UNIX) as visitor:
+            visitor.settimeout(5)
+            visitor.connect(str(self.path))
+
+
+class OwnTests(UnixTestCase):
+    def test_listens(self) -> None:
+        """There is nothing in the directory but the socket, and in the end nothing at all."""
+        port = self.listen(f"unix:{self.path}")
+        self.visit()
+        self.assertEqual(([self.path], 0o666), (list(self.directory.iterdir()), self.mode()))
+        self.close(port)
+        self.assertEqual([], list(self.directory.iterdir()))
+
+    def test_mode(self) -> None:
+        self.listen(f"unix:{self.path}:mode=600:backlog=7")
+        self.assertEqual(0o600, self.mode())
+
+    def test_left_behind(self) -> None:
+        """By one that was killed, whatever ids processes have now."""
+        self.make_socket().close()
+        # Twisted's own mark, with the id of a process that runs.
+        (self.directory / "socket.lock").symlink_to(str(os.getpid()))
+        self.listen(f"unix:{self.path}")
+        self.visit()
+
+    def test_in_use(self) -> None:
+        """Also by one that is slow to accept."""
+        made = self.make_socket()
+        for _ in range(4):
+            for text in (f"unix:{self.path}", f"haproxy:unix:{self.path}"):
+                listening = make_endpoint(self.reactor, text).listen(Factory())
+                error = self.failureResultOf(listening, CannotListenError).value
+                self.assertIn("Address already in use", str(error.socketError))
+        self.assertTrue(self.path.is_socket())
+        made.close()
+
+    def test_in_the_way(self) -> None:
+        """What is no socket is nobody's to delete."""
+        self.path.write_text("precious")
+        listener = Listener("listen", f"unix:{self.path}", Factory(), self.reactor)
+        line = self.assertRaises(SystemExit, listener.privilegedStartService).code
+        self.assertIn("There is a file of that name", str(line))
+        self.assertEqual("precious", self.path.read_text())
+
+    def test_nowhere(self) -> None:
+        for path in (self.directory / "no" / "socket", self.directory / ("x" * 200)):
+            listener = Listener("listen", f"unix:{path}", Factory(), self.reactor)
+            line = str(self.assertRaises(SystemExit, listener.privilegedStartService).code)
+            self.assertEqual(1, len(line.splitlines()), line)
+
+    def test_deleted_meanwhile(self) -> None:
+        """What has taken its place is another's; and nothing there is no reason to complain."""
+        port = self.listen(f"unix:{self.path}")
+        self.path.unlink()
+        self.make_socket()
+        self.close(port)
+        self.visit()
+        self.path.unlink()
+        port = self.listen(f"unix:{self.path}")
+        self.path.unlink()
+        self.close(port)
+
+    def test_must_not_be_deleted(self) -> None:
+        """By who we are since twistd --uid; that keeps nothing from stopping."""
+        port = self.listen(f"unix:{self.path}")
+        self.patch(Path, "unlink", not_permitted)
+        self.close(port)
+        self.assertFalse(port.connected)
+
+    def test_relative(self) -> None:
+        """It is where it was when the text was read, though twistd goes elsewhere."""
+        before = Path.cwd()
+        self.addCleanup(os.chdir, before)
+        os.chdir(self.directory)
+        endpoint = make_endpoint(self.reactor, "unix:socket")
+        os.chdir("/")
+        port: Any = self.successResultOf(endpoint.listen(Factory.forProtocol(Protocol)))
+        self.visit()
+        self.close(port)
+        self.assertFalse(self.path.exists())
+
+
+class HandedOverTests(UnixTestCase):
+    """By systemd; here the descriptors are wherever there is room."""
+
+    def hand_over(self, handed: socket.socket) -> str:
+        descriptor = os.dup(handed.fileno())
+        return f"systemd:domain=UNIX:index={descriptor - 3}"
+
+    def test_stays_as_it_is(self) -> None:
+        made = self.make_socket()
+        self.path.chmod(0o600)
+        port = self.listen(self.hand_over(made))
+        self.visit()
+        self.assertEqual(0o600, self.mode())
+        self.close(port)
+        self.assertEqual(0o600, self.mode())
+        # It waits for the next one.
+        self.visit()
+
+    def test_address_family(self) -> None:
+        """It is seen, whatever the endpoint says of it."""
+        for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+            with socket.socket(family) as made:
+                made.bind((host, 0))
+                made.listen(1)
+                before = len(self.reactor.adoptedPorts)
+                text = self.hand_over(made)
+                make_endpoint(self.reactor, text).listen(Factory())
+                [(_, adopted, _)] = self.reactor.adoptedPorts[before:]
+                self.assertEqual(family, adopted)
+
+    def test_by_name(self) -> None:
+        made = self.make_socket()
+        number = os.dup(made.fileno()) - 3
+        self.patch(os, "environ", {"LISTEN_FDNAMES": "a:" * number + "ours"})
+        self.listen("systemd:domain=UNIX:name=ours")
+        self.visit()
+
+    def test_none(self) -> None:
+        """One line that says what would be right."""
+        made = self.make_socket(listens=False)
+        for text in (
+            *("systemd:domain=INET:index=5000", "systemd:index=-1", "systemd:index=x"),
+            *("systemd:domain=INET", "systemd:index=0:name=x", "systemd:name=x"),
+            *(f"systemd:index={'9' * 5000}", self.hand_over(made), "systemd:0"),
+        ):
+            error = self.assertRaises(
+                InvalidOption, Listener, "listen", text, Factory(), self.reactor
+            )
+            self.assertEqual(1, len(str(error).splitlines()))

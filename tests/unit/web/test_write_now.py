@@ -1,0 +1,91 @@
+"""Tests for :mod:`phpgw.web.write_now`, with real sockets and the real reactor."""
+
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ClientEndpoint, TCP4ServerEndpoint
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+
+from phpgw.web.write_now import eager_write
+
+
+class End(Protocol):
+    """Gathers what it receives."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.received = b""
+        self.ended: Deferred[bytes] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.received += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.ended.callback(self.received)
+
+
+class EagerWriteTests(TestCase):
+    timeout = 20
+
+    async def connect(self) -> tuple[Any, End]:
+        """Two ends of a connection."""
+        ends: list[End] = []
+
+        class Accepting(Factory):
+            noisy = False
+
+            def buildProtocol(self, addr: object) -> End:
+                ends.append(End())
+                return ends[-1]
+
+        factory = Accepting()
+        port = await TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1").listen(factory)
+        self.addCleanup(port.stopListening)
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", port.getHost().port)
+        client = await endpoint.connect(factory)
+        while len(ends) < 2:
+            tick: Deferred[None] = Deferred()
+            reactor.callLater(0, tick.callback, None)
+            await tick
+        [server] = [end for end in ends if end is not client]
+        return client, server
+
+    async def test_order_and_completeness(self) -> None:
+        """More than the kernel takes, before and after things that the transport was given."""
+        client, server = await self.connect()
+        large = bytes(range(256)) * 40_000
+        sent = []
+        for part in (b"first", large, b"small", b"last"):
+            eager_write(client.transport, part)
+            client.transport.write(part[:3])
+            sent += [part, part[:3]]
+        client.transport.loseConnection()
+        self.assertEqual(await server.ended, b"".join(sent))
+        await client.ended
+
+    async def test_at_once(self) -> None:
+        """The other end can read it before the reactor had a turn."""
+        client, server = await self.connect()
+        eager_write(client.transport, b"now")
+        self.assertEqual(server.transport.socket.recv(10), b"now")
+        client.transport.loseConnection()
+        await server.ended
+        await client.ended
+
+    async def test_after_the_end(self) -> None:
+        client, server = await self.connect()
+        client.transport.abortConnection()
+        eager_write(client.transport, b"too late")
+        self.assertEqual(await server.ended, b"")
+        eager_write(client.transport, b"much too late")
+        await client.ended
+
+    def test_other_transports(self) -> None:
+        transport = StringTransport()
+        eager_write(transport, b"plain")
+        self.assertEqual(transport.value(), b"plain")

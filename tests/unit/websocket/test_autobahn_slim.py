@@ -1,0 +1,48 @@
+"""That a connection takes little memory while nothing happens on it."""
+
+import gc
+import tracemalloc
+
+from twisted.internet.address import IPv4Address
+
+from tests.support.raw_browser import TEXT, BrowserEnd, frame
+from tests.support.websocket_site import EdgeTestCase
+
+_CLIENTS = 100
+
+
+class MemoryTests(EdgeTestCase):
+    def connect_many(self, first_port: int, **headers: str) -> list[BrowserEnd]:
+        ports = range(first_port, first_port + _CLIENTS)
+        return [self.connect(IPv4Address("TCP", "192.0.2.1", port), **headers) for port in ports]
+
+    def assert_small(self, **headers: str) -> None:
+        """A browser's end in this test counts in, which takes about 1.5 KB."""
+        before = self.connect_many(1, **headers)
+        gc.collect()
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        browsers = self.connect_many(1001, **headers)
+        gc.collect()
+        size, _ = tracemalloc.get_traced_memory()
+        self.assertEqual(len(before + browsers), 2 * _CLIENTS)
+        self.assertLess(size / _CLIENTS, 7000)
+
+    def test_idle(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10)
+        self.assert_small()
+
+    def test_idle_with_compression(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10, compression=True)
+        self.assert_small(Sec_WebSocket_Extensions="permessage-deflate; client_max_window_bits")
+
+    def test_options_are_the_factorys(self) -> None:
+        """And not those of another one."""
+        self.limit(max_message_size=10)
+        one = self.connect(IPv4Address("TCP", "192.0.2.1", 1))
+        self.limit(max_message_size=2000)
+        other = self.connect(IPv4Address("TCP", "192.0.2.1", 2))
+        for browser in (one, other):
+            browser.send(frame(TEXT, b"x" * 1000))
+        self.assertEqual(one.close_frame()[0], 1009)
+        self.assertEqual(self.relay.messages(), [b"x" * 1000])

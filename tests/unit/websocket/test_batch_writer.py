@@ -1,0 +1,255 @@
+"""What is gathered for a peer: when it goes, in which order, and what becomes of it."""
+
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.websocket.batch_writer import Gathering
+from tests.support.certificate import make_certificate
+from tests.support.fakes import handshake
+from tests.support.raw_browser import BINARY, CLOSE, PING, TEXT, TlsBrowserEnd, frame
+from tests.support.websocket_site import EdgeTestCase
+
+# What a transport takes before it has its producer pause.
+_BUFFER = 2**16
+
+
+class NotingTransport(StringTransport):
+    """Notes each write.
+
+    :ivar writes: what was written.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+
+
+class GatheringTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.gathering = Gathering(self.clock)
+        self.one, self.two = NotingTransport(), NotingTransport()
+
+    def end_turn(self) -> None:
+        self.clock.advance(0)
+
+    def test_together(self) -> None:
+        """When the turn ends, in one write to each."""
+        for transport, data in (
+            *((self.one, b"a"), (self.two, b"b"), (self.one, b"c"), (self.one, b"d")),
+        ):
+            self.gathering.add(transport, data)
+        self.assertEqual(self.one.writes + self.two.writes, [])
+        self.end_turn()
+        self.assertEqual((self.one.writes, self.two.writes), ([b"acd"], [b"b"]))
+
+    def test_many_peers(self) -> None:
+        """What is left for the end of a turn is bounded; each still gets what it gets in order."""
+        transports = [NotingTransport() for _ in range(5000)]
+        for data in (b"a", b"b"):
+            for transport in transports:
+                self.gathering.add(transport, data)
+        late = sum(len(transport.writes) < 2 for transport in transports)
+        self.assertEqual(late, 256)
+        self.end_turn()
+        self.assertEqual({b"".join(transport.writes) for transport in transports}, {b"ab"})
+
+    def test_turn_after_turn(self) -> None:
+        for data in (b"a", b"b"):
+            self.gathering.add(self.one, data)
+            self.end_turn()
+        self.assertEqual(self.one.writes, [b"a", b"b"])
+
+    def test_calls(self) -> None:
+        """One for a turn in which something was gathered, none for others."""
+        self.gathering.write(self.one, b"at once")
+        self.gathering.add(self.one, b"x" * _BUFFER)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        for transport in (self.one, self.two, self.one):
+            self.gathering.add(transport, b"x")
+        self.assertEqual(len(self.clock.getDelayedCalls()), 1)
+        self.end_turn()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_no_overtaking(self) -> None:
+        """What is written at once takes along what was gathered before it."""
+        self.gathering.add(self.one, b"a")
+        self.gathering.add(self.two, b"x")
+        self.gathering.write(self.one, b"b")
+        self.gathering.add(self.one, b"c")
+        self.assertEqual((self.one.writes, self.two.writes), ([b"ab"], []))
+        self.end_turn()
+        self.assertEqual((self.one.writes, self.two.writes), ([b"ab", b"c"], [b"x"]))
+
+    def test_nothing_is_left(self) -> None:
+        """No peer is written nothing to."""
+        self.gathering.add(self.one, b"a")
+        self.gathering.write(self.one, b"b")
+        self.end_turn()
+        self.assertEqual(self.one.writes, [b"ab"])
+
+    def test_long(self) -> None:
+        self.gathering.add(self.one, b"a")
+        self.gathering.add(self.one, b"b" * _BUFFER)
+        self.assertEqual(self.one.writes, [b"a" + b"b" * _BUFFER])
+
+    def test_bounded(self) -> None:
+        """What waits is never more than what a transport would take without a word."""
+        for size in (1, 100, 1000, 2000, 3000):
+            given_size = 0
+            for _ in range(200):
+                self.gathering.add(self.one, b"x" * size)
+                given_size += size
+                waiting = given_size - sum(map(len, self.one.writes))
+                self.assertLessEqual(waiting, _BUFFER)
+            self.end_turn()
+            self.assertEqual(given_size, sum(map(len, self.one.writes)))
+            self.one.writes.clear()
+
+    @given(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["add", "write", "turn"]),
+                st.integers(0, 1),
+                st.sampled_from([1, 10, 1500, 5000]),
+            )
+        )
+    )
+    def test_order(self, steps: list[tuple[str, int, int]]) -> None:
+        """To each peer goes all that it was to be sent, in order."""
+        gathering, transports = Gathering(self.clock), (NotingTransport(), NotingTransport())
+        expected = [b"", b""]
+        for number, (step, peer, size) in enumerate(steps):
+            data = number.to_bytes(2, "big") * size
+            if step == "turn":
+                self.end_turn()
+                self.assertEqual([b"".join(each.writes) for each in transports], expected)
+                continue
+            expected[peer] += data
+            if step == "add":
+                gathering.add(transports[peer], data)
+            else:
+                gathering.write(transports[peer], data)
+                self.assertEqual(b"".join(transports[peer].writes), expected[peer])
+        self.end_turn()
+        self.assertEqual([b"".join(each.writes) for each in transports], expected)
+
+
+class MessageTests(EdgeTestCase):
+    """Messages that are gathered among all else that goes to a browser."""
+
+    def gather(self, *messages: bytes) -> None:
+        """Messages for the only client."""
+        for message in messages:
+            self.connection().gather_message(message, False)
+
+    def end_turn(self) -> None:
+        self.clock.advance(0)
+
+    def test_sent(self) -> None:
+        browser = self.connect()
+        self.gather(b"one", b"two")
+        self.connection().gather_message(b"\xff", True)
+        self.assertEqual(browser.frames(), [])
+        self.end_turn()
+        self.assertEqual(browser.frames(), [(TEXT, b"one"), (TEXT, b"two"), (BINARY, b"\xff")])
+        self.assertEqual((self.metrics.messages_sent, self.connection().message_count), (3, 3))
+
+    def test_no_overtaking(self) -> None:
+        browser = self.connect()
+        self.gather(b"one")
+        self.connection().send_message(b"two", False)
+        self.gather(b"three")
+        browser.send(frame(PING, b"?"))
+        self.gather(b"four")
+        self.connection().close(1000, "")
+        expected = [b"one", b"two", b"three", b"?", b"four", b"\x03\xe8"]
+        self.assertEqual([payload for _, payload in browser.frames()], expected)
+        self.end_turn()
+        self.assertEqual(browser.frames(), [])
+
+    def test_peer_closes(self) -> None:
+        """What it was sent before comes before the answer to its close frame."""
+        browser = self.connect()
+        self.gather(b"one")
+        browser.send(frame(CLOSE))
+        self.gather(b"too late")
+        self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])
+        self.end_turn()
+        self.assertEqual(browser.frames(), [])
+
+    def test_all_are_closed(self) -> None:
+        """As when the gateway stops."""
+        browsers = [self.connect(IPv4Address("TCP", "192.0.2.1", port)) for port in (1, 2)]
+        for connection in self.table.connections():
+            connection.gather_message(b"one", False)
+        for connection in self.table.connections():
+            connection.close(1001, "")
+        for browser in browsers:
+            self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])
+
+    def test_gone(self) -> None:
+        """Before the turn ends: to another one, nothing of it matters."""
+        gone = self.connect(IPv4Address("TCP", "192.0.2.1", 1))
+        self.gather(b"for nobody")
+        gone.hang_up(cleanly=False)
+        here = self.connect(IPv4Address("TCP", "192.0.2.1", 2))
+        self.gather(b"hello")
+        self.end_turn()
+        self.assertEqual(here.frames(), [(TEXT, b"hello")])
+
+    def test_tls(self) -> None:
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        certificate = make_certificate(directory)
+        pem = certificate.path.read_bytes() + certificate.key_path.read_bytes()
+        browser = TlsBrowserEnd(self.site, pem).shake_hands()
+        self.gather(b"one", b"two")
+        self.end_turn()
+        self.assertEqual(browser.frames(), [(TEXT, b"one"), (TEXT, b"two")])
+        self.gather(b"for nobody")
+        browser.hang_up()
+        self.end_turn()
+        self.assertEqual(self.relay.ends(), [(1006, "")])
+
+    def test_before_the_handshake_is_answered(self) -> None:
+        """A message waits for that, like any other."""
+        connection = self.factory.admit(IPv4Address("TCP", "192.0.2.1", 1), handshake())
+        connection.gather_message(b"x" * 2000, False)
+        connection.gather_message(b"more than may wait", False)
+        self.end_turn()
+        self.assertEqual(self.metrics.slow_consumers_closed, 1)
+
+    def test_full_outbox(self) -> None:
+        """It counts what is to be gathered, and the peer is closed in the end."""
+        browser = self.connect()
+        self.connection().pauseProducing()
+        self.gather(*[b"x" * 600] * 3)
+        self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, TEXT, CLOSE])
+        self.assertEqual(self.metrics.slow_consumers_closed, 1)
+
+    def test_slow_consumer(self) -> None:
+        """In one turn, a peer that reads nothing makes little more wait than without gathering."""
+        browser = self.connect()
+        connection = self.connection()
+        write, transport = browser.transport.write, browser.transport
+
+        def write_and_complain(data: bytes) -> None:
+            write(data)
+            if len(transport.value()) > _BUFFER:
+                connection.pauseProducing()
+
+        transport.write = write_and_complain  # type: ignore[method-assign]
+        self.gather(*[b"x" * 1000] * 200)
+        self.assertLess(len(transport.value()), 2 * _BUFFER + self.factory.limits.max_outbox)
+        self.assertEqual(browser.frames()[-1][0], CLOSE)
+        self.assertEqual(self.metrics.slow_consumers_closed, 1)

@@ -1,0 +1,120 @@
+"""Tests for :mod:`phpgw.websocket.connection_limit`."""
+
+from twisted.internet.address import IPv4Address
+from twisted.logger import capturedLogs, formatEvent
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.websocket.connection_limit import Census, TooMany, TooManyHere
+from tests.support.raw_browser import BrowserEnd
+from tests.support.websocket_site import EdgeTestCase
+
+
+def let_in(census: Census, *hosts: str) -> None:
+    """One after the other."""
+    for host in hosts:
+        census.check(host)
+        census.add(host)
+
+
+class CensusTests(SynchronousTestCase):
+    def test_in_all(self) -> None:
+        census = Census(limit=2)
+        let_in(census, "192.0.2.1", "192.0.2.2")
+        self.assertRaises(TooMany, census.check, "192.0.2.3")
+        census.remove("192.0.2.1")
+        let_in(census, "192.0.2.3")
+        self.assertRaises(TooMany, census.check, "192.0.2.3")
+
+    def test_everybody_counts_in_all(self) -> None:
+        """Also who comes from this machine, or by a UNIX socket."""
+        census = Census(limit=2, address_limit=1)
+        let_in(census, "127.0.0.1", "")
+        self.assertRaises(TooMany, census.check, "::1")
+
+    def test_per_address(self) -> None:
+        census = Census(limit=10, address_limit=2)
+        let_in(census, "192.0.2.1", "192.0.2.1", "192.0.2.2")
+        self.assertRaises(TooManyHere, census.check, "192.0.2.1")
+        census.check("192.0.2.2")
+        census.remove("192.0.2.1")
+        let_in(census, "192.0.2.1")
+
+    def test_ipv6_network(self) -> None:
+        """One customer has 2**64 addresses."""
+        census = Census(address_limit=1)
+        let_in(census, "2001:db8:0:1::1")
+        self.assertRaises(TooManyHere, census.check, "2001:db8:0:1:ffff:ffff:ffff:ffff")
+        census.check("2001:db8:0:2::1")
+
+    def test_ipv4_written_as_ipv6(self) -> None:
+        """Those are not all of one network."""
+        census = Census(address_limit=1)
+        let_in(census, "::ffff:192.0.2.1")
+        self.assertRaises(TooManyHere, census.check, "192.0.2.1")
+        census.check("::ffff:192.0.2.2")
+
+    def test_this_machine(self) -> None:
+        """A proxy on it, of which we know nothing, stands for many."""
+        census = Census(address_limit=1)
+        for host in ("127.0.0.1", "127.5.5.5", "::1", "::ffff:127.0.0.1", ""):
+            let_in(census, host, host, host)
+
+    def test_no_limits(self) -> None:
+        let_in(Census(), *["192.0.2.1"] * 100)
+
+    def test_nothing_is_kept_of_those_who_have_left(self) -> None:
+        """Addresses are many."""
+        census = Census(limit=1, address_limit=1)
+        for number in range(256):
+            host = f"192.0.2.{number}"
+            let_in(census, host)
+            census.remove(host)
+        self.assertFalse(census._places)
+
+
+class DoorTests(EdgeTestCase):
+    """What a browser gets to see of it."""
+
+    def come(self, host: str, port: int = 5000) -> BrowserEnd:
+        return self.connect(IPv4Address("TCP", host, port))
+
+    def test_full(self) -> None:
+        self.limit(census=Census(limit=2))
+        browsers = [self.come(f"192.0.2.{number}") for number in range(3)]
+        self.assertEqual([101, 101, 503], [browser.status for browser in browsers])
+        self.assertIn(b"\r\nRetry-After: 10\r\n", browsers[2].response + b"\r\n")
+        self.assertEqual(1, self.metrics.handshakes_refused_full)
+        self.assertEqual(1, self.metrics.handshakes_refused)
+        browsers[0].hang_up()
+        self.assertEqual(101, self.come("192.0.2.9").status)
+
+    def test_full_of_one_address(self) -> None:
+        self.limit(census=Census(address_limit=2))
+        browsers = [self.come("192.0.2.1", port) for port in (1, 2, 3)]
+        self.assertEqual([101, 101, 429], [browser.status for browser in browsers])
+        self.assertIn(b"HTTP/1.1 429 Too Many Requests\r\n", browsers[2].response)
+        self.assertIn(b"\r\nRetry-After: 60\r\n", browsers[2].response + b"\r\n")
+        self.assertEqual(1, self.metrics.handshakes_refused_per_address)
+        self.assertEqual(101, self.come("192.0.2.2").status)
+        browsers[1].hang_up()
+        self.assertEqual(101, self.come("192.0.2.1", 4).status)
+
+    def test_refused_for_another_reason(self) -> None:
+        """Who does not come in takes no place."""
+        self.limit(census=Census(limit=2))
+        for _ in range(5):
+            self.come("192.0.2.1")
+        self.assertEqual(101, self.come("192.0.2.2").status)
+
+    def test_log(self) -> None:
+        """A crowd that waits at the door gets a line now and then."""
+        self.limit(census=Census(limit=1))
+        self.come("192.0.2.1")
+        with capturedLogs() as events:
+            for number in range(25):
+                self.come("192.0.2.2", number)
+                self.clock.advance(1)
+        lines = [str(formatEvent(event)) for event in events if "status" in event]
+        self.assertEqual(3, len(lines))
+        self.assertNotIn("others", lines[0])
+        self.assertIn("and 9 others meanwhile", lines[1])

@@ -1,0 +1,406 @@
+"""How far a connection has come, and who can find it then."""
+
+import gc
+from pathlib import Path
+from typing import Any
+from weakref import ref
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import IPv4Address
+from twisted.internet.testing import MemoryReactorClock
+
+from phpgw.api.access import Caller
+from phpgw.process.proxy_protocol import ProxyFactory
+from phpgw.time_slices import run_at_once
+from phpgw.websocket.connection_table import State
+from phpgw.websocket.drain import SendOff
+from phpgw.websocket.outbox import drop_waiting, waiting_bytes
+from phpgw.websocket.rate_limit import Rate
+from tests.support.certificate import make_certificate
+from tests.support.raw_browser import CLOSE, PING, TEXT, BrowserEnd, TlsBrowserEnd, frame
+from tests.support.relayed_site import ID, PhpEdgeTestCase
+
+_EVERYBODY = [
+    {"op": "send", "to": to, "message": "hi"}
+    for to in ({"group": "room"}, {"user": "zoe"}, {"all": True})
+]
+_NOTES = (
+    {"op": "bind", "to": {"client": ID}, "user": "zoe"},
+    {"op": "state", "to": {"client": ID}, "state": "logged-in"},
+    {"op": "join", "to": {"client": ID}, "group": "room"},
+    {"op": "leave", "to": {"client": ID}, "group": "other"},
+)
+
+
+class ConnectionsTestCase(PhpEdgeTestCase):
+    def state(self) -> State | None:
+        return self.table.state(self.connection())
+
+    def assert_found_by_nothing(self) -> None:
+        self.assertEqual([0, 0, 0], [each["delivered"] for each in self.command(*_EVERYBODY)])
+        self.assertEqual((0, []), (len(self.registry), list(self.registry)))
+        self.assertEqual([], [*self.registry.groups.names(), *self.registry.users.names()])
+
+
+class PendingTests(ConnectionsTestCase):
+    def test_found_by_its_id_alone(self) -> None:
+        """Who may yet be refused is in no group, and gets nothing that all get."""
+        self.come()
+        self.assertIs(State.PENDING, self.state())
+        self.assertEqual([1] * 4, [each["delivered"] for each in self.command(*_NOTES)])
+        self.assert_found_by_nothing()
+        self.assertIsNotNone(self.found())
+
+    def test_refused(self) -> None:
+        self.come()
+        self.command(*_NOTES)
+        self.php.asked[0].reply(status=401)
+        self.assert_found_by_nothing()
+        self.assertIsNone(self.found())
+        self.assertEqual([], self.table.connections())
+
+    def test_admitted(self) -> None:
+        """What was noted on it meanwhile counts."""
+        browser = self.come()
+        self.command(*_NOTES, {"op": "send", "to": {"client": ID}, "message": "first"})
+        self.php.asked[0].reply(status=204)
+        self.assertIs(State.OPEN, self.state())
+        self.assertEqual([1, 1, 1], [each["delivered"] for each in self.command(*_EVERYBODY)])
+        browser.read_response()
+        self.clock.advance(0)
+        self.assertEqual([(TEXT, b"first"), *[(TEXT, b"hi")] * 3], browser.frames())
+
+    def test_closed_by_php(self) -> None:
+        """It gets its close frame once it is there, and nothing else."""
+        browser = self.come()
+        self.command({"op": "close", "to": {"client": ID}, "code": 4000, "reason": "no"})
+        self.assertIs(State.CLOSING, self.state())
+        self.assertIsNone(self.found())
+        self.php.asked[0].reply(status=204)
+        self.assert_found_by_nothing()
+        browser.read_response()
+        self.assertEqual([(CLOSE, b"\x0f\xa0no")], browser.frames())
+
+    def test_closed_by_the_connect_reply(self) -> None:
+        browser = self.come()
+        self.reply(
+            {"op": "bind", "user": "zoe"},
+            {"op": "close", "code": 4000},
+            {"op": "state", "state": "kicked"},
+        )
+        self.assertIs(State.CLOSING, self.state())
+        self.assert_found_by_nothing()
+        browser.hang_up()
+        self.assert_last("disconnect", "zoe", "kicked")
+
+    def assert_last(self, kind: str, user: str | None, state: str | None) -> None:
+        event = self.php.asked[-1].event
+        self.assertEqual(
+            (kind, user, state), (event.type, event.identity.user, event.identity.state)
+        )
+
+
+class ClosingTests(ConnectionsTestCase):
+    asks_php = False
+    concurrency = 1
+
+    def close(self) -> None:
+        """What PHP can do."""
+        self.command({"op": "close", "to": {"client": ID}, "code": 4001, "reason": "bye"})
+
+    def member(self) -> BrowserEnd:
+        """A browser that is in a group, and a user."""
+        browser = self.connect()
+        self.command(*_NOTES)
+        return browser
+
+    def test_found_by_nothing(self) -> None:
+        browser = self.member()
+        self.assertEqual([1, 1, 1], [each["delivered"] for each in self.command(*_EVERYBODY)])
+        self.close()
+        self.assertIs(State.CLOSING, self.state())
+        self.assert_found_by_nothing()
+        self.assertIsNone(self.found())
+        push = b"POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
+        body = b"message=x&client_id=" + ID.encode()
+        self.assertIsNone(self.fast_lane.answer(push % (len(body), body), Caller(8080, None)))
+        self.clock.advance(0)
+        self.assertEqual(CLOSE, browser.frames()[-1][0])
+
+    def test_every_way_to_close(self) -> None:
+        """Whoever began, and why ever."""
+        for close in (
+            lambda browser: self.close(),
+            lambda browser: self.connection().retire(1001, "old"),
+            lambda browser: self.connection().abort(),
+            lambda browser: browser.send(frame(CLOSE, b"\x03\xe8")),
+            lambda browser: browser.send(frame(3, b"x")),
+            lambda browser: browser.send(frame(TEXT, b"\xff")),
+            lambda browser: browser.send(frame(TEXT, b"x" * 1001)),
+        ):
+            browser = self.member()
+            close(browser)
+            self.assertIs(State.CLOSING, self.state())
+            self.assert_found_by_nothing()
+            browser.hang_up()
+            self.assertEqual("disconnect", self.php.asked[-1].event.type)
+            self.php.asked[-1].reply()
+
+    def test_what_waits_in_its_inbox(self) -> None:
+        """It never reaches PHP, whether PHP works for it or others are first."""
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(12)))
+        self.close()
+        browser.send(frame(TEXT, b"late"))
+        self.php.asked[0].reply(b"answer")
+        self.assertEqual([("server", b"0")], self.told())
+        self.assertEqual([CLOSE], [opcode for opcode, _ in browser.frames()])
+        browser.hang_up()
+        self.assertEqual([("disconnect", b"bye")], self.told()[1:])
+        self.assertEqual(4001, self.php.asked[-1].event.code)
+
+    def test_behind_others(self) -> None:
+        """It gives its place in the line free."""
+        other = self.connect(IPv4Address("TCP", "192.0.2.2", 5000))
+        other.send(frame(TEXT, b"first"))
+        browser = self.connect()
+        browser.send(frame(TEXT, b"second") * 3)
+        self.assertEqual(1, self.metrics.events_waiting_now)
+        self.close()
+        self.assertEqual(0, self.metrics.events_waiting_now)
+        self.php.asked[0].reply()
+        self.assertEqual([("server", b"first")], self.told())
+        browser.hang_up()
+        self.assertEqual(("disconnect", b"bye"), self.told()[-1])
+
+    def test_closed_by_its_own_reply(self) -> None:
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
+        self.reply({"op": "close"}, {"op": "send", "message": "too late"})
+        self.assertEqual([("server", b"0")], self.told())
+        self.assertEqual([CLOSE], [opcode for opcode, _ in browser.frames()])
+
+    def test_id_stays_its_own(self) -> None:
+        """Nobody takes it over before its connection has ended."""
+        browser = self.connect()
+        self.close()
+        self.assertEqual(409, self.connect().status)
+        browser.hang_up()
+        self.assertEqual(101, self.connect().status)
+
+
+class NotesTests(ConnectionsTestCase):
+    """What PHP notes on a client that has just left comes with its disconnect event."""
+
+    asks_php = False
+
+    def assert_told(self) -> None:
+        event = self.php.asked[-1].event
+        self.assertEqual(
+            ("disconnect", "zoe", "logged-in"),
+            (event.type, event.identity.user, event.identity.state),
+        )
+        self.assertEqual([0] * 4, [each["delivered"] for each in self.command(*_NOTES)])
+        self.assert_found_by_nothing()
+
+    def test_by_the_reply_under_way(self) -> None:
+        browser = self.connect()
+        browser.send(frame(TEXT, b"login"))
+        browser.hang_up()
+        self.reply(
+            {"op": "bind", "user": "zoe"},
+            {"op": "state", "state": "logged-in"},
+            {"op": "join", "group": "room"},
+        )
+        self.assert_told()
+
+    def test_by_a_command_of_the_handler_under_way(self) -> None:
+        for is_closing in (False, True):
+            browser = self.connect()
+            browser.send(frame(TEXT, b"login"))
+            if is_closing:
+                self.connection().close(1000, "")
+            else:
+                browser.hang_up()
+            self.assertEqual([1] * 4, [each["delivered"] for each in self.command(*_NOTES)])
+            self.assert_found_by_nothing()
+            self.php.asked[-1].reply()
+            if is_closing:
+                browser.hang_up()
+            self.assert_told()
+            self.php.asked[-1].reply()
+
+    def test_unbound(self) -> None:
+        browser = self.connect()
+        self.command(*_NOTES)
+        browser.send(frame(TEXT, b"logout"))
+        browser.hang_up()
+        self.reply({"op": "unbind"}, {"op": "state", "state": ""})
+        event = self.php.asked[-1].event
+        self.assertEqual(
+            ("disconnect", None, None), (event.type, event.identity.user, event.identity.state)
+        )
+
+    def test_until_it_was_handed_over(self) -> None:
+        """PHP was not there at first."""
+        browser = self.connect()
+        self.php.at_once = lambda asked: asked.refuse()
+        browser.hang_up()
+        self.clock.pump([0.1] * 20)
+        self.assertEqual([1] * 4, [each["delivered"] for each in self.command(*_NOTES)])
+        self.php.at_once = lambda asked: None
+        self.clock.pump([0.1] * 600)
+        self.assert_told()
+
+    def test_another_has_its_id(self) -> None:
+        """A command that names the id is for whoever has it now."""
+        browser = self.connect()
+        browser.send(frame(TEXT, b"slow"))
+        browser.hang_up()
+        self.connect()
+        self.command(*_NOTES)
+        self.php.asked[0].reply()
+        event = self.php.asked[-1].event
+        self.assertEqual(("disconnect", None), (event.type, event.identity.user))
+        client = self.found()
+        assert client is not None
+        self.assertEqual("zoe", client.identity.user)
+
+    def test_nothing_but_notes(self) -> None:
+        """What was sent to it was not delivered."""
+        browser = self.connect()
+        browser.send(frame(TEXT, b"slow"))
+        browser.hang_up()
+        send, close = self.command(
+            {"op": "send", "to": {"client": ID}, "message": "x"},
+            {"op": "close", "to": {"client": ID}},
+        )
+        self.assertEqual((0, 0), (send["delivered"], close["delivered"]))
+
+
+class FreedTests(ConnectionsTestCase):
+    """A connection that has ended is freed at once, and with it all that waited in its buffers.
+
+    The garbage collector looks for circles among old objects as rarely as every few minutes.
+    """
+
+    asks_php = False
+
+    def setUp(self) -> None:
+        super().setUp()
+        gc.collect()
+        gc.disable()
+        self.addCleanup(gc.enable)
+
+    def assert_freed(self, browser: BrowserEnd) -> None:
+        gone = ref(self.connection())
+        browser.hang_up(cleanly=False)
+        browser.transport.protocol = None  # type: ignore[attr-defined]
+        self.assertIsNone(gone())
+
+    def test_over_tls(self) -> None:
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        certificate = make_certificate(directory)
+        pem = certificate.path.read_bytes() + certificate.key_path.read_bytes()
+        browser = TlsBrowserEnd(self.site, pem).shake_hands()
+        self.connection().pauseProducing()
+        self.connection().send_message(b"x" * 900, False)
+        self.assert_freed(browser)
+
+    def test_behind_a_proxy(self) -> None:
+        browser = BrowserEnd(ProxyFactory(self.site, self.clock))
+        browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
+        self.assert_freed(browser.shake_hands())
+
+    def test_http(self) -> None:
+        """Neither is anything kept of the request that it began with."""
+        browser = self.connect()
+        transport = ref(browser.transport)
+        browser.hang_up()
+        del browser
+        self.assertIsNone(transport())
+
+    def test_idle(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10, message_timeout=10)
+        self.assert_freed(self.connect())
+
+    def test_slow_reader(self) -> None:
+        browser = self.connect()
+        self.connection().pauseProducing()
+        self.connection().send_message(b"x" * 900, False)
+        self.connection().when_writable(lambda: None)
+        self.connection().close(1008, "")
+        self.assert_freed(browser)
+
+    def test_in_the_middle_of_a_message(self) -> None:
+        self.limit(message_timeout=10, rate=Rate(messages=10, patience=30))
+        browser = self.connect()
+        browser.send(frame(TEXT, b"x" * 900, fin=False) + frame(PING) * 30)
+        self.assert_freed(browser)
+
+    def test_last_event_under_way(self) -> None:
+        """Many may wait for PHP to hear of them."""
+        browser = self.connect()
+        browser.send(frame(TEXT, b"slow"))
+        self.assert_freed(browser)
+
+    def test_buffers_of_the_transport(self) -> None:
+        transport: Any = FileDescriptor(MemoryReactorClock())
+        transport.dataBuffer, transport.offset = b"x" * 900, 100
+        transport._tempDataBuffer, transport._tempDataLen = [b"y" * 50], 50
+        self.assertEqual(850, waiting_bytes(transport))
+        drop_waiting(transport)
+        self.assertEqual(0, waiting_bytes(transport))
+
+
+class ConnectNotesTests(ConnectionsTestCase):
+    def test_by_the_connect_reply(self) -> None:
+        """The tab was closed while PHP decided."""
+        browser = self.come()
+        browser.hang_up()
+        self.reply({"op": "bind", "user": "zoe"}, {"op": "state", "state": "logged-in"})
+        event = self.php.asked[-1].event
+        self.assertEqual(
+            ("disconnect", "zoe", "logged-in"),
+            (event.type, event.identity.user, event.identity.state),
+        )
+
+
+class StopTests(ConnectionsTestCase):
+    """What was read when the gateway stops is answered."""
+
+    asks_php = False
+
+    def test_more_than_an_inbox(self) -> None:
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        self.send_off(browser)
+
+    def test_more_than_the_rate(self) -> None:
+        self.limit(rate=Rate(messages=20, patience=30))
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        self.send_off(browser)
+
+    def test_part_of_a_message(self) -> None:
+        """What is missing of it is not waited for."""
+        self.limit(message_timeout=1)
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        browser.send(frame(TEXT, b"half")[:-2])
+        self.send_off(browser)
+
+    def send_off(self, browser: BrowserEnd) -> None:
+        send_off = SendOff(self.table.connections, 10)
+        answered = 0
+        while run_at_once(send_off.step()):
+            self.assertFalse(browser.is_read_from)
+            for asked in self.php.asked[answered:]:
+                asked.reply(asked.event.message)
+                answered += 1
+            self.clock.advance(0.1)
+            self.assertLess(self.clock.seconds(), 60)
+        frames = browser.frames()
+        self.assertEqual([(TEXT, b"%d" % number) for number in range(100)], frames[:-1])
+        self.assertEqual((CLOSE, b"\x03\xe9the gateway stops"), frames[-1])

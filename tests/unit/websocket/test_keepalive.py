@@ -1,0 +1,92 @@
+"""When a client is pinged, and when it is taken for lost."""
+
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.websocket.keepalive import KeepAlive
+
+
+class StrictClock(Clock):
+    """Takes no call for the past, as a real reactor."""
+
+    def callLater(self, delay: float, *call: Any, **named: Any) -> IDelayedCall:  # noqa: N802
+        assert delay >= 0
+        return super().callLater(delay, *call, **named)
+
+
+class KeepAliveTests(SynchronousTestCase):
+    def start(self, interval: float = 25, timeout: float = 10) -> KeepAlive:
+        self.clock = StrictClock()
+        self.pings: list[float] = []
+        self.lost_at: list[float] = []
+        keep_alive = KeepAlive(
+            self.clock,
+            interval,
+            timeout,
+            ping=lambda: self.pings.append(self.clock.seconds()),
+            give_up=lambda: self.lost_at.append(self.clock.seconds()),
+        )
+        keep_alive.start()
+        return keep_alive
+
+    def let_pass(self, seconds: int) -> None:
+        self.clock.pump([1] * seconds)
+
+    def test_answered(self) -> None:
+        """Pings come at the interval for as long as each is answered in time."""
+        keep_alive = self.start()
+        for _ in range(3):
+            self.let_pass(25)
+            keep_alive.heard()
+        self.let_pass(9)
+        self.assertEqual([25, 50, 75], self.pings)
+        self.assertEqual([], self.lost_at)
+
+    def test_last_moment(self) -> None:
+        keep_alive = self.start()
+        self.let_pass(34)
+        keep_alive.heard()
+        self.let_pass(16)
+        self.assertEqual(([25, 50], []), (self.pings, self.lost_at))
+
+    def test_silence(self) -> None:
+        """Without an answer the client is lost, once, and pinged no more."""
+        self.start()
+        self.let_pass(34)
+        self.assertEqual([], self.lost_at)
+        self.let_pass(100)
+        self.assertEqual(([25], [35]), (self.pings, self.lost_at))
+
+    def test_heard_before(self) -> None:
+        """What came before the ping does not answer it."""
+        keep_alive = self.start()
+        self.let_pass(24)
+        keep_alive.heard()
+        self.let_pass(11)
+        self.assertEqual([35], self.lost_at)
+
+    def test_lost_later(self) -> None:
+        keep_alive = self.start()
+        self.let_pass(26)
+        keep_alive.heard()
+        self.let_pass(34)
+        self.assertEqual(([25, 50], [60]), (self.pings, self.lost_at))
+
+    def test_no_timeout(self) -> None:
+        """With a timeout of 0 a silent client is pinged for ever."""
+        self.start(interval=5, timeout=0)
+        self.let_pass(100)
+        self.assertEqual(list(range(5, 101, 5)), self.pings)
+        self.assertEqual([], self.lost_at)
+
+    def test_stop(self) -> None:
+        """Once stopped, nothing is left to happen; not even on a second stop."""
+        for seconds in (0, 10, 26):
+            keep_alive = self.start()
+            self.let_pass(seconds)
+            keep_alive.stop()
+            keep_alive.stop()
+            self.assertEqual([], self.clock.getDelayedCalls())

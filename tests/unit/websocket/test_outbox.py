@@ -1,0 +1,40 @@
+"""What waits for a peer, and how much of it may."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.websocket.outbox import Outbox
+
+
+class OutboxTests(SynchronousTestCase):
+    def test_room(self) -> None:
+        outbox = Outbox(limit=1000)
+        self.assertTrue(outbox.has_room(500))
+        self.assertFalse(outbox.has_room(501))
+
+    def test_full(self) -> None:
+        """What a transport buffers before it says so is no sign of a peer that is slow."""
+        outbox = Outbox(limit=1000, buffered=500)
+        self.assertFalse(outbox.is_full(1500))
+        self.assertTrue(outbox.is_full(1501))
+
+    def test_checks(self) -> None:
+        """One that goes on reading is alive, however much waits."""
+        outbox = Outbox(limit=1000)
+        self.assertEqual([1, 2], [outbox.check(900) for _ in range(2)])
+        outbox.written += 300
+        self.assertEqual(1, outbox.check(1100))
+        outbox.written += 300
+        self.assertEqual([2, 1], [outbox.check(1400), outbox.check(1399)])
+
+    def test_keep(self) -> None:
+        outbox = Outbox(limit=1000)
+        self.assertTrue(outbox.keep(b"one", False))
+        self.assertTrue(outbox.keep(b"\x02" * 2000, True))
+        self.assertFalse(outbox.keep(b"three", False))
+        self.assertEqual(outbox.messages, [(b"one", False), (b"\x02" * 2000, True)])
+
+    def test_empty_messages(self) -> None:
+        """They take room as well."""
+        outbox = Outbox(limit=1000)
+        kept = [outbox.keep(b"", False) for _ in range(1000)]
+        self.assertLess(sum(kept), 20)

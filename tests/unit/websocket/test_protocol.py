@@ -1,0 +1,792 @@
+"""Tests for :mod:`phpgw.websocket.protocol`."""
+
+import tracemalloc
+import weakref
+import zlib
+
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
+from twisted.logger import capturedLogs
+
+from phpgw.hub.client import Client, Message
+from tests.support.raw_browser import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    BrowserEnd,
+    TlsBrowserEnd,
+    frame,
+    request,
+)
+from tests.support.websocket_site import EdgeTestCase
+from tests.unit.websocket.test_handshake import make_pem
+
+# Those that a close frame may bear, and those that it may not.
+_CODES = (*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4001, 4999)
+_NO_CODES = (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
+
+
+class MessageTests(EdgeTestCase):
+    def test_text_and_binary(self) -> None:
+        browser = self.connect()
+        browser.send(frame(TEXT, "héllo".encode()))
+        browser.send(frame(BINARY, b"\x00\xff"))
+        browser.send(frame(TEXT))
+        self.assertEqual(
+            [message for _, message in self.relay.received],
+            [Message("héllo".encode()), Message(b"\x00\xff", True), Message(b"")],
+        )
+
+    def test_fragments_and_a_ping_between(self) -> None:
+        browser = self.connect()
+        browser.send(
+            frame(TEXT, b"one ", fin=False)
+            + frame(PING, b"?")
+            + frame(CONTINUATION, b"two ", fin=False)
+            + frame(CONTINUATION, b"three")
+        )
+        self.assertEqual(self.relay.messages(), [b"one two three"])
+        self.assertEqual(browser.frames(), [(PONG, b"?")])
+
+    def test_every_split(self) -> None:
+        browser = self.connect()
+        for byte in frame(TEXT, b"x" * 200):
+            browser.send(bytes([byte]))
+        self.assertEqual(self.relay.messages(), [b"x" * 200])
+
+    def test_frames_in_the_handshakes_packet(self) -> None:
+        """An impatient client's first message is not lost."""
+        BrowserEnd(self.site).send(request() + frame(TEXT, b"early"))
+        self.assertEqual(self.relay.messages(), [b"early"])
+
+    def test_send(self) -> None:
+        browser = self.connect()
+        self.connection().send_message(b"text", False)
+        self.connection().send_message(b"\xff" * 70000, True)
+        self.assertEqual(browser.frames(), [(TEXT, b"text"), (BINARY, b"\xff" * 70000)])
+
+    def test_same_payload_as_text_and_as_binary(self) -> None:
+        """A frame that is made once is not used for what it is not."""
+        browser, payload = self.connect(), b"the same"
+        for is_binary in (False, True, True, False):
+            self.connection().send_message(payload, is_binary)
+        opcodes = [opcode for opcode, _ in browser.frames()]
+        self.assertEqual(opcodes, [TEXT, BINARY, BINARY, TEXT])
+
+    def test_replies_may_be_larger_than_messages(self) -> None:
+        browser = self.connect()
+        self.connection().send_message(b"x" * 5000, False)
+        self.assertEqual(browser.frames(), [(TEXT, b"x" * 5000)])
+
+    def test_largest_message(self) -> None:
+        browser = self.connect()
+        browser.send(frame(BINARY, b"x" * 1000))
+        self.assertEqual(self.relay.messages(), [b"x" * 1000])
+        browser.send(frame(BINARY, b"x" * 1001))
+        self.assertEqual(browser.close_frame()[0], 1009)
+        self.assertEqual(len(self.relay.received), 1)
+
+    def test_far_too_large_a_message_is_not_waited_for(self) -> None:
+        browser = self.connect()
+        browser.send(frame(BINARY, b"x" * 100_000)[:20])
+        self.assertEqual(browser.close_frame()[0], 1009)
+
+    def test_too_large_in_fragments(self) -> None:
+        browser = self.connect()
+        browser.send(frame(TEXT, b"x" * 600, fin=False) + frame(CONTINUATION, b"x" * 600))
+        self.assertEqual(browser.close_frame()[0], 1009)
+        self.assertEqual(self.relay.received, [])
+
+    def test_endless_message(self) -> None:
+        """Frames with nothing in them do not add up."""
+        browser = self.connect()
+        browser.send(frame(TEXT, b"one ", fin=False))
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for _ in range(100):
+            browser.send(frame(CONTINUATION, fin=False) * 100)
+        self.assertLess(tracemalloc.get_traced_memory()[0], 20_000)
+        browser.send(frame(CONTINUATION, b"two"))
+        self.assertEqual(self.relay.messages(), [b"one two"])
+
+    def test_text_that_is_not_utf8(self) -> None:
+        browser = self.connect()
+        browser.send(frame(TEXT, b"\xff"))
+        self.assertEqual(browser.close_frame()[0], 1007)
+        self.assertEqual(self.relay.received, [])
+
+    def test_protocol_errors(self) -> None:
+        for name, bad in {
+            "not masked": b"\x81\x01x",
+            "reserved opcode": frame(3, b"x"),
+            "reserved bit": frame(TEXT, b"x", rsv=2),
+            "compressed without leave": frame(TEXT, b"x", rsv=4),
+            "continuation of nothing": frame(CONTINUATION, b"x"),
+            "fragmented ping": frame(PING, b"x", fin=False),
+            "long ping": frame(PING, b"x" * 126),
+            "bad close code": frame(CLOSE, b"\x03\xed"),
+        }.items():
+            browser = self.connect()
+            browser.send(bad)
+            self.assertEqual(browser.close_frame()[0], 1002, name)
+            browser.hang_up()
+        self.assertEqual(self.relay.received, [])
+
+
+class CompressionTests(EdgeTestCase):
+    OFFER = "permessage-deflate; client_max_window_bits"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.limit(compression=True)
+
+    def deflated(self, payload: bytes) -> bytes:
+        deflate = zlib.compressobj(wbits=-15)
+        return (deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+    def test_not_without_the_option(self) -> None:
+        self.limit()
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        self.assertEqual(browser.status, 101)
+        self.assertNotIn(b"permessage-deflate", browser.response)
+
+    def test_not_without_the_offer(self) -> None:
+        self.assertNotIn(b"permessage-deflate", self.connect().response)
+
+    def test_both_ways(self) -> None:
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        self.assertIn(b"permessage-deflate", browser.response)
+        browser.send(frame(TEXT, self.deflated(b"hello " * 50), rsv=4))
+        browser.send(frame(TEXT, b"plain"))
+        self.assertEqual(self.relay.messages(), [b"hello " * 50, b"plain"])
+        self.connection().send_message(b"answer " * 400, False)
+        [(opcode, payload)] = browser.frames()
+        self.assertEqual(opcode, 0x40 | TEXT)
+        inflate = zlib.decompressobj(wbits=-15)
+        self.assertEqual(inflate.decompress(payload + b"\x00\x00\xff\xff"), b"answer " * 400)
+
+    def test_one_message_for_all(self) -> None:
+        """Each browser can read it, with any window, or none; and the next one, too."""
+        offers = [f"permessage-deflate; server_max_window_bits={bits}" for bits in range(9, 16)]
+        offers += ["permessage-deflate", "permessage-deflate; server_no_context_takeover", "other"]
+        browsers = [
+            self.connect(IPv4Address("TCP", "192.0.2.1", number), Sec_WebSocket_Extensions=offer)
+            for number, offer in enumerate(offers)
+        ]
+        inflators = [zlib.decompressobj(wbits=-bits) for bits in (*range(9, 16), 15, 15)]
+        messages = [b"news " * 3000, b"news", b"", bytes(range(256)) * 9, b"news " * 3000]
+        for message, is_binary in zip(messages, (False, False, False, True, True), strict=True):
+            for client in self.registry:
+                client.connection.send_message(message, is_binary)
+        for browser, inflator in zip(browsers, (*inflators, None), strict=True):
+            read = []
+            for opcode, payload in browser.frames():
+                if opcode & 0x40:
+                    assert inflator is not None
+                    payload = inflator.decompress(payload + b"\x00\x00\xff\xff")
+                read.append((opcode & 0x0F, payload))
+            expected = list(zip((TEXT, TEXT, TEXT, BINARY, BINARY), messages, strict=True))
+            self.assertEqual(read, expected, browser.response)
+
+    def test_memory(self) -> None:
+        """Sending compressed messages leaves nothing behind with each client."""
+        browsers = [
+            self.connect(
+                IPv4Address("TCP", "192.0.2.1", number), Sec_WebSocket_Extensions=self.OFFER
+            )
+            for number in range(20)
+        ]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for number in range(5):
+            message = b"%d and more " % number * 100
+            for client in self.registry:
+                client.connection.send_message(message, False)
+        for browser in browsers:
+            self.assertEqual(len(browser.frames()), 5)
+        kept, _ = tracemalloc.get_traced_memory()
+        self.assertLess(kept / 20, 1000)
+
+    def test_size_counts_after_inflation(self) -> None:
+        """A message over the limit is never delivered, least of all cut short."""
+        for size in (*range(1001, 1300), 5000, 10_000_000):
+            browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+            browser.send(frame(BINARY, self.deflated(bytes(size)), rsv=4))
+            self.assertEqual(browser.close_frame()[0], 1009, size)
+            browser.hang_up()
+        self.assertEqual(self.relay.received, [])
+
+    def test_largest_message(self) -> None:
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        browser.send(frame(BINARY, self.deflated(bytes(1000)), rsv=4))
+        self.assertEqual(self.relay.messages(), [bytes(1000)])
+
+    def test_corrupt(self) -> None:
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        browser.send(frame(BINARY, b"\xff\xff\xff\xff", rsv=4))
+        self.assertEqual(browser.close_frame()[0], 1007)
+
+
+class IdentityTests(EdgeTestCase):
+    def ids(self) -> list[str]:
+        return [client.id for client in self.registry]
+
+    def test_peer_address(self) -> None:
+        self.connect(IPv4Address("TCP", "127.0.0.1", 51110))
+        self.connect(IPv6Address("TCP", "::1", 51110))
+        self.connect(IPv6Address("TCP", "::ffff:192.0.2.7", 1))
+        self.assertEqual(self.ids(), ["127.0.0.1:51110", "[::1]:51110", "192.0.2.7:1"])
+
+    def test_unix_peers_are_told_apart(self) -> None:
+        self.connect(UNIXAddress(None))
+        self.connect(UNIXAddress(None))
+        self.assertEqual(self.ids(), ["unix:1", "unix:2"])
+
+    def test_same_port_again(self) -> None:
+        """A client that comes back from the same port is a new one, and reachable."""
+        first = self.connect()
+        first.hang_up(cleanly=False)
+        self.assertEqual(self.ids(), [])
+        second = self.connect()
+        client = self.registry.find("192.0.2.1:5000")
+        assert client is not None
+        client.connection.send_message(b"for the new one", False)
+        self.assertEqual(second.frames(), [(TEXT, b"for the new one")])
+        self.assertEqual(first.frames(), [])
+
+    def test_id_in_use(self) -> None:
+        """The same address on a second port does not take the first one's messages."""
+        first = self.connect()
+        second = self.connect()
+        self.assertEqual(second.status, 409)
+        client = self.registry.find("192.0.2.1:5000")
+        assert client is not None
+        client.connection.send_message(b"x", False)
+        self.assertEqual(first.frames(), [(TEXT, b"x")])
+
+    def test_leaving(self) -> None:
+        browser = self.connect()
+        [client] = self.registry
+        self.assertEqual(self.metrics.clients_now, 1)
+        browser.hang_up(cleanly=False)
+        self.assertEqual(self.ids(), [])
+        self.assertEqual(self.relay.forgotten, [(client, 1006, "")])
+        self.assertEqual(self.metrics.clients_now, 0)
+
+    def test_log(self) -> None:
+        """One line when a client comes, one with the essentials when it leaves."""
+        with capturedLogs() as events:
+            browser = self.connect()
+            browser.send(frame(TEXT, b"a secret"))
+            self.connection().send_message(b"another", False)
+            self.clock.advance(3)
+            browser.send(frame(CLOSE, b"\x03\xe9"))
+            browser.hang_up()
+        came, left = (e for e in events if e["log_namespace"].startswith("phpgw"))
+        self.assertEqual(came["client_id"], "192.0.2.1:5000")
+        keys = ("client_id", "seconds", "code", "messages_in", "messages_out")
+        self.assertEqual([left[key] for key in keys], ["192.0.2.1:5000", 3, 1001, 1, 1])
+        self.assertNotIn("secret", repr(events))
+
+    def test_log_of_who_is_over_a_limit(self) -> None:
+        """It names the option; what a peer says is left out."""
+        for data, expected in (
+            (
+                frame(TEXT, b"x" * 1001),
+                " (a message may have 1000 bytes at most (--max-message-size))",
+            ),
+            (frame(CLOSE, b"\x03\xf0secret"), ""),
+            (frame(CLOSE), ""),
+        ):
+            with capturedLogs() as events:
+                browser = self.connect()
+                browser.send(data)
+                browser.hang_up()
+            self.assertEqual(events[-1]["reason"], expected)
+
+
+class ClosingTests(EdgeTestCase):
+    def test_browser_closes(self) -> None:
+        browser = self.connect()
+        browser.send(frame(CLOSE, b"\x03\xe8bye"))
+        self.assertEqual(browser.close_frame(), (1000, "bye"))
+        self.assertTrue(browser.is_cut)
+
+    def test_what_comes_after_that(self) -> None:
+        """It is not kept; and not read, where the transport has yet to close."""
+        for end in (
+            lambda browser: browser.send(frame(CLOSE)),
+            lambda browser: browser.send(frame(TEXT, b"\xff") + frame(CLOSE)),
+        ):
+            browser = self.connect()
+            connection = self.connection()
+            end(browser)
+            for _ in range(10):
+                browser.send(frame(BINARY, b"x" * 900) * 20)
+            self.assertEqual(connection.data, b"")
+            self.assertFalse(browser.is_read_from)
+            browser.hang_up()
+
+    def test_what_comes_after_our_close_frame(self) -> None:
+        """Nothing is kept of messages, whole or not; the answer is found behind them."""
+        browser = self.connect()
+        connection = self.connection()
+        browser.send(frame(BINARY, b"x" * 900, fin=False))
+        self.assertEqual(self.metrics.unfinished_bytes_now, 900)
+        connection.close(1000, "")
+        self.assertEqual(self.metrics.unfinished_bytes_now, 0)
+        for _ in range(10):
+            browser.send(frame(CONTINUATION, b"x" * 9, fin=False))
+            self.assertFalse(connection.message_data)
+        browser.send(frame(CONTINUATION) + frame(CLOSE, b"\x03\xe8"))
+        self.assertTrue(browser.is_cut)
+
+    def test_gateway_closes(self) -> None:
+        browser = self.connect()
+        self.connection().close(1011, "x" * 122 + "é")
+        self.assertEqual(browser.close_frame(), (1011, "x" * 122))
+        self.assertFalse(browser.is_cut)
+        browser.send(frame(CLOSE, b"\x03\xf3"))
+        self.assertTrue(browser.is_cut)
+
+    def test_nothing_after_the_close_frame(self) -> None:
+        browser = self.connect()
+        self.connection().close(1000, "")
+        browser.send(frame(TEXT, b"late"))
+        self.connection().send_message(b"late", False)
+        self.assertEqual(self.relay.received, [])
+        self.assertEqual([opcode for opcode, _ in browser.frames()], [CLOSE])
+
+    def test_close_that_is_not_answered(self) -> None:
+        browser = self.connect()
+        self.connection().close(1000, "")
+        self.clock.advance(4.9)
+        self.assertFalse(browser.is_cut)
+        self.clock.advance(0.1)
+        self.assertTrue(browser.is_cut)
+
+    def test_reading_goes_on_after_the_close_frame(self) -> None:
+        """Or the answer to it would not be noticed."""
+        browser = self.connect()
+        self.connection().pause_reading()
+        self.connection().close(1000, "")
+        self.connection().pause_reading()
+        self.assertTrue(browser.is_read_from)
+
+    def test_no_timer_is_left(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.connection().close(1000, "")
+        browser.send(frame(CLOSE, b"\x03\xe8"))
+        browser.hang_up()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class RetirementTests(EdgeTestCase):
+    def test_at_once(self) -> None:
+        browser = self.connect()
+        self.assertTrue(self.connection().retire(1001, "old"))
+        self.assertEqual(browser.close_frame(), (1001, "old"))
+        self.assertFalse(self.connection().retire(1001, "old"))
+        browser.send(frame(CLOSE, b"\x03\xe9"))
+        self.assertTrue(browser.is_cut)
+
+    def test_once_php_is_done(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        connection.client.in_turn = True
+        self.assertFalse(connection.retire(1001, "old"))
+        self.assertFalse(browser.is_read_from)
+        connection.send_message(b"answer", False)
+        connection.resume_reading()
+        self.assertFalse(browser.is_read_from)
+        connection.client.in_turn = False
+        self.assertTrue(connection.retire(1001, "old"))
+        self.assertTrue(browser.is_read_from)
+        self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])
+
+    def test_what_counts_as_a_message(self) -> None:
+        """In both directions; pings and pongs do not."""
+        browser = self.connect()
+        connection = self.connection()
+        browser.send(frame(TEXT, b"x") + frame(PING) + frame(PONG))
+        self.assertEqual(connection.message_count, 1)
+        connection.send_message(b"x", False)
+        self.assertEqual(connection.message_count, 2)
+
+
+class EndTests(EdgeTestCase):
+    """With what code and reason a connection has ended, as PHP gets to hear it."""
+
+    def assert_end(self, code: int, reason: str | None = None) -> None:
+        """The only one that has ended; any reason will do if none is given."""
+        [(got, why)] = self.relay.ends()
+        self.assertEqual(got, code)
+        if reason is None:
+            self.assertNotEqual(why, "")
+        else:
+            self.assertEqual(why, reason)
+        self.relay.forgotten.clear()
+
+    def test_browser_closes(self) -> None:
+        closes = [(b"", 1005, ""), (b"\x0f\xa0" + "tschüß".encode(), 4000, "tschüß")]
+        closes += [(code.to_bytes(2), code, "") for code in _CODES]
+        for payload, code, reason in closes:
+            browser = self.connect()
+            browser.send(frame(CLOSE, payload))
+            # The same again: RFC 6455, section 5.5.1.
+            self.assertEqual(browser.frames(), [(CLOSE, payload)])
+            self.assertTrue(browser.is_cut)
+            browser.hang_up()
+            self.assert_end(code, reason)
+
+    def test_browser_closes_badly(self) -> None:
+        """It is us then who end the connection."""
+        bad = [(b"\x03", 1002), (b"\x03\xe8\xff", 1007), (b"\x03\xe8" + b"\xc3" * 2, 1007)]
+        bad += [(code.to_bytes(2), 1002) for code in _NO_CODES]
+        for payload, code in bad:
+            browser = self.connect()
+            browser.send(frame(CLOSE, payload))
+            self.assertEqual(browser.close_frame()[0], code)
+            self.assertTrue(browser.is_cut)
+            browser.hang_up()
+            self.assert_end(code)
+
+    def test_our_own_close_frame_is_sent_first(self) -> None:
+        """Where it still waits in the transport, theirs cannot be an answer to it."""
+        pem = make_pem(self.mktemp())
+        for bad, code in [
+            (frame(CLOSE, b"\x03"), 1002),
+            (frame(CLOSE, b"\x03\xe8", fin=False), 1002),
+            (frame(3) + frame(CLOSE, b"\x03\xe8"), 1002),
+            (frame(TEXT, b"\xff") + frame(CLOSE), 1007),
+            (frame(TEXT, b"x" * 1001) + frame(CLOSE), 1009),
+        ]:
+            browser = TlsBrowserEnd(self.site, pem).shake_hands()
+            browser.send(bad)
+            self.assertEqual(browser.close_frame()[0], code)
+            # Whether or not the browser closes TLS, too.
+            self.clock.advance(5)
+            self.assertTrue(browser.is_cut)
+            browser.hang_up()
+
+    def test_browser_vanishes(self) -> None:
+        for cleanly in (True, False):
+            browser = self.connect()
+            browser.hang_up(cleanly=cleanly)
+            self.assert_end(1006, "")
+
+    def test_gateway_closes(self) -> None:
+        """Whatever the answer says."""
+        for answer in (frame(CLOSE, b"\x03\xe8bye"), b""):
+            browser = self.connect()
+            self.connection().close(1011, "x" * 122 + "é")
+            browser.send(answer)
+            browser.hang_up(cleanly=False)
+            self.assert_end(1011, "x" * 122)
+
+    def test_closes_cross(self) -> None:
+        """The first one is the one that counts."""
+        browser = self.connect()
+        self.connection().close(4001, "first")
+        self.connection().close(4002, "second")
+        browser.send(frame(CLOSE, b"\x0f\xa3third"))
+        browser.hang_up()
+        self.assert_end(4001, "first")
+        browser = self.connect()
+        connection = self.connection()
+        browser.send(frame(CLOSE, b"\x0f\xa1first"))
+        connection.close(4002, "second")
+        browser.hang_up()
+        self.assert_end(4001, "first")
+
+    def test_mistakes(self) -> None:
+        for bad, code in [
+            (frame(3, b"x"), 1002),
+            (frame(TEXT, b"\xff"), 1007),
+            (frame(TEXT, b"x" * 1001), 1009),
+            (frame(TEXT, b"x" * 5000)[:10], 1009),
+        ]:
+            browser = self.connect()
+            browser.send(bad)
+            browser.hang_up()
+            self.assert_end(code)
+
+    def test_slow_consumer(self) -> None:
+        browser = self.connect()
+        self.connection().pauseProducing()
+        for _ in range(3):
+            self.connection().send_message(b"x" * 600, False)
+        browser.hang_up()
+        self.assert_end(1008)
+
+    def test_no_answer_to_a_ping(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.clock.pump([25, 10])
+        self.assertTrue(browser.is_cut)
+        browser.hang_up(cleanly=False)
+        self.assert_end(1006, "no answer to a ping")
+
+    def test_no_answer_while_closing(self) -> None:
+        """Nobody is pinged any more who has been told to go."""
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.clock.pump([25, 9])
+        self.connection().close(4000, "go")
+        with capturedLogs() as events:
+            self.clock.pump([1, 5])
+        self.assertNotIn("ping", repr(events))
+        self.assertTrue(browser.is_cut)
+        browser.hang_up(cleanly=False)
+        self.assert_end(4000, "go")
+
+    def test_gateway_aborts(self) -> None:
+        browser = self.connect()
+        self.connection().close(1001, "the gateway stops")
+        self.connection().abort()
+        self.assertTrue(browser.is_cut)
+        browser.hang_up(cleanly=False)
+        self.assert_end(1001, "the gateway stops")
+
+
+class FlowTests(EdgeTestCase):
+    def test_paused_connection_is_not_read(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        connection.pause_reading()
+        self.assertFalse(browser.is_read_from)
+        connection.resume_reading()
+        self.assertTrue(browser.is_read_from)
+
+    def test_pause_counts_for_what_is_read_already(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        receive = self.relay.receive
+
+        def receive_and_pause(client: Client, message: Message) -> None:
+            receive(client, message)
+            connection.pause_reading()
+
+        self.relay.receive = receive_and_pause
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
+        for count in (1, 2, 3):
+            self.assertEqual(len(self.relay.received), count)
+            connection.resume_reading()
+        self.assertEqual(self.relay.messages(), [b"0", b"1", b"2"])
+
+    def test_wanted_again_at_once(self) -> None:
+        """PHP takes a message that fills the inbox while it is still being delivered."""
+        browser = self.connect()
+        connection = self.connection()
+        receive = self.relay.receive
+
+        def receive_and_go_on(client: Client, message: Message) -> None:
+            connection.pause_reading()
+            receive(client, message)
+            connection.resume_reading()
+
+        self.relay.receive = receive_and_go_on
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
+        self.assertEqual(self.relay.messages(), [b"0", b"1", b"2"])
+
+    def test_slow_consumer(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        for _ in range(3):
+            connection.send_message(b"x" * 600, False)
+        self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, TEXT, CLOSE])
+        self.assertEqual(self.metrics.slow_consumers_closed, 1)
+
+    def test_small_messages_add_up(self) -> None:
+        """Even an empty one has a frame."""
+        browser = self.connect()
+        self.connection().pauseProducing()
+        for _ in range(1000):
+            self.connection().send_message(b"", False)
+        opcodes = [opcode for opcode, _ in browser.frames()]
+        self.assertEqual(opcodes[-1], CLOSE)
+        self.assertLess(len(opcodes), 600)
+
+    def test_pings_of_a_slow_consumer(self) -> None:
+        """No more than half of what may wait piles up; the last ping is answered in the end."""
+        browser = self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        for number in range(1000):
+            browser.send(frame(PING, b"%03d" % number))
+        self.assertEqual(browser.transport.value()[-3:], b"100")
+        self.clock.advance(0.2)
+        self.assertLess(len(browser.frames()), 110)
+        connection.resumeProducing()
+        self.assertEqual(browser.frames(), [(PONG, b"999")])
+        browser.send(frame(PING, b"again"))
+        self.assertEqual(browser.frames(), [(PONG, b"again")])
+
+    def test_when_writable(self) -> None:
+        """Whoever waits is called once, when nothing waits any more."""
+        self.connect()
+        connection, calls = self.connection(), []
+        self.assertFalse(connection.when_writable(lambda: calls.append("never")))
+        connection.pauseProducing()
+        connection.pauseProducing()
+        self.assertTrue(connection.when_writable(lambda: calls.append("first")))
+        self.assertTrue(connection.when_writable(lambda: calls.append("second")))
+        self.assertEqual(calls, [])
+        connection.resumeProducing()
+        connection.pauseProducing()
+        connection.resumeProducing()
+        self.assertEqual(calls, ["first", "second"])
+
+    def test_full_again(self) -> None:
+        """One that is called may fill the connection, and wait anew."""
+        self.connect()
+        connection, calls = self.connection(), []
+
+        def again() -> None:
+            calls.append("called")
+            connection.pauseProducing()
+            self.assertTrue(connection.when_writable(again))
+
+        connection.pauseProducing()
+        connection.when_writable(again)
+        connection.resumeProducing()
+        self.assertEqual(calls, ["called"])
+        connection.resumeProducing()
+        self.assertEqual(calls, ["called"] * 2)
+
+    def test_nobody_waits_for_one_that_is_closing(self) -> None:
+        self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        connection.close(1000, "")
+        self.assertFalse(connection.when_writable(lambda: None))
+
+    def test_gone_while_somebody_waits(self) -> None:
+        """There is no call, and who waits is not kept in memory."""
+        browser = self.connect()
+        connection, calls = self.connection(), []
+
+        def call() -> None:
+            calls.append("never")
+
+        connection.pauseProducing()
+        connection.when_writable(call)
+        kept = weakref.ref(call)
+        del call
+        browser.hang_up(cleanly=False)
+        connection.resumeProducing()
+        self.assertEqual((kept(), calls), (None, []))
+
+    def test_consumer_that_catches_up(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        for _ in range(5):
+            connection.pauseProducing()
+            connection.send_message(b"x" * 900, False)
+            self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT])
+            connection.resumeProducing()
+
+    def test_consumer_that_keeps_pace(self) -> None:
+        """Something waits all the time, and never too much."""
+        browser = self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        for _ in range(100):
+            connection.send_message(b"x" * 800, False)
+            self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT])
+        self.assertEqual(self.metrics.slow_consumers_closed, 0)
+
+    def test_room_while_something_waits(self) -> None:
+        """Whoever waits to send more need not wait until all is read."""
+        self.connect()
+        connection, calls = self.connection(), []
+        connection.pauseProducing()
+        connection.send_message(b"x" * 400, False)
+        connection.when_writable(lambda: calls.append("one"))
+        self.clock.advance(0.2)
+        self.assertEqual(calls, ["one"])
+        connection.send_message(b"x" * 400, False)
+        connection.when_writable(lambda: calls.append("two"))
+        self.clock.pump([0.2] * 5)
+        self.assertEqual(calls, ["one"])
+        connection.resumeProducing()
+        self.assertEqual(calls, ["one", "two"])
+        self.clock.pump([0.2] * 2)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_ping_of_one_that_keeps_pace(self) -> None:
+        """Its answers take their time, but it goes on reading."""
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        connection = self.connection()
+        connection.pauseProducing()
+        for _ in range(20):
+            connection.send_message(b"x" * 800, False)
+            self.clock.pump([10, 15])
+            browser.frames()
+        self.assertFalse(browser.is_cut)
+        self.clock.pump([10, 15] * 6)
+        self.assertTrue(browser.is_cut)
+
+    def test_answers_late(self) -> None:
+        """Each answer counts for the checks before it."""
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.connection().pauseProducing()
+        for _ in range(10):
+            self.clock.pump([10, 15] * 3)
+            browser.send(frame(PONG))
+        self.assertFalse(browser.is_cut)
+
+    def test_ping(self) -> None:
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.clock.advance(25)
+        self.assertEqual(browser.frames(), [(PING, b"")])
+        browser.send(frame(PONG))
+        self.clock.pump([10, 15])
+        self.assertEqual(browser.frames(), [(PING, b"")])
+        self.clock.advance(10)
+        self.assertTrue(browser.is_cut)
+
+    def test_ping_timeout_longer_than_the_interval(self) -> None:
+        """The next ping is the last moment for an answer."""
+        self.limit(ping_interval=5, ping_timeout=10)
+        browser = self.connect()
+        self.clock.pump([5, 4.9])
+        self.assertFalse(browser.is_cut)
+        self.clock.pump([0.1])
+        self.assertTrue(browser.is_cut)
+
+    def test_ping_behind_what_is_read_slowly(self) -> None:
+        """Who takes much to read has more time, but not for ever; nor does it hold PHP up."""
+        for is_read in (True, False):
+            self.limit(ping_interval=25, ping_timeout=10)
+            browser = self.connect()
+            if not is_read:
+                self.connection().pause_reading()
+            self.connection().pauseProducing()
+            self.clock.pump([25, 10] * 3)
+            self.assertFalse(browser.is_cut)
+            self.connection().resumeProducing()
+            self.connection().pauseProducing()
+            self.clock.pump([25, 10] * 3)
+            self.assertFalse(browser.is_cut)
+            self.clock.pump([25, 10])
+            self.assertTrue(browser.is_cut)
+            browser.hang_up()
+
+    def test_no_ping_timeout_while_the_gateway_does_not_read(self) -> None:
+        """The answer may lie in the buffers that wait for PHP."""
+        self.limit(ping_interval=25, ping_timeout=10)
+        browser = self.connect()
+        self.connection().pause_reading()
+        self.clock.pump([25, 10, 25, 10, 25, 10])
+        self.assertFalse(browser.is_cut)
+        self.connection().resume_reading()
+        self.clock.pump([25, 10, 25, 10])
+        self.assertTrue(browser.is_cut)
