@@ -27,7 +27,7 @@ _BUILD_SECONDS = 300
 
 
 @attrs.frozen
-class Road:
+class Upstream:
     """One of phpgw's ways to PHP.
 
     :ivar options: of ``twistd phpgw``, with places to fill.
@@ -43,9 +43,9 @@ class Road:
 _NO_LIMITS = ("--max-message-rate=0", "--max-connections=0")
 
 ROADS = (
-    Road("phpgw, FastCGI", ("--php-script={script}", "--php-fpm={fpm}"), BY_FASTCGI),
-    Road("phpgw, own PHP-FPM", ("--php-script={script}",), BY_FASTCGI),
-    Road("phpgw, HTTP", ("--php-url={url}",), BEHIND_NGINX),
+    Upstream("phpgw, FastCGI", ("--php-script={script}", "--php-fpm={fpm}"), BY_FASTCGI),
+    Upstream("phpgw, own PHP-FPM", ("--php-script={script}",), BY_FASTCGI),
+    Upstream("phpgw, HTTP", ("--php-url={url}",), BEHIND_NGINX),
 )
 
 
@@ -146,7 +146,7 @@ def _starters(stage: Stage) -> Iterator[tuple[str, Callable[[], Subject]]]:
         yield name, partial(_meet_peer, stage, name, url)
 
 
-def _start_phpgw(stage: Stage, road: Road) -> Subject:
+def _start_phpgw(stage: Stage, road: Upstream) -> Subject:
     places = {"script": stage.script, "fpm": stage.php_fpm.endpoint, "url": stage.php_url}
     options = [option.format(**places) for option in (*road.options, *_NO_LIMITS)]
     gateway = Gateway(stage.directory / road.name.replace(" ", ""), *options)

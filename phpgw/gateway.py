@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
 
-from phpgw.backend.upstream import Road
+from phpgw.backend.upstream import Upstream
 from phpgw.log_limit import line_limit
 from phpgw.process.listening import Listener
 from phpgw.process.log_file import ReopenedLog
@@ -16,9 +16,9 @@ from phpgw.process.rlimit import raise_limit
 from phpgw.process.systemd import Notifier
 from phpgw.relay.hold import Hold
 from phpgw.relay.relay import Relay
-from phpgw.time_slices import Slices, pieces
+from phpgw.time_slices import TimeSlices, pieces
 from phpgw.websocket.connection_table import ConnectionTable
-from phpgw.websocket.drain import STEP_SECONDS, SendOff
+from phpgw.websocket.drain import STEP_SECONDS, Drain
 from phpgw.websocket.protocol import GatewayProtocol
 
 # How long clients may take to answer the last close frame, and PHP to hear of the last of them;
@@ -60,8 +60,8 @@ class Gateway(MultiService):
         table: ConnectionTable[GatewayProtocol],
         relay: Relay,
         hold: Hold,
-        road: Road,
-        slices: Slices,
+        road: Upstream,
+        slices: TimeSlices,
         background: Service,
         notifier: Notifier,
         drain_timeout: float,
@@ -166,7 +166,7 @@ class Gateway(MultiService):
 
     async def _send_off(self, deadline: float) -> None:
         """Send the clients away, also those who were about to connect when the ports closed."""
-        send_off = SendOff(self._table.connections, deadline - self._reactor.seconds())
+        send_off = Drain(self._table.connections, deadline - self._reactor.seconds())
 
         async def step() -> None:
             is_over = not await self._slices.run(send_off.step(), begins_now=True) and not any(

@@ -15,7 +15,7 @@ _MOST = 50
 _KEPT = ("log_namespace", "log_level", "log_time", "log_system", "log_format")
 
 
-class Seldom:
+class LogThrottle:
     """Lets something be said now and then, and knows how often it could have been said.
 
     :param seconds: the time.

@@ -12,16 +12,16 @@ from twisted.web.resource import Resource
 from phpgw import __version__
 from phpgw.api.access import Access
 from phpgw.api.batch import Batches
-from phpgw.api.fast_path import FastLane, FastLaneSite
+from phpgw.api.fast_path import FastPath, FastPathSite
 from phpgw.api.routes import make_api
 from phpgw.backend.event import Handshake
 from phpgw.backend.http.backend import NO_PHP
-from phpgw.backend.upstream import Road, make_road
+from phpgw.backend.upstream import Upstream, make_upstream
 from phpgw.gateway import Gateway
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.process.fd_budget import Shares, share_out
+from phpgw.process.fd_budget import FdBudget, allot
 from phpgw.process.listening import Listener
 from phpgw.process.log_file import ReopenedLog
 from phpgw.process.reaper import OrphanReaper
@@ -33,19 +33,19 @@ from phpgw.relay.hold import Hold
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.probe import Prober
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import AnswerPolicy, Answers
+from phpgw.relay.replies import Replies, ReplyPolicy
 from phpgw.settings import Settings
 from phpgw.settings.secret import read_token
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
 from phpgw.web.addresses import peer_ids, random_id
 from phpgw.web.forwarded import TrustedProxies
-from phpgw.web.front_page import FrontPageResource, SignpostResource
-from phpgw.web.health import HealthResource, Obstacle, ReadyResource
-from phpgw.web.idle import Lobby
+from phpgw.web.front_page import FrontPageResource, IndexResource
+from phpgw.web.health import HealthResource, Obstacle, ReadinessResource
+from phpgw.web.idle import IdleConnections
 from phpgw.web.shared_ports import SharedPorts
 from phpgw.web.site import GatewaySite
-from phpgw.websocket.connection_limit import Census
+from phpgw.websocket.connection_limit import ConnectionLimit
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.cross_origin import CrossOriginLog
 from phpgw.websocket.handshake import WebSocketResource
@@ -53,7 +53,7 @@ from phpgw.websocket.lifetimes import Lifetimes
 from phpgw.websocket.limits import WebSocketLimits
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
 from phpgw.websocket.rate_limit import Rate
-from phpgw.websocket.request_info import Visibility
+from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
 _HEALTH_LINES = (
@@ -81,15 +81,15 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     """
     metrics = Metrics()
     registry = Registry()
-    road = make_road(settings, reactor, metrics)
-    slices = Slices(reactor)
+    road = make_upstream(settings, reactor, metrics)
+    slices = TimeSlices(reactor)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices)
-    answers = Answers(dispatcher, _answer_policy(settings), metrics)
+    answers = Replies(dispatcher, _answer_policy(settings), metrics)
     relay = Relay(reactor, road.backend, answers, _relay_policy(settings, road), metrics)
-    wanted = Shares(settings.max_connections, settings.max_http_connections)
+    wanted = FdBudget(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
-    shares = share_out(wanted, road.concurrency, sites)
-    census = Census(shares.clients, settings.max_connections_per_address)
+    shares = allot(wanted, road.concurrency, sites)
+    census = ConnectionLimit(shares.clients, settings.max_connections_per_address)
     table: ConnectionTable[GatewayProtocol] = ConnectionTable(census, registry, relay)
     factory = GatewayFactory(
         reactor=reactor,
@@ -111,12 +111,12 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         shared_ports=shared_ports,
     )
     batches = Batches(dispatcher, metrics)
-    fast_lane = FastLane(access, registry, batches, metrics, settings.max_push_size)
+    fast_path = FastPath(access, registry, batches, metrics, settings.max_push_size)
     hold = Hold(reactor, relay, settings.max_hold, metrics)
     api = make_api(registry, dispatcher, hold, access, metrics, settings.max_push_size)
     edge = WebSocketResource(
         factory,
-        Visibility(
+        RequestInfo(
             settings.allow_origin, settings.forward_header, proxies, CrossOriginLog(metrics)
         ),
         Admission(relay, answers, asks_php="connect" in settings.events),
@@ -137,12 +137,12 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     if settings.php_probe:
         prober.setServiceParent(background)
     php_trouble = prober.trouble if settings.php_probe else relay.php.trouble
-    ready = ReadyResource((is_not_running, is_full, *_obstacles(road, php_trouble, hold)))
+    ready = ReadinessResource((is_not_running, is_full, *_obstacles(road, php_trouble, hold)))
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
-        make_site = partial(FastLaneSite, fast_lane) if takes_pushes else GatewaySite
-        lobby = Lobby(reactor, shares.http, metrics)
+        make_site = partial(FastPathSite, fast_path) if takes_pushes else GatewaySite
+        lobby = IdleConnections(reactor, shares.http, metrics)
         site = make_site(
             root,
             settings.max_push_size,
@@ -154,7 +154,7 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         )
         return [Listener(option, text, site, reactor) for text in texts]
 
-    api_root = SignpostResource(200, (*_API_LINES, *_HEALTH_LINES))
+    api_root = IndexResource(200, (*_API_LINES, *_HEALTH_LINES))
     gateway = Gateway(
         reactor=reactor,
         public=listen(
@@ -207,12 +207,12 @@ def _websocket_limits(settings: Settings) -> WebSocketLimits:
     )
 
 
-def _when_ready(road: Road) -> Deferred[None]:
+def _when_ready(road: Upstream) -> Deferred[None]:
     """Fires once PHP can be asked, as far as that is up to us."""
     return succeed(None) if road.service is None else road.service.when_ready()
 
 
-def _obstacles(road: Road, php_trouble: Obstacle, hold: Hold) -> tuple[Obstacle, ...]:
+def _obstacles(road: Upstream, php_trouble: Obstacle, hold: Hold) -> tuple[Obstacle, ...]:
     """What may be in the way of further clients."""
     fpm = road.service
 
@@ -234,7 +234,7 @@ def _status(metrics: Metrics) -> str:
     )
 
 
-def _relay_policy(settings: Settings, road: Road) -> RelayPolicy:
+def _relay_policy(settings: Settings, road: Upstream) -> RelayPolicy:
     nobody = Handshake(
         peer_host="127.0.0.1",
         peer_port=0,
@@ -265,8 +265,8 @@ def _relay_policy(settings: Settings, road: Road) -> RelayPolicy:
     )
 
 
-def _answer_policy(settings: Settings) -> AnswerPolicy:
-    return AnswerPolicy(
+def _answer_policy(settings: Settings) -> ReplyPolicy:
+    return ReplyPolicy(
         on_error=settings.on_error,
         error_reply=settings.error_reply.encode(),
         skip_empty_replies=settings.skip_empty_replies,
@@ -290,8 +290,8 @@ def _public_root(
 
 
 def _furnished(
-    root: SignpostResource, ready: Resource, resources: dict[bytes, Resource]
-) -> SignpostResource:
+    root: IndexResource, ready: Resource, resources: dict[bytes, Resource]
+) -> IndexResource:
     """Put these resources, and those for load balancers, under a front page."""
     root.putChild(b"healthz", HealthResource())
     root.putChild(b"readyz", ready)
@@ -305,7 +305,7 @@ def _read_token(settings: Settings) -> bytes | None:
     return None if path is None else read_token("api-token-file", path)
 
 
-def _summary(settings: Settings, road: Road) -> str:
+def _summary(settings: Settings, road: Upstream) -> str:
     places = ", ".join(settings.listen)
     is_guess = settings.php_concurrency is None and road.service is None
     hint = " (--php-concurrency; at most its pm.max_children)" if is_guess else ""

@@ -37,7 +37,7 @@ class _Job:
     done: Deferred[Any] = attrs.field(factory=Deferred)
 
 
-class Slices:
+class TimeSlices:
     """Runs jobs, a slice of each in its turn.
 
     :param budget: seconds in each turn of the reactor.

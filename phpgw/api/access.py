@@ -19,7 +19,7 @@ from twisted.web.server import Request
 from phpgw.api.proxy_signs import is_old_http, sign_of_another
 from phpgw.log_limit import line_limit
 from phpgw.web.addresses import peer_name
-from phpgw.web.host import host_name, is_nobodys
+from phpgw.web.host import host_name, is_safe_from_rebinding
 from phpgw.web.local_peer import is_of_this_machine, is_relayed, port_of
 from phpgw.web.response import Refused
 from phpgw.web.shared_ports import SharedPorts
@@ -162,7 +162,7 @@ class Access:
 def is_for_us(host: bytes) -> bool:
     """Tell whether a request with this Host header was made to us in the first place."""
     name = host_name(host)
-    return name is not None and is_nobodys(name)
+    return name is not None and is_safe_from_rebinding(name)
 
 
 def _bearer(authorization: bytes) -> bytes | None:

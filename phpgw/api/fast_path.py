@@ -19,13 +19,13 @@ from twisted.web.http import datetimeToString
 
 from phpgw.api.access import Access, Caller, is_for_us
 from phpgw.api.batch import Batches
-from phpgw.api.forms import BadForm, url_encoded_fields
+from phpgw.api.forms import InvalidForm, url_encoded_fields
 from phpgw.hub.commands import InvalidCommand
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.web.site import GatewaySite
 from phpgw.web.strict import StrictChannel
-from phpgw.web.write_now import eager_write
+from phpgw.web.write_now import write_now
 
 # What is taken here, with the types that a body may have.
 _TYPES = {
@@ -87,8 +87,8 @@ class Head(NamedTuple):
     authorization: bytes
 
 
-class FastLane:
-    """Answers plain pushes: one message to one client, and batches.
+class FastPath:
+    """Replies plain pushes: one message to one client, and batches.
 
     :param limit: bytes that a push may have.
     :ivar access: who may push.
@@ -134,7 +134,7 @@ class FastLane:
             message, client_id = fields["message"], fields["client_id"].decode()
             # A text message is UTF-8, or browsers drop the connection: RFC 6455, section 8.1.
             message.decode()
-        except (BadForm, KeyError, UnicodeDecodeError):
+        except (InvalidForm, KeyError, UnicodeDecodeError):
             return None
         client = self._registry.find(client_id)
         if client is None or not _OTHER_TARGETS.isdisjoint(fields):
@@ -202,39 +202,39 @@ def _understood(head: bytes) -> Head:
     )
 
 
-class FastLaneChannel(StrictChannel):
+class FastPathChannel(StrictChannel):
     """An HTTP connection that may begin with plain pushes."""
 
-    _is_in_fast_lane = True
+    _is_on_fast_path = True
     _caller: Caller | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        if self._is_in_fast_lane and not self.is_over:
-            lane = self.site.fast_lane
+        if self._is_on_fast_path and not self.is_over:
+            lane = self.site.fast_path
             if self._caller is None:
                 self._caller = lane.access.caller(self.transport)
             answer = lane.answer(data, self._caller)
             if answer is not None:
-                eager_write(self.transport, answer.data)
+                write_now(self.transport, answer.data)
                 if answer.is_last:
                     self.loseConnection()
                 else:
                     self.rest()
                     self.site.lobby.enter(self)
                 return
-            self._is_in_fast_lane = False
+            self._is_on_fast_path = False
         super().dataReceived(data)
 
 
-class FastLaneSite(GatewaySite):
+class FastPathSite(GatewaySite):
     """A site on whose connections plain pushes are answered by a shorter way.
 
-    :ivar fast_lane: what answers them.
+    :ivar fast_path: what answers them.
     """
 
-    protocol = FastLaneChannel
+    protocol = FastPathChannel
 
-    def __init__(self, fast_lane: FastLane, *arguments: Any, **options: Any) -> None:
+    def __init__(self, fast_path: FastPath, *arguments: Any, **options: Any) -> None:
         """Take the fast lane, and what any other site takes."""
-        self.fast_lane = fast_lane
+        self.fast_path = fast_path
         super().__init__(*arguments, **options)

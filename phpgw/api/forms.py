@@ -29,14 +29,14 @@ _PIECE = 4096
 _NAMES = ("client_id", "group", "user")
 
 
-class BadForm(Exception):
+class InvalidForm(Exception):
     """The body or the query cannot be read as a form; the text says what is wrong."""
 
 
 def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
     """Return all fields; those of the body win over those of the query.
 
-    :raises BadForm: if there is no sense in what was sent.
+    :raises InvalidForm: if there is no sense in what was sent.
     """
     fields = url_encoded_fields(request.uri.partition(b"?")[2])
     yield
@@ -53,7 +53,7 @@ def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
         elif kind in _JSON:
             fields.update(_json(body))
         else:
-            raise BadForm(
+            raise InvalidForm(
                 f"the body is not a form; send message and client_id as a form ({_URL_ENCODED}), "
                 "or as application/json"
             )
@@ -63,7 +63,7 @@ def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
 def url_encoded_fields(text: bytes) -> dict[str, bytes]:
     """The fields of a query, or of a body of that type.
 
-    :raises BadForm: if there are too many.
+    :raises InvalidForm: if there are too many.
     """
     fields = {}
     for pair in _pairs(text):
@@ -76,7 +76,7 @@ def _pairs(text: bytes) -> list[bytes]:
     """Return the pairs of a form, as they are encoded."""
     pairs = text.split(b"&", _MOST_FIELDS)
     if len(pairs) > _MOST_FIELDS:
-        raise BadForm(f"there are more than {_MOST_FIELDS} fields")
+        raise InvalidForm(f"there are more than {_MOST_FIELDS} fields")
     return pairs if all(pairs) else list(filter(None, pairs))
 
 
@@ -90,7 +90,7 @@ def _json(body: bytes) -> dict[str, bytes]:
             raise InvalidCommand(f"expected a JSON object, got {kind_of(value)}{hint}")
         return _push_fields(value, place(text))
     except InvalidCommand as error:
-        raise BadForm(str(error)) from None
+        raise InvalidForm(str(error)) from None
 
 
 def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[str, bytes]:
@@ -148,5 +148,5 @@ def _multipart(body: bytes, boundary: str) -> dict[str, bytes]:
                 elif event:
                     fields[name] += bytes(event)
     except MultipartError as error:
-        raise BadForm(f"the multipart form is broken ({error})") from None
+        raise InvalidForm(f"the multipart form is broken ({error})") from None
     return fields

@@ -12,18 +12,18 @@ from phpgw.api.json_resource import JsonResource, query_parameters, read_name
 from phpgw.api.pagination import Page, answer_page, entry, page_text, read_page
 from phpgw.hub.client import Client
 from phpgw.hub.registry import Index, Registry
-from phpgw.time_slices import Slices, Steps
+from phpgw.time_slices import Steps, TimeSlices
 from phpgw.web.response import Refused
 
 
-class NamesResource(JsonResource):
+class NameListResource(JsonResource):
     """All groups or all users, a page at a time, each with how many clients it has.
 
     :param kind: ``group`` or ``user``.
     """
 
     def __init__(
-        self, access: Access, registry: Registry, slices: Slices, index: Index, kind: str
+        self, access: Access, registry: Registry, slices: TimeSlices, index: Index, kind: str
     ) -> None:
         super().__init__(access)
         self._registry = registry
@@ -58,7 +58,7 @@ class MembersResource(JsonResource):
         self,
         access: Access,
         registry: Registry,
-        slices: Slices,
+        slices: TimeSlices,
         index: Index,
         kind: str,
         name: str,

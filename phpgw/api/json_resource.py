@@ -8,7 +8,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
-from phpgw.api.forms import BadForm, url_encoded_fields
+from phpgw.api.forms import InvalidForm, url_encoded_fields
 from phpgw.time_slices import JobsStopped
 from phpgw.web.later import answer_later, stopping
 from phpgw.web.response import Refused
@@ -90,7 +90,7 @@ def query_parameters(request: Request, *known: str) -> dict[str, str]:
     """
     try:
         fields = url_encoded_fields(request.uri.partition(b"?")[2])
-    except BadForm as error:
+    except InvalidForm as error:
         raise Refused(400, f"the query cannot be read: {error}") from None
     parameters = {}
     for name, value in fields.items():

@@ -14,7 +14,7 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
-from phpgw.time_slices import Slices, Steps, pieces, run_at_once
+from phpgw.time_slices import Steps, TimeSlices, pieces, run_at_once
 from phpgw.web.later import busy
 from phpgw.web.response import Refused, json_text
 
@@ -81,7 +81,7 @@ def entry(value: object) -> str:
 
 
 def answer_page(
-    request: Request, slices: Slices, count: int, steps: Steps[bytes]
+    request: Request, slices: TimeSlices, count: int, steps: Steps[bytes]
 ) -> bytes | Deferred[bytes]:
     """Answer with a page, in slices if it is one of many entries.
 

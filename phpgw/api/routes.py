@@ -6,7 +6,7 @@ from phpgw.api.access import Access
 from phpgw.api.batch import Batches
 from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
-from phpgw.api.groups_and_users import NamesResource
+from phpgw.api.groups_and_users import NameListResource
 from phpgw.api.hold import HoldResource, ReleaseResource
 from phpgw.api.openapi import OpenApiResource
 from phpgw.api.send import SendResource
@@ -33,8 +33,8 @@ def make_api(
         b"send": SendResource(access, dispatcher, metrics, limit),
         b"commands": CommandsResource(access, Batches(dispatcher, metrics), metrics, limit),
         b"clients": ClientsResource(access, registry, dispatcher),
-        b"groups": NamesResource(access, registry, dispatcher.slices, registry.groups, "group"),
-        b"users": NamesResource(access, registry, dispatcher.slices, registry.users, "user"),
+        b"groups": NameListResource(access, registry, dispatcher.slices, registry.groups, "group"),
+        b"users": NameListResource(access, registry, dispatcher.slices, registry.users, "user"),
         b"hold": HoldResource(access, hold),
         b"release": ReleaseResource(access, hold),
         b"stats": StatsResource(access, metrics),

@@ -6,7 +6,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
-from phpgw.api.forms import BadForm, request_fields
+from phpgw.api.forms import InvalidForm, request_fields
 from phpgw.api.json_resource import NothingHere
 from phpgw.api.push import read_push
 from phpgw.hub.command_parser import LONG_TEXT
@@ -42,7 +42,7 @@ class SendResource(Resource):
         """Answer in plain text, whatever the request."""
         try:
             answer = self._begin(request)
-        except (Refused, BadForm) as problem:
+        except (Refused, InvalidForm) as problem:
             return self._refuse(problem, request)
         if isinstance(answer, Deferred):
             return answer_later(request, answer.addErrback(self._refuse_later, request))
@@ -83,15 +83,15 @@ class SendResource(Resource):
         self._metrics.pushes_delivered += 1
         return text_body(request, "Message sent")
 
-    def _refuse(self, problem: Refused | BadForm, request: Request) -> bytes:
+    def _refuse(self, problem: Refused | InvalidForm, request: Request) -> bytes:
         self._metrics.pushes_refused += 1
-        if isinstance(problem, BadForm):
+        if isinstance(problem, InvalidForm):
             problem = Refused(400, f"Bad Request: {problem}")
         return problem.as_text(request)
 
     def _refuse_later(self, failure: Failure, request: Request) -> bytes:
         if failure.check(JobsStopped):
             return self._refuse(stopping(), request)
-        failure.trap(Refused, BadForm)
-        assert isinstance(failure.value, Refused | BadForm)
+        failure.trap(Refused, InvalidForm)
+        assert isinstance(failure.value, Refused | InvalidForm)
         return self._refuse(failure.value, request)

@@ -39,7 +39,7 @@ class _Waiting:
 
 
 @implementer(IBackend)
-class LimitedBackend:
+class ConcurrencyLimit:
     """Hands events to another backend while there are workers for them.
 
     :param limit: how many scripts run at once, those included that were given up on.

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 
 # A wait for a worker of this many seconds is worth a word.
 _LONG = 1.0
@@ -85,7 +85,7 @@ class BusyLog:
     log = Logger(observer=line_limit)
 
     def __init__(self, seconds: Callable[[], float]) -> None:
-        self._seldom = Seldom(seconds)
+        self._seldom = LogThrottle(seconds)
 
     def waited(self, seconds: float) -> None:
         """Note that an event has waited so long until a worker was free for it."""

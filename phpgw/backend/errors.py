@@ -18,7 +18,7 @@ class BackendUnreachable(BackendError):
     """No connection could be made; the event never reached PHP."""
 
 
-class NotTheScript(BackendError):
+class ScriptNotFound(BackendError):
     """Something answers a probe, but the script is elsewhere."""
 
 

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from phpgw.backend.concurrency_limit import LimitedBackend
+from phpgw.backend.concurrency_limit import ConcurrencyLimit
 from phpgw.backend.errors import BackendUnreachable, Withdrawn
 from phpgw.backend.event import Event
 from phpgw.backend.fastcgi.backend import make_fastcgi_backend
@@ -34,7 +34,7 @@ _USUAL_CONCURRENCY = 5
 
 
 @attrs.frozen
-class Road:
+class Upstream:
     """A way to PHP.
 
     :ivar backend: what is asked.
@@ -51,7 +51,7 @@ class Road:
     hints: tuple[str, ...] = ()
 
 
-def make_road(settings: Settings, reactor: Any, metrics: Metrics) -> Road:
+def make_upstream(settings: Settings, reactor: Any, metrics: Metrics) -> Upstream:
     """The way to PHP that the settings name.
 
     :raises InvalidOption: if it cannot be gone.
@@ -79,7 +79,7 @@ class _Common:
         return self.settings.php_script
 
 
-def _through_web_server(url: str, common: _Common) -> Road:
+def _through_web_server(url: str, common: _Common) -> Upstream:
     settings = common.settings
     concurrency = settings.php_concurrency or _USUAL_CONCURRENCY
     try:
@@ -95,7 +95,7 @@ def _through_web_server(url: str, common: _Common) -> Road:
     except UnicodeError as error:
         expected = f"for https: the name of a host that a certificate can be for ({error})"
         raise InvalidOption("php-url", expected, repr(url)) from error
-    limited = LimitedBackend(
+    limited = ConcurrencyLimit(
         common.reactor,
         backend,
         limit=concurrency,
@@ -103,10 +103,10 @@ def _through_web_server(url: str, common: _Common) -> Road:
         longest_run=settings.php_max_run,
         metrics=common.metrics,
     )
-    return Road(limited, f"at {url}", concurrency)
+    return Upstream(limited, f"at {url}", concurrency)
 
 
-def _to_running_fpm(endpoint: str, common: _Common) -> Road:
+def _to_running_fpm(endpoint: str, common: _Common) -> Upstream:
     if is_too_long(endpoint):
         raise InvalidOption("php-fpm", "a socket with a path of 107 bytes at most", repr(endpoint))
     try:
@@ -125,7 +125,7 @@ def _to_running_fpm(endpoint: str, common: _Common) -> Road:
             "path is the one that PHP-FPM sees (which may run in a container, or with chroot=)"
         )
     description = f"{common.script} run by {endpoint}"
-    return Road(backend, description, concurrency, hints=tuple(hints))
+    return Upstream(backend, description, concurrency, hints=tuple(hints))
 
 
 def _is_missing(script: str) -> bool:
@@ -138,7 +138,7 @@ def _is_missing(script: str) -> bool:
         return True
 
 
-def _to_own_fpm(common: _Common) -> Road:
+def _to_own_fpm(common: _Common) -> Upstream:
     settings, reactor, script = common.settings, common.reactor, common.script
     try:
         existing_file(script)
@@ -175,7 +175,7 @@ def _to_own_fpm(common: _Common) -> Road:
     concurrency = min(settings.php_concurrency or workers, workers)
     fastcgi = _fastcgi(fpm, common, concurrency)
     backend = _OnceReady(reactor, fpm, fastcgi, settings.php_timeout)
-    return Road(backend, f"{script} run by a {binary.name} of our own", concurrency, fpm)
+    return Upstream(backend, f"{script} run by a {binary.name} of our own", concurrency, fpm)
 
 
 def _fastcgi(client: IStreamClientEndpoint, common: _Common, concurrency: int) -> IBackend:

@@ -8,7 +8,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 
-class Memo(Generic[K, T]):
+class WeakCache(Generic[K, T]):
     """Makes something of a thing on first use, and keeps it for as long as there is that thing.
 
     By identity: values of handshakes take long to compare, and each goes with its client.

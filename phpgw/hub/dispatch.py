@@ -11,7 +11,7 @@ from phpgw.hub.client import Client
 from phpgw.hub.commands import Bind, Close, Command, Join, Leave, Send, SetState, Target, Unbind
 from phpgw.hub.registry import Index, Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Slices, Steps, run_at_once
+from phpgw.time_slices import Steps, TimeSlices, run_at_once
 
 _NOT_FOUND = "client not found"
 
@@ -55,7 +55,7 @@ class Dispatcher:
     """
 
     def __init__(
-        self, registry: Registry, metrics: Metrics, max_groups: int, slices: Slices
+        self, registry: Registry, metrics: Metrics, max_groups: int, slices: TimeSlices
     ) -> None:
         self._registry = registry
         self._metrics = metrics

@@ -19,7 +19,7 @@ _HTTP_SHARE = 1 / 4
 
 
 @attrs.frozen
-class Shares:
+class FdBudget:
     """How many connections there may be.
 
     :ivar clients: WebSockets; 0 wants any number.
@@ -30,7 +30,7 @@ class Shares:
     http: int
 
 
-def share_out(wanted: Shares, php_requests: int, sites: int) -> Shares:
+def allot(wanted: FdBudget, php_requests: int, sites: int) -> FdBudget:
     """What there can be of what is wanted.
 
     :param php_requests: how many are under way at once.
@@ -48,7 +48,7 @@ def share_out(wanted: Shares, php_requests: int, sites: int) -> Shares:
             clients=clients,
             descriptors=descriptors,
         )
-    return Shares(min(wanted.clients or clients, clients), http)
+    return FdBudget(min(wanted.clients or clients, clients), http)
 
 
 def _descriptors() -> int:

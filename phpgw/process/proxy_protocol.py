@@ -25,7 +25,7 @@ from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 
 _START_1 = b"PROXY "
 _START_2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -192,7 +192,7 @@ class ProxyFactory(WrappingFactory[ProxyProtocol]):
 
     def __init__(self, wrapped: IProtocolFactory, clock: IReactorTime) -> None:
         super().__init__(wrapped)
-        self._refusals = Seldom(clock.seconds)
+        self._refusals = LogThrottle(clock.seconds)
 
     def refused(self) -> None:
         """Note that a connection began with something else."""

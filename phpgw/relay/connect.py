@@ -16,8 +16,8 @@ from phpgw.relay.excerpt import excerpt
 from phpgw.relay.ndjson import Stream
 from phpgw.relay.relay import Relay
 from phpgw.relay.replies import (
-    Answers,
     ClientLeft,
+    Replies,
     UnusableReply,
     is_stream,
     is_utf8,
@@ -82,7 +82,7 @@ class Admission:
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, relay: Relay, answers: Answers, asks_php: bool) -> None:
+    def __init__(self, relay: Relay, answers: Replies, asks_php: bool) -> None:
         self.asks_php = asks_php
         self._relay = relay
         self._answers = answers

@@ -21,7 +21,7 @@ from phpgw.backend.errors import (
     BackendError,
     BackendTimeout,
     BackendUnreachable,
-    NotTheScript,
+    ScriptNotFound,
 )
 from phpgw.backend.event import Event
 from phpgw.backend.http.error_pages import is_before_php, is_without_php
@@ -30,8 +30,8 @@ from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.queue import Turn, Turns
-from phpgw.relay.replies import Answer, Answers, unusable
-from phpgw.relay.retry import Php
+from phpgw.relay.replies import Answer, Replies, unusable
+from phpgw.relay.retry import RetryingBackend
 from phpgw.web.addresses import network_of
 
 # Seconds until it is looked anew whether PHP is back.
@@ -69,7 +69,7 @@ class _Doubtful(BackendError):
     """A web server has no answer from PHP, which may have broken off or not be there."""
 
 
-class Farewells:
+class DisconnectQueue:
     """Keeps who has left until PHP knows."""
 
     log = Logger(observer=line_limit)
@@ -77,8 +77,8 @@ class Farewells:
     def __init__(
         self,
         reactor: IReactorTime,
-        php: Php,
-        answers: Answers,
+        php: RetryingBackend,
+        answers: Replies,
         turns: Turns,
         metrics: Metrics,
         has_web_server: bool = False,
@@ -200,7 +200,7 @@ class Farewells:
 
     def _not_found(self, failure: Failure, doubtful: list[tuple[_Departure, Failure]]) -> None:
         """PHP is not there, so it has heard of nothing."""
-        if failure.check(NotTheScript):
+        if failure.check(ScriptNotFound):
             # That cannot be found out here.
             self._found(None, doubtful)
             return

@@ -10,7 +10,7 @@ from phpgw.backend.reply import Flow
 from phpgw.hub.client import Client
 from phpgw.hub.command_parser import parse_command
 from phpgw.hub.commands import Command, InvalidCommand
-from phpgw.relay.php_errors import find_mishap
+from phpgw.relay.php_errors import find_php_error
 
 
 class UnusableLine(BackendError):
@@ -154,5 +154,5 @@ def _hint(line: bytes) -> str:
     """What a line is that is no command, if PHP itself has printed it."""
     if line == b"<br />":
         return "; PHP prints its errors there (display_errors)"
-    mishap = find_mishap(line)
+    mishap = find_php_error(line)
     return f"; PHP has printed an error there: {mishap.line}" if mishap is not None else ""

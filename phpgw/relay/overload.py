@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from phpgw.backend.errors import BackendError
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.queue import Turn, Turns
 from phpgw.relay.replies import new_error_id
@@ -121,7 +121,7 @@ class _Reason:
 
     def __init__(self, text: str, seconds: Callable[[], float]) -> None:
         self._text = text
-        self._seldom = Seldom(seconds)
+        self._seldom = LogThrottle(seconds)
         self._error_id = ""
 
     def error(self) -> Overloaded:

@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 from phpgw.backend.errors import BackendTimeout
 
 
-class Unended:
+class Overruns:
     """Knows when scripts have ended that were not answered in time.
 
     :param longest: seconds after which one counts as ended in any case.

@@ -36,7 +36,7 @@ _STACK = b"\n\nCall Stack:\n"
 
 
 @attrs.frozen
-class Mishap:
+class PhpError:
     """Something that PHP has printed, and not the script.
 
     :ivar kind: ``Warning``, ``Fatal error``, ``var_dump`` and so on.
@@ -47,7 +47,7 @@ class Mishap:
     line: str
 
 
-def find_mishap(body: bytes, said: bytes = b"") -> Mishap | None:
+def find_php_error(body: bytes, said: bytes = b"") -> PhpError | None:
     """The first in a reply's body; ``None`` where all is as the script wants it.
 
     The time it takes is proportional to the body's length, whatever is in it.
@@ -77,7 +77,7 @@ class _Found:
     end: int
 
 
-def _outside_echo(all_found: Iterator[_Found], body: bytes, said: bytes) -> Mishap | None:
+def _outside_echo(all_found: Iterator[_Found], body: bytes, said: bytes) -> PhpError | None:
     said = said.strip()
     echo_start = body.find(said)
     if echo_start < 0:
@@ -85,7 +85,7 @@ def _outside_echo(all_found: Iterator[_Found], body: bytes, said: bytes) -> Mish
     echo_end = echo_start + len(said)
     for found in all_found:
         if not echo_start <= found.start <= found.end <= echo_end:
-            return Mishap(found.kind, first_line(body[found.start : found.shown]))
+            return PhpError(found.kind, first_line(body[found.start : found.shown]))
     return None
 
 

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from phpgw.backend.errors import BackendError
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.retry import Php
+from phpgw.relay.retry import RetryingBackend
 
 # How often it is looked whether there is a reason to probe.
 _LOOK_SECONDS = 1.0
@@ -35,7 +35,11 @@ class Prober(Service):
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, reactor: Any, probe: Callable[[], Deferred[None]], php: Php, metrics: Metrics
+        self,
+        reactor: Any,
+        probe: Callable[[], Deferred[None]],
+        php: RetryingBackend,
+        metrics: Metrics,
     ) -> None:
         self._seconds = reactor.seconds
         self._probe = probe

@@ -22,14 +22,14 @@ from phpgw.backend.reply import Flow, Head, Reply
 from phpgw.hub.client import Client, Message
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker
-from phpgw.relay.disconnects import Farewells
+from phpgw.relay.disconnects import DisconnectQueue
 from phpgw.relay.overload import WaitingLimits
-from phpgw.relay.overruns import Unended
+from phpgw.relay.overruns import Overruns
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.queue import Turn, Turns
-from phpgw.relay.replies import Answer, Answers, ClientLeft, is_stream
-from phpgw.relay.retry import Php
-from phpgw.relay.stream_limits import Pauses, WatchedFlow
+from phpgw.relay.replies import Answer, ClientLeft, Replies, is_stream
+from phpgw.relay.retry import RetryingBackend
+from phpgw.relay.stream_limits import StreamLimits, WatchedFlow
 from phpgw.web.addresses import network_of
 
 T = TypeVar("T")
@@ -63,7 +63,7 @@ class Relay:
         self,
         reactor: IReactorTime,
         backend: IBackend,
-        answers: Answers,
+        answers: Replies,
         policy: RelayPolicy,
         metrics: Metrics,
     ) -> None:
@@ -73,17 +73,21 @@ class Relay:
         self._metrics = metrics
         self._nobody = Identity(client_id="", handshake=policy.nobody)
         self.concurrency = policy.concurrency
-        self.php = Php(reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics)
+        self.php = RetryingBackend(
+            reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics
+        )
         self._turns = Turns(policy.concurrency, partial(reactor.callLater, 0))
-        self._unended = Unended(reactor, policy.longest_run)
-        self._pauses = Pauses(reactor, self._turns, policy.stream_pause, policy.waiting_timeout)
+        self._unended = Overruns(reactor, policy.longest_run)
+        self._pauses = StreamLimits(
+            reactor, self._turns, policy.stream_pause, policy.waiting_timeout
+        )
         make_room, most, longest = (
             self._pauses.make_room,
             policy.max_waiting,
             policy.waiting_timeout,
         )
         self._limits = WaitingLimits(reactor, self._turns, most, longest, metrics, make_room)
-        self._farewells = Farewells(
+        self._farewells = DisconnectQueue(
             reactor, self.php, answers, self._turns, metrics, policy.has_web_server
         )
         # The turns that clients wait for.

@@ -20,7 +20,7 @@ from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.excerpt import LONGEST_EXCERPT, excerpt, first_line
 from phpgw.relay.ndjson import Stream
-from phpgw.relay.php_errors import Mishap, find_mishap
+from phpgw.relay.php_errors import PhpError, find_php_error
 from phpgw.relay.plain_reply import find_problem
 from phpgw.time_slices import JobsStopped
 
@@ -61,10 +61,10 @@ class UnusableReply(BackendError):
     """PHP answered, but not with something that can be made use of."""
 
 
-class PhpMishap(UnusableReply):
+class PhpErrorPrinted(UnusableReply):
     """PHP has printed an error of its own into the reply."""
 
-    def __init__(self, mishap: Mishap) -> None:
+    def __init__(self, mishap: PhpError) -> None:
         super().__init__(f"PHP has printed an error into its reply: {mishap.line}")
 
 
@@ -101,7 +101,7 @@ def unusable(reply: Reply, said: bytes = b"") -> UnusableReply:
 
 
 @attrs.frozen(kw_only=True)
-class AnswerPolicy:
+class ReplyPolicy:
     """How replies are treated.
 
     :ivar on_error: ``ignore``, ``close`` or ``reply``.
@@ -118,7 +118,7 @@ class AnswerPolicy:
     max_line: int
 
 
-class Answers:
+class Replies:
     """Knows what to do with answers.
 
     :ivar policy: how replies are treated.
@@ -130,7 +130,7 @@ class Answers:
     def __init__(
         self,
         dispatcher: Dispatcher,
-        policy: AnswerPolicy,
+        policy: ReplyPolicy,
         metrics: Metrics,
         wall_time: Callable[[], float] = time.time,
     ) -> None:
@@ -174,7 +174,7 @@ class Answers:
     def check(self, body: bytes, said: bytes = b"") -> None:
         """See that a browser may be shown a body.
 
-        :raises PhpMishap: if PHP has printed an error into it.
+        :raises PhpErrorPrinted: if PHP has printed an error into it.
         :raises UnusableReply: if it is PHP's source, or commands.
         """
         if self.policy.hide_php_errors:
@@ -185,10 +185,10 @@ class Answers:
             raise UnusableReply(f"PHP's reply is not meant for a browser: {problem}")
 
     def _search(self, body: bytes, said: bytes = b"") -> None:
-        mishap = find_mishap(body, said)
+        mishap = find_php_error(body, said)
         if mishap is not None:
             self.metrics.replies_with_php_errors += 1
-            raise PhpMishap(mishap)
+            raise PhpErrorPrinted(mishap)
 
     def run(self, commands: Sequence[Command], sender: Client | None) -> Deferred[None] | None:
         """Carry out commands of a reply, in order.
@@ -272,7 +272,7 @@ class Answer:
     __slots__ = ("_answers", "_client", "_is_binary", "_is_over", "_said", "_stream")
 
     def __init__(
-        self, answers: Answers, client: Client | None, is_binary: bool = False, said: bytes = b""
+        self, answers: Replies, client: Client | None, is_binary: bool = False, said: bytes = b""
     ) -> None:
         self._answers = answers
         self._client = client

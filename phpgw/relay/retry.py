@@ -27,7 +27,7 @@ def _always() -> bool:
     return True
 
 
-class Php:
+class RetryingBackend:
     """The one who is asked, unless the circuit breaker is open."""
 
     def __init__(

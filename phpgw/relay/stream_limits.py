@@ -8,7 +8,7 @@ from twisted.logger import Logger
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import BackendError
 from phpgw.backend.reply import Flow
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.relay.queue import Turns
 
 # How many pauses as long as one may be a stream may spend in pauses altogether.
@@ -35,7 +35,7 @@ class WatchedFlow:
 
     def __init__(
         self,
-        pauses: "Pauses",
+        pauses: "StreamLimits",
         flow: Flow,
         end: Callable[[], None],
         make_way: Callable[[BackendError], None],
@@ -63,7 +63,7 @@ class WatchedFlow:
         self._flow.resume()
 
 
-class Pauses:
+class StreamLimits:
     """Ends streams that are paused for too long, or that are too many while others wait.
 
     While others wait, half of the turns may be held by paused streams. Streams that run are ended
@@ -83,7 +83,7 @@ class Pauses:
         self._now = reactor.seconds
         self._turns = turns
         self._most = _PAUSES * seconds
-        self._seldom = Seldom(reactor.seconds)
+        self._seldom = LogThrottle(reactor.seconds)
         self._patience = _PATIENCE * waiting_timeout
         # All there are, those first that began first.
         self._streams: dict[WatchedFlow, None] = {}

@@ -4,13 +4,13 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from phpgw.settings.api import PushSettings
+from phpgw.settings.api import ApiSettings
 from phpgw.settings.browsers import BrowserSettings
-from phpgw.settings.failures import TroubleSettings
+from phpgw.settings.failures import FailureSettings
 from phpgw.settings.limits import LimitSettings
 from phpgw.settings.option import Given, InvalidOption, Option
 from phpgw.settings.php import PhpSettings
-from phpgw.settings.process import RunningSettings
+from phpgw.settings.process import ProcessSettings
 
 # First segments of paths that the gateway serves itself.
 RESERVED_PATHS = frozenset(
@@ -23,7 +23,7 @@ RESERVED_PATHS = frozenset(
 
 @attrs.frozen(kw_only=True, slots=False)
 class Settings(
-    RunningSettings, PushSettings, LimitSettings, BrowserSettings, TroubleSettings, PhpSettings
+    ProcessSettings, ApiSettings, LimitSettings, BrowserSettings, FailureSettings, PhpSettings
 ):
     """A gateway's whole configuration; an instance is valid.
 

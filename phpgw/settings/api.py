@@ -11,7 +11,7 @@ _PUSHES = "Pushes from PHP"
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class PushSettings:
+class ApiSettings:
     """Where PHP pushes, and who may."""
 
     max_groups: int = option(

@@ -9,7 +9,7 @@ _TROUBLE = "When PHP is in trouble"
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class TroubleSettings:
+class FailureSettings:
     """What waits for PHP, what does not, and what of PHP's own errors is seen."""
 
     max_waiting: int = option(

@@ -9,7 +9,7 @@ _RUNNING = "Running"
 
 
 @attrs.frozen(kw_only=True, slots=False)
-class RunningSettings:
+class ProcessSettings:
     """How it starts, runs and stops."""
 
     drain_timeout: float = option(

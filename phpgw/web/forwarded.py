@@ -35,7 +35,7 @@ _PARAMETER = re.compile(
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
-class Contradiction(Exception):
+class InvalidForwardedHeaders(Exception):
     """What is said of a browser makes no sense; the text says why, for the administrator."""
 
 
@@ -80,7 +80,8 @@ class TrustedProxies:
 
         :param seen: who has sent it to us.
         :param values: gives the values of a header.
-        :raises Contradiction: if one cannot tell what the proxy has said from what the browser has.
+        :raises InvalidForwardedHeaders: if the words of the proxy and of the browser cannot be told
+            apart.
         """
         sender = seen
         if not self.trusts(sender.host):
@@ -119,7 +120,7 @@ class TrustedProxies:
         lists = [_split(found.get(name, "")) for name in X_FORWARDED]
         if forwarded and any(lists):
             # A proxy sets one, and passes the other on as the browser has sent it.
-            raise Contradiction(
+            raise InvalidForwardedHeaders(
                 "There are both Forwarded and X-Forwarded headers. --proxy-headers can name those "
                 "that the proxy sets; or the proxy should remove the others."
             )
@@ -141,15 +142,15 @@ def _split(text: str) -> list[str]:
 def _parameters(text: str) -> list[dict[str, str]]:
     """The elements of a Forwarded header: RFC 7239, section 4.
 
-    :raises Contradiction: if it is malformed. A browser may have left quotes open, so that it
-        looks as if the proxy's word was part of its own.
+    :raises InvalidForwardedHeaders: if it is malformed. A browser may have left quotes open, so
+        that the proxy's words look like a part of its own.
     """
     elements: list[dict[str, str]] = [{}]
     position, end = 0, ""
     while position < len(text) or end:
         match = _PARAMETER.match(text, position)
         if match is None or (match[1] or "").lower() in elements[-1]:
-            raise Contradiction("The Forwarded header is malformed: RFC 7239, section 4.")
+            raise InvalidForwardedHeaders("The Forwarded header is malformed: RFC 7239, section 4.")
         name, bare, quoted, end = match.groups()
         if name is not None:
             elements[-1][name.lower()] = bare or _QUOTED_PAIR.sub(r"\1", quoted)

@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.web.response import text_body
 
 # How much the log shows of a path that is not served.
@@ -19,7 +19,7 @@ _LONGEST_PATH = 100
 _BLOCK = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
-class SignpostResource(Resource):
+class IndexResource(Resource):
     """Whatever is not served here, with a hint at what is.
 
     :param status: of the answer; 200 for the front page, 404 for all else.
@@ -34,7 +34,7 @@ class SignpostResource(Resource):
     def getChild(self, path: bytes, request: Request) -> Resource:
         if path == b"" and not request.postpath and self._status == 200:
             return self
-        return SignpostResource(404, self.paths)
+        return IndexResource(404, self.paths)
 
     def render(self, request: Request) -> bytes:
         request.setResponseCode(self._status)
@@ -42,7 +42,7 @@ class SignpostResource(Resource):
         return text_body(request, "\n".join(lines))
 
 
-class FrontPageResource(SignpostResource):
+class FrontPageResource(IndexResource):
     """The front page: text for programs, for a browser a page that connects and sends messages.
 
     :param path: that of the WebSocket. It is compared as it was written, since PHP is told it.
@@ -62,7 +62,7 @@ class FrontPageResource(SignpostResource):
         super().__init__(200, paths)
         self._path = path.encode()
         self._edge = edge
-        self._astray = Seldom(seconds)
+        self._astray = LogThrottle(seconds)
         self._page = _page(paths, path)
         self._policy = _policy(self._page)
 

@@ -23,7 +23,7 @@ class HealthResource(Resource):
         return text_body(request, "ok\n")
 
 
-class ReadyResource(Resource):
+class ReadinessResource(Resource):
     """Open to everybody, such as a load balancer: 200, or 503 with what is in the way.
 
     :param obstacles: what there may be, asked each time.

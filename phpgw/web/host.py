@@ -26,7 +26,7 @@ def host_name(header: bytes) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def is_nobodys(name: str) -> bool:
+def is_safe_from_rebinding(name: str) -> bool:
     """Tell whether no stranger can have a name in DNS, and let it be an address of ours.
 
     Browsers take a page of ``http://evil.example`` to be of the same origin as what that name

@@ -12,11 +12,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel, Request
 
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
 
 
-class Lobby:
+class IdleConnections:
     """The connections that wait.
 
     :param limit: how many may.
@@ -30,11 +30,11 @@ class Lobby:
     ) -> None:
         self._limit = limit
         self.metrics = metrics or Metrics()
-        self._droppings = Seldom(reactor.seconds)
+        self._droppings = LogThrottle(reactor.seconds)
         # In the order in which they came to wait.
-        self._waiting: dict[LobbyChannel, None] = {}
+        self._waiting: dict[IdleChannel, None] = {}
 
-    def enter(self, channel: "LobbyChannel") -> None:
+    def enter(self, channel: "IdleChannel") -> None:
         """A connection waits from now on; it may have waited for something else before."""
         if channel in self._waiting:
             del self._waiting[channel]
@@ -54,14 +54,14 @@ class Lobby:
                     count=count,
                 )
 
-    def leave(self, channel: "LobbyChannel") -> None:
+    def leave(self, channel: "IdleChannel") -> None:
         """A connection waits no more, if it did."""
         if channel in self._waiting:
             del self._waiting[channel]
             self.metrics.http_connections_now -= 1
 
 
-class LobbyChannel(HTTPChannel):
+class IdleChannel(HTTPChannel):
     """An HTTP connection that waits in its site's lobby whenever no request is under way."""
 
     site: Any

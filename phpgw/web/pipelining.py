@@ -13,7 +13,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
-from phpgw.web.idle import LobbyChannel
+from phpgw.web.idle import IdleChannel
 
 # How much is done in one turn of the reactor for connections that have sent more than one request:
 # so many requests, unless they take longer than this many seconds.
@@ -63,7 +63,7 @@ class Pacer:
             self._call_later()
 
 
-class PacedChannel(LobbyChannel):
+class PacedChannel(IdleChannel):
     """An HTTP connection that reads a request when it is its turn.
 
     It takes lines apart itself: LineReceiver would go on to the end of what has come, and copy all

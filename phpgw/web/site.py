@@ -12,7 +12,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
 from phpgw.web.host import host_name
-from phpgw.web.idle import Lobby
+from phpgw.web.idle import IdleConnections
 from phpgw.web.pipelining import Pacer
 from phpgw.web.response import Refused
 from phpgw.web.strict import StrictChannel
@@ -94,7 +94,7 @@ class LimitedRequest(Request):
         try:
             self._check()
         except Refused as refused:
-            self._introduce_us()
+            self._set_common_headers()
             body = refused.as_text(self)
             if self.method != b"HEAD":
                 self.setHeader("Content-Length", str(len(body)))
@@ -106,10 +106,10 @@ class LimitedRequest(Request):
             super().process()
 
     def render(self, resrc: IResource) -> None:
-        self._introduce_us()
+        self._set_common_headers()
         super().render(resrc)
 
-    def _introduce_us(self) -> None:
+    def _set_common_headers(self) -> None:
         self.setHeader("Server", "phpgw")
         # Whatever a text has in it, nobody is to take it for a page.
         self.setHeader("X-Content-Type-Options", "nosniff")
@@ -170,11 +170,11 @@ class GatewaySite(Site):
         resource: IResource,
         limit: int,
         reactor: Any,
-        lobby: Lobby | None = None,
+        lobby: IdleConnections | None = None,
         head_seconds: float = _HEAD_SECONDS,
         wants_body: Callable[[Request], bool] = lambda request: True,
     ) -> None:
-        self.lobby = lobby or Lobby(reactor)
+        self.lobby = lobby or IdleConnections(reactor)
         self.pacer = Pacer(reactor)
         self.head_seconds = head_seconds
         self.patience = limit * _PATIENCE

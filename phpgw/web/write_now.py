@@ -10,7 +10,7 @@ from typing import Any
 from twisted.internet import tcp
 
 
-def eager_write(transport: Any, data: bytes) -> None:
+def write_now(transport: Any, data: bytes) -> None:
     """Write to a transport; what the kernel takes now is sent now.
 
     For what the kernel does not take, and for any transport but a plain TCP or UNIX socket on

@@ -13,7 +13,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
-from phpgw.websocket.batch_writer import Gathering
+from phpgw.websocket.batch_writer import BatchWriter
 
 # What an open connection has left over from its handshake, and from features that are not used.
 _LEFT_OVER = (
@@ -24,8 +24,8 @@ _LEFT_OVER = (
 )
 
 
-class LeanProtocol(WebSocketServerProtocol):
-    """A protocol to be made by :meth:`LeanFactory.specialize`."""
+class SlimProtocol(WebSocketServerProtocol):
+    """A protocol to be made by :meth:`SlimFactory.specialize`."""
 
     # Each peer can make it write.
     log = txaio.tx.make_logger(observer=line_limit)
@@ -73,7 +73,7 @@ class LeanProtocol(WebSocketServerProtocol):
             self.onMessage(bytes(pieces[0]) if pieces else b"", self.message_is_binary)
 
 
-class LeanFactory(WebSocketServerFactory):
+class SlimFactory(WebSocketServerFactory):
     """Makes protocols that share the factory's options in place of having a copy each.
 
     :ivar gathering: what writes to their transports.
@@ -83,9 +83,9 @@ class LeanFactory(WebSocketServerFactory):
 
     def __init__(self, *, server: str, reactor: IReactorTime) -> None:
         super().__init__(server=server, reactor=reactor)
-        self.gathering = Gathering(reactor)
+        self.gathering = BatchWriter(reactor)
 
-    def specialize(self, protocol: type[LeanProtocol]) -> None:
+    def specialize(self, protocol: type[SlimProtocol]) -> None:
         """Make this class the factory's protocol, with the options as they are now."""
         options = {
             name: staticmethod(value) if callable(value) else value

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from phpgw.web.write_now import eager_write
+from phpgw.web.write_now import write_now
 
 # Together 64 KB, as much as a transport takes before it has its producer pause.
 _LONGEST = 2048
@@ -16,7 +16,7 @@ _MOST = 32
 _MOST_PEERS = 256
 
 
-class Gathering:
+class BatchWriter:
     """Writes to transports, to each in the order in which it was asked to."""
 
     def __init__(self, reactor: IReactorTime) -> None:
@@ -36,7 +36,7 @@ class Gathering:
         elif frames is not None:
             frames.append(frame)
         elif len(self._gathered) == _MOST_PEERS:
-            eager_write(transport, frame)
+            write_now(transport, frame)
         else:
             if not self._gathered:
                 self._reactor.callLater(0, self._write_all)
@@ -46,10 +46,10 @@ class Gathering:
         """Write at once, behind what has been gathered for this transport."""
         if self._gathered and transport in self._gathered:
             data = b"".join((*self._gathered.pop(transport), data))
-        eager_write(transport, data)
+        write_now(transport, data)
 
     def _write_all(self) -> None:
         # One by one: a write that fails can lead to others.
         while self._gathered:
             transport, frames = self._gathered.popitem()
-            eager_write(transport, b"".join(frames))
+            write_now(transport, b"".join(frames))

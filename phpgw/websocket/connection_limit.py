@@ -6,15 +6,15 @@ from collections.abc import Hashable
 from phpgw.web.addresses import network_of
 
 
-class TooMany(Exception):
+class ConnectionLimitReached(Exception):
     """There is no room for one client more."""
 
 
-class TooManyHere(TooMany):
+class AddressLimitReached(ConnectionLimitReached):
     """There is no room for one more from its address."""
 
 
-class Census:
+class ConnectionLimit:
     """Counts clients, in all and by address.
 
     An IPv6 address stands for its network of 64 bits. Clients of this machine have none that
@@ -39,12 +39,12 @@ class Census:
         """See whether one more may come.
 
         :param host: its IP address; an empty string if it has none.
-        :raises TooMany: if not.
+        :raises ConnectionLimitReached: if not.
         """
         if self.is_full:
-            raise TooMany
+            raise ConnectionLimitReached
         if 0 < self._address_limit <= self._places[network_of(host)]:
-            raise TooManyHere
+            raise AddressLimitReached
 
     def add(self, host: str) -> None:
         """One has come."""

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from phpgw.hub.client import NO_CONNECTION, Client
 from phpgw.hub.registry import Registry
 from phpgw.relay.relay import Relay
-from phpgw.websocket.connection_limit import Census
+from phpgw.websocket.connection_limit import ConnectionLimit
 
 
 class Draining(Exception):
@@ -49,7 +49,7 @@ class ConnectionTable(Generic[E]):
     :ivar draining: whether new clients are refused.
     """
 
-    def __init__(self, census: Census, registry: Registry, relay: Relay) -> None:
+    def __init__(self, census: ConnectionLimit, registry: Registry, relay: Relay) -> None:
         self._census = census
         self._registry = registry
         self._relay = relay
@@ -74,7 +74,7 @@ class ConnectionTable(Generic[E]):
 
         :param host: its IP address; an empty string if it has none.
         :raises Draining: if no further clients are taken.
-        :raises phpgw.websocket.connection_limit.TooMany: if there is no room for it.
+        :raises phpgw.websocket.connection_limit.ConnectionLimitReached: if there is no room for it.
         """
         if self.draining:
             raise Draining

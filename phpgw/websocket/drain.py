@@ -23,7 +23,7 @@ _GOING_AWAY = 1001
 _REASON = "the gateway stops"
 
 
-class Guest(Hashable, Protocol):
+class DrainingConnection(Hashable, Protocol):
     """A connection, and whose it is."""
 
     client: Client
@@ -39,7 +39,7 @@ class Guest(Hashable, Protocol):
         """Start the closing handshake, unless that has been done."""
 
 
-class SendOff:
+class Drain:
     """Sends away those who are there, and those who come meanwhile.
 
     Until it is a client's turn to go, all is as ever. From then on nothing more is read from it,
@@ -51,12 +51,14 @@ class SendOff:
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, guests: Callable[[], Collection[Guest]], seconds: float) -> None:
+    def __init__(
+        self, guests: Callable[[], Collection[DrainingConnection]], seconds: float
+    ) -> None:
         steps = max(1, int(_SHARE * seconds / STEP_SECONDS))
         self._guests = guests
         self._pace = max(_FEW, ceil(len(guests()) / steps))
-        self._seen: set[Guest] = set()
-        self._finishing: list[Guest] = []
+        self._seen: set[DrainingConnection] = set()
+        self._finishing: list[DrainingConnection] = []
 
     def step(self) -> Steps[bool]:
         """Send the next few away.
@@ -88,7 +90,7 @@ class SendOff:
             guest.close(_GOING_AWAY, _REASON)
             yield
 
-    def _let_go(self, guest: Guest) -> bool:
+    def _let_go(self, guest: DrainingConnection) -> bool:
         """Whether PHP has answered all that was read from it; it is sent away then."""
         if guest.is_busy and guest.client.is_here():
             # Each time, since one that PHP has yet to let in does not listen before.

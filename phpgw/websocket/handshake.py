@@ -20,17 +20,17 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.hub.registry import ClientIdTaken
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.connect import CONTROL, Admission, Grant, Refusal
 from phpgw.web.addresses import peer_name
-from phpgw.web.forwarded import Contradiction
+from phpgw.web.forwarded import InvalidForwardedHeaders
 from phpgw.web.shared_ports import SharedPorts
-from phpgw.websocket.connection_limit import TooMany, TooManyHere
+from phpgw.websocket.connection_limit import AddressLimitReached, ConnectionLimitReached
 from phpgw.websocket.connection_table import Draining
-from phpgw.websocket.permessage_deflate import Malformed, deflate_offer
+from phpgw.websocket.permessage_deflate import InvalidExtensions, deflate_offer
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
-from phpgw.websocket.request_info import ForeignOrigin, Visibility
+from phpgw.websocket.request_info import ForeignOrigin, RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
 _KEY_BYTES = 16
@@ -56,7 +56,7 @@ class WebSocketResource(Resource):
     def __init__(
         self,
         factory: GatewayFactory,
-        visibility: Visibility,
+        visibility: RequestInfo,
         admission: Admission,
         metrics: Metrics,
         subprotocols: Subprotocols | None = None,
@@ -69,7 +69,7 @@ class WebSocketResource(Resource):
         self._visibility = visibility
         self._admission = admission
         self._metrics = metrics
-        self._crowd = Seldom(factory.reactor.seconds)
+        self._crowd = LogThrottle(factory.reactor.seconds)
 
     def render(self, request: Request) -> bytes | int:
         """Grant the handshake, or say what is wrong with it; PHP may have to be asked."""
@@ -97,11 +97,11 @@ class WebSocketResource(Resource):
             raise Refusal(
                 403, "Pages of this site may not connect; --allow-origin names those that may."
             ) from None
-        except Contradiction as contradiction:
+        except InvalidForwardedHeaders as contradiction:
             raise Refusal(400, str(contradiction)) from None
         except Draining:
             raise _draining() from None
-        except TooManyHere:
+        except AddressLimitReached:
             self._metrics.handshakes_refused_per_address += 1
             raise Refusal(
                 429,
@@ -109,7 +109,7 @@ class WebSocketResource(Resource):
                 "it that of a proxy, which --trusted-proxy should name?",
                 [(b"Retry-After", b"60")],
             ) from None
-        except TooMany:
+        except ConnectionLimitReached:
             self._metrics.handshakes_refused_full += 1
             raise Refusal(
                 503,
@@ -252,7 +252,7 @@ def _checked_opening(request: Request, compression: bool) -> _Opening:
     extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
     try:
         offer = deflate_offer(b", ".join(extensions))
-    except Malformed:
+    except InvalidExtensions:
         raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
     if offer is not None:
         lines.append(b"Sec-WebSocket-Extensions: " + offer)

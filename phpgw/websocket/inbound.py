@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
-from phpgw.websocket.autobahn_slim import LeanProtocol
+from phpgw.websocket.autobahn_slim import SlimProtocol
 from phpgw.websocket.rate_limit import FRAGMENT, MESSAGE, Allowance
 from phpgw.websocket.short_frame import LONGEST, SHORTEST, text_of
 
@@ -22,7 +22,7 @@ _NOT_PARSED = _INBOX | _RATE | _OVER
 _LONGEST_HEAD = 14
 
 
-class IntakeProtocol(LeanProtocol):
+class InboundProtocol(SlimProtocol):
     """A protocol that holds its peer to the limits.
 
     :ivar factory: which has the limits (:class:`~.limits.WebSocketLimits`), the reactor

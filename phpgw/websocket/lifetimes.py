@@ -9,7 +9,7 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Slices, Steps
+from phpgw.time_slices import Steps, TimeSlices
 
 _GOING_AWAY = 1001
 # How much earlier than at its full age a connection may have to go, so that those which came
@@ -37,7 +37,7 @@ class Lifetime:
     quiet_since: float
 
 
-class Mortal(Protocol):
+class AgingConnection(Protocol):
     """A connection that can come to its end.
 
     :ivar lifetime: kept for :class:`Lifetimes`.
@@ -71,8 +71,8 @@ class Lifetimes(Service):
     def __init__(
         self,
         reactor: IReactorTime,
-        connections: Callable[[], Iterable[Mortal]],
-        slices: Slices,
+        connections: Callable[[], Iterable[AgingConnection]],
+        slices: TimeSlices,
         metrics: Metrics,
         *,
         idle_timeout: float,
@@ -121,7 +121,7 @@ class Lifetimes(Service):
         finally:
             self._is_looking = False
 
-    def _look_at(self, connection: Mortal) -> None:
+    def _look_at(self, connection: AgingConnection) -> None:
         now = self._now
         count = connection.message_count
         lifetime = connection.lifetime

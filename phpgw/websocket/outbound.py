@@ -9,7 +9,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from phpgw.websocket.inbound import IntakeProtocol
+from phpgw.websocket.inbound import InboundProtocol
 from phpgw.websocket.outbox import Outbox, drop_waiting, waiting_bytes
 
 # How many pings a peer may leave without answer that does not read on.
@@ -20,7 +20,7 @@ _LOOK_SECONDS = 0.2
 
 
 @implementer(IPushProducer)
-class OutgoingProtocol(IntakeProtocol):
+class OutboundProtocol(InboundProtocol):
     """A protocol that holds what is sent to the limits.
 
     :ivar factory: which has the limits (:class:`~.limits.WebSocketLimits`), the reactor,
@@ -93,7 +93,7 @@ class OutgoingProtocol(IntakeProtocol):
         if outbox is None or outbox.has_room(waiting_bytes(self.transport)):
             self.sendPong(payload)
         else:
-            # Answers would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
+            # Replies would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
             outbox.ping = payload
             self._look_later()
 

@@ -15,7 +15,7 @@ class Sender(Hashable, Protocol):
         """Give up the message that is coming, and close with 1008."""
 
 
-class UnfinishedMessages:
+class PartialMessages:
     """Holds all unfinished messages to one budget, and each to a time limit.
 
     Where the budget is spent, the message that has been coming for longest is given up: one that

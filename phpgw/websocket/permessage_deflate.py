@@ -16,7 +16,7 @@ _PARAMETER = re.compile(
 _EXTENSION = re.compile(rf"{_BLANK}{_TOKEN}{_BLANK}((?:{_PARAMETER.pattern})*)")
 
 
-class Malformed(ValueError):
+class InvalidExtensions(ValueError):
     """The header does not follow the grammar: RFC 6455, section 9.1."""
 
 
@@ -24,7 +24,7 @@ def deflate_offer(header: bytes) -> bytes | None:
     """The first acceptable offer, without what the answer has no use for; ``None`` if none is.
 
     :param header: the value of Sec-WebSocket-Extensions.
-    :raises Malformed: if there is anything wrong with its form.
+    :raises InvalidExtensions: if there is anything wrong with its form.
     """
     offers = [_read(each) for each in header.decode("latin-1").split(",") if each.strip(" \t")]
     for name, parameters in offers:
@@ -38,7 +38,7 @@ def _read(extension: str) -> tuple[str, list[tuple[str, str]]]:
     """An extension's name, and its parameters with their values, which may be empty."""
     match = _EXTENSION.fullmatch(extension)
     if match is None:
-        raise Malformed
+        raise InvalidExtensions
     return match[1].lower(), [
         (name.lower(), bare or quoted)
         for name, bare, quoted in _PARAMETER.findall(match[2])

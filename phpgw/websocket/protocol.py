@@ -21,15 +21,15 @@ from phpgw.hub.client import Client, Message
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.relay import Relay
-from phpgw.websocket.autobahn_slim import LeanFactory
+from phpgw.websocket.autobahn_slim import SlimFactory
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.frames import Frames
 from phpgw.websocket.keepalive import KeepAlive
 from phpgw.websocket.lifetimes import Lifetime
 from phpgw.websocket.limits import WebSocketLimits
-from phpgw.websocket.outbound import OutgoingProtocol
+from phpgw.websocket.outbound import OutboundProtocol
 from phpgw.websocket.outbox import waiting_bytes
-from phpgw.websocket.partial_messages import UnfinishedMessages
+from phpgw.websocket.partial_messages import PartialMessages
 
 # How long a peer may take to answer a close frame, or to read what is left for it.
 _CLOSE_SECONDS = 5
@@ -41,7 +41,7 @@ _OVER_A_LIMIT = (1008, 1009)
 _CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
 
 
-class GatewayProtocol(OutgoingProtocol):
+class GatewayProtocol(OutboundProtocol):
     """One browser's connection; a :class:`phpgw.hub.client.Connection`, and mortal.
 
     :ivar subprotocol: what the handshake's answer says, of those that the browser offered.
@@ -53,7 +53,7 @@ class GatewayProtocol(OutgoingProtocol):
     client: Client
     transport: Any  # a TCP or TLS one: both can pause, and abort
     # Autobahn has none before there is a transport.
-    state: int = OutgoingProtocol.STATE_CONNECTING
+    state: int = OutboundProtocol.STATE_CONNECTING
     subprotocol: str | None = None
     set_cookies: Sequence[str] = ()
     lifetime: Lifetime | None = None
@@ -186,7 +186,7 @@ class GatewayProtocol(OutgoingProtocol):
         self.sendCloseFrame(code, reason_utf8)
         self.read_on()
 
-    # phpgw.websocket.lifetimes.Mortal
+    # phpgw.websocket.lifetimes.AgingConnection
 
     @property
     def message_count(self) -> int:
@@ -230,7 +230,7 @@ class GatewayProtocol(OutgoingProtocol):
         self.abort()
 
 
-class GatewayFactory(LeanFactory):
+class GatewayFactory(SlimFactory):
     """Makes the connections.
 
     :param name: gives a client its id: :func:`phpgw.web.addresses.peer_ids`, or one like it.
@@ -256,7 +256,7 @@ class GatewayFactory(LeanFactory):
         self.relay = relay
         self.metrics = metrics
         self.frames = Frames()
-        self.unfinished = UnfinishedMessages(
+        self.unfinished = PartialMessages(
             reactor, limits.max_unfinished, limits.message_timeout, metrics
         )
         self.setProtocolOptions(
@@ -280,7 +280,7 @@ class GatewayFactory(LeanFactory):
 
         :param handshake: what PHP is to know of the client's request.
         :raises phpgw.websocket.connection_table.Draining: if no further clients are taken.
-        :raises phpgw.websocket.connection_limit.TooMany: if there is no room for it.
+        :raises phpgw.websocket.connection_limit.ConnectionLimitReached: if there is no room for it.
         :raises phpgw.hub.registry.ClientIdTaken: if the address is that of a connected client.
         """
         self.table.check(handshake.peer_host)

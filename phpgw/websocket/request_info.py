@@ -29,7 +29,7 @@ class ForeignOrigin(Exception):
     """A page of a site that may not connect."""
 
 
-class Visibility:
+class RequestInfo:
     """Decides what PHP sees of a handshake.
 
     :param allowed_origins: sites whose pages are trusted like our own, as
@@ -58,7 +58,7 @@ class Visibility:
         """The handshake as PHP may see it.
 
         :raises ForeignOrigin: if there should be none.
-        :raises phpgw.web.forwarded.Contradiction: if a trusted proxy has passed one on.
+        :raises phpgw.web.forwarded.InvalidForwardedHeaders: if a trusted proxy has passed one on.
         """
         sender = self._sender(request)
         is_trusted = self._is_trusted(request, sender)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from twisted.logger import Logger
 
-from phpgw.log_limit import Seldom, line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 
 # What is longer than any name in use may be a password that a page hands over in this way.
 _LONGEST = 24
@@ -21,7 +21,7 @@ class Subprotocols:
 
     def __init__(self, known: Sequence[str], seconds: Callable[[], float]) -> None:
         self._known = frozenset(known)
-        self._unanswered = Seldom(seconds)
+        self._unanswered = LogThrottle(seconds)
 
     def choose(self, offered: Sequence[str], chosen_by_php: str | None) -> str | None:
         """Return PHP's choice, or else the first that is known.

@@ -14,7 +14,7 @@ from phpgw.hub.client import Client
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from tests.support.fakes import LOCAL, Answer, FakeConnection, identity, request
 from tests.support.holding import Holding
 
@@ -32,7 +32,7 @@ class Api:
         token: bytes | None = None,
         limit: int = 10_000,
         clock: Any = None,
-        slices: Slices | None = None,
+        slices: TimeSlices | None = None,
     ) -> None:
         self.clock: Any = clock or Clock()
         self.metrics = Metrics()
@@ -41,7 +41,7 @@ class Api:
             self.registry,
             self.metrics,
             max_groups=100,
-            slices=Slices(self.clock) if slices is None else slices,
+            slices=TimeSlices(self.clock) if slices is None else slices,
         )
         self.root = Resource()
         self._limit = limit

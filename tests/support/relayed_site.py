@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 
 from phpgw.api.access import Access
 from phpgw.api.batch import Batches
-from phpgw.api.fast_path import FastLane
+from phpgw.api.fast_path import FastPath
 from phpgw.hub.client import Client
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -15,9 +15,9 @@ from phpgw.metrics import Metrics
 from phpgw.relay.connect import Admission
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import AnswerPolicy, Answers
-from phpgw.time_slices import Slices
-from phpgw.websocket.request_info import Visibility
+from phpgw.relay.replies import Replies, ReplyPolicy
+from phpgw.time_slices import TimeSlices
+from phpgw.websocket.request_info import RequestInfo
 from tests.support.fakes import handshake
 from tests.support.raw_browser import BrowserEnd, request
 from tests.support.scripted import COMMANDS, ScriptedBackend
@@ -39,12 +39,12 @@ class PhpEdgeTestCase(EdgeTestCase):
         self.clock = Clock()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.visibility = Visibility()
+        self.visibility = RequestInfo()
         self.php = ScriptedBackend()
-        self.dispatcher = Dispatcher(self.registry, self.metrics, 10, Slices(self.clock))
-        self.answers = Answers(
+        self.dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
+        self.answers = Replies(
             self.dispatcher,
-            AnswerPolicy(max_line=1000),
+            ReplyPolicy(max_line=1000),
             self.metrics,
             wall_time=self.clock.seconds,
         )
@@ -62,7 +62,7 @@ class PhpEdgeTestCase(EdgeTestCase):
             self.metrics,
         )
         self.batches = Batches(self.dispatcher, self.metrics)
-        self.fast_lane = FastLane(Access(), self.registry, self.batches, self.metrics, 1000)
+        self.fast_path = FastPath(Access(), self.registry, self.batches, self.metrics, 1000)
         self.limit()
 
     def admission(self) -> Admission:

@@ -20,8 +20,8 @@ from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import AnswerPolicy, Answers
-from phpgw.time_slices import Slices
+from phpgw.relay.replies import Replies, ReplyPolicy
+from phpgw.time_slices import TimeSlices
 from tests.support.fakes import FakeConnection, fake_client, handshake
 
 COMMANDS = b"application/vnd.phpgw+json"
@@ -134,7 +134,7 @@ class Asked:
 
 @implementer(IBackend)
 class ScriptedBackend:
-    """Answers when told to.
+    """Replies when told to.
 
     :ivar asked: the events handed over, oldest first.
     :ivar at_once: what it does with one before ``ask`` returns; to be set by the test.
@@ -198,9 +198,9 @@ class ScriptedTestCase(SynchronousTestCase):
         for name, value in changes.items():
             is_relays = name in attrs.fields_dict(RelayPolicy)
             (relaying if is_relays else answering)[name] = value
-        self.answers = Answers(
+        self.answers = Replies(
             Dispatcher(self.registry, self.metrics, 10, self.slices()),
-            AnswerPolicy(**answering),  # type: ignore[arg-type]
+            ReplyPolicy(**answering),  # type: ignore[arg-type]
             self.metrics,
             wall_time=self.clock.seconds,
         )
@@ -212,9 +212,9 @@ class ScriptedTestCase(SynchronousTestCase):
             self.metrics,
         )
 
-    def slices(self) -> Slices:
+    def slices(self) -> TimeSlices:
         """What runs what is for many clients."""
-        return Slices(self.clock)
+        return TimeSlices(self.clock)
 
     def client(self, client_id: str = "192.0.2.1:5000") -> tuple[Client, FakeConnection]:
         """One that is connected, and that PHP has not been asked about."""

@@ -12,12 +12,12 @@ from phpgw.metrics import Metrics
 from phpgw.relay.connect import Admission
 from phpgw.web.addresses import peer_ids
 from phpgw.web.site import GatewaySite
-from phpgw.websocket.connection_limit import Census
+from phpgw.websocket.connection_limit import ConnectionLimit
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.handshake import WebSocketResource
 from phpgw.websocket.limits import WebSocketLimits
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
-from phpgw.websocket.request_info import Visibility
+from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 from tests.support.raw_browser import BrowserEnd
 
@@ -65,10 +65,10 @@ class EdgeTestCase(SynchronousTestCase):
         self.metrics = Metrics()
         self.registry = Registry()
         self.relay: Any = NotingRelay()
-        self.visibility = Visibility()
+        self.visibility = RequestInfo()
         self.limit()
 
-    def limit(self, *, census: Census | None = None, **changes: Any) -> None:
+    def limit(self, *, census: ConnectionLimit | None = None, **changes: Any) -> None:
         """Set up anew with these limits."""
         limits: dict[str, Any] = {
             "max_message_size": 1000,
@@ -76,7 +76,7 @@ class EdgeTestCase(SynchronousTestCase):
             "max_unfinished": 10_000,
         }
         self.table: ConnectionTable[GatewayProtocol] = ConnectionTable(
-            census or Census(), self.registry, self.relay
+            census or ConnectionLimit(), self.registry, self.relay
         )
         self.factory = GatewayFactory(
             reactor=self.clock,

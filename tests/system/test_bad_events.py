@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.websocket_client import Connection
 
 # Nginx answers with 502 for a worker that is killed, and passes on what a script says itself.
@@ -18,7 +18,7 @@ _OPTIONS = ("--on-error", "reply", "--error-reply", "failed", "--php-timeout", "
 _MESSAGES = 31
 
 
-class BadEventsTests(Road):
+class BadEventsTests(Upstream):
     async def assert_others_are_answered(self, *clients: Connection) -> None:
         """While each of these sends all that is bad, and before that for as long as it takes."""
         for kind in ("hangs", *("502", "503", "504", "killed") * 3):

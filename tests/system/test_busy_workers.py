@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import gatherResults
 
-from tests.support.real.backends import ECHO, RECORD, EmbeddedRoad, FastCgiRoad, Road
+from tests.support.real.backends import ECHO, RECORD, EmbeddedRoad, FastCgiRoad, Upstream
 from tests.support.real.conversation import ERROR
 from tests.support.real.waiting import pause, until
 
@@ -30,7 +30,7 @@ echo $_POST['message'];
 """
 
 
-class BusyTestCase(Road):
+class BusyTestCase(Upstream):
     async def answers_of(self, count: int) -> list[str | bytes]:
         """What so many clients are answered that say something all at once."""
         clients = await gatherResults([self.connect(self.gateway.ws_url) for _ in range(count)])

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.support.real.backends import FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.crowd import Crowd, Member, Refused, frame
 from tests.support.real.curl import curl
 from tests.support.real.leaving import WAYS
@@ -60,7 +60,7 @@ switch ($_POST['message']) {
 _OPTIONS = ("--events", "connect,disconnect")
 
 
-class Departures(Road):
+class Departures(Upstream):
     gateway: WatchedGateway
     crowd: Crowd
 

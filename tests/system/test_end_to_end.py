@@ -7,17 +7,17 @@ from itertools import product
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import ECHO, EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import ECHO, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
 from tests.support.real.process import free_port
 from tests.support.real.waiting import receive_all, until
 from tests.support.real.websocket_client import Connection
 
-# Answers with what arrived, in a form that hides nothing.
+# Replies with what arrived, in a form that hides nothing.
 _MIRROR = "<?php echo json_encode(array_map('bin2hex', $_POST));"
 
 
-class ArticleTests(Road):
+class ArticleTests(Upstream):
     """What the article shows, with its own script."""
 
     def start_article(self) -> None:
@@ -64,7 +64,7 @@ class ArticleTests(Road):
         self.assertEqual(answer.splitlines()[0], "Client not found")
 
 
-class MessageTests(Road):
+class MessageTests(Upstream):
     async def test_bytes_arrive_as_they_were_sent(self) -> None:
         self.start(_MIRROR, nginx={"server": "client_max_body_size 4m;"})
         client = await self.connect(self.gateway.ws_url)
@@ -146,7 +146,7 @@ class MessageTests(Road):
         self.assertEqual(rest, [str(64_001 + number) for number in range(399)])
 
 
-class ClientTests(Road):
+class ClientTests(Upstream):
     async def test_client_that_vanishes_while_php_works(self) -> None:
         self.start("<?php usleep(300000); touch(__DIR__ . '/done'); echo $_POST['message'];")
         client = await self.connect(self.gateway.ws_url)
@@ -200,7 +200,7 @@ class ClientTests(Road):
         self.assertEqual((answer, await client.receive()), ("Message sent", "hi"))
 
 
-class PhpTroubleTests(Road):
+class PhpTroubleTests(Upstream):
     """Whatever happens to PHP is logged, counted, and never seen by a browser."""
 
     async def assert_failure(self, client: Connection, message: str, reason: str) -> None:
@@ -260,7 +260,7 @@ class PhpTroubleTests(Road):
         self.assertEqual(json.loads(await client.receive()), {"error": "unavailable"})
 
 
-class StoppingTests(Road):
+class StoppingTests(Upstream):
     async def test_sigterm_drains(self) -> None:
         """PHP finishes, everybody gets 1001, and the exit status is 0."""
         self.start("<?php usleep(500000); echo $_POST['message'];")

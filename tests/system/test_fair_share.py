@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.waiting import pause, until
 from tests.support.real.websocket_client import Connection
 
@@ -31,7 +31,7 @@ echo $_POST['message'];
 _STRANGERS = 24
 
 
-class UnreadStreamTests(Road):
+class UnreadStreamTests(Upstream):
     async def unread(self) -> Connection:
         """A client that asks for a stream without an end, and reads none of it."""
         client = await self.connect(self.gateway.ws_url)
@@ -92,7 +92,7 @@ class UnreadStreamTests(Road):
         self.assertGreaterEqual(await self.closed(), 1)
 
 
-class HealthyStreamTests(Road):
+class HealthyStreamTests(Upstream):
     async def test_without_an_end(self) -> None:
         """They are read, and hold all turns: others are answered before their time is over."""
         options = ("--php-concurrency", "2", "--waiting-timeout", "4s", "--on-error", "reply")
@@ -112,7 +112,7 @@ class HealthyStreamTests(Road):
         await until(self.php_is_done)
 
 
-class CrowdOfStrangersTests(Road):
+class CrowdOfStrangersTests(Upstream):
     async def test_handshakes(self) -> None:
         """A client that is in has an answer while most of those who want to come in wait."""
         options = ("--events", "connect", "--php-concurrency", "4")

@@ -13,7 +13,7 @@ from pathlib import Path
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.conversation import ERROR, Traffic, handled_twice, out_of_order
 from tests.support.real.process_table import children, descendants, still_running
 from tests.support.real.waiting import pause, until
@@ -35,7 +35,7 @@ _OPTIONS = ("--on-error", "reply", "--php-concurrency", str(_CONCURRENCY))
 _GRACEFUL = {"main": {"process_control_timeout": "10s"}}
 
 
-class Faults(Road):
+class Faults(Upstream):
     """Traffic on a road, and what is true of it in the end."""
 
     async def traffic(self, name: str = "", failures: Collection[str] = (ERROR,)) -> Traffic:

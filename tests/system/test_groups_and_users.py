@@ -6,7 +6,7 @@ from itertools import product
 from typing import Any
 from urllib.parse import quote
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
 
 # Does as it is told: a message is the list of commands that the script answers with.
@@ -17,7 +17,7 @@ echo $_POST['message'];
 _NAMES = ("room-1", "комната", "部屋 😀", "a/b?c#d%2F", "Ünï:[x]", "..", "'\"<&>")
 
 
-class CommandTests(Road):
+class CommandTests(Upstream):
     @property
     def api(self) -> str:
         return f"http://127.0.0.1:{self.gateway.port}"

@@ -21,7 +21,7 @@ from phpgw.backend.fastcgi.pool import Pool
 from phpgw.backend.fastcgi.records import GET_VALUES
 from phpgw.metrics import Metrics
 from phpgw.process.listening import Listener
-from phpgw.web.write_now import eager_write
+from phpgw.web.write_now import write_now
 from tests.support.real.process import free_port
 from tests.support.real.stack import RealTestCase
 from tests.unit.backend.fastcgi.test_backend import TAKEN
@@ -40,7 +40,7 @@ class Echo(Protocol):
         if data.startswith(GET_VALUES):
             # As a worker of PHP-FPM says that it is there.
             data = TAKEN * data.count(GET_VALUES)
-        eager_write(self.transport, data)
+        write_now(self.transport, data)
 
 
 class Hearing(Protocol):

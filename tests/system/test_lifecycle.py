@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import CurlError, curl
 from tests.support.real.process import free_port
 from tests.support.real.waiting import until
@@ -25,7 +25,7 @@ file_put_contents(__DIR__ . '/events', json_encode($event) . "\\n", FILE_APPEND 
 _BOTH = ("--events", "connect,disconnect")
 
 
-class LifecycleTests(Road):
+class LifecycleTests(Upstream):
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What has been noted, of this type."""
         path = self.document_root / "events"

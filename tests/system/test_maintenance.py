@@ -1,6 +1,6 @@
 """Clients that leave while PHP is away, or in maintenance: it hears of each exactly once."""
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.waiting import pause, until
 
 _CLIENTS = 12
@@ -17,7 +17,7 @@ if (($_POST['type'] ?? '') === 'disconnect') {
 """
 
 
-class LeavingRoad(Road):
+class LeavingRoad(Upstream):
     async def crowd(self, *arguments: str) -> set[str]:
         """Connect some clients that do not stay.
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.support.real.backends import ECHO, EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import ECHO, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.crowd import Crowd, Member, Refused
 from tests.support.real.process import free_port
 from tests.support.real.waiting import pause, until
@@ -18,7 +18,7 @@ from tests.support.real.watched_gateway import WatchedGateway
 _LIMIT = 128
 # A share of one processor that a gateway with nothing to do does not come near.
 _IDLE_SHARE = 0.2
-# Answers by way of the API, too, over a connection of its own.
+# Replies by way of the API, too, over a connection of its own.
 _PUSH = """<?php
 if ($_POST['message'] !== 'push') { echo $_POST['message']; return; }
 $curl = curl_init('http://127.0.0.1:%d/send');
@@ -28,7 +28,7 @@ echo curl_exec($curl);
 """
 
 
-class OpenFilesTests(Road):
+class OpenFilesTests(Upstream):
     gateway: WatchedGateway
 
     def start_gateway(self, *arguments: str, **options: Any) -> WatchedGateway:

@@ -14,7 +14,7 @@ from phpgw.api import pagination
 from phpgw.api.openapi import openapi_document
 from phpgw.hub import command_fields, command_parser, commands
 from phpgw.hub.client import Client
-from phpgw.web.health import HealthResource, ReadyResource
+from phpgw.web.health import HealthResource, ReadinessResource
 from phpgw.web.site import GatewaySite
 from tests.support.api_client import Api
 from tests.support.fakes import REMOTE, FakeConnection, fake_client
@@ -42,7 +42,7 @@ checks.positive_data_acceptance.enabled = false
 def with_health(api: Api) -> Api:
     """The API as it is served, beside the words on the gateway's health."""
     api.root.putChild(b"healthz", HealthResource())
-    api.root.putChild(b"readyz", ReadyResource(()))
+    api.root.putChild(b"readyz", ReadinessResource(()))
     return api
 
 

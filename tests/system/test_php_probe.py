@@ -1,6 +1,6 @@
 """``/readyz`` with a real PHP, or none, before anybody has asked it anything."""
 
-from tests.support.real.backends import SCRIPT, EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import SCRIPT, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
 from tests.support.real.waiting import until
 
@@ -10,7 +10,7 @@ if (isset($_POST['type'])) { file_put_contents(__DIR__ . '/record', "event\\n", 
 """
 
 
-class ProbeTestCase(Road):
+class ProbeTestCase(Upstream):
     async def readyz(self) -> str:
         return await curl(f"http://127.0.0.1:{self.gateway.port}/readyz")
 

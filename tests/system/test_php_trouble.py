@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import ECHO, RECORD, EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import ECHO, RECORD, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.conversation import ERROR, Traffic, handled_twice, out_of_order
 from tests.support.real.curl import curl
 from tests.support.real.process import MissingProgram, find
@@ -26,7 +26,7 @@ _CLIENTS = 30
 _MEGABYTE = 2**20
 
 
-class Trouble(Road):
+class Trouble(Upstream):
     """What can be seen of a gateway whose PHP is in trouble."""
 
     async def connect_all(self) -> list[Connection]:

@@ -15,7 +15,7 @@ from phpgw.backend.form import encode_form, identity_fields
 from phpgw.hub.commands import Command
 from phpgw.process.tls import split_endpoint
 from phpgw.relay.ndjson import Stream, UnusableLine
-from phpgw.relay.php_errors import find_mishap
+from phpgw.relay.php_errors import find_php_error
 from tests.support.fakes import fake_client, identity
 from tests.support.real.php import php
 
@@ -72,7 +72,7 @@ class OtherTests(SynchronousTestCase):
     @settings(deadline=1000)
     def test_mishaps(self, body: bytes) -> None:
         """Looking for PHP's errors is quick, and finds them only where there is one."""
-        mishap = find_mishap(body)
+        mishap = find_php_error(body)
         if mishap is not None:
             self.assertTrue(mishap.line)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
 from tests.support.real.websocket_client import HandshakeFailed
 
@@ -27,7 +27,7 @@ echo json_encode($_SESSION);
 """
 
 
-class IdentityTests(Road):
+class IdentityTests(Upstream):
     async def told(self, message: str = "x", **options: Any) -> dict[str, Any]:
         """What PHP is told of a message of a new client."""
         url = self.gateway.ws_url + options.pop("query", "")

@@ -4,7 +4,7 @@ import json
 from itertools import product
 from typing import Any
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.waiting import until
 from tests.support.real.websocket_client import Connection
 
@@ -28,7 +28,7 @@ foreach (['one', 'two', 'three'] as $word) {
 _UNBUFFERED = {"server": "fastcgi_buffering off;"}
 
 
-class StreamTests(Road):
+class StreamTests(Upstream):
     async def begin(self, script: str, *arguments: str) -> Connection:
         self.start(script, *arguments, nginx=_UNBUFFERED)
         client = await self.connect(self.gateway.ws_url)
@@ -120,7 +120,7 @@ class StreamTests(Road):
         self.assertEqual(await client.receive(), "failed")
 
 
-class TimerTests(Road):
+class TimerTests(Upstream):
     async def test_clock_for_a_group(self) -> None:
         self.start(
             "<?php header('Content-Type: application/vnd.phpgw+json');"

@@ -4,7 +4,7 @@ from typing import Any
 
 from twisted.internet.defer import gatherResults
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Road
+from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.waiting import until
 
 # Notes when it begins and when it ends with what takes longer than PHP has.
@@ -22,7 +22,7 @@ echo $event;
 _OPTIONS = ("--php-timeout", "500ms", "--on-error", "reply", "--error-reply", "failed")
 
 
-class OneAtATimeTests(Road):
+class OneAtATimeTests(Upstream):
     """Where it can be known when a script ends that nobody can stop."""
 
     async def test_next_event_waits(self) -> None:
@@ -64,7 +64,7 @@ class OneAtATimeTests(Road):
         self.assertEqual(stats["events_waiting_for_worker_now"], 0)
 
 
-class GoneRoad(Road):
+class GoneRoad(Upstream):
     php: Any
 
     async def test_client_that_does_not_wait(self) -> None:

@@ -11,10 +11,10 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.upstream import Road
+from phpgw.backend.upstream import Upstream
 from phpgw.gateway import Gateway
 from phpgw.hub.client import Client
-from phpgw.time_slices import Slices, Steps
+from phpgw.time_slices import Steps, TimeSlices
 from tests.support.fakes import FakeConnection, identity
 from tests.support.manual_reactor import Turns, Watch
 
@@ -200,7 +200,7 @@ class FakeBrowser(FakeConnection):
 class GatewayTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock: Any = Clock()
-        self.slices = Slices(self.clock)
+        self.slices = TimeSlices(self.clock)
         self.notes: list[str] = []
         self.public = FakeListener("the public port", self.notes)
         self.private = FakeListener("the private port", self.notes)
@@ -219,7 +219,7 @@ class GatewayTestCase(SynchronousTestCase):
             table=cast(Any, self.connections),
             relay=cast(Any, self.relay),
             hold=cast(Any, FakeHold(self.notes)),
-            road=Road(cast(Any, self), "here", 8, cast(Any, self.fpm)),
+            road=Upstream(cast(Any, self), "here", 8, cast(Any, self.fpm)),
             slices=self.slices,
             background=timers,
             notifier=cast(Any, self.notifier),
@@ -388,7 +388,7 @@ class DrainTests(GatewayTestCase):
     def use_turns(self) -> None:
         """Have each turn of the reactor by itself."""
         self.clock = Turns()
-        self.slices = Slices(self.clock, 1, Watch())
+        self.slices = TimeSlices(self.clock, 1, Watch())
         self.start()
 
     def test_push_under_way(self) -> None:
@@ -461,7 +461,7 @@ class DrainTests(GatewayTestCase):
     def test_many_that_do_not_answer(self) -> None:
         """They are cut off a few in each turn of the reactor, since it has work with each."""
         self.clock = turns = Turns()
-        self.slices = Slices(turns)
+        self.slices = TimeSlices(turns)
         self.start()
         for _ in range(120):
             self.browser(answers=False)

@@ -33,10 +33,10 @@ from phpgw.hub.cookies import CookieJar
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.relay.connect import CONTROL
 from phpgw.relay.ndjson import Stream
-from phpgw.relay.php_errors import find_mishap
+from phpgw.relay.php_errors import find_php_error
 from phpgw.web import forwarded
 from phpgw.web.addresses import _written
-from phpgw.web.host import host_name, is_nobodys, is_this_machine
+from phpgw.web.host import host_name, is_safe_from_rebinding, is_this_machine
 from phpgw.web.origin import read_origin, read_pattern
 from phpgw.websocket import handshake, permessage_deflate, request_info
 from tests.support.fakes import Exchange
@@ -143,7 +143,7 @@ class TextTests(LinearTestCase):
 
     def test_whole_plain_pushes(self) -> None:
         """Each of them short enough to be looked at, however many pieces a connection brings."""
-        lane: Any = fast_path.FastLane.__new__(fast_path.FastLane)
+        lane: Any = fast_path.FastPath.__new__(fast_path.FastPath)
         lane._limit = 0
         self.assert_linear(
             lambda data: lane.answer(data, access.Caller(8080, None)),
@@ -196,7 +196,7 @@ class TextTests(LinearTestCase):
         self.assert_all_linear(
             {
                 "host": (host_name, _PUNCTUATION),
-                "nobody's": (_text(is_nobodys.__wrapped__), _PUNCTUATION),
+                "nobody's": (_text(is_safe_from_rebinding.__wrapped__), _PUNCTUATION),
                 "for us": (access.is_for_us, _PUNCTUATION),
                 "this machine": (_text(is_this_machine.__wrapped__), _PUNCTUATION),
                 "proxies' headers": (proxy_signs._PROXY.search, _PUNCTUATION),
@@ -262,7 +262,7 @@ class TextTests(LinearTestCase):
 
     def test_replies(self) -> None:
         def find(data: bytes) -> object:
-            return find_mishap(data, b"x")
+            return find_php_error(data, b"x")
 
         kinds = (b"\nWarning: ", b"\n<b>Fatal error</b>: ", b" in /", b" in a", b" on line 1")
         more = (
@@ -292,7 +292,7 @@ class TextTests(LinearTestCase):
                     ),
                 ),
                 "echoes": (
-                    lambda data: find_mishap(data, data[: len(data) // 2] + b"y"),
+                    lambda data: find_php_error(data, data[: len(data) // 2] + b"y"),
                     (shape(b"a", tail=b"\nWarning: on line 1"), shape(b"\nWarning: on line 1")),
                 ),
                 "CGI heads": (

@@ -8,14 +8,14 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import LogEvent, Logger, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.log_limit import LineLimit, LineLimitService, Seldom, line_limit
+from phpgw.log_limit import LineLimit, LineLimitService, LogThrottle, line_limit
 
 
 class SeldomTests(SynchronousTestCase):
     def test_flood(self) -> None:
         """The first is told at once, and from then on how many there were, now and then."""
         clock = Clock()
-        seldom = Seldom(clock.seconds)
+        seldom = LogThrottle(clock.seconds)
         told = []
         for _ in range(25):
             told.append(seldom.count())
@@ -26,7 +26,7 @@ class SeldomTests(SynchronousTestCase):
 
     def test_now_and_then(self) -> None:
         clock = Clock()
-        seldom = Seldom(clock.seconds)
+        seldom = LogThrottle(clock.seconds)
         for _ in range(3):
             self.assertEqual(1, seldom.count())
             clock.advance(11)

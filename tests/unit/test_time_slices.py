@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.time_slices import JobsStopped, Slices, Steps, run_at_once
+from phpgw.time_slices import JobsStopped, Steps, TimeSlices, run_at_once
 from tests.support.manual_reactor import Turns, Watch
 
 
@@ -12,7 +12,7 @@ class SlicesTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Turns()
-        self.slices = Slices(self.clock, 8, Watch())
+        self.slices = TimeSlices(self.clock, 8, Watch())
         self.done: list[str] = []
 
     def steps(self, name: str, count: int) -> Steps[str]:

@@ -24,7 +24,7 @@ from phpgw.backend.headers import Header, event_headers, identity_headers
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
-from phpgw.backend.weak_cache import Memo
+from phpgw.backend.weak_cache import WeakCache
 from phpgw.metrics import Metrics
 
 # Opening a connection anew takes 0.2 ms, so it matters only to those that are used more often.
@@ -85,10 +85,10 @@ class FastCgiBackend:
         idle_seconds: float = _IDLE_SECONDS,
     ) -> None:
         script_pairs = Script(script, document_root).pairs
-        self._params: Memo[Handshake, Params] = Memo(
+        self._params: WeakCache[Handshake, Params] = WeakCache(
             lambda handshake: encode_params(script_pairs + client_pairs(handshake))
         )
-        self._prepared = Memo(self._prepare)
+        self._prepared = WeakCache(self._prepare)
         self._signer = signer
         self._pool = Pool(
             reactor=reactor,

@@ -28,8 +28,8 @@ from phpgw.backend.errors import (
     BackendBroken,
     BackendError,
     BackendUnreachable,
-    NotTheScript,
     ReplyTooLarge,
+    ScriptNotFound,
 )
 from phpgw.backend.event import Event, Handshake, Identity
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
@@ -45,14 +45,14 @@ from phpgw.backend.http.exchange import Exchange, Terms
 from phpgw.backend.http.fixed_url import (
     CompleteHeaders,
     CompleteUrl,
+    FixedUrlAgent,
     NoCookies,
-    OriginAgent,
     complete_url,
 )
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
-from phpgw.backend.weak_cache import Memo
+from phpgw.backend.weak_cache import WeakCache
 from phpgw.metrics import Metrics
 
 _NO_COOKIES = NoCookies()
@@ -106,8 +106,8 @@ class HttpBackend:
         # What is written over TLS may not have left before TLS is agreed on.
         self._tells_ends = url.startswith("http:")
         self._host = _host_header(url)
-        self._headers = Memo(partial(_headers, self._host))
-        self._prepared = Memo(self._prepare)
+        self._headers = WeakCache(partial(_headers, self._host))
+        self._prepared = WeakCache(self._prepare)
         self._signer = signer
         self._deadlines: Deadlines[Exchange] = Deadlines(reactor, timeout, Exchange.expire)
         self._terms = Terms(self._deadlines, max_reply_size)
@@ -170,12 +170,12 @@ class HttpBackend:
             )
         if head.status in _MOVED:
             place = b"".join(head.values(b"location")[:1]).decode("ascii", "backslashreplace")
-            raise NotTheScript(
+            raise ScriptNotFound(
                 f"{url} answers with status {head.status}, to {place!r}: --php-url has to be where "
                 "the script is, as no event is sent twice"
             )
         if head.status == 404:
-            raise NotTheScript(
+            raise ScriptNotFound(
                 f"{url} answers with status 404: is the path of --php-url right? (If it is, and "
                 "there is no answer to OPTIONS alone: --php-probe off)"
             )
@@ -318,8 +318,8 @@ def make_http_backend(
     pool.maxPersistentPerHost = concurrency
     return HttpBackend(
         reactor=reactor,
-        agent=OriginAgent(reactor, url, pool),
-        fresh_agent=OriginAgent(reactor, url, OneTryPool(reactor, persistent=False)),
+        agent=FixedUrlAgent(reactor, url, pool),
+        fresh_agent=FixedUrlAgent(reactor, url, OneTryPool(reactor, persistent=False)),
         pool=pool,
         url=url,
         timeout=timeout,

@@ -30,7 +30,7 @@ from phpgw.backend.http.fixed_query import FixedQuery
 _AS_IT_IS = punctuation.replace("#", "")
 
 
-class OriginAgent(Agent):
+class FixedUrlAgent(Agent):
     """An agent for one URL, with whatever query.
 
     :raises UnicodeError: if the URL's host is no name that a certificate can be for.

@@ -20,7 +20,7 @@ echo $_POST['message'];
 """
 
 
-class Road(RealTestCase):
+class Upstream(RealTestCase):
     """A gateway, and PHP behind it in one way or another.
 
     :ivar gateway: once it has been started.
@@ -65,7 +65,7 @@ class Road(RealTestCase):
         return record.read_text().split() if record.exists() else []
 
 
-class HttpRoad(Road):
+class HttpRoad(Upstream):
     """Over HTTP, through Nginx."""
 
     php: PhpFpm
@@ -78,7 +78,7 @@ class HttpRoad(Road):
         self.gateway = self.start_gateway("--php-url", url, *arguments, port=port)
 
 
-class FastCgiRoad(Road):
+class FastCgiRoad(Upstream):
     """Over FastCGI, to a PHP-FPM that runs already."""
 
     php: PhpFpm
@@ -90,7 +90,7 @@ class FastCgiRoad(Road):
         self.gateway = self.start_gateway(*road, *arguments, port=port)
 
 
-class EmbeddedRoad(Road):
+class EmbeddedRoad(Upstream):
     """Over FastCGI, to a PHP-FPM that the gateway starts."""
 
     def start_written(self, *arguments: str, port: int | None = None, **options: Any) -> None:

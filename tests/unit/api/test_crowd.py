@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from tests.support.api_client import Api
 from tests.support.fakes import FORM, Exchange, request_head
 from tests.support.manual_reactor import Turns, Watch
@@ -18,7 +18,7 @@ class CrowdTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turns = Turns()
-        self.api = Api(clock=self.turns, slices=Slices(self.turns, 100, Watch()))
+        self.api = Api(clock=self.turns, slices=TimeSlices(self.turns, 100, Watch()))
         self.connections = [
             self.api.connect(f"{n:03}", "crowd", user="ada" if n % 2 else None)
             for n in range(_COUNT)

@@ -18,13 +18,13 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
-from phpgw.api.fast_path import Answer, FastLane, FastLaneSite
+from phpgw.api.fast_path import Answer, FastPath, FastPathSite
 from phpgw.api.routes import make_api
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.process.proxy_protocol import ProxyFactory
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.shared_ports import SharedPorts
 from phpgw.web.site import GatewaySite
@@ -85,14 +85,14 @@ class Door:
             other, _ = fake_client(f"{n}")
             registry.add(other)
             registry.join(other, "crowd")
-        dispatcher = Dispatcher(registry, self.metrics, 10, Slices(self.clock))
+        dispatcher = Dispatcher(registry, self.metrics, 10, TimeSlices(self.clock))
         root = Resource()
         for name, resource in make_api(
             registry, dispatcher, Holding().hold, access, self.metrics, _LIMIT
         ).items():
             root.putChild(name, resource)
         self.lane: list[Answer] = []
-        lane = FastLane(
+        lane = FastPath(
             access,
             registry,
             Batches(dispatcher, self.metrics),
@@ -110,7 +110,7 @@ class Door:
 
         lane.answer = noting  # type: ignore[method-assign]
         self._transport = StringTransport(peerAddress=peer)
-        make_site = partial(FastLaneSite, lane) if has_lane else GatewaySite
+        make_site = partial(FastPathSite, lane) if has_lane else GatewaySite
         self._site = make_site(root, _LIMIT, self.clock)
         factory: Any = self._site
         if wrapper is not None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.api.forms import BadForm, request_fields
+from phpgw.api.forms import InvalidForm, request_fields
 from phpgw.time_slices import Steps, run_at_once
 from tests.support.fakes import FORM, multipart
 
@@ -55,7 +55,7 @@ class FieldTests(SynchronousTestCase):
     def test_garbage_is_a_bad_form_at_worst(self, body: bytes, content_type: str) -> None:
         try:
             read(body=body, content_type=content_type)
-        except BadForm as error:
+        except InvalidForm as error:
             self.assertTrue(str(error))
 
     def test_json(self) -> None:
@@ -94,7 +94,7 @@ class FieldTests(SynchronousTestCase):
             (b'{"user": true}', "user: expected a text, got true"),
             (b"\xef\xbb\xbf{}", "it begins with a byte order mark"),
         ):
-            error = self.assertRaises(BadForm, read, b"", text, "application/json")
+            error = self.assertRaises(InvalidForm, read, b"", text, "application/json")
             self.assertTrue(str(error).startswith(complaint), str(error))
 
     def test_body_over_query(self) -> None:
@@ -105,7 +105,7 @@ class FieldTests(SynchronousTestCase):
 
     def test_cut_off_multipart(self) -> None:
         header, body = multipart([("message", b"x" * 100)])
-        self.assertRaises(BadForm, read, b"", body[:-20], header[1])
+        self.assertRaises(InvalidForm, read, b"", body[:-20], header[1])
 
     def test_too_many_fields(self) -> None:
-        self.assertRaises(BadForm, read, b"&".join(b"a=b" for _ in range(1000)))
+        self.assertRaises(InvalidForm, read, b"&".join(b"a=b" for _ in range(1000)))

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.api.forms import BadForm
+from phpgw.api.forms import InvalidForm
 from phpgw.api.push import read_push
 from phpgw.hub.commands import Send, Target
 
@@ -43,7 +43,7 @@ class PushTests(SynchronousTestCase):
             ({"message": b"\xff", "all": b"1"}, "the form's text is not UTF-8"),
             ({"message": b"x", "group": b"\xff"}, "the form's text is not UTF-8"),
         ):
-            error = self.assertRaises(BadForm, read_push, fields)
+            error = self.assertRaises(InvalidForm, read_push, fields)
             self.assertEqual(complaint, str(error))
 
     @given(
@@ -56,7 +56,7 @@ class PushTests(SynchronousTestCase):
         """A message that browsers will take, or a complaint."""
         try:
             push = read_push(fields)
-        except BadForm:
+        except InvalidForm:
             return
         self.assertEqual(fields["message"], push.message)
         push.message.decode()

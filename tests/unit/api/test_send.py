@@ -13,7 +13,7 @@ from phpgw.api.send import SendResource
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from tests.support.fakes import FORM, LOCAL, REMOTE, Answer, fake_client, multipart, request
 
 CLIENT = "127.0.0.1:51110"
@@ -33,7 +33,7 @@ class SendTestCase(SynchronousTestCase):
         registry.add(bystander)
         registry.join(client, "room-1")
         registry.bind(client, "42")
-        dispatcher = Dispatcher(registry, self.metrics, 10, Slices(Clock()))
+        dispatcher = Dispatcher(registry, self.metrics, 10, TimeSlices(Clock()))
         self.root = Resource()
         self.root.putChild(
             b"send", SendResource(Access(self.token), dispatcher, self.metrics, self.limit)
@@ -280,7 +280,7 @@ class EmptyTests(SynchronousTestCase):
     def test_all(self) -> None:
         """All of nobody is no error."""
         metrics = Metrics()
-        dispatcher = Dispatcher(Registry(), metrics, 10, Slices(Clock()))
+        dispatcher = Dispatcher(Registry(), metrics, 10, TimeSlices(Clock()))
         resource = SendResource(Access(), dispatcher, metrics, 500)
         root = Resource()
         root.putChild(b"send", resource)

@@ -4,7 +4,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.concurrency_limit import LimitedBackend
+from phpgw.backend.concurrency_limit import ConcurrencyLimit
 from phpgw.backend.errors import BackendBusy, BackendTimeout
 from phpgw.backend.event import Event
 from phpgw.backend.reply import Reply
@@ -18,7 +18,7 @@ class LimitedTests(SynchronousTestCase):
         self.clock = Clock()
         self.metrics = Metrics()
         self.inner = ScriptedBackend()
-        self.backend = LimitedBackend(
+        self.backend = ConcurrencyLimit(
             self.clock,
             self.inner,
             limit=2,

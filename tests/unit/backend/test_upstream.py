@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from phpgw.backend import upstream
-from phpgw.backend.concurrency_limit import LimitedBackend
+from phpgw.backend.concurrency_limit import ConcurrencyLimit
 from phpgw.backend.errors import BackendUnreachable
 from phpgw.backend.event import Event
 from phpgw.backend.fastcgi.backend import FastCgiBackend
@@ -21,7 +21,7 @@ from phpgw.backend.fpm.config import FpmConfig
 from phpgw.backend.fpm.installed import InstalledPool
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Head, Reply
-from phpgw.backend.upstream import Road, make_road
+from phpgw.backend.upstream import Upstream, make_upstream
 from phpgw.metrics import Metrics
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
@@ -35,8 +35,8 @@ def not_permitted(*arguments: object, **named: object) -> NoReturn:
 
 
 class RoadTests(SynchronousTestCase):
-    def road(self, **settings: Any) -> Road:
-        return make_road(Settings(**settings), MemoryReactorClock(), Metrics())
+    def road(self, **settings: Any) -> Upstream:
+        return make_upstream(Settings(**settings), MemoryReactorClock(), Metrics())
 
     def complaint(self, **settings: Any) -> str:
         return str(self.assertRaises(InvalidOption, self.road, **settings))
@@ -48,7 +48,7 @@ class RoadTests(SynchronousTestCase):
 
     def test_web_server(self) -> None:
         chosen = self.road(php_url="http://localhost/ws.php")
-        self.assertIsInstance(chosen.backend, LimitedBackend)
+        self.assertIsInstance(chosen.backend, ConcurrencyLimit)
         self.assertIn("http://localhost/ws.php", chosen.description)
         self.assertIsNone(chosen.service)
 
@@ -117,7 +117,7 @@ class RoadTests(SynchronousTestCase):
             self.patch(time, "time", lambda: 1700000000.9)
             reactor = MemoryReactorClock()
             settings = Settings(secret_file=self.secret(b" secret\n"), **where)
-            chosen = make_road(settings, reactor, Metrics())
+            chosen = make_upstream(settings, reactor, Metrics())
             chosen.backend.ask(Event("server", b"hi", identity("c")))
             factory: Any = reactor.tcpClients[0][2]
             transport = StringTransport()
@@ -188,7 +188,7 @@ FPMS: list[StartingFpm] = []
 
 @implementer(IBackend)
 class RecordingBackend:
-    """Answers at once, and keeps what it was asked."""
+    """Replies at once, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Event, Follow | None]] = []
@@ -221,7 +221,7 @@ class OwnFpmTests(SynchronousTestCase):
         self.settings = Settings(
             php_script=str(script), php_fpm_binary=Path("/bin/true"), php_timeout=10, php_max_run=90
         )
-        self.backend = make_road(self.settings, self.reactor, Metrics()).backend
+        self.backend = make_upstream(self.settings, self.reactor, Metrics()).backend
         self.event = Event("server", b"hi", identity())
 
     def test_how_long_a_script_may_run(self) -> None:
@@ -246,7 +246,9 @@ class OwnFpmTests(SynchronousTestCase):
         """More would wait where nobody sees it."""
         for given, concurrency in ((None, 3), (2, 2), (16, 3)):
             settings = attrs.evolve(self.settings, php_workers=3, php_concurrency=given)
-            self.assertEqual(concurrency, make_road(settings, self.reactor, Metrics()).concurrency)
+            self.assertEqual(
+                concurrency, make_upstream(settings, self.reactor, Metrics()).concurrency
+            )
 
     def test_withdrawn_before_it_is_ready(self) -> None:
         gone = self.backend.ask(self.event)

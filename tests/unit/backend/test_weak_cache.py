@@ -5,14 +5,14 @@ import gc
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.event import Handshake, Identity
-from phpgw.backend.weak_cache import Memo
+from phpgw.backend.weak_cache import WeakCache
 from tests.support.fakes import handshake, identity
 
 
 class MemoTests(SynchronousTestCase):
     def test_made_once(self) -> None:
         made: list[Identity] = []
-        memo = Memo(made.append)
+        memo = WeakCache(made.append)
         first, second = identity(), identity()
         for who in (first, second, first, second):
             memo(who)
@@ -20,7 +20,7 @@ class MemoTests(SynchronousTestCase):
 
     def test_not_by_value(self) -> None:
         """Handshakes that are alike are still of two clients."""
-        memo: Memo[Handshake, object] = Memo(lambda _: object())
+        memo: WeakCache[Handshake, object] = WeakCache(lambda _: object())
         first, second = handshake(), handshake()
         self.assertEqual(first, second)
         self.assertIsNot(memo(first), memo(second))
@@ -28,7 +28,7 @@ class MemoTests(SynchronousTestCase):
 
     def test_nothing_is_left(self) -> None:
         """Thousands come and go, some of them at the place of another in memory."""
-        memo: Memo[Identity, str] = Memo(lambda who: who.client_id)
+        memo: WeakCache[Identity, str] = WeakCache(lambda who: who.client_id)
         for number in range(5000):
             self.assertEqual(str(number), memo(identity(str(number))))
         gc.collect()

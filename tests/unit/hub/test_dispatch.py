@@ -21,7 +21,7 @@ from phpgw.hub.commands import (
 from phpgw.hub.dispatch import Dispatcher, Result
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from tests.support.fakes import FakeConnection, fake_client
 
 NOT_FOUND = "client not found"
@@ -34,7 +34,7 @@ class DispatchTestCase(SynchronousTestCase):
         self.metrics = Metrics()
         self.registry = Registry()
         self.clock: Any = Clock()
-        slices = Slices(self.clock)
+        slices = TimeSlices(self.clock)
         self.dispatcher = Dispatcher(self.registry, self.metrics, max_groups=2, slices=slices)
         self.clients: dict[str, Client] = {}
         self.connections: dict[str, FakeConnection] = {}

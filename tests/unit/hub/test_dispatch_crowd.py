@@ -18,7 +18,7 @@ from phpgw.hub.commands import (
 from phpgw.hub.dispatch import Dispatcher, Result
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import JobsStopped, Slices
+from phpgw.time_slices import JobsStopped, TimeSlices
 from tests.support.fakes import FakeConnection, fake_client
 from tests.support.manual_reactor import Turns, Watch
 
@@ -35,7 +35,7 @@ class CrowdTestCase(SynchronousTestCase):
         self.watch = Watch()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.slices = Slices(self.turns, 100, self.watch)
+        self.slices = TimeSlices(self.turns, 100, self.watch)
         self.dispatcher = Dispatcher(self.registry, self.metrics, 2, self.slices)
         self.clients: list[Client] = []
         self.connections: list[FakeConnection] = []

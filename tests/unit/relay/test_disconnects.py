@@ -7,14 +7,14 @@ from http import HTTPStatus
 from twisted.internet.defer import Deferred, fail
 from twisted.logger import capturedLogs
 
-from phpgw.backend.errors import BackendBusy, BackendTimeout, BackendUnreachable, NotTheScript
+from phpgw.backend.errors import BackendBusy, BackendTimeout, BackendUnreachable, ScriptNotFound
 from phpgw.backend.reply import Head, Reply
 from phpgw.hub.client import Client
 from phpgw.relay import disconnects
 from phpgw.relay.breaker import Breaker, BreakerPolicy
-from phpgw.relay.disconnects import Farewells
+from phpgw.relay.disconnects import DisconnectQueue
 from phpgw.relay.queue import Turns
-from phpgw.relay.retry import Php
+from phpgw.relay.retry import RetryingBackend
 from tests.support.fakes import FakeConnection, fake_client, handshake, identity
 from tests.support.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 
@@ -38,8 +38,8 @@ class FarewellsTests(ScriptedTestCase):
 
     def make(self, has_web_server: bool = False) -> None:
         breaker = Breaker(self.clock, BreakerPolicy(failures=5), self.metrics)
-        php = Php(self.clock, self.backend, breaker, self.metrics)
-        self.farewells = Farewells(
+        php = RetryingBackend(self.clock, self.backend, breaker, self.metrics)
+        self.farewells = DisconnectQueue(
             self.clock, php, self.answers, self.turns, self.metrics, has_web_server
         )
 
@@ -249,7 +249,7 @@ class FarewellsTests(ScriptedTestCase):
     def test_script_that_is_not_for_probes(self) -> None:
         """What may have been told is not told again, and all else goes on."""
         self.make(has_web_server=True)
-        self.backend.probe = lambda: fail(NotTheScript("404"))  # type: ignore[method-assign]
+        self.backend.probe = lambda: fail(ScriptNotFound("404"))  # type: ignore[method-assign]
         self.backend.at_once = _nginx_page(502)
         self.bid("a")
         self.assert_untold(0)
@@ -277,7 +277,9 @@ class FarewellsTests(ScriptedTestCase):
                 for client_id in "abc":
                     self.bid(client_id)
                 self.clock.pump([0.1] * 100)
-            lines = [event for event in events if event["log_namespace"].endswith("Farewells")]
+            lines = [
+                event for event in events if event["log_namespace"].endswith("DisconnectQueue")
+            ]
             [line] = lines
             self.assertEqual((line["client_id"], line["reason"]), ("a", "refused"))
             self.backend.at_once = Asked.reply

@@ -8,7 +8,7 @@ from twisted.logger import capturedLogs
 
 from phpgw.hub.client import Client
 from phpgw.relay.connect import Admission, Grant
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from tests.support.fakes import FakeConnection
 from tests.support.manual_reactor import Turns, Watch
 from tests.support.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
@@ -31,8 +31,8 @@ class LongReplyTestCase(ScriptedTestCase):
         self.client_, self.connection = self.client("me")
         self.others = [self.client(f"{n}")[1] for n in range(_COUNT)]
 
-    def slices(self) -> Slices:
-        return Slices(self.clock, 100, Watch())
+    def slices(self) -> TimeSlices:
+        return TimeSlices(self.clock, 100, Watch())
 
     def turn(self) -> None:
         self.clock.turn()

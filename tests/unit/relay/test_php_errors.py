@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.relay.php_errors import Mishap, find_mishap
+from phpgw.relay.php_errors import PhpError, find_php_error
 
 _TEXT = b"\nWarning: Undefined variable $x in /srv/app/chat.php on line 3\n"
 _HTML = (
@@ -23,13 +23,13 @@ _HTML_DUMP = (
 
 
 class FoundTests(SynchronousTestCase):
-    def found(self, body: bytes, said: bytes = b"") -> Mishap:
-        mishap = find_mishap(body, said)
+    def found(self, body: bytes, said: bytes = b"") -> PhpError:
+        mishap = find_php_error(body, said)
         assert mishap is not None, body
         return mishap
 
     def test_text(self) -> None:
-        self.assertEqual(self.found(_TEXT), Mishap("Warning", _WARNING))
+        self.assertEqual(self.found(_TEXT), PhpError("Warning", _WARNING))
 
     def test_html(self) -> None:
         mishap = self.found(_HTML)
@@ -68,7 +68,7 @@ class FoundTests(SynchronousTestCase):
             + b"#1000 {main}\n  thrown in /srv/app/chat.php on line 3\n"
         )
         self.assertEqual(
-            self.found(body), Mishap("Fatal error", "Fatal error: Uncaught LogicException: no")
+            self.found(body), PhpError("Fatal error", "Fatal error: Uncaught LogicException: no")
         )
 
     def test_places(self) -> None:
@@ -81,10 +81,10 @@ class FoundTests(SynchronousTestCase):
 
     def test_xdebug(self) -> None:
         self.assertEqual(
-            self.found(_TABLE), Mishap("Notice", "Notice: a <b> in /srv/app/chat.php on line 3")
+            self.found(_TABLE), PhpError("Notice", "Notice: a <b> in /srv/app/chat.php on line 3")
         )
         for dump in (_TEXT_DUMP, b"text\n" + _TEXT_DUMP, _HTML_DUMP):
-            self.assertEqual(self.found(dump), Mishap("var_dump", "/srv/app/chat.php:3:"))
+            self.assertEqual(self.found(dump), PhpError("var_dump", "/srv/app/chat.php:3:"))
 
     def test_fit_for_the_log(self) -> None:
         """One line, not too long, and nothing in it that a terminal would act upon."""
@@ -97,7 +97,7 @@ class FoundTests(SynchronousTestCase):
 
 class PassedTests(SynchronousTestCase):
     def assert_passes(self, body: bytes, said: bytes = b"") -> None:
-        self.assertIsNone(find_mishap(body, said), body)
+        self.assertIsNone(find_php_error(body, said), body)
 
     def test_people_talking(self) -> None:
         for text in (
@@ -145,11 +145,11 @@ class PassedTests(SynchronousTestCase):
                 report[: len(report) // 2],
                 *(b"Warning: ", b" on line 3", b"\n", b"class='xdebug-", b"<small>"),
             ):
-                self.assertIsNotNone(find_mishap(report, said), (report, said))
+                self.assertIsNotNone(find_php_error(report, said), (report, said))
 
     def test_said_something_else(self) -> None:
         for report in (_TEXT, _HTML, _TABLE, _TEXT_DUMP, _HTML_DUMP):
-            self.assertIsNotNone(find_mishap(report, b"x" * 10_000))
+            self.assertIsNotNone(find_php_error(report, b"x" * 10_000))
 
     def test_what_xdebug_adds(self) -> None:
         """Whoever knows a script and its faults does not get to see its variables."""
@@ -159,11 +159,11 @@ class PassedTests(SynchronousTestCase):
             (_TEXT_DUMP, b"s3cret"),
             (_HTML_DUMP, b"s3cret"),
         ):
-            self.assertIsNotNone(find_mishap(report + more, report))
+            self.assertIsNotNone(find_php_error(report + more, report))
 
     def test_echo_and_a_report(self) -> None:
         other = _TEXT.replace(b"line 3", b"line 7")
-        mishap = find_mishap(_TEXT + b"..." + other, _TEXT)
+        mishap = find_php_error(_TEXT + b"..." + other, _TEXT)
         assert mishap is not None
         self.assertIn("line 7", mishap.line)
 
@@ -177,9 +177,9 @@ class EffortTests(SynchronousTestCase):
         ):
             for frame in (b"%b on line 3 ", b"\nWarning: %b on line 3\n ", b"xdebug-var-dump %b"):
                 body = frame % (piece * (1_000_000 // len(piece)))
-                find_mishap(body)
-                find_mishap(body, body)
+                find_php_error(body)
+                find_php_error(body, body)
         for report in (_TEXT, _HTML, _TABLE, _TEXT_DUMP, _HTML_DUMP):
             body = report * (1_000_000 // len(report))
-            self.assertIsNone(find_mishap(body, body))
-            self.assertIsNotNone(find_mishap(body, body[1000:-1000]))
+            self.assertIsNone(find_php_error(body, body))
+            self.assertIsNotNone(find_php_error(body, body[1000:-1000]))

@@ -11,7 +11,7 @@ from phpgw.backend.event import Event
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, BreakerPolicy, CircuitOpen
 from phpgw.relay.replies import ClientLeft
-from phpgw.relay.retry import Php
+from phpgw.relay.retry import RetryingBackend
 from tests.support.fakes import identity
 from tests.support.scripted import Asked, ScriptedBackend
 
@@ -24,7 +24,7 @@ class PhpTestCase(SynchronousTestCase):
         self.metrics = Metrics()
         self.backend = ScriptedBackend()
         breaker = Breaker(self.clock, BreakerPolicy(failures=3), self.metrics)
-        self.php = Php(self.clock, self.backend, breaker, self.metrics)
+        self.php = RetryingBackend(self.clock, self.backend, breaker, self.metrics)
 
 
 class PhpTests(PhpTestCase):

@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.relay.queue import Turn, Turns
-from phpgw.relay.stream_limits import Pauses, WatchedFlow
+from phpgw.relay.stream_limits import StreamLimits, WatchedFlow
 from tests.support.scripted import FakeFlow
 
 
@@ -21,7 +21,7 @@ class PausesTests(SynchronousTestCase):
 
     def use(self, turns: int) -> None:
         self.turns = Turns(turns)
-        self.pauses = Pauses(self.clock, self.turns, 10, 60)
+        self.pauses = StreamLimits(self.clock, self.turns, 10, 60)
 
     def flow(self, name: str = "a") -> WatchedFlow:
         end = partial(self.ended.append, name)

@@ -7,7 +7,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.forwarded import FORWARDED, UNIX, X_FORWARDED, Contradiction, Sender, TrustedProxies
+from phpgw.web.forwarded import (
+    FORWARDED,
+    UNIX,
+    X_FORWARDED,
+    InvalidForwardedHeaders,
+    Sender,
+    TrustedProxies,
+)
 
 NETWORKS = tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "fd00::/8")))
 SEEN = Sender(host="127.0.0.1", port=51110, is_secure=False, asked_host=b"gateway:8080")
@@ -35,7 +42,7 @@ class ForwardedTestCase(SynchronousTestCase):
         self.assertEqual((expected, port), (found.host, found.port), headers)
 
     def assert_contradiction(self, headers: Headers, reason: str) -> None:
-        self.assertIn(reason, str(self.assertRaises(Contradiction, self.sender, headers)))
+        self.assertIn(reason, str(self.assertRaises(InvalidForwardedHeaders, self.sender, headers)))
 
 
 _ALL = {
@@ -285,7 +292,7 @@ class PropertyTests(ForwardedTestCase):
         alone = self.sender({FORWARDED: f"for={node}"})
         try:
             told = self.sender({FORWARDED: f"{claimed}, for={node}"})
-        except Contradiction:
+        except InvalidForwardedHeaders:
             return
         self.assertEqual((alone.host, alone.port), (told.host, told.port))
 
@@ -294,7 +301,7 @@ class PropertyTests(ForwardedTestCase):
         """What comes out is an address, and a host, of those that came in."""
         try:
             told = self.sender(headers)
-        except Contradiction:
+        except InvalidForwardedHeaders:
             return
         self.assertEqual(told.host, str(ip_network(told.host).network_address))
         self.assertIn(told.port, range(65536))

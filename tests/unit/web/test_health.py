@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.health import ReadyResource
+from phpgw.web.health import ReadinessResource
 from tests.support.fakes import LOCAL, REMOTE, request
 
 
@@ -10,7 +10,7 @@ class ReadyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.first: str | None = None
         self.second: str | None = None
-        self.resource = ReadyResource((lambda: self.first, lambda: self.second))
+        self.resource = ReadinessResource((lambda: self.first, lambda: self.second))
 
     def get(self) -> tuple[int, bytes]:
         answer = request(self.resource, "GET", "/")

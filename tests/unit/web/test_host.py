@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.host import host_name, is_nobodys, is_this_machine
+from phpgw.web.host import host_name, is_safe_from_rebinding, is_this_machine
 
 # Names that somebody else may own, and let be any address.
 STRANGERS = (
@@ -93,8 +93,8 @@ class ThisMachineTests(SynchronousTestCase):
 class OwnerTests(SynchronousTestCase):
     def test_strangers(self) -> None:
         for name in (*STRANGERS, "", "."):
-            self.assertFalse(is_nobodys(name), name)
+            self.assertFalse(is_safe_from_rebinding(name), name)
 
     def test_nobodys(self) -> None:
         for name in OURS:
-            self.assertTrue(is_nobodys(host_name(name.encode()) or ""), name)
+            self.assertTrue(is_safe_from_rebinding(host_name(name.encode()) or ""), name)

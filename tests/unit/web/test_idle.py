@@ -11,7 +11,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.metrics import Metrics
-from phpgw.web.idle import Lobby
+from phpgw.web.idle import IdleConnections
 from phpgw.web.site import GatewaySite
 from tests.support.raw_browser import TEXT, BrowserEnd, frame
 from tests.support.websocket_site import EdgeTestCase
@@ -20,7 +20,7 @@ GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Slow(Resource):
-    """Answers when the test wants it to."""
+    """Replies when the test wants it to."""
 
     isLeaf = True
 
@@ -42,7 +42,7 @@ class LobbyTests(SynchronousTestCase):
         self.slow = Slow()
         root = Resource()
         root.putChild(b"slow", self.slow)
-        lobby = Lobby(self.clock, 3, self.metrics)
+        lobby = IdleConnections(self.clock, 3, self.metrics)
         self.site = GatewaySite(root, 1000, self.clock, lobby=lobby)
 
     def connect(self) -> BrowserEnd:
@@ -127,7 +127,7 @@ class LobbyTests(SynchronousTestCase):
 class WebSocketTests(EdgeTestCase):
     def test_websockets_are_elsewhere(self) -> None:
         """What has become one is not in the way of others, nor they in its."""
-        lobby = Lobby(self.clock, 1, self.metrics)
+        lobby = IdleConnections(self.clock, 1, self.metrics)
         self.site.lobby = lobby
         browsers = [
             self.connect(IPv4Address("TCP", "192.0.2.1", number)) for number in range(1, 11)

@@ -3,16 +3,16 @@
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.front_page import SignpostResource
+from phpgw.web.front_page import IndexResource
 from phpgw.web.health import HealthResource
 from tests.support.fakes import LOCAL, REMOTE, request
 
 
 class SignpostTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.root = SignpostResource(200, ("/ws  WebSocket, for browsers",))
+        self.root = IndexResource(200, ("/ws  WebSocket, for browsers",))
         self.root.putChild(b"healthz", HealthResource())
-        self.root.putChild(b"v1", SignpostResource(404, self.root.paths))
+        self.root.putChild(b"v1", IndexResource(404, self.root.paths))
 
     def test_front_page(self) -> None:
         for target in ("/", "/?x=1"):

@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from phpgw.web.write_now import eager_write
+from phpgw.web.write_now import write_now
 
 
 class End(Protocol):
@@ -61,7 +61,7 @@ class EagerWriteTests(TestCase):
         large = bytes(range(256)) * 40_000
         sent = []
         for part in (b"first", large, b"small", b"last"):
-            eager_write(client.transport, part)
+            write_now(client.transport, part)
             client.transport.write(part[:3])
             sent += [part, part[:3]]
         client.transport.loseConnection()
@@ -71,7 +71,7 @@ class EagerWriteTests(TestCase):
     async def test_at_once(self) -> None:
         """The other end can read it before the reactor had a turn."""
         client, server = await self.connect()
-        eager_write(client.transport, b"now")
+        write_now(client.transport, b"now")
         self.assertEqual(server.transport.socket.recv(10), b"now")
         client.transport.loseConnection()
         await server.ended
@@ -80,12 +80,12 @@ class EagerWriteTests(TestCase):
     async def test_after_the_end(self) -> None:
         client, server = await self.connect()
         client.transport.abortConnection()
-        eager_write(client.transport, b"too late")
+        write_now(client.transport, b"too late")
         self.assertEqual(await server.ended, b"")
-        eager_write(client.transport, b"much too late")
+        write_now(client.transport, b"much too late")
         await client.ended
 
     def test_other_transports(self) -> None:
         transport = StringTransport()
-        eager_write(transport, b"plain")
+        write_now(transport, b"plain")
         self.assertEqual(transport.value(), b"plain")

@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.websocket.batch_writer import Gathering
+from phpgw.websocket.batch_writer import BatchWriter
 from tests.support.certificate import make_certificate
 from tests.support.fakes import handshake
 from tests.support.raw_browser import BINARY, CLOSE, PING, TEXT, TlsBrowserEnd, frame
@@ -36,7 +36,7 @@ class NotingTransport(StringTransport):
 class GatheringTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.gathering = Gathering(self.clock)
+        self.gathering = BatchWriter(self.clock)
         self.one, self.two = NotingTransport(), NotingTransport()
 
     def end_turn(self) -> None:
@@ -126,7 +126,7 @@ class GatheringTests(SynchronousTestCase):
     )
     def test_order(self, steps: list[tuple[str, int, int]]) -> None:
         """To each peer goes all that it was to be sent, in order."""
-        gathering, transports = Gathering(self.clock), (NotingTransport(), NotingTransport())
+        gathering, transports = BatchWriter(self.clock), (NotingTransport(), NotingTransport())
         expected = [b"", b""]
         for number, (step, peer, size) in enumerate(steps):
             data = number.to_bytes(2, "big") * size

@@ -13,7 +13,7 @@ from phpgw.api.access import Caller
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.time_slices import run_at_once
 from phpgw.websocket.connection_table import State
-from phpgw.websocket.drain import SendOff
+from phpgw.websocket.drain import Drain
 from phpgw.websocket.outbox import drop_waiting, waiting_bytes
 from phpgw.websocket.rate_limit import Rate
 from tests.support.certificate import make_certificate
@@ -123,7 +123,7 @@ class ClosingTests(ConnectionsTestCase):
         self.assertIsNone(self.found())
         push = b"POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
         body = b"message=x&client_id=" + ID.encode()
-        self.assertIsNone(self.fast_lane.answer(push % (len(body), body), Caller(8080, None)))
+        self.assertIsNone(self.fast_path.answer(push % (len(body), body), Caller(8080, None)))
         self.clock.advance(0)
         self.assertEqual(CLOSE, browser.frames()[-1][0])
 
@@ -392,7 +392,7 @@ class StopTests(ConnectionsTestCase):
         self.send_off(browser)
 
     def send_off(self, browser: BrowserEnd) -> None:
-        send_off = SendOff(self.table.connections, 10)
+        send_off = Drain(self.table.connections, 10)
         answered = 0
         while run_at_once(send_off.step()):
             self.assertFalse(browser.is_read_from)

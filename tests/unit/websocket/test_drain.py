@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.client import Client, Message
 from phpgw.time_slices import run_at_once
-from phpgw.websocket.drain import STEP_SECONDS, Guest, SendOff
+from phpgw.websocket.drain import STEP_SECONDS, Drain, DrainingConnection
 from tests.support.fakes import FakeConnection, identity
 
 
@@ -39,17 +39,17 @@ class SendOffTestCase(SynchronousTestCase):
             self.guests.append(guest)
         return self.guests[-1]
 
-    def send_off(self, seconds: float = 10) -> SendOff:
-        def guests() -> list[Guest]:
+    def send_off(self, seconds: float = 10) -> Drain:
+        def guests() -> list[DrainingConnection]:
             return [*self.guests]
 
-        return SendOff(guests, seconds)
+        return Drain(guests, seconds)
 
     def gone(self) -> int:
         """How many have been sent away."""
         return sum(guest.closed is not None for guest in self.guests)
 
-    def steps(self, send_off: SendOff) -> list[int]:
+    def steps(self, send_off: Drain) -> list[int]:
         """How many go in each step, to the last."""
         counts = []
         before = 0

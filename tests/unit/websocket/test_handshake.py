@@ -26,10 +26,10 @@ from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.relay.connect import Admission
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import AnswerPolicy, Answers
-from phpgw.time_slices import Slices
+from phpgw.relay.replies import Replies, ReplyPolicy
+from phpgw.time_slices import TimeSlices
 from phpgw.web.forwarded import TrustedProxies
-from phpgw.websocket.request_info import Visibility
+from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 from tests.support.certificate import make_certificate
 from tests.support.fakes import handshake
@@ -153,7 +153,7 @@ class HandshakeTests(EdgeTestCase):
 
     def test_contradictory_proxy(self) -> None:
         """One cannot tell the proxy's word from the browser's; the answer says what to do."""
-        self.visibility = Visibility(proxies=TrustedProxies([ip_network("192.0.2.1")]))
+        self.visibility = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
         self.limit()
         status, body = self.refused(request(Forwarded="for=1.2.3.4", X_Forwarded_For="5.6.7.8"))
         self.assertEqual(status, 400)
@@ -184,7 +184,7 @@ class HandshakeTests(EdgeTestCase):
     def test_whatever_comes(self, headers: dict[str, str | None], path: str) -> None:
         """It is a WebSocket or it is not; nothing is ever our mistake."""
         self.setUp()
-        self.visibility = Visibility(proxies=TrustedProxies([ip_network("192.0.2.1")]))
+        self.visibility = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
         self.limit(compression=True)
         browser = BrowserEnd(self.site)
         changes: Any = {name.replace("-", "_"): value for name, value in headers.items()}
@@ -258,7 +258,7 @@ class HandshakeTests(EdgeTestCase):
         )
 
     def test_foreign_page(self) -> None:
-        self.visibility = Visibility(["https://app.example.com"])
+        self.visibility = RequestInfo(["https://app.example.com"])
         self.limit()
         for origin in ("https://evil.example", "null"):
             status, body = self.refused(request(Origin=origin))
@@ -361,11 +361,11 @@ class AskingTests(EdgeTestCase):
         self.clock = Clock()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.visibility = Visibility()
+        self.visibility = RequestInfo()
         self.php = FakePhp()
-        dispatcher = Dispatcher(self.registry, self.metrics, 10, Slices(self.clock))
-        self.answers = Answers(
-            dispatcher, AnswerPolicy(max_line=1000), self.metrics, wall_time=self.clock.seconds
+        dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
+        self.answers = Replies(
+            dispatcher, ReplyPolicy(max_line=1000), self.metrics, wall_time=self.clock.seconds
         )
         policy = RelayPolicy(
             concurrency=4, inbox_count=4, inbox_size=1000, tells_farewells=True, nobody=handshake()

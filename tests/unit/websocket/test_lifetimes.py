@@ -6,7 +6,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Slices
+from phpgw.time_slices import TimeSlices
 from phpgw.websocket.lifetimes import Lifetime, Lifetimes
 from tests.support.manual_reactor import Turns, Watch
 
@@ -43,7 +43,7 @@ class LifetimeTestCase(SynchronousTestCase):
         lifetimes = Lifetimes(
             self.clock,
             lambda: self.connections,
-            Slices(self.clock),
+            TimeSlices(self.clock),
             self.metrics,
             **{"idle_timeout": 0, "max_age": 0, **times},
         )
@@ -67,7 +67,7 @@ class CrowdTests(LifetimeTestCase):
         lifetimes = Lifetimes(
             self.clock,
             lambda: self.connections,
-            Slices(turns, 20, Watch()),
+            TimeSlices(turns, 20, Watch()),
             self.metrics,
             idle_timeout=0,
             max_age=10,

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.websocket.permessage_deflate import Malformed, deflate_offer
+from phpgw.websocket.permessage_deflate import InvalidExtensions, deflate_offer
 
 _PARTS = (
     *(b"permessage-deflate", b"; ", b", ", b"=", b'"', b" ", b"x", b"client_max_window_bits"),
@@ -102,13 +102,13 @@ class DeflateOfferTests(SynchronousTestCase):
             b"permessage-deflate\x00",
             b"permessage-deflate, (x)",
         ):
-            with self.assertRaises(Malformed, msg=header):
+            with self.assertRaises(InvalidExtensions, msg=header):
                 deflate_offer(header)
 
     def test_long(self) -> None:
         """Reading takes no longer for headers that are made to be hard to read."""
         for header in (b"a" + b"; a" * 4000, b"a" + b" " * 16000 + b"(", b"a;" + b" a" * 8000):
-            with contextlib.suppress(Malformed):
+            with contextlib.suppress(InvalidExtensions):
                 self.assertIsNone(deflate_offer(header))
 
     @given(
@@ -121,7 +121,7 @@ class DeflateOfferTests(SynchronousTestCase):
         """What is taken up is an offer, and nothing but one."""
         try:
             offer = deflate_offer(header)
-        except Malformed:
+        except InvalidExtensions:
             return
         if offer is not None:
             self.assertIn(b"permessage-deflate", header.lower())

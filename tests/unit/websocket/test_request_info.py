@@ -16,9 +16,9 @@ from phpgw.backend.event import Handshake
 from phpgw.backend.headers import browser_headers
 from phpgw.metrics import Metrics
 from phpgw.web.forwarded import UNIX as UNIX_PROXY
-from phpgw.web.forwarded import Contradiction, TrustedProxies
+from phpgw.web.forwarded import InvalidForwardedHeaders, TrustedProxies
 from phpgw.websocket.cross_origin import CrossOriginLog
-from phpgw.websocket.request_info import ForeignOrigin, Visibility
+from phpgw.websocket.request_info import ForeignOrigin, RequestInfo
 from tests.support.fakes import LOCAL, REMOTE, UNIX, request
 from tests.unit.web.test_origin import ODD
 
@@ -26,19 +26,19 @@ from tests.unit.web.test_origin import ODD
 class _Looking(Resource):
     isLeaf = True
 
-    def __init__(self, visibility: Visibility) -> None:
+    def __init__(self, visibility: RequestInfo) -> None:
         super().__init__()
         self._visibility = visibility
         self.seen: Handshake | None = None
 
     def render_GET(self, request: Request) -> bytes:
-        with contextlib.suppress(ForeignOrigin, Contradiction):
+        with contextlib.suppress(ForeignOrigin, InvalidForwardedHeaders):
             self.seen = self._visibility.handshake(request)
         return b""
 
 
 class IdentityTestCase(SynchronousTestCase):
-    visibility = Visibility()
+    visibility = RequestInfo()
 
     def look(
         self, *headers: tuple[str, str], target: str = "/ws", **connection: Any
@@ -86,7 +86,7 @@ class HandshakeTests(IdentityTestCase):
 class ProxyTests(IdentityTestCase):
     """What a proxy says is for the administrator to believe."""
 
-    trusting = Visibility(proxies=TrustedProxies([ip_network("127.0.0.1"), UNIX_PROXY]))
+    trusting = RequestInfo(proxies=TrustedProxies([ip_network("127.0.0.1"), UNIX_PROXY]))
     said = (
         ("X-Forwarded-For", "1.2.3.4, 203.0.113.7"),
         ("X-Forwarded-Proto", "https"),
@@ -130,7 +130,7 @@ class ProxyTests(IdentityTestCase):
 
     def test_same_site(self) -> None:
         """The host that the browser asked for is the one that the proxy tells."""
-        for visibility, expected in ((self.trusting, True), (Visibility(), False)):
+        for visibility, expected in ((self.trusting, True), (RequestInfo(), False)):
             self.visibility = visibility
             seen = self.see(("Origin", "https://example.com"), ("Cookie", "a=1"), *self.said)
             self.assertEqual(expected, b"Cookie" in dict(seen.headers))
@@ -193,7 +193,7 @@ class HeaderTests(IdentityTestCase):
 
     def test_forwarded(self) -> None:
         """What the administrator names is passed on, once, and nothing else."""
-        self.visibility = Visibility(forwarded=["X-Request-Id", "X-Team", "X-Request-Id"])
+        self.visibility = RequestInfo(forwarded=["X-Request-Id", "X-Team", "X-Request-Id"])
         seen = self.see(
             ("x-request-id", "7"), ("X-Team", "red"), ("X-Team", "blue"), ("X-Other", "x")
         )
@@ -201,7 +201,7 @@ class HeaderTests(IdentityTestCase):
 
     def test_forwarded_of_strangers(self) -> None:
         """A proxy may have named the visitor in it, whom a foreign page must not act for."""
-        self.visibility = Visibility(forwarded=["X-Remote-User"])
+        self.visibility = RequestInfo(forwarded=["X-Remote-User"])
         for origin, expected in [
             ("http://localhost", {b"Origin", b"X-Remote-User"}),
             ("http://evil.example", {b"Origin"}),
@@ -292,7 +292,7 @@ class OriginTests(IdentityTestCase):
             (False, (("X-Forwarded-Scheme", "wss"),)),
             (False, (("Forwarded", "for=192.0.2.1;proto=https"),)),
         ):
-            for visibility in (Visibility(), ProxyTests.trusting):
+            for visibility in (RequestInfo(), ProxyTests.trusting):
                 self.visibility = visibility
                 for origin, is_own in (
                     ("http://example.com", False),
@@ -346,7 +346,7 @@ class OriginTests(IdentityTestCase):
         """Every handshake of another site counts, also one that is refused."""
         metrics = Metrics()
         for allowed in ((), ("https://app.example.com",)):
-            self.visibility = Visibility(allowed, log=CrossOriginLog(metrics))
+            self.visibility = RequestInfo(allowed, log=CrossOriginLog(metrics))
             for origin in ("http://evil.example", "http://localhost"):
                 self.look(("Origin", origin))
         self.look()
@@ -371,7 +371,7 @@ class OriginTests(IdentityTestCase):
 
 
 class AllowedOriginTests(IdentityTestCase):
-    visibility = Visibility(["https://app.example.com", "http://localhost:3000"])
+    visibility = RequestInfo(["https://app.example.com", "http://localhost:3000"])
 
     def test_allowed(self) -> None:
         """Its pages act for their visitors, as those of the same host do."""
@@ -386,7 +386,7 @@ class AllowedOriginTests(IdentityTestCase):
             self.assertEqual(b"a=1", dict(seen.headers).get(b"Cookie"), origin)
 
     def test_alike(self) -> None:
-        self.visibility = Visibility(["https://*.example.com", "capacitor://localhost", "null"])
+        self.visibility = RequestInfo(["https://*.example.com", "capacitor://localhost", "null"])
         for origin in ("https://a.example.com", "capacitor://localhost", "null"):
             seen = self.see(("Origin", origin), ("Host", "other.example"), ("Cookie", "a=1"))
             self.assertEqual(b"a=1", dict(seen.headers).get(b"Cookie"), origin)
@@ -435,7 +435,7 @@ class PropertyTests(IdentityTestCase):
     )
     def test_whatever_comes(self, headers: list[tuple[str, str]]) -> None:
         """Nothing goes on that is not listed, and credentials only for pages of the same host."""
-        self.visibility = Visibility(forwarded=["X-Team"])
+        self.visibility = RequestInfo(forwarded=["X-Team"])
         seen = self.see(("Host", "example.com"), *headers)
         names = [name for name, _ in seen.headers]
         self.assertEqual(len(set(names)), len(names))

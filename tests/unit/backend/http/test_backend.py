@@ -15,8 +15,8 @@ from phpgw.backend.errors import (
     BackendBroken,
     BackendTimeout,
     BackendUnreachable,
-    NotTheScript,
     ReplyTooLarge,
+    ScriptNotFound,
 )
 from phpgw.backend.event import Event
 from phpgw.backend.http.backend import make_http_backend
@@ -623,7 +623,7 @@ class HttpBackendTests(HttpTestCase):
             b"308 Moved": "--php-url has to be",
         }.items():
             probed = self.probe(status, b"Location: https://example.com/")
-            failure = self.failureResultOf(probed, BackendUnreachable, NotTheScript)
+            failure = self.failureResultOf(probed, BackendUnreachable, ScriptNotFound)
             self.assertEqual(failure.type is BackendUnreachable, status.startswith(b"50"))
             problem = str(failure.value)
             self.assertIn(fix, problem)
