@@ -88,7 +88,7 @@ class Head(NamedTuple):
 
 
 class FastPath:
-    """Replies plain pushes: one message to one client, and batches.
+    """Answers plain pushes: one message to one client, and batches.
 
     :param limit: bytes that a push may have.
     :ivar access: who may push.

@@ -18,7 +18,7 @@ _USUAL_WAIT = 10.0
 
 
 class HoldResource(JsonResource):
-    """Replies once PHP works on nothing, or later than that can be waited for."""
+    """Answers once PHP works on nothing, or later than that can be waited for."""
 
     def __init__(self, access: Access, hold: Hold) -> None:
         super().__init__(access)
@@ -60,7 +60,7 @@ class HoldResource(JsonResource):
 
 
 class ReleaseResource(JsonResource):
-    """Replies at once; what is let go takes its time."""
+    """Answers at once; what is let go takes its time."""
 
     def __init__(self, access: Access, hold: Hold) -> None:
         super().__init__(access)

@@ -93,7 +93,7 @@ class OutboundProtocol(InboundProtocol):
         if outbox is None or outbox.has_room(waiting_bytes(self.transport)):
             self.sendPong(payload)
         else:
-            # Replies would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
+            # Pongs would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
             outbox.ping = payload
             self._look_later()
 

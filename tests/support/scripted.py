@@ -134,7 +134,7 @@ class Asked:
 
 @implementer(IBackend)
 class ScriptedBackend:
-    """Replies when told to.
+    """Answers when told to.
 
     :ivar asked: the events handed over, oldest first.
     :ivar at_once: what it does with one before ``ask`` returns; to be set by the test.

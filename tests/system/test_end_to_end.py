@@ -13,7 +13,7 @@ from tests.support.real.process import free_port
 from tests.support.real.waiting import receive_all, until
 from tests.support.real.websocket_client import Connection
 
-# Replies with what arrived, in a form that hides nothing.
+# Answers with what arrived, in a form that hides nothing.
 _MIRROR = "<?php echo json_encode(array_map('bin2hex', $_POST));"
 
 

@@ -18,7 +18,7 @@ from tests.support.real.watched_gateway import WatchedGateway
 _LIMIT = 128
 # A share of one processor that a gateway with nothing to do does not come near.
 _IDLE_SHARE = 0.2
-# Replies by way of the API, too, over a connection of its own.
+# Answers by way of the API, too, over a connection of its own.
 _PUSH = """<?php
 if ($_POST['message'] !== 'push') { echo $_POST['message']; return; }
 $curl = curl_init('http://127.0.0.1:%d/send');

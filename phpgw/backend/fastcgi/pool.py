@@ -27,7 +27,7 @@ _HOLD_SECONDS = 0.1
 # turns of the reactor, one after the other, before it is worth a pause.
 _MOMENT = 0.002
 _QUICK_LOOKS = 50
-# StreamLimits between attempts to connect double from the first to the last.
+# Pauses between attempts to connect double from the first to the last.
 _FIRST_PAUSE = 0.005
 _LAST_PAUSE = 0.1
 # How long PHP-FPM may be away, as in a restart, before asks fail at once.

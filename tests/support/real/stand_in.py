@@ -22,7 +22,7 @@ class Asked(NamedTuple):
 
 
 class StandIn(Resource):
-    """Replies as it is told, in place of a gateway, and remembers what it was asked.
+    """Answers as it is told, in place of a gateway, and remembers what it was asked.
 
     :ivar answers: (status, body) for each request to come; the last one for all that follow.
     """

@@ -188,7 +188,7 @@ FPMS: list[StartingFpm] = []
 
 @implementer(IBackend)
 class RecordingBackend:
-    """Replies at once, and keeps what it was asked."""
+    """Answers at once, and keeps what it was asked."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Event, Follow | None]] = []

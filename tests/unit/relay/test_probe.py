@@ -91,7 +91,7 @@ class ProberTests(PhpTestCase):
         self.assertEqual(1, len(self.probes))
 
     def test_again_and_again(self) -> None:
-        """LogThrottle; each reason is logged once, and the end of it."""
+        """Seldom; each reason is logged once, and the end of it."""
         self.prober.startService()
         lines = self.fail_probe()
         self.assertEqual(["PHP cannot be reached: no such socket"], lines)

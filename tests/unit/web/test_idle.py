@@ -20,7 +20,7 @@ GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Slow(Resource):
-    """Replies when the test wants it to."""
+    """Answers when the test wants it to."""
 
     isLeaf = True
 

@@ -19,7 +19,7 @@ _FULL = 65536
 
 
 class _Answers(Resource):
-    """Replies at once, or when the test wants it to."""
+    """Answers at once, or when the test wants it to."""
 
     isLeaf = True
 

@@ -14,7 +14,7 @@ LIMIT = 1000
 
 
 class _Scale(Resource):
-    """Replies with what it got of the body."""
+    """Answers with what it got of the body."""
 
     isLeaf = True
 
