@@ -27,9 +27,9 @@ from benchmarks.soak.record import End, Record
 from benchmarks.soak.verdict import failures, memory, objects
 from benchmarks.soak.world import World
 from tests.support.real.gateway import ROOT
+from tests.support.real.measured_gateway import MeasuredGateway
 from tests.support.real.php_fpm import PhpFpm
 from tests.support.real.waiting import pause
-from tests.support.real.watched_gateway import WatchedGateway
 
 _SCRIPT = Path(__file__).with_name("script.php")
 _OPTIONS = (
@@ -80,7 +80,7 @@ async def _soak(arguments: argparse.Namespace) -> None:
 
 
 @contextmanager
-def _stage() -> Iterator[tuple[PhpFpm, WatchedGateway]]:
+def _stage() -> Iterator[tuple[PhpFpm, MeasuredGateway]]:
     """PHP-FPM, and a gateway before it, for as long as they are needed."""
     with tempfile.TemporaryDirectory(prefix="phpgw-") as name:
         directory = Path(name)
@@ -90,7 +90,7 @@ def _stage() -> Iterator[tuple[PhpFpm, WatchedGateway]]:
         script.write_text(_SCRIPT.read_text())
         php = PhpFpm(directory / "php", root, workers=8, main={"process_control_timeout": "10s"})
         road = ("--php-script", str(script), "--php-fpm", php.endpoint)
-        gateway = WatchedGateway(directory / "gateway", *road, *_OPTIONS)
+        gateway = MeasuredGateway(directory / "gateway", *road, *_OPTIONS)
         try:
             php.start()
             gateway.start()
@@ -100,7 +100,7 @@ def _stage() -> Iterator[tuple[PhpFpm, WatchedGateway]]:
             php.stop()
 
 
-async def _run(arguments: argparse.Namespace, php: PhpFpm, gateway: WatchedGateway) -> Record:
+async def _run(arguments: argparse.Namespace, php: PhpFpm, gateway: MeasuredGateway) -> Record:
     ledger = Ledger()
     world = World(gateway.port, Random(arguments.seed), ledger)
     record = Record(ledger)

@@ -8,8 +8,8 @@ from collections.abc import Coroutine
 from typing import Any
 
 from benchmarks.soak.world import ERROR, World
-from tests.support.real.crowd import Member
-from tests.support.real.leaving import WAYS
+from tests.support.real.disconnects import DISCONNECTS
+from tests.support.real.light_clients import LightClient
 from tests.support.real.waiting import pause
 
 Life = Coroutine[Any, Any, None]
@@ -45,7 +45,7 @@ async def talk(world: World, number: int) -> Life:
     return go_on()
 
 
-def hear_answer(world: World, member: Member, message: bytes, answer: bytes) -> None:
+def hear_answer(world: World, member: LightClient, message: bytes, answer: bytes) -> None:
     """Note the answer to a message, which is the message."""
     if answer == message:
         world.ledger.answered += 1
@@ -102,7 +102,7 @@ async def come_and_go(world: World) -> None:
     """Connect, and leave in one way or another, again and again."""
     while not world.is_over:
         member = await world.join()
-        await world.random.choice(WAYS)(member)
+        await world.random.choice(DISCONNECTS)(member)
         await member.ended
         world.ledger.visits += 1
         await pause(world.random.uniform(0, 0.2))

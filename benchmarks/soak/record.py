@@ -8,8 +8,8 @@ import attrs
 
 from benchmarks.soak.ledger import Ledger
 from benchmarks.soak.world import World
+from tests.support.real.measured_gateway import MeasuredGateway
 from tests.support.real.waiting import pause
-from tests.support.real.watched_gateway import WatchedGateway
 
 # Seconds; a look at the objects takes the gateway 0.1 s.
 _COUNT_EVERY = 5
@@ -80,7 +80,7 @@ class Record:
         """Since the soak began."""
         return time.monotonic() - self._began
 
-    async def keep(self, gateway: WatchedGateway, world: World) -> None:
+    async def keep(self, gateway: MeasuredGateway, world: World) -> None:
         """Look every second, until the world's end."""
         counted = 0.0
         while not world.is_over:

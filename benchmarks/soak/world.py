@@ -12,7 +12,7 @@ from twisted.web.client import HTTPConnectionPool
 from twisted.web.http_headers import Headers
 
 from benchmarks.soak.ledger import Ledger
-from tests.support.real.crowd import Crowd, Member, Refused
+from tests.support.real.light_clients import LightClient, LightClients, Refused
 from tests.support.real.waiting import pause
 
 # What the gateway answers where PHP failed: --on-error reply.
@@ -37,7 +37,7 @@ class World:
         self.random = random
         self.ledger = ledger
         self.is_over = False
-        self._crowd = Crowd(port)
+        self._crowd = LightClients(port)
         self._url = f"http://127.0.0.1:{port}"
         self._reactor = reactor
         self._pool = HTTPConnectionPool(reactor)
@@ -67,7 +67,7 @@ class World:
             await pause(min(1, seconds))
         return self.is_over
 
-    async def join(self, query: str = "", *, compression: bool = False) -> Member:
+    async def join(self, query: str = "", *, compression: bool = False) -> LightClient:
         """A client more."""
         while True:
             try:
@@ -80,7 +80,7 @@ class World:
                 self._crowd.members.remove(member)
                 return member
 
-    def hear_all(self, member: Member) -> None:
+    def hear_all(self, member: LightClient) -> None:
         """Have a client see that it gets what goes to all, from the first on; the rest it receives.
 
         Whoever is to hear of it all has to be there before :meth:`push_to_all`.

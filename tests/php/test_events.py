@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import TestCase
 
-from tests.support.real.backends import FastCgiRoad
 from tests.support.real.curl import curl
 from tests.support.real.php import LIBRARY, PhpError, php
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.upstreams import FastCgiTestCase
 from tests.support.real.waiting import receive_all
 from tests.support.real.websocket_client import HandshakeFailed
 
@@ -53,7 +53,7 @@ def signed(body: str, age: int = 0, secret: str = _SECRET) -> list[str]:
     return ["-H", f"Phpgw-Timestamp: {moment}", "-H", f"Phpgw-Signature: sha256={digest}"]
 
 
-class EventTests(RealTestCase):
+class EventTests(SystemTestCase):
     """A script behind a real web server, which anybody can reach."""
 
     def serve(self, script: str = _READER, secret: str = "", **options: object) -> None:
@@ -270,7 +270,7 @@ class ReplyTests(TestCase):
         self.assertIn("The secret is empty", str(error))
 
 
-class GatewayTests(FastCgiRoad):
+class GatewayTests(FastCgiTestCase):
     """Library and gateway together, with all that the gateway can be asked for."""
 
     def serve(self, script: str, *arguments: str) -> None:

@@ -8,14 +8,14 @@ from tests.support.real.command import run
 from tests.support.real.curl import curl
 from tests.support.real.gateway import ROOT, environment
 from tests.support.real.php import php_with
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.waiting import receive_all
 from tests.support.real.websocket_client import Connection, HandshakeFailed
 
 _PLAIN = ROOT / "examples" / "plain"
 
 
-class PlainTests(RealTestCase):
+class PlainTests(SystemTestCase):
     def start(self, *arguments: str, **options: Any) -> None:
         page = (_PLAIN / "public" / "index.php").read_text()
         php = self.start_php({"index.php": page}, **options)

@@ -6,9 +6,9 @@ import time
 
 from twisted.internet.defer import Deferred
 
+from tests.support.real.fake_gateway_api import FakeGatewayApiTestCase
 from tests.support.real.php import LIBRARY, debian_library, php
 from tests.support.real.process import free_port
-from tests.support.real.stand_in import StandInTestCase
 
 _PACKAGES = {
     "Illuminate/Broadcasting": "php-illuminate-broadcasting",
@@ -52,7 +52,7 @@ $shown = function (string $channel, ?User $user) use ($manager, $request): strin
 """
 
 
-class LaravelTests(StandInTestCase):
+class LaravelTests(FakeGatewayApiTestCase):
     url = ""
 
     def laravel(self, source: str, *arguments: str) -> Deferred[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from tests.support.real.fake_gateway_api import FakeGatewayApiTestCase
 from tests.support.real.gateway import ROOT
 from tests.support.real.php import LIBRARY, PhpError, debian_library, php, php_with
 from tests.support.real.process import free_port
-from tests.support.real.stand_in import StandInTestCase
 
 
 class SourceTests(SynchronousTestCase):
@@ -48,7 +48,7 @@ def run_php(*arguments: str | Path) -> str:
     return ended.stdout
 
 
-class GatewayTests(StandInTestCase):
+class GatewayTests(FakeGatewayApiTestCase):
     """Pushing, with something on the other side that only looks like a gateway."""
 
     def gateway(self, source: str, *arguments: str) -> Deferred[str]:
@@ -350,7 +350,7 @@ class GatewayTests(StandInTestCase):
                 self.assertTrue(printed.endswith("fine"), (odd, printed))
 
 
-class Psr18Tests(StandInTestCase):
+class Psr18Tests(FakeGatewayApiTestCase):
     """Any PSR-18 client in place of curl; here Symfony's, with Nyholm's factories."""
 
     def psr(self, source: str, *arguments: str) -> Deferred[str]:

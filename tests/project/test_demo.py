@@ -17,7 +17,7 @@ from tests.support.real.curl import curl
 from tests.support.real.gateway import ROOT, environment
 from tests.support.real.process import Process, free_port
 from tests.support.real.process_table import descendants
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.waiting import until
 from tests.support.real.websocket_client import HandshakeFailed
 
@@ -125,7 +125,7 @@ class Page:
         return await self._browser.run(definitions + script, *arguments)
 
 
-class DemoTests(RealTestCase):
+class DemoTests(SystemTestCase):
     def start_demo(self) -> Demo:
         return self._started(Demo(self.directory / "demo"))
 

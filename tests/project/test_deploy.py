@@ -23,7 +23,7 @@ from tests.support.real.command import Ended, run
 from tests.support.real.curl import CurlError, curl
 from tests.support.real.gateway import ROOT
 from tests.support.real.process import Process, accepts, find, free_port
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.waiting import pause
 from tests.support.real.websocket_client import Connection
 
@@ -221,7 +221,7 @@ class _Activated(Process):
         return accepts(self.port)
 
 
-class SocketTests(RealTestCase):
+class SocketTests(SystemTestCase):
     """The socket unit, and the endpoint that goes with it."""
 
     async def test_activation(self) -> None:
@@ -242,7 +242,7 @@ class SocketTests(RealTestCase):
             await pause(0.02)
 
 
-class SiteTests(RealTestCase):
+class SiteTests(SystemTestCase):
     """The site of nginx.conf, with phpgw.toml and PHP-FPM."""
 
     def start_site(self, *arguments: str, changes: Mapping[str, str] | None = None) -> None:

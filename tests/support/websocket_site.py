@@ -19,10 +19,10 @@ from phpgw.websocket.limits import WebSocketLimits
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
 from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
-from tests.support.raw_browser import BrowserEnd
+from tests.support.in_memory_browser import InMemoryBrowser
 
 
-class NotingRelay:
+class RecordingRelay:
     """Notes what it is given.
 
     :ivar received: the messages, each with its client.
@@ -55,7 +55,7 @@ class NotingRelay:
         return [(code, reason) for _, code, reason in self.forgotten]
 
 
-class EdgeTestCase(SynchronousTestCase):
+class WebSocketSiteTestCase(SynchronousTestCase):
     """A site that speaks WebSocket at /ws."""
 
     subprotocols: Subprotocols | None = None
@@ -64,7 +64,7 @@ class EdgeTestCase(SynchronousTestCase):
         self.clock = Clock()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.relay: Any = NotingRelay()
+        self.relay: Any = RecordingRelay()
         self.visibility = RequestInfo()
         self.limit()
 
@@ -98,9 +98,9 @@ class EdgeTestCase(SynchronousTestCase):
         answers: Any = None
         return Admission(self.relay, answers, asks_php=False)
 
-    def connect(self, peer: Any = None, **headers: str | None) -> BrowserEnd:
+    def connect(self, peer: Any = None, **headers: str | None) -> InMemoryBrowser:
         """Open a connection."""
-        return BrowserEnd(self.site, peer).shake_hands(**headers)
+        return InMemoryBrowser(self.site, peer).shake_hands(**headers)
 
     def connection(self) -> GatewayProtocol:
         """The gateway's side of the only connection."""

@@ -3,7 +3,7 @@
 from tests.support.real.command import run
 from tests.support.real.curl import curl
 from tests.support.real.process import find, free_port
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 
 _PAGE = "https://example.com"
 _STATUS = ("--output", "/dev/null", "--write-out", "%{http_code}")
@@ -35,7 +35,7 @@ echo file_get_contents($argv[1], false, stream_context_create($options));
 """
 
 
-class NginxTests(RealTestCase):
+class NginxTests(SystemTestCase):
     def start(self, location: str, *arguments: str) -> None:
         """Start a gateway and an Nginx before it, which reaches all of its paths."""
         self.start_php()

@@ -2,7 +2,12 @@
 
 from typing import Any
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.websocket_client import Connection
 
 # Nginx answers with 502 for a worker that is killed, and passes on what a script says itself.
@@ -18,7 +23,7 @@ _OPTIONS = ("--on-error", "reply", "--error-reply", "failed", "--php-timeout", "
 _MESSAGES = 31
 
 
-class BadEventsTests(Upstream):
+class BadEventsTests(UpstreamTestCase):
     async def assert_others_are_answered(self, *clients: Connection) -> None:
         """While each of these sends all that is bad, and before that for as long as it takes."""
         for kind in ("hangs", *("502", "503", "504", "killed") * 3):
@@ -50,7 +55,7 @@ class BadEventsTests(Upstream):
         )
 
 
-for _road in (HttpRoad, FastCgiRoad, EmbeddedRoad):
-    _name = f"{_road.__name__}{BadEventsTests.__name__}"
-    globals()[_name] = type(_name, (BadEventsTests, _road), {"__module__": __name__})
-del BadEventsTests, _road
+for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
+    _name = f"{_test_case.__name__}{BadEventsTests.__name__}"
+    globals()[_name] = type(_name, (BadEventsTests, _test_case), {"__module__": __name__})
+del BadEventsTests, _test_case

@@ -6,13 +6,13 @@ import struct
 from typing import Any
 
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import BINARY, CLOSE, PING, TEXT, frame, request
-from tests.support.real.backends import FastCgiRoad
+from tests.support.in_memory_browser import BINARY, CLOSE, PING, TEXT, frame, request
 from tests.support.real.flood import Flood
+from tests.support.real.measured_gateway import MeasuredGateway
 from tests.support.real.process import free_port
 from tests.support.real.raw_client import RawClient
+from tests.support.real.upstreams import FastCgiTestCase
 from tests.support.real.waiting import pause, until
-from tests.support.real.watched_gateway import WatchedGateway
 
 _MB = 1024 * 1024
 _SCRIPT = """<?php
@@ -30,11 +30,11 @@ if ($_POST['type'] === 'connect') {
 """
 
 
-class BadPeerTests(FastCgiRoad):
-    gateway: WatchedGateway
+class BadPeerTests(FastCgiTestCase):
+    gateway: MeasuredGateway
 
-    def start_gateway(self, *arguments: str, **options: Any) -> WatchedGateway:
-        return self._started(WatchedGateway(self._directory_for("gateway"), *arguments, **options))
+    def start_gateway(self, *arguments: str, **options: Any) -> MeasuredGateway:
+        return self._started(MeasuredGateway(self._directory_for("gateway"), *arguments, **options))
 
     def begin(self) -> None:
         certificate = make_certificate(self.directory)

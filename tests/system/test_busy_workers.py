@@ -5,8 +5,14 @@ from typing import Any
 
 from twisted.internet.defer import gatherResults
 
-from tests.support.real.backends import ECHO, RECORD, EmbeddedRoad, FastCgiRoad, Upstream
-from tests.support.real.conversation import ERROR
+from tests.support.real.echo_traffic import ERROR
+from tests.support.real.upstreams import (
+    ECHO,
+    RECORD,
+    FastCgiTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import pause, until
 
 _SLOW = RECORD.replace("echo", "usleep(300000); echo")
@@ -30,7 +36,7 @@ echo $_POST['message'];
 """
 
 
-class BusyTestCase(Upstream):
+class BusyTestCase(UpstreamTestCase):
     async def answers_of(self, count: int) -> list[str | bytes]:
         """What so many clients are answered that say something all at once."""
         clients = await gatherResults([self.connect(self.gateway.ws_url) for _ in range(count)])
@@ -51,7 +57,7 @@ class BusyTestCase(Upstream):
         return Path(self.document_root, name).exists()
 
 
-class RunningPhpTests(BusyTestCase, FastCgiRoad):
+class RunningPhpTests(BusyTestCase, FastCgiTestCase):
     async def test_fewer_workers_than_turns(self) -> None:
         """Each has its time from when a worker takes it; together they take 3 s."""
         self.start(_SLOW, "--php-timeout", "1", php={"workers": 1})
@@ -165,7 +171,7 @@ class RunningPhpTests(BusyTestCase, FastCgiRoad):
             self.assertEqual(await self.answers_of(1), ["0"])
 
 
-class OwnPhpTests(BusyTestCase, EmbeddedRoad):
+class OwnPhpTests(BusyTestCase, OwnPhpFpmTestCase):
     async def test_more_messages_than_workers(self) -> None:
         """Twenty take 3 s; each has 1 s from when a worker takes it."""
         options = ("--php-workers", "2", "--php-timeout", "1", "--php-concurrency", "16")

@@ -5,12 +5,12 @@ import os
 import socket
 from datetime import datetime
 
-from tests.support.real.backends import FastCgiRoad
 from tests.support.real.curl import curl
 from tests.support.real.gateway import ROOT, Gateway
+from tests.support.real.upstreams import FastCgiTestCase
 from tests.support.real.waiting import pause
 
-_SET_CLOCK = ROOT / "tests" / "support" / "real" / "set_clock"
+_SET_CLOCK = ROOT / "tests" / "support" / "real" / "settable_clock"
 _HOUR = 3600
 _SCRIPT = """<?php
 usleep($_POST['message'] * 1000);
@@ -18,7 +18,7 @@ echo $_POST['message'];
 """
 
 
-class ClockTests(FastCgiRoad):
+class ClockTests(FastCgiTestCase):
     def start_gateway(self, *arguments: str, **options: object) -> Gateway:
         self.ahead = self.directory / "seconds-ahead"
         self.set_clock(0)

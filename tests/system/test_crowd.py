@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import ECHO, FastCgiRoad
-from tests.support.real.crowd import Crowd, Member
 from tests.support.real.curl import curl
-from tests.support.real.watched_gateway import WatchedGateway
+from tests.support.real.light_clients import LightClient, LightClients
+from tests.support.real.measured_gateway import MeasuredGateway
+from tests.support.real.upstreams import ECHO, FastCgiTestCase
 
 _CLIENTS = 10_000
 _ACTIVE = 20
@@ -20,12 +20,12 @@ _MESSAGES = 50
 _MOST_FOR_A_CLIENT = 20 * 1024
 
 
-class CrowdTests(FastCgiRoad):
+class CrowdTests(FastCgiTestCase):
     timeout = 120
-    gateway: WatchedGateway
+    gateway: MeasuredGateway
 
-    def start_gateway(self, *arguments: str, **options: Any) -> WatchedGateway:
-        return self._started(WatchedGateway(self._directory_for("gateway"), *arguments, **options))
+    def start_gateway(self, *arguments: str, **options: Any) -> MeasuredGateway:
+        return self._started(MeasuredGateway(self._directory_for("gateway"), *arguments, **options))
 
     def allow_open_files(self) -> int:
         """Have as many of them as the system allows.
@@ -41,7 +41,7 @@ class CrowdTests(FastCgiRoad):
         clients = self.allow_open_files()
         self.start(ECHO, "--max-connections", "0", "--drain-timeout", "2s")
         before = self.gateway.resident
-        crowd = Crowd(self.gateway.port)
+        crowd = LightClients(self.gateway.port)
         self.addCleanup(crowd.abort)
         members = await crowd.join_all(clients)
         self.assertEqual((await self.stats())["clients_now"], clients)
@@ -69,7 +69,7 @@ class CrowdTests(FastCgiRoad):
         """A million changes take seconds; whoever speaks meanwhile has its answers at once."""
         count, commands = 1000, 1000
         self.start(ECHO, "--max-connections", "0", "--drain-timeout", "2s")
-        crowd = Crowd(self.gateway.port)
+        crowd = LightClients(self.gateway.port)
         self.addCleanup(crowd.abort)
         members = await crowd.join_all(count)
         batch = Path(self.mktemp())
@@ -85,7 +85,7 @@ class CrowdTests(FastCgiRoad):
         results = json.loads(await done)
         self.assertEqual(results, [{"delivered": count}] * commands)
 
-    async def talk(self, member: Member) -> None:
+    async def talk(self, member: LightClient) -> None:
         for number in range(_MESSAGES):
             member.send(f"{member.id} {number}")
             self.assertEqual(await member.receive(), f"{member.id} {number}".encode())

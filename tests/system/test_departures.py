@@ -9,12 +9,12 @@ from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.support.real.backends import FastCgiRoad, HttpRoad, Upstream
-from tests.support.real.crowd import Crowd, Member, Refused, frame
 from tests.support.real.curl import curl
-from tests.support.real.leaving import WAYS
+from tests.support.real.disconnects import DISCONNECTS
+from tests.support.real.light_clients import LightClient, LightClients, Refused, frame
+from tests.support.real.measured_gateway import MeasuredGateway
+from tests.support.real.upstreams import FastCgiTestCase, HttpTestCase, UpstreamTestCase
 from tests.support.real.waiting import until
-from tests.support.real.watched_gateway import WatchedGateway
 
 _AT_ONCE = 50
 _OF_A_CLIENT = ("phpgw.hub.client.Client", "phpgw.websocket.protocol.GatewayProtocol")
@@ -60,16 +60,16 @@ switch ($_POST['message']) {
 _OPTIONS = ("--events", "connect,disconnect")
 
 
-class Departures(Upstream):
-    gateway: WatchedGateway
-    crowd: Crowd
+class Departures(UpstreamTestCase):
+    gateway: MeasuredGateway
+    crowd: LightClients
 
-    def start_gateway(self, *arguments: str, **options: Any) -> WatchedGateway:
-        return self._started(WatchedGateway(self._directory_for("gateway"), *arguments, **options))
+    def start_gateway(self, *arguments: str, **options: Any) -> MeasuredGateway:
+        return self._started(MeasuredGateway(self._directory_for("gateway"), *arguments, **options))
 
     def begin(self, *options: str) -> None:
         self.start(_SCRIPT, *_OPTIONS, *options)
-        self.crowd = Crowd(self.gateway.port)
+        self.crowd = LightClients(self.gateway.port)
         self.addCleanup(self.crowd.abort)
 
     async def all_is_over(self) -> bool:
@@ -204,10 +204,10 @@ class ChurnTests(Departures):
     async def come_and_go(self, number: int) -> None:
         for index in range(number):
             member = await self.join()
-            await WAYS[index % len(WAYS)](member)
+            await DISCONNECTS[index % len(DISCONNECTS)](member)
             await member.ended
 
-    async def join(self) -> Member:
+    async def join(self) -> LightClient:
         while True:
             try:
                 member = await self.crowd.join()
@@ -219,7 +219,7 @@ class ChurnTests(Departures):
                 return member
 
 
-for _tests, _road in product((EndTests, ChurnTests), (HttpRoad, FastCgiRoad)):
-    _name = f"{_road.__name__}{_tests.__name__}"
-    globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
-del EndTests, ChurnTests, _tests, _road
+for _tests, _test_case in product((EndTests, ChurnTests), (HttpTestCase, FastCgiTestCase)):
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
+del EndTests, ChurnTests, _tests, _test_case

@@ -7,9 +7,15 @@ from itertools import product
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import ECHO, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
 from tests.support.real.process import free_port
+from tests.support.real.upstreams import (
+    ECHO,
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import receive_all, until
 from tests.support.real.websocket_client import Connection
 
@@ -17,7 +23,7 @@ from tests.support.real.websocket_client import Connection
 _MIRROR = "<?php echo json_encode(array_map('bin2hex', $_POST));"
 
 
-class ArticleTests(Upstream):
+class ArticleTests(UpstreamTestCase):
     """What the article shows, with its own script."""
 
     def start_article(self) -> None:
@@ -64,7 +70,7 @@ class ArticleTests(Upstream):
         self.assertEqual(answer.splitlines()[0], "Client not found")
 
 
-class MessageTests(Upstream):
+class MessageTests(UpstreamTestCase):
     async def test_bytes_arrive_as_they_were_sent(self) -> None:
         self.start(_MIRROR, nginx={"server": "client_max_body_size 4m;"})
         client = await self.connect(self.gateway.ws_url)
@@ -146,7 +152,7 @@ class MessageTests(Upstream):
         self.assertEqual(rest, [str(64_001 + number) for number in range(399)])
 
 
-class ClientTests(Upstream):
+class ClientTests(UpstreamTestCase):
     async def test_client_that_vanishes_while_php_works(self) -> None:
         self.start("<?php usleep(300000); touch(__DIR__ . '/done'); echo $_POST['message'];")
         client = await self.connect(self.gateway.ws_url)
@@ -200,7 +206,7 @@ class ClientTests(Upstream):
         self.assertEqual((answer, await client.receive()), ("Message sent", "hi"))
 
 
-class PhpTroubleTests(Upstream):
+class PhpTroubleTests(UpstreamTestCase):
     """Whatever happens to PHP is logged, counted, and never seen by a browser."""
 
     async def assert_failure(self, client: Connection, message: str, reason: str) -> None:
@@ -260,7 +266,7 @@ class PhpTroubleTests(Upstream):
         self.assertEqual(json.loads(await client.receive()), {"error": "unavailable"})
 
 
-class StoppingTests(Upstream):
+class StoppingTests(UpstreamTestCase):
     async def test_sigterm_drains(self) -> None:
         """PHP finishes, everybody gets 1001, and the exit status is 0."""
         self.start("<?php usleep(500000); echo $_POST['message'];")
@@ -285,11 +291,11 @@ class StoppingTests(Upstream):
 
 
 # Every test on every road.
-for _tests, _road in product(
+for _tests, _test_case in product(
     (ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests),
-    (HttpRoad, FastCgiRoad, EmbeddedRoad),
+    (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase),
 ):
-    _name = f"{_road.__name__}{_tests.__name__}"
-    globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
 # By themselves they have no road to go.
-del ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests, _tests, _road
+del ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests, _tests, _test_case

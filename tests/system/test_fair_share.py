@@ -2,7 +2,12 @@
 
 from itertools import product
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import pause, until
 from tests.support.real.websocket_client import Connection
 
@@ -31,7 +36,7 @@ echo $_POST['message'];
 _STRANGERS = 24
 
 
-class UnreadStreamTests(Upstream):
+class UnreadStreamTests(UpstreamTestCase):
     async def unread(self) -> Connection:
         """A client that asks for a stream without an end, and reads none of it."""
         client = await self.connect(self.gateway.ws_url)
@@ -92,7 +97,7 @@ class UnreadStreamTests(Upstream):
         self.assertGreaterEqual(await self.closed(), 1)
 
 
-class HealthyStreamTests(Upstream):
+class HealthyStreamTests(UpstreamTestCase):
     async def test_without_an_end(self) -> None:
         """They are read, and hold all turns: others are answered before their time is over."""
         options = ("--php-concurrency", "2", "--waiting-timeout", "4s", "--on-error", "reply")
@@ -112,7 +117,7 @@ class HealthyStreamTests(Upstream):
         await until(self.php_is_done)
 
 
-class CrowdOfStrangersTests(Upstream):
+class CrowdOfStrangersTests(UpstreamTestCase):
     async def test_handshakes(self) -> None:
         """A client that is in has an answer while most of those who want to come in wait."""
         options = ("--events", "connect", "--php-concurrency", "4")
@@ -135,10 +140,10 @@ class CrowdOfStrangersTests(Upstream):
             await stranger
 
 
-for _tests, _road in product(
+for _tests, _test_case in product(
     (UnreadStreamTests, HealthyStreamTests, CrowdOfStrangersTests),
-    (HttpRoad, FastCgiRoad, EmbeddedRoad),
+    (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase),
 ):
-    _name = f"{_road.__name__}{_tests.__name__}"
-    globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
-del UnreadStreamTests, HealthyStreamTests, CrowdOfStrangersTests, _tests, _road
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
+del UnreadStreamTests, HealthyStreamTests, CrowdOfStrangersTests, _tests, _test_case

@@ -13,9 +13,14 @@ from pathlib import Path
 from twisted.internet.defer import gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
-from tests.support.real.conversation import ERROR, Traffic, handled_twice, out_of_order
+from tests.support.real.echo_traffic import ERROR, Traffic, handled_twice, out_of_order
 from tests.support.real.process_table import children, descendants, still_running
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import pause, until
 
 # Keeps a record of what was handled; a signal may end the wait for the lock.
@@ -35,7 +40,7 @@ _OPTIONS = ("--on-error", "reply", "--php-concurrency", str(_CONCURRENCY))
 _GRACEFUL = {"main": {"process_control_timeout": "10s"}}
 
 
-class Faults(Upstream):
+class Faults(UpstreamTestCase):
     """Traffic on a road, and what is true of it in the end."""
 
     async def traffic(self, name: str = "", failures: Collection[str] = (ERROR,)) -> Traffic:
@@ -64,7 +69,7 @@ class Faults(Upstream):
         self.assertLessEqual(len(traffic.lost), count, traffic.lost)
 
 
-class PhpFpmTests(Faults, FastCgiRoad):
+class PhpFpmTests(Faults, FastCgiTestCase):
     async def test_workers_killed(self) -> None:
         """With each goes the one message that it worked on."""
         self.start(_RECORD, *_OPTIONS)
@@ -126,7 +131,7 @@ class PhpFpmTests(Faults, FastCgiRoad):
         self.assertEqual(traffic.lost, [])
 
 
-class OwnPhpFpmTests(Faults, EmbeddedRoad):
+class OwnPhpFpmTests(Faults, OwnPhpFpmTestCase):
     """The PHP-FPM that the gateway runs."""
 
     def master(self) -> int:
@@ -182,7 +187,7 @@ class OwnPhpFpmTests(Faults, EmbeddedRoad):
             await pause(0.01)
 
 
-class NginxTests(Faults, HttpRoad):
+class NginxTests(Faults, HttpTestCase):
     async def test_restarted_gracefully(self) -> None:
         """SIGQUIT, as systemd sends it for Debian's Nginx: nothing is lost."""
         self.start(_RECORD, *_OPTIONS)
@@ -250,7 +255,7 @@ class GatewayTests(Faults):
             self.assert_handled_well(traffic)
 
 
-for _road in (HttpRoad, FastCgiRoad, EmbeddedRoad):
-    _name = f"{_road.__name__}GatewayTests"
-    globals()[_name] = type(_name, (GatewayTests, _road), {"__module__": __name__})
-del GatewayTests, _road
+for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
+    _name = f"{_test_case.__name__}GatewayTests"
+    globals()[_name] = type(_name, (GatewayTests, _test_case), {"__module__": __name__})
+del GatewayTests, _test_case

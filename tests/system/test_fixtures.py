@@ -12,18 +12,18 @@ from twisted.internet import error
 from twisted.internet.address import IPv4Address
 from twisted.internet.threads import deferToThread
 
-from tests.support.real import stack
+from tests.support.real import system_test_case
 from tests.support.real.curl import CurlError, curl
 from tests.support.real.gateway import Gateway, environment
 from tests.support.real.process import MissingProgram, Process, find, free_port, wait_until
 from tests.support.real.process_table import descendants, naming, still_running
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.websocket_client import Closed, ConnectionClosed, HandshakeFailed
 
 _ECHO = {"echo.php": "<?php echo PHP_SAPI, ' got ', $_POST['message'] ?? 'nothing';"}
 
 
-class ProcessTests(RealTestCase):
+class ProcessTests(SystemTestCase):
     """Programs in general."""
 
     def test_missing_program(self) -> None:
@@ -93,7 +93,7 @@ class ProcessTests(RealTestCase):
         )
 
 
-class PhpTests(RealTestCase):
+class PhpTests(SystemTestCase):
     """PHP-FPM, Nginx and curl."""
 
     async def test_through_nginx(self) -> None:
@@ -159,7 +159,7 @@ class PhpTests(RealTestCase):
 
     async def test_seed_without_article(self) -> None:
         """Where the article is not at hand, our own script does the same."""
-        self.patch(stack, "_SEED_PHP", self.directory / "absent")
+        self.patch(system_test_case, "_SEED_PHP", self.directory / "absent")
         await self.test_seed()
 
     async def test_curl_fails(self) -> None:
@@ -170,7 +170,7 @@ class PhpTests(RealTestCase):
         self.assertIn("connect", str(raised.exception))
 
 
-class BrowserTests(RealTestCase):
+class BrowserTests(SystemTestCase):
     """Chromium."""
 
     async def test_page(self) -> None:
@@ -189,7 +189,7 @@ class BrowserTests(RealTestCase):
         self.assertEqual(b"\x89PNG", screenshot.read_bytes()[:4])
 
 
-class GatewayTests(RealTestCase):
+class GatewayTests(SystemTestCase):
     """The gateway under a real twistd, in front of Nginx and PHP-FPM."""
 
     async def test_round_trip(self) -> None:
@@ -234,7 +234,7 @@ class _Echo(WebSocketServerProtocol):
             self.sendMessage(payload, isBinary)
 
 
-class WebSocketClientTests(RealTestCase):
+class WebSocketClientTests(SystemTestCase):
     """The WebSocket client, against an echo server of Autobahn's."""
 
     def setUp(self) -> None:

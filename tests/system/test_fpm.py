@@ -21,9 +21,9 @@ from phpgw.backend.fpm.manager import ManagedFpm
 from phpgw.backend.reply import Follow, Reply
 from phpgw.metrics import Metrics
 from tests.support.fakes import identity
-from tests.support.follower import Follower
 from tests.support.real.process import MissingProgram
 from tests.support.real.process_table import descendants, group_members, naming, still_running
+from tests.support.reply_recorder import ReplyRecorder
 
 
 class FpmTestCase(TestCase):
@@ -131,7 +131,7 @@ class ManagedFpmTests(FpmTestCase):
     async def test_flush(self) -> None:
         """What PHP flushes is there at once, as the contract has it."""
         signal_file = Path(self.mktemp()).absolute()
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = signal_file.touch
         reply = await self.ask(
             "<?php while (ob_get_level()) { ob_end_flush(); }"
@@ -154,7 +154,7 @@ class ManagedFpmTests(FpmTestCase):
 
     async def test_without_flush(self) -> None:
         """An ordinary reply comes in one, so that nobody has to follow it."""
-        follower = Follower()
+        follower = ReplyRecorder()
         reply = await self.ask("<?php echo 'one'; echo 'two';", follower)
         self.assertEqual(([], b"onetwo"), (follower.heads, reply.body))
 

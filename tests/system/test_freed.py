@@ -10,20 +10,20 @@ from typing import Any
 from twisted.internet.threads import deferToThread
 
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import BINARY, frame, request
-from tests.support.real.backends import ECHO, FastCgiRoad
+from tests.support.in_memory_browser import BINARY, frame, request
 from tests.support.real.gateway import ROOT, Gateway
 from tests.support.real.process import free_port
+from tests.support.real.process_usage import resident
 from tests.support.real.raw_client import RawClient
-from tests.support.real.vitals import resident
+from tests.support.real.upstreams import ECHO, FastCgiTestCase
 from tests.support.real.waiting import until
 
-_NO_COLLECTOR = ROOT / "tests" / "support" / "real" / "no_collector"
+_NO_COLLECTOR = ROOT / "tests" / "support" / "real" / "no_garbage_collector"
 _MB = 1024 * 1024
 _CLIENTS, _ROUNDS = 20, 5
 
 
-class FreedTests(FastCgiRoad):
+class FreedTests(FastCgiTestCase):
     def start_gateway(self, *arguments: str, **options: Any) -> Gateway:
         env = {"PYTHONPATH": os.pathsep.join(map(str, (_NO_COLLECTOR, ROOT)))}
         return super().start_gateway(*arguments, env=env, **options)

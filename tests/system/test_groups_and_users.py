@@ -6,8 +6,13 @@ from itertools import product
 from typing import Any
 from urllib.parse import quote
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 
 # Does as it is told: a message is the list of commands that the script answers with.
 _OBEY = """<?php
@@ -17,7 +22,7 @@ echo $_POST['message'];
 _NAMES = ("room-1", "комната", "部屋 😀", "a/b?c#d%2F", "Ünï:[x]", "..", "'\"<&>")
 
 
-class CommandTests(Upstream):
+class CommandTests(UpstreamTestCase):
     @property
     def api(self) -> str:
         return f"http://127.0.0.1:{self.gateway.port}"
@@ -182,7 +187,9 @@ class CommandTests(Upstream):
         self.assertIsNotNone(page["next"])
 
 
-for _tests, _road in product((CommandTests,), (HttpRoad, FastCgiRoad, EmbeddedRoad)):
-    _name = f"{_road.__name__}{_tests.__name__}"
-    globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
-del CommandTests, _tests, _road
+for _tests, _test_case in product(
+    (CommandTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+):
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
+del CommandTests, _tests, _test_case

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from urllib.parse import quote
 
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import HEADERS
+from tests.support.in_memory_browser import HEADERS
 from tests.support.real.process import free_port
 from tests.support.real.raw_client import RawClient
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 
 # Nobody is there. Where PHP is not asked, it need not be.
 _NO_PHP = ("--php-url", "http://127.0.0.1:9/")
@@ -45,7 +45,7 @@ def chunked(
     return b"\r\n".join(lines)
 
 
-class Hostile(RealTestCase):
+class Hostile(SystemTestCase):
     """Strangers on one side, and a gateway that has to stand them."""
 
     def assert_statuses(self, expected: int, requests: Mapping[str, bytes], port: int) -> None:

@@ -6,10 +6,19 @@ The numbers are those of the list of bad inputs in docs/reliability.rst.
 import zlib
 from collections.abc import Mapping
 
-from tests.support.raw_browser import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame, request
-from tests.support.real.backends import ECHO, EmbeddedRoad
+from tests.support.in_memory_browser import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    frame,
+    request,
+)
+from tests.support.real.process_usage import resident
 from tests.support.real.raw_client import RawClient
-from tests.support.real.vitals import resident
+from tests.support.real.upstreams import ECHO, OwnPhpFpmTestCase
 
 _DEFLATE = "permessage-deflate; client_max_window_bits"
 _MEGABYTE = 2**20
@@ -24,7 +33,7 @@ def deflated(size: int) -> bytes:
     return (deflate.compress(bytes(size)) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
 
 
-class FrameTests(EmbeddedRoad):
+class FrameTests(OwnPhpFpmTestCase):
     def assert_closed(self, code: int | None, frames: Mapping[str, bytes], offer: str = "") -> None:
         """With which code each of these ends the connection; PHP hears of none of them."""
         more = {"Sec_WebSocket_Extensions": offer} if offer else {}

@@ -23,7 +23,7 @@ from phpgw.metrics import Metrics
 from phpgw.process.listening import Listener
 from phpgw.web.write_now import write_now
 from tests.support.real.process import free_port
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 from tests.unit.backend.fastcgi.test_backend import TAKEN
 
 # What accept(2) says of a connection that broke off while it waited, and of a lack of something.
@@ -162,7 +162,7 @@ class Ask:
         self.answer.errback(error)
 
 
-class ConnectingTests(RealTestCase):
+class ConnectingTests(SystemTestCase):
     """On the way to PHP."""
 
     async def test_no_descriptor(self) -> None:

@@ -9,9 +9,14 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import CurlError, curl
 from tests.support.real.process import free_port
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import until
 from tests.support.real.websocket_client import Connection, HandshakeFailed
 
@@ -25,7 +30,7 @@ file_put_contents(__DIR__ . '/events', json_encode($event) . "\\n", FILE_APPEND 
 _BOTH = ("--events", "connect,disconnect")
 
 
-class LifecycleTests(Upstream):
+class LifecycleTests(UpstreamTestCase):
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """What has been noted, of this type."""
         path = self.document_root / "events"
@@ -285,7 +290,9 @@ class LifecycleTests(Upstream):
         self.assertEqual(len(await self.disconnects(1)), 1)
 
 
-for _tests, _road in product((LifecycleTests,), (HttpRoad, FastCgiRoad, EmbeddedRoad)):
-    _name = f"{_road.__name__}{_tests.__name__}"
-    globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
-del LifecycleTests, _tests, _road
+for _tests, _test_case in product(
+    (LifecycleTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+):
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
+del LifecycleTests, _tests, _test_case

@@ -6,9 +6,9 @@ from contextlib import ExitStack
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.support.real.backends import ECHO, FastCgiRoad
-from tests.support.real.crowd import Crowd, Member, Refused, frame
 from tests.support.real.curl import curl
+from tests.support.real.light_clients import LightClient, LightClients, Refused, frame
+from tests.support.real.upstreams import ECHO, FastCgiTestCase
 from tests.support.real.waiting import pause
 from tests.support.real.websocket_client import Connection, HandshakeFailed
 
@@ -17,16 +17,16 @@ _TEXT, _PING = 1, 9
 _BEGIN, _PIECE = b"\x01\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
 
 
-class Limits(FastCgiRoad):
+class Limits(FastCgiTestCase):
     """A gateway with limits, and clients of it."""
 
     def client(self) -> Deferred[Connection]:
         """One of good manners."""
         return self.connect(self.gateway.ws_url)
 
-    def rude_client(self) -> Deferred[Member]:
+    def rude_client(self) -> Deferred[LightClient]:
         """One that sends what it likes."""
-        crowd = Crowd(self.gateway.port)
+        crowd = LightClients(self.gateway.port)
         self.addCleanup(crowd.abort)
         return crowd.join()
 

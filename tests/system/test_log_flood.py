@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import TEXT, frame, request
-from tests.support.real.backends import FastCgiRoad
+from tests.support.in_memory_browser import TEXT, frame, request
 from tests.support.real.process import free_port
 from tests.support.real.raw_client import RawClient
+from tests.support.real.upstreams import FastCgiTestCase
 
 _TIMES = 120
 # Each kind of line may come so often at once, and is summed up after that.
@@ -24,7 +24,7 @@ elseif ($_POST['type'] === 'server') {
 """
 
 
-class LogFloodTests(FastCgiRoad):
+class LogFloodTests(FastCgiTestCase):
     async def test_strangers(self) -> None:
         certificate = make_certificate(self.directory)
         self.tls, self.proxied = free_port(), free_port()

@@ -1,6 +1,11 @@
 """Clients that leave while PHP is away, or in maintenance: it hears of each exactly once."""
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import pause, until
 
 _CLIENTS = 12
@@ -17,7 +22,7 @@ if (($_POST['type'] ?? '') === 'disconnect') {
 """
 
 
-class LeavingRoad(Upstream):
+class MaintenanceTestCase(UpstreamTestCase):
     async def crowd(self, *arguments: str) -> set[str]:
         """Connect some clients that do not stay.
 
@@ -35,7 +40,7 @@ class LeavingRoad(Upstream):
         self.assertEqual((sorted(recorded), len(recorded)), (sorted(names), len(names)))
 
 
-class MaintenanceTests(LeavingRoad):
+class MaintenanceTests(MaintenanceTestCase):
     async def test_script_that_answers_503(self) -> None:
         """It has heard, whatever it says."""
         self.write({"status": "503"})
@@ -49,7 +54,7 @@ class MaintenanceTests(LeavingRoad):
         self.assertEqual((await self.stats())["disconnects_lost"], 0)
 
 
-class AwayTests(LeavingRoad, HttpRoad):
+class AwayTests(MaintenanceTestCase, HttpTestCase):
     async def test_php_is_stopped(self) -> None:
         """Nginx answers 502; all are told once there is a PHP again, though others were away."""
         self.start(_SCRIPT, "--events", "disconnect")
@@ -92,7 +97,7 @@ class AwayTests(LeavingRoad, HttpRoad):
         self.assertEqual((await self.stats())["disconnects_lost"], _CLIENTS)
 
 
-for _road in (HttpRoad, FastCgiRoad, EmbeddedRoad):
-    _name = f"{_road.__name__}{MaintenanceTests.__name__}"
-    globals()[_name] = type(_name, (MaintenanceTests, _road), {"__module__": __name__})
-del LeavingRoad, MaintenanceTests, _road
+for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
+    _name = f"{_test_case.__name__}{MaintenanceTests.__name__}"
+    globals()[_name] = type(_name, (MaintenanceTests, _test_case), {"__module__": __name__})
+del MaintenanceTestCase, MaintenanceTests, _test_case

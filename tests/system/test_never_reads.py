@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import request
-from tests.support.real.backends import FastCgiRoad
+from tests.support.in_memory_browser import request
 from tests.support.real.flood import ON_THE_WAY, Flood
+from tests.support.real.measured_gateway import MeasuredGateway
 from tests.support.real.process import free_port
 from tests.support.real.raw_client import RawClient
-from tests.support.real.watched_gateway import WatchedGateway
+from tests.support.real.upstreams import FastCgiTestCase
 
 _MB = 1024 * 1024
 _SCRIPT = """<?php
@@ -23,11 +23,11 @@ def get(path: bytes, host: bytes = b"localhost", more: bytes = b"") -> bytes:
     return b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (path, host, more)
 
 
-class NeverReadsTests(FastCgiRoad):
-    gateway: WatchedGateway
+class NeverReadsTests(FastCgiTestCase):
+    gateway: MeasuredGateway
 
-    def start_gateway(self, *arguments: str, **options: Any) -> WatchedGateway:
-        return self._started(WatchedGateway(self._directory_for("gateway"), *arguments, **options))
+    def start_gateway(self, *arguments: str, **options: Any) -> MeasuredGateway:
+        return self._started(MeasuredGateway(self._directory_for("gateway"), *arguments, **options))
 
     async def test_each_state(self) -> None:
         certificate = make_certificate(self.directory)

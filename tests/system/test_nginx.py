@@ -4,11 +4,11 @@ from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.support.real.backends import ECHO, RECORD, HttpRoad
+from tests.support.real.upstreams import ECHO, RECORD, HttpTestCase
 from tests.support.real.waiting import exchange, pause, until
 
 
-class NginxTroubleTests(HttpRoad):
+class NginxTroubleTests(HttpTestCase):
     """What a real Nginx does to its connections costs no message."""
 
     async def test_keepalive_requests(self) -> None:

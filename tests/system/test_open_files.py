@@ -9,11 +9,17 @@ from twisted.internet.defer import gatherResults
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
 
-from tests.support.real.backends import ECHO, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
-from tests.support.real.crowd import Crowd, Member, Refused
+from tests.support.real.light_clients import LightClient, LightClients, Refused
+from tests.support.real.measured_gateway import MeasuredGateway
 from tests.support.real.process import free_port
+from tests.support.real.upstreams import (
+    ECHO,
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import pause, until
-from tests.support.real.watched_gateway import WatchedGateway
 
 _LIMIT = 128
 # A share of one processor that a gateway with nothing to do does not come near.
@@ -28,21 +34,21 @@ echo curl_exec($curl);
 """
 
 
-class OpenFilesTests(Upstream):
-    gateway: WatchedGateway
+class OpenFilesTests(UpstreamTestCase):
+    gateway: MeasuredGateway
 
-    def start_gateway(self, *arguments: str, **options: Any) -> WatchedGateway:
-        gateway = WatchedGateway(
+    def start_gateway(self, *arguments: str, **options: Any) -> MeasuredGateway:
+        gateway = MeasuredGateway(
             self._directory_for("gateway"), *arguments, open_files=_LIMIT, **options
         )
         return self._started(gateway)
 
-    def crowd(self) -> Crowd:
-        crowd = Crowd(self.gateway.port)
+    def crowd(self) -> LightClients:
+        crowd = LightClients(self.gateway.port)
         self.addCleanup(crowd.abort)
         return crowd
 
-    async def fill(self, crowd: Crowd) -> None:
+    async def fill(self, crowd: LightClients) -> None:
         """Have clients come until one is refused."""
         while True:
             try:
@@ -52,7 +58,7 @@ class OpenFilesTests(Upstream):
                 break
         self.assertGreater(len(crowd.members), _LIMIT // 8)
 
-    async def assert_answered(self, members: list[Member]) -> None:
+    async def assert_answered(self, members: list[LightClient]) -> None:
         """All at once."""
         for member in members:
             member.send(member.id)
@@ -126,7 +132,7 @@ class OpenFilesTests(Upstream):
         self.assertNotIn("Traceback", self.gateway.log)
 
 
-for _road in (HttpRoad, FastCgiRoad, EmbeddedRoad):
-    _name = f"{_road.__name__}OpenFilesTests"
-    globals()[_name] = type(_name, (OpenFilesTests, _road), {"__module__": __name__})
-del OpenFilesTests, _road
+for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
+    _name = f"{_test_case.__name__}OpenFilesTests"
+    globals()[_name] = type(_name, (OpenFilesTests, _test_case), {"__module__": __name__})
+del OpenFilesTests, _test_case

@@ -16,8 +16,8 @@ from phpgw.hub import command_fields, command_parser, commands
 from phpgw.hub.client import Client
 from phpgw.web.health import HealthResource, ReadinessResource
 from phpgw.web.site import GatewaySite
-from tests.support.api_client import Api
 from tests.support.fakes import REMOTE, FakeConnection, fake_client
+from tests.support.in_memory_api import InMemoryApi
 from tests.support.real.command import run
 from tests.support.real.waiting import until
 
@@ -39,7 +39,7 @@ checks.positive_data_acceptance.enabled = false
 """
 
 
-def with_health(api: Api) -> Api:
+def with_health(api: InMemoryApi) -> InMemoryApi:
     """The API as it is served, beside the words on the gateway's health."""
     api.root.putChild(b"healthz", HealthResource())
     api.root.putChild(b"readyz", ReadinessResource(()))
@@ -57,7 +57,7 @@ class DocumentTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.document = openapi_document()
         self.schemas = self.document["components"]["schemas"]
-        self.api = with_health(Api())
+        self.api = with_health(InMemoryApi())
 
     def test_version(self) -> None:
         self.assertEqual(phpgw.__version__, self.api.get("/openapi.json")["info"]["version"])
@@ -159,7 +159,7 @@ class _Browser(FakeConnection):
 class _Crowd:
     """Clients that do not run out."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: InMemoryApi) -> None:
         self._api = api
         self._clients: dict[_Browser, Client] = {}
         self._ports = count(51110)
@@ -186,7 +186,7 @@ class LiveTests(TestCase):
     timeout = 170
 
     def setUp(self) -> None:
-        api = with_health(Api(limit=_LIMIT, clock=reactor))
+        api = with_health(InMemoryApi(limit=_LIMIT, clock=reactor))
         _Crowd(api)
         site: Any = GatewaySite(api.root, _LIMIT, reactor)
         self.port: Any = reactor.listenTCP(0, site, interface="127.0.0.1")

@@ -6,10 +6,10 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 
-from tests.support.real.backends import ECHO, RECORD, SCRIPT, EmbeddedRoad, FastCgiRoad
 from tests.support.real.curl import curl
 from tests.support.real.gateway import Gateway
 from tests.support.real.process_table import descendants, still_running
+from tests.support.real.upstreams import ECHO, RECORD, SCRIPT, FastCgiTestCase, OwnPhpFpmTestCase
 from tests.support.real.waiting import exchange, pause, receive_all, until
 from tests.support.real.websocket_client import Connection
 
@@ -19,7 +19,7 @@ _UPGRADE = (
 )
 
 
-class TrafficTests(FastCgiRoad):
+class TrafficTests(FastCgiTestCase):
     """Messages that PHP could have answered are answered, and none is handled twice."""
 
     async def flow(self, clients: int, messages: int) -> None:
@@ -194,7 +194,7 @@ class TrafficTests(FastCgiRoad):
         return decoded
 
 
-class EmbeddedTests(EmbeddedRoad):
+class EmbeddedTests(OwnPhpFpmTestCase):
     async def first_message(self) -> Connection:
         client = await self.connect(self.gateway.ws_url)
         await exchange(client, 0, 1)

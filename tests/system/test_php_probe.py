@@ -1,7 +1,13 @@
 """``/readyz`` with a real PHP, or none, before anybody has asked it anything."""
 
-from tests.support.real.backends import SCRIPT, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
+from tests.support.real.upstreams import (
+    SCRIPT,
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import until
 
 # Leaves a trace of events, and of nothing else.
@@ -10,7 +16,7 @@ if (isset($_POST['type'])) { file_put_contents(__DIR__ . '/record', "event\\n", 
 """
 
 
-class ProbeTestCase(Upstream):
+class ProbeTestCase(UpstreamTestCase):
     async def readyz(self) -> str:
         return await curl(f"http://127.0.0.1:{self.gateway.port}/readyz")
 
@@ -39,7 +45,7 @@ class EachRoad(ProbeTestCase):
         await self.becomes_ready()
 
 
-class HttpTests(ProbeTestCase, HttpRoad):
+class HttpTests(ProbeTestCase, HttpTestCase):
     async def test_php_behind_a_web_server(self) -> None:
         """It is ready once that reaches PHP."""
         self.write({SCRIPT: _SCRIPT})
@@ -64,7 +70,7 @@ class HttpTests(ProbeTestCase, HttpRoad):
         await self.assert_says("no connection to http://127.0.0.1:1/ws.php", "refused")
 
 
-class FastCgiTests(ProbeTestCase, FastCgiRoad):
+class FastCgiTests(ProbeTestCase, FastCgiTestCase):
     async def test_wrong_socket(self) -> None:
         socket = f"unix:{self.directory}/missing.sock"
         self.gateway = self.start_gateway("--php-script", "/ws.php", "--php-fpm", socket)
@@ -82,7 +88,7 @@ class FastCgiTests(ProbeTestCase, FastCgiRoad):
         await self.becomes_ready()
 
 
-for _road in (HttpRoad, FastCgiRoad, EmbeddedRoad):
-    _name = f"{_road.__name__}Tests"
-    globals()[_name] = type(_name, (EachRoad, _road), {"__module__": __name__})
-del EachRoad, ProbeTestCase, _road
+for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
+    _name = f"{_test_case.__name__}Tests"
+    globals()[_name] = type(_name, (EachRoad, _test_case), {"__module__": __name__})
+del EachRoad, ProbeTestCase, _test_case

@@ -12,11 +12,18 @@ from typing import Any
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import ECHO, RECORD, EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
-from tests.support.real.conversation import ERROR, Traffic, handled_twice, out_of_order
 from tests.support.real.curl import curl
+from tests.support.real.echo_traffic import ERROR, Traffic, handled_twice, out_of_order
 from tests.support.real.process import MissingProgram, find
-from tests.support.real.vitals import resident
+from tests.support.real.process_usage import resident
+from tests.support.real.upstreams import (
+    ECHO,
+    RECORD,
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import receive_all, until
 from tests.support.real.websocket_client import Connection
 
@@ -26,7 +33,7 @@ _CLIENTS = 30
 _MEGABYTE = 2**20
 
 
-class Trouble(Upstream):
+class Trouble(UpstreamTestCase):
     """What can be seen of a gateway whose PHP is in trouble."""
 
     async def connect_all(self) -> list[Connection]:
@@ -59,7 +66,7 @@ class Trouble(Upstream):
         return (await self.answer_to(client, "are you back?")) == "are you back?"
 
 
-class FrozenTests(Trouble, FastCgiRoad):
+class FrozenTests(Trouble, FastCgiTestCase):
     """PHP-FPM is there, and does nothing."""
 
     def freeze(self, number: int = signal.SIGSTOP) -> None:
@@ -153,7 +160,7 @@ _UPGRADE = (
 )
 
 
-class GoneTests(Trouble, HttpRoad):
+class GoneTests(Trouble, HttpTestCase):
     """There is a web server, and no PHP behind it."""
 
     async def test_gone_and_back(self) -> None:
@@ -173,7 +180,7 @@ class GoneTests(Trouble, HttpRoad):
         self.assertTrue(await self.is_ready())
 
 
-class EmbeddedTests(Trouble, EmbeddedRoad):
+class EmbeddedTests(Trouble, OwnPhpFpmTestCase):
     async def test_not_ready_without_php_fpm(self) -> None:
         self.start(RECORD)
         await until(self.is_ready)
@@ -251,7 +258,7 @@ class ShownErrors(Trouble):
         self.assertNotIn("s3cret", self.gateway.log)
 
 
-class ShownErrorsOverHttpTests(ShownErrors, HttpRoad):
+class ShownErrorsOverHttpTests(ShownErrors, HttpTestCase):
     async def test_as_text(self) -> None:
         await self.assert_hidden(False, _ERRORS)
 
@@ -274,7 +281,7 @@ class ShownErrorsOverHttpTests(ShownErrors, HttpRoad):
         self.assertNotIn("nowhere", answer)
 
 
-class ShownErrorsOverFastCgiTests(ShownErrors, FastCgiRoad):
+class ShownErrorsOverFastCgiTests(ShownErrors, FastCgiTestCase):
     async def test_as_text(self) -> None:
         await self.assert_hidden(False, _ERRORS)
 
@@ -295,7 +302,7 @@ class ShownErrorsOverFastCgiTests(ShownErrors, FastCgiRoad):
         super().start_written(*arguments, port=port, **options)
 
 
-class ShownErrorsOfOwnPhpFpmTests(ShownErrors, EmbeddedRoad):
+class ShownErrorsOfOwnPhpFpmTests(ShownErrors, OwnPhpFpmTestCase):
     """A script may ask for it there, too."""
 
     async def test_as_text(self) -> None:
@@ -315,7 +322,7 @@ def _xdebug() -> Path:
     return path
 
 
-class HoldTests(Trouble, FastCgiRoad):
+class HoldTests(Trouble, FastCgiTestCase):
     """What a deployment does."""
 
     async def test_reloads_under_load(self) -> None:

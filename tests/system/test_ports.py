@@ -12,10 +12,10 @@ from unittest import SkipTest
 from twisted.internet.threads import deferToThread
 
 from tests.support.certificate import Certificate, make_certificate
-from tests.support.real.backends import ECHO, FastCgiRoad, HttpRoad
 from tests.support.real.curl import CurlError, curl
 from tests.support.real.gateway import Gateway
 from tests.support.real.process import find, free_port
+from tests.support.real.upstreams import ECHO, FastCgiTestCase, HttpTestCase
 from tests.support.real.waiting import pause
 from tests.support.real.websocket_client import Connection
 
@@ -61,7 +61,7 @@ class Sealed(Gateway):
         self._arguments = [*_SEALED, *self._arguments]
 
 
-class ListeningTests(HttpRoad):
+class ListeningTests(HttpTestCase):
     async def test_socket_activation(self) -> None:
         """The port is systemd's; the first connection starts the gateway, and is served."""
         self.php = self.start_php({"websocket.php": ECHO})
@@ -85,7 +85,7 @@ class ListeningTests(HttpRoad):
         self.assertNotIn("Traceback", printed)
 
 
-class TlsTests(FastCgiRoad):
+class TlsTests(FastCgiTestCase):
     """A port that speaks TLS."""
 
     def start_tls(self, script: str = _SECURE_ECHO, below: str | None = None) -> None:

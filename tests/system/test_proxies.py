@@ -6,10 +6,10 @@ import ssl
 from typing import Any
 
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import TEXT, frame, request
-from tests.support.real.backends import SCRIPT, FastCgiRoad
+from tests.support.in_memory_browser import TEXT, frame, request
 from tests.support.real.process import free_port
 from tests.support.real.raw_client import RawClient
+from tests.support.real.upstreams import SCRIPT, FastCgiTestCase
 from tests.support.real.websocket_client import HandshakeFailed
 
 # What PHP knows of a browser.
@@ -40,7 +40,7 @@ _HERE, _THERE = "127.0.0.2", "127.0.0.3"
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
 
 
-class Proxies(FastCgiRoad):
+class Proxies(FastCgiTestCase):
     async def told(self, url: str, local_host: str = _HERE, **options: Any) -> dict[str, str]:
         """What PHP is told of a browser that connects there."""
         client = await self.connect(url, local_host=local_host, **options)

@@ -17,15 +17,15 @@ from twisted.internet.threads import deferToThread
 from twisted.python.failure import Failure
 
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import TEXT, frame, request
-from tests.support.real import activator
-from tests.support.real.backends import ECHO, RECORD, EmbeddedRoad, FastCgiRoad
+from tests.support.in_memory_browser import TEXT, frame, request
+from tests.support.real import socket_activator
 from tests.support.real.command import run
 from tests.support.real.curl import curl
 from tests.support.real.gateway import ROOT, Gateway, environment
 from tests.support.real.process import Process, accepts, find, free_port
 from tests.support.real.raw_client import RawClient
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.upstreams import ECHO, RECORD, FastCgiTestCase, OwnPhpFpmTestCase
 from tests.support.real.waiting import pause
 from tests.support.real.websocket_client import Connection, ConnectionClosed, connect
 
@@ -34,7 +34,7 @@ _NO_PHP = ("--php-url", "http://127.0.0.1:1/")
 _RUNS = "browsers connect to"
 
 
-class DrainTests(FastCgiRoad):
+class DrainTests(FastCgiTestCase):
     """SIGTERM."""
 
     async def test_no_message_is_lost(self) -> None:
@@ -150,7 +150,7 @@ class DrainTests(FastCgiRoad):
         self.assertEqual(-signal.SIGTERM, await deferToThread(self.gateway.wait, 2))
 
 
-class LastResortTests(EmbeddedRoad):
+class LastResortTests(OwnPhpFpmTestCase):
     """What does not end by itself is not waited for."""
 
     async def test_php_is_busy(self) -> None:
@@ -165,7 +165,7 @@ class LastResortTests(EmbeddedRoad):
 
     async def test_name_is_looked_up(self) -> None:
         """For ever, by a thread that nobody can end."""
-        python_path = os.pathsep.join(map(str, (ROOT / "tests/support/real/slow_names", ROOT)))
+        python_path = os.pathsep.join(map(str, (ROOT / "tests/support/real/slow_dns", ROOT)))
         self.gateway = self.start_gateway(
             *("--php-url", "http://slow.test/", "--drain-timeout", "1s", "--events", "connect"),
             env={"PYTHONPATH": python_path},
@@ -194,7 +194,7 @@ class Activated(Process):
         command = (_TWISTD, "-n", "--pidfile=", "phpgw", *listen, *arguments)
         super().__init__(
             directory,
-            [sys.executable, activator.__file__, str(self.port), *command],
+            [sys.executable, socket_activator.__file__, str(self.port), *command],
             env=environment(),
         )
 
@@ -214,10 +214,10 @@ class ActivatedByPath(Activated):
 
     def __init__(self, directory: Path, path: Path, *command: str) -> None:
         super().__init__(directory)
-        self._arguments = [sys.executable, activator.__file__, str(path), *command]
+        self._arguments = [sys.executable, socket_activator.__file__, str(path), *command]
 
 
-class ActivationTests(RealTestCase):
+class ActivationTests(SystemTestCase):
     """A restart under a port of systemd's."""
 
     async def test_nobody_is_refused(self) -> None:
@@ -280,7 +280,7 @@ class ActivationTests(RealTestCase):
             await client.close()
 
 
-class ServiceManagerTests(EmbeddedRoad):
+class ServiceManagerTests(OwnPhpFpmTestCase):
     """What systemd hears, and when."""
 
     def setUp(self) -> None:
@@ -381,7 +381,7 @@ class ServiceManagerTests(EmbeddedRoad):
         self.assertNotIn(b"NOTIFY_SOCKET", Path(f"/proc/{master}/environ").read_bytes())
 
 
-class LimitTests(EmbeddedRoad):
+class LimitTests(OwnPhpFpmTestCase):
     """File descriptors."""
 
     async def test_raised(self) -> None:
@@ -408,7 +408,7 @@ class _Limited(Gateway):
         self._arguments = [prlimit, "--nofile=500:4000", "--", *self._arguments]
 
 
-class HangUpTests(RealTestCase):
+class HangUpTests(SystemTestCase):
     """SIGHUP, where there is nothing to read again."""
 
     async def test_in_the_foreground(self) -> None:

@@ -8,8 +8,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
 from tests.support.real.curl import curl
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.websocket_client import HandshakeFailed
 
 # All that PHP is told of an event.
@@ -27,7 +32,7 @@ echo json_encode($_SESSION);
 """
 
 
-class IdentityTests(Upstream):
+class IdentityTests(UpstreamTestCase):
     async def told(self, message: str = "x", **options: Any) -> dict[str, Any]:
         """What PHP is told of a message of a new client."""
         url = self.gateway.ws_url + options.pop("query", "")
@@ -185,7 +190,9 @@ class IdentityTests(Upstream):
         self.assertEqual(len(seen), 3)
 
 
-for _tests, _road in product((IdentityTests,), (HttpRoad, FastCgiRoad, EmbeddedRoad)):
-    _name = f"{_road.__name__}{_tests.__name__}"
-    globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
-del IdentityTests, _tests, _road
+for _tests, _test_case in product(
+    (IdentityTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+):
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
+del IdentityTests, _tests, _test_case

@@ -6,10 +6,10 @@ from typing import Any
 
 from twisted.internet.defer import gatherResults
 
-from tests.support.real.backends import FastCgiRoad
-from tests.support.real.crowd import Crowd
+from tests.support.real.light_clients import LightClients
+from tests.support.real.measured_gateway import MeasuredGateway
+from tests.support.real.upstreams import FastCgiTestCase
 from tests.support.real.waiting import until
-from tests.support.real.watched_gateway import WatchedGateway
 
 _SLOW = _FAST = 8
 _FLOODS = 12
@@ -34,12 +34,12 @@ if ($_POST['message'] === 'join') {
 """
 
 
-class SlowConsumerTests(FastCgiRoad):
-    gateway: WatchedGateway
+class SlowConsumerTests(FastCgiTestCase):
+    gateway: MeasuredGateway
     compression = False
 
-    def start_gateway(self, *arguments: str, **options: Any) -> WatchedGateway:
-        return self._started(WatchedGateway(self._directory_for("gateway"), *arguments, **options))
+    def start_gateway(self, *arguments: str, **options: Any) -> MeasuredGateway:
+        return self._started(MeasuredGateway(self._directory_for("gateway"), *arguments, **options))
 
     async def begin(self) -> None:
         """Have a group of clients, half of which read nothing from now on."""
@@ -48,7 +48,7 @@ class SlowConsumerTests(FastCgiRoad):
             _SCRIPT % _AT_ONCE,
             *("--max-outbox", "256K", "--compression", "on" if self.compression else "off"),
         )
-        self.crowd = Crowd(self.gateway.port)
+        self.crowd = LightClients(self.gateway.port)
         self.addCleanup(self.crowd.abort)
         members = await self.crowd.join_all(_SLOW + _FAST, compression=self.compression)
         for member in members:

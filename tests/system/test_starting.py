@@ -10,13 +10,13 @@ from unittest import SkipTest
 from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
-from tests.support.real.backends import EmbeddedRoad
 from tests.support.real.command import Ended, run
 from tests.support.real.curl import curl
 from tests.support.real.gateway import environment
 from tests.support.real.process import Process, accepts, find, free_port
 from tests.support.real.process_table import descendants
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.upstreams import OwnPhpFpmTestCase
 from tests.support.real.waiting import pause
 
 _TWISTD = str(Path(sys.executable).with_name("twistd"))
@@ -38,7 +38,7 @@ class Started(Process):
         return accepts(self.port)
 
 
-class BackgroundTests(RealTestCase):
+class BackgroundTests(SystemTestCase):
     """twistd without -n."""
 
     def twistd(self, *arguments: str) -> Deferred[Ended]:
@@ -105,7 +105,7 @@ class BackgroundTests(RealTestCase):
                 await pause(0.02)
 
 
-class ForegroundTests(RealTestCase):
+class ForegroundTests(SystemTestCase):
     async def test_serve(self) -> None:
         """It logs to the standard error, and leaves nothing behind."""
         here = self.directory / "here"
@@ -140,7 +140,7 @@ class ForegroundTests(RealTestCase):
         self.assertRegex(ended.stderr, r"^phpgw: --listen: cannot listen on .* in use\n$")
 
 
-class ContainerTests(EmbeddedRoad):
+class ContainerTests(OwnPhpFpmTestCase):
     """The first process of a container, which is the first again after each start."""
 
     def start_contained(self, *command: str) -> Started:

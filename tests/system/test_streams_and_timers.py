@@ -4,7 +4,12 @@ import json
 from itertools import product
 from typing import Any
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import until
 from tests.support.real.websocket_client import Connection
 
@@ -28,7 +33,7 @@ foreach (['one', 'two', 'three'] as $word) {
 _UNBUFFERED = {"server": "fastcgi_buffering off;"}
 
 
-class StreamTests(Upstream):
+class StreamTests(UpstreamTestCase):
     async def begin(self, script: str, *arguments: str) -> Connection:
         self.start(script, *arguments, nginx=_UNBUFFERED)
         client = await self.connect(self.gateway.ws_url)
@@ -120,7 +125,7 @@ class StreamTests(Upstream):
         self.assertEqual(await client.receive(), "failed")
 
 
-class TimerTests(Upstream):
+class TimerTests(UpstreamTestCase):
     async def test_clock_for_a_group(self) -> None:
         self.start(
             "<?php header('Content-Type: application/vnd.phpgw+json');"
@@ -153,7 +158,9 @@ class TimerTests(Upstream):
         self.assertGreater((await self.stats())["timer_runs_skipped"], 2)
 
 
-for _tests, _road in product((StreamTests, TimerTests), (HttpRoad, FastCgiRoad, EmbeddedRoad)):
-    _name = f"{_road.__name__}{_tests.__name__}"
-    globals()[_name] = type(_name, (_tests, _road), {"__module__": __name__})
-del StreamTests, TimerTests, _tests, _road
+for _tests, _test_case in product(
+    (StreamTests, TimerTests), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+):
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
+del StreamTests, TimerTests, _tests, _test_case

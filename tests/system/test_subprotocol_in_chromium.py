@@ -1,6 +1,6 @@
 """What a real Chromium makes of subprotocols."""
 
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 
 _CONNECT = (
     "for (const names of [['xml', 'json'], ['xml']]) {"
@@ -11,7 +11,7 @@ _CONNECT = (
 )
 
 
-class SubprotocolTests(RealTestCase):
+class SubprotocolTests(SystemTestCase):
     async def test_answered(self) -> None:
         """It insists on one of those that it offers; the log says so if there is none."""
         self.start_php({"index.html": "<title>empty</title>"})

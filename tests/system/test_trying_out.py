@@ -1,6 +1,6 @@
 """The gateway's own page, in Chromium: README's way to try the script."""
 
-from tests.support.real.backends import EmbeddedRoad
+from tests.support.real.upstreams import OwnPhpFpmTestCase
 from tests.support.real.waiting import until
 
 # The article's script.
@@ -10,7 +10,7 @@ echo ' to ', $_POST['client_id'];
 """
 
 
-class PageTests(EmbeddedRoad):
+class PageTests(OwnPhpFpmTestCase):
     async def test_send_and_receive(self) -> None:
         self.start(_SCRIPT)
         browser = self.start_browser()

@@ -4,7 +4,12 @@ from typing import Any
 
 from twisted.internet.defer import gatherResults
 
-from tests.support.real.backends import EmbeddedRoad, FastCgiRoad, HttpRoad, Upstream
+from tests.support.real.upstreams import (
+    FastCgiTestCase,
+    HttpTestCase,
+    OwnPhpFpmTestCase,
+    UpstreamTestCase,
+)
 from tests.support.real.waiting import until
 
 # Notes when it begins and when it ends with what takes longer than PHP has.
@@ -22,7 +27,7 @@ echo $event;
 _OPTIONS = ("--php-timeout", "500ms", "--on-error", "reply", "--error-reply", "failed")
 
 
-class OneAtATimeTests(Upstream):
+class OneAtATimeTests(UpstreamTestCase):
     """Where it can be known when a script ends that nobody can stop."""
 
     async def test_next_event_waits(self) -> None:
@@ -64,7 +69,7 @@ class OneAtATimeTests(Upstream):
         self.assertEqual(stats["events_waiting_for_worker_now"], 0)
 
 
-class GoneRoad(Upstream):
+class ClientThatDoesNotWaitTestCase(UpstreamTestCase):
     php: Any
 
     async def test_client_that_does_not_wait(self) -> None:
@@ -83,24 +88,24 @@ class GoneRoad(Upstream):
         await until(is_logged)
 
 
-class FastCgiOneAtATimeTests(OneAtATimeTests, FastCgiRoad):
+class FastCgiOneAtATimeTests(OneAtATimeTests, FastCgiTestCase):
     pass
 
 
-class EmbeddedOneAtATimeTests(OneAtATimeTests, EmbeddedRoad):
+class EmbeddedOneAtATimeTests(OneAtATimeTests, OwnPhpFpmTestCase):
     pass
 
 
-class HttpOneAtATimeTests(OneAtATimeTests, HttpRoad):
+class HttpOneAtATimeTests(OneAtATimeTests, HttpTestCase):
     pass
 
 
-class FastCgiGoneTests(GoneRoad, FastCgiRoad):
+class FastCgiGoneTests(ClientThatDoesNotWaitTestCase, FastCgiTestCase):
     pass
 
 
-class HttpGoneTests(GoneRoad, HttpRoad):
+class HttpGoneTests(ClientThatDoesNotWaitTestCase, HttpTestCase):
     pass
 
 
-del OneAtATimeTests, GoneRoad
+del OneAtATimeTests, ClientThatDoesNotWaitTestCase

@@ -15,8 +15,8 @@ from phpgw.backend.upstream import Upstream
 from phpgw.gateway import Gateway
 from phpgw.hub.client import Client
 from phpgw.time_slices import Steps, TimeSlices
+from tests.support.fake_clocks import ManualReactor, TickingClock
 from tests.support.fakes import FakeConnection, identity
-from tests.support.manual_reactor import Turns, Watch
 
 
 class Room(Service):
@@ -387,8 +387,8 @@ class DrainTests(GatewayTestCase):
 
     def use_turns(self) -> None:
         """Have each turn of the reactor by itself."""
-        self.clock = Turns()
-        self.slices = TimeSlices(self.clock, 1, Watch())
+        self.clock = ManualReactor()
+        self.slices = TimeSlices(self.clock, 1, TickingClock())
         self.start()
 
     def test_push_under_way(self) -> None:
@@ -460,7 +460,7 @@ class DrainTests(GatewayTestCase):
 
     def test_many_that_do_not_answer(self) -> None:
         """They are cut off a few in each turn of the reactor, since it has work with each."""
-        self.clock = turns = Turns()
+        self.clock = turns = ManualReactor()
         self.slices = TimeSlices(turns)
         self.start()
         for _ in range(120):

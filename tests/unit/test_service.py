@@ -15,7 +15,7 @@ from phpgw.service import make_gateway
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
 from tests.support.fakes import LOCAL
-from tests.support.raw_browser import TEXT, BrowserEnd, frame, request
+from tests.support.in_memory_browser import TEXT, InMemoryBrowser, frame, request
 
 _URL = "http://127.0.0.1:8088/websocket.php"
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nreply"
@@ -34,14 +34,14 @@ class GatewayTestCase(SynchronousTestCase):
         return gateway
 
     def get(self, site: Any, path: str) -> tuple[int, bytes]:
-        browser = BrowserEnd(site)
+        browser = InMemoryBrowser(site)
         browser.send(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         body = browser.read_response()
         return browser.status, body
 
     def post(self, site: Any, path: str) -> int:
         """What PHP does, from this machine."""
-        caller = BrowserEnd(site, LOCAL)
+        caller = InMemoryBrowser(site, LOCAL)
         caller.send(f"POST {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         caller.read_response()
         return caller.status
@@ -70,7 +70,7 @@ class PhpEnd:
 class AssemblyTests(GatewayTestCase):
     def test_message_and_reply(self) -> None:
         self.start()
-        browser = BrowserEnd(self.sites[0]).shake_hands()
+        browser = InMemoryBrowser(self.sites[0]).shake_hands()
         browser.send(frame(TEXT, b"name"))
         php = self.php()
         self.assertIn(b"message=name", php.transport.value())
@@ -87,7 +87,7 @@ class AssemblyTests(GatewayTestCase):
     def test_path_of_several_segments(self) -> None:
         self.start(ws_path="/app/live/ws")
         site = self.sites[0]
-        browser = BrowserEnd(site)
+        browser = InMemoryBrowser(site)
         browser.send(b"GET /app/live/ws HTTP/1.1\r\nHost: x\r\n\r\n")
         browser.read_response()
         self.assertEqual(browser.status, 426)
@@ -110,12 +110,12 @@ class AssemblyTests(GatewayTestCase):
             ),
             *("/%77s", "/ws%2f", "/ws%00", "/ws;x", "/WS", "/ws%3fa", "/ws#a"),
         ):
-            browser = BrowserEnd(self.sites[0])
+            browser = InMemoryBrowser(self.sites[0])
             browser.send(request().replace(b"GET /ws ", f"GET {path} ".encode()))
             browser.read_response()
             self.assertEqual(404, browser.status, path)
         for path in ("/ws", "/ws?", "/ws?a=/ws/../x"):
-            browser = BrowserEnd(self.sites[0])
+            browser = InMemoryBrowser(self.sites[0])
             browser.send(request().replace(b"GET /ws ", f"GET {path} ".encode()))
             browser.read_response()
             self.assertEqual(101, browser.status, path)
@@ -125,7 +125,7 @@ class AssemblyTests(GatewayTestCase):
         """A zone goes with it: RFC 6874. The page there is one of the same site."""
         self.start()
         for host in ("[fe80::1%eth0]:8080", "[fe80::1%25eth0]", "[fe80::1]"):
-            browser = BrowserEnd(self.sites[0])
+            browser = InMemoryBrowser(self.sites[0])
             with capturedLogs() as events:
                 browser.shake_hands(Host=host, Origin="http://[fe80::1]:8080")
             self.assertEqual(101, browser.status, host)
@@ -137,7 +137,7 @@ class AssemblyTests(GatewayTestCase):
         self.start(ws_path="/app/ws")
         with capturedLogs() as events:
             for path in (b"/w'x" + b"x" * 1000, b"/ws", b"/app"):
-                browser = BrowserEnd(self.sites[0])
+                browser = InMemoryBrowser(self.sites[0])
                 browser.send(request().replace(b"GET /ws ", b"GET " + path + b" "))
                 browser.read_response()
                 self.assertEqual(404, browser.status)
@@ -178,14 +178,14 @@ class AssemblyTests(GatewayTestCase):
         status, body = self.get(site, "/readyz")
         self.assertEqual(503, status)
         self.assertIn(b"its web server gets no answer from PHP", body)
-        browser = BrowserEnd(site).shake_hands()
+        browser = InMemoryBrowser(site).shake_hands()
         browser.send(frame(TEXT, b"name"))
         self.php().answer()
         self.assertEqual((200, b"ready\n"), self.get(site, "/readyz"))
 
     def test_not_ready_while_it_stops(self) -> None:
         gateway = self.start()
-        BrowserEnd(self.sites[0]).shake_hands()
+        InMemoryBrowser(self.sites[0]).shake_hands()
         gateway.stopService()
         self.assertEqual(
             self.get(self.sites[0], "/readyz"), (503, b"the gateway is starting or stopping\n")
@@ -195,7 +195,7 @@ class AssemblyTests(GatewayTestCase):
     def test_not_ready_while_events_are_held_back(self) -> None:
         self.start()
         site = self.sites[0]
-        browser = BrowserEnd(site).shake_hands()
+        browser = InMemoryBrowser(site).shake_hands()
         self.assertEqual(self.post(site, "/hold?seconds=5"), 200)
         self.assertEqual(self.get(site, "/readyz"), (503, b"events are held back (/hold)\n"))
         self.assertEqual(self.get(site, "/healthz")[0], 200)
@@ -210,7 +210,7 @@ class AssemblyTests(GatewayTestCase):
     def test_not_ready_while_php_does_not_answer(self) -> None:
         self.start(breaker_failures=1)
         site = self.sites[0]
-        browser = BrowserEnd(site).shake_hands()
+        browser = InMemoryBrowser(site).shake_hands()
         browser.send(frame(TEXT, b"name"))
         for delay in (0.1, 0.2, 0.4, 0.8, 0):
             factory: Any = self.reactor.tcpClients[-1][2]
@@ -273,7 +273,7 @@ class AssemblyTests(GatewayTestCase):
     def come_through_a_proxy(self) -> None:
         """A browser comes by a proxy that tells nothing of it."""
         with capturedLogs():
-            browser = BrowserEnd(self.sites[0], LOCAL)
+            browser = InMemoryBrowser(self.sites[0], LOCAL)
             browser.shake_hands(Host="127.0.0.1:8080", Origin="https://example.com")
         self.assertEqual(101, browser.status)
 
@@ -299,7 +299,7 @@ class AssemblyTests(GatewayTestCase):
     def test_handshake_that_is_refused(self) -> None:
         """The page of a site that may not connect shuts nobody out."""
         self.start(allow_origin=("https://app.example.com",))
-        browser = BrowserEnd(self.sites[0], LOCAL)
+        browser = InMemoryBrowser(self.sites[0], LOCAL)
         browser.shake_hands(Host="127.0.0.1:8080", Origin="https://evil.example")
         self.assertEqual(403, browser.status)
         self.assertEqual(200, self.post(self.sites[0], "/release"))
@@ -322,7 +322,7 @@ class DrainTests(GatewayTestCase):
 
     def setUp(self) -> None:
         self.gateway = self.start(drain_timeout=10)
-        self.browser = BrowserEnd(self.sites[0]).shake_hands()
+        self.browser = InMemoryBrowser(self.sites[0]).shake_hands()
 
     def drain(self) -> Deferred[None]:
         stopped: Deferred[None] = self.gateway.stopService()
@@ -375,4 +375,4 @@ class DrainTests(GatewayTestCase):
         self.drain()
         self.reactor.advance(0.1)
         self.browser.hang_up()
-        self.assertEqual(BrowserEnd(self.sites[0]).shake_hands().status, 503)
+        self.assertEqual(InMemoryBrowser(self.sites[0]).shake_hands().status, 503)

@@ -4,15 +4,15 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.time_slices import JobsStopped, Steps, TimeSlices, run_at_once
-from tests.support.manual_reactor import Turns, Watch
+from tests.support.fake_clocks import ManualReactor, TickingClock
 
 
 class SlicesTestCase(SynchronousTestCase):
     """Each step takes a second, and all jobs together have eight of them in a turn."""
 
     def setUp(self) -> None:
-        self.clock = Turns()
-        self.slices = TimeSlices(self.clock, 8, Watch())
+        self.clock = ManualReactor()
+        self.slices = TimeSlices(self.clock, 8, TickingClock())
         self.done: list[str] = []
 
     def steps(self, name: str, count: int) -> Steps[str]:

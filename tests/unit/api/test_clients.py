@@ -6,8 +6,8 @@ from twisted.internet.address import UNIXAddress
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.api_client import Api
 from tests.support.fakes import handshake
+from tests.support.in_memory_api import InMemoryApi
 
 
 def ids(page: dict[str, list[dict[str, str]]]) -> list[str]:
@@ -17,7 +17,7 @@ def ids(page: dict[str, list[dict[str, str]]]) -> list[str]:
 
 class OneClientTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.api = Api()
+        self.api = InMemoryApi()
 
     def test_all_that_is_told(self) -> None:
         self.api.connect(
@@ -84,7 +84,7 @@ class OneClientTests(SynchronousTestCase):
 
 class ListTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.api = Api()
+        self.api = InMemoryApi()
         for client_id, group, user in (("c", "x", "1"), ("a", "x", "2"), ("b", "y", "1")):
             self.api.connect(client_id, group, user=user)
 
@@ -95,7 +95,7 @@ class ListTests(SynchronousTestCase):
         self.assertEqual(self.api.get("/clients/a"), page["clients"][0])
 
     def test_nobody(self) -> None:
-        self.assertEqual({"clients": [], "next": None, "total": 0}, Api().get("/clients"))
+        self.assertEqual({"clients": [], "next": None, "total": 0}, InMemoryApi().get("/clients"))
 
     def test_filters(self) -> None:
         for query, expected in (
@@ -135,7 +135,7 @@ class ListTests(SynchronousTestCase):
 
 class CloseTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.api = Api()
+        self.api = InMemoryApi()
         self.connection = self.api.connect("a/b")
 
     def test_close(self) -> None:

@@ -5,15 +5,15 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.api_client import Api
 from tests.support.fakes import FORM, REMOTE, Answer
+from tests.support.in_memory_api import InMemoryApi
 
 JSON = ("Content-Type", "application/json")
 
 
 class CommandsTestCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.api = Api()
+        self.api = InMemoryApi()
         self.one, self.two = self.api.connect("a", "room"), self.api.connect("b", "room")
 
     def post(self, body: bytes, *headers: tuple[str, str]) -> Answer:

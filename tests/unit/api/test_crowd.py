@@ -6,9 +6,9 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.time_slices import TimeSlices
-from tests.support.api_client import Api
+from tests.support.fake_clocks import ManualReactor, TickingClock
 from tests.support.fakes import FORM, Exchange, request_head
-from tests.support.manual_reactor import Turns, Watch
+from tests.support.in_memory_api import InMemoryApi
 
 _COUNT = 600
 
@@ -17,8 +17,8 @@ class CrowdTestCase(SynchronousTestCase):
     """Six hundred clients, all in group crowd, and a user's each second one."""
 
     def setUp(self) -> None:
-        self.turns = Turns()
-        self.api = Api(clock=self.turns, slices=TimeSlices(self.turns, 100, Watch()))
+        self.turns = ManualReactor()
+        self.api = InMemoryApi(clock=self.turns, slices=TimeSlices(self.turns, 100, TickingClock()))
         self.connections = [
             self.api.connect(f"{n:03}", "crowd", user="ada" if n % 2 else None)
             for n in range(_COUNT)

@@ -29,7 +29,7 @@ from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.shared_ports import SharedPorts
 from phpgw.web.site import GatewaySite
 from tests.support.fakes import LOCAL, REMOTE, fake_client
-from tests.support.holding import Holding
+from tests.support.hold_fixture import HoldFixture
 
 CLIENT = "127.0.0.1:51110"
 _LIMIT = 200
@@ -88,7 +88,7 @@ class Door:
         dispatcher = Dispatcher(registry, self.metrics, 10, TimeSlices(self.clock))
         root = Resource()
         for name, resource in make_api(
-            registry, dispatcher, Holding().hold, access, self.metrics, _LIMIT
+            registry, dispatcher, HoldFixture().hold, access, self.metrics, _LIMIT
         ).items():
             root.putChild(name, resource)
         self.lane: list[Answer] = []

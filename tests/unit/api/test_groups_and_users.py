@@ -2,13 +2,13 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.api_client import Api
+from tests.support.in_memory_api import InMemoryApi
 from tests.unit.api.test_clients import ids
 
 
 class MembersTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.api = Api()
+        self.api = InMemoryApi()
         self.api.connect("c", "room-1", "a/b", user="42")
         self.api.connect("a", "room-1", user="42")
         self.api.connect("b", "room-2", user="é")
@@ -60,7 +60,7 @@ class MembersTests(SynchronousTestCase):
                     (404, {"error": f"{kind} not found"}),
                     self.api.refusal("GET", f"/{kind}s/{name}"),
                 )
-        self.assertEqual({"groups": [], "next": None, "total": 0}, Api().get("/groups"))
+        self.assertEqual({"groups": [], "next": None, "total": 0}, InMemoryApi().get("/groups"))
 
     def test_bad_parameters(self) -> None:
         for path in ("/groups", "/groups/room-1", "/users", "/users/42"):

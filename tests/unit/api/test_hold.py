@@ -5,13 +5,13 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.api_client import Api
 from tests.support.fakes import REMOTE, Exchange, request_head
+from tests.support.in_memory_api import InMemoryApi
 
 
 class HoldTestCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.api = Api()
+        self.api = InMemoryApi()
         self.hold = self.api.holding.hold
         self.relay = self.api.holding.relay
         self.clock = self.api.holding.clock

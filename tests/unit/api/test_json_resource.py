@@ -2,8 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.support.api_client import Api
 from tests.support.fakes import REMOTE
+from tests.support.in_memory_api import InMemoryApi
 
 # With how they can be asked.
 PATHS = {
@@ -23,7 +23,7 @@ PATHS = {
 
 class PathTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.api = Api()
+        self.api = InMemoryApi()
         self.connection = self.api.connect("a", "x", user="42")
 
     def test_other_methods(self) -> None:
@@ -68,7 +68,7 @@ class PathTests(SynchronousTestCase):
 class AccessTests(SynchronousTestCase):
     def test_stranger(self) -> None:
         """He learns not even what there is."""
-        api = Api()
+        api = InMemoryApi()
         for path in (*PATHS, "/stats/x", "/clients/a/b"):
             for method in ("GET", "POST", "DELETE", "BREW"):
                 status, content = api.refusal(method, path, peer=REMOTE)
@@ -76,11 +76,11 @@ class AccessTests(SynchronousTestCase):
                 self.assertIn("came from another machine", content["error"])
 
     def test_page_in_a_browser(self) -> None:
-        status, _ = Api().refusal("DELETE", "/clients/a", headers=[("Origin", "null")])
+        status, _ = InMemoryApi().refusal("DELETE", "/clients/a", headers=[("Origin", "null")])
         self.assertEqual(403, status)
 
     def test_token(self) -> None:
-        api = Api(token=b"s3cret")
+        api = InMemoryApi(token=b"s3cret")
         for path in PATHS:
             answer = api.ask("GET", path, peer=REMOTE)
             self.assertEqual(401, answer.status)

@@ -9,15 +9,15 @@ from phpgw.backend.errors import BackendBusy, BackendTimeout
 from phpgw.backend.event import Event
 from phpgw.backend.reply import Reply
 from phpgw.metrics import Metrics
+from tests.support.fake_backend import AskedEvent, FakeBackend
 from tests.support.fakes import identity
-from tests.support.scripted import Asked, ScriptedBackend
 
 
 class LimitedTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.metrics = Metrics()
-        self.inner = ScriptedBackend()
+        self.inner = FakeBackend()
         self.backend = ConcurrencyLimit(
             self.clock,
             self.inner,
@@ -30,7 +30,7 @@ class LimitedTests(SynchronousTestCase):
     def ask(self, message: bytes = b"x") -> Deferred[Reply]:
         return self.backend.ask(Event("server", message, identity()))
 
-    def time_out(self, asked: Asked) -> Deferred[None]:
+    def time_out(self, asked: AskedEvent) -> Deferred[None]:
         """Have an event fail whose script goes on until the result fires."""
         ended: Deferred[None] = Deferred()
         asked.answer.errback(BackendTimeout("too slow", ended))

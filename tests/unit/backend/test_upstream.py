@@ -26,7 +26,7 @@ from phpgw.metrics import Metrics
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
 from tests.support.fakes import identity
-from tests.support.follower import Follower
+from tests.support.reply_recorder import ReplyRecorder
 from tests.unit.backend.fastcgi.test_backend import TAKEN
 
 
@@ -228,7 +228,7 @@ class OwnFpmTests(SynchronousTestCase):
         self.assertEqual(90, FPMS[0].config.script_seconds)
 
     def test_asked_once_it_is_ready(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.backend.ask(self.event, follower)
         self.assertEqual([], self.behind.asked)
         FPMS[0].ready[0].callback(None)
@@ -238,7 +238,7 @@ class OwnFpmTests(SynchronousTestCase):
 
     def test_asked_at_once(self) -> None:
         FPMS[0].is_ready = True
-        follower = Follower()
+        follower = ReplyRecorder()
         self.successResultOf(self.backend.ask(self.event, follower))
         self.assertEqual([(self.event, follower)], self.behind.asked)
 

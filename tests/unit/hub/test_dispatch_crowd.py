@@ -19,8 +19,8 @@ from phpgw.hub.dispatch import Dispatcher, Result
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import JobsStopped, TimeSlices
+from tests.support.fake_clocks import ManualReactor, TickingClock
 from tests.support.fakes import FakeConnection, fake_client
-from tests.support.manual_reactor import Turns, Watch
 
 NOT_FOUND = "client not found"
 
@@ -31,8 +31,8 @@ class CrowdTestCase(SynchronousTestCase):
     count = 600
 
     def setUp(self) -> None:
-        self.turns = Turns()
-        self.watch = Watch()
+        self.turns = ManualReactor()
+        self.watch = TickingClock()
         self.metrics = Metrics()
         self.registry = Registry()
         self.slices = TimeSlices(self.turns, 100, self.watch)

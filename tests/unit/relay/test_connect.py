@@ -9,8 +9,8 @@ from phpgw.backend.reply import Head, Reply
 from phpgw.hub.client import Client, Message
 from phpgw.hub.commands import Join, Send, Target
 from phpgw.relay.connect import Admission, Grant, Refusal
+from tests.support.fake_backend import COMMANDS, STREAM, AskedEvent, FakeBackendTestCase
 from tests.support.fakes import FakeConnection, fake_client
-from tests.support.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 
 _ME = Target("sender")
 _JOIN = b'{"op": "join", "group": "g"}'
@@ -18,7 +18,7 @@ _SEND = b'{"op": "send", "message": "hi"}'
 _WELCOME = b'[{"op": "send", "message": "welcome"}]'
 
 
-class AdmissionTestCase(ScriptedTestCase):
+class AdmissionTestCase(FakeBackendTestCase):
     newcomer: Client
     connection: FakeConnection
 
@@ -53,7 +53,7 @@ class AdmissionTestCase(ScriptedTestCase):
     def replying(self, *headers: tuple[bytes, bytes], status: int = 200) -> None:
         """Have PHP's answers bear these headers, too."""
 
-        def reply(asked: Asked) -> None:
+        def reply(asked: AskedEvent) -> None:
             asked.answer.callback(Reply(Head(status, headers)))
 
         self.backend.at_once = reply
@@ -310,7 +310,7 @@ class RefusalTests(AdmissionTestCase):
         self.successResultOf(decided)
 
     def test_php_stays_away(self) -> None:
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         decided = self.ask()
         self.clock.pump([0.1] * 16)
         self.assert_unavailable(self.refusal_of(decided))

@@ -15,11 +15,11 @@ from phpgw.relay.breaker import Breaker, BreakerPolicy
 from phpgw.relay.disconnects import DisconnectQueue
 from phpgw.relay.queue import Turns
 from phpgw.relay.retry import RetryingBackend
+from tests.support.fake_backend import COMMANDS, STREAM, AskedEvent, FakeBackendTestCase
 from tests.support.fakes import FakeConnection, fake_client, handshake, identity
-from tests.support.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 
 
-def _nginx_page(status: int) -> Callable[[Asked], object]:
+def _nginx_page(status: int) -> Callable[[AskedEvent], object]:
     """What Nginx answers with for itself."""
     title = f"{status} {HTTPStatus(status).phrase}"
     body = (
@@ -30,7 +30,7 @@ def _nginx_page(status: int) -> Callable[[Asked], object]:
     return lambda asked: asked.answer.callback(reply)
 
 
-class FarewellsTests(ScriptedTestCase):
+class FarewellsTests(FakeBackendTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.turns = Turns(8)
@@ -91,13 +91,13 @@ class FarewellsTests(ScriptedTestCase):
 
     def test_for_as_long_as_php_is_away(self) -> None:
         """And then once."""
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         for client_id in "abcd":
             self.bid(client_id)
         self.clock.pump([0.1] * 6000)
         self.assert_untold(4)
         tried = len(self.backend.asked)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.pump([0.1] * 100)
         self.assert_untold(0)
         told = self.backend.told()[tried:]
@@ -107,7 +107,7 @@ class FarewellsTests(ScriptedTestCase):
 
     def test_circuit_breaker(self) -> None:
         """However many have left, PHP is asked by one of them at a time until it is back."""
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         for number in range(100):
             self.bid(str(number))
         self.clock.pump([0.1] * 600)
@@ -116,7 +116,7 @@ class FarewellsTests(ScriptedTestCase):
         self.assertLess(len(self.backend.asked), 100)
         self.assertLess(self.metrics.events_refused_by_breaker, 200)
         self.backend.asked.clear()
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.pump([0.1] * 320)
         self.assert_untold(0)
         self.assertEqual(
@@ -139,7 +139,7 @@ class FarewellsTests(ScriptedTestCase):
             self.assert_untold(2)
             self.assertEqual(len(self.backend.asked), 1)
             self.backend.is_there = True
-            self.backend.at_once = Asked.reply
+            self.backend.at_once = AskedEvent.reply
             self.clock.pump([0.5] * 5)
             self.assert_untold(0)
             self.assertEqual([name for _, name in self.backend.told()], ["a", "a", "b"])
@@ -166,7 +166,7 @@ class FarewellsTests(ScriptedTestCase):
         self.bid()
         self.clock.pump([0.5] * 10)
         self.assert_untold(1)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.pump([0.5] * 5)
         self.assert_untold(0)
         self.assertEqual(self.metrics.php_failures, 0)
@@ -195,7 +195,7 @@ class FarewellsTests(ScriptedTestCase):
         self.assertEqual((len(self.backend.asked), self.metrics.disconnects_lost), (2, 2))
         self.assert_untold(9)
         self.backend.is_there = True
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.pump([0.5] * 5)
         self.assert_untold(0)
         self.assertEqual((len(self.backend.asked), self.metrics.disconnects_lost), (11, 2))
@@ -214,7 +214,7 @@ class FarewellsTests(ScriptedTestCase):
                 self.make(has_web_server)
                 self.backend.asked.clear()
                 self.backend.is_there = False
-                self.backend.at_once = partial(Asked.reply, status=status)
+                self.backend.at_once = partial(AskedEvent.reply, status=status)
                 self.bid()
                 self.clock.pump([0.5] * 100)
                 self.assert_untold(0)
@@ -240,7 +240,7 @@ class FarewellsTests(ScriptedTestCase):
         self.assertEqual(len(probes), 2)
         probes[1].errback(BackendUnreachable("not there"))
         self.assert_untold(1)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.advance(2)
         probes[2].callback(None)
         self.assert_untold(0)
@@ -253,25 +253,25 @@ class FarewellsTests(ScriptedTestCase):
         self.backend.at_once = _nginx_page(502)
         self.bid("a")
         self.assert_untold(0)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.bid("b")
         self.assert_untold(0)
         self.assertEqual(self.metrics.disconnects_lost, 1)
 
     def test_php_is_not_looked_for_while_events_are_held(self) -> None:
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         self.bid()
         self.clock.pump([0.1] * 16)
         self.turns.allow(0)
         self.clock.pump([1] * 10)
         self.assertEqual(self.backend.probes, 0)
         self.turns.allow(8)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.pump([1] * 2)
         self.assert_untold(0)
 
     def test_said_once_while_php_is_away(self) -> None:
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         for _ in range(2):
             with capturedLogs() as events:
                 for client_id in "abc":
@@ -282,14 +282,14 @@ class FarewellsTests(ScriptedTestCase):
             ]
             [line] = lines
             self.assertEqual((line["client_id"], line["reason"]), ("a", "refused"))
-            self.backend.at_once = Asked.reply
+            self.backend.at_once = AskedEvent.reply
             self.clock.pump([0.5] * 100)
             self.assert_untold(0)
-            self.backend.at_once = Asked.refuse
+            self.backend.at_once = AskedEvent.refuse
 
     def test_one_network_does_not_fill_all(self) -> None:
         self.patch(disconnects, "_MOST", 4)
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         for host, count in (("192.0.2.1", 5), ("198.51.100.1", 1), ("127.0.0.1", 1)):
             for number in range(count):
                 who = identity(f"{host}:{number}", handshake=handshake(peer_host=host))
@@ -299,7 +299,7 @@ class FarewellsTests(ScriptedTestCase):
 
     def test_at_a_measured_pace(self) -> None:
         """A few quick attempts, and a pause in which PHP has its turns for others."""
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         self.bid()
         self.clock.pump([0.1] * 16)
         self.assertEqual(len(self.backend.asked), 5)
@@ -314,16 +314,16 @@ class FarewellsTests(ScriptedTestCase):
         self.bid()
         self.clock.pump([0.5] * 10)
         self.assert_untold(1)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.pump([0.5] * 5)
         self.assert_untold(0)
         self.assertEqual(self.metrics.php_failures, 0)
 
     def test_not_again_where_php_may_have_heard(self) -> None:
-        def refuse_status(asked: Asked) -> None:
+        def refuse_status(asked: AskedEvent) -> None:
             asked.reply(b"Oops\nsecret", 500)
 
-        for at_once in (Asked.break_off, refuse_status):
+        for at_once in (AskedEvent.break_off, refuse_status):
             self.backend.at_once = at_once
             with capturedLogs() as events:
                 self.bid("192.0.2.1:5")
@@ -363,7 +363,7 @@ class FarewellsTests(ScriptedTestCase):
         self.backend.asked[1].reply()
         self.assertNoResult(told)
         self.backend.asked[0].refuse()
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.advance(1)
         self.successResultOf(told)
 

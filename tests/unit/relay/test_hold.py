@@ -4,12 +4,12 @@ from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.relay.hold import Stopping
-from tests.support.holding import Holding
+from tests.support.hold_fixture import HoldFixture
 
 
 class HoldTestCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.holding = Holding()
+        self.holding = HoldFixture()
         self.hold = self.holding.hold
         self.relay = self.holding.relay
         self.clock = self.holding.clock

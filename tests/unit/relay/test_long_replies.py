@@ -9,16 +9,16 @@ from twisted.logger import capturedLogs
 from phpgw.hub.client import Client
 from phpgw.relay.connect import Admission, Grant
 from phpgw.time_slices import TimeSlices
+from tests.support.fake_backend import COMMANDS, STREAM, AskedEvent, FakeBackendTestCase
+from tests.support.fake_clocks import ManualReactor, TickingClock
 from tests.support.fakes import FakeConnection
-from tests.support.manual_reactor import Turns, Watch
-from tests.support.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 
 _COUNT = 600
 _TO_ALL = {"op": "send", "to": {"all": True}, "message": "all"}
 _TO_ME = {"op": "send", "message": "me"}
 
 
-class LongReplyTestCase(ScriptedTestCase):
+class LongReplyTestCase(FakeBackendTestCase):
     """Six hundred clients; a message to all of them takes six turns."""
 
     client_: Client
@@ -26,13 +26,13 @@ class LongReplyTestCase(ScriptedTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.clock = Turns()
+        self.clock = ManualReactor()
         self.use()
         self.client_, self.connection = self.client("me")
         self.others = [self.client(f"{n}")[1] for n in range(_COUNT)]
 
     def slices(self) -> TimeSlices:
-        return TimeSlices(self.clock, 100, Watch())
+        return TimeSlices(self.clock, 100, TickingClock())
 
     def turn(self) -> None:
         self.clock.turn()
@@ -147,7 +147,7 @@ class FailureTests(LongReplyTestCase):
         clients = [self.client(f"192.0.2.{n % 250}:{n}")[0] for n in range(600)]
         for client in clients:
             self.say(client, b"x")
-        self.backend.at_once = Asked.break_off
+        self.backend.at_once = AskedEvent.break_off
         self.backend.asked[0].break_off()
         most, before = 0, self.metrics.php_failures
         while self.clock.is_busy:

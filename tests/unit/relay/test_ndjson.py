@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.hub.client import Client
 from phpgw.hub.commands import Command, Join, Send, Target
 from phpgw.relay.ndjson import Stream, UnusableLine
+from tests.support.fake_backend import FakeFlow
 from tests.support.fakes import FakeConnection, fake_client
-from tests.support.scripted import FakeFlow
 
 _ME = Target("sender")
 

@@ -13,13 +13,13 @@ from phpgw.hub.client import Client, Message
 from phpgw.relay.breaker import BreakerPolicy
 from phpgw.relay.overload import Overloaded
 from phpgw.relay.replies import ClientLeft
+from tests.support.fake_backend import COMMANDS, STREAM, AskedEvent, FakeBackendTestCase
 from tests.support.fakes import FakeConnection, fake_client, handshake
-from tests.support.scripted import COMMANDS, STREAM, Asked, ScriptedTestCase
 
 _LINE = b'{"op": "send", "to": {"all": true}, "message": "line"}\n'
 
 
-class RelayTestCase(ScriptedTestCase):
+class RelayTestCase(FakeBackendTestCase):
     def newcomer(self, client_id: str = "new") -> tuple[Client, FakeConnection, Deferred[Reply]]:
         """One that PHP is asked about."""
         client, connection = fake_client(client_id)
@@ -135,7 +135,7 @@ class MessageTests(RelayTestCase):
 
         connection.resume_reading = resume  # type: ignore[method-assign]
         self.say(client, b"1")
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         self.assertEqual(self.backend.messages(), [b"1", b"2", b"3", b"4", b"5"])
         self.assert_idle()
@@ -143,7 +143,7 @@ class MessageTests(RelayTestCase):
     def test_many_instant_answers_do_not_nest(self) -> None:
         self.use(concurrency=1, inbox_count=10_000)
         client, _ = self.client()
-        self.backend.at_once = Asked.break_off
+        self.backend.at_once = AskedEvent.break_off
         client.inbox.extend(Message(b"%d" % number) for number in range(5000))
         with capturedLogs():
             self.say(client, b"last")
@@ -244,7 +244,7 @@ class BreakerTests(RelayTestCase):
 
     def open(self) -> None:
         """Have PHP fail on as many events as it takes."""
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         for payload in (b"1", b"2"):
             self.say(self.talker, payload)
             self.clock.pump([0.1] * 16)
@@ -337,7 +337,7 @@ class OverloadTests(RelayTestCase):
         )
         self.assertEqual(self.metrics.events_waiting_now, 2)
         self.assertEqual(self.metrics.events_refused_by_overload, 2)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         self.assertEqual(self.backend.messages(), [b"0", b"1", b"2"])
         self.assertEqual(self.metrics.events_waiting_now, 0)
@@ -366,7 +366,7 @@ class OverloadTests(RelayTestCase):
         self.say(other, b"x")
         self.assertEqual(connection.sent, [])
         self.assertEqual(self.metrics.events_refused_by_overload, 0)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         self.assertEqual(
             self.backend.told()[1:],
@@ -378,7 +378,7 @@ class OverloadTests(RelayTestCase):
         """Its further messages wait with it, and not in line; it has a place there."""
         (client, connection), *_ = self.crowd(3)
         self.say(client, b"0 again")
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         self.assertEqual(self.backend.messages(), [b"0", b"1", b"2", b"0 again"])
         self.assertNotIn((b"sorry", False), connection.sent)
@@ -421,7 +421,7 @@ class OverloadTests(RelayTestCase):
         self.assertEqual(len(connection.sent), 2)
         self.clock.advance(1)
         self.assertEqual(len(connection.sent), 3)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         self.assert_idle()
 
@@ -441,7 +441,7 @@ class OverloadTests(RelayTestCase):
         first = self.backend.asked[0]
         self.leave(client)
         self.clock.advance(1000)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         first.reply()
         self.assertEqual(self.backend.told()[-1], ("disconnect", "0"))
         self.assertEqual(self.metrics.events_refused_by_overload, 2)
@@ -471,7 +471,7 @@ class HoldTests(RelayTestCase):
         self.successResultOf(still)
         self.assertEqual(connection.sent, [(b"yes", False)])
         self.assertEqual((self.relay.working, len(self.backend.asked)), (0, 1))
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.relay.allow(1)
         self.successResultOf(decided)
         self.successResultOf(timer)
@@ -656,7 +656,7 @@ class StreamTests(RelayTestCase):
         self.assertEqual(len(connection.sent), 2)
         self.assert_idle()
 
-    def stream_to(self, name: str) -> tuple[Client, FakeConnection, Asked]:
+    def stream_to(self, name: str) -> tuple[Client, FakeConnection, AskedEvent]:
         """A client that reads nothing of the stream that it gets."""
         client, connection = self.client(name)
         self.say(client, name.encode())
@@ -803,7 +803,7 @@ class FarewellTests(RelayTestCase):
         for client in clients:
             self.say(client, b"x")
         self.leave(clients[1])
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         self.assertEqual(
             self.backend.told(),
@@ -915,14 +915,14 @@ class HandshakeTests(RelayTestCase):
         other, _ = self.client("other")
         self.say(other, b"1", b"2")
         self.newcomer()
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         kinds = [kind for kind, _ in self.backend.told()]
         self.assertEqual(kinds, ["server", "connect", "server"])
 
     def test_refused(self) -> None:
         """The edge forgets it as soon as it knows; PHP does not hear of it again."""
-        for refusal in (Asked.break_off, lambda asked: asked.reply(status=403)):
+        for refusal in (AskedEvent.break_off, lambda asked: asked.reply(status=403)):
             client, _, decided = self.newcomer()
             decided.addBoth(lambda outcome, client: self.leave(client), client)
             refusal(self.backend.asked[-1])
@@ -938,7 +938,7 @@ class HandshakeTests(RelayTestCase):
             self.leave(client, 1006)
             asked = self.backend.asked[-1]
             self.assertFalse(asked.is_cancelled)
-            self.backend.at_once = Asked.reply
+            self.backend.at_once = AskedEvent.reply
             asked.reply()
             self.backend.at_once = lambda asked: None
             self.assert_idle()
@@ -1088,7 +1088,10 @@ class TimerTests(RelayTestCase):
     def test_failure(self) -> None:
         """The next time comes nevertheless."""
         self.use(on_error="close")
-        for failure in (Asked.break_off, lambda asked: asked.reply(b"Oops\nsecret", status=500)):
+        for failure in (
+            AskedEvent.break_off,
+            lambda asked: asked.reply(b"Oops\nsecret", status=500),
+        ):
             over = self.relay.trigger("clock")
             with capturedLogs() as events:
                 failure(self.backend.asked[-1])
@@ -1126,11 +1129,11 @@ class IdleTests(RelayTestCase):
         self.backend.asked[0].reply()
         self.assertNoResult(idle)
         self.backend.asked[1].refuse()
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         self.clock.pump([0.1] * 16)
         self.assertNoResult(idle)
         self.assertEqual(self.relay.untold, 1)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.clock.advance(2)
         self.successResultOf(idle)
         self.assert_idle()
@@ -1142,7 +1145,7 @@ class IdleTests(RelayTestCase):
         self.leave(client)
         self.clock.advance(5)
         self.successResultOf(late)
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         self.backend.asked[0].reply()
         self.assert_idle()
 
@@ -1176,7 +1179,7 @@ class AnyOrderTests(RelayTestCase):
                 case _:
                     self.work(random)
 
-    def look_for_overlap(self, asked: Asked) -> None:
+    def look_for_overlap(self, asked: AskedEvent) -> None:
         name = asked.event.identity.client_id
         for other in self.backend.asked[:-1]:
             if other.event.identity.client_id == name and not other.answer.called:
@@ -1184,7 +1187,7 @@ class AnyOrderTests(RelayTestCase):
 
     def end(self) -> None:
         """PHP answers whatever is left, and everybody goes."""
-        self.backend.at_once = Asked.reply
+        self.backend.at_once = AskedEvent.reply
         for asked in self.backend.asked:
             if not asked.answer.called:
                 (asked.end if asked.is_begun else asked.reply)()
@@ -1250,7 +1253,7 @@ class AnyOrderTests(RelayTestCase):
             self.assert_in_order(f"seed {seed}")
 
     def assert_in_order(self, message: str) -> None:
-        events: dict[str, list[Asked]] = defaultdict(list)
+        events: dict[str, list[AskedEvent]] = defaultdict(list)
         for asked in self.backend.asked:
             if not asked.is_refused:
                 events[asked.event.identity.client_id].append(asked)

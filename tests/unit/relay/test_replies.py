@@ -10,14 +10,14 @@ from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.relay.ndjson import UnusableLine
 from phpgw.relay.replies import Answer, ClientLeft, UnusableReply, is_utf8
+from tests.support.fake_backend import COMMANDS, STREAM, FakeBackendTestCase, FakeFlow, head
 from tests.support.fakes import FakeConnection
-from tests.support.scripted import COMMANDS, STREAM, FakeFlow, ScriptedTestCase, head
 
 _JOIN = b'{"op": "join", "group": "g"}'
 _TO_ALL = b'{"op": "send", "to": {"all": true}, "message": "all"}'
 
 
-class AnswerTestCase(ScriptedTestCase):
+class AnswerTestCase(FakeBackendTestCase):
     sender: Client
     connection: FakeConnection
 

@@ -12,8 +12,8 @@ from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, BreakerPolicy, CircuitOpen
 from phpgw.relay.replies import ClientLeft
 from phpgw.relay.retry import RetryingBackend
+from tests.support.fake_backend import AskedEvent, FakeBackend
 from tests.support.fakes import identity
-from tests.support.scripted import Asked, ScriptedBackend
 
 _EVENT = Event("server", b"x", identity())
 
@@ -22,7 +22,7 @@ class PhpTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock: Any = Clock()
         self.metrics = Metrics()
-        self.backend = ScriptedBackend()
+        self.backend = FakeBackend()
         breaker = Breaker(self.clock, BreakerPolicy(failures=3), self.metrics)
         self.php = RetryingBackend(self.clock, self.backend, breaker, self.metrics)
 
@@ -58,7 +58,7 @@ class PhpTests(PhpTestCase):
         self.assertEqual(self.metrics.php_requests_now, 0)
 
     def test_not_for_ever(self) -> None:
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         asked = self.php.ask(_EVENT)
         self.clock.pump([0.1] * 16)
         self.failureResultOf(asked, BackendUnreachable)
@@ -107,7 +107,7 @@ class PhpTests(PhpTestCase):
     def test_cannot_even_be_asked(self) -> None:
         """It is an answer like any other, not an exception for whoever asks."""
 
-        def fail(asked: Asked) -> None:
+        def fail(asked: AskedEvent) -> None:
             raise ZeroDivisionError
 
         self.backend.at_once = fail
@@ -141,7 +141,7 @@ class PhpTests(PhpTestCase):
 
 class BreakerTests(PhpTestCase):
     def fail_times(self, count: int) -> None:
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         for _ in range(count):
             asked = self.php.ask(_EVENT)
             self.clock.pump([0.1] * 16)
@@ -206,7 +206,7 @@ class BreakerTests(PhpTestCase):
         self.assertFalse(self.php.is_away)
 
     def test_php_that_stays_away(self) -> None:
-        self.backend.at_once = Asked.refuse
+        self.backend.at_once = AskedEvent.refuse
         asked = [self.php.ask(_EVENT) for _ in range(3)]
         self.clock.pump([0.1] * 14)
         self.assertFalse(self.php.is_away)

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.relay.queue import Turn, Turns
 from phpgw.relay.stream_limits import StreamLimits, WatchedFlow
-from tests.support.scripted import FakeFlow
+from tests.support.fake_backend import FakeFlow
 
 
 class PausesTests(SynchronousTestCase):

@@ -13,8 +13,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 from phpgw.metrics import Metrics
 from phpgw.web.idle import IdleConnections
 from phpgw.web.site import GatewaySite
-from tests.support.raw_browser import TEXT, BrowserEnd, frame
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.in_memory_browser import TEXT, InMemoryBrowser, frame
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -45,10 +45,10 @@ class LobbyTests(SynchronousTestCase):
         lobby = IdleConnections(self.clock, 3, self.metrics)
         self.site = GatewaySite(root, 1000, self.clock, lobby=lobby)
 
-    def connect(self) -> BrowserEnd:
-        return BrowserEnd(self.site)
+    def connect(self) -> InMemoryBrowser:
+        return InMemoryBrowser(self.site)
 
-    def assert_cut(self, *cut: bool, among: list[BrowserEnd]) -> None:
+    def assert_cut(self, *cut: bool, among: list[InMemoryBrowser]) -> None:
         self.assertEqual(list(cut), [browser.is_cut for browser in among])
 
     def test_room(self) -> None:
@@ -124,7 +124,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(["1", "20", "20"], [line.split()[1] for line in lines])
 
 
-class WebSocketTests(EdgeTestCase):
+class WebSocketTests(WebSocketSiteTestCase):
     def test_websockets_are_elsewhere(self) -> None:
         """What has become one is not in the way of others, nor they in its."""
         lobby = IdleConnections(self.clock, 1, self.metrics)
@@ -134,7 +134,7 @@ class WebSocketTests(EdgeTestCase):
         ]
         self.assertEqual(0, self.metrics.http_connections_now)
         for _ in range(3):
-            BrowserEnd(self.site)
+            InMemoryBrowser(self.site)
         for browser in browsers:
             browser.send(frame(TEXT, b"x"))
             self.assertFalse(browser.is_cut)

@@ -5,14 +5,14 @@ import tracemalloc
 
 from twisted.internet.address import IPv4Address
 
-from tests.support.raw_browser import TEXT, BrowserEnd, frame
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.in_memory_browser import TEXT, InMemoryBrowser, frame
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 _CLIENTS = 100
 
 
-class MemoryTests(EdgeTestCase):
-    def connect_many(self, first_port: int, **headers: str) -> list[BrowserEnd]:
+class MemoryTests(WebSocketSiteTestCase):
+    def connect_many(self, first_port: int, **headers: str) -> list[InMemoryBrowser]:
         ports = range(first_port, first_port + _CLIENTS)
         return [self.connect(IPv4Address("TCP", "192.0.2.1", port), **headers) for port in ports]
 

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.websocket.batch_writer import BatchWriter
 from tests.support.certificate import make_certificate
 from tests.support.fakes import handshake
-from tests.support.raw_browser import BINARY, CLOSE, PING, TEXT, TlsBrowserEnd, frame
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.in_memory_browser import BINARY, CLOSE, PING, TEXT, InMemoryTlsBrowser, frame
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 # What a transport takes before it has its producer pause.
 _BUFFER = 2**16
@@ -144,7 +144,7 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual([b"".join(each.writes) for each in transports], expected)
 
 
-class MessageTests(EdgeTestCase):
+class MessageTests(WebSocketSiteTestCase):
     """Messages that are gathered among all else that goes to a browser."""
 
     def gather(self, *messages: bytes) -> None:
@@ -212,7 +212,7 @@ class MessageTests(EdgeTestCase):
         directory.mkdir()
         certificate = make_certificate(directory)
         pem = certificate.path.read_bytes() + certificate.key_path.read_bytes()
-        browser = TlsBrowserEnd(self.site, pem).shake_hands()
+        browser = InMemoryTlsBrowser(self.site, pem).shake_hands()
         self.gather(b"one", b"two")
         self.end_turn()
         self.assertEqual(browser.frames(), [(TEXT, b"one"), (TEXT, b"two")])

@@ -9,8 +9,8 @@ from phpgw.websocket.connection_limit import (
     ConnectionLimit,
     ConnectionLimitReached,
 )
-from tests.support.raw_browser import BrowserEnd
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.in_memory_browser import InMemoryBrowser
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 
 def let_in(census: ConnectionLimit, *hosts: str) -> None:
@@ -76,10 +76,10 @@ class CensusTests(SynchronousTestCase):
         self.assertFalse(census._places)
 
 
-class DoorTests(EdgeTestCase):
+class DoorTests(WebSocketSiteTestCase):
     """What a browser gets to see of it."""
 
-    def come(self, host: str, port: int = 5000) -> BrowserEnd:
+    def come(self, host: str, port: int = 5000) -> InMemoryBrowser:
         return self.connect(IPv4Address("TCP", host, port))
 
     def test_full(self) -> None:

@@ -17,8 +17,15 @@ from phpgw.websocket.drain import Drain
 from phpgw.websocket.outbox import drop_waiting, waiting_bytes
 from phpgw.websocket.rate_limit import Rate
 from tests.support.certificate import make_certificate
-from tests.support.raw_browser import CLOSE, PING, TEXT, BrowserEnd, TlsBrowserEnd, frame
-from tests.support.relayed_site import ID, PhpEdgeTestCase
+from tests.support.in_memory_browser import (
+    CLOSE,
+    PING,
+    TEXT,
+    InMemoryBrowser,
+    InMemoryTlsBrowser,
+    frame,
+)
+from tests.support.site_with_relay import ID, SiteWithRelayTestCase
 
 _EVERYBODY = [
     {"op": "send", "to": to, "message": "hi"}
@@ -32,7 +39,7 @@ _NOTES = (
 )
 
 
-class ConnectionsTestCase(PhpEdgeTestCase):
+class ConnectionsTestCase(SiteWithRelayTestCase):
     def state(self) -> State | None:
         return self.table.state(self.connection())
 
@@ -108,7 +115,7 @@ class ClosingTests(ConnectionsTestCase):
         """What PHP can do."""
         self.command({"op": "close", "to": {"client": ID}, "code": 4001, "reason": "bye"})
 
-    def member(self) -> BrowserEnd:
+    def member(self) -> InMemoryBrowser:
         """A browser that is in a group, and a user."""
         browser = self.connect()
         self.command(*_NOTES)
@@ -292,7 +299,7 @@ class FreedTests(ConnectionsTestCase):
         gc.disable()
         self.addCleanup(gc.enable)
 
-    def assert_freed(self, browser: BrowserEnd) -> None:
+    def assert_freed(self, browser: InMemoryBrowser) -> None:
         gone = ref(self.connection())
         browser.hang_up(cleanly=False)
         browser.transport.protocol = None  # type: ignore[attr-defined]
@@ -303,13 +310,13 @@ class FreedTests(ConnectionsTestCase):
         directory.mkdir()
         certificate = make_certificate(directory)
         pem = certificate.path.read_bytes() + certificate.key_path.read_bytes()
-        browser = TlsBrowserEnd(self.site, pem).shake_hands()
+        browser = InMemoryTlsBrowser(self.site, pem).shake_hands()
         self.connection().pauseProducing()
         self.connection().send_message(b"x" * 900, False)
         self.assert_freed(browser)
 
     def test_behind_a_proxy(self) -> None:
-        browser = BrowserEnd(ProxyFactory(self.site, self.clock))
+        browser = InMemoryBrowser(ProxyFactory(self.site, self.clock))
         browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
         self.assert_freed(browser.shake_hands())
 
@@ -391,7 +398,7 @@ class StopTests(ConnectionsTestCase):
         browser.send(frame(TEXT, b"half")[:-2])
         self.send_off(browser)
 
-    def send_off(self, browser: BrowserEnd) -> None:
+    def send_off(self, browser: InMemoryBrowser) -> None:
         send_off = Drain(self.table.connections, 10)
         answered = 0
         while run_at_once(send_off.step()):

@@ -33,19 +33,19 @@ from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 from tests.support.certificate import make_certificate
 from tests.support.fakes import handshake
-from tests.support.raw_browser import (
+from tests.support.in_memory_browser import (
     BINARY,
     CLOSE,
     HEADERS,
     PING,
     PONG,
     TEXT,
-    BrowserEnd,
-    TlsBrowserEnd,
+    InMemoryBrowser,
+    InMemoryTlsBrowser,
     frame,
     request,
 )
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 _COMMANDS = b"application/vnd.phpgw+json"
 
@@ -58,10 +58,10 @@ def make_pem(directory: str) -> bytes:
     return certificate.path.read_bytes() + certificate.key_path.read_bytes()
 
 
-class HandshakeTests(EdgeTestCase):
+class HandshakeTests(WebSocketSiteTestCase):
     def refused(self, sent: bytes) -> tuple[int, bytes]:
         """The status and text with which a handshake is refused."""
-        browser = BrowserEnd(self.site)
+        browser = InMemoryBrowser(self.site)
         browser.send(sent)
         body = browser.read_response()
         self.assertEqual(len(self.registry), 0)
@@ -80,7 +80,7 @@ class HandshakeTests(EdgeTestCase):
         self.assertEqual(browser.status, 101)
 
     def test_plain_get(self) -> None:
-        browser = BrowserEnd(self.site)
+        browser = InMemoryBrowser(self.site)
         browser.send(b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n")
         body = browser.read_response()
         self.assertEqual(browser.response.split(b"\r\n")[0], b"HTTP/1.1 426 Upgrade Required")
@@ -120,7 +120,7 @@ class HandshakeTests(EdgeTestCase):
             self.assertEqual(self.refused(sent)[0], 400, header)
 
     def test_versions_that_would_do(self) -> None:
-        browser = BrowserEnd(self.site)
+        browser = InMemoryBrowser(self.site)
         browser.send(request(Sec_WebSocket_Version="99"))
         browser.read_response()
         self.assertIn(b"Sec-Websocket-Version: 13", browser.response.title())
@@ -186,7 +186,7 @@ class HandshakeTests(EdgeTestCase):
         self.setUp()
         self.visibility = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
         self.limit(compression=True)
-        browser = BrowserEnd(self.site)
+        browser = InMemoryBrowser(self.site)
         changes: Any = {name.replace("-", "_"): value for name, value in headers.items()}
         browser.send(request(path, **changes))
         if browser.transport.value():
@@ -270,7 +270,7 @@ class HandshakeTests(EdgeTestCase):
 
     def test_proxied(self) -> None:
         """The client is who the proxy says it is."""
-        browser = BrowserEnd(ProxyFactory(self.site, self.clock))
+        browser = InMemoryBrowser(ProxyFactory(self.site, self.clock))
         browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
         browser.shake_hands()
         browser.send(frame(TEXT, b"hello"))
@@ -280,7 +280,7 @@ class HandshakeTests(EdgeTestCase):
         self.assertEqual(self.relay.ends(), [(1006, "")])
 
     def test_tls(self) -> None:
-        browser = TlsBrowserEnd(self.site, make_pem(self.mktemp())).shake_hands()
+        browser = InMemoryTlsBrowser(self.site, make_pem(self.mktemp())).shake_hands()
         browser.send(frame(TEXT, b"hello"))
         self.connection().send_message(b"there", False)
         self.assertEqual(self.relay.messages(), [b"hello"])
@@ -296,7 +296,7 @@ class HandshakeTests(EdgeTestCase):
 
     def test_after_other_requests_on_the_connection(self) -> None:
         """As from a proxy that keeps its connections."""
-        browser = BrowserEnd(self.site)
+        browser = InMemoryBrowser(self.site)
         browser.send(b"GET /elsewhere HTTP/1.1\r\nHost: x\r\n\r\n")
         browser.read_response()
         browser.shake_hands()
@@ -304,7 +304,7 @@ class HandshakeTests(EdgeTestCase):
         self.assertEqual([message for _, message in self.relay.received], [Message(b"hello")])
 
     def test_slow_request_head(self) -> None:
-        browser = BrowserEnd(self.site)
+        browser = InMemoryBrowser(self.site)
         browser.send(request()[:-4])
         self.clock.advance(60)
         self.assertTrue(browser.is_cut)
@@ -354,7 +354,7 @@ class FakePhp:
         return succeed(None)
 
 
-class AskingTests(EdgeTestCase):
+class AskingTests(WebSocketSiteTestCase):
     """Handshakes about which PHP is asked."""
 
     def setUp(self) -> None:
@@ -376,9 +376,9 @@ class AskingTests(EdgeTestCase):
     def admission(self) -> Admission:
         return Admission(self.relay, self.answers, asks_php=True)
 
-    def come(self, browser: BrowserEnd | None = None, **headers: str) -> BrowserEnd:
+    def come(self, browser: InMemoryBrowser | None = None, **headers: str) -> InMemoryBrowser:
         """A browser that waits for the answer."""
-        browser = browser or BrowserEnd(self.site)
+        browser = browser or InMemoryBrowser(self.site)
         browser.send(request(**headers))
         return browser
 
@@ -544,7 +544,7 @@ class AskingTests(EdgeTestCase):
         """No more is read than will do; none is lost, and all is read after that."""
         self.limit(max_message_size=100_000)
         pem = make_pem(self.mktemp())
-        for browser in (BrowserEnd(self.site), TlsBrowserEnd(self.site, pem)):
+        for browser in (InMemoryBrowser(self.site), InMemoryTlsBrowser(self.site, pem)):
             self.come(browser)
             for number in range(2):
                 browser.send(frame(TEXT, b"%d" % number * 10_000))
@@ -652,7 +652,7 @@ class AskingTests(EdgeTestCase):
         self.successResultOf(self.table.when_empty())
 
     def test_proxied(self) -> None:
-        browser = BrowserEnd(ProxyFactory(self.site, self.clock))
+        browser = InMemoryBrowser(ProxyFactory(self.site, self.clock))
         browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
         self.come(browser)
         browser.send(frame(TEXT, b"early"))

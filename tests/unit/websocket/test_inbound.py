@@ -3,22 +3,22 @@
 import zlib
 
 from phpgw.websocket.rate_limit import Rate
-from tests.support.raw_browser import (
+from tests.support.in_memory_browser import (
     BINARY,
     CLOSE,
     CONTINUATION,
     PING,
     PONG,
     TEXT,
-    BrowserEnd,
+    InMemoryBrowser,
     frame,
 )
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 OFFER = "permessage-deflate; client_max_window_bits"
 
 
-class SizeTests(EdgeTestCase):
+class SizeTests(WebSocketSiteTestCase):
     def test_message(self) -> None:
         browser = self.connect()
         browser.send(frame(BINARY, b"x" * 1001))
@@ -70,7 +70,7 @@ class SizeTests(EdgeTestCase):
         self.assertEqual([(PONG, b"x" * 125)], browser.frames())
 
 
-class FragmentTests(EdgeTestCase):
+class FragmentTests(WebSocketSiteTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.limit(max_fragments=4)
@@ -112,13 +112,13 @@ class FragmentTests(EdgeTestCase):
         self.assertEqual([b"x" * 900], self.relay.messages())
 
 
-class RateTests(EdgeTestCase):
+class RateTests(WebSocketSiteTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.limit(rate=Rate(messages=10, patience=5))
         self.clock.advance(1000)
 
-    def keep_sending(self, browser: BrowserEnd, data: bytes, seconds: float) -> None:
+    def keep_sending(self, browser: InMemoryBrowser, data: bytes, seconds: float) -> None:
         """Send this whenever it is read."""
         for _ in range(round(seconds / 0.05)):
             while browser.is_read_from and not browser.is_cut:
@@ -229,7 +229,7 @@ class RateTests(EdgeTestCase):
         self.assertEqual(1000, len(self.relay.received))
 
 
-class PauseTests(EdgeTestCase):
+class PauseTests(WebSocketSiteTestCase):
     def test_full_inbox_is_counted(self) -> None:
         self.connect()
         connection = self.connection()

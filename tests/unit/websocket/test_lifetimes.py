@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
 from phpgw.websocket.lifetimes import Lifetime, Lifetimes
-from tests.support.manual_reactor import Turns, Watch
+from tests.support.fake_clocks import ManualReactor, TickingClock
 
 
 class FakeConnection:
@@ -63,11 +63,11 @@ class CrowdTests(LifetimeTestCase):
     def test_in_slices(self) -> None:
         """Others have their turn while all are looked at; and the next look does not come first."""
         self.connections = [FakeConnection() for _ in range(5000)]
-        turns = self.clock = Turns()
+        turns = self.clock = ManualReactor()
         lifetimes = Lifetimes(
             self.clock,
             lambda: self.connections,
-            TimeSlices(turns, 20, Watch()),
+            TimeSlices(turns, 20, TickingClock()),
             self.metrics,
             idle_timeout=0,
             max_age=10,

@@ -4,12 +4,20 @@ import tracemalloc
 
 from twisted.internet.address import IPv4Address
 
-from tests.support.raw_browser import BINARY, CLOSE, CONTINUATION, PING, TEXT, BrowserEnd, frame
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.in_memory_browser import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    TEXT,
+    InMemoryBrowser,
+    frame,
+)
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 
-class UnfinishedTests(EdgeTestCase):
-    def peer(self, number: int) -> BrowserEnd:
+class UnfinishedTests(WebSocketSiteTestCase):
+    def peer(self, number: int) -> InMemoryBrowser:
         return self.connect(IPv4Address("TCP", "192.0.2.9", 5000 + number))
 
     def test_whole(self) -> None:

@@ -8,19 +8,19 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.logger import capturedLogs
 
 from phpgw.hub.client import Client, Message
-from tests.support.raw_browser import (
+from tests.support.in_memory_browser import (
     BINARY,
     CLOSE,
     CONTINUATION,
     PING,
     PONG,
     TEXT,
-    BrowserEnd,
-    TlsBrowserEnd,
+    InMemoryBrowser,
+    InMemoryTlsBrowser,
     frame,
     request,
 )
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.websocket_site import WebSocketSiteTestCase
 from tests.unit.websocket.test_handshake import make_pem
 
 # Those that a close frame may bear, and those that it may not.
@@ -28,7 +28,7 @@ _CODES = (*range(1000, 1004), *range(1007, 1015), 3000, 3999, 4001, 4999)
 _NO_CODES = (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535)
 
 
-class MessageTests(EdgeTestCase):
+class MessageTests(WebSocketSiteTestCase):
     def test_text_and_binary(self) -> None:
         browser = self.connect()
         browser.send(frame(TEXT, "héllo".encode()))
@@ -58,7 +58,7 @@ class MessageTests(EdgeTestCase):
 
     def test_frames_in_the_handshakes_packet(self) -> None:
         """An impatient client's first message is not lost."""
-        BrowserEnd(self.site).send(request() + frame(TEXT, b"early"))
+        InMemoryBrowser(self.site).send(request() + frame(TEXT, b"early"))
         self.assertEqual(self.relay.messages(), [b"early"])
 
     def test_send(self) -> None:
@@ -135,7 +135,7 @@ class MessageTests(EdgeTestCase):
         self.assertEqual(self.relay.received, [])
 
 
-class CompressionTests(EdgeTestCase):
+class CompressionTests(WebSocketSiteTestCase):
     OFFER = "permessage-deflate; client_max_window_bits"
 
     def setUp(self) -> None:
@@ -229,7 +229,7 @@ class CompressionTests(EdgeTestCase):
         self.assertEqual(browser.close_frame()[0], 1007)
 
 
-class IdentityTests(EdgeTestCase):
+class IdentityTests(WebSocketSiteTestCase):
     def ids(self) -> list[str]:
         return [client.id for client in self.registry]
 
@@ -307,7 +307,7 @@ class IdentityTests(EdgeTestCase):
             self.assertEqual(events[-1]["reason"], expected)
 
 
-class ClosingTests(EdgeTestCase):
+class ClosingTests(WebSocketSiteTestCase):
     def test_browser_closes(self) -> None:
         browser = self.connect()
         browser.send(frame(CLOSE, b"\x03\xe8bye"))
@@ -384,7 +384,7 @@ class ClosingTests(EdgeTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
-class RetirementTests(EdgeTestCase):
+class RetirementTests(WebSocketSiteTestCase):
     def test_at_once(self) -> None:
         browser = self.connect()
         self.assertTrue(self.connection().retire(1001, "old"))
@@ -417,7 +417,7 @@ class RetirementTests(EdgeTestCase):
         self.assertEqual(connection.message_count, 2)
 
 
-class EndTests(EdgeTestCase):
+class EndTests(WebSocketSiteTestCase):
     """With what code and reason a connection has ended, as PHP gets to hear it."""
 
     def assert_end(self, code: int, reason: str | None = None) -> None:
@@ -464,7 +464,7 @@ class EndTests(EdgeTestCase):
             (frame(TEXT, b"\xff") + frame(CLOSE), 1007),
             (frame(TEXT, b"x" * 1001) + frame(CLOSE), 1009),
         ]:
-            browser = TlsBrowserEnd(self.site, pem).shake_hands()
+            browser = InMemoryTlsBrowser(self.site, pem).shake_hands()
             browser.send(bad)
             self.assertEqual(browser.close_frame()[0], code)
             # Whether or not the browser closes TLS, too.
@@ -552,7 +552,7 @@ class EndTests(EdgeTestCase):
         self.assert_end(1001, "the gateway stops")
 
 
-class FlowTests(EdgeTestCase):
+class FlowTests(WebSocketSiteTestCase):
     def test_paused_connection_is_not_read(self) -> None:
         browser = self.connect()
         connection = self.connection()

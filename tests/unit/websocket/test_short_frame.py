@@ -6,8 +6,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.websocket.rate_limit import Rate
 from phpgw.websocket.short_frame import LONGEST, SHORTEST, text_of
-from tests.support.raw_browser import BINARY, CLOSE, CONTINUATION, PING, TEXT, BrowserEnd, frame
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.in_memory_browser import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    TEXT,
+    InMemoryBrowser,
+    frame,
+)
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 _ALL = 10
 
@@ -52,7 +60,7 @@ class TextOfTests(SynchronousTestCase):
         self.assertEqual(LONGEST, len(frame(TEXT, b"x" * 125)))
 
 
-class SameOutcomeTests(EdgeTestCase):
+class SameOutcomeTests(WebSocketSiteTestCase):
     """Whatever comes, in one read or byte by byte, where there is no short cut."""
 
     def outcome(self, *reads: bytes) -> tuple[object, ...]:
@@ -86,8 +94,8 @@ class SameOutcomeTests(EdgeTestCase):
         return frame(opcode, payload, fin=random.random() < 0.8, rsv=rsv)
 
 
-class LimitTests(EdgeTestCase):
-    def send_all(self, browser: BrowserEnd) -> None:
+class LimitTests(WebSocketSiteTestCase):
+    def send_all(self, browser: InMemoryBrowser) -> None:
         for _ in range(_ALL):
             browser.send(frame(TEXT, b"x"))
 

@@ -7,7 +7,7 @@ from twisted.logger import capturedLogs
 
 from phpgw.backend.errors import BackendBroken, BackendError, BackendTimeout, ReplyTooLarge
 from phpgw.backend.reply import Head, Reply
-from tests.support.follower import Follower, gathering
+from tests.support.reply_recorder import ReplyRecorder, head_recorder
 from tests.unit.backend.fastcgi.test_backend import (
     PLAIN,
     PLAIN_HEAD,
@@ -23,7 +23,7 @@ from tests.unit.backend.fastcgi.test_backend import (
 
 
 class FollowingTestCase(FastCgiTestCase):
-    def begin(self, follower: Follower) -> tuple[Deferred[Reply], Worker]:
+    def begin(self, follower: ReplyRecorder) -> tuple[Deferred[Reply], Worker]:
         """A reply that is followed, of which the head has come."""
         asked = self.ask(follow=follower)
         worker = self.accept()
@@ -43,7 +43,7 @@ class FollowingTestCase(FastCgiTestCase):
 
 class FollowingTests(FollowingTestCase):
     def test_piece_by_piece(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         worker = self.accept()
         worker.send(record(STDOUT, PLAIN + b"one"))
@@ -56,7 +56,7 @@ class FollowingTests(FollowingTestCase):
         self.assertEqual(Reply(PLAIN_HEAD), self.successResultOf(asked))
 
     def test_head_before_any_body(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, worker = self.begin(follower)
         self.assertEqual(([PLAIN_HEAD], []), (follower.heads, follower.pieces))
         worker.send(end())
@@ -65,7 +65,7 @@ class FollowingTests(FollowingTestCase):
 
     def test_complete_at_once(self) -> None:
         """There is nothing to follow."""
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         self.accept().send(answer(PLAIN + b"hello"))
         self.assertEqual([], follower.heads)
@@ -74,7 +74,7 @@ class FollowingTests(FollowingTestCase):
     def test_not_to_be_followed(self) -> None:
         """Whoever is shown the head may have the body gathered."""
         heads: list[Head] = []
-        asked = self.ask(follow=gathering(heads))
+        asked = self.ask(follow=head_recorder(heads))
         worker = self.accept()
         for part in (PLAIN + b"one ", b"two ", b"three"):
             worker.send(record(STDOUT, part))
@@ -84,7 +84,7 @@ class FollowingTests(FollowingTestCase):
 
     def check(self, reads: list[bytes]) -> None:
         """This is one reply, whatever it is read in."""
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         worker = self.accept()
         for read in reads:
@@ -121,7 +121,7 @@ class FollowingTests(FollowingTestCase):
 
     def test_without_limit(self) -> None:
         """Whoever follows keeps count; what is gathered is limited as ever."""
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, worker = self.begin(follower)
         for _ in range(100):
             worker.send(record(STDOUT, b"x" * 60_000))
@@ -129,14 +129,14 @@ class FollowingTests(FollowingTestCase):
         self.successResultOf(asked)
         self.assertEqual(6_000_000, sum(map(len, follower.pieces)))
         self.use()
-        asked = self.ask(follow=gathering([]))
+        asked = self.ask(follow=head_recorder([]))
         worker = self.accept()
         worker.send(record(STDOUT, PLAIN + b"x" * 1001))
         worker.send(end())
         self.failureResultOf(asked, ReplyTooLarge)
 
     def test_head_without_end(self) -> None:
-        asked = self.ask(follow=Follower())
+        asked = self.ask(follow=ReplyRecorder())
         worker = self.accept()
         worker.send(record(STDOUT, b"X: " + b"x" * 60_000))
         self.assertNoResult(asked)
@@ -145,7 +145,7 @@ class FollowingTests(FollowingTestCase):
         self.assert_left(worker)
 
     def test_head_that_is_none(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         worker = self.accept()
         worker.send(record(STDOUT, b"PHP Fatal error\r\n\r\nbody"))
@@ -154,7 +154,7 @@ class FollowingTests(FollowingTestCase):
         self.assert_left(worker)
 
     def test_connection_is_used_again(self) -> None:
-        asked, worker = self.begin(Follower())
+        asked, worker = self.begin(ReplyRecorder())
         worker.send(end())
         self.successResultOf(asked)
         second = self.ask(b"second")
@@ -166,7 +166,7 @@ class FollowingTests(FollowingTestCase):
 class BadEndTests(FollowingTestCase):
     def assert_fails(self, kind: type[BackendError], last: bytes, pieces: list[bytes]) -> None:
         self.use()
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, worker = self.begin(follower)
         worker.send(record(STDOUT, b"one"))
         worker.send(last)
@@ -195,7 +195,7 @@ class BadEndTests(FollowingTestCase):
         self.assert_fails(BackendBroken, record(99, b"?"), [b"one"])
 
     def test_gateway_stops(self) -> None:
-        asked, worker = self.begin(Follower())
+        asked, worker = self.begin(ReplyRecorder())
         closed = self.backend.close()
         self.failureResultOf(asked, BackendBroken)
         worker.hang_up()
@@ -216,7 +216,7 @@ class SilenceTests(FollowingTestCase):
         self.assert_left(worker)
 
     def test_counts_from_the_last_piece(self) -> None:
-        asked, worker = self.begin(Follower())
+        asked, worker = self.begin(ReplyRecorder())
         for _ in range(5):
             self.reactor.advance(9.9)
             worker.send(record(STDOUT, b"piece"))
@@ -224,7 +224,7 @@ class SilenceTests(FollowingTestCase):
         self.assert_silent(asked, worker)
 
     def test_counts_from_the_head(self) -> None:
-        asked = self.ask(follow=Follower())
+        asked = self.ask(follow=ReplyRecorder())
         worker = self.accept()
         self.reactor.advance(9)
         worker.send(record(STDOUT, PLAIN))
@@ -232,13 +232,13 @@ class SilenceTests(FollowingTestCase):
         self.assert_silent(asked, worker)
 
     def test_complaints_are_no_pieces(self) -> None:
-        asked, worker = self.begin(Follower())
+        asked, worker = self.begin(ReplyRecorder())
         self.reactor.advance(9.9)
         worker.send(record(STDERR, b"still here") + record(STDOUT))
         self.assert_silent(asked, worker)
 
     def test_gathered_replies_have_their_time_altogether(self) -> None:
-        asked = self.ask(follow=gathering([]))
+        asked = self.ask(follow=head_recorder([]))
         worker = self.accept()
         worker.send(record(STDOUT, PLAIN))
         self.reactor.advance(9.9)
@@ -248,7 +248,7 @@ class SilenceTests(FollowingTestCase):
         self.assertEqual("no answer within 10 s (--php-timeout)", str(problem))
 
     def test_others_keep_their_time(self) -> None:
-        followed, worker = self.begin(Follower())
+        followed, worker = self.begin(ReplyRecorder())
         self.reactor.advance(4)
         other = self.ask()
         self.accept()
@@ -268,7 +268,7 @@ class FlowTests(FollowingTestCase):
         self.assertEqual("paused" if is_paused else "producing", worker.transport.producerState)
 
     def test_no_silence_while_paused(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, worker = self.begin(follower)
         self.reactor.advance(9)
         follower.flow.pause()
@@ -284,7 +284,7 @@ class FlowTests(FollowingTestCase):
 
     def test_other_answers_while_paused(self) -> None:
         """The one that is held up holds up no other's deadline."""
-        follower = Follower()
+        follower = ReplyRecorder()
         self.begin(follower)
         follower.flow.pause()
         self.reactor.advance(0.001)
@@ -294,7 +294,7 @@ class FlowTests(FollowingTestCase):
         self.failureResultOf(other, BackendTimeout)
 
     def test_twice(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, worker = self.begin(follower)
         for _ in range(2):
             follower.flow.pause()
@@ -310,7 +310,7 @@ class FlowTests(FollowingTestCase):
         """As whoever follows it does, when shown the head, and when given a piece."""
         for at in ("at_head", "at_piece"):
             self.use()
-            follower = Follower()
+            follower = ReplyRecorder()
             setattr(follower, at, lambda follower=follower: follower.flow.pause())
             asked = self.ask(follow=follower)
             worker = self.accept()
@@ -326,7 +326,7 @@ class FlowTests(FollowingTestCase):
 
     def test_ends_while_paused(self) -> None:
         """The next one on the connection is not held up by it."""
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = lambda: follower.flow.pause()
         asked, worker = self.begin(follower)
         worker.send(record(STDOUT, b"one") + end())
@@ -343,7 +343,7 @@ class FlowTests(FollowingTestCase):
         self.failureResultOf(following, BackendTimeout)
 
     def test_left_while_paused(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, worker = self.begin(follower)
         follower.flow.pause()
         asked.cancel()
@@ -355,7 +355,7 @@ class FlowTests(FollowingTestCase):
         self.assertEqual([], self.reactor.getDelayedCalls())
 
     def test_stopped_while_paused(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, _ = self.begin(follower)
         follower.flow.pause()
         self.backend.close()
@@ -366,10 +366,12 @@ class FlowTests(FollowingTestCase):
 class LeavingTests(FollowingTestCase):
     """Whoever follows an answer may have enough of it at any time."""
 
-    def leave(self, prepare: Callable[[Follower, Callable[[], object]], object]) -> list[bytes]:
+    def leave(
+        self, prepare: Callable[[ReplyRecorder, Callable[[], object]], object]
+    ) -> list[bytes]:
         """Leave when this says so; the pieces that came until then."""
         self.use()
-        follower = Follower()
+        follower = ReplyRecorder()
         asked: list[Deferred[Reply]] = []
         prepare(follower, lambda: asked[0].cancel())
         with capturedLogs() as events:
@@ -388,13 +390,13 @@ class LeavingTests(FollowingTestCase):
         return follower.pieces
 
     def test_at_the_head(self) -> None:
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             follower.at_head = cancel
 
         self.assertEqual([], self.leave(prepare))
 
     def test_at_a_piece(self) -> None:
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             follower.at_piece = cancel
 
         self.assertEqual([b"one"], self.leave(prepare))
@@ -402,13 +404,13 @@ class LeavingTests(FollowingTestCase):
     def test_at_the_last_piece(self) -> None:
         """The end is read with it, yet it counts no longer."""
 
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             follower.at_piece = lambda: follower.pieces[1:] and cancel()
 
         self.assertEqual([b"one", b"two"], self.leave(prepare))
 
     def test_paused_at_the_last_piece(self) -> None:
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             def leave() -> None:
                 follower.flow.pause()
                 if follower.pieces == [b"one", b"two"]:
@@ -421,7 +423,7 @@ class LeavingTests(FollowingTestCase):
     def test_with_an_exception(self) -> None:
         """It was left first, so nobody is told."""
 
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             def leave() -> None:
                 cancel()
                 raise ValueError
@@ -431,14 +433,14 @@ class LeavingTests(FollowingTestCase):
         self.assertEqual([b"one"], self.leave(prepare))
 
     def test_in_between(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, worker = self.begin(follower)
         asked.cancel()
         self.failureResultOf(asked, CancelledError)
         self.assert_left(worker)
 
     def test_gateway_stops_at_a_piece(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = lambda: self.backend.close()
         asked, worker = self.begin(follower)
         worker.send(record(STDOUT, b"one") + end())
@@ -449,7 +451,7 @@ class LeavingTests(FollowingTestCase):
 class RaisingTests(FollowingTestCase):
     """What goes wrong with those who follow an answer goes wrong with the answer."""
 
-    def assert_fails(self, follower: Follower, *reads: bytes) -> None:
+    def assert_fails(self, follower: ReplyRecorder, *reads: bytes) -> None:
         asked = self.ask(follow=follower)
         worker = self.accept()
         worker.request()
@@ -460,17 +462,17 @@ class RaisingTests(FollowingTestCase):
         worker.hang_up()
 
     def test_at_the_head(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_head = lambda: 1 / 0
         self.assert_fails(follower, record(STDOUT, PLAIN + b"one"))
         self.assertEqual([], follower.pieces)
 
     def test_at_a_piece(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = lambda: 1 / 0
         self.assert_fails(follower, record(STDOUT, PLAIN), record(STDOUT, b"one"))
 
     def test_at_the_last_piece(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = lambda: 1 / 0
         self.assert_fails(follower, record(STDOUT, PLAIN), record(STDOUT, b"one") + end())

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.errors import BackendBroken, ReplyFlawed
 from phpgw.backend.fastcgi.stderr import find_flaw
-from tests.support.follower import Follower
+from tests.support.reply_recorder import ReplyRecorder
 from tests.unit.backend.fastcgi.test_backend import (
     PLAIN,
     STDERR,
@@ -119,7 +119,7 @@ class ReplyTests(FastCgiTestCase):
         self.assertIn("post_max_size", str(problem))
 
     def test_stream_before_its_first_line(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         worker = self.accept()
         worker.send(record(STDERR, SENT) + record(STDOUT, PLAIN + b"line\n"))
@@ -128,7 +128,7 @@ class ReplyTests(FastCgiTestCase):
         self.assertTrue(worker.is_ended)
 
     def test_stream_that_has_begun(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         worker = self.accept()
         worker.send(record(STDOUT, PLAIN + b"line\n"))

@@ -7,7 +7,7 @@ from twisted.logger import capturedLogs
 
 from phpgw.backend.errors import BackendBroken, BackendTimeout, BackendUnreachable, ReplyTooLarge
 from phpgw.backend.reply import Head, Reply
-from tests.support.follower import Follower, gathering
+from tests.support.reply_recorder import ReplyRecorder, head_recorder
 from tests.unit.backend.http.test_backend import HttpTestCase, Server
 
 CHUNKED = (
@@ -22,7 +22,7 @@ def chunk(data: bytes) -> bytes:
 
 
 class FollowingTestCase(HttpTestCase):
-    def begin(self, follower: Follower) -> tuple[Deferred[Reply], Server]:
+    def begin(self, follower: ReplyRecorder) -> tuple[Deferred[Reply], Server]:
         """A reply that is followed, of which the head has come."""
         asked = self.ask(follow=follower)
         server = self.accept()
@@ -40,7 +40,7 @@ class FollowingTestCase(HttpTestCase):
 
 class FollowingTests(FollowingTestCase):
     def test_piece_by_piece(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, server = self.begin(follower)
         self.assertEqual(([HEAD], []), (follower.heads, follower.pieces))
         for number, piece in enumerate((b"one", b"two"), 1):
@@ -52,7 +52,7 @@ class FollowingTests(FollowingTestCase):
         self.assertEqual(Reply(HEAD), self.successResultOf(asked))
 
     def test_known_length(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         server = self.accept()
         server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none")
@@ -62,7 +62,7 @@ class FollowingTests(FollowingTestCase):
         self.assertEqual(Reply(Head(200)), self.successResultOf(asked))
 
     def test_until_the_connection_ends(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         server = self.accept()
         server.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")
@@ -79,7 +79,7 @@ class FollowingTests(FollowingTestCase):
             (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         ):
             self.use()
-            follower = Follower()
+            follower = ReplyRecorder()
             asked = self.ask(follow=follower)
             self.accept().send(answer)
             reply = self.successResultOf(asked)
@@ -88,7 +88,7 @@ class FollowingTests(FollowingTestCase):
     def test_not_to_be_followed(self) -> None:
         """Whoever is shown the head may have the body gathered."""
         heads: list[Head] = []
-        asked = self.ask(follow=gathering(heads))
+        asked = self.ask(follow=head_recorder(heads))
         server = self.accept()
         for part in (CHUNKED, chunk(b"one "), chunk(b"two"), LAST):
             server.send(part)
@@ -100,7 +100,7 @@ class FollowingTests(FollowingTestCase):
         cuts = [[whole[:cut], whole[cut:]] for cut in range(1, len(whole))]
         for reads in [*cuts, [bytes((byte,)) for byte in whole]]:
             self.use()
-            follower = Follower()
+            follower = ReplyRecorder()
             asked = self.ask(follow=follower)
             server = self.accept()
             for read in reads:
@@ -111,23 +111,23 @@ class FollowingTests(FollowingTestCase):
 
     def test_without_limit(self) -> None:
         """Whoever follows keeps count; what is gathered is limited as ever."""
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, server = self.begin(follower)
         for _ in range(100):
             server.send(chunk(b"x" * 1000))
         server.send(LAST)
         self.successResultOf(asked)
         self.assertEqual(100_000, sum(map(len, follower.pieces)))
-        asked = self.ask(follow=Follower())
+        asked = self.ask(follow=ReplyRecorder())
         server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000)
         self.successResultOf(asked)
-        asked = self.ask(follow=gathering([]))
+        asked = self.ask(follow=head_recorder([]))
         server.send(CHUNKED + chunk(b"x" * 1001) + LAST)
         self.failureResultOf(asked, ReplyTooLarge)
         self.assert_left(server)
 
     def test_connection_is_used_again(self) -> None:
-        asked, server = self.begin(Follower())
+        asked, server = self.begin(ReplyRecorder())
         server.send(chunk(b"one") + LAST)
         self.successResultOf(asked)
         self.ask(b"second")
@@ -136,10 +136,10 @@ class FollowingTests(FollowingTestCase):
 
     def test_second_try(self) -> None:
         """On a connection of its own, as for any other event."""
-        asked, server = self.begin(Follower())
+        asked, server = self.begin(ReplyRecorder())
         server.send(LAST)
         self.successResultOf(asked)
-        follower = Follower()
+        follower = ReplyRecorder()
         asked = self.ask(follow=follower)
         server.hang_up()
         fresh = self.accept()
@@ -149,10 +149,10 @@ class FollowingTests(FollowingTestCase):
         self.assertEqual(Reply(HEAD), self.successResultOf(asked))
 
     def test_left_on_a_second_try(self) -> None:
-        asked, server = self.begin(Follower())
+        asked, server = self.begin(ReplyRecorder())
         server.send(LAST)
         self.successResultOf(asked)
-        asked = self.ask(follow=Follower())
+        asked = self.ask(follow=ReplyRecorder())
         server.hang_up()
         fresh = self.accept()
         fresh.send(CHUNKED + chunk(b"one"))
@@ -166,7 +166,7 @@ class BadEndTests(FollowingTestCase):
         whole = chunk(b"two") + LAST
         for cut in range(len(whole)):
             self.use()
-            follower = Follower()
+            follower = ReplyRecorder()
             asked, server = self.begin(follower)
             server.send(chunk(b"one"))
             if cut:
@@ -177,13 +177,13 @@ class BadEndTests(FollowingTestCase):
             self.assert_no_new_connection()
 
     def test_nonsense(self) -> None:
-        asked, server = self.begin(Follower())
+        asked, server = self.begin(ReplyRecorder())
         server.send(b"no length\r\n")
         self.failureResultOf(asked, BackendBroken)
         self.assert_left(server)
 
     def test_gateway_stops(self) -> None:
-        asked, server = self.begin(Follower())
+        asked, server = self.begin(ReplyRecorder())
         self.successResultOf(self.backend.close())
         self.failureResultOf(asked, BackendBroken)
         self.assertTrue(server.is_aborted)
@@ -192,7 +192,7 @@ class BadEndTests(FollowingTestCase):
 
 class SilenceTests(FollowingTestCase):
     def test_counts_from_the_last_piece(self) -> None:
-        asked, server = self.begin(Follower())
+        asked, server = self.begin(ReplyRecorder())
         for _ in range(5):
             self.reactor.advance(9.9)
             server.send(chunk(b"piece"))
@@ -204,7 +204,7 @@ class SilenceTests(FollowingTestCase):
         self.assert_left(server)
 
     def test_counts_from_the_head(self) -> None:
-        asked = self.ask(follow=Follower())
+        asked = self.ask(follow=ReplyRecorder())
         server = self.accept()
         self.reactor.advance(9)
         server.send(CHUNKED)
@@ -214,7 +214,7 @@ class SilenceTests(FollowingTestCase):
         self.failureResultOf(asked, BackendTimeout)
 
     def test_gathered_replies_have_their_time_altogether(self) -> None:
-        asked = self.ask(follow=gathering([]))
+        asked = self.ask(follow=head_recorder([]))
         server = self.accept()
         server.send(CHUNKED)
         self.reactor.advance(9.9)
@@ -224,7 +224,7 @@ class SilenceTests(FollowingTestCase):
         self.assertEqual("no complete answer within 10 s (--php-timeout)", str(problem))
 
     def test_others_keep_their_time(self) -> None:
-        followed, server = self.begin(Follower())
+        followed, server = self.begin(ReplyRecorder())
         self.reactor.advance(4)
         other = self.ask()
         self.reactor.advance(4)
@@ -242,7 +242,7 @@ class FlowTests(FollowingTestCase):
         self.assertEqual("paused" if is_paused else "producing", server.transport.producerState)
 
     def test_no_silence_while_paused(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, server = self.begin(follower)
         self.reactor.advance(9)
         follower.flow.pause()
@@ -257,7 +257,7 @@ class FlowTests(FollowingTestCase):
         self.failureResultOf(asked, BackendTimeout)
 
     def test_twice(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, server = self.begin(follower)
         for _ in range(2):
             follower.flow.pause()
@@ -270,7 +270,7 @@ class FlowTests(FollowingTestCase):
         self.successResultOf(asked)
 
     def test_at_the_head(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_head = lambda: follower.flow.pause()
         asked, server = self.begin(follower)
         self.assert_paused(server, True)
@@ -283,7 +283,7 @@ class FlowTests(FollowingTestCase):
 
     def test_ends_while_paused(self) -> None:
         """The next one on the connection is not held up by it."""
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = lambda: follower.flow.pause()
         asked, server = self.begin(follower)
         server.send(chunk(b"one") + LAST)
@@ -298,7 +298,7 @@ class FlowTests(FollowingTestCase):
         self.failureResultOf(following, BackendTimeout)
 
     def test_left_while_paused(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         asked, server = self.begin(follower)
         follower.flow.pause()
         asked.cancel()
@@ -313,9 +313,11 @@ class FlowTests(FollowingTestCase):
 class LeavingTests(FollowingTestCase):
     """Whoever follows an answer may have enough of it at any time."""
 
-    def leave(self, prepare: Callable[[Follower, Callable[[], object]], object]) -> list[bytes]:
+    def leave(
+        self, prepare: Callable[[ReplyRecorder, Callable[[], object]], object]
+    ) -> list[bytes]:
         """Leave when this says so; the pieces that came until then."""
-        follower = Follower()
+        follower = ReplyRecorder()
         asked: list[Deferred[Reply]] = []
         prepare(follower, lambda: asked[0].cancel())
         with capturedLogs() as events:
@@ -329,7 +331,7 @@ class LeavingTests(FollowingTestCase):
         return follower.pieces
 
     def test_at_the_head(self) -> None:
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             follower.at_head = cancel
 
         self.assertEqual([], self.leave(prepare))
@@ -337,7 +339,7 @@ class LeavingTests(FollowingTestCase):
     def test_at_a_piece(self) -> None:
         """What has been read already is not given out any longer."""
 
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             follower.at_piece = cancel
 
         self.assertEqual([b"one"], self.leave(prepare))
@@ -345,7 +347,7 @@ class LeavingTests(FollowingTestCase):
     def test_at_the_last_piece(self) -> None:
         """The end is read with it, yet it counts no longer."""
 
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             follower.at_piece = lambda: follower.pieces[1:] and cancel()
 
         self.assertEqual([b"one", b"two"], self.leave(prepare))
@@ -353,7 +355,7 @@ class LeavingTests(FollowingTestCase):
     def test_with_an_exception(self) -> None:
         """It was left first, so nobody is told."""
 
-        def prepare(follower: Follower, cancel: Callable[[], object]) -> None:
+        def prepare(follower: ReplyRecorder, cancel: Callable[[], object]) -> None:
             def leave() -> None:
                 cancel()
                 raise ValueError
@@ -363,7 +365,7 @@ class LeavingTests(FollowingTestCase):
         self.assertEqual([b"one"], self.leave(prepare))
 
     def test_in_between(self) -> None:
-        asked, server = self.begin(Follower())
+        asked, server = self.begin(ReplyRecorder())
         with capturedLogs() as events:
             asked.cancel()
             self.failureResultOf(asked, CancelledError)
@@ -373,7 +375,7 @@ class LeavingTests(FollowingTestCase):
 
     def test_body_without_length(self) -> None:
         """Its connection's end would be its own, had it not been left."""
-        asked = self.ask(follow=Follower())
+        asked = self.ask(follow=ReplyRecorder())
         server = self.accept()
         server.send(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\none")
         with capturedLogs() as events:
@@ -387,7 +389,7 @@ class LeavingTests(FollowingTestCase):
 class RaisingTests(FollowingTestCase):
     """What goes wrong with those who follow an answer goes wrong with the answer."""
 
-    def assert_fails(self, follower: Follower, *reads: bytes) -> None:
+    def assert_fails(self, follower: ReplyRecorder, *reads: bytes) -> None:
         asked = self.ask(follow=follower)
         server = self.accept()
         for read in reads:
@@ -397,17 +399,17 @@ class RaisingTests(FollowingTestCase):
         server.hang_up()
 
     def test_at_the_head(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_head = lambda: 1 / 0
         self.assert_fails(follower, CHUNKED + chunk(b"one"))
         self.assertEqual([], follower.pieces)
 
     def test_at_a_piece(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = lambda: 1 / 0
         self.assert_fails(follower, CHUNKED, chunk(b"one"))
 
     def test_at_the_last_piece(self) -> None:
-        follower = Follower()
+        follower = ReplyRecorder()
         follower.at_piece = lambda: 1 / 0
         self.assert_fails(follower, CHUNKED, chunk(b"one") + LAST)

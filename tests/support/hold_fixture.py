@@ -44,7 +44,7 @@ class FakeRelay:
                 waiter.callback(None)
 
 
-class Holding:
+class HoldFixture:
     """A hold, and what it acts upon.
 
     :param longest: seconds for which it may be held.

@@ -40,7 +40,7 @@ class _Room(Protocol):
 R = TypeVar("R", bound=_Room)
 
 
-class RealTestCase(TestCase):
+class SystemTestCase(TestCase):
     """A test with real processes, all within one temporary directory.
 
     The ``start_...`` methods block until the thing is ready, which needs nothing of the reactor.

@@ -18,15 +18,15 @@ from phpgw.relay.relay import Relay
 from phpgw.relay.replies import Replies, ReplyPolicy
 from phpgw.time_slices import TimeSlices
 from phpgw.websocket.request_info import RequestInfo
+from tests.support.fake_backend import COMMANDS, FakeBackend
 from tests.support.fakes import handshake
-from tests.support.raw_browser import BrowserEnd, request
-from tests.support.scripted import COMMANDS, ScriptedBackend
-from tests.support.websocket_site import EdgeTestCase
+from tests.support.in_memory_browser import InMemoryBrowser, request
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 ID = "192.0.2.1:5000"
 
 
-class PhpEdgeTestCase(EdgeTestCase):
+class SiteWithRelayTestCase(WebSocketSiteTestCase):
     """Browsers on one side, PHP on the other.
 
     :ivar asks_php: whether PHP is asked about handshakes.
@@ -40,7 +40,7 @@ class PhpEdgeTestCase(EdgeTestCase):
         self.metrics = Metrics()
         self.registry = Registry()
         self.visibility = RequestInfo()
-        self.php = ScriptedBackend()
+        self.php = FakeBackend()
         self.dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
         self.answers = Replies(
             self.dispatcher,
@@ -68,9 +68,9 @@ class PhpEdgeTestCase(EdgeTestCase):
     def admission(self) -> Admission:
         return Admission(self.relay, self.answers, asks_php=self.asks_php)
 
-    def come(self) -> BrowserEnd:
+    def come(self) -> InMemoryBrowser:
         """A browser that waits for the answer to its handshake."""
-        browser = BrowserEnd(self.site)
+        browser = InMemoryBrowser(self.site)
         browser.send(request())
         return browser
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from tests.support.real.gateway import Gateway
 from tests.support.real.process import find
-from tests.support.real.vitals import open_files, processor_seconds, resident
+from tests.support.real.process_usage import open_files, processor_seconds, resident
 from tests.support.real.waiting import pause
 
-_OBJECT_COUNTS = Path(__file__).with_name("object_counts.py")
+_OBJECT_COUNTS = Path(__file__).with_name("twistd_with_object_counts.py")
 
 
-class WatchedGateway(Gateway):
+class MeasuredGateway(Gateway):
     """A gateway that tells what it holds.
 
     :param open_files: how many descriptors it may have, if fewer than usual.

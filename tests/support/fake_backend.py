@@ -55,7 +55,7 @@ def head(
     return Head(status, ((b"content-type", media_type + b"; charset=UTF-8"), *cookies))
 
 
-class Asked:
+class AskedEvent:
     """An event that PHP has been given, and what answers it, as a backend does.
 
     :ivar flow: what holds up a reply that is followed.
@@ -133,7 +133,7 @@ class Asked:
 
 
 @implementer(IBackend)
-class ScriptedBackend:
+class FakeBackend:
     """Answers when told to.
 
     :ivar asked: the events handed over, oldest first.
@@ -143,13 +143,13 @@ class ScriptedBackend:
     """
 
     def __init__(self) -> None:
-        self.asked: list[Asked] = []
+        self.asked: list[AskedEvent] = []
         self.is_there = True
         self.probes = 0
-        self.at_once: Callable[[Asked], object] = lambda asked: None
+        self.at_once: Callable[[AskedEvent], object] = lambda asked: None
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
-        asked = Asked(event, follow)
+        asked = AskedEvent(event, follow)
         self.asked.append(asked)
         self.at_once(asked)
         return asked.answer
@@ -175,7 +175,7 @@ class ScriptedBackend:
         return succeed(None)
 
 
-class ScriptedTestCase(SynchronousTestCase):
+class FakeBackendTestCase(SynchronousTestCase):
     """All that is between the edge and PHP.
 
     :ivar backend: PHP.
@@ -185,7 +185,7 @@ class ScriptedTestCase(SynchronousTestCase):
         self.clock: Any = Clock()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.backend = ScriptedBackend()
+        self.backend = FakeBackend()
         self.use()
 
     def use(self, **changes: Any) -> None:

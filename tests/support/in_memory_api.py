@@ -16,10 +16,10 @@ from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
 from tests.support.fakes import LOCAL, Answer, FakeConnection, identity, request
-from tests.support.holding import Holding
+from tests.support.hold_fixture import HoldFixture
 
 
-class Api:
+class InMemoryApi:
     """The API of a gateway that has no clients yet.
 
     :param token: the one that opens it, if any.
@@ -45,7 +45,7 @@ class Api:
         )
         self.root = Resource()
         self._limit = limit
-        self.holding = Holding()
+        self.holding = HoldFixture()
         resources = make_api(
             self.registry,
             self.dispatcher,

@@ -8,7 +8,7 @@ from tests.support.real.curl import curl
 from tests.support.real.gateway import Gateway
 from tests.support.real.nginx import Nginx
 from tests.support.real.php_fpm import PhpFpm
-from tests.support.real.stack import RealTestCase
+from tests.support.real.system_test_case import SystemTestCase
 
 SCRIPT = "websocket.php"
 
@@ -20,7 +20,7 @@ echo $_POST['message'];
 """
 
 
-class Upstream(RealTestCase):
+class UpstreamTestCase(SystemTestCase):
     """A gateway, and PHP behind it in one way or another.
 
     :ivar gateway: once it has been started.
@@ -65,7 +65,7 @@ class Upstream(RealTestCase):
         return record.read_text().split() if record.exists() else []
 
 
-class HttpRoad(Upstream):
+class HttpTestCase(UpstreamTestCase):
     """Over HTTP, through Nginx."""
 
     php: PhpFpm
@@ -78,7 +78,7 @@ class HttpRoad(Upstream):
         self.gateway = self.start_gateway("--php-url", url, *arguments, port=port)
 
 
-class FastCgiRoad(Upstream):
+class FastCgiTestCase(UpstreamTestCase):
     """Over FastCGI, to a PHP-FPM that runs already."""
 
     php: PhpFpm
@@ -90,7 +90,7 @@ class FastCgiRoad(Upstream):
         self.gateway = self.start_gateway(*road, *arguments, port=port)
 
 
-class EmbeddedRoad(Upstream):
+class OwnPhpFpmTestCase(UpstreamTestCase):
     """Over FastCGI, to a PHP-FPM that the gateway starts."""
 
     def start_written(self, *arguments: str, port: int | None = None, **options: Any) -> None:

@@ -1,7 +1,7 @@
 """What systemd does for a service with a socket unit: it listens, and starts the service.
 
-A script of its own, run as ``python activator.py ADDRESS PROGRAM [ARGUMENT ...]``: a port, or
-the path of a UNIX socket that is for its owner alone and has no name. SIGHUP restarts the
+A script: ``python socket_activator.py ADDRESS PROGRAM [ARGUMENT ...]``. The address is a port,
+or the path of a UNIX socket that is for its owner alone and has no name. SIGHUP restarts the
 service: it is stopped with SIGTERM, and started again once it has ended. SIGTERM stops both.
 """
 

@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet.task import Clock
 
 
-class Turns(Clock):
+class ManualReactor(Clock):
     """A clock that stands still, and makes calls in turns as a reactor does.
 
     Where :class:`Clock` also makes the calls that come of a call at once, here they wait for the
@@ -46,7 +46,7 @@ class Turns(Clock):
         raise AssertionError("it does not end")
 
 
-class Watch:
+class TickingClock:
     """A clock on which each look takes a while.
 
     :ivar looks: how often somebody looked.

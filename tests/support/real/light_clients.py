@@ -32,7 +32,7 @@ class Refused(Exception):
         self.status = status
 
 
-class Member(Protocol):
+class LightClient(Protocol):
     """One client.
 
     :ivar on_message: gets each message; at first, what keeps it for :meth:`receive`.
@@ -45,7 +45,7 @@ class Member(Protocol):
     is_mute = False
 
     def __init__(self, request: bytes) -> None:
-        self.opened: Deferred[Member] = Deferred()
+        self.opened: Deferred[LightClient] = Deferred()
         self.code: int | None = None
         self._request = request
         self._messages: DeferredQueue[bytes | None] = DeferredQueue()
@@ -181,7 +181,7 @@ def frame(kind: int, payload: bytes) -> bytes:
     return head + bytes(4) + payload
 
 
-class Crowd:
+class LightClients:
     """Clients of one gateway.
 
     :param port: where it is, on 127.0.0.1.
@@ -192,9 +192,9 @@ class Crowd:
         self._port = port
         self._numbers = count()
         self._places = DeferredSemaphore(_CONNECTING)
-        self.members: list[Member] = []
+        self.members: list[LightClient] = []
 
-    def join(self, query: str = "", *, compression: bool = False) -> Deferred[Member]:
+    def join(self, query: str = "", *, compression: bool = False) -> Deferred[LightClient]:
         """One client more.
 
         :param query: of the URL.
@@ -203,7 +203,7 @@ class Crowd:
         """
         from twisted.internet import reactor
 
-        member = Member(self.request(query, compression=compression))
+        member = LightClient(self.request(query, compression=compression))
         # From so many addresses that none is suspicious of too many clients.
         number = next(self._numbers) // _FROM_ONE_ADDRESS
         address = f"127.0.{1 + number // 250}.{1 + number % 250}"
@@ -222,10 +222,10 @@ class Crowd:
             f"Sec-WebSocket-Key: {'A' * 22}==\r\n{_DEFLATE if compression else ''}\r\n"
         ).encode()
 
-    async def join_all(self, number: int, **options: Any) -> list[Member]:
+    async def join_all(self, number: int, **options: Any) -> list[LightClient]:
         """So many clients more, some of them at once; see :meth:`join`."""
 
-        def join() -> Deferred[Member]:
+        def join() -> Deferred[LightClient]:
             return self.join(**options)
 
         return await gatherResults([self._places.run(join) for _ in range(number)])
@@ -243,7 +243,7 @@ class Crowd:
             member.transport.abortConnection()
         return gatherResults([member.ended for member in self.members])
 
-    def _came_in(self, member: Member) -> Member:
+    def _came_in(self, member: LightClient) -> LightClient:
         self.members.append(member)
         return member
 
@@ -251,10 +251,10 @@ class Crowd:
 class _Factory(Factory):
     noisy = False
 
-    def __init__(self, member: Member) -> None:
+    def __init__(self, member: LightClient) -> None:
         self._member = member
 
-    def buildProtocol(self, addr: IAddress | None) -> Member:
+    def buildProtocol(self, addr: IAddress | None) -> LightClient:
         return self._member
 
 

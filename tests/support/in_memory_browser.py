@@ -67,7 +67,7 @@ class _Transport(StringTransport):
         """What only a TCP transport has; TLS asks for it."""
 
 
-class BrowserEnd:
+class InMemoryBrowser:
     """Connects to a site in memory.
 
     :ivar response: the head of the answer to the handshake, once there is one.
@@ -104,7 +104,7 @@ class BrowserEnd:
         """Bytes from the browser to the gateway."""
         self.transport.protocol.dataReceived(data)  # type: ignore[attr-defined]
 
-    def shake_hands(self, **changes: Any) -> "BrowserEnd":
+    def shake_hands(self, **changes: Any) -> "InMemoryBrowser":
         """Open a WebSocket connection."""
         self.send(request(**changes))
         self.read_response()
@@ -150,7 +150,7 @@ class BrowserEnd:
         return written
 
 
-class TlsBrowserEnd(BrowserEnd):
+class InMemoryTlsBrowser(InMemoryBrowser):
     """Does so over TLS.
 
     :param pem: the gateway's certificate and key.

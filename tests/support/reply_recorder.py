@@ -5,7 +5,7 @@ from collections.abc import Callable
 from phpgw.backend.reply import Flow, Follow, Head
 
 
-class Follower:
+class ReplyRecorder:
     """Records what it is given; a :data:`phpgw.backend.reply.Follow`.
 
     :ivar heads: those it was shown.
@@ -34,7 +34,7 @@ class Follower:
         self.at_piece()
 
 
-def gathering(heads: list[Head]) -> Follow:
+def head_recorder(heads: list[Head]) -> Follow:
     """Whoever looks at heads alone, and has bodies gathered."""
 
     def follow(head: Head, flow: Flow) -> None:

@@ -11,7 +11,7 @@ from twisted.web.server import Request, Site
 from tests.support.real.process import free_port
 
 
-class Asked(NamedTuple):
+class RecordedRequest(NamedTuple):
     """A request that was made."""
 
     method: str
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
     connection: object
 
 
-class StandIn(Resource):
+class FakeGatewayApi(Resource):
     """Answers as it is told, in place of a gateway, and remembers what it was asked.
 
     :ivar answers: (status, body) for each request to come; the last one for all that follow.
@@ -32,7 +32,7 @@ class StandIn(Resource):
     def __init__(self, *answers: tuple[int, object]) -> None:
         super().__init__()
         self.answers = list(answers)
-        self.asked: list[Asked] = []
+        self.asked: list[RecordedRequest] = []
 
     def render(self, request: Request) -> bytes:
         headers = {
@@ -42,13 +42,13 @@ class StandIn(Resource):
         assert request.content is not None
         body = request.content.read().decode()
         method, uri = request.method.decode(), request.uri.decode()
-        self.asked.append(Asked(method, uri, headers, body, request.channel))
+        self.asked.append(RecordedRequest(method, uri, headers, body, request.channel))
         status, answer = self.answers[0] if len(self.answers) == 1 else self.answers.pop(0)
         request.setResponseCode(status)
         return (answer if isinstance(answer, str) else json.dumps(answer)).encode()
 
 
-class StandInTestCase(TestCase):
+class FakeGatewayApiTestCase(TestCase):
     """A test with a stand-in for the gateway.
 
     :ivar url: where it is.
@@ -56,17 +56,17 @@ class StandInTestCase(TestCase):
 
     url: str
 
-    def serve(self, *answers: tuple[int, object]) -> StandIn:
+    def serve(self, *answers: tuple[int, object]) -> FakeGatewayApi:
         """Start one on a port of its own."""
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         return self.serve_at(f"tcp:{port}:interface=127.0.0.1", *answers)
 
-    def serve_at(self, endpoint: str, *answers: tuple[int, object]) -> StandIn:
+    def serve_at(self, endpoint: str, *answers: tuple[int, object]) -> FakeGatewayApi:
         """Start one at a Twisted server endpoint."""
         from twisted.internet import reactor
 
-        stand_in = StandIn(*answers)
+        stand_in = FakeGatewayApi(*answers)
         listening = serverFromString(reactor, endpoint).listen(Site(stand_in))
         self.addCleanup(self.successResultOf(listening).stopListening)
         return stand_in
