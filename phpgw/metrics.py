@@ -1,59 +1,229 @@
-"""What the gateway counts, each number named once."""
+"""The gateway's counters and gauges, each declared once with its description."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import attrs
+
+_DESCRIPTION = "description"
+
+
+@attrs.frozen
+class MetricFamily:
+    """What an exporter with labels shows as one metric.
+
+    :ivar name: its name there, without prefix or suffix.
+    :ivar help: a sentence for people.
+    """
+
+    name: str
+    help: str
+
+
+@attrs.frozen(kw_only=True)
+class MetricDescription:
+    """What an exporter needs to know of one metric, beside its value.
+
+    :ivar name: its name in ``/stats``, and its attribute in :class:`Metrics`.
+    :ivar kind: ``counter`` for a total since the start, ``gauge`` for what is there now.
+    :ivar help: a sentence for people.
+    :ivar unit: what is counted, in the plural.
+    :ivar family: what it has in common with those that differ in their labels alone; most
+        metrics are a family of one.
+    :ivar labels: what tells it apart within its family.
+    """
+
+    name: str
+    kind: Literal["counter", "gauge"]
+    help: str
+    unit: str
+    family: MetricFamily
+    labels: Mapping[str, str]
+
+
+def counter(help_text: str, unit: str, *, family: MetricFamily | None = None, **labels: str) -> Any:
+    """Declare a total since the start, which only grows."""
+    return _metric("counter", help_text, unit, family, labels)
+
+
+def gauge(help_text: str, unit: str) -> Any:
+    """Declare a number of what is there now, which grows and shrinks."""
+    return _metric("gauge", help_text, unit, None, {})
+
+
+def _metric(
+    kind: str, help_text: str, unit: str, family: MetricFamily | None, labels: dict[str, str]
+) -> Any:
+    facts = {"kind": kind, "help": help_text, "unit": unit, "family": family, "labels": labels}
+    return attrs.field(default=0, metadata={_DESCRIPTION: facts})
+
+
+_REFUSED_HANDSHAKES = MetricFamily(
+    "handshakes_refused_by_limit", "Handshakes that were refused because of a limit."
+)
+_REFUSED_EVENTS = MetricFamily("events_refused", "Events that were refused instead of sent to PHP.")
+_CLOSED_CONNECTIONS = MetricFamily(
+    "connections_closed", "Connections that were closed because of a limit."
+)
+_REFUSED_MESSAGES = MetricFamily(
+    "messages_refused", "Messages that were refused because of a limit."
+)
 
 
 @attrs.define
 class Metrics:
-    """Totals since the start, and what is there now (``*_now``)."""
+    """All metrics of a gateway. Code that counts adds to an attribute: this costs nothing more."""
 
-    clients_now: int = 0
-    handshakes_accepted: int = 0
-    handshakes_refused: int = 0
-    handshakes_refused_full: int = 0
-    handshakes_refused_per_address: int = 0
-    handshakes_cross_origin: int = 0
-    http_connections_now: int = 0
-    http_connections_dropped: int = 0
-    requests_timed_out: int = 0
-    messages_received: int = 0
-    messages_sent: int = 0
-    pushes_delivered: int = 0
-    pushes_refused: int = 0
-    commands_run: int = 0
-    php_requests: int = 0
-    php_requests_now: int = 0
-    php_retries: int = 0
-    php_failures: int = 0
-    events_waiting_now: int = 0
-    events_waiting_for_worker_now: int = 0
-    events_refused_by_overload: int = 0
-    events_refused_by_breaker: int = 0
-    breaker_open_now: int = 0
-    breaker_openings: int = 0
-    held_now: int = 0
-    replies_with_php_errors: int = 0
-    replies_not_for_browsers: int = 0
-    replies_without_client: int = 0
-    replies_streamed: int = 0
-    disconnects_waiting_now: int = 0
-    disconnects_lost: int = 0
-    timer_runs: int = 0
-    timer_runs_skipped: int = 0
-    inboxes_full: int = 0
-    slow_consumers_closed: int = 0
-    slow_streams_closed: int = 0
-    messages_too_large: int = 0
-    frames_too_large: int = 0
-    messages_too_fragmented: int = 0
-    messages_timed_out: int = 0
-    unfinished_bytes_now: int = 0
-    unfinished_dropped: int = 0
-    rate_pauses: int = 0
-    floods_closed: int = 0
-    idle_closed: int = 0
-    old_closed: int = 0
+    clients_now: int = gauge("Clients that are connected.", "clients")
+    handshakes_accepted: int = counter("Handshakes that opened a connection.", "handshakes")
+    handshakes_refused: int = counter("Handshakes that were refused, for any reason.", "handshakes")
+    handshakes_refused_full: int = counter(
+        "Handshakes that were refused because of --max-connections.",
+        "handshakes",
+        family=_REFUSED_HANDSHAKES,
+        limit="connections",
+    )
+    handshakes_refused_per_address: int = counter(
+        "Handshakes that were refused because of --max-connections-per-address.",
+        "handshakes",
+        family=_REFUSED_HANDSHAKES,
+        limit="connections_per_address",
+    )
+    handshakes_cross_origin: int = counter("Handshakes from pages of another site.", "handshakes")
+    http_connections_now: int = gauge(
+        "HTTP connections on which no whole request is under way.", "connections"
+    )
+    http_connections_dropped: int = counter(
+        "HTTP connections that were dropped because of --max-http-connections.", "connections"
+    )
+    requests_timed_out: int = counter(
+        "HTTP requests and handshakes that did not arrive within --handshake-timeout.", "requests"
+    )
+    messages_received: int = counter("Messages that clients have sent.", "messages")
+    messages_sent: int = counter("Messages that were sent to clients.", "messages")
+    pushes_delivered: int = counter(
+        "Requests to /send and /commands that were carried out.", "requests"
+    )
+    pushes_refused: int = counter("Requests to /send and /commands that were refused.", "requests")
+    commands_run: int = counter("Commands that were carried out, of any origin.", "commands")
+    php_requests: int = counter("Events that were sent to PHP, each counted once.", "events")
+    php_requests_now: int = gauge("Events that were sent to PHP and have no reply yet.", "events")
+    php_retries: int = counter("Events that were sent to PHP again.", "events")
+    php_failures: int = counter("Events that PHP did not reply to as it should.", "events")
+    events_waiting_now: int = gauge("Events that wait in the queue.", "events")
+    events_waiting_for_worker_now: int = gauge(
+        "Events that wait for a worker of PHP-FPM to be free.", "events"
+    )
+    events_refused_by_overload: int = counter(
+        "Events that were refused because of --max-waiting or --waiting-timeout.",
+        "events",
+        family=_REFUSED_EVENTS,
+        reason="overload",
+    )
+    events_refused_by_breaker: int = counter(
+        "Events that were refused because the circuit breaker was open.",
+        "events",
+        family=_REFUSED_EVENTS,
+        reason="breaker",
+    )
+    breaker_open_now: int = gauge("1 while the circuit breaker is open, 0 otherwise.", "state")
+    breaker_openings: int = counter("Times that the circuit breaker opened.", "openings")
+    held_now: int = gauge("1 while events are held back (/hold), 0 otherwise.", "state")
+    replies_with_php_errors: int = counter(
+        "Replies that were kept back because PHP had printed an error into them.", "replies"
+    )
+    replies_not_for_browsers: int = counter(
+        "Replies that were kept back because they had PHP source or commands in them.", "replies"
+    )
+    replies_without_client: int = counter(
+        "Replies whose client had disconnected before.", "replies"
+    )
+    replies_streamed: int = counter("Replies that were streamed.", "replies")
+    disconnects_waiting_now: int = gauge(
+        "Disconnects that PHP has yet to be told of.", "disconnects"
+    )
+    disconnects_lost: int = counter("Disconnects that PHP was not told of.", "disconnects")
+    timer_runs: int = counter("Runs of timers.", "runs")
+    timer_runs_skipped: int = counter(
+        "Runs of timers that were skipped, because one was under way or their time was missed.",
+        "runs",
+    )
+    inboxes_full: int = counter(
+        "Times that a client was not read for a while because of --max-inbox.", "pauses"
+    )
+    slow_consumers_closed: int = counter(
+        "Connections that were closed because of --max-outbox.",
+        "connections",
+        family=_CLOSED_CONNECTIONS,
+        reason="outbox",
+    )
+    slow_streams_closed: int = counter(
+        "Connections that were closed because of --stream-pause-timeout.",
+        "connections",
+        family=_CLOSED_CONNECTIONS,
+        reason="stream_pause",
+    )
+    messages_too_large: int = counter(
+        "Messages that were refused because of --max-message-size.",
+        "messages",
+        family=_REFUSED_MESSAGES,
+        reason="size",
+    )
+    frames_too_large: int = counter(
+        "Messages that were refused because of --max-frame-size.",
+        "messages",
+        family=_REFUSED_MESSAGES,
+        reason="frame_size",
+    )
+    messages_too_fragmented: int = counter(
+        "Messages that were refused because of --max-fragments.",
+        "messages",
+        family=_REFUSED_MESSAGES,
+        reason="fragments",
+    )
+    messages_timed_out: int = counter(
+        "Messages that were refused because of --message-timeout.",
+        "messages",
+        family=_REFUSED_MESSAGES,
+        reason="timeout",
+    )
+    unfinished_bytes_now: int = gauge("Bytes of messages of which a part has arrived.", "bytes")
+    unfinished_dropped: int = counter(
+        "Messages that were refused because of --max-unfinished.",
+        "messages",
+        family=_REFUSED_MESSAGES,
+        reason="unfinished",
+    )
+    rate_pauses: int = counter(
+        "Times that a client was not read for a while because of --max-message-rate.", "pauses"
+    )
+    floods_closed: int = counter(
+        "Connections that were closed because of --max-message-rate.",
+        "connections",
+        family=_CLOSED_CONNECTIONS,
+        reason="rate",
+    )
+    idle_closed: int = counter(
+        "Connections that were closed because of --idle-timeout.",
+        "connections",
+        family=_CLOSED_CONNECTIONS,
+        reason="idle",
+    )
+    old_closed: int = counter(
+        "Connections that were closed because of --max-connection-age.",
+        "connections",
+        family=_CLOSED_CONNECTIONS,
+        reason="age",
+    )
 
     def as_dict(self) -> dict[str, int]:
-        """All numbers by name."""
+        """Return all values by name."""
         return attrs.asdict(self)
+
+    @staticmethod
+    def describe() -> Iterator[MetricDescription]:
+        """Return the descriptions of all metrics, in the order of :meth:`as_dict`."""
+        for field in attrs.fields(Metrics):
+            facts = {"name": field.name, **field.metadata[_DESCRIPTION]}
+            facts["family"] = facts["family"] or MetricFamily(field.name, facts["help"])
+            yield MetricDescription(**facts)

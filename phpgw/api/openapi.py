@@ -9,15 +9,24 @@ from twisted.web.server import Request
 from phpgw import __version__
 from phpgw.api.access import Access
 from phpgw.api.json_resource import JsonResource, query_parameters
+from phpgw.metrics import Metrics
 from phpgw.web.response import json_body
 
 
 def openapi_document() -> dict[str, Any]:
-    """The document, with the package's version for its own."""
+    """Return the document, with the package's version, and with each number of ``/stats``."""
     text = resources.files("phpgw.api").joinpath("openapi.json").read_text("utf-8")
     document = json.loads(text)
     document["info"]["version"] = __version__
+    document["components"]["schemas"]["Stats"] |= _stats_schema()
     return document
+
+
+def _stats_schema() -> dict[str, Any]:
+    """Return what the declarations of the metrics say about the response of ``/stats``."""
+    number = {"type": "integer", "minimum": 0}
+    properties = {each.name: number | {"description": each.help} for each in Metrics.describe()}
+    return {"required": [*properties], "properties": properties}
 
 
 class OpenApiResource(JsonResource):
