@@ -13,7 +13,7 @@ from phpgw.api.access import Access
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
 from phpgw.api.pagination import Page, answer_page, entry, page_text, read_page
 from phpgw.hub.client import Client
-from phpgw.hub.command_fields import checked_code, checked_reason
+from phpgw.hub.command_fields import close_code, close_reason
 from phpgw.hub.commands import Close, InvalidCommand, Target
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -129,8 +129,8 @@ class ClientResource(JsonResource):
     def render_DELETE(self, request: Request) -> int:
         parameters = query_parameters(request, "code", "reason")
         try:
-            code = checked_code(parameters.get("code", "1000"))
-            reason = checked_reason(parameters.get("reason", ""))
+            code = close_code(parameters.get("code", "1000"))
+            reason = close_reason(parameters.get("reason", ""))
         except InvalidCommand as error:
             raise Refused(400, str(error)) from None
         close = Close(Target("client", (self._id,)), code, reason)

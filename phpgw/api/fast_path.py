@@ -61,7 +61,7 @@ _SENT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n\r\nM
 _RESULTS = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
 
 
-class Answer(NamedTuple):
+class FastResponse(NamedTuple):
     """An HTTP response.
 
     :ivar data: all of it.
@@ -72,7 +72,7 @@ class Answer(NamedTuple):
     is_last: bool
 
 
-class Head(NamedTuple):
+class RequestHead(NamedTuple):
     """A request's head, as far as it matters.
 
     :ivar line: the request line.
@@ -111,9 +111,9 @@ class FastPath:
         self._limit = limit
         self._second = -1
         self._head = b""
-        self._sent: tuple[Answer, Answer]
+        self._sent: tuple[FastResponse, FastResponse]
 
-    def answer(self, data: bytes, caller: Caller) -> Answer | None:
+    def answer(self, data: bytes, caller: Caller) -> FastResponse | None:
         """Serve what came, if it is one plain push that is allowed; ``None`` if it is not."""
         if not data.startswith(_START):
             return None
@@ -128,7 +128,7 @@ class FastPath:
             return self._run(body, head.is_last)
         return self._send(body, head.is_last)
 
-    def _send(self, body: bytes, is_last: bool) -> Answer | None:
+    def _send(self, body: bytes, is_last: bool) -> FastResponse | None:
         try:
             fields = url_encoded_fields(body)
             message, client_id = fields["message"], fields["client_id"].decode()
@@ -139,9 +139,9 @@ class FastPath:
         client = self._registry.find(client_id)
         if client is None or not _OTHER_TARGETS.isdisjoint(fields):
             return None
-        departures = self._registry.departures
+        removals = self._registry.removals
         client.connection.send_message(message, False)
-        if self._registry.departures != departures:
+        if self._registry.removals != removals:
             # It read too slowly, and has been closed; the resource says so.
             return None
         self._metrics.commands_run += 1
@@ -149,7 +149,7 @@ class FastPath:
         self._keep_time()
         return self._sent[is_last]
 
-    def _run(self, body: bytes, is_last: bool) -> Answer | None:
+    def _run(self, body: bytes, is_last: bool) -> FastResponse | None:
         try:
             results = self._batches.run_at_once(body)
         except InvalidCommand:
@@ -158,7 +158,7 @@ class FastPath:
             return None
         self._keep_time()
         head = self._head + _CLOSE if is_last else self._head
-        return Answer(head + _RESULTS % (len(results), results), is_last)
+        return FastResponse(head + _RESULTS % (len(results), results), is_last)
 
     def _keep_time(self) -> None:
         """Have the date right in what is ready to be sent."""
@@ -167,24 +167,24 @@ class FastPath:
             self._second = second
             self._head = _HEAD % datetimeToString(second)
             self._sent = (
-                Answer(self._head + _SENT, is_last=False),
-                Answer(self._head + _CLOSE + _SENT, is_last=True),
+                FastResponse(self._head + _SENT, is_last=False),
+                FastResponse(self._head + _CLOSE + _SENT, is_last=True),
             )
 
 
 # Callers that push again and again do so with the same few heads.
 @lru_cache(maxsize=256)
-def _understood(head: bytes) -> Head:
+def _understood(head: bytes) -> RequestHead:
     """Read a request's head, if it is plain."""
     line, _, rest = head.partition(b"\r\n")
     if line not in _TYPES or not _HEADERS.fullmatch(rest):
-        return Head(line, -1, True, b"")
+        return RequestHead(line, -1, True, b"")
     headers: dict[bytes, bytes] = {}
     for each in rest[:-4].split(b"\r\n"):
         name, _, value = each.partition(b":")
         name = name.lower()
         if name not in _HARMLESS or name in headers:
-            return Head(line, -1, True, b"")
+            return RequestHead(line, -1, True, b"")
         headers[name] = value.strip()
     length = headers.get(b"content-length", b"")
     connection = headers.get(b"connection", b"keep-alive").lower()
@@ -194,7 +194,7 @@ def _understood(head: bytes) -> Head:
         and connection in (b"keep-alive", b"close")
         and _LENGTH.fullmatch(length) is not None
     )
-    return Head(
+    return RequestHead(
         line,
         int(length) if is_plain else -1,
         connection == b"close",

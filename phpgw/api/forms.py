@@ -14,8 +14,8 @@ from multipart import (
 )
 from twisted.web.server import Request
 
-from phpgw.hub.command_fields import free_text, whose_name
-from phpgw.hub.command_json import Place, decode, first_twice, place, read_text, shown
+from phpgw.hub.command_fields import free_text, target_name
+from phpgw.hub.command_json import Place, decode, first_duplicate, place, read_text, shown
 from phpgw.hub.command_json import kind as kind_of
 from phpgw.hub.commands import InvalidCommand
 from phpgw.time_slices import Steps
@@ -94,7 +94,7 @@ def _json(body: bytes) -> dict[str, bytes]:
 
 
 def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[str, bytes]:
-    twice = first_twice(name for name, _ in pairs)
+    twice = first_duplicate(name for name, _ in pairs)
     if twice is not None:
         raise InvalidCommand("it is there twice", field=shown(twice))
     fields: dict[str, bytes] = {}
@@ -103,7 +103,7 @@ def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[st
             fields[name] = free_text(value, name, where)
         elif name in _NAMES and value is not None:
             # What can be nobody's name is nobody's, as any other that nobody has.
-            fields[name] = (whose_name(value, name)[0] or "").encode()
+            fields[name] = (target_name(value, name)[0] or "").encode()
         elif name == "all" and value is not None and value is not False:
             is_all = value is True or (type(value) in (int, str) and value in (1, "1"))
             fields[name] = b"1" if is_all else b""

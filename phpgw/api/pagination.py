@@ -18,8 +18,8 @@ from phpgw.time_slices import Steps, TimeSlices, pieces, run_at_once
 from phpgw.web.later import busy
 from phpgw.web.response import Refused, json_text
 
-MOST = 1000
-USUAL = 100
+MAX_LIMIT = 1000
+DEFAULT_LIMIT = 100
 # Of how many entries a page is made at once, which takes 3 ms at most.
 _FEW = 200
 # How many names are looked at in a step.
@@ -35,7 +35,7 @@ class Page:
     :ivar after: the name behind which it begins.
     """
 
-    limit: int = USUAL
+    limit: int = DEFAULT_LIMIT
     after: str = ""
 
     def of(self, names: Sequence[str]) -> Steps[tuple[list[str], str | None]]:
@@ -55,9 +55,9 @@ def read_page(parameters: Mapping[str, str]) -> Page:
 
     :raises Refused: if there is none in them.
     """
-    limit = parameters.get("limit", str(USUAL))
-    if not _COUNT.fullmatch(limit) or not 1 <= int(limit) <= MOST:
-        raise Refused(400, f"limit: expected a number from 1 to {MOST}")
+    limit = parameters.get("limit", str(DEFAULT_LIMIT))
+    if not _COUNT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
+        raise Refused(400, f"limit: expected a number from 1 to {MAX_LIMIT}")
     return Page(int(limit), parameters.get("after", ""))
 
 

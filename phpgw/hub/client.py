@@ -121,7 +121,7 @@ class Client:
         """The ``client_id`` that PHP sees."""
         return self.identity.client_id
 
-    def is_here(self) -> bool:
+    def is_connected(self) -> bool:
         """Whether it has not left."""
         return not self.gone
 

@@ -13,10 +13,10 @@ from phpgw.hub.command_json import Place, as_list, kind
 from phpgw.hub.commands import InvalidCommand
 
 # In bytes of UTF-8.
-LONGEST_NAME = 1024
-LONGEST_STATE = 2048
+MAX_NAME_BYTES = 1024
+MAX_STATE_BYTES = 2048
 # A close frame has room for 125, and two of them are its code (RFC 6455, section 5.5.1).
-LONGEST_REASON = 123
+MAX_REASON_BYTES = 123
 # Up to here, a float can be any whole number.
 _LARGEST_FLOAT = 2**53
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -54,7 +54,7 @@ def name(value: object, field: str) -> str:
     return text
 
 
-def whose_name(value: object, field: str) -> tuple[str | None, str | None]:
+def target_name(value: object, field: str) -> tuple[str | None, str | None]:
     """Read the name of somebody or something that may be there.
 
     :returns: that, and what is wrong with it if nothing can have it.
@@ -67,7 +67,7 @@ def whose_name(value: object, field: str) -> tuple[str | None, str | None]:
     return (text, None) if fault is None else (None, f"{field}: {fault}")
 
 
-def whose_names(value: object, field: str) -> Names:
+def target_names(value: object, field: str) -> Names:
     """Read names of those that may be there.
 
     :raises InvalidCommand: if it is nothing like a list of names.
@@ -84,7 +84,7 @@ def whose_names(value: object, field: str) -> Names:
 
 
 def read_names(value: object, field: str) -> Generator[None, None, Names]:
-    """Do the same as :func:`whose_names`, a piece of a long list at a time."""
+    """Do the same as :func:`target_names`, a piece of a long list at a time."""
     values = as_list(value)
     if values is None:
         if type(value) is str or type(value) is int:
@@ -102,7 +102,7 @@ def read_names(value: object, field: str) -> Generator[None, None, Names]:
             names += texts
         else:
             for n, each in enumerate(piece, start):
-                text, fault = whose_name(each, f"{field}[{n}]")
+                text, fault = target_name(each, f"{field}[{n}]")
                 if text is not None:
                     names.append(text)
                 problem = problem or fault
@@ -139,8 +139,8 @@ def state(value: object, place: Place | None) -> str:
     :raises InvalidCommand: if it is none.
     """
     text = free_text(value, "state", place)
-    if len(text) > LONGEST_STATE:
-        raise InvalidCommand(_too_long(LONGEST_STATE, len(text)), field="state")
+    if len(text) > MAX_STATE_BYTES:
+        raise InvalidCommand(_too_long(MAX_STATE_BYTES, len(text)), field="state")
     return text.decode()
 
 
@@ -155,7 +155,7 @@ def base64(value: object, field: str) -> bytes:
         raise InvalidCommand(f"expected base64 ({error})", field=field) from None
 
 
-def checked_code(code: object) -> int:
+def close_code(code: object) -> int:
     """Read a code that a close frame may have (RFC 6455, section 7.4).
 
     :raises InvalidCommand: if it may not.
@@ -170,7 +170,7 @@ def checked_code(code: object) -> int:
     raise InvalidCommand("expected one of 1000-1003, 1007-1014, 3000-4999", field="code")
 
 
-def checked_reason(reason: object) -> str:
+def close_reason(reason: object) -> str:
     """Read a reason, and make it one that a close frame may have: that closes all the same.
 
     What is too long is cut off, and a control character, such as a line's end, becomes a blank.
@@ -178,7 +178,7 @@ def checked_reason(reason: object) -> str:
     :raises InvalidCommand: if it is no text.
     """
     text = _utf8(str(reason) if type(reason) is int else reason, "reason")
-    whole = text[:LONGEST_REASON].decode(errors="ignore")
+    whole = text[:MAX_REASON_BYTES].decode(errors="ignore")
     return _CONTROL_CHARACTER.sub(" ", whole)
 
 
@@ -207,8 +207,8 @@ def _fault(text: str) -> str | None:
         size = len(text.encode())
     except UnicodeEncodeError as error:
         return _no_utf8(error)
-    if size > LONGEST_NAME:
-        return _too_long(LONGEST_NAME, size)
+    if size > MAX_NAME_BYTES:
+        return _too_long(MAX_NAME_BYTES, size)
     found = _CONTROL_CHARACTER.search(text)
     return None if found is None else f"it has a control character, {found[0]!a}"
 
@@ -221,7 +221,7 @@ def _as_names(values: list[object]) -> list[str] | None:
     longest = max(map(len, texts), default=0)
     are_names = (
         "" not in texts
-        and longest * _MOST_BYTES_OF_A_CHARACTER <= LONGEST_NAME
+        and longest * _MOST_BYTES_OF_A_CHARACTER <= MAX_NAME_BYTES
         and _NO_NAME.search("".join(texts)) is None
     )
     return texts if are_names else None

@@ -130,7 +130,7 @@ def as_list(value: object) -> list[object] | None:
     return [each for _, each in value]
 
 
-def first_twice(names: Iterator[str]) -> str | None:
+def first_duplicate(names: Iterator[str]) -> str | None:
     """Return the first name that has been there before."""
     seen: set[str] = set()
     for name in names:

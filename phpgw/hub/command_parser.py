@@ -13,7 +13,7 @@ from phpgw.hub.command_json import (
     as_list,
     decode,
     entries,
-    first_twice,
+    first_duplicate,
     kind,
     place,
     read_text,
@@ -33,7 +33,7 @@ from phpgw.hub.commands import (
 )
 
 # How many a list may have.
-MOST_COMMANDS = 10_000
+MAX_COMMANDS = 10_000
 # From how many bytes on a list takes more than 2 ms to read.
 LONG_TEXT = 16_384
 _LIST = "a list of commands"
@@ -69,7 +69,7 @@ def parse_slowly(text: bytes, has_sender: bool) -> Generator[None, None, list[Co
     commands: list[Command] = []
     try:
         for value, where in entries(source):
-            if len(commands) == MOST_COMMANDS:
+            if len(commands) == MAX_COMMANDS:
                 raise ValueError
             if where.end - where.start > LONG_TEXT:
                 value = yield from _with_names(value, len(commands))
@@ -105,8 +105,8 @@ def _values(source: str) -> list[object]:
             is_one = any(name == "op" for name, _ in value)
             hint = "; put it in [ ]" if is_one else " (PHP's array_values() makes a list)"
         raise InvalidCommand(f"expected {_LIST}, got {kind(value)}{hint}")
-    if len(values) > MOST_COMMANDS:
-        raise InvalidCommand(f"expected {MOST_COMMANDS} commands at most, got {len(values)}")
+    if len(values) > MAX_COMMANDS:
+        raise InvalidCommand(f"expected {MAX_COMMANDS} commands at most, got {len(values)}")
     return values
 
 
@@ -164,7 +164,7 @@ def _command(value: object, has_sender: bool, where: Place | None) -> Command:
 def _fields(value: tuple[tuple[str, object], ...]) -> _Fields:
     fields = dict(value)
     if len(fields) != len(value):
-        twice = first_twice(name for name, _ in value)
+        twice = first_duplicate(name for name, _ in value)
         raise InvalidCommand("it is there twice", field=shown(twice or ""))
     return fields
 
@@ -183,7 +183,7 @@ def _target(fields: _Fields, has_sender: bool) -> Target:
     if fields.get("except") is None:
         return to
     # Whoever cannot be there is left out in any case.
-    excluded, _ = fields_of.whose_names(fields["except"], "except")
+    excluded, _ = fields_of.target_names(fields["except"], "except")
     return Target(to.kind, to.names, frozenset(excluded), to.problem)
 
 
@@ -200,7 +200,7 @@ def _addressed(to: object) -> Target:
         field = _SINGULARS[key]
         return _named(key, value, field) if type(value) is str else _one(key, value, field)
     if key in _PLURALS:
-        names, problem = fields_of.whose_names(value, f"to.{key}")
+        names, problem = fields_of.target_names(value, f"to.{key}")
         return Target(_PLURALS[key], names, problem=problem)
     if key != "all":
         raise InvalidCommand(f"there is no such field; {_ONE_OF}", field=f"to.{shown(key)}")
@@ -214,7 +214,7 @@ def _everybody(value: object, field: str) -> Target:
 
 
 def _one(key: str, value: object, field: str) -> Target:
-    name, problem = fields_of.whose_name(value, field)
+    name, problem = fields_of.target_name(value, field)
     return Target(key, () if name is None else (name,), problem=problem)
 
 
@@ -254,8 +254,8 @@ def _close(to: Target, fields: _Fields, where: Place | None) -> Command:
     code, reason = fields.get("code"), fields.get("reason")
     return Close(
         to,
-        fields_of.checked_code(1000 if code is None else code),
-        fields_of.checked_reason("" if reason is None else reason),
+        fields_of.close_code(1000 if code is None else code),
+        fields_of.close_reason("" if reason is None else reason),
     )
 
 

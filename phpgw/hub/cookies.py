@@ -11,8 +11,8 @@ from twisted.logger import Logger
 from phpgw.log_limit import line_limit
 
 # What a jar holds: so many cookies, and so many bytes of names and values.
-MOST_COOKIES = 50
-MOST_BYTES = 8192
+MAX_COOKIES = 50
+MAX_BYTES = 8192
 
 _CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
 _WHOLE_NUMBER = re.compile(rb"-?[0-9]+")
@@ -53,7 +53,7 @@ class CookieJar:
         """Take the values of ``Set-Cookie`` headers.
 
         One that cannot be read, or has control characters, is left out, as is what would be more
-        than :data:`MOST_COOKIES` or :data:`MOST_BYTES`.
+        than :data:`MAX_COOKIES` or :data:`MAX_BYTES`.
 
         :param now: seconds since the epoch.
         :returns: whether :meth:`header` may have changed.
@@ -96,7 +96,7 @@ class CookieJar:
     def _keep(self, cookie: _Cookie) -> bool:
         others = [each for name, each in self._cookies.items() if name != cookie.name]
         size = sum(each.size for each in others) + cookie.size
-        if len(others) >= MOST_COOKIES or size > MOST_BYTES:
+        if len(others) >= MAX_COOKIES or size > MAX_BYTES:
             self.log.warn("Cookie {name!r} dropped: this connection has too many", name=cookie.name)
             return False
         self._cookies[cookie.name] = cookie

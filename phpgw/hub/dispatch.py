@@ -157,14 +157,14 @@ class Dispatcher:
         is_named = command.to.kind in ("client", "sender")
         excluded = command.to.excluded
         registry = self._registry
-        departures = registry.departures
+        removals = registry.removals
         delivered, error = 0, command.to.problem
         for clients in self._clients(command.to, sender, is_note):
             for client in clients:
                 if client is None:
                     error = _NOT_FOUND
                 elif (not excluded or client.id not in excluded) and (
-                    departures == registry.departures or self._is_there(client, is_note)
+                    removals == registry.removals or self._is_there(client, is_note)
                 ):
                     problem = apply(client)
                     if problem is None:
@@ -196,12 +196,12 @@ class Dispatcher:
         """Send to one client, if it is there."""
         if client is None:
             return _MISSED
-        departures = self._registry.departures
+        removals = self._registry.removals
         if is_gathered:
             client.connection.gather_message(send.message, send.is_binary)
         else:
             client.connection.send_message(send.message, send.is_binary)
-        if departures != self._registry.departures and not self._is_there(client, False):
+        if removals != self._registry.removals and not self._is_there(client, False):
             return _MISSED
         return _DELIVERED
 
@@ -210,13 +210,13 @@ class Dispatcher:
         message, is_binary = send.message, send.is_binary
 
         def send_to(client: Client) -> str | None:
-            departures = registry.departures
+            removals = registry.removals
             if is_gathered:
                 client.connection.gather_message(message, is_binary)
             else:
                 client.connection.send_message(message, is_binary)
             # Who reads too slowly is closed in place of being sent more.
-            if departures != registry.departures and registry.find(client.id) is not client:
+            if removals != registry.removals and registry.find(client.id) is not client:
                 return _NOT_FOUND
             return None
 
@@ -246,7 +246,7 @@ class Dispatcher:
 
     def _find(self, client_id: str, is_note: bool) -> Client | None:
         client = self._registry.find(client_id)
-        return self._registry.find_leaving(client_id) if client is None and is_note else client
+        return self._registry.find_disconnected(client_id) if client is None and is_note else client
 
     def _is_there(self, client: Client, is_note: bool) -> bool:
         # Who has left may have left his id to another.

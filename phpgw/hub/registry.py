@@ -56,14 +56,14 @@ class Registry:
 
     :ivar groups: those that have an open client.
     :ivar users: likewise.
-    :ivar departures: how many clients have ceased to be found, so that whoever holds a list of some
+    :ivar removals: how many clients have ceased to be found, so that whoever holds a list of some
         knows whether all of them still can be.
     """
 
     def __init__(self) -> None:
         self.groups = Index()
         self.users = Index()
-        self.departures = 0
+        self.removals = 0
         self._open: dict[str, Client] = {}
         self._pending: dict[str, Client] = {}
         self._closing: dict[str, Client] = {}
@@ -81,7 +81,7 @@ class Registry:
         """The client with this id, if it can be sent something: an open or a pending one."""
         return self._open.get(client_id) or self._pending.get(client_id)
 
-    def find_leaving(self, client_id: str) -> Client | None:
+    def find_disconnected(self, client_id: str) -> Client | None:
         """The client that had this id last, if PHP has yet to be told that it has left."""
         client = self._closing.get(client_id) or self._left.get(client_id)
         return None if client is None or client.is_told else client
@@ -158,12 +158,12 @@ class Registry:
     def _take_out(self, client: Client) -> bool:
         """Take a client out of all that makes it reachable; false if it was not there."""
         if self._pending.get(client.id) is client:
-            self.departures += 1
+            self.removals += 1
             del self._pending[client.id]
             return True
         if not self._is_open(client):
             return False
-        self.departures += 1
+        self.removals += 1
         del self._open[client.id]
         for group in client.groups:
             self.groups.discard(group, client)

@@ -291,7 +291,7 @@ class Relay:
             identity = client.identity_at(self._answers.wall_time())
             event = Event("server", message.payload, identity, message.is_binary)
             follow = partial(self._follow, client, work)
-            work.asked = self.php.ask(event, follow, client.is_here)
+            work.asked = self.php.ask(event, follow, client.is_connected)
         else:
             work.asked = fail(problem)
         self._under_way[client] = work
@@ -382,7 +382,7 @@ class Relay:
             self._settle(None, client)
             return None
         event = Event("connect", b"", client.identity)
-        asked = fail(problem) if problem else self.php.ask(event, is_wanted=client.is_here)
+        asked = fail(problem) if problem else self.php.ask(event, is_wanted=client.is_connected)
         asked.addCallbacks(decided.callback, decided.errback)
         return asked.addBoth(self._settle, client)
 

@@ -92,7 +92,7 @@ class Drain:
 
     def _let_go(self, guest: DrainingConnection) -> bool:
         """Whether PHP has answered all that was read from it; it is sent away then."""
-        if guest.is_busy and guest.client.is_here():
+        if guest.is_busy and guest.client.is_connected():
             # Each time, since one that PHP has yet to let in does not listen before.
             guest.take_no_more()
             return False

@@ -109,16 +109,17 @@ class DocumentTests(SynchronousTestCase):
         """They are those that hold."""
         name = self.schemas["Name"]
         batch = self.document["paths"]["/commands"]["post"]["requestBody"]["content"]
-        self.assertEqual(command_fields.LONGEST_NAME, name["maxLength"])
+        self.assertEqual(command_fields.MAX_NAME_BYTES, name["maxLength"])
         reason = self.schemas["CloseReason"]["description"]
-        self.assertIn(f" {command_fields.LONGEST_REASON} bytes", reason)
+        self.assertIn(f" {command_fields.MAX_REASON_BYTES} bytes", reason)
         state = self.schemas["State"]["properties"]["state"]
-        self.assertEqual(command_fields.LONGEST_STATE, state["maxLength"])
+        self.assertEqual(command_fields.MAX_STATE_BYTES, state["maxLength"])
         listed, _ = batch["application/json"]["schema"]["anyOf"]
-        self.assertEqual(command_parser.MOST_COMMANDS, listed["maxItems"])
+        self.assertEqual(command_parser.MAX_COMMANDS, listed["maxItems"])
         limit = self.document["components"]["parameters"]["Limit"]["schema"]
         self.assertEqual(
-            (1, pagination.MOST, pagination.USUAL), tuple(limit[each] for each in _RANGE)
+            (1, pagination.MAX_LIMIT, pagination.DEFAULT_LIMIT),
+            tuple(limit[each] for each in _RANGE),
         )
 
     def test_examples(self) -> None:

@@ -18,7 +18,7 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
-from phpgw.api.fast_path import Answer, FastPath, FastPathSite
+from phpgw.api.fast_path import FastPath, FastPathSite, FastResponse
 from phpgw.api.routes import make_api
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -91,7 +91,7 @@ class Door:
             registry, dispatcher, HoldFixture().hold, access, self.metrics, _LIMIT
         ).items():
             root.putChild(name, resource)
-        self.lane: list[Answer] = []
+        self.lane: list[FastResponse] = []
         lane = FastPath(
             access,
             registry,
@@ -102,7 +102,7 @@ class Door:
         )
         answer = lane.answer
 
-        def noting(data: bytes, caller: Caller) -> Answer | None:
+        def noting(data: bytes, caller: Caller) -> FastResponse | None:
             answered = answer(data, caller)
             if answered is not None:
                 self.lane.append(answered)

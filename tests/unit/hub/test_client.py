@@ -23,14 +23,14 @@ class ClientTests(SynchronousTestCase):
         client = self.client()
         self.assertEqual(client.id, "a")
         self.assertIs(client.handshake, client.identity.handshake)
-        self.assertTrue(client.is_here())
+        self.assertTrue(client.is_connected())
         self.assertFalse(client.in_turn or client.farewell)
         self.assertEqual((client.groups, client.inbox), (set(), []))
 
     def test_gone(self) -> None:
         client = self.client()
         client.gone = True
-        self.assertFalse(client.is_here())
+        self.assertFalse(client.is_connected())
 
     def test_each_is_one_of_its_own(self) -> None:
         """Also two with the same id, of which one has left."""

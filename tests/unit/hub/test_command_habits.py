@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.command_json import entries, place
 from phpgw.hub.command_parser import (
-    MOST_COMMANDS,
+    MAX_COMMANDS,
     parse_command,
     parse_commands,
     parse_slowly,
@@ -246,7 +246,7 @@ class SlowlyTests(SynchronousTestCase):
         return result
 
     def test_too_many(self) -> None:
-        text = b"[%b]" % b",".join([b'{"op":"unbind"}'] * (MOST_COMMANDS + 1))
+        text = b"[%b]" % b",".join([b'{"op":"unbind"}'] * (MAX_COMMANDS + 1))
         error = self.assertRaises(InvalidCommand, _slowly, text, True)
         self.assertEqual(str(error), "expected 10000 commands at most, got 10001")
 

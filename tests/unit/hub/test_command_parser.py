@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.hub.command_fields import checked_code, checked_reason
-from phpgw.hub.command_parser import MOST_COMMANDS, parse_command, parse_commands
+from phpgw.hub.command_fields import close_code, close_reason
+from phpgw.hub.command_parser import MAX_COMMANDS, parse_command, parse_commands
 from phpgw.hub.commands import (
     Bind,
     Close,
@@ -254,8 +254,8 @@ class MeaningTests(SynchronousTestCase):
 
     def test_most(self) -> None:
         command = {"op": "unbind", "to": CLIENT}
-        self.assertEqual(MOST_COMMANDS, len(parsed(*[command] * MOST_COMMANDS)))
-        error = self.assertRaises(InvalidCommand, parsed, *[command] * (MOST_COMMANDS + 1))
+        self.assertEqual(MAX_COMMANDS, len(parsed(*[command] * MAX_COMMANDS)))
+        error = self.assertRaises(InvalidCommand, parsed, *[command] * (MAX_COMMANDS + 1))
         self.assertEqual("expected 10000 commands at most, got 10001", str(error))
 
 
@@ -435,17 +435,17 @@ class CheckTests(SynchronousTestCase):
         allowed = {*range(1000, 1004), *range(1007, 1015), *range(3000, 5000)}
         for code in range(6000):
             if code in allowed:
-                self.assertEqual(code, checked_code(code))
+                self.assertEqual(code, close_code(code))
             else:
-                self.assertRaises(InvalidCommand, checked_code, code)
-        self.assertEqual("1000", repr(checked_code(1000.0)))
-        self.assertEqual(4001, checked_code("4001"))
+                self.assertRaises(InvalidCommand, close_code, code)
+        self.assertEqual("1000", repr(close_code(1000.0)))
+        self.assertEqual(4001, close_code("4001"))
         for wrong in (None, "1e3", "١٠٠٠", True, 1000.5, float("inf"), float("nan"), 10**400):
-            self.assertRaises(InvalidCommand, checked_code, wrong)
+            self.assertRaises(InvalidCommand, close_code, wrong)
 
     def test_reason(self) -> None:
-        self.assertEqual("", checked_reason(""))
-        self.assertEqual("5", checked_reason(5))
+        self.assertEqual("", close_reason(""))
+        self.assertEqual("5", close_reason(5))
 
     def test_long_reason(self) -> None:
         """It is cut where a character ends: to close matters more."""
@@ -456,7 +456,7 @@ class CheckTests(SynchronousTestCase):
             ("😀" * 31, "😀" * 30),
             ("e" + "\u0301" * 100, "e" + "\u0301" * 61),
         ):
-            self.assertEqual(kept, checked_reason(text))
+            self.assertEqual(kept, close_reason(text))
 
     def test_lines_of_a_reason(self) -> None:
-        self.assertEqual("a  b c d", checked_reason("a\r\nb\x00c\x85d"))
+        self.assertEqual("a  b c d", close_reason("a\r\nb\x00c\x85d"))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.hub.cookies import MOST_BYTES, MOST_COOKIES, CookieJar
+from phpgw.hub.cookies import MAX_BYTES, MAX_COOKIES, CookieJar
 
 NOW = 1_780_000_000.0
 CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
@@ -203,7 +203,7 @@ class BoundTests(SynchronousTestCase):
         """The first ones stay, and can be changed; the log has the name alone."""
         jar = CookieJar()
         with capturedLogs() as events:
-            jar.store([b"c%d=v" % number for number in range(MOST_COOKIES)], NOW)
+            jar.store([b"c%d=v" % number for number in range(MAX_COOKIES)], NOW)
             self.assertEqual([], events)
             self.assertFalse(jar.store([b"late=secret"], NOW))
         self.assertEqual(
@@ -213,22 +213,22 @@ class BoundTests(SynchronousTestCase):
         self.assertNotIn("secret", str(events))
         self.assertTrue(jar.store([b"c0=new"], NOW))
         pairs = jar.header(b"", NOW).split(b"; ")
-        self.assertEqual(MOST_COOKIES, len(pairs))
+        self.assertEqual(MAX_COOKIES, len(pairs))
         self.assertEqual(b"c0=new", pairs[0])
 
     def test_too_large(self) -> None:
         jar = CookieJar()
-        jar.store([b"a=" + b"x" * (MOST_BYTES - 2), b"b=", b"c="], NOW)
-        self.assertEqual(MOST_BYTES + len(b"=; ="), len(jar.header(b"", NOW)))
+        jar.store([b"a=" + b"x" * (MAX_BYTES - 2), b"b=", b"c="], NOW)
+        self.assertEqual(MAX_BYTES + len(b"=; ="), len(jar.header(b"", NOW)))
 
     def test_too_large_for_its_place(self) -> None:
         """The value from before stays."""
-        self.assertEqual(b"a=1", header(b"", b"a=1", b"a=" + b"x" * MOST_BYTES))
+        self.assertEqual(b"a=1", header(b"", b"a=1", b"a=" + b"x" * MAX_BYTES))
 
     def test_room_again(self) -> None:
         """Cookies that come and go do not fill the jar."""
         jar = CookieJar()
-        for number in range(10 * MOST_COOKIES):
+        for number in range(10 * MAX_COOKIES):
             name = b"flash%d" % number
             for set_cookie in (name + b"=1", name + b"=; Max-Age=0"):
                 self.assertTrue(jar.store([set_cookie], NOW))
@@ -236,13 +236,13 @@ class BoundTests(SynchronousTestCase):
         self.assertEqual(b"a=1", jar.header(b"a=1", NOW))
 
     def test_deleted_ones_take_no_room(self) -> None:
-        large = b"x" * (MOST_BYTES - 10)
+        large = b"x" * (MAX_BYTES - 10)
         self.assertEqual(b"b=" + large, header(b"a=1", b"a=%s; Max-Age=0" % large, b"b=" + large))
 
     def test_deleted_beyond_number(self) -> None:
         """Nor do deletions of what was never there."""
         jar = CookieJar()
-        for number in range(10 * MOST_COOKIES):
+        for number in range(10 * MAX_COOKIES):
             jar.store([b"gone%d=; Max-Age=0" % number], NOW)
             jar.header(b"", NOW)
         self.assertTrue(jar.store([b"a=1"], NOW))
@@ -279,10 +279,8 @@ class AnyCookieTests(SynchronousTestCase):
             cookies = jar.header(sent, now)
             self.assertIsNone(CONTROL.search(cookies))
             own = [pair for pair in cookies.split(b"; ") if pair.partition(b"=")[0] not in names]
-            self.assertLessEqual(len(own), MOST_COOKIES)
-            self.assertLessEqual(
-                len(cookies), 2 * len(sent) + MOST_BYTES + len("=; ") * MOST_COOKIES
-            )
+            self.assertLessEqual(len(own), MAX_COOKIES)
+            self.assertLessEqual(len(cookies), 2 * len(sent) + MAX_BYTES + len("=; ") * MAX_COOKIES)
             self.assertEqual(cookies, jar.header(sent, now))
             self.assertFalse(jar.has_expired(now))
 
