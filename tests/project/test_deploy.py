@@ -166,7 +166,7 @@ class SampleTests(SynchronousTestCase):
 
     def test_behind_nginx(self) -> None:
         """Whatever is started behind Nginx knows it, and has its API elsewhere."""
-        texts = [*ROOT.glob("examples/*/README*"), ROOT / "README.rst", _TOML]
+        texts = [*ROOT.glob("examples/*/README*"), *ROOT.glob("docs/*.rst"), _TOML]
         found = 0
         for text in (path.read_text() for path in texts):
             for listen in re.finditer(r"^ *.*--listen tcp:8080:interface=127", text, re.MULTILINE):
@@ -182,7 +182,8 @@ class SampleTests(SynchronousTestCase):
     def test_one_snippet(self) -> None:
         """How Nginx passes /ws on is written down once."""
         samples = ROOT.glob("examples/**/README*")
-        for path in (ROOT / "README.rst", _DEPLOY / "nginx.conf", *samples):
+        pages = (ROOT / "README.rst", *ROOT.glob("docs/*.rst"))
+        for path in (*pages, _DEPLOY / "nginx.conf", *samples):
             self.assertNotIn("proxy_pass", path.read_text(), path)
 
     def test_credential(self) -> None:
