@@ -12,7 +12,7 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from benchmarks.contest import Row
 from benchmarks.results import DEFAULT_PATH, HERE, Results
-from benchmarks.subjects import BEHIND_NGINX, BY_FASTCGI, GO, ROADS
+from benchmarks.subjects import BEHIND_NGINX, BY_FASTCGI, GO, UPSTREAMS
 from benchmarks.table import middle
 
 _PATH = HERE / "roundtrip.svg"
@@ -61,11 +61,12 @@ def _panel(axes: Axes, rows: list[Row], key: str, title: str) -> None:
 
 
 def _styles(rows: list[Row]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Who is drawn, and how: our roads, the Go gateway, other gateways, bounds."""
+    """Yield names and line styles: ours with each upstream, the Go gateway, others, bounds."""
     names = dict.fromkeys(row.name for row in rows if row.bound)
-    others = [name for name in names if name != GO and name not in {road.name for road in ROADS}]
+    ours = {upstream.name for upstream in UPSTREAMS}
+    others = [name for name in names if name != GO and name not in ours]
     colours = iter(_COLOURS)
-    for name in (*(road.name for road in ROADS), GO, *others):
+    for name in (*(upstream.name for upstream in UPSTREAMS), GO, *others):
         colour = _GO_COLOUR if name == GO else next(colours, "black")
         yield name, {"color": colour, "marker": "o"}
     for name, line in _BOUNDS.items():

@@ -1,4 +1,4 @@
-"""The gateways that are measured: ours on each of its roads to PHP, the Go gateway, and others."""
+"""The gateways that are measured: ours with each upstream, the Go gateway, and others."""
 
 import subprocess
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ class Upstream:
 # What no honest client meets is what a benchmark is after.
 _NO_LIMITS = ("--max-message-rate=0", "--max-connections=0")
 
-ROADS = (
+UPSTREAMS = (
     Upstream("phpgw, FastCGI", ("--php-script={script}", "--php-fpm={fpm}"), BY_FASTCGI),
     Upstream("phpgw, own PHP-FPM", ("--php-script={script}",), BY_FASTCGI),
     Upstream("phpgw, HTTP", ("--php-url={url}",), BEHIND_NGINX),
@@ -132,26 +132,26 @@ def start_subjects(stage: Stage) -> tuple[list[Subject], list[str]]:
 
 
 def ours(subjects: list[Subject]) -> list[Subject]:
-    """Those to measure where the road to PHP makes no difference: phpgw once, under that name."""
+    """Those to measure where the upstream makes no difference: phpgw once, under that name."""
     first = next((each for each in subjects if isinstance(each.process, Gateway)), None)
     others = [each for each in subjects if not isinstance(each.process, Gateway)]
     return [attrs.evolve(first, name=PHPGW), *others] if first is not None else others
 
 
 def _starters(stage: Stage) -> Iterator[tuple[str, Callable[[], Subject]]]:
-    for road in ROADS:
-        yield road.name, partial(_start_phpgw, stage, road)
+    for upstream in UPSTREAMS:
+        yield upstream.name, partial(_start_phpgw, stage, upstream)
     yield GO, partial(_start_go, stage)
     for name, url in stage.options.peers.items():
         yield name, partial(_meet_peer, stage, name, url)
 
 
-def _start_phpgw(stage: Stage, road: Upstream) -> Subject:
+def _start_phpgw(stage: Stage, upstream: Upstream) -> Subject:
     places = {"script": stage.script, "fpm": stage.php_fpm.endpoint, "url": stage.php_url}
-    options = [option.format(**places) for option in (*road.options, *_NO_LIMITS)]
-    gateway = Gateway(stage.directory / road.name.replace(" ", ""), *options)
+    options = [option.format(**places) for option in (*upstream.options, *_NO_LIMITS)]
+    gateway = Gateway(stage.directory / upstream.name.replace(" ", ""), *options)
     _start(stage, gateway)
-    return Subject(road.name, gateway.ws_url, road.bound, stage, gateway)
+    return Subject(upstream.name, gateway.ws_url, upstream.bound, stage, gateway)
 
 
 def _start_go(stage: Stage) -> Subject:

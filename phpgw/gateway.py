@@ -39,7 +39,7 @@ class Gateway(MultiService):
     :param private: listeners for pushes alone, if there are any; they close last, since PHP may
         push while it finishes.
     :param hold: what may keep events from PHP, though not while it stops.
-    :param road: the way to PHP, which is left last.
+    :param upstream: the way to PHP, which is closed last.
     :param slices: runs what is for many clients; what is under way finishes, or fails.
     :param background: what asks PHP by itself, such as timers, and is the first to stop.
     :param notifier: whom the service manager hears it from, to the very end.
@@ -60,7 +60,7 @@ class Gateway(MultiService):
         table: ConnectionTable[GatewayProtocol],
         relay: Relay,
         hold: Hold,
-        road: Upstream,
+        upstream: Upstream,
         slices: TimeSlices,
         background: Service,
         notifier: Notifier,
@@ -75,16 +75,14 @@ class Gateway(MultiService):
         self._table = table
         self._relay = relay
         self._hold = hold
-        self._road = road
+        self._upstream = upstream
         self._slices = slices
         self._background = background
         self._notifier = notifier
         self._drain_timeout = drain_timeout
         self._summary = summary
         self._log_file = log_file
-        if road.service is not None:
-            road.service.setServiceParent(self)
-        for service in (*public, *private, background, notifier):
+        for service in (upstream.service, *public, *private, background, notifier):
             service.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
@@ -94,7 +92,7 @@ class Gateway(MultiService):
     def startService(self) -> None:
         super().startService()
         self.log.info("{summary}", summary=self._summary)
-        for hint in self._road.hints:
+        for hint in self._upstream.hints:
             self.log.warn("{hint}", hint=hint)
 
     def open_ports(self) -> None:
@@ -121,9 +119,8 @@ class Gateway(MultiService):
         self.reopen_log()
         try:
             reloaded = [listener.reload() for listener in (*self._public, *self._private)]
-            if self._road.service is not None:
-                reloaded.append(await self._road.service.reload())
-            elif not any(reloaded):
+            await self._upstream.service.reload()
+            if not any(reloaded) and not self._upstream.service.is_reloadable:
                 self.log.info("There is nothing to read again, since no port speaks TLS")
         finally:
             self._notifier.reloaded()
@@ -159,9 +156,8 @@ class Gateway(MultiService):
             self._slices.stop()
         await DeferredList([listener.stopService() for listener in self._private])
         left = max(deadline - self._reactor.seconds(), _LAST_SECONDS)
-        await self._within(left, self._road.backend.close())
-        if self._road.service is not None:
-            await self._road.service.stop_within(left)
+        await self._within(left, self._upstream.backend.close())
+        await self._upstream.service.stop_within(left)
         self._notifier.stopService()
 
     async def _send_off(self, deadline: float) -> None:

@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import MultiService
-from twisted.internet.defer import Deferred, succeed
 from twisted.web.resource import Resource
 
 from phpgw import __version__
@@ -15,8 +14,8 @@ from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath, FastPathSite
 from phpgw.api.routes import make_api
 from phpgw.backend.event import Handshake
-from phpgw.backend.http.backend import NO_PHP
-from phpgw.backend.upstream import Upstream, make_upstream
+from phpgw.backend.selection import make_upstream
+from phpgw.backend.upstream import Upstream
 from phpgw.gateway import Gateway
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -81,14 +80,14 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     """
     metrics = Metrics()
     registry = Registry()
-    road = make_upstream(settings, reactor, metrics)
+    upstream = make_upstream(settings, reactor, metrics)
     slices = TimeSlices(reactor)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices)
     answers = Replies(dispatcher, _answer_policy(settings), metrics)
-    relay = Relay(reactor, road.backend, answers, _relay_policy(settings, road), metrics)
+    relay = Relay(reactor, upstream.backend, answers, _relay_policy(settings, upstream), metrics)
     wanted = FdBudget(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
-    shares = allot(wanted, road.concurrency, sites)
+    shares = allot(wanted, upstream.concurrency, sites)
     census = ConnectionLimit(shares.clients, settings.max_connections_per_address)
     table: ConnectionTable[GatewayProtocol] = ConnectionTable(census, registry, relay)
     factory = GatewayFactory(
@@ -133,11 +132,11 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
 
     background = MultiService()
     Schedule(reactor, settings.timer, relay.trigger, metrics).setServiceParent(background)
-    prober = Prober(reactor, road.backend.probe, relay.php, metrics)
+    prober = Prober(reactor, upstream.backend.probe, relay.php, metrics)
     if settings.php_probe:
         prober.setServiceParent(background)
     php_trouble = prober.trouble if settings.php_probe else relay.php.trouble
-    ready = ReadinessResource((is_not_running, is_full, *_obstacles(road, php_trouble, hold)))
+    ready = ReadinessResource((is_not_running, is_full, *_obstacles(upstream, php_trouble, hold)))
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
@@ -166,14 +165,14 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         table=table,
         relay=relay,
         hold=hold,
-        road=road,
+        upstream=upstream,
         slices=slices,
         background=background,
         notifier=Notifier(
-            reactor, os.environ, partial(_when_ready, road), partial(_status, metrics)
+            reactor, os.environ, upstream.service.when_ready, partial(_status, metrics)
         ),
         drain_timeout=settings.drain_timeout,
-        summary=f"{_summary(settings, road)}; {_api_summary(settings, proxies)}",
+        summary=f"{_summary(settings, upstream)}; {_api_summary(settings, proxies)}",
         log_file=log_file,
     )
     GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
@@ -207,23 +206,13 @@ def _websocket_limits(settings: Settings) -> WebSocketLimits:
     )
 
 
-def _when_ready(road: Upstream) -> Deferred[None]:
-    """Fires once PHP can be asked, as far as that is up to us."""
-    return succeed(None) if road.service is None else road.service.when_ready()
-
-
-def _obstacles(road: Upstream, php_trouble: Obstacle, hold: Hold) -> tuple[Obstacle, ...]:
+def _obstacles(upstream: Upstream, php_trouble: Obstacle, hold: Hold) -> tuple[Obstacle, ...]:
     """What may be in the way of further clients."""
-    fpm = road.service
-
-    def fpm_is_not_ready() -> str | None:
-        is_ready = fpm is None or fpm.is_ready
-        return None if is_ready else "the gateway's PHP-FPM is not ready"
 
     def is_held() -> str | None:
         return "events are held back (/hold)" if hold.is_held else None
 
-    return fpm_is_not_ready, php_trouble, is_held
+    return upstream.service.obstacle, php_trouble, is_held
 
 
 def _status(metrics: Metrics) -> str:
@@ -234,7 +223,7 @@ def _status(metrics: Metrics) -> str:
     )
 
 
-def _relay_policy(settings: Settings, road: Upstream) -> RelayPolicy:
+def _relay_policy(settings: Settings, upstream: Upstream) -> RelayPolicy:
     nobody = Handshake(
         peer_host="127.0.0.1",
         peer_port=0,
@@ -248,7 +237,7 @@ def _relay_policy(settings: Settings, road: Upstream) -> RelayPolicy:
         headers=(),
     )
     return RelayPolicy(
-        concurrency=road.concurrency,
+        concurrency=upstream.concurrency,
         inbox_count=settings.max_inbox,
         inbox_size=settings.max_message_size,
         max_waiting=settings.max_waiting,
@@ -257,9 +246,9 @@ def _relay_policy(settings: Settings, road: Upstream) -> RelayPolicy:
         stream_pause=settings.stream_pause_timeout,
         breaker=BreakerPolicy(
             failures=settings.breaker_failures,
-            statuses=NO_PHP if settings.php_url is not None else frozenset(),
+            statuses=upstream.outage_statuses,
         ),
-        has_web_server=settings.php_url is not None,
+        has_web_server=upstream.has_web_server,
         tells_farewells="disconnect" in settings.events,
         nobody=nobody,
     )
@@ -305,13 +294,12 @@ def _read_token(settings: Settings) -> bytes | None:
     return None if path is None else read_token("api-token-file", path)
 
 
-def _summary(settings: Settings, road: Upstream) -> str:
+def _summary(settings: Settings, upstream: Upstream) -> str:
     places = ", ".join(settings.listen)
-    is_guess = settings.php_concurrency is None and road.service is None
-    hint = " (--php-concurrency; at most its pm.max_children)" if is_guess else ""
     return (
         f"phpgw {__version__}: browsers connect to {settings.ws_path} on {places}; "
-        f"PHP is {road.description}, {road.concurrency} events at once{hint}"
+        f"PHP is {upstream.description}, {upstream.concurrency} events at once"
+        f"{upstream.concurrency_note}"
     )
 
 

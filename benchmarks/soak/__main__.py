@@ -89,8 +89,8 @@ def _stage() -> Iterator[tuple[PhpFpm, MeasuredGateway]]:
         script = root / "websocket.php"
         script.write_text(_SCRIPT.read_text())
         php = PhpFpm(directory / "php", root, workers=8, main={"process_control_timeout": "10s"})
-        road = ("--php-script", str(script), "--php-fpm", php.endpoint)
-        gateway = MeasuredGateway(directory / "gateway", *road, *_OPTIONS)
+        upstream = ("--php-script", str(script), "--php-fpm", php.endpoint)
+        gateway = MeasuredGateway(directory / "gateway", *upstream, *_OPTIONS)
         try:
             php.start()
             gateway.start()

@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from phpgw.backend.error_pages import is_before_php, is_without_php
 from phpgw.backend.errors import (
     BackendBroken,
     BackendBusy,
@@ -24,7 +25,6 @@ from phpgw.backend.errors import (
     ScriptNotFound,
 )
 from phpgw.backend.event import Event
-from phpgw.backend.http.error_pages import is_before_php, is_without_php
 from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit

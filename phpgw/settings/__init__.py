@@ -31,7 +31,7 @@ class Settings(
     """
 
     def __attrs_post_init__(self) -> None:
-        self._check_road()
+        self._check_upstream()
         if self.ws_path.split("/")[1] in RESERVED_PATHS:
             raise InvalidOption(
                 "ws-path", "a path that is not the API's, like /ws", repr(self.ws_path)
@@ -50,7 +50,7 @@ class Settings(
                 "php-max-run", "at least --php-timeout", repr(f"{self.php_max_run:g}")
             )
 
-    def _check_road(self) -> None:
+    def _check_upstream(self) -> None:
         """There is one way to PHP, and nothing that belongs to another."""
         if self.php_url is None and self.php_script is None:
             raise InvalidOption(

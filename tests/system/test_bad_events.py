@@ -1,4 +1,4 @@
-"""Clients whose messages all fail, and another one, whom PHP answers all the while; each road."""
+"""Clients whose messages all fail, and another one, whom PHP answers; each upstream."""
 
 from typing import Any
 

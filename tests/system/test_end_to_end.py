@@ -1,4 +1,4 @@
-"""A whole installation on each road to PHP: real clients, the real gateway, a real PHP-FPM."""
+"""A whole installation on each upstream to PHP: real clients, the real gateway, a real PHP-FPM."""
 
 import json
 import random
@@ -30,7 +30,7 @@ class ArticleTests(UpstreamTestCase):
         port = free_port()
         self.seed_php("websocket.php", f"http://127.0.0.1:{port}/send")
         self.start_written(port=port)
-        # Whoever wants something pushed asks PHP through a web server, on any road.
+        # Whoever wants something pushed asks PHP through a web server, on any upstream.
         self.start_php()
         self.web = self.start_nginx().url
         self.url = f"{self.web}/websocket.php"
@@ -290,12 +290,12 @@ class StoppingTests(UpstreamTestCase):
         self.assertEqual(await stopped, 0)
 
 
-# Every test on every road.
+# Every test on every upstream.
 for _tests, _test_case in product(
     (ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests),
     (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase),
 ):
     _name = f"{_test_case.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
-# By themselves they have no road to go.
+# By themselves they have no upstream to go.
 del ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests, _tests, _test_case

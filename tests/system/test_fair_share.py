@@ -1,4 +1,4 @@
-"""One client, and the turns that PHP has for the others, on each road."""
+"""One client, and the turns that PHP has for the others, on each upstream."""
 
 from itertools import product
 

@@ -41,7 +41,7 @@ _GRACEFUL = {"main": {"process_control_timeout": "10s"}}
 
 
 class Faults(UpstreamTestCase):
-    """Traffic on a road, and what is true of it in the end."""
+    """Traffic on a upstream, and what is true of it in the end."""
 
     async def traffic(self, name: str = "", failures: Collection[str] = (ERROR,)) -> Traffic:
         """Clients that talk already; see :class:`Traffic`."""

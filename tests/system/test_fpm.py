@@ -17,7 +17,7 @@ from phpgw.backend.errors import BackendBroken
 from phpgw.backend.event import Event
 from phpgw.backend.fastcgi.backend import make_fastcgi_backend
 from phpgw.backend.fpm.config import FpmConfig, find_php_fpm
-from phpgw.backend.fpm.manager import ManagedFpm
+from phpgw.backend.fpm.manager import OwnFpm
 from phpgw.backend.reply import Follow, Reply
 from phpgw.metrics import Metrics
 from tests.support.fakes import identity
@@ -29,7 +29,7 @@ from tests.support.reply_recorder import ReplyRecorder
 class FpmTestCase(TestCase):
     timeout = 30
 
-    def make(self, **changes: Any) -> ManagedFpm:
+    def make(self, **changes: Any) -> OwnFpm:
         binary = find_php_fpm()
         if binary is None:
             raise MissingProgram("php-fpm not found: apt-get install php-fpm")
@@ -40,15 +40,15 @@ class FpmTestCase(TestCase):
             "script_seconds": 10,
             "message_size": 4_000_000,
         }
-        return ManagedFpm(reactor, FpmConfig(**{**settings, **changes}))
+        return OwnFpm(reactor, FpmConfig(**{**settings, **changes}))
 
-    def start(self, **changes: Any) -> ManagedFpm:
+    def start(self, **changes: Any) -> OwnFpm:
         fpm = self.make(**changes)
         fpm.startService()
         self.addCleanup(lambda: fpm.running and fpm.stopService())
         return fpm
 
-    def socket(self, fpm: ManagedFpm) -> Path:
+    def socket(self, fpm: OwnFpm) -> Path:
         assert fpm.socket is not None
         return fpm.socket
 

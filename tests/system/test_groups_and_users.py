@@ -1,4 +1,4 @@
-"""Groups, users, state and commands, on each road: from a reply, and through the API."""
+"""Groups, users, state and commands, on each upstream: from a reply, and through the API."""
 
 import base64
 import json

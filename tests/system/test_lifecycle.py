@@ -1,4 +1,4 @@
-"""What PHP hears of a client's coming and going, on each road."""
+"""What PHP hears of a client's coming and going, on each upstream."""
 
 import json
 import signal

@@ -233,10 +233,10 @@ class EmbeddedTests(OwnPhpFpmTestCase):
             (releases / f"{number}" / "code.php").write_text(f"<?php return 'release {number}';")
         current = releases / "current"
         current.symlink_to("1")
-        road = ["--php-script", str(current / SCRIPT)]
+        upstream = ["--php-script", str(current / SCRIPT)]
         if os.geteuid() == 0:
-            road += ["--php-user", "root"]
-        self.gateway = self.start_gateway(*road)
+            upstream += ["--php-user", "root"]
+        self.gateway = self.start_gateway(*upstream)
         slow = await self.connect(self.gateway.ws_url)
         quick = await self.connect(self.gateway.ws_url)
         slow.send("long")

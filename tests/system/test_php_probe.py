@@ -39,7 +39,7 @@ class ProbeTestCase(UpstreamTestCase):
             self.assertIn(word, line)
 
 
-class EachRoad(ProbeTestCase):
+class EachUpstream(ProbeTestCase):
     async def test_ready_without_an_event(self) -> None:
         self.start(_SCRIPT)
         await self.becomes_ready()
@@ -81,8 +81,8 @@ class FastCgiTests(ProbeTestCase, FastCgiTestCase):
         self.php = self.start_php()
         self.php.stop()
         script = str(self.document_root / SCRIPT)
-        road = ("--php-script", script, "--php-fpm", self.php.endpoint)
-        self.gateway = self.start_gateway(*road)
+        upstream = ("--php-script", script, "--php-fpm", self.php.endpoint)
+        self.gateway = self.start_gateway(*upstream)
         await self.assert_says("")
         self.php.start()
         await self.becomes_ready()
@@ -90,5 +90,5 @@ class FastCgiTests(ProbeTestCase, FastCgiTestCase):
 
 for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
     _name = f"{_test_case.__name__}Tests"
-    globals()[_name] = type(_name, (EachRoad, _test_case), {"__module__": __name__})
-del EachRoad, ProbeTestCase, _test_case
+    globals()[_name] = type(_name, (EachUpstream, _test_case), {"__module__": __name__})
+del EachUpstream, ProbeTestCase, _test_case

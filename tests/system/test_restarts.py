@@ -347,7 +347,7 @@ class ServiceManagerTests(OwnPhpFpmTestCase):
     async def test_feeds_to_the_end(self) -> None:
         """Stopping takes longer than the watchdog waits."""
         self.write({"websocket.php": "<?php sleep(2); echo 'done';"})
-        self.gateway = self.start_watched(*self.road(), "--drain-timeout", "5s")
+        self.gateway = self.start_watched(*self.upstream(), "--drain-timeout", "5s")
         await self.hears("READY=1")
         client = await self.connect(self.gateway.ws_url)
         client.send("x")
@@ -360,9 +360,9 @@ class ServiceManagerTests(OwnPhpFpmTestCase):
         self.assertEqual("done", await client.receive())
         self.assertEqual(0, await deferToThread(self.gateway.wait))
 
-    def road(self) -> list[str]:
-        road = ["--php-script", str(self.document_root / "websocket.php"), "--php-workers", "2"]
-        return [*road, "--php-user", "root"] if os.geteuid() == 0 else road
+    def upstream(self) -> list[str]:
+        upstream = ["--php-script", str(self.document_root / "websocket.php"), "--php-workers", "2"]
+        return [*upstream, "--php-user", "root"] if os.geteuid() == 0 else upstream
 
     async def test_php_fpm(self) -> None:
         """Ready means that PHP-FPM is, too; and PHP-FPM does not speak in the gateway's name."""
@@ -373,7 +373,7 @@ class ServiceManagerTests(OwnPhpFpmTestCase):
             f'#!/bin/sh\ncase "$*" in *--test*) ;; *) sleep 1 ;; esac\nexec {real} "$@"\n'
         )
         slow.chmod(0o755)
-        self.gateway = self.start_watched(*self.road(), "--php-fpm-binary", str(slow))
+        self.gateway = self.start_watched(*self.upstream(), "--php-fpm-binary", str(slow))
         self.assertNotIn("is ready, with", self.gateway.log)
         await self.hears("READY=1")
         self.assertIn("is ready, with", self.gateway.log)
@@ -387,10 +387,10 @@ class LimitTests(OwnPhpFpmTestCase):
     async def test_raised(self) -> None:
         """To the hard limit, for the gateway; PHP's workers have the usual one."""
         self.write({"websocket.php": "<?php echo `ulimit -n`;"})
-        road = ["--php-script", str(self.document_root / "websocket.php")]
+        upstream = ["--php-script", str(self.document_root / "websocket.php")]
         if os.geteuid() == 0:
-            road += ["--php-user", "root"]
-        self.gateway = self._started(_Limited(self.directory / "gateway", *road))
+            upstream += ["--php-user", "root"]
+        self.gateway = self._started(_Limited(self.directory / "gateway", *upstream))
         client = await self.connect(self.gateway.ws_url)
         client.send("x")
         self.assertEqual("500\n", await client.receive())

@@ -1,4 +1,4 @@
-"""Who PHP talks to, on each road: the handshake, the session, cookies, signatures, ids."""
+"""Who PHP talks to, on each upstream: the handshake, the session, cookies, signatures, ids."""
 
 import hashlib
 import hmac
@@ -97,7 +97,7 @@ class IdentityTests(UpstreamTestCase):
             " $_SESSION['count'] = ($_SESSION['count'] ?? 0) + 1;",
             php=(shared := {"ini": {"session.save_path": str(self.directory)}}),
         )
-        # The page's PHP is another one on the embedded road.
+        # The page's PHP is another one on the embedded upstream.
         self.write({".user.ini": f"session.save_path = {self.directory}\n"})
         self.start_php(**shared)
         web = self.start_nginx().url

@@ -148,10 +148,10 @@ class ContainerTests(OwnPhpFpmTestCase):
         self.write({"websocket.php": "<?php sleep(30);"})
         unshare = (find(["unshare"], "util-linux"), "--pid", "--fork", "--kill-child")
         port = free_port()
-        road = ("--php-script", str(self.document_root / "websocket.php"), "--php-user", "root")
+        upstream = ("--php-script", str(self.document_root / "websocket.php"), "--php-user", "root")
         listen = ("--listen", f"127.0.0.1:{port}", "--listen", str(self.directory / "socket"))
         here = self.directory / "here"
-        return self._started(Started(here, port, *unshare, *command, *road, *listen))
+        return self._started(Started(here, port, *unshare, *command, *upstream, *listen))
 
     def first(self, started: Started) -> int:
         """Its id outside."""

@@ -1,4 +1,4 @@
-"""Replies that come bit by bit, and what PHP does by the clock, on each road."""
+"""Replies that come bit by bit, and what PHP does by the clock, on each upstream."""
 
 import json
 from itertools import product

@@ -1,4 +1,4 @@
-"""Events that PHP does not answer in time, or whose client does not wait for it; on each road."""
+"""Events that PHP does not answer in time, or whose client does not wait for it; each upstream."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.upstream import Upstream
+from phpgw.backend.upstream import Upstream, UpstreamService
 from phpgw.gateway import Gateway
 from phpgw.hub.client import Client
 from phpgw.time_slices import Steps, TimeSlices
@@ -46,6 +46,8 @@ class FakeFpm(Room):
 
     :ivar reloaded: fires once another has taken its place.
     """
+
+    is_reloadable = True
 
     def __init__(self, label: str, notes: list[str]) -> None:
         super().__init__(label, notes)
@@ -219,7 +221,12 @@ class GatewayTestCase(SynchronousTestCase):
             table=cast(Any, self.connections),
             relay=cast(Any, self.relay),
             hold=cast(Any, FakeHold(self.notes)),
-            road=Upstream(cast(Any, self), "here", 8, cast(Any, self.fpm)),
+            upstream=Upstream(
+                backend=cast(Any, self),
+                description="here",
+                concurrency=8,
+                service=cast(Any, self.fpm),
+            ),
             slices=self.slices,
             background=timers,
             notifier=cast(Any, self.notifier),
@@ -252,7 +259,7 @@ class StartTests(GatewayTestCase):
         self.assertEqual("the notifier starts", self.notes[-1])
 
     def test_hints(self) -> None:
-        self.gateway._road = attrs.evolve(self.gateway._road, hints=("change this",))
+        self.gateway._upstream = attrs.evolve(self.gateway._upstream, hints=("change this",))
         lines = self.logged(self.gateway.startService, level="warn")
         self.assertEqual(["change this"], lines)
 
@@ -274,14 +281,14 @@ class ReloadTests(GatewayTestCase):
         self.assertEqual("reloaded", self.notes[-1])
 
     def test_php_elsewhere(self) -> None:
-        self.gateway._road = attrs.evolve(self.gateway._road, service=None)
+        self.gateway._upstream = attrs.evolve(self.gateway._upstream, service=UpstreamService())
         self.private.speaks_tls = True
         self.assertEqual([], self.logged(self.gateway.reload, level="info"))
         self.assertEqual("reloaded", self.notes[-1])
 
     def test_nothing_to_reload(self) -> None:
         """Who sent the signal is told that it did nothing."""
-        self.gateway._road = attrs.evolve(self.gateway._road, service=None)
+        self.gateway._upstream = attrs.evolve(self.gateway._upstream, service=UpstreamService())
         [line] = self.logged(self.gateway.reload, level="info")
         self.assertIn("nothing to read again", line)
         self.assertEqual("reloaded", self.notes[-1])

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList, fail, succeed
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError
@@ -16,6 +15,7 @@ from zope.interface import implementer
 
 from phpgw.backend.fpm.config import FpmConfig, make_directory
 from phpgw.backend.fpm.process import STOP_SECONDS, FpmProcess
+from phpgw.backend.upstream import UpstreamService
 from phpgw.log_limit import line_limit
 
 _FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
@@ -25,16 +25,18 @@ _STABLE_SECONDS = 30
 _REPLACE_SECONDS = 30
 _GUARD_SECONDS = 1
 
+NOT_READY = "the gateway's PHP-FPM is not ready"
+
 
 @implementer(IStreamClientEndpoint)
-class ManagedFpm(Service):
+class OwnFpm(UpstreamService):
     """Runs PHP-FPM on a socket that nobody else gets to see; an endpoint that leads to it.
 
     Nothing of it is made before the service starts, since ``twistd --uid`` changes who we are.
 
-    :ivar is_ready: whether it takes connections.
     """
 
+    is_reloadable = True
     log = Logger(observer=line_limit)
 
     def __init__(self, reactor: Any, config: FpmConfig) -> None:
@@ -69,7 +71,12 @@ class ManagedFpm(Service):
 
     @property
     def is_ready(self) -> bool:
+        """Return whether PHP-FPM accepts connections."""
         return self._current is not None
+
+    def obstacle(self) -> str | None:
+        """See :meth:`phpgw.backend.upstream.UpstreamService.obstacle`."""
+        return None if self.is_ready else NOT_READY
 
     @property
     def pid(self) -> int | None:

@@ -24,6 +24,7 @@ from zope.interface import implementer
 
 from phpgw.backend.connect_errors import tls_reason
 from phpgw.backend.deadlines import Deadlines
+from phpgw.backend.error_pages import OUTAGE_STATUSES
 from phpgw.backend.errors import (
     BackendBroken,
     BackendError,
@@ -56,8 +57,6 @@ from phpgw.backend.weak_cache import WeakCache
 from phpgw.metrics import Metrics
 
 _NO_COOKIES = NoCookies()
-# What a web server says while it reaches no PHP, or has no answer from it: RFC 9110, section 15.6.
-NO_PHP = frozenset((502, 503, 504))
 # For good, whoever asks: sections 15.4.2 and 15.4.9.
 _MOVED = frozenset((301, 308))
 
@@ -164,7 +163,7 @@ class HttpBackend:
     def _check_probed(self, reply: Reply) -> None:
         """Take any answer that could be PHP's."""
         head, url = reply.head, self._url_text
-        if head.status in NO_PHP:
+        if head.status in OUTAGE_STATUSES:
             raise BackendUnreachable(
                 f"{url} answers with status {head.status}: its web server gets no answer from PHP"
             )

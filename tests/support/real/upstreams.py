@@ -86,16 +86,16 @@ class FastCgiTestCase(UpstreamTestCase):
     def start_written(self, *arguments: str, port: int | None = None, **options: Any) -> None:
         self.php = self.start_php(**options.get("php", {}))
         script = str(self.document_root / SCRIPT)
-        road = ("--php-script", script, "--php-fpm", self.php.endpoint)
-        self.gateway = self.start_gateway(*road, *arguments, port=port)
+        upstream = ("--php-script", script, "--php-fpm", self.php.endpoint)
+        self.gateway = self.start_gateway(*upstream, *arguments, port=port)
 
 
 class OwnPhpFpmTestCase(UpstreamTestCase):
     """Over FastCGI, to a PHP-FPM that the gateway starts."""
 
     def start_written(self, *arguments: str, port: int | None = None, **options: Any) -> None:
-        road = ["--php-script", str(self.document_root / SCRIPT)]
+        upstream = ["--php-script", str(self.document_root / SCRIPT)]
         if os.geteuid() == 0:
             # The test's directory is nobody else's.
-            road += ["--php-user", "root"]
-        self.gateway = self.start_gateway(*road, *arguments, port=port)
+            upstream += ["--php-user", "root"]
+        self.gateway = self.start_gateway(*upstream, *arguments, port=port)

@@ -12,16 +12,18 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from phpgw.backend import upstream
 from phpgw.backend.concurrency_limit import ConcurrencyLimit
 from phpgw.backend.errors import BackendUnreachable
 from phpgw.backend.event import Event
+from phpgw.backend.fastcgi import upstream as fastcgi_upstream
 from phpgw.backend.fastcgi.backend import FastCgiBackend
+from phpgw.backend.fpm import upstream as own_upstream
 from phpgw.backend.fpm.config import FpmConfig
 from phpgw.backend.fpm.installed import InstalledPool
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Head, Reply
-from phpgw.backend.upstream import Upstream, make_upstream
+from phpgw.backend.selection import make_upstream
+from phpgw.backend.upstream import Upstream, UpstreamService
 from phpgw.metrics import Metrics
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
@@ -34,12 +36,12 @@ def not_permitted(*arguments: object, **named: object) -> NoReturn:
     raise PermissionError(errno.EACCES, "not permitted")
 
 
-class RoadTests(SynchronousTestCase):
-    def road(self, **settings: Any) -> Upstream:
+class UpstreamTests(SynchronousTestCase):
+    def upstream(self, **settings: Any) -> Upstream:
         return make_upstream(Settings(**settings), MemoryReactorClock(), Metrics())
 
     def complaint(self, **settings: Any) -> str:
-        return str(self.assertRaises(InvalidOption, self.road, **settings))
+        return str(self.assertRaises(InvalidOption, self.upstream, **settings))
 
     def script(self) -> str:
         path = Path(self.mktemp()).absolute()
@@ -47,10 +49,10 @@ class RoadTests(SynchronousTestCase):
         return str(path)
 
     def test_web_server(self) -> None:
-        chosen = self.road(php_url="http://localhost/ws.php")
+        chosen = self.upstream(php_url="http://localhost/ws.php")
         self.assertIsInstance(chosen.backend, ConcurrencyLimit)
         self.assertIn("http://localhost/ws.php", chosen.description)
-        self.assertIsNone(chosen.service)
+        self.assertIs(UpstreamService, type(chosen.service))
 
     def test_host_that_has_no_certificate(self) -> None:
         complaint = self.complaint(php_url="https://my_php/")
@@ -59,12 +61,12 @@ class RoadTests(SynchronousTestCase):
     def test_as_many_at_once_as_an_installed_php_fpm_has_workers(self) -> None:
         ways = ({"php_url": "http://php/"}, {"php_script": "/a", "php_fpm": "tcp:php:9000"})
         for way in ways:
-            self.assertEqual(5, self.road(**way).concurrency)
-            self.assertEqual(40, self.road(**way, php_concurrency=40).concurrency)
+            self.assertEqual(5, self.upstream(**way).concurrency)
+            self.assertEqual(40, self.upstream(**way, php_concurrency=40).concurrency)
 
     def test_running_php_fpm(self) -> None:
         """The script's path is PHP-FPM's, which may be on another machine."""
-        chosen = self.road(php_script="/elsewhere/ws.php", php_fpm="tcp:php:9000")
+        chosen = self.upstream(php_script="/elsewhere/ws.php", php_fpm="tcp:php:9000")
         self.assertIsInstance(chosen.backend, FastCgiBackend)
         for part in ("/elsewhere/ws.php", "tcp:php:9000"):
             self.assertIn(part, chosen.description)
@@ -72,10 +74,10 @@ class RoadTests(SynchronousTestCase):
     def test_hints(self) -> None:
         """What is wrong with a PHP-FPM whose configuration can be read."""
         pool = InstalledPool("/etc/php-fpm.conf", "0", 3)
-        self.patch(upstream, "find_pool", {"tcp:127.0.0.1:9000": pool}.get)
-        hints = self.road(php_script="/ws.php", php_fpm="tcp:127.0.0.1:9000").hints
+        self.patch(fastcgi_upstream, "find_pool", {"tcp:127.0.0.1:9000": pool}.get)
+        hints = self.upstream(php_script="/ws.php", php_fpm="tcp:127.0.0.1:9000").hints
         self.assertEqual(2, len(hints))
-        self.assertEqual((), self.road(php_script="/ws.php", php_fpm="tcp:php:9000").hints)
+        self.assertEqual((), self.upstream(php_script="/ws.php", php_fpm="tcp:php:9000").hints)
 
     def test_script_that_is_not_there(self) -> None:
         """Where PHP-FPM is on this machine, that is worth a line."""
@@ -84,14 +86,14 @@ class RoadTests(SynchronousTestCase):
             (self.script(), "unix:/nowhere/fpm.sock", 0),
             ("/nowhere/ws.php", "tcp:php:9000", 0),
         ):
-            hints = self.road(php_script=script, php_fpm=endpoint).hints
+            hints = self.upstream(php_script=script, php_fpm=endpoint).hints
             self.assertEqual(count, len([hint for hint in hints if script in hint]))
 
     def test_path_that_no_socket_can_have(self) -> None:
         for path in ("/" + "x" * 107, "/" + "é" * 54, "/\\:" + "x" * 106):
             complaint = self.complaint(php_script="/ws.php", php_fpm=f"unix:{path}")
             self.assertIn("expected a socket with a path of 107 bytes at most", complaint)
-        self.road(php_script="/ws.php", php_fpm="unix:/\\:" + "x" * 105)
+        self.upstream(php_script="/ws.php", php_fpm="unix:/\\:" + "x" * 105)
 
     def test_endpoint_that_is_none(self) -> None:
         complaint = self.complaint(php_script="/ws.php", php_fpm="foo:bar")
@@ -107,13 +109,13 @@ class RoadTests(SynchronousTestCase):
         return path
 
     def test_signed(self) -> None:
-        """On every road; the white space around the secret is an editor's."""
-        roads: tuple[dict[str, Any], ...] = (
+        """On every upstream; the white space around the secret is an editor's."""
+        upstreams: tuple[dict[str, Any], ...] = (
             {"php_url": "http://127.0.0.1/ws.php"},
             {"php_script": "/ws.php", "php_fpm": "tcp:127.0.0.1:9000"},
         )
         self.patch(time, "time", lambda: 1700000000.0)
-        for where in roads:
+        for where in upstreams:
             self.patch(time, "time", lambda: 1700000000.9)
             reactor = MemoryReactorClock()
             settings = Settings(secret_file=self.secret(b" secret\n"), **where)
@@ -147,14 +149,14 @@ class RoadTests(SynchronousTestCase):
         self.assertIn("--php-script: got '/nowhere/ws.php'; expected", complaint)
         script = f"/{'x' * 300}.php"
         self.assertIn("File name too long", self.complaint(php_script=script))
-        chosen = self.road(php_script=script, php_fpm="unix:/nowhere/fpm.sock")
+        chosen = self.upstream(php_script=script, php_fpm="unix:/nowhere/fpm.sock")
         self.assertIn(script, chosen.hints[0])
 
     def test_script_that_only_php_may_see(self) -> None:
         """PHP-FPM runs as somebody else; a PHP-FPM of our own does not."""
-        self.patch(upstream, "find_pool", lambda _: None)
+        self.patch(fastcgi_upstream, "find_pool", lambda _: None)
         self.patch(Path, "stat", not_permitted)
-        chosen = self.road(php_script="/home/site/ws.php", php_fpm="unix:/nowhere/fpm.sock")
+        chosen = self.upstream(php_script="/home/site/ws.php", php_fpm="unix:/nowhere/fpm.sock")
         self.assertEqual((), chosen.hints)
         complaint = self.complaint(php_script="/home/site/ws.php")
         self.assertIn("--php-script: got '/home/site/ws.php'; expected", complaint)
@@ -162,7 +164,7 @@ class RoadTests(SynchronousTestCase):
 
     def test_no_php_fpm(self) -> None:
         """The line names the package to install."""
-        self.patch(upstream, "find_php_fpm", lambda: None)
+        self.patch(own_upstream, "find_php_fpm", lambda: None)
         complaint = self.complaint(php_script=self.script())
         self.assertIn("apt-get install php-fpm", complaint)
         self.assertEqual(len(complaint.splitlines()), 1)
@@ -213,9 +215,9 @@ class OwnFpmTests(SynchronousTestCase):
         FPMS.clear()
         self.reactor = MemoryReactorClock()
         self.behind = RecordingBackend()
-        self.patch(upstream, "ManagedFpm", StartingFpm)
+        self.patch(own_upstream, "OwnFpm", StartingFpm)
         self.patch(FpmConfig, "check", lambda config: None)
-        self.patch(upstream, "make_fastcgi_backend", lambda *_, **options: self.behind)
+        self.patch(own_upstream, "make_script_backend", lambda *_: self.behind)
         script = Path(self.mktemp()).absolute()
         script.touch()
         self.settings = Settings(

@@ -64,13 +64,13 @@ class StrangeOptionTests(SynchronousTestCase):
         for option in OPTIONS:
             for text in _STRANGE:
                 self.check_text({"php-url": _URL, option.name: text})
-            road = [] if option.name == "php-url" else [f"--php-url={_URL}"]
+            upstream = [] if option.name == "php-url" else [f"--php-url={_URL}"]
             for text in (_DIGITS, 'tcp:1 "x', "\ud800"):
-                self.check([*road, f"--{option.name}={text}"], {})
-                self.check(road, {option.environment_name: text})
+                self.check([*upstream, f"--{option.name}={text}"], {})
+                self.check(upstream, {option.environment_name: text})
             for value in (_DIGITS, f"0x{_DIGITS}", "nan", "[[1]]", "{a = 1}"):
                 file.write_text(f"{option.name} = {value}\n")
-                self.check([*road, f"--config={file}"], {})
+                self.check([*upstream, f"--config={file}"], {})
 
     def test_files(self) -> None:
         """Whatever is named as the file with the options."""

@@ -1,8 +1,8 @@
-"""Tests for :mod:`phpgw.backend.http.error_pages`."""
+"""Tests for :mod:`phpgw.backend.error_pages`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.http.error_pages import is_before_php, is_without_php
+from phpgw.backend.error_pages import is_before_php, is_without_php
 from phpgw.backend.reply import Head, Reply
 
 _NGINX = (

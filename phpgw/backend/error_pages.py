@@ -9,7 +9,8 @@ from http import HTTPStatus
 
 from phpgw.backend.reply import Head, Reply
 
-_NO_PHP = frozenset((502, 503, 504))
+# What a web server says while it reaches no PHP, or has no reply from it: RFC 9110, section 15.6.
+OUTAGE_STATUSES = frozenset((502, 503, 504))
 # Nginx (and OpenResty, Tengine, ...), Apache, HAProxy, Lighttpd.
 _KNOWN_PAGES = re.compile(
     rb"<hr><center>[\w.+-]{1,40}(?:/[\w.+-]{1,40})?</center>|<address>Apache|"
@@ -30,7 +31,8 @@ def is_without_php(reply: Reply) -> bool:
 
     PHP may have begun with the request, and have broken off.
     """
-    return reply.head.status in _NO_PHP and not _is_phps(reply.head) and _is_web_servers(reply)
+    head = reply.head
+    return head.status in OUTAGE_STATUSES and not _is_phps(head) and _is_web_servers(reply)
 
 
 def is_before_php(reply: Reply) -> bool:

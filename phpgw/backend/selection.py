@@ -1,0 +1,33 @@
+"""Selects the upstream that the settings name."""
+
+import time
+from typing import Any
+
+from phpgw.backend.fastcgi.upstream import make_fastcgi_upstream
+from phpgw.backend.fpm.upstream import make_own_fpm_upstream
+from phpgw.backend.http.upstream import make_http_upstream
+from phpgw.backend.signature import Signer
+from phpgw.backend.upstream import BackendContext, Upstream
+from phpgw.metrics import Metrics
+from phpgw.settings import Settings
+from phpgw.settings.secret import read_secret
+
+
+def make_upstream(settings: Settings, reactor: Any, metrics: Metrics) -> Upstream:
+    """Make the upstream that the settings name.
+
+    :raises InvalidOption: if it cannot be used.
+    """
+    context = BackendContext(
+        settings=settings, reactor=reactor, metrics=metrics, signer=_make_signer(settings)
+    )
+    if settings.php_url is not None:
+        return make_http_upstream(settings.php_url, context)
+    if settings.php_fpm is not None:
+        return make_fastcgi_upstream(settings.php_fpm, context)
+    return make_own_fpm_upstream(context)
+
+
+def _make_signer(settings: Settings) -> Signer | None:
+    path = settings.secret_file
+    return None if path is None else Signer(read_secret("secret-file", path), time.time)
