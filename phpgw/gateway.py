@@ -138,7 +138,7 @@ class Gateway(MultiService):
         farewell = max(min(_FAREWELL_SECONDS, share), _SHORTEST_FAREWELL)
         self._background.stopService()
         self._hold.close()
-        self._relay.hurry()
+        self._relay.lift_disconnect_limit()
         await DeferredList([listener.stopService() for listener in self._public])
         await self._send_off(deadline - 2 * farewell)
         if not await self._within(farewell, self._table.when_empty()):
@@ -149,7 +149,8 @@ class Gateway(MultiService):
         pushes_end = self._within(left, self._slices.when_idle())
         if not await self._within(left, self._relay.when_idle()):
             self.log.warn(
-                "PHP does not know that {count} clients have left", count=self._relay.untold
+                "PHP does not know that {count} clients have left",
+                count=self._relay.disconnects_waiting,
             )
         if not await pushes_end:
             self.log.warn("{count} pushes are done in part alone", count=len(self._slices))

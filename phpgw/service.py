@@ -83,8 +83,8 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     upstream = make_upstream(settings, reactor, metrics)
     slices = TimeSlices(reactor)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices)
-    answers = Replies(dispatcher, _answer_policy(settings), metrics)
-    relay = Relay(reactor, upstream.backend, answers, _relay_policy(settings, upstream), metrics)
+    replies = Replies(dispatcher, _answer_policy(settings), metrics)
+    relay = Relay(reactor, upstream.backend, replies, _relay_policy(settings, upstream), metrics)
     wanted = FdBudget(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
     shares = allot(wanted, upstream.concurrency, sites)
@@ -118,7 +118,7 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         RequestInfo(
             settings.allow_origin, settings.forward_header, proxies, CrossOriginLog(metrics)
         ),
-        Admission(relay, answers, asks_php="connect" in settings.events),
+        Admission(relay, replies, asks_php="connect" in settings.events),
         metrics,
         Subprotocols(settings.subprotocol, reactor.seconds),
         shared_ports,
@@ -132,10 +132,10 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
 
     background = MultiService()
     Schedule(reactor, settings.timer, relay.trigger, metrics).setServiceParent(background)
-    prober = Prober(reactor, upstream.backend.probe, relay.php, metrics)
+    prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
     if settings.php_probe:
         prober.setServiceParent(background)
-    php_trouble = prober.trouble if settings.php_probe else relay.php.trouble
+    php_trouble = prober.trouble if settings.php_probe else relay.backend.trouble
     ready = ReadinessResource((is_not_running, is_full, *_obstacles(upstream, php_trouble, hold)))
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
@@ -249,7 +249,7 @@ def _relay_policy(settings: Settings, upstream: Upstream) -> RelayPolicy:
             statuses=upstream.outage_statuses,
         ),
         has_web_server=upstream.has_web_server,
-        tells_farewells="disconnect" in settings.events,
+        reports_disconnects="disconnect" in settings.events,
         nobody=nobody,
     )
 

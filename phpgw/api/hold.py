@@ -9,7 +9,8 @@ from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.api.access import Access
 from phpgw.api.json_resource import JsonResource, query_parameters
-from phpgw.relay.hold import Hold, Stopping
+from phpgw.relay.errors import Draining
+from phpgw.relay.hold import Hold
 from phpgw.web.response import Refused, json_body
 
 # As in JSON.
@@ -33,13 +34,13 @@ class HoldResource(JsonResource):
             raise Refused(400, "seconds: expected more than 0")
         try:
             self._hold.begin(seconds)
-        except Stopping:
+        except Draining:
             raise Refused(503, "the gateway is about to stop") from None
         self._answer_once_still(request, wait)
         return NOT_DONE_YET
 
     def _answer_once_still(self, request: Request, wait: float) -> None:
-        still = self._hold.when_still(wait)
+        still = self._hold.when_none_running(wait)
         is_gone = False
 
         def left(reason: Failure) -> None:
@@ -75,7 +76,7 @@ class ReleaseResource(JsonResource):
 def _state(request: Request, hold: Hold) -> bytes:
     state = {
         "held": hold.is_held,
-        "working": hold.working,
+        "working": hold.running,
         "seconds": round(hold.seconds_left, 3),
     }
     return json_body(request, state)

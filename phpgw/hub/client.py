@@ -91,12 +91,12 @@ class Client:
     :ivar handshake: how it connected, whatever cookies it has been given since.
     :ivar groups: those that PHP has it in; changed by the registry alone.
     :ivar inbox: messages that PHP has not been given yet, oldest first.
-    :ivar in_turn: whether it waits for PHP, or PHP works for it.
-    :ivar gone: whether its connection has ended.
-    :ivar farewell: whether PHP is to hear of its end.
-    :ivar is_told: whether PHP has been given all that it will ever hear of it, so that what is
+    :ivar is_busy: whether it waits for PHP, or PHP works for it.
+    :ivar is_disconnected: whether its connection has ended.
+    :ivar reports_disconnect: whether PHP is to hear of its end.
+    :ivar is_finished: whether PHP has been given all that it will ever hear of it, so that what is
         noted on it from now on makes no difference.
-    :ivar is_streamer: whether PHP's latest reply to it was a stream that took its time.
+    :ivar expects_stream: whether PHP's latest reply to it was a stream that took its time.
     """
 
     identity: Identity
@@ -105,11 +105,11 @@ class Client:
     handshake: Handshake = attrs.field(init=False)
     groups: frozenset[str] = _NOTHING
     inbox: list[Message] = attrs.field(factory=list)
-    in_turn: bool = False
-    gone: bool = False
-    farewell: bool = False
-    is_told: bool = False
-    is_streamer: bool = False
+    is_busy: bool = False
+    is_disconnected: bool = False
+    reports_disconnect: bool = False
+    is_finished: bool = False
+    expects_stream: bool = False
     _jar: CookieJar | None = attrs.field(default=None, init=False)
 
     @handshake.default
@@ -123,7 +123,7 @@ class Client:
 
     def is_connected(self) -> bool:
         """Whether it has not left."""
-        return not self.gone
+        return not self.is_disconnected
 
     def keep_cookies(self, set_cookies: Iterable[bytes], now: float) -> None:
         """Take the values of ``Set-Cookie`` headers, for the events to come.

@@ -250,7 +250,7 @@ class Dispatcher:
 
     def _is_there(self, client: Client, is_note: bool) -> bool:
         # Who has left may have left his id to another.
-        return self._registry.find(client.id) is client or (is_note and not client.is_told)
+        return self._registry.find(client.id) is client or (is_note and not client.is_finished)
 
 
 _SHARED = ("group", "user")

@@ -84,7 +84,7 @@ class Registry:
     def find_disconnected(self, client_id: str) -> Client | None:
         """The client that had this id last, if PHP has yet to be told that it has left."""
         client = self._closing.get(client_id) or self._left.get(client_id)
-        return None if client is None or client.is_told else client
+        return None if client is None or client.is_finished else client
 
     def add_pending(self, client: Client) -> None:
         """Make a client reachable by its id alone.

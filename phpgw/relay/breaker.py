@@ -22,7 +22,7 @@ from phpgw.backend.event import Event
 from phpgw.backend.reply import Head, Reply
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.replies import ClientLeft, new_error_id
+from phpgw.relay.errors import ClientDisconnected, new_error_id
 from phpgw.web.addresses import network_of
 
 # Seconds until PHP is asked again; they double with each attempt in vain.
@@ -33,7 +33,7 @@ _SILENCE = 3.0
 # So many suspects are told apart; what is beyond that has no short cut.
 _MOST_SUSPECTS = 10_000
 # A PHP that had no worker free may well be working.
-_SAYS_NOTHING = (CancelledError, ClientLeft, BackendBusy)
+_SAYS_NOTHING = (CancelledError, ClientDisconnected, BackendBusy)
 
 
 class CircuitOpen(BackendUnreachable):
@@ -71,7 +71,7 @@ class Ticket:
 
 
 class Breaker:
-    """Knows whether PHP answers.
+    """Knows whether PHP replies.
 
     An outcome counts if its event began after the last time that this changed, so that those who
     were under way all along say nothing about a PHP that is back. A sign of life always counts.

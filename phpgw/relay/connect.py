@@ -12,17 +12,11 @@ from phpgw.backend.reply import Head, Reply
 from phpgw.hub.client import Client
 from phpgw.hub.commands import Command
 from phpgw.log_limit import line_limit
+from phpgw.relay.errors import ClientDisconnected, UnusableReply
 from phpgw.relay.excerpt import excerpt
 from phpgw.relay.ndjson import Stream
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import (
-    ClientLeft,
-    Replies,
-    UnusableReply,
-    is_stream,
-    is_utf8,
-    unusable,
-)
+from phpgw.relay.replies import Replies, is_stream, is_utf8, unusable
 
 # What a browser gets to see of PHP's refusal, beside the body.
 _RELAYED = (
@@ -82,10 +76,10 @@ class Admission:
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, relay: Relay, answers: Replies, asks_php: bool) -> None:
+    def __init__(self, relay: Relay, replies: Replies, asks_php: bool) -> None:
         self.asks_php = asks_php
         self._relay = relay
-        self._answers = answers
+        self._replies = replies
 
     def ask(self, client: Client, offered: Sequence[str]) -> Deferred[Grant]:
         """Ask PHP about a client.
@@ -99,10 +93,10 @@ class Admission:
 
     def welcome(self, client: Client, grant: Grant) -> None:
         """A connection is open; do what PHP wants done with it."""
-        self._relay.admitted(client)
-        running = self._answers.run(grant.commands, client) if grant.commands else None
+        self._relay.admit(client)
+        running = self._replies.run(grant.commands, client) if grant.commands else None
         if running is not None:
-            self._relay.occupy(client, running)
+            self._relay.delay_events(client, running)
 
     def _decide(self, reply: Reply, client: Client, offered: Sequence[str]) -> Grant:
         head = reply.head
@@ -129,7 +123,7 @@ class Admission:
             raise unusable(reply)
         subprotocol, commands = _subprotocol(head, offered), self._commands(reply, client)
         if head.set_cookies:
-            client.keep_cookies(head.set_cookies, self._answers.wall_time())
+            client.keep_cookies(head.set_cookies, self._replies.wall_time())
         return Grant(subprotocol, self._cookies(head, client), tuple(commands))
 
     def _commands(self, reply: Reply, client: Client) -> list[Command]:
@@ -140,11 +134,11 @@ class Admission:
         """
         if is_stream(reply.head):
             lines: list[Command] = []
-            stream = Stream(lines.extend, client, self._answers.policy.max_line)
+            stream = Stream(lines.extend, client, self._replies.policy.max_line)
             stream.receive(reply.body)
             stream.finish()
             return lines
-        commands = self._answers.read(reply, has_sender=True)
+        commands = self._replies.read(reply, has_sender=True)
         if commands is None and reply.body:
             # That may be nothing but a blank line or a byte order mark.
             printed = excerpt(reply.body) or repr(reply.body[:20])[2:-1]
@@ -158,9 +152,9 @@ class Admission:
     def _presentable(self, body: bytes, client: Client) -> bytes | None:
         """A refusal's body, if PHP has printed no error into it."""
         try:
-            self._answers.check(body)
+            self._replies.check(body)
         except UnusableReply:
-            self._answers.failed(f"the refusal of client {client.id}", Failure(), None)
+            self._replies.failed(f"the refusal of client {client.id}", Failure(), None)
             return None
         return body
 
@@ -169,10 +163,10 @@ class Admission:
             failure.raiseException()
         reason = "This cannot be decided at the moment."
         what = f"the connect of client {client.id}"
-        if failure.check(ClientLeft, CancelledError):
-            self._answers.left(what, failure)
+        if failure.check(ClientDisconnected, CancelledError):
+            self._replies.left(what, failure)
         else:
-            reason += f" (error {self._answers.failed(what, failure, None)})"
+            reason += f" (error {self._replies.failed(what, failure, None)})"
         raise Refusal(503, reason, [(b"Retry-After", b"5")])
 
     def _cookies(self, head: Head, client: Client) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.queue import Turn, Turns
-from phpgw.relay.replies import Answer, Replies, unusable
+from phpgw.relay.replies import PendingReply, Replies, unusable
 from phpgw.relay.retry import RetryingBackend
 from phpgw.web.addresses import network_of
 
@@ -78,14 +78,14 @@ class DisconnectQueue:
         self,
         reactor: IReactorTime,
         php: RetryingBackend,
-        answers: Replies,
+        replies: Replies,
         turns: Turns,
         metrics: Metrics,
         has_web_server: bool = False,
     ) -> None:
         self._reactor = reactor
         self._php = php
-        self._answers = answers
+        self._replies = replies
         self._turns = turns
         self._metrics = metrics
         self._has_web_server = has_web_server
@@ -114,7 +114,7 @@ class DisconnectQueue:
         """
         place = network_of(client.handshake.peer_host)
         if self._untold >= _MOST or (place is not None and self._places[place] >= _MOST // 2):
-            client.is_told = True
+            client.is_finished = True
             self._lose(client)
             return
         self._places[place] += 1
@@ -207,7 +207,7 @@ class DisconnectQueue:
         self._is_probing = False
         self._is_away = True
         for departure, _ in doubtful:
-            departure.client.is_told = False
+            departure.client.is_finished = False
             self._say_that_it_is_away(failure, departure)
             self._leave(departure)
         self._end_probe()
@@ -222,7 +222,7 @@ class DisconnectQueue:
     def _let_go(self) -> None:
         """Tell of some of those left, and of the others in turns of the reactor to come.
 
-        While the circuit breaker is open, one is enough to see whether PHP answers.
+        While the circuit breaker is open, one is enough to see whether PHP replies.
         """
         most = 1 if self._php.is_away else _MOST_IN_A_TURN
         for _ in range(min(most, len(self._left))):
@@ -244,8 +244,8 @@ class DisconnectQueue:
         if self._is_away:
             self._leave(departure)
             return None
-        departure.client.is_told = True
-        asked = self._php.ask(departure.event(self._answers.wall_time()))
+        departure.client.is_finished = True
+        asked = self._php.ask(departure.event(self._replies.wall_time()))
         asked.addCallback(self._heard)
         return asked.addCallbacks(self._told, self._failed, (departure,), errbackArgs=(departure,))
 
@@ -258,12 +258,12 @@ class DisconnectQueue:
                 error = BackendTimeout if status == _GATEWAY_TIMEOUT else _Doubtful
                 raise error(str(unusable(reply)))
         # The client cannot be answered any longer; others may be.
-        return Answer(self._answers, None).complete(reply)
+        return PendingReply(self._replies, None).complete(reply)
 
     def _failed(self, failure: Failure, departure: _Departure) -> None:
         if failure.check(BackendUnreachable, BackendBusy):
             # PHP never heard of it, and would take the client for connected for ever.
-            departure.client.is_told = False
+            departure.client.is_finished = False
             self._say_that_it_is_away(failure, departure)
             self._leave(departure)
         elif failure.check(_Doubtful):
@@ -287,7 +287,7 @@ class DisconnectQueue:
         self._told(None, departure)
 
     def _log(self, failure: Failure, departure: _Departure) -> None:
-        self._answers.failed(f"the disconnect of client {departure.client.id}", failure, None)
+        self._replies.failed(f"the disconnect of client {departure.client.id}", failure, None)
 
     def _told(self, outcome: None, departure: _Departure) -> None:
         place = network_of(departure.client.handshake.peer_host)

@@ -9,16 +9,13 @@ from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
+from phpgw.relay.errors import Draining
 from phpgw.relay.relay import Relay
 
 # A PHP that has been reloaded compiles all scripts anew: so many steps, and seconds between them,
 # lead from few events at a time to the usual number.
 _STEPS = 20
 _STEP_SECONDS = 0.1
-
-
-class Stopping(Exception):
-    """Nothing is held back any longer, since the gateway is about to stop."""
 
 
 class Hold:
@@ -47,16 +44,16 @@ class Hold:
         """Hand no event to PHP from now on; those that it works on go on.
 
         :param seconds: until when, from now on, if nobody lets them go.
-        :raises Stopping: if the gateway is about to stop.
+        :raises Draining: if the gateway is about to stop.
         """
         if self._is_closed:
-            raise Stopping
+            raise Draining
         self._cancel()
         self._call = self._reactor.callLater(seconds, self._expire)
         if not self.is_held:
             self.is_held = True
             self._metrics.held_now = 1
-            self._relay.allow(0)
+            self._relay.set_concurrency(0)
             self.log.info("Events are held back, for {seconds} s at most", seconds=seconds)
 
     def release(self) -> None:
@@ -70,12 +67,12 @@ class Hold:
         self._is_closed = True
         self._cancel()
         self._end()
-        self._relay.allow(self._relay.concurrency)
+        self._relay.set_concurrency(self._relay.concurrency)
 
     @property
-    def working(self) -> int:
+    def running(self) -> int:
         """How many events PHP works on."""
-        return self._relay.working
+        return self._relay.running
 
     @property
     def seconds_left(self) -> float:
@@ -84,9 +81,9 @@ class Hold:
             return 0
         return self._call.getTime() - self._reactor.seconds()
 
-    def when_still(self, patience: float) -> Deferred[None]:
+    def when_none_running(self, patience: float) -> Deferred[None]:
         """Fires once PHP works on nothing, or after so many seconds."""
-        still = self._relay.when_still()
+        still = self._relay.when_none_running()
         return still.addTimeout(patience, self._reactor, onTimeoutCancel=lambda *_: None)
 
     def _expire(self) -> None:
@@ -107,7 +104,7 @@ class Hold:
         self._call = None
         if step < _STEPS:
             self._call = self._reactor.callLater(_STEP_SECONDS, self._widen, step + 1)
-        self._relay.allow(max(1, self._relay.concurrency * step // _STEPS))
+        self._relay.set_concurrency(max(1, self._relay.concurrency * step // _STEPS))
 
     def _cancel(self) -> None:
         if self._call is not None:

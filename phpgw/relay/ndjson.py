@@ -5,16 +5,12 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from phpgw.backend.errors import BackendError
 from phpgw.backend.reply import Flow
 from phpgw.hub.client import Client
 from phpgw.hub.command_parser import parse_command
 from phpgw.hub.commands import Command, InvalidCommand
+from phpgw.relay.errors import UnusableReply
 from phpgw.relay.php_errors import find_php_error
-
-
-class UnusableLine(BackendError):
-    """A streamed reply has something in it that is no command; what follows is not looked at."""
 
 
 class Stream:
@@ -55,7 +51,7 @@ class Stream:
     def receive(self, data: bytes) -> None:
         """Take what PHP has flushed.
 
-        :raises UnusableLine: if a line in it makes no sense; those before it are run.
+        :raises UnusableReply: if a line in it makes no sense; those before it are run.
         """
         *lines, rest = data.split(b"\n")
         try:
@@ -75,7 +71,7 @@ class Stream:
         """Run the reply's last line, which need not have an end.
 
         :returns: see :meth:`when_run`.
-        :raises UnusableLine: if it makes no sense.
+        :raises UnusableReply: if it makes no sense.
         """
         # There is nothing to be held up any longer.
         self._flow = None
@@ -138,12 +134,12 @@ class Stream:
             command = parse_command(line, has_sender=self._client is not None)
         except InvalidCommand as error:
             problem = f"line {self._line_number} of PHP's reply: {error}{_hint(line)}"
-            raise UnusableLine(problem) from None
+            raise UnusableReply(problem) from None
         self._commands.append(command)
 
     def _add(self, piece: bytes) -> None:
         if len(self._rest) + len(piece) > self._limit:
-            raise UnusableLine(
+            raise UnusableReply(
                 f"line {self._line_number + 1} of PHP's reply is larger than {self._limit} bytes "
                 "(--max-reply-size)"
             )
@@ -154,5 +150,5 @@ def _hint(line: bytes) -> str:
     """What a line is that is no command, if PHP itself has printed it."""
     if line == b"<br />":
         return "; PHP prints its errors there (display_errors)"
-    mishap = find_php_error(line)
-    return f"; PHP has printed an error there: {mishap.line}" if mishap is not None else ""
+    php_error = find_php_error(line)
+    return f"; PHP has printed an error there: {php_error.line}" if php_error is not None else ""

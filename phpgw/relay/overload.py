@@ -8,8 +8,8 @@ from twisted.logger import Logger
 from phpgw.backend.errors import BackendError
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
+from phpgw.relay.errors import new_error_id
 from phpgw.relay.queue import Turn, Turns
-from phpgw.relay.replies import new_error_id
 
 # How often those who wait are looked at, at least.
 _LOOK_SECONDS = 1.0

@@ -53,7 +53,7 @@ def find_php_error(body: bytes, said: bytes = b"") -> PhpError | None:
     The time it takes is proportional to the body's length, whatever is in it.
 
     :param said: the message that is answered. What is within its echo, word for word, is no
-        mishap: whoever sent it has it already.
+        error of PHP's: its sender has it already.
     """
     if _ON_LINE in body and _START.search(body):
         found = _outside_echo(_reports(body), body, said)

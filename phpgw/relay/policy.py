@@ -19,7 +19,7 @@ class RelayPolicy:
     :ivar stream_pause: seconds for which a streamed reply may wait for its client to read.
     :ivar breaker: when PHP counts as being in trouble.
     :ivar has_web_server: whether there is a web server before PHP, with error pages of its own.
-    :ivar tells_farewells: whether PHP is told of clients that have left.
+    :ivar reports_disconnects: whether PHP is told of clients that have left.
     :ivar nobody: the handshake of events that are about no client.
     """
 
@@ -32,5 +32,5 @@ class RelayPolicy:
     stream_pause: float = 10
     breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
     has_web_server: bool = False
-    tells_farewells: bool = False
+    reports_disconnects: bool = False
     nobody: Handshake

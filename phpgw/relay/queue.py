@@ -226,7 +226,7 @@ class Turns:
         self._allowed = min(count, self.limit)
         self._give()
 
-    def when_still(self) -> Deferred[None]:
+    def when_none_running(self) -> Deferred[None]:
         """Fires once nobody's turn is under way, whoever waits."""
         still: Deferred[None] = Deferred()
         self._still_waiters.append(still)

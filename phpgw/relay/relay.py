@@ -23,11 +23,12 @@ from phpgw.hub.client import Client, Message
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker
 from phpgw.relay.disconnects import DisconnectQueue
+from phpgw.relay.errors import ClientDisconnected
 from phpgw.relay.overload import WaitingLimits
 from phpgw.relay.overruns import Overruns
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.queue import Turn, Turns
-from phpgw.relay.replies import Answer, ClientLeft, Replies, is_stream
+from phpgw.relay.replies import PendingReply, Replies, is_stream
 from phpgw.relay.retry import RetryingBackend
 from phpgw.relay.stream_limits import StreamLimits, WatchedFlow
 from phpgw.web.addresses import network_of
@@ -47,7 +48,7 @@ class _Work:
     """
 
     turn: Turn
-    answer: Answer
+    answer: PendingReply
     asked: Deferred[Any] = attrs.field(init=False)
     flow: WatchedFlow | None = None
     problem: BackendError | None = None
@@ -63,17 +64,17 @@ class Relay:
         self,
         reactor: IReactorTime,
         backend: IBackend,
-        answers: Replies,
+        replies: Replies,
         policy: RelayPolicy,
         metrics: Metrics,
     ) -> None:
         self._now = reactor.seconds
-        self._answers = answers
+        self._replies = replies
         self._policy = policy
         self._metrics = metrics
         self._nobody = Identity(client_id="", handshake=policy.nobody)
         self.concurrency = policy.concurrency
-        self.php = RetryingBackend(
+        self.backend = RetryingBackend(
             reactor, backend, Breaker(reactor, policy.breaker, metrics), metrics
         )
         self._turns = Turns(policy.concurrency, partial(reactor.callLater, 0))
@@ -88,7 +89,7 @@ class Relay:
         )
         self._limits = WaitingLimits(reactor, self._turns, most, longest, metrics, make_room)
         self._farewells = DisconnectQueue(
-            reactor, self.php, answers, self._turns, metrics, policy.has_web_server
+            reactor, self.backend, replies, self._turns, metrics, policy.has_web_server
         )
         # The turns that clients wait for.
         self._in_line: dict[Client, Turn] = {}
@@ -101,7 +102,7 @@ class Relay:
         self._occupied: set[Client] = set()
 
     @property
-    def untold(self) -> int:
+    def disconnects_waiting(self) -> int:
         """How many clients have left that PHP does not know of."""
         return len(self._farewells)
 
@@ -111,13 +112,13 @@ class Relay:
         Its connection is paused once as much as allowed is waiting. From a client that has left,
         nothing is taken any more.
         """
-        if client.gone:
+        if client.is_disconnected:
             return
         self._metrics.messages_received += 1
         message.received_at = self._now()
         client.inbox.append(message)
-        if not client.in_turn:
-            client.in_turn = True
+        if not client.is_busy:
+            client.is_busy = True
             self._enter(self._message_turn(client, message.received_at), client)
         if self._is_full(client):
             client.connection.pause_reading()
@@ -128,29 +129,29 @@ class Relay:
         :returns: fires with PHP's word, or fails with a :exc:`phpgw.backend.errors.BackendError`.
         """
         decided: Deferred[Reply] = Deferred()
-        client.in_turn = True
+        client.is_busy = True
         begin = partial(self._ask_about, client, decided)
         self._enter(Turn(begin, self._turns.handshakes, self._now()), client)
         return decided
 
-    def admitted(self, client: Client) -> None:
+    def admit(self, client: Client) -> None:
         """A client has been let in, so that PHP is to hear of its end."""
-        client.farewell = self._policy.tells_farewells
+        client.reports_disconnect = self._policy.reports_disconnects
 
-    def dismiss(self, client: Client) -> None:
+    def discard_events(self, client: Client) -> None:
         """Drop what a client has still to say; its connection is closing."""
         if client.inbox:
             client.inbox.clear()
             self._give_place_free(client)
         if client in self._under_way:
-            self.php.withdraw(client.id)
+            self.backend.withdraw(client.id)
 
-    def occupy(self, client: Client, until: Deferred[None]) -> None:
+    def delay_events(self, client: Client, until: Deferred[None]) -> None:
         """Begin no further event of a client before something else of it is over.
 
         :param until: fires once it is.
         """
-        client.in_turn = True
+        client.is_busy = True
         self._occupied.add(client)
 
         def free(outcome: None) -> None:
@@ -159,14 +160,14 @@ class Relay:
 
         until.addBoth(free)
 
-    def forget(self, client: Client, code: int, reason: str) -> None:
+    def disconnect(self, client: Client, code: int, reason: str) -> None:
         """A client has left; what it had still to say is dropped before it reaches PHP.
 
         :param code: how its connection ended: RFC 6455, sections 7.1.5 and 7.4.1.
         """
-        client.gone = True
+        client.is_disconnected = True
         client.inbox.clear()
-        if not client.in_turn:
+        if not client.is_busy:
             self._bid_farewell(client, code, reason)
             return
         self._leaving[client] = code, reason
@@ -176,7 +177,7 @@ class Relay:
         if work is not None and work.answer.is_streamed:
             work.asked.cancel()
         else:
-            self.php.withdraw(client.id)
+            self.backend.withdraw(client.id)
 
     def _give_place_free(self, client: Client) -> bool:
         """Have a client wait no longer, so that the line is not full of those who have left."""
@@ -198,11 +199,11 @@ class Relay:
         return over
 
     @property
-    def working(self) -> int:
+    def running(self) -> int:
         """How many events PHP works on."""
         return self._turns.under_way
 
-    def allow(self, count: int) -> None:
+    def set_concurrency(self, count: int) -> None:
         """From now on, let PHP work on so many events at once, up to :attr:`concurrency`.
 
         Those that it works on go on. How long others have waited so far does not count.
@@ -210,11 +211,11 @@ class Relay:
         self._limits.start_anew()
         self._turns.allow(count)
 
-    def when_still(self) -> Deferred[None]:
+    def when_none_running(self) -> Deferred[None]:
         """Fires once PHP works on nothing, whatever waits."""
-        return self._turns.when_still()
+        return self._turns.when_none_running()
 
-    def hurry(self) -> None:
+    def lift_disconnect_limit(self) -> None:
         """Tell of those who have left as fast as PHP can take it, also beside their last event."""
         self._unended.hurry()
         self._turns.hurry()
@@ -275,7 +276,7 @@ class Relay:
         return len(inbox) >= self._policy.inbox_count or size >= self._policy.inbox_size
 
     def _message_turn(self, client: Client, since: float) -> Turn:
-        line = self._turns.streams if client.is_streamer else self._turns.messages
+        line = self._turns.streams if client.expects_stream else self._turns.messages
         return Turn(partial(self._hand_over, client), line, since)
 
     def _hand_over(self, client: Client, problem: BackendError | None) -> Deferred[Any] | None:
@@ -286,12 +287,12 @@ class Relay:
             return None
         was_full = self._is_full(client)
         message = client.inbox.pop(0)
-        work = _Work(turn, Answer(self._answers, client, message.is_binary, message.payload))
+        work = _Work(turn, PendingReply(self._replies, client, message.is_binary, message.payload))
         if problem is None:
-            identity = client.identity_at(self._answers.wall_time())
+            identity = client.identity_at(self._replies.wall_time())
             event = Event("server", message.payload, identity, message.is_binary)
             follow = partial(self._follow, client, work)
-            work.asked = self.php.ask(event, follow, client.is_connected)
+            work.asked = self.backend.ask(event, follow, client.is_connected)
         else:
             work.asked = fail(problem)
         self._under_way[client] = work
@@ -307,7 +308,7 @@ class Relay:
         self, client: Client, work: _Work, head: Head, flow: Flow
     ) -> Callable[[bytes], None] | None:
         """See :data:`phpgw.backend.reply.Follow`."""
-        if is_stream(head) and not client.gone:
+        if is_stream(head) and not client.is_disconnected:
             self._turns.becomes_stream(work.turn)
             end, make_way = partial(self._end, client, work), partial(self._make_way, work)
             work.flow = flow = WatchedFlow(self._pauses, flow, end, make_way)
@@ -331,13 +332,13 @@ class Relay:
         what = f"a message of client {client.id}"
         if work.problem is not None:
             failure = Failure(work.problem)
-        if failure.check(CancelledError, ClientLeft):
+        if failure.check(CancelledError, ClientDisconnected):
             self._metrics.replies_without_client += 1
-            self._answers.left(what, failure)
+            self._replies.left(what, failure)
         else:
-            self._answers.failed(what, failure, client)
+            self._replies.failed(what, failure, client)
             if (ended := self._unended.until_ended(failure)) is not None:
-                self.occupy(client, ended)
+                self.delay_events(client, ended)
         return work.answer.break_off()
 
     def _settle(self, outcome: T, client: Client, had_turn: bool = True) -> T:
@@ -348,7 +349,7 @@ class Relay:
         """
         work = self._under_way.pop(client, None)
         if work is not None:
-            client.is_streamer = work.flow is not None
+            client.expects_stream = work.flow is not None
             if work.flow is not None:
                 self._pauses.over(work.flow)
         if client in self._occupied:
@@ -360,16 +361,16 @@ class Relay:
             self._note_waiting(turn, client)
             self._wait(turn)
         else:
-            client.in_turn = False
-            if client.gone:
+            client.is_busy = False
+            if client.is_disconnected:
                 self._bid_farewell(client, *self._leaving.pop(client))
         return outcome
 
     def _bid_farewell(self, client: Client, code: int, reason: str) -> None:
-        if client.farewell:
+        if client.reports_disconnect:
             self._farewells.bid(client, code, reason)
         else:
-            client.is_told = True
+            client.is_finished = True
 
     # Handshakes and timers
 
@@ -377,12 +378,12 @@ class Relay:
         self, client: Client, decided: Deferred[Reply], problem: BackendError | None
     ) -> Deferred[Any] | None:
         self._stop_waiting(client)
-        if client.gone:
-            decided.errback(ClientLeft("the client has left"))
+        if client.is_disconnected:
+            decided.errback(ClientDisconnected("the client has left"))
             self._settle(None, client)
             return None
         event = Event("connect", b"", client.identity)
-        asked = fail(problem) if problem else self.php.ask(event, is_wanted=client.is_connected)
+        asked = fail(problem) if problem else self.backend.ask(event, is_wanted=client.is_connected)
         asked.addCallbacks(decided.callback, decided.errback)
         return asked.addBoth(self._settle, client)
 
@@ -390,14 +391,14 @@ class Relay:
         self, name: str, over: Deferred[None], problem: BackendError | None
     ) -> Deferred[Any]:
         self._metrics.events_waiting_now -= 1
-        answer = Answer(self._answers, None)
+        answer = PendingReply(self._replies, None)
         event = Event("timer", name.encode(), self._nobody)
-        asked = fail(problem) if problem else self.php.ask(event, answer.follow)
+        asked = fail(problem) if problem else self.backend.ask(event, answer.follow)
         ended: Deferred[None] | None = None
 
         def failed(failure: Failure) -> Deferred[None] | None:
             nonlocal ended
-            self._answers.failed(f"timer {name}", failure, None)
+            self._replies.failed(f"timer {name}", failure, None)
             ended = self._unended.until_ended(failure)
             return answer.break_off()
 

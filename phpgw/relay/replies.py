@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from secrets import token_hex
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -18,9 +17,10 @@ from phpgw.hub.commands import Command, InvalidCommand
 from phpgw.hub.dispatch import Dispatcher, Result
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
+from phpgw.relay.errors import ClientDisconnected, UnusableReply, new_error_id
 from phpgw.relay.excerpt import LONGEST_EXCERPT, excerpt, first_line
 from phpgw.relay.ndjson import Stream
-from phpgw.relay.php_errors import PhpError, find_php_error
+from phpgw.relay.php_errors import find_php_error
 from phpgw.relay.plain_reply import find_problem
 from phpgw.time_slices import JobsStopped
 
@@ -55,33 +55,6 @@ _PRINTED_HINTS = {
     "Access denied.": "; does security.limit_extensions of PHP-FPM's pool allow the script's name?",
     "400 Request Header Or Cookie Too Large": _TOO_LARGE,
 }
-
-
-class UnusableReply(BackendError):
-    """PHP answered, but not with something that can be made use of."""
-
-
-class PhpErrorPrinted(UnusableReply):
-    """PHP has printed an error of its own into the reply."""
-
-    def __init__(self, mishap: PhpError) -> None:
-        super().__init__(f"PHP has printed an error into its reply: {mishap.line}")
-
-
-class ClientLeft(BackendError):
-    """Nobody waits for the answer any longer.
-
-    :ivar cause: what had gone wrong by then, if anything had.
-    """
-
-    def __init__(self, problem: str, cause: BackendError | None = None) -> None:
-        super().__init__(problem)
-        self.cause = cause
-
-
-def new_error_id() -> str:
-    """What leads from a client's report to a line of the log."""
-    return token_hex(4)
 
 
 def unusable(reply: Reply, said: bytes = b"") -> UnusableReply:
@@ -119,7 +92,7 @@ class ReplyPolicy:
 
 
 class Replies:
-    """Knows what to do with answers.
+    """Knows what to do with replies.
 
     :ivar policy: how replies are treated.
     :ivar wall_time: tells the time of day, in seconds since the epoch.
@@ -174,8 +147,8 @@ class Replies:
     def check(self, body: bytes, said: bytes = b"") -> None:
         """See that a browser may be shown a body.
 
-        :raises PhpErrorPrinted: if PHP has printed an error into it.
-        :raises UnusableReply: if it is PHP's source, or commands.
+        :raises UnusableReply: if PHP has printed an error into it, or it is PHP's source, or
+            commands.
         """
         if self.policy.hide_php_errors:
             self._search(body, said)
@@ -185,10 +158,10 @@ class Replies:
             raise UnusableReply(f"PHP's reply is not meant for a browser: {problem}")
 
     def _search(self, body: bytes, said: bytes = b"") -> None:
-        mishap = find_php_error(body, said)
-        if mishap is not None:
+        php_error = find_php_error(body, said)
+        if php_error is not None:
             self.metrics.replies_with_php_errors += 1
-            raise PhpErrorPrinted(mishap)
+            raise UnusableReply(f"PHP has printed an error into its reply: {php_error.line}")
 
     def run(self, commands: Sequence[Command], sender: Client | None) -> Deferred[None] | None:
         """Carry out commands of a reply, in order.
@@ -224,7 +197,7 @@ class Replies:
         """
         self.metrics.php_failures += 1
         error_id = self._log_failure(what, failure)
-        if client is None or client.gone:
+        if client is None or client.is_disconnected:
             return error_id
         if self.policy.on_error == "reply":
             text = self.policy.error_reply.replace(b"%id%", error_id.encode())
@@ -260,7 +233,7 @@ class Replies:
         return error_id
 
 
-class Answer:
+class PendingReply:
     """The answer to one event.
 
     :param client: whom the event is about, if it is about one.
@@ -269,12 +242,12 @@ class Answer:
     :ivar is_streamed: whether it comes line by line, and more of it may come.
     """
 
-    __slots__ = ("_answers", "_client", "_is_binary", "_is_over", "_said", "_stream")
+    __slots__ = ("_client", "_is_binary", "_is_over", "_replies", "_said", "_stream")
 
     def __init__(
-        self, answers: Replies, client: Client | None, is_binary: bool = False, said: bytes = b""
+        self, replies: Replies, client: Client | None, is_binary: bool = False, said: bytes = b""
     ) -> None:
-        self._answers = answers
+        self._replies = replies
         self._client = client
         self._is_binary = is_binary
         self._said = said
@@ -289,8 +262,8 @@ class Answer:
         """See :data:`phpgw.backend.reply.Follow`."""
         if not is_stream(head):
             return None
-        if self._client is not None and self._client.gone:
-            raise ClientLeft("the client has left")
+        if self._client is not None and self._client.is_disconnected:
+            raise ClientDisconnected("the client has left")
         return self._begin_stream(head, flow).receive
 
     def complete(self, reply: Reply) -> Deferred[None] | None:
@@ -308,11 +281,11 @@ class Answer:
         if self._stream is not None:
             return self._stream.finish()
         if head.media_type == _COMMANDS and len(reply.body) > LONG_TEXT:
-            return self._answers.read_later(reply, client).addCallback(self._run_later, head)
-        commands = self._answers.read(reply, client is not None, self._said)
+            return self._replies.read_later(reply, client).addCallback(self._run_later, head)
+        commands = self._replies.read(reply, client is not None, self._said)
         self._keep_cookies(head)
         if commands is not None:
-            return self._answers.run(commands, client)
+            return self._replies.run(commands, client)
         if client is not None:
             self._send(client, reply)
         return None
@@ -327,27 +300,27 @@ class Answer:
 
     def _run_later(self, commands: list[Command], head: Head) -> Deferred[None] | None:
         self._keep_cookies(head)
-        return self._answers.run(commands, self._client)
+        return self._replies.run(commands, self._client)
 
     def _begin_stream(self, head: Head, flow: Flow | None) -> Stream:
         self._keep_cookies(head)
-        self._answers.metrics.replies_streamed += 1
-        answers, client = self._answers, self._client
+        self._replies.metrics.replies_streamed += 1
+        replies, client = self._replies, self._client
         self._stream = Stream(
-            lambda commands: answers.run(commands, client), client, answers.policy.max_line, flow
+            lambda commands: replies.run(commands, client), client, replies.policy.max_line, flow
         )
         return self._stream
 
     def _keep_cookies(self, head: Head) -> None:
         if head.set_cookies and self._client is not None:
-            self._client.keep_cookies(head.set_cookies, self._answers.wall_time())
+            self._client.keep_cookies(head.set_cookies, self._replies.wall_time())
 
     def _send(self, client: Client, reply: Reply) -> None:
-        if client.gone:
-            self._answers.metrics.replies_without_client += 1
+        if client.is_disconnected:
+            self._replies.metrics.replies_without_client += 1
             return
         body = reply.body
-        if self._answers.policy.skip_empty_replies and not body:
+        if self._replies.policy.skip_empty_replies and not body:
             return
         if not self._is_binary and not is_utf8(body):
             raise UnusableReply("PHP answered a text message with bytes that are not UTF-8")

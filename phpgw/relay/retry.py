@@ -15,7 +15,7 @@ from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Flow, Follow, Head, Reply
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, CircuitOpen, Ticket
-from phpgw.relay.replies import ClientLeft
+from phpgw.relay.errors import ClientDisconnected
 
 # Seconds between the attempts to reach PHP; what reached it is not tried again.
 _PATIENCE = (0.1, 0.2, 0.4, 0.8)
@@ -70,7 +70,7 @@ class RetryingBackend:
         """Call the backend's ``ask``. Retry for up to 1.5 s while PHP is unreachable.
 
         :param is_wanted: whether somebody still waits for the answer, before each new attempt; it
-            fails with a :exc:`phpgw.relay.replies.ClientLeft` otherwise.
+            fails with a :exc:`phpgw.relay.errors.ClientDisconnected` otherwise.
         """
         try:
             ticket = self._breaker.enter(event)
@@ -116,7 +116,7 @@ class RetryingBackend:
                 break
             await deferLater(self._reactor, delay)
             if not is_wanted():
-                raise ClientLeft("the client has left", error)
+                raise ClientDisconnected("the client has left", error)
             self._metrics.php_retries += 1
             try:
                 reply: Reply = await self._backend.ask(event, follow)

@@ -8,12 +8,9 @@ from twisted.internet.defer import Deferred
 
 from phpgw.hub.client import NO_CONNECTION, Client
 from phpgw.hub.registry import Registry
+from phpgw.relay.errors import Draining
 from phpgw.relay.relay import Relay
 from phpgw.websocket.connection_limit import ConnectionLimit
-
-
-class Draining(Exception):
-    """No further clients are taken, since the gateway is about to stop."""
 
 
 class State(Enum):
@@ -73,7 +70,7 @@ class ConnectionTable(Generic[E]):
         """See whether one more may come.
 
         :param host: its IP address; an empty string if it has none.
-        :raises Draining: if no further clients are taken.
+        :raises phpgw.relay.errors.Draining: if no further clients are taken.
         :raises phpgw.websocket.connection_limit.ConnectionLimitReached: if there is no room for it.
         """
         if self.draining:
@@ -102,7 +99,7 @@ class ConnectionTable(Generic[E]):
         if self._states.get(connection, State.CLOSING) is not State.CLOSING:
             self._states[connection] = State.CLOSING
             self._registry.close(connection.client)
-            self._relay.dismiss(connection.client)
+            self._relay.discard_events(connection.client)
 
     def remove(self, connection: E) -> None:
         """Forget a connection that has ended, or that is not going to be opened."""
@@ -113,7 +110,7 @@ class ConnectionTable(Generic[E]):
         self._census.remove(client.handshake.peer_host)
         self._registry.remove(client)
         client.connection = NO_CONNECTION
-        self._relay.forget(client, *connection.end)
+        self._relay.disconnect(client, *connection.end)
         self._notice_empty()
 
     def when_empty(self) -> Deferred[None]:

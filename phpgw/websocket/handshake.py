@@ -23,11 +23,11 @@ from phpgw.hub.registry import ClientIdTaken
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.connect import CONTROL, Admission, Grant, Refusal
+from phpgw.relay.errors import Draining
 from phpgw.web.addresses import peer_name
 from phpgw.web.forwarded import InvalidForwardedHeaders
 from phpgw.web.shared_ports import SharedPorts
 from phpgw.websocket.connection_limit import AddressLimitReached, ConnectionLimitReached
-from phpgw.websocket.connection_table import Draining
 from phpgw.websocket.permessage_deflate import InvalidExtensions, deflate_offer
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
 from phpgw.websocket.request_info import ForeignOrigin, RequestInfo
@@ -126,7 +126,7 @@ class WebSocketResource(Resource):
         except Refusal as refusal:
             self._turn_away(request, protocol, refusal)
             return
-        if client.gone or self._factory.table.draining:
+        if client.is_disconnected or self._factory.table.draining:
             # PHP takes the client for connected, so it has to hear of its end.
             self._admission.welcome(client, grant)
             self._turn_away(request, protocol, _draining())
@@ -134,7 +134,7 @@ class WebSocketResource(Resource):
             self._open(request, protocol, opening, grant)
 
     def _turn_away(self, request: Request, protocol: GatewayProtocol, refusal: Refusal) -> None:
-        if not protocol.client.gone:
+        if not protocol.client.is_disconnected:
             self._factory.table.remove(protocol)
             request.write(self._refuse(request, refusal))
             request.finish()

@@ -194,7 +194,7 @@ class GatewayProtocol(OutboundProtocol):
 
     @property
     def is_busy(self) -> bool:
-        return self.client.in_turn or self.has_unparsed
+        return self.client.is_busy or self.has_unparsed
 
     def retire(self, code: int, reason: str) -> bool:
         if self.is_busy or self.state != self.STATE_OPEN:
@@ -279,7 +279,7 @@ class GatewayFactory(SlimFactory):
         It has yet to be opened, or to be removed from the table.
 
         :param handshake: what PHP is to know of the client's request.
-        :raises phpgw.websocket.connection_table.Draining: if no further clients are taken.
+        :raises phpgw.relay.errors.Draining: if no further clients are taken.
         :raises phpgw.websocket.connection_limit.ConnectionLimitReached: if there is no room for it.
         :raises phpgw.hub.registry.ClientIdTaken: if the address is that of a connected client.
         """

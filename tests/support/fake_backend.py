@@ -87,7 +87,7 @@ class AskedEvent:
         media_type: bytes = b"text/html",
         set_cookies: Iterable[bytes] = (),
     ) -> None:
-        """Answer all at once."""
+        """Reply all at once."""
         self.answer.callback(Reply(head(status, media_type, set_cookies), body))
 
     def begin(
@@ -193,12 +193,12 @@ class FakeBackendTestCase(SynchronousTestCase):
         answering = {"max_line": 1000}
         relaying = {
             **{"concurrency": 8, "inbox_count": 4, "inbox_size": 1000},
-            **{"tells_farewells": True, "nobody": handshake(path=b"/timers")},
+            **{"reports_disconnects": True, "nobody": handshake(path=b"/timers")},
         }
         for name, value in changes.items():
             is_relays = name in attrs.fields_dict(RelayPolicy)
             (relaying if is_relays else answering)[name] = value
-        self.answers = Replies(
+        self.replies = Replies(
             Dispatcher(self.registry, self.metrics, 10, self.slices()),
             ReplyPolicy(**answering),  # type: ignore[arg-type]
             self.metrics,
@@ -207,7 +207,7 @@ class FakeBackendTestCase(SynchronousTestCase):
         self.relay = Relay(
             self.clock,
             self.backend,
-            self.answers,
+            self.replies,
             RelayPolicy(**relaying),  # type: ignore[arg-type]
             self.metrics,
         )
@@ -220,7 +220,7 @@ class FakeBackendTestCase(SynchronousTestCase):
         """One that is connected, and that PHP has not been asked about."""
         client, connection = fake_client(client_id)
         self.registry.add(client)
-        self.relay.admitted(client)
+        self.relay.admit(client)
         return client, connection
 
     def say(self, client: Client, *payloads: bytes, is_binary: bool = False) -> None:
@@ -231,7 +231,7 @@ class FakeBackendTestCase(SynchronousTestCase):
     def leave(self, client: Client, code: int = 1001, reason: str = "") -> None:
         """Have it go away."""
         self.registry.remove(client)
-        self.relay.forget(client, code, reason)
+        self.relay.disconnect(client, code, reason)
 
     def assert_quiet(self, events: Iterable[LogEvent], *secrets: str) -> None:
         """None of these words is anywhere in what was logged."""

@@ -13,20 +13,20 @@ class FakeRelay:
     """Lets through what it is told to.
 
     :ivar allowed: how many events at once, each time that this was said.
-    :ivar working: how many PHP works on; to be set by the test.
+    :ivar running: how many PHP works on; to be set by the test.
     """
 
     concurrency = 40
 
     def __init__(self) -> None:
         self.allowed: list[int] = []
-        self.working = 0
+        self.running = 0
         self._waiters: list[Deferred[None]] = []
 
-    def allow(self, count: int) -> None:
+    def set_concurrency(self, count: int) -> None:
         self.allowed.append(count)
 
-    def when_still(self) -> Deferred[None]:
+    def when_none_running(self) -> Deferred[None]:
         still: Deferred[None] = Deferred()
         self._waiters.append(still)
         self._notice()
@@ -34,11 +34,11 @@ class FakeRelay:
 
     def end(self) -> None:
         """PHP answers one of them."""
-        self.working -= 1
+        self.running -= 1
         self._notice()
 
     def _notice(self) -> None:
-        if not self.working:
+        if not self.running:
             waiters, self._waiters = self._waiters, []
             for waiter in waiters:
                 waiter.callback(None)

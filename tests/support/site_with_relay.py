@@ -42,7 +42,7 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
         self.visibility = RequestInfo()
         self.php = FakeBackend()
         self.dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
-        self.answers = Replies(
+        self.replies = Replies(
             self.dispatcher,
             ReplyPolicy(max_line=1000),
             self.metrics,
@@ -51,12 +51,12 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
         self.relay = Relay(
             self.clock,
             self.php,
-            self.answers,
+            self.replies,
             RelayPolicy(
                 concurrency=self.concurrency,
                 inbox_count=16,
                 inbox_size=1000,
-                tells_farewells=True,
+                reports_disconnects=True,
                 nobody=handshake(),
             ),
             self.metrics,
@@ -66,7 +66,7 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
         self.limit()
 
     def admission(self) -> Admission:
-        return Admission(self.relay, self.answers, asks_php=self.asks_php)
+        return Admission(self.relay, self.replies, asks_php=self.asks_php)
 
     def come(self) -> InMemoryBrowser:
         """A browser that waits for the answer to its handshake."""

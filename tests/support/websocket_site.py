@@ -36,14 +36,14 @@ class RecordingRelay:
     def receive(self, client: Client, message: Message) -> None:
         self.received.append((client, message))
 
-    def admitted(self, client: Client) -> None:
+    def admit(self, client: Client) -> None:
         """Which is not noted."""
 
-    def dismiss(self, client: Client) -> None:
+    def discard_events(self, client: Client) -> None:
         """Which is not noted."""
 
-    def forget(self, client: Client, code: int, reason: str) -> None:
-        client.gone = True
+    def disconnect(self, client: Client, code: int, reason: str) -> None:
+        client.is_disconnected = True
         self.forgotten.append((client, code, reason))
 
     def messages(self) -> list[bytes]:
@@ -95,8 +95,8 @@ class WebSocketSiteTestCase(SynchronousTestCase):
 
     def admission(self) -> Admission:
         """Who decides on handshakes: nobody."""
-        answers: Any = None
-        return Admission(self.relay, answers, asks_php=False)
+        replies: Any = None
+        return Admission(self.relay, replies, asks_php=False)
 
     def connect(self, peer: Any = None, **headers: str | None) -> InMemoryBrowser:
         """Open a connection."""

@@ -14,7 +14,8 @@ from phpgw.backend.event import Event
 from phpgw.backend.form import encode_form, identity_fields
 from phpgw.hub.commands import Command
 from phpgw.process.tls import split_endpoint
-from phpgw.relay.ndjson import Stream, UnusableLine
+from phpgw.relay.errors import UnusableReply
+from phpgw.relay.ndjson import Stream
 from phpgw.relay.php_errors import find_php_error
 from tests.support.fakes import fake_client, identity
 from tests.support.real.php import php
@@ -47,7 +48,7 @@ class StreamTests(SynchronousTestCase):
             for piece in pieces:
                 stream.receive(piece)
             stream.finish()
-        except UnusableLine as error:
+        except UnusableReply as error:
             return ran, str(error)
         return ran, None
 

@@ -99,13 +99,13 @@ class FakeRelay:
     :ivar idle: fires once PHP has nothing to do.
     """
 
-    untold = 3
+    disconnects_waiting = 3
 
     def __init__(self, notes: list[str]) -> None:
         self.notes = notes
         self.idle: Deferred[None] = succeed(None)
 
-    def hurry(self) -> None:
+    def lift_disconnect_limit(self) -> None:
         self.notes.append("farewells hurry")
 
     def when_idle(self) -> Deferred[None]:
@@ -183,7 +183,7 @@ class FakeBrowser(FakeConnection):
 
     @property
     def is_busy(self) -> bool:
-        return self.client.in_turn
+        return self.client.is_busy
 
     def take_no_more(self) -> None:
         """Which is not noted."""
@@ -356,11 +356,11 @@ class DrainTests(GatewayTestCase):
     def test_last_messages(self) -> None:
         """A client goes once PHP has answered it."""
         browser = self.browser()
-        browser.client.in_turn = True
+        browser.client.is_busy = True
         drained = self.drain()
         self.clock.pump([0.1] * 50)
         self.assertIsNone(browser.closed)
-        browser.client.in_turn = False
+        browser.client.is_busy = False
         self.clock.advance(0.1)
         self.successResultOf(drained)
         self.assertEqual((1001, "the gateway stops"), browser.closed)
@@ -368,7 +368,7 @@ class DrainTests(GatewayTestCase):
     def test_time_is_over(self) -> None:
         """Whom PHP has not answered by then goes without, and what is lost is said."""
         browser = self.browser()
-        browser.client.in_turn = True
+        browser.client.is_busy = True
         drained = self.drain()
         self.clock.pump([0.1] * 79)
         self.assertIsNone(browser.closed)
@@ -430,7 +430,7 @@ class DrainTests(GatewayTestCase):
             self.relay.idle = Deferred()
             self.start(drain_timeout=seconds)
             for _ in range(300):
-                self.browser(answers=False).client.in_turn = True
+                self.browser(answers=False).client.is_busy = True
             drained = self.drain()
             self.clock.pump([0.01] * int(100 * seconds + 25))
             self.successResultOf(drained)

@@ -34,7 +34,7 @@ class HoldTests(HoldTestCase):
         self.assertEqual(self.relay.allowed, [0])
 
     def test_once_php_works_on_nothing(self) -> None:
-        self.relay.working = 1
+        self.relay.running = 1
         exchange = self.begin("/hold")
         self.assertTrue(self.hold.is_held)
         self.clock.advance(2.5)
@@ -46,7 +46,7 @@ class HoldTests(HoldTestCase):
     def test_php_takes_its_time(self) -> None:
         """The answer says how much it works on still."""
         for target, wait in (("/hold", 10), ("/hold?wait=2.5", 2.5), ("/hold?wait=1e9", 60)):
-            self.relay.working = 2
+            self.relay.running = 2
             exchange = self.begin(target)
             self.clock.advance(wait - 0.1)
             self.assertEqual(exchange.transport.value(), b"")
@@ -54,7 +54,7 @@ class HoldTests(HoldTestCase):
             self.assertEqual(json.loads(exchange.answer().body)["working"], 2)
 
     def test_not_waited_for(self) -> None:
-        self.relay.working = 1
+        self.relay.running = 1
         exchange = self.begin("/hold?wait=0")
         self.clock.advance(0)
         self.assertEqual(
@@ -67,7 +67,7 @@ class HoldTests(HoldTestCase):
             self.assertEqual(self.post(f"/hold?seconds={text}")["seconds"], seconds)
 
     def test_caller_that_leaves(self) -> None:
-        self.relay.working = 1
+        self.relay.running = 1
         exchange = self.begin("/hold")
         exchange.transport.clear()
         exchange.hang_up()

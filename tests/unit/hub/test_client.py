@@ -24,12 +24,12 @@ class ClientTests(SynchronousTestCase):
         self.assertEqual(client.id, "a")
         self.assertIs(client.handshake, client.identity.handshake)
         self.assertTrue(client.is_connected())
-        self.assertFalse(client.in_turn or client.farewell)
+        self.assertFalse(client.is_busy or client.reports_disconnect)
         self.assertEqual((client.groups, client.inbox), (set(), []))
 
     def test_gone(self) -> None:
         client = self.client()
-        client.gone = True
+        client.is_disconnected = True
         self.assertFalse(client.is_connected())
 
     def test_each_is_one_of_its_own(self) -> None:

@@ -248,7 +248,7 @@ class MembershipTests(DispatchTestCase):
             self.run_command(Join(Target("sender"), "new"), delivered, error, sender="a")
             self.run_command(Bind(Target("client", ("a",)), "new"), delivered, error)
             self.run_command(Send(Target("sender"), b"x"), 0, NOT_FOUND, sender="a")
-            self.clients["a"].is_told = True
+            self.clients["a"].is_finished = True
         self.assertEqual(0, self.registry.groups.size("new") + self.registry.users.size("new"))
 
     def test_join_some(self) -> None:

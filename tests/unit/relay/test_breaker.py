@@ -20,7 +20,7 @@ from phpgw.backend.reply import Head, Reply
 from phpgw.metrics import Metrics
 from phpgw.relay import breaker
 from phpgw.relay.breaker import Breaker, BreakerPolicy, CircuitOpen, Ticket
-from phpgw.relay.replies import ClientLeft
+from phpgw.relay.errors import ClientDisconnected
 from tests.support.fakes import handshake, identity
 
 _ANSWER = Reply(Head(200), b"yes")
@@ -114,7 +114,7 @@ class OpeningTests(BreakerTestCase):
     def test_what_says_nothing(self) -> None:
         for outcome in (
             Failure(CancelledError()),
-            Failure(ClientLeft("the client has left")),
+            Failure(ClientDisconnected("the client has left")),
             Failure(BackendBusy("no worker was free within 10 s")),
         ):
             self.breaker = self.make(failures=2)

@@ -24,7 +24,7 @@ class AdmissionTestCase(FakeBackendTestCase):
 
     def use(self, **changes: Any) -> None:
         super().use(**changes)
-        self.admission = Admission(self.relay, self.answers, asks_php=True)
+        self.admission = Admission(self.relay, self.replies, asks_php=True)
 
     def setUp(self) -> None:
         super().setUp()
@@ -322,7 +322,7 @@ class RefusalTests(AdmissionTestCase):
         self.assertEqual((self.connection.sent, self.connection.closed), ([], None))
 
     def test_our_own_mistake(self) -> None:
-        self.patch(self.answers, "read", None)
+        self.patch(self.replies, "read", None)
         self.assert_unavailable(self.refusal())
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 
@@ -343,7 +343,7 @@ class RefusalTests(AdmissionTestCase):
         """There is a line about PHP nevertheless."""
         decided = self.ask()
         self.backend.asked[0].refuse()
-        self.relay.forget(self.newcomer, 1006, "")
+        self.relay.disconnect(self.newcomer, 1006, "")
         with capturedLogs() as events:
             self.clock.advance(1)
         self.assertEqual(self.refusal_of(decided).status, 503)

@@ -40,7 +40,7 @@ class FarewellsTests(FakeBackendTestCase):
         breaker = Breaker(self.clock, BreakerPolicy(failures=5), self.metrics)
         php = RetryingBackend(self.clock, self.backend, breaker, self.metrics)
         self.farewells = DisconnectQueue(
-            self.clock, php, self.answers, self.turns, self.metrics, has_web_server
+            self.clock, php, self.replies, self.turns, self.metrics, has_web_server
         )
 
     def bid(self, client_id: str = "a", code: int = 1001, reason: str = "") -> None:
@@ -406,10 +406,10 @@ class FarewellsTests(FakeBackendTestCase):
         client, _ = fake_client()
         self.farewells.bid(client, 1001, "")
         self.clock.pump([0.1] * 20)
-        self.assertFalse(client.is_told)
+        self.assertFalse(client.is_finished)
         self.registry.bind(client, "zoe")
         self.backend.at_once = lambda asked: None
         self.clock.pump([0.1] * 600)
         self.assertEqual(self.backend.asked[-1].event.identity.user, "zoe")
-        self.assertTrue(client.is_told)
+        self.assertTrue(client.is_finished)
         self.assert_untold(1)

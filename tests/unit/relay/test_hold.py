@@ -3,7 +3,7 @@
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.relay.hold import Stopping
+from phpgw.relay.errors import Draining
 from tests.support.hold_fixture import HoldFixture
 
 
@@ -64,19 +64,19 @@ class BeginTests(HoldTestCase):
 
 class StillTests(HoldTestCase):
     def test_once_php_works_on_nothing(self) -> None:
-        self.relay.working = 2
+        self.relay.running = 2
         self.hold.begin(30)
-        still = self.hold.when_still(10)
-        self.assertEqual(self.hold.working, 2)
+        still = self.hold.when_none_running(10)
+        self.assertEqual(self.hold.running, 2)
         self.relay.end()
         self.assertNoResult(still)
         self.relay.end()
         self.successResultOf(still)
 
     def test_not_waited_for_any_longer(self) -> None:
-        self.relay.working = 1
+        self.relay.running = 1
         self.hold.begin(30)
-        still = self.hold.when_still(10)
+        still = self.hold.when_none_running(10)
         self.clock.advance(9)
         self.assertNoResult(still)
         self.clock.advance(1)
@@ -147,5 +147,5 @@ class StopTests(HoldTestCase):
 
     def test_no_more(self) -> None:
         self.hold.close()
-        self.assertRaises(Stopping, self.hold.begin, 30)
+        self.assertRaises(Draining, self.hold.begin, 30)
         self.assert_not_held()

@@ -276,7 +276,7 @@ class StreamTests(LongReplyTestCase):
 class ConnectTests(LongReplyTestCase):
     def test_first_message(self) -> None:
         """It comes after the commands with which PHP let the client in."""
-        admission = Admission(self.relay, self.answers, asks_php=True)
+        admission = Admission(self.relay, self.replies, asks_php=True)
         newcomer, connection = self.client("new")
         asked: Deferred[Grant] = admission.ask(newcomer, ())
         asked.addCallback(lambda grant: admission.welcome(newcomer, grant))
@@ -291,7 +291,7 @@ class ConnectTests(LongReplyTestCase):
         self.assertEqual(self.backend.messages()[1:], [b"1", b"2"])
 
     def test_who_leaves_at_once(self) -> None:
-        admission = Admission(self.relay, self.answers, asks_php=True)
+        admission = Admission(self.relay, self.replies, asks_php=True)
         newcomer, _ = self.client("new")
         asked: Deferred[Grant] = admission.ask(newcomer, ())
         asked.addCallback(lambda grant: admission.welcome(newcomer, grant))

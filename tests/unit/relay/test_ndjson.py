@@ -6,7 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.client import Client
 from phpgw.hub.commands import Command, Join, Send, Target
-from phpgw.relay.ndjson import Stream, UnusableLine
+from phpgw.relay.errors import UnusableReply
+from phpgw.relay.ndjson import Stream
 from tests.support.fake_backend import FakeFlow
 from tests.support.fakes import FakeConnection, fake_client
 
@@ -35,7 +36,7 @@ class StreamTestCase(SynchronousTestCase):
 
     def refused(self, data: bytes) -> str:
         """What is wrong with it."""
-        return str(self.assertRaises(UnusableLine, self.stream.receive, data))
+        return str(self.assertRaises(UnusableReply, self.stream.receive, data))
 
 
 class LineTests(StreamTestCase):
@@ -93,7 +94,7 @@ class LineTests(StreamTestCase):
 
     def test_last_one_makes_no_sense(self) -> None:
         self.stream.receive(send("good") + b"\n" + b'{"op": "send", "mess')
-        problem = self.assertRaises(UnusableLine, self.stream.finish)
+        problem = self.assertRaises(UnusableReply, self.stream.finish)
         self.assertIn("line 2 of PHP's reply", str(problem))
         self.assertEqual(self.sent(), ["good"])
 

@@ -24,16 +24,16 @@ _HTML_DUMP = (
 
 class FoundTests(SynchronousTestCase):
     def found(self, body: bytes, said: bytes = b"") -> PhpError:
-        mishap = find_php_error(body, said)
-        assert mishap is not None, body
-        return mishap
+        php_error = find_php_error(body, said)
+        assert php_error is not None, body
+        return php_error
 
     def test_text(self) -> None:
         self.assertEqual(self.found(_TEXT), PhpError("Warning", _WARNING))
 
     def test_html(self) -> None:
-        mishap = self.found(_HTML)
-        self.assertEqual((mishap.kind, mishap.line.replace("  ", " ")), ("Warning", _WARNING))
+        php_error = self.found(_HTML)
+        self.assertEqual((php_error.kind, php_error.line.replace("  ", " ")), ("Warning", _WARNING))
 
     def test_amid_what_the_script_prints(self) -> None:
         for report in (_TEXT, _HTML, _TABLE, _HTML_DUMP):
@@ -163,9 +163,9 @@ class PassedTests(SynchronousTestCase):
 
     def test_echo_and_a_report(self) -> None:
         other = _TEXT.replace(b"line 3", b"line 7")
-        mishap = find_php_error(_TEXT + b"..." + other, _TEXT)
-        assert mishap is not None
-        self.assertIn("line 7", mishap.line)
+        php_error = find_php_error(_TEXT + b"..." + other, _TEXT)
+        assert php_error is not None
+        self.assertIn("line 7", php_error.line)
 
 
 class EffortTests(SynchronousTestCase):

@@ -345,10 +345,10 @@ class StillTests(TurnsTestCase):
     def test_nobody_under_way(self) -> None:
         """Whoever waits."""
         turns = Turns(2)
-        self.successResultOf(turns.when_still())
+        self.successResultOf(turns.when_none_running())
         self.take(turns, *"abc")
         turns.allow(0)
-        still = turns.when_still()
+        still = turns.when_none_running()
         self.end("a")
         self.assertNoResult(still)
         self.end("b")
@@ -358,7 +358,7 @@ class StillTests(TurnsTestCase):
     def test_not_between_two_turns(self) -> None:
         turns = Turns(1)
         self.take(turns, "a", "b")
-        still = turns.when_still()
+        still = turns.when_none_running()
         self.end("a")
         self.assertNoResult(still)
         self.end("b")
@@ -367,7 +367,7 @@ class StillTests(TurnsTestCase):
     def test_who_hears_of_it_may_take_a_turn(self) -> None:
         turns = Turns(1)
         self.take(turns, "a")
-        turns.when_still().addCallback(lambda _: self.take(turns, "b"))
+        turns.when_none_running().addCallback(lambda _: self.take(turns, "b"))
         idle = turns.when_idle()
         self.end("a")
         self.assertNoResult(idle)

@@ -11,8 +11,8 @@ from phpgw.backend.errors import BackendTimeout, BackendUnreachable
 from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client, Message
 from phpgw.relay.breaker import BreakerPolicy
+from phpgw.relay.errors import ClientDisconnected
 from phpgw.relay.overload import Overloaded
-from phpgw.relay.replies import ClientLeft
 from tests.support.fake_backend import COMMANDS, STREAM, AskedEvent, FakeBackendTestCase
 from tests.support.fakes import FakeConnection, fake_client, handshake
 
@@ -29,7 +29,7 @@ class RelayTestCase(FakeBackendTestCase):
     def assert_idle(self) -> None:
         """Nothing is kept of anybody."""
         self.successResultOf(self.relay.when_idle())
-        self.assertEqual(self.relay.untold, 0)
+        self.assertEqual(self.relay.disconnects_waiting, 0)
         self.assertEqual((self.relay._under_way, self.relay._leaving), ({}, {}))
         self.assertEqual((self.relay._in_line, self.metrics.events_waiting_now), ({}, 0))
         self.assertEqual(self.metrics.php_requests_now, 0)
@@ -265,7 +265,7 @@ class BreakerTests(RelayTestCase):
         self.assertEqual(len(events), 3)
         self.assertEqual(self.connection.sent, [(events[1]["error_id"].encode(), False)] * 2)
         self.assertEqual(self.metrics.php_failures, 5)
-        self.assertIn("asked again in 1 s", self.relay.php.trouble() or "")
+        self.assertIn("asked again in 1 s", self.relay.backend.trouble() or "")
         self.assert_idle()
 
     def test_those_in_line_do_not_wait(self) -> None:
@@ -285,20 +285,20 @@ class BreakerTests(RelayTestCase):
         self.open()
         self.leave(self.talker)
         self.clock.advance(3)
-        self.assertEqual(self.relay.untold, 1)
+        self.assertEqual(self.relay.disconnects_waiting, 1)
         self.assertEqual(self.backend.told(), [("disconnect", self.talker.id)])
         self.backend.asked[0].reply()
-        self.assertEqual(self.relay.untold, 0)
+        self.assertEqual(self.relay.disconnects_waiting, 0)
 
     def test_php_is_back(self) -> None:
         self.open()
         self.clock.advance(1)
-        self.assertIsNone(self.relay.php.trouble())
+        self.assertIsNone(self.relay.backend.trouble())
         self.say(self.talker, b"3")
-        self.assertIn("being asked", self.relay.php.trouble() or "")
+        self.assertIn("being asked", self.relay.backend.trouble() or "")
         self.backend.asked[0].reply(b"here again")
         self.assertEqual(self.connection.sent, [(b"here again", False)])
-        self.assertIsNone(self.relay.php.trouble())
+        self.assertIsNone(self.relay.backend.trouble())
 
     def test_one_client_and_the_others(self) -> None:
         """Whatever it does, and however often, they are answered."""
@@ -361,7 +361,7 @@ class OverloadTests(RelayTestCase):
         new, _, decided = self.newcomer()
         self.assertNoResult(decided)
         self.leave(new)
-        self.failureResultOf(decided, ClientLeft)
+        self.failureResultOf(decided, ClientDisconnected)
         other, connection = self.client("other")
         self.say(other, b"x")
         self.assertEqual(connection.sent, [])
@@ -437,7 +437,7 @@ class OverloadTests(RelayTestCase):
     def test_word_of_who_has_left_waits_for_ever(self) -> None:
         (client, _), *others = self.crowd(3)
         for other, _ in others:
-            other.farewell = False
+            other.reports_disconnect = False
         first = self.backend.asked[0]
         self.leave(client)
         self.clock.advance(1000)
@@ -456,9 +456,9 @@ class HoldTests(RelayTestCase):
         """But for what PHP works on."""
         client, connection = self.client("a")
         self.say(client, b"1", b"2")
-        self.relay.allow(0)
-        still = self.relay.when_still()
-        self.assertEqual(self.relay.working, 1)
+        self.relay.set_concurrency(0)
+        still = self.relay.when_none_running()
+        self.assertEqual(self.relay.running, 1)
         other, _ = self.client("b")
         self.say(other, b"3")
         new, _ = self.client("c")
@@ -470,9 +470,9 @@ class HoldTests(RelayTestCase):
         self.backend.asked[0].reply(b"yes")
         self.successResultOf(still)
         self.assertEqual(connection.sent, [(b"yes", False)])
-        self.assertEqual((self.relay.working, len(self.backend.asked)), (0, 1))
+        self.assertEqual((self.relay.running, len(self.backend.asked)), (0, 1))
         self.backend.at_once = AskedEvent.reply
-        self.relay.allow(1)
+        self.relay.set_concurrency(1)
         self.successResultOf(decided)
         self.successResultOf(timer)
         self.assertEqual(
@@ -488,25 +488,25 @@ class HoldTests(RelayTestCase):
         self.assert_idle()
 
     def test_full_inbox_stops_reading(self) -> None:
-        self.relay.allow(0)
+        self.relay.set_concurrency(0)
         client, connection = self.client()
         self.say(client, *[b"x"] * 4)
         self.assertTrue(connection.paused)
 
     def test_waiting_for_its_end_is_not_waiting_for_php(self) -> None:
-        self.relay.allow(0)
+        self.relay.set_concurrency(0)
         self.say(self.client()[0], b"x")
         self.clock.advance(1000)
-        self.relay.allow(1)
+        self.relay.set_concurrency(1)
         self.assertEqual(self.backend.messages(), [b"x"])
 
     def test_who_leaves_meanwhile_never_reaches_php(self) -> None:
-        self.relay.allow(0)
+        self.relay.set_concurrency(0)
         client, _ = self.client()
         self.say(client, b"x")
-        client.farewell = False
+        client.reports_disconnect = False
         self.leave(client)
-        self.relay.allow(1)
+        self.relay.set_concurrency(1)
         self.assertEqual(self.backend.asked, [])
         self.assert_idle()
 
@@ -629,7 +629,7 @@ class StreamTests(RelayTestCase):
         client, _ = self.client("a")
         self.say(client, b"1")
         self.backend.asked[0].is_queued = True
-        self.relay.dismiss(client)
+        self.relay.discard_events(client)
         self.assertTrue(self.backend.asked[0].is_cancelled)
         self.assert_idle()
 
@@ -637,7 +637,7 @@ class StreamTests(RelayTestCase):
         client, _ = fake_client("a")
         decided = self.relay.connect(client)
         self.backend.asked[0].is_queued = True
-        self.relay.forget(client, 1006, "")
+        self.relay.disconnect(client, 1006, "")
         self.failureResultOf(decided, CancelledError)
         self.assert_idle()
 
@@ -768,7 +768,7 @@ class FarewellTests(RelayTestCase):
         self.assert_idle()
 
     def test_not_asked_for(self) -> None:
-        self.use(tells_farewells=False)
+        self.use(reports_disconnects=False)
         client, _ = self.client()
         self.say(client, b"1")
         self.leave(client)
@@ -779,7 +779,7 @@ class FarewellTests(RelayTestCase):
 
     def test_client_that_was_never_let_in(self) -> None:
         client, _ = fake_client()
-        self.relay.forget(client, 1006, "")
+        self.relay.disconnect(client, 1006, "")
         self.assertEqual(self.backend.asked, [])
         self.assert_idle()
 
@@ -878,10 +878,10 @@ class FarewellTests(RelayTestCase):
         client, _ = self.client()
         for number in range(100):
             self.leave(self.client(str(number))[0])
-        self.assertEqual((len(self.backend.asked), self.relay.untold), (2, 100))
+        self.assertEqual((len(self.backend.asked), self.relay.disconnects_waiting), (2, 100))
         self.say(client, b"1")
         self.assertEqual(self.backend.messages()[-1], b"1")
-        self.relay.hurry()
+        self.relay.lift_disconnect_limit()
         self.assertEqual(len(self.backend.asked), 8)
 
 
@@ -893,7 +893,7 @@ class HandshakeTests(RelayTestCase):
         self.assertIsNone(asked.follow)
         asked.reply(b"yes")
         self.assertEqual(self.successResultOf(decided).body, b"yes")
-        self.relay.admitted(client)
+        self.relay.admit(client)
         self.say(client, b"1")
         self.backend.asked[1].reply()
         self.leave(client)
@@ -904,7 +904,7 @@ class HandshakeTests(RelayTestCase):
 
     def test_messages_wait_for_it(self) -> None:
         client, _, decided = self.newcomer()
-        decided.addCallback(lambda reply: self.relay.admitted(client))
+        decided.addCallback(lambda reply: self.relay.admit(client))
         self.say(client, b"1", b"2")
         self.assertEqual(self.backend.messages(), [b""])
         self.backend.asked[0].reply()
@@ -934,7 +934,7 @@ class HandshakeTests(RelayTestCase):
         for is_let_in in (True, False):
             client, _, decided = self.newcomer()
             if is_let_in:
-                decided.addCallback(lambda reply, client: self.relay.admitted(client), client)
+                decided.addCallback(lambda reply, client: self.relay.admit(client), client)
             self.leave(client, 1006)
             asked = self.backend.asked[-1]
             self.assertFalse(asked.is_cancelled)
@@ -962,7 +962,7 @@ class HandshakeTests(RelayTestCase):
         self.backend.asked[0].refuse()
         self.leave(client)
         self.clock.advance(10)
-        cause = self.failureResultOf(decided, ClientLeft).value.cause
+        cause = self.failureResultOf(decided, ClientDisconnected).value.cause
         self.assertEqual(str(cause), "refused")
         self.assertEqual(self.backend.told(), [("connect", "new")])
         self.assert_idle()
@@ -1028,7 +1028,7 @@ class UnendedTests(RelayTestCase):
         over = self.relay.trigger("clock")
         self.ended = Deferred()
         self.time_out()
-        self.relay.hurry()
+        self.relay.lift_disconnect_limit()
         self.successResultOf(over)
         self.assertEqual(self.backend.told()[2:], [("disconnect", "a")])
         self.backend.asked[-1].reply()
@@ -1132,7 +1132,7 @@ class IdleTests(RelayTestCase):
         self.backend.at_once = AskedEvent.refuse
         self.clock.pump([0.1] * 16)
         self.assertNoResult(idle)
-        self.assertEqual(self.relay.untold, 1)
+        self.assertEqual(self.relay.disconnects_waiting, 1)
         self.backend.at_once = AskedEvent.reply
         self.clock.advance(2)
         self.successResultOf(idle)
@@ -1202,16 +1202,16 @@ class AnyOrderTests(RelayTestCase):
 
         def decide(reply: Reply) -> None:
             self.let_in.add(name)
-            self.relay.admitted(client)
-            if not client.gone:
+            self.relay.admit(client)
+            if not client.is_disconnected:
                 self.here.append(client)
 
         def refuse(failure: Failure) -> None:
-            if not client.gone:
+            if not client.is_disconnected:
                 self.leave(client)
 
         decided.addCallbacks(decide, refuse)
-        if random.random() < 0.2 and not client.gone:
+        if random.random() < 0.2 and not client.is_disconnected:
             self.leave(client)
 
     def leaves_when_sent_to(self, client: Client, connection: FakeConnection) -> None:

@@ -8,8 +8,8 @@ from twisted.python.failure import Failure
 from phpgw.backend.errors import BackendBroken
 from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
-from phpgw.relay.ndjson import UnusableLine
-from phpgw.relay.replies import Answer, ClientLeft, UnusableReply, is_utf8
+from phpgw.relay.errors import ClientDisconnected, UnusableReply
+from phpgw.relay.replies import PendingReply, is_utf8
 from tests.support.fake_backend import COMMANDS, STREAM, FakeBackendTestCase, FakeFlow, head
 from tests.support.fakes import FakeConnection
 
@@ -30,7 +30,7 @@ class AnswerTestCase(FakeBackendTestCase):
         self, body: bytes = b"", *, is_binary: bool = False, has_client: bool = True, **changes: Any
     ) -> None:
         """Answer the client with this reply."""
-        answer = Answer(self.answers, self.sender if has_client else None, is_binary)
+        answer = PendingReply(self.replies, self.sender if has_client else None, is_binary)
         answer.complete(Reply(head(**changes), body))
 
     def refused(self, body: bytes = b"", **changes: Any) -> str:
@@ -39,7 +39,7 @@ class AnswerTestCase(FakeBackendTestCase):
 
     def go(self) -> None:
         """Have the client leave, of which PHP need not hear."""
-        self.sender.farewell = False
+        self.sender.reports_disconnect = False
         self.leave(self.sender)
 
 
@@ -103,7 +103,7 @@ class PlainTests(AnswerTestCase):
         )
 
     def test_what_the_client_said_is_not_for_the_log(self) -> None:
-        answer = Answer(self.answers, self.sender, said=b"my secret")
+        answer = PendingReply(self.replies, self.sender, said=b"my secret")
         with self.assertRaises(UnusableReply) as caught:
             answer.complete(Reply(head(status=500), b"cannot store my secret: disk full"))
         self.assertIn('"cannot store : disk full"', str(caught.exception))
@@ -114,7 +114,7 @@ class PlainTests(AnswerTestCase):
             (b"x" * 100_000, b"no: " + b"x" * 100_000 + b"!", 'with "no: !"'),
             (b"ab" * 100_000, b"ab" * 100_001, "abab"),
         ):
-            answer = Answer(self.answers, self.sender, said=said)
+            answer = PendingReply(self.replies, self.sender, said=said)
             with self.assertRaises(UnusableReply) as caught:
                 answer.complete(Reply(head(status=404), body))
             self.assertIn(shown, str(caught.exception))
@@ -167,7 +167,7 @@ class PhpErrorTests(AnswerTestCase):
         self.assertIn(_REPORT, self.refused(_PRINTED, has_client=False))
 
     def test_echo(self) -> None:
-        answer = Answer(self.answers, self.sender, said=b"what is this? " + _PRINTED)
+        answer = PendingReply(self.replies, self.sender, said=b"what is this? " + _PRINTED)
         answer.complete(Reply(head(), b"<p>what is this? " + _PRINTED + b"</p>"))
         self.assertEqual(len(self.connection.sent), 1)
 
@@ -236,7 +236,7 @@ class StreamedTests(AnswerTestCase):
     def setUp(self) -> None:
         super().setUp()
         self.flow = FakeFlow()
-        self.answer = Answer(self.answers, self.sender)
+        self.answer = PendingReply(self.replies, self.sender)
 
     def test_line_by_line(self) -> None:
         self.assertFalse(self.answer.is_streamed)
@@ -258,7 +258,7 @@ class StreamedTests(AnswerTestCase):
 
     def test_bad_line(self) -> None:
         body = _JOIN + b"\nnonsense\n" + _TO_ALL
-        self.assertRaises(UnusableLine, self.complete, body, media_type=STREAM)
+        self.assertRaises(UnusableReply, self.complete, body, media_type=STREAM)
         self.assertEqual(self.sender.groups, {"g"})
         self.assertEqual(self.other.sent, [])
 
@@ -275,7 +275,9 @@ class StreamedTests(AnswerTestCase):
 
     def test_nobody_follows_for_a_client_that_has_left(self) -> None:
         self.go()
-        self.assertRaises(ClientLeft, self.answer.follow, head(media_type=STREAM), self.flow)
+        self.assertRaises(
+            ClientDisconnected, self.answer.follow, head(media_type=STREAM), self.flow
+        )
 
     def test_slow_client_holds_php_up(self) -> None:
         take = self.answer.follow(head(media_type=STREAM), self.flow)
@@ -288,10 +290,10 @@ class StreamedTests(AnswerTestCase):
 
     def test_longest_line(self) -> None:
         self.use(max_line=100)
-        answer = Answer(self.answers, None)
+        answer = PendingReply(self.replies, None)
         take = answer.follow(head(media_type=STREAM), self.flow)
         assert take is not None
-        self.assertRaises(UnusableLine, take, b" " * 101)
+        self.assertRaises(UnusableReply, take, b" " * 101)
 
 
 class CookieTests(AnswerTestCase):
@@ -305,7 +307,7 @@ class CookieTests(AnswerTestCase):
         self.assertEqual(self.cookie(), b"a=3; b=2")
 
     def test_of_a_stream_from_its_head_on(self) -> None:
-        answer = Answer(self.answers, self.sender)
+        answer = PendingReply(self.replies, self.sender)
         answer.follow(head(media_type=STREAM, set_cookies=[b"a=1"]), FakeFlow())
         self.assertEqual(self.cookie(), b"a=1")
 
@@ -322,7 +324,7 @@ class CookieTests(AnswerTestCase):
 
 class FailureTests(AnswerTestCase):
     def failed(self, error: Exception | None = None) -> None:
-        self.answers.failed("a message", Failure(error or BackendBroken("cut off")), self.sender)
+        self.replies.failed("a message", Failure(error or BackendBroken("cut off")), self.sender)
 
     def test_ignored(self) -> None:
         with capturedLogs() as events:

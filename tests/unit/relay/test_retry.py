@@ -10,7 +10,7 @@ from phpgw.backend.errors import BackendBroken, BackendUnreachable
 from phpgw.backend.event import Event
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, BreakerPolicy, CircuitOpen
-from phpgw.relay.replies import ClientLeft
+from phpgw.relay.errors import ClientDisconnected
 from phpgw.relay.retry import RetryingBackend
 from tests.support.fake_backend import AskedEvent, FakeBackend
 from tests.support.fakes import identity
@@ -100,7 +100,7 @@ class PhpTests(PhpTestCase):
         self.clock.advance(0.1)
         is_wanted = False
         self.clock.advance(10)
-        self.failureResultOf(asked, ClientLeft)
+        self.failureResultOf(asked, ClientDisconnected)
         self.assertEqual(len(self.backend.asked), 2)
         self.assertEqual(self.metrics.php_retries, 1)
 
@@ -202,7 +202,7 @@ class BreakerTests(PhpTestCase):
             there.refuse()
         self.clock.advance(0.1)
         for each in asked:
-            self.failureResultOf(each, ClientLeft)
+            self.failureResultOf(each, ClientDisconnected)
         self.assertFalse(self.php.is_away)
 
     def test_php_that_stays_away(self) -> None:

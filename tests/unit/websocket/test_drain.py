@@ -20,7 +20,7 @@ class FakeGuest(FakeConnection):
 
     @property
     def is_busy(self) -> bool:
-        return self.client.in_turn
+        return self.client.is_busy
 
     def take_no_more(self) -> None:
         self.takes_more = False
@@ -30,12 +30,12 @@ class SendOffTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.guests: list[FakeGuest] = []
 
-    def arrive(self, count: int = 1, *, in_turn: bool = False) -> FakeGuest:
+    def arrive(self, count: int = 1, *, is_busy: bool = False) -> FakeGuest:
         """Let so many connect; returns the last one."""
         for _ in range(count):
             guest = FakeGuest()
             guest.client = Client(identity(f"192.0.2.1:{len(self.guests)}"), guest)
-            guest.client.in_turn = in_turn
+            guest.client.is_busy = is_busy
             self.guests.append(guest)
         return self.guests[-1]
 
@@ -114,17 +114,17 @@ class PaceTests(SendOffTestCase):
 class LastMessageTests(SendOffTestCase):
     def test_waits_for_php(self) -> None:
         """Nobody goes before PHP has answered."""
-        guest = self.arrive(in_turn=True)
+        guest = self.arrive(is_busy=True)
         send_off = self.send_off()
         self.assertTrue(run_at_once(send_off.step()))
         self.assertEqual((None, False), (guest.closed, guest.takes_more))
-        guest.client.in_turn = False
+        guest.client.is_busy = False
         self.assertFalse(run_at_once(send_off.step()))
         self.assertEqual((1001, "the gateway stops"), guest.closed)
 
     def test_takes_no_more(self) -> None:
         """It is told so again, since PHP may have let it in only now."""
-        guest = self.arrive(in_turn=True)
+        guest = self.arrive(is_busy=True)
         send_off = self.send_off()
         run_at_once(send_off.step())
         guest.takes_more = True
@@ -134,15 +134,15 @@ class LastMessageTests(SendOffTestCase):
     def test_served_until_then(self) -> None:
         """Whose time has not come is read from."""
         self.arrive(10)
-        last = self.arrive(in_turn=True)
+        last = self.arrive(is_busy=True)
         run_at_once(self.send_off().step())
         self.assertEqual((None, True), (last.closed, last.takes_more))
 
     def test_goes_by_itself(self) -> None:
-        guest = self.arrive(in_turn=True)
+        guest = self.arrive(is_busy=True)
         send_off = self.send_off()
         run_at_once(send_off.step())
-        guest.client.gone = True
+        guest.client.is_disconnected = True
         self.guests.remove(guest)
         self.assertFalse(run_at_once(send_off.step()))
 
@@ -151,7 +151,7 @@ class EndTests(SendOffTestCase):
     def test_late(self) -> None:
         """Whom PHP has not answered in time goes without; what is lost is said."""
         self.arrive(20)
-        guest = self.arrive(in_turn=True)
+        guest = self.arrive(is_busy=True)
         guest.client.inbox += [Message(b"1"), Message(b"2")]
         send_off = self.send_off()
         with capturedLogs() as events:

@@ -319,12 +319,12 @@ class FakePhp:
 
     def __init__(self) -> None:
         self.events: list[Event] = []
-        self._answers: list[Deferred[Reply]] = []
+        self._replies: list[Deferred[Reply]] = []
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         self.events.append(event)
         answer: Deferred[Reply] = Deferred()
-        self._answers.append(answer)
+        self._replies.append(answer)
         return answer
 
     def withdraw(self, client_id: str) -> None:
@@ -338,16 +338,16 @@ class FakePhp:
         return [(event.type, event.message) for event in self.events]
 
     def answer(self, status: int, body: bytes = b"", *headers: tuple[bytes, bytes]) -> None:
-        """Answer the oldest event that waits."""
-        self._answers.pop(0).callback(Reply(Head(status, headers), body))
+        """Reply the oldest event that waits."""
+        self._replies.pop(0).callback(Reply(Head(status, headers), body))
 
     def command(self, *commands: dict[str, Any]) -> None:
-        """Answer it with these."""
+        """PendingReply it with these."""
         self.answer(200, json.dumps(commands).encode(), (b"content-type", _COMMANDS))
 
     def fail(self) -> None:
         """Fail on it."""
-        self._answers.pop(0).errback(BackendBroken("PHP has left"))
+        self._replies.pop(0).errback(BackendBroken("PHP has left"))
 
     def close(self) -> Deferred[None]:
         """Nothing is kept open."""
@@ -364,17 +364,21 @@ class AskingTests(WebSocketSiteTestCase):
         self.visibility = RequestInfo()
         self.php = FakePhp()
         dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
-        self.answers = Replies(
+        self.replies = Replies(
             dispatcher, ReplyPolicy(max_line=1000), self.metrics, wall_time=self.clock.seconds
         )
         policy = RelayPolicy(
-            concurrency=4, inbox_count=4, inbox_size=1000, tells_farewells=True, nobody=handshake()
+            concurrency=4,
+            inbox_count=4,
+            inbox_size=1000,
+            reports_disconnects=True,
+            nobody=handshake(),
         )
-        self.relay = Relay(self.clock, self.php, self.answers, policy, self.metrics)
+        self.relay = Relay(self.clock, self.php, self.replies, policy, self.metrics)
         self.limit()
 
     def admission(self) -> Admission:
-        return Admission(self.relay, self.answers, asks_php=True)
+        return Admission(self.relay, self.replies, asks_php=True)
 
     def come(self, browser: InMemoryBrowser | None = None, **headers: str) -> InMemoryBrowser:
         """A browser that waits for the answer."""
@@ -683,7 +687,7 @@ class AskingTests(WebSocketSiteTestCase):
         policy = RelayPolicy(
             concurrency=4, inbox_count=4, inbox_size=1000, max_waiting=20, nobody=handshake()
         )
-        self.relay = Relay(self.clock, self.php, self.answers, policy, self.metrics)
+        self.relay = Relay(self.clock, self.php, self.replies, policy, self.metrics)
         self.limit()
         statuses = []
 

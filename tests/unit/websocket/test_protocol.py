@@ -396,13 +396,13 @@ class RetirementTests(WebSocketSiteTestCase):
     def test_once_php_is_done(self) -> None:
         browser = self.connect()
         connection = self.connection()
-        connection.client.in_turn = True
+        connection.client.is_busy = True
         self.assertFalse(connection.retire(1001, "old"))
         self.assertFalse(browser.is_read_from)
         connection.send_message(b"answer", False)
         connection.resume_reading()
         self.assertFalse(browser.is_read_from)
-        connection.client.in_turn = False
+        connection.client.is_busy = False
         self.assertTrue(connection.retire(1001, "old"))
         self.assertTrue(browser.is_read_from)
         self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])

@@ -1,0 +1,29 @@
+"""Errors of the relay, and the ids under which the log has them."""
+
+from secrets import token_hex
+
+from phpgw.backend.errors import BackendError
+
+
+class Draining(Exception):
+    """The gateway is about to stop: it admits no client and holds no event back."""
+
+
+class UnusableReply(BackendError):
+    """PHP replied, but the reply cannot be used: its status, its commands or its body are wrong."""
+
+
+class ClientDisconnected(BackendError):
+    """The client that the event is about has disconnected, so that nobody needs the reply.
+
+    :ivar cause: the error that had occurred before, if any.
+    """
+
+    def __init__(self, problem: str, cause: BackendError | None = None) -> None:
+        super().__init__(problem)
+        self.cause = cause
+
+
+def new_error_id() -> str:
+    """Return a random id that leads from a client's report to a line of the log."""
+    return token_hex(4)
