@@ -10,10 +10,10 @@ from twisted.logger import Logger
 
 from phpgw.backend.upstream import Upstream
 from phpgw.log_limit import line_limit
-from phpgw.process.listening import Listener
-from phpgw.process.log_file import ReopenedLog
+from phpgw.process.listener import Listener
+from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.rlimit import raise_limit
-from phpgw.process.systemd import Notifier
+from phpgw.process.systemd import SystemdNotifier
 from phpgw.relay.hold import Hold
 from phpgw.relay.relay import Relay
 from phpgw.time_slices import TimeSlices, pieces
@@ -63,10 +63,10 @@ class Gateway(MultiService):
         upstream: Upstream,
         slices: TimeSlices,
         background: Service,
-        notifier: Notifier,
+        notifier: SystemdNotifier,
         drain_timeout: float,
         summary: str,
-        log_file: ReopenedLog | None,
+        log_file: ReopenableLogFile | None,
     ) -> None:
         super().__init__()
         self._reactor = reactor

@@ -20,12 +20,12 @@ from phpgw.gateway import Gateway
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.process.fd_budget import FdBudget, allot
-from phpgw.process.listening import Listener
-from phpgw.process.log_file import ReopenedLog
-from phpgw.process.reaper import OrphanReaper
+from phpgw.process.fd_budget import FdBudget, allocate_descriptors
+from phpgw.process.listener import Listener
+from phpgw.process.log_file import ReopenableLogFile
+from phpgw.process.orphan_reaper import OrphanReaper
 from phpgw.process.signals import GracefulSignals
-from phpgw.process.systemd import Notifier
+from phpgw.process.systemd import SystemdNotifier
 from phpgw.relay.breaker import BreakerPolicy
 from phpgw.relay.connect import Admission
 from phpgw.relay.hold import Hold
@@ -34,16 +34,16 @@ from phpgw.relay.probe import Prober
 from phpgw.relay.relay import Relay
 from phpgw.relay.replies import Replies, ReplyPolicy
 from phpgw.settings import Settings
-from phpgw.settings.secret import read_token
+from phpgw.settings.secret_file import read_token
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
-from phpgw.web.addresses import peer_ids, random_id
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.front_page import FrontPageResource, IndexResource
-from phpgw.web.health import HealthResource, Obstacle, ReadinessResource
-from phpgw.web.idle import IdleConnections
-from phpgw.web.shared_ports import SharedPorts
+from phpgw.web.health import HealthResource, ReadinessCheck, ReadinessResource
+from phpgw.web.idle_connections import IdleConnections
+from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.site import GatewaySite
+from phpgw.websocket.client_ids import peer_ids, random_id
 from phpgw.websocket.connection_limit import ConnectionLimit
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.cross_origin import CrossOriginLog
@@ -71,7 +71,9 @@ _API_LINES = (
 _MESSAGES_UNFINISHED = 64
 
 
-def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None = None) -> Gateway:
+def make_gateway(
+    settings: Settings, reactor: Any, log_file: ReopenableLogFile | None = None
+) -> Gateway:
     """The gateway that these settings describe, not yet started.
 
     :param reactor: a real one, or one with clock and sockets in memory.
@@ -87,7 +89,7 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     relay = Relay(reactor, upstream.backend, replies, _relay_policy(settings, upstream), metrics)
     wanted = FdBudget(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
-    shares = allot(wanted, upstream.concurrency, sites)
+    shares = allocate_descriptors(wanted, upstream.concurrency, sites)
     census = ConnectionLimit(shares.clients, settings.max_connections_per_address)
     table: ConnectionTable[GatewayProtocol] = ConnectionTable(census, registry, relay)
     factory = GatewayFactory(
@@ -100,14 +102,14 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     )
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     token = _read_token(settings)
-    shared_ports = None
+    proxy_detector = None
     if not settings.api_listen and token is None and not settings.api_trust_local:
-        shared_ports = SharedPorts(proxies)
+        proxy_detector = ProxyDetector(proxies)
     access = Access(
         token,
         trusts_local=settings.api_trust_local,
         is_shared=not settings.api_listen,
-        shared_ports=shared_ports,
+        proxy_detector=proxy_detector,
     )
     batches = Batches(dispatcher, metrics)
     fast_path = FastPath(access, registry, batches, metrics, settings.max_push_size)
@@ -121,7 +123,7 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         Admission(relay, replies, asks_php="connect" in settings.events),
         metrics,
         Subprotocols(settings.subprotocol, reactor.seconds),
-        shared_ports,
+        proxy_detector,
     )
 
     def is_not_running() -> str | None:
@@ -141,12 +143,12 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
         make_site = partial(FastPathSite, fast_path) if takes_pushes else GatewaySite
-        lobby = IdleConnections(reactor, shares.http, metrics)
+        idle_connections = IdleConnections(reactor, shares.http, metrics)
         site = make_site(
             root,
             settings.max_push_size,
             reactor,
-            lobby,
+            idle_connections,
             settings.handshake_timeout,
             # Nobody else's would be read, and strangers may send many that never end.
             wants_body=access.allows,
@@ -168,7 +170,7 @@ def make_gateway(settings: Settings, reactor: Any, log_file: ReopenedLog | None 
         upstream=upstream,
         slices=slices,
         background=background,
-        notifier=Notifier(
+        notifier=SystemdNotifier(
             reactor, os.environ, upstream.service.when_ready, partial(_status, metrics)
         ),
         drain_timeout=settings.drain_timeout,
@@ -206,7 +208,9 @@ def _websocket_limits(settings: Settings) -> WebSocketLimits:
     )
 
 
-def _obstacles(upstream: Upstream, php_trouble: Obstacle, hold: Hold) -> tuple[Obstacle, ...]:
+def _obstacles(
+    upstream: Upstream, php_trouble: ReadinessCheck, hold: Hold
+) -> tuple[ReadinessCheck, ...]:
     """What may be in the way of further clients."""
 
     def is_held() -> str | None:

@@ -17,9 +17,9 @@ from twisted.python import usage
 
 from phpgw import __version__
 from phpgw.log_limit import LineLimitService, line_limit
-from phpgw.process.clock import use_monotonic_time
-from phpgw.process.daemon import CannotStart, log_path, prepare
-from phpgw.process.log_file import LoggedService, ReopenedLog
+from phpgw.process.log_file import LogObserverService, ReopenableLogFile
+from phpgw.process.monotonic_clock import use_monotonic_time
+from phpgw.process.twistd_checks import CannotStart, log_path, prepare
 from phpgw.service import make_gateway
 from phpgw.settings import OPTIONS, Settings
 from phpgw.settings.option import Given, InvalidOption, Option, shortened
@@ -295,7 +295,7 @@ def makeService(options: Options) -> IService:
     use_monotonic_time(reactor)
     try:
         path = None if options.parent is None else log_path(options.parent)
-        log = None if path is None else ReopenedLog(path)
+        log = None if path is None else ReopenableLogFile(path)
         gateway = make_gateway(options.settings, reactor, log)
         gateway.open_ports()
     except InvalidOption as error:
@@ -303,6 +303,6 @@ def makeService(options: Options) -> IService:
     LineLimitService(reactor).setServiceParent(gateway)
     if log is None:
         return gateway
-    service = LoggedService(log)
+    service = LogObserverService(log)
     gateway.setServiceParent(service)
     return service

@@ -143,7 +143,7 @@ def pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def run_at_once(steps: Steps[T]) -> T:
+def run_to_completion(steps: Steps[T]) -> T:
     """Run a job that is known to be short; return its result."""
     try:
         while True:

@@ -2,7 +2,7 @@
 
 With a token, whoever sends it. Without one, programs of this machine: those at a loopback address
 or a UNIX socket, and only where nothing tells of a proxy or of a browser, since either acts for
-somebody else (:mod:`phpgw.api.proxy_signs`, :mod:`phpgw.web.shared_ports`).
+somebody else (:mod:`phpgw.api.proxy_signs`, :mod:`phpgw.web.proxy_detection`).
 
 A browser tells of itself but in one case: a page whose name leads to this machine since a moment
 ago (DNS rebinding) takes us for its own server. Its name is in the Host header.
@@ -19,10 +19,10 @@ from twisted.web.server import Request
 from phpgw.api.proxy_signs import is_old_http, sign_of_another
 from phpgw.log_limit import line_limit
 from phpgw.web.addresses import peer_name
-from phpgw.web.host import host_name, is_safe_from_rebinding
-from phpgw.web.local_peer import is_of_this_machine, is_relayed, port_of
-from phpgw.web.response import Refused
-from phpgw.web.shared_ports import SharedPorts
+from phpgw.web.host import is_safe_from_rebinding, parse_host
+from phpgw.web.local_peer import is_local_address, port_or_path, uses_proxy_protocol
+from phpgw.web.proxy_detection import ProxyDetector
+from phpgw.web.response import HttpError
 
 _HINT = "Call from the gateway's own machine, as localhost or 127.0.0.1, or set --api-token-file."
 _PROXIED = (
@@ -37,7 +37,7 @@ _OLD_HTTP = (
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 
-class Denied(Refused):
+class Denied(HttpError):
     """A request that may not use the API."""
 
 
@@ -46,7 +46,7 @@ class Caller:
     """The other end of a connection.
 
     :ivar port: the port of ours that it came to, as of
-        :func:`phpgw.web.local_peer.port_of`.
+        :func:`phpgw.web.local_peer.port_or_path`.
     :ivar obstacle: why it does not count as a program of this machine; ``None`` if it does.
     """
 
@@ -60,7 +60,7 @@ class Access:
     :param token: the secret that opens it to anyone who sends it; ``None`` if there is none.
     :param trusts_local: whether programs of this machine need no token where there is one.
     :param is_shared: whether browsers connect to the same ports, perhaps through a proxy.
-    :param shared_ports: what is known of these proxies, if it matters.
+    :param proxy_detector: what is known of these proxies, if it matters.
     """
 
     log = Logger(observer=line_limit)
@@ -71,12 +71,12 @@ class Access:
         *,
         trusts_local: bool = False,
         is_shared: bool = True,
-        shared_ports: SharedPorts | None = None,
+        proxy_detector: ProxyDetector | None = None,
     ) -> None:
         self._token = token
         self._trusts_local = trusts_local or token is None
         self._is_shared = is_shared
-        self._shared_ports = shared_ports
+        self._shared_ports = proxy_detector
 
     def check(self, request: Request) -> None:
         """Let the request pass.
@@ -99,13 +99,13 @@ class Access:
         """Tell who is at the other end of a connection."""
         obstacle = None
         peer = transport.getPeer()
-        if is_relayed(transport):
+        if uses_proxy_protocol(transport):
             obstacle = f"The request came through a proxy (PROXY protocol). {_HINT}"
-        elif not is_of_this_machine(peer):
+        elif not is_local_address(peer):
             obstacle = f"The request came from another machine. {_HINT}"
         elif self._shared_ports is not None and self._shared_ports.is_proxy(peer):
             obstacle = _PROXIED.format(reason="--trusted-proxy")
-        return Caller(port_of(transport.getHost()), obstacle)
+        return Caller(port_or_path(transport.getHost()), obstacle)
 
     def admits(self, caller: Caller, authorization: bytes) -> bool:
         """Tell whether a request may pass that has no sign of anybody else.
@@ -161,7 +161,7 @@ class Access:
 
 def is_for_us(host: bytes) -> bool:
     """Tell whether a request with this Host header was made to us in the first place."""
-    name = host_name(host)
+    name = parse_host(host)
     return name is not None and is_safe_from_rebinding(name)
 
 

@@ -47,7 +47,7 @@ class Batches:
             return self._start(self._steps(commands), len(text))
         return self._run(commands)
 
-    def run_at_once(self, text: bytes) -> bytes | None:
+    def run_to_completion(self, text: bytes) -> bytes | None:
         """Run a JSON list of commands, unless that would take long; nothing has been run then.
 
         :raises phpgw.hub.commands.InvalidCommand: if it is none.

@@ -20,7 +20,7 @@ from phpgw.hub.registry import Registry
 from phpgw.log_limit import line_limit
 from phpgw.time_slices import Steps, pieces
 from phpgw.web.addresses import peer_name
-from phpgw.web.response import Refused, json_body
+from phpgw.web.response import HttpError, json_body
 
 # How many clients are looked at in a step.
 _PIECE = 2000
@@ -123,7 +123,7 @@ class ClientResource(JsonResource):
         query_parameters(request)
         client = self._registry.find(self._id)
         if client is None:
-            raise Refused(404, _NOT_FOUND)
+            raise HttpError(404, _NOT_FOUND)
         return json_body(request, described(client))
 
     def render_DELETE(self, request: Request) -> int:
@@ -132,11 +132,11 @@ class ClientResource(JsonResource):
             code = close_code(parameters.get("code", "1000"))
             reason = close_reason(parameters.get("reason", ""))
         except InvalidCommand as error:
-            raise Refused(400, str(error)) from None
+            raise HttpError(400, str(error)) from None
         close = Close(Target("client", (self._id,)), code, reason)
         [result] = self._dispatcher.run_now([close])
         if result.error is not None:
-            raise Refused(404, result.error)
+            raise HttpError(404, result.error)
         self.log.info(
             "{peer} has closed client {client_id}: code {code}",
             peer=peer_name(request.getClientAddress()) or "This machine",

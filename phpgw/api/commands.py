@@ -11,8 +11,7 @@ from phpgw.api.batch import Batches, TooManyBatches
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.hub.commands import InvalidCommand
 from phpgw.metrics import Metrics
-from phpgw.web.later import busy
-from phpgw.web.response import Refused, json_text
+from phpgw.web.response import HttpError, busy, json_text
 from phpgw.web.site import is_too_large
 
 
@@ -31,10 +30,10 @@ class CommandsResource(JsonResource):
     def render_POST(self, request: Request) -> bytes | Deferred[bytes]:
         query_parameters(request)
         if is_too_large(request):
-            raise Refused(413, f"the body may have {self._limit} bytes at most (--max-push-size)")
+            raise HttpError(413, f"the body may have {self._limit} bytes at most (--max-push-size)")
         media_type = (request.getHeader(b"Content-Type") or b"").lower()
         if media_type.startswith(b"multipart/"):
-            raise Refused(415, "expected application/json, not a multipart form")
+            raise HttpError(415, "expected application/json, not a multipart form")
         assert request.content is not None
         try:
             results = self._batches.run(request.content.read())
@@ -47,7 +46,7 @@ class CommandsResource(JsonResource):
             return answer.addErrback(_refuse_invalid)
         return json_text(request, results)
 
-    def refuse(self, request: Request, refused: Refused) -> bytes:
+    def refuse(self, request: Request, refused: HttpError) -> bytes:
         self._metrics.pushes_refused += 1
         return super().refuse(request, refused)
 
@@ -58,5 +57,5 @@ def _refuse_invalid(failure: Failure) -> bytes:
     raise _refusal(failure.value)
 
 
-def _refusal(error: InvalidCommand) -> Refused:
-    return Refused(400, str(error), index=error.index, field=error.field)
+def _refusal(error: InvalidCommand) -> HttpError:
+    return HttpError(400, str(error), index=error.index, field=error.field)

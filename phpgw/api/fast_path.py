@@ -24,7 +24,7 @@ from phpgw.hub.commands import InvalidCommand
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.web.site import GatewaySite
-from phpgw.web.strict import StrictChannel
+from phpgw.web.strict_http import StrictChannel
 from phpgw.web.write_now import write_now
 
 # What is taken here, with the types that a body may have.
@@ -151,7 +151,7 @@ class FastPath:
 
     def _run(self, body: bytes, is_last: bool) -> FastResponse | None:
         try:
-            results = self._batches.run_at_once(body)
+            results = self._batches.run_to_completion(body)
         except InvalidCommand:
             return None
         if results is None:
@@ -220,7 +220,7 @@ class FastPathChannel(StrictChannel):
                     self.loseConnection()
                 else:
                     self.rest()
-                    self.site.lobby.enter(self)
+                    self.site.idle_connections.enter(self)
                 return
             self._is_on_fast_path = False
         super().dataReceived(data)

@@ -13,7 +13,7 @@ from phpgw.api.pagination import Page, answer_page, entry, page_text, read_page
 from phpgw.hub.client import Client
 from phpgw.hub.registry import Index, Registry
 from phpgw.time_slices import Steps, TimeSlices
-from phpgw.web.response import Refused
+from phpgw.web.response import HttpError
 
 
 class NameListResource(JsonResource):
@@ -74,7 +74,7 @@ class MembersResource(JsonResource):
         page = read_page(query_parameters(request, "limit", "after"))
         clients = self._index.members(self._name)
         if not clients:
-            raise Refused(404, f"{self._kind} not found")
+            raise HttpError(404, f"{self._kind} not found")
         return answer_page(request, self._slices, len(clients), self._page(page, clients))
 
     def _page(self, page: Page, clients: Sequence[Client]) -> Steps[bytes]:

@@ -11,7 +11,7 @@ from phpgw.api.access import Access
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.relay.errors import Draining
 from phpgw.relay.hold import Hold
-from phpgw.web.response import Refused, json_body
+from phpgw.web.response import HttpError, json_body
 
 # As in JSON.
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
@@ -31,11 +31,11 @@ class HoldResource(JsonResource):
         seconds = min(_read_seconds(parameters, "seconds", longest), longest)
         wait = min(_read_seconds(parameters, "wait", _USUAL_WAIT), longest)
         if not seconds:
-            raise Refused(400, "seconds: expected more than 0")
+            raise HttpError(400, "seconds: expected more than 0")
         try:
             self._hold.begin(seconds)
         except Draining:
-            raise Refused(503, "the gateway is about to stop") from None
+            raise HttpError(503, "the gateway is about to stop") from None
         self._answer_once_still(request, wait)
         return NOT_DONE_YET
 
@@ -87,5 +87,5 @@ def _read_seconds(parameters: Mapping[str, str], name: str, usual: float) -> flo
     if text is None:
         return usual
     if not _NUMBER.fullmatch(text):
-        raise Refused(400, f"{name}: expected a number of seconds, like 30 or 2.5")
+        raise HttpError(400, f"{name}: expected a number of seconds, like 30 or 2.5")
     return float(text)

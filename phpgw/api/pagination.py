@@ -14,9 +14,8 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
-from phpgw.time_slices import Steps, TimeSlices, pieces, run_at_once
-from phpgw.web.later import busy
-from phpgw.web.response import Refused, json_text
+from phpgw.time_slices import Steps, TimeSlices, pieces, run_to_completion
+from phpgw.web.response import HttpError, busy, json_text
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
@@ -53,11 +52,11 @@ class Page:
 def read_page(parameters: Mapping[str, str]) -> Page:
     """Make sense of the parameters ``limit`` and ``after``.
 
-    :raises Refused: if there is none in them.
+    :raises HttpError: if there is none in them.
     """
     limit = parameters.get("limit", str(DEFAULT_LIMIT))
     if not _COUNT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
-        raise Refused(400, f"limit: expected a number from 1 to {MAX_LIMIT}")
+        raise HttpError(400, f"limit: expected a number from 1 to {MAX_LIMIT}")
     return Page(int(limit), parameters.get("after", ""))
 
 
@@ -88,7 +87,7 @@ def answer_page(
     :param steps: make it.
     """
     if count <= _FEW:
-        return json_text(request, run_at_once(steps))
+        return json_text(request, run_to_completion(steps))
     if slices.is_full:
         raise busy()
     return slices.run(steps).addCallback(partial(json_text, request))

@@ -13,9 +13,8 @@ from phpgw.hub.command_parser import LONG_TEXT
 from phpgw.hub.commands import Send
 from phpgw.hub.dispatch import Dispatcher, Result
 from phpgw.metrics import Metrics
-from phpgw.time_slices import JobsStopped, run_at_once
-from phpgw.web.later import answer_later, busy, stopping
-from phpgw.web.response import Refused, text_body
+from phpgw.time_slices import JobsStopped, run_to_completion
+from phpgw.web.response import HttpError, busy, respond_later, stopping, text_body
 from phpgw.web.site import is_too_large
 
 
@@ -42,25 +41,25 @@ class SendResource(Resource):
         """Answer in plain text, whatever the request."""
         try:
             answer = self._begin(request)
-        except (Refused, InvalidForm) as problem:
+        except (HttpError, InvalidForm) as problem:
             return self._refuse(problem, request)
         if isinstance(answer, Deferred):
-            return answer_later(request, answer.addErrback(self._refuse_later, request))
+            return respond_later(request, answer.addErrback(self._refuse_later, request))
         return answer
 
     def _begin(self, request: Request) -> bytes | Deferred[bytes]:
         if request.method != b"POST":
-            raise Refused(405, "Method Not Allowed: push with POST", {"Allow": "POST"})
+            raise HttpError(405, "Method Not Allowed: push with POST", {"Allow": "POST"})
         self._access.check(request)
         if is_too_large(request):
-            raise Refused(
+            raise HttpError(
                 413,
                 f"Content Too Large: a push may have {self._limit} bytes at most (--max-push-size)",
             )
         body = request.content.read() if request.content is not None else b""
         reading = request_fields(request, body)
         if len(body) <= LONG_TEXT:
-            return self._push(run_at_once(reading), request)
+            return self._push(run_to_completion(reading), request)
         if self._dispatcher.slices.is_full:
             raise busy()
         return self._dispatcher.slices.run(reading).addCallback(self._push, request)
@@ -79,19 +78,19 @@ class SendResource(Resource):
 
     def _answer(self, result: Result, push: Send, request: Request) -> bytes:
         if not result.delivered and push.to.names:
-            raise Refused(404, f"{push.to.kind.capitalize()} not found")
+            raise HttpError(404, f"{push.to.kind.capitalize()} not found")
         self._metrics.pushes_delivered += 1
         return text_body(request, "Message sent")
 
-    def _refuse(self, problem: Refused | InvalidForm, request: Request) -> bytes:
+    def _refuse(self, problem: HttpError | InvalidForm, request: Request) -> bytes:
         self._metrics.pushes_refused += 1
         if isinstance(problem, InvalidForm):
-            problem = Refused(400, f"Bad Request: {problem}")
+            problem = HttpError(400, f"Bad Request: {problem}")
         return problem.as_text(request)
 
     def _refuse_later(self, failure: Failure, request: Request) -> bytes:
         if failure.check(JobsStopped):
             return self._refuse(stopping(), request)
-        failure.trap(Refused, InvalidForm)
-        assert isinstance(failure.value, Refused | InvalidForm)
+        failure.trap(HttpError, InvalidForm)
+        assert isinstance(failure.value, HttpError | InvalidForm)
         return self._refuse(failure.value, request)

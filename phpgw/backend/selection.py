@@ -10,7 +10,7 @@ from phpgw.backend.signature import Signer
 from phpgw.backend.upstream import BackendContext, Upstream
 from phpgw.metrics import Metrics
 from phpgw.settings import Settings
-from phpgw.settings.secret import read_secret
+from phpgw.settings.secret_file import read_secret
 
 
 def make_upstream(settings: Settings, reactor: Any, metrics: Metrics) -> Upstream:

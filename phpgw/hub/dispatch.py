@@ -11,7 +11,7 @@ from phpgw.hub.client import Client
 from phpgw.hub.commands import Bind, Close, Command, Join, Leave, Send, SetState, Target, Unbind
 from phpgw.hub.registry import Index, Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Steps, TimeSlices, run_at_once
+from phpgw.time_slices import Steps, TimeSlices, run_to_completion
 
 _NOT_FOUND = "client not found"
 
@@ -146,7 +146,7 @@ class Dispatcher:
             if to.kind == "sender":
                 is_there = sender is not None and self._registry.find(sender.id) is sender
                 return self._send(command, sender if is_there else None, is_gathered)
-        return run_at_once(self._steps(command, sender, is_gathered))
+        return run_to_completion(self._steps(command, sender, is_gathered))
 
     def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
         """Carry out a command, a client in each step."""

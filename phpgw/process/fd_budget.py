@@ -30,7 +30,7 @@ class FdBudget:
     http: int
 
 
-def allot(wanted: FdBudget, php_requests: int, sites: int) -> FdBudget:
+def allocate_descriptors(wanted: FdBudget, php_requests: int, sites: int) -> FdBudget:
     """What there can be of what is wanted.
 
     :param php_requests: how many are under way at once.

@@ -22,7 +22,7 @@ class _AppendedFile(LogFile):
         fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | os.O_APPEND)
 
 
-class ReopenedLog:
+class ReopenableLogFile:
     """Writes to a file that can be opened anew under its name.
 
     :param path: absolute, since twistd may change the working directory.
@@ -61,10 +61,10 @@ class ReopenedLog:
         self.log.info("The log file was opened anew")
 
 
-class LoggedService(MultiService):
+class LogObserverService(MultiService):
     """Has twistd log all that its services say to this log."""
 
-    def __init__(self, log: ReopenedLog) -> None:
+    def __init__(self, log: ReopenableLogFile) -> None:
         super().__init__()
         self._log = log
 

@@ -47,12 +47,12 @@ _ADDRESSES = {
 }
 
 
-class InvalidHeader(Exception):
+class InvalidProxyHeader(Exception):
     """Bytes that are no header of the PROXY protocol."""
 
 
 @attrs.frozen
-class Header:
+class ProxyHeader:
     """The addresses in a header.
 
     :ivar size: how many bytes it has.
@@ -65,10 +65,10 @@ class Header:
     destination: IAddress | None = None
 
 
-def read_header(data: bytes | bytearray) -> Header | None:
+def read_header(data: bytes | bytearray) -> ProxyHeader | None:
     """The header at the beginning of the data; ``None`` while it is not there as a whole.
 
-    :raises InvalidHeader: as soon as it can be none.
+    :raises InvalidProxyHeader: as soon as it can be none.
     """
     if data.startswith(_START_2):
         return _read_2(data)
@@ -76,49 +76,49 @@ def read_header(data: bytes | bytearray) -> Header | None:
         return _read_1(data)
     if data in (_START_1[: len(data)], _START_2[: len(data)]):
         return None
-    raise InvalidHeader
+    raise InvalidProxyHeader
 
 
-def _read_1(data: bytes | bytearray) -> Header | None:
+def _read_1(data: bytes | bytearray) -> ProxyHeader | None:
     end = data.find(_LINE_END, 0, _LONGEST_1)
     if end < 0:
         if len(data) >= _LONGEST_1:
-            raise InvalidHeader
+            raise InvalidProxyHeader
         return None
     line, size = data[:end], end + len(_LINE_END)
     if _UNKNOWN.fullmatch(line):
-        return Header(size)
+        return ProxyHeader(size)
     match = _LINE.fullmatch(line)
     if match is None:
-        raise InvalidHeader
+        raise InvalidProxyHeader
     family = _IPV4 if match[1] == b"TCP4" else _IPV6
     hosts, ports = match.group(2, 3), match.group(4, 5)
     source, destination = (
         _address(family, host.decode(), int(port)) for host, port in zip(hosts, ports, strict=True)
     )
-    return Header(size, source, destination)
+    return ProxyHeader(size, source, destination)
 
 
-def _read_2(data: bytes | bytearray) -> Header | None:
+def _read_2(data: bytes | bytearray) -> ProxyHeader | None:
     if len(data) < _HEAD_2.size:
         return None
     _, command, family_and_protocol, length = _HEAD_2.unpack_from(data)
     if command not in (_LOCAL, _PROXY):
-        raise InvalidHeader
+        raise InvalidProxyHeader
     size = _HEAD_2.size + length
     if len(data) < size:
         return None
     family = family_and_protocol & 0xF0
     addresses = _ADDRESSES.get(family)
     if command == _LOCAL or addresses is None:
-        return Header(size)
+        return ProxyHeader(size)
     if length < addresses.size:
-        raise InvalidHeader
+        raise InvalidProxyHeader
     fields = addresses.unpack_from(data, _HEAD_2.size)
     if family == _UNIX:
-        return Header(size, *(UNIXAddress(path.rstrip(b"\0")) for path in fields))
+        return ProxyHeader(size, *(UNIXAddress(path.rstrip(b"\0")) for path in fields))
     source, destination, source_port, destination_port = fields
-    return Header(
+    return ProxyHeader(
         size,
         _address(family, source, source_port),
         _address(family, destination, destination_port),
@@ -128,12 +128,12 @@ def _read_2(data: bytes | bytearray) -> Header | None:
 def _address(family: int, host: str | bytes, port: int) -> IAddress:
     try:
         if port > 0xFFFF:
-            raise InvalidHeader
+            raise InvalidProxyHeader
         if family == _IPV4:
             return IPv4Address("TCP", str(IPAddressV4(host)), port)
         return IPv6Address("TCP", str(IPAddressV6(host)), port)
     except ValueError:
-        raise InvalidHeader from None
+        raise InvalidProxyHeader from None
 
 
 class ProxyProtocol(ProtocolWrapper):
@@ -143,7 +143,7 @@ class ProxyProtocol(ProtocolWrapper):
 
     def __init__(self, factory: "ProxyFactory", wrappedProtocol: Any) -> None:  # noqa: N803
         super().__init__(factory, wrappedProtocol)
-        self._header: Header | None = None
+        self._header: ProxyHeader | None = None
         self._received = bytearray()
 
     def dataReceived(self, data: bytes) -> None:
@@ -156,7 +156,7 @@ class ProxyProtocol(ProtocolWrapper):
     def _read(self) -> None:
         try:
             self._header = read_header(self._received)
-        except InvalidHeader:
+        except InvalidProxyHeader:
             self._received.clear()
             self.factory.refused()
             self.loseConnection()

@@ -8,7 +8,7 @@ _log = Logger()
 
 # What it was when we were started: what PHP gets to see, since programs from the days of select(2)
 # think that a descriptor above 1023 cannot be, and others close each number up to the limit.
-USUAL_LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+INITIAL_LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
 def raise_limit() -> None:

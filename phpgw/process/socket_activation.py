@@ -23,7 +23,7 @@ from phpgw.process.unix_socket import UnixPort
 _FIRST = 3
 
 
-class NotHandedOver(Exception):
+class NoInheritedSocket(Exception):
     """There is no such socket; the text says what would be right."""
 
 
@@ -64,24 +64,24 @@ def find_descriptor(
     :param environment: may have their names in ``LISTEN_FDNAMES``.
     :param index: its number, counted from 0.
     :param name: or its name.
-    :raises NotHandedOver: saying what would be right, if there is no such socket.
+    :raises NoInheritedSocket: saying what would be right, if there is no such socket.
     """
     if (index is None) == (name is None):
-        raise NotHandedOver("either index=NUMBER or name=NAME")
+        raise NoInheritedSocket("either index=NUMBER or name=NAME")
     if name is not None:
         names = environment.get("LISTEN_FDNAMES", "").split(":")
         if name not in names:
-            raise NotHandedOver(f"the name of a socket that was handed over, not {name}")
+            raise NoInheritedSocket(f"the name of a socket that was handed over, not {name}")
         number = names.index(name)
     else:
         assert index is not None
         if not (index.isascii() and index.isdecimal() and len(index) < 5):
-            raise NotHandedOver("index=NUMBER, counted from 0")
+            raise NoInheritedSocket("index=NUMBER, counted from 0")
         number = int(index)
     # Twisted has taken LISTEN_FDS out of the environment: what is there has to be seen.
     descriptor = _FIRST + number
     if not _listens(descriptor):
-        raise NotHandedOver("a socket that systemd has handed over (is there a .socket unit?)")
+        raise NoInheritedSocket("a socket that systemd has handed over (is there a .socket unit?)")
     return descriptor
 
 

@@ -23,7 +23,7 @@ _USUAL_INTERVAL = 10.0
 _EXTRA_SECONDS = 15
 
 
-class Notifier(Service):
+class SystemdNotifier(Service):
     """Tells the service manager how things are; without one, it tells nobody.
 
     :param environment: where the service manager has left its variables, which are taken away from

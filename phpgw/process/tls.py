@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from phpgw.process.endpoint import split_parts, unescaped
+from phpgw.process.server_endpoint import split_parts, unescaped
 
 _KIND = re.compile(r"[a-z][a-z0-9]*")
 _PREFIX = "ssl"
@@ -39,7 +39,7 @@ class UnusableCertificate(Exception):
 
 
 @attrs.frozen
-class TlsFiles:
+class CertificateFiles:
     """Where a certificate is, each file in PEM.
 
     :ivar key: its private key, without a password.
@@ -52,7 +52,7 @@ class TlsFiles:
     chain: Path | None = None
 
 
-def split_endpoint(text: str) -> tuple[str, TlsFiles | None]:
+def split_tls_endpoint(text: str) -> tuple[str, CertificateFiles | None]:
     """What is below TLS, and the files for that; without TLS, the text as it is.
 
     ``ssl:8443:privateKey=key.pem:certKey=cert.pem`` is a TCP port with TLS. What stands in place
@@ -78,18 +78,18 @@ def split_endpoint(text: str) -> tuple[str, TlsFiles | None]:
     if not below or not _KIND.fullmatch(below[0]):
         below.insert(0, "tcp")
     key = paths["privateKey"]
-    files = TlsFiles(key, paths.get("certKey", key), paths.get("extraCertChain"))
+    files = CertificateFiles(key, paths.get("certKey", key), paths.get("extraCertChain"))
     return ":".join(below), files
 
 
 @implementer(IOpenSSLServerConnectionCreator)
-class Tls:
+class ServerTls:
     """TLS with a certificate that can be read anew.
 
     :raises UnusableCertificate: if it cannot be used.
     """
 
-    def __init__(self, files: TlsFiles) -> None:
+    def __init__(self, files: CertificateFiles) -> None:
         self._files = files
         self.reload()
 
@@ -134,7 +134,7 @@ class Tls:
 
 
 def _make_context(
-    files: TlsFiles, certificate: Certificate, chain: list[Certificate]
+    files: CertificateFiles, certificate: Certificate, chain: list[Certificate]
 ) -> SSL.Context:
     try:
         key: Any = load_pem_private_key(_read(files.key), None)

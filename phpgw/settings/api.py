@@ -4,7 +4,7 @@ from pathlib import Path
 
 import attrs
 
-from phpgw.settings import values
+from phpgw.settings import parsers
 from phpgw.settings.option import option
 
 _PUSHES = "Pushes from PHP"
@@ -17,14 +17,14 @@ class ApiSettings:
     max_groups: int = option(
         _PUSHES,
         "COUNT",
-        values.count,
+        parsers.count,
         "100",
         "How many groups a client may be in.",
     )
     api_listen: tuple[str, ...] = option(
         _PUSHES,
         "ENDPOINT",
-        values.server_endpoint,
+        parsers.server_endpoint,
         None,
         "Serve /send here, and no longer where browsers connect, like 127.0.0.1:8081. To be used "
         "with a proxy in front. May be repeated.",
@@ -33,7 +33,7 @@ class ApiSettings:
     api_token_file: Path | None = option(
         _PUSHES,
         "FILE",
-        values.existing_file,
+        parsers.existing_file,
         None,
         "A file that holds a secret. Whoever sends it (Authorization: Bearer SECRET) may push from "
         "anywhere, and nobody else may. Without this option programs of this machine may, and not "
@@ -42,7 +42,7 @@ class ApiSettings:
     api_trust_local: bool = option(
         _PUSHES,
         "on|off",
-        values.switch,
+        parsers.switch,
         "off",
         "Let programs of this machine push without the secret, also where there is one, and where "
         "browsers come to the same port through a proxy of this machine. Then that must pass on "
@@ -51,7 +51,7 @@ class ApiSettings:
     max_push_size: int = option(
         _PUSHES,
         "SIZE",
-        values.size,
+        parsers.size,
         "1M",
         "The largest request body that /send takes; a larger one is answered with 413.",
     )

@@ -4,7 +4,7 @@ from ipaddress import IPv4Network, IPv6Network
 
 import attrs
 
-from phpgw.settings import values
+from phpgw.settings import parsers
 from phpgw.settings.option import option
 from phpgw.web.forwarded import FORWARDED, X_FORWARDED
 
@@ -18,7 +18,7 @@ class BrowserSettings:
     listen: tuple[str, ...] = option(
         _BROWSERS,
         "ENDPOINT",
-        values.server_endpoint,
+        parsers.server_endpoint,
         "tcp:8080",
         "Where browsers connect: a port (8080), which is open on all addresses, of IPv6 too; an "
         "address with one (127.0.0.1:8080, [::1]:8080); a UNIX socket (/run/phpgw.sock); or a "
@@ -26,12 +26,12 @@ class BrowserSettings:
         repeatable=True,
     )
     ws_path: str = option(
-        _BROWSERS, "PATH", values.url_path, "/ws", "The path that speaks WebSocket."
+        _BROWSERS, "PATH", parsers.url_path, "/ws", "The path that speaks WebSocket."
     )
     client_id: str = option(
         _BROWSERS,
         "peer|random",
-        values.one_of("peer", "random"),
+        parsers.one_of("peer", "random"),
         "peer",
         "What clients are called: by the address that they come from, 127.0.0.1:51110, which a "
         "later client may get again, or at random, which nobody can guess and which never comes "
@@ -40,7 +40,7 @@ class BrowserSettings:
     allow_origin: tuple[str, ...] = option(
         _BROWSERS,
         "ORIGIN",
-        values.origin,
+        parsers.origin,
         None,
         "A site whose pages may connect with their visitors' cookies, like "
         "https://app.example.com, beside those of the host that is asked for. All others are "
@@ -53,7 +53,7 @@ class BrowserSettings:
     subprotocol: tuple[str, ...] = option(
         _BROWSERS,
         "NAME",
-        values.subprotocol,
+        parsers.subprotocol,
         None,
         "A subprotocol that clients may ask for, as new WebSocket(url, ['NAME']) does: the first "
         "of theirs that is named here is answered, unless PHP names one when it is asked "
@@ -63,7 +63,7 @@ class BrowserSettings:
     trusted_proxy: tuple[IPv4Network | IPv6Network | str, ...] = option(
         _BROWSERS,
         "ADDRESS",
-        values.network,
+        parsers.network,
         None,
         "A proxy that is believed about where a browser is, and whom it asks for how: an IP "
         "address, a network like 10.0.0.0/8, or unix for whoever connects over a UNIX socket. May "
@@ -73,7 +73,7 @@ class BrowserSettings:
     proxy_headers: frozenset[str] = option(
         _BROWSERS,
         "NAMES",
-        values.some_of(*X_FORWARDED, FORWARDED),
+        parsers.some_of(*X_FORWARDED, FORWARDED),
         ",".join((*X_FORWARDED, FORWARDED)),
         "Which of these headers --trusted-proxy sets or removes, so that none of them can be the "
         "browser's own.",
@@ -81,7 +81,7 @@ class BrowserSettings:
     compression: bool = option(
         _BROWSERS,
         "on|off",
-        values.switch,
+        parsers.switch,
         "off",
         "Compress messages (permessage-deflate) for browsers that offer it. Costs processor time, "
         "and about 40 KB of memory for each client that sends compressed messages.",
@@ -89,14 +89,14 @@ class BrowserSettings:
     ping_interval: float = option(
         _BROWSERS,
         "TIME",
-        values.duration,
+        parsers.duration,
         "25s",
         "Ping each client this often, so that proxies keep the connection; 0 turns pings off.",
     )
     ping_timeout: float = option(
         _BROWSERS,
         "TIME",
-        values.duration,
+        parsers.duration,
         "10s",
         "Drop a client that has not answered a ping for this long, or by the time of the next one; "
         "0 never does.",

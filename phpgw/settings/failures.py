@@ -2,7 +2,7 @@
 
 import attrs
 
-from phpgw.settings import values
+from phpgw.settings import parsers
 from phpgw.settings.option import option
 
 _TROUBLE = "When PHP is in trouble"
@@ -15,7 +15,7 @@ class FailureSettings:
     max_waiting: int = option(
         _TROUBLE,
         "COUNT",
-        values.count,
+        parsers.count,
         "10000",
         "How many clients may wait for PHP with a message or a handshake; half of them from one "
         "address, half of them with a handshake, and of those a hundredth from one address "
@@ -25,14 +25,14 @@ class FailureSettings:
     waiting_timeout: float = option(
         _TROUBLE,
         "TIME",
-        values.duration,
+        parsers.duration,
         "1m",
         "How long an event may wait for its turn with PHP before it fails; 0 for ever.",
     )
     breaker_failures: int = option(
         _TROUBLE,
         "COUNT",
-        values.whole_number,
+        parsers.whole_number,
         "10",
         "After how many failures in a row events fail at once, until one that is let through every "
         "now and then is answered; 0 for never. No connection to PHP counts each time; no answer "
@@ -42,7 +42,7 @@ class FailureSettings:
     php_probe: bool = option(
         _TROUBLE,
         "on|off",
-        values.switch,
+        parsers.switch,
         "on",
         "Probe PHP at the start, while it does not answer, and, if it is quiet, for who asks "
         "/readyz; the log says what is in the way. Over FastCGI PHP-FPM is asked for a free "
@@ -51,7 +51,7 @@ class FailureSettings:
     hide_php_errors: bool = option(
         _TROUBLE,
         "on|off",
-        values.switch,
+        parsers.switch,
         "on",
         "Keep back a reply into which PHP has printed a warning, a fatal error or an Xdebug dump "
         "(display_errors): it counts as failed, and goes to the log.",
@@ -59,14 +59,14 @@ class FailureSettings:
     max_hold: float = option(
         _TROUBLE,
         "TIME",
-        values.positive_duration,
+        parsers.positive_duration,
         "1m",
         "How long POST /hold may keep events from PHP; after that they are let go.",
     )
     stream_pause_timeout: float = option(
         _TROUBLE,
         "TIME",
-        values.positive_duration,
+        parsers.positive_duration,
         "10s",
         "How long a streamed reply may wait, again and again, for a client that does not read; it "
         "holds one of PHP's workers meanwhile. After that, or after 30 times as long in all, the "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import attrs
 
-from phpgw.settings import values
+from phpgw.settings import parsers
 from phpgw.settings.option import option
 from phpgw.timers.rules import Timer
 
@@ -19,7 +19,7 @@ class PhpSettings:
     php_url: str | None = option(
         _PHP,
         "URL",
-        values.http_url,
+        parsers.http_url,
         None,
         "The script that answers messages, through a web server: "
         "http://localhost/websocket.php. Each message is one POST with the fields type, message "
@@ -28,7 +28,7 @@ class PhpSettings:
     php_script: str | None = option(
         _PHP,
         "FILE",
-        values.absolute_path,
+        parsers.absolute_path,
         None,
         "The script that answers messages, without a web server: its path, as PHP-FPM sees it. "
         "Without --php-fpm the gateway starts a PHP-FPM of its own.",
@@ -36,7 +36,7 @@ class PhpSettings:
     php_fpm: str | None = option(
         _PHP,
         "ENDPOINT",
-        values.client_endpoint,
+        parsers.client_endpoint,
         None,
         "A running PHP-FPM, asked over FastCGI, by what listen= in its pool's configuration says: "
         "/run/php/php8.2-fpm.sock, 127.0.0.1:9000, php:9000, [::1]:9000 or 9000; or by a Twisted "
@@ -45,14 +45,14 @@ class PhpSettings:
     php_root: str | None = option(
         _PHP,
         "DIRECTORY",
-        values.absolute_path,
+        parsers.absolute_path,
         None,
         "DOCUMENT_ROOT for --php-script. Default: the script's directory.",
     )
     php_fpm_binary: Path | None = option(
         _PHP,
         "FILE",
-        values.existing_file,
+        parsers.existing_file,
         None,
         "The program that is started where --php-script is given alone. Default: the newest "
         "php-fpm that is installed.",
@@ -60,21 +60,21 @@ class PhpSettings:
     php_workers: int = option(
         _PHP,
         "COUNT",
-        values.count,
+        parsers.count,
         "8",
         "How many processes that PHP-FPM has.",
     )
     php_user: str | None = option(
         _PHP,
         "NAME",
-        values.user_name,
+        parsers.user_name,
         None,
         "Who these processes are, if the gateway runs as root. Default: www-data, or else nobody.",
     )
     php_fpm_conf: Path | None = option(
         _PHP,
         "FILE",
-        values.existing_file,
+        parsers.existing_file,
         None,
         "More settings of that PHP-FPM's pool, one a line, as in a pool.d/www.conf: "
         "pm.max_requests = 500, php_admin_value[memory_limit] = 256M.",
@@ -82,7 +82,7 @@ class PhpSettings:
     php_env: tuple[tuple[str, str], ...] = option(
         _PHP,
         "NAME=VALUE",
-        values.environment_variable,
+        parsers.environment_variable,
         None,
         "An environment variable that scripts in that PHP-FPM see; NAME alone for the value that "
         "the gateway's own has at its start. They see no others. May be repeated.",
@@ -91,7 +91,7 @@ class PhpSettings:
     php_max_run: float = option(
         _PHP,
         "TIME",
-        values.positive_duration,
+        parsers.positive_duration,
         "10m",
         "How long a script may run in that PHP-FPM, be it streaming its reply or stuck, before its "
         "process is replaced. Over FastCGI a client's next event waits for as long at most until a "
@@ -100,7 +100,7 @@ class PhpSettings:
     php_timeout: float = option(
         _PHP,
         "TIME",
-        values.positive_duration,
+        parsers.positive_duration,
         "10s",
         "How long PHP may take for one message, from when a worker takes it (over HTTP: from the "
         "request's first byte) to the reply's last byte; in a streamed reply, from one line to the "
@@ -109,7 +109,7 @@ class PhpSettings:
     php_concurrency: int | None = option(
         _PHP,
         "COUNT",
-        values.count,
+        parsers.count,
         None,
         "How many messages PHP works on at the same time; further clients wait their turn. "
         "Default: the workers of the gateway's own PHP-FPM, and 5 for any other, which is the "
@@ -119,14 +119,14 @@ class PhpSettings:
     max_reply_size: int = option(
         _PHP,
         "SIZE",
-        values.size,
+        parsers.size,
         "8M",
         "The largest reply taken from PHP; a larger one is an error.",
     )
     on_error: str = option(
         _PHP,
         "ignore|close|reply",
-        values.one_of("ignore", "close", "reply"),
+        parsers.one_of("ignore", "close", "reply"),
         "ignore",
         "What a client sees when PHP fails on its message: nothing, a close with code 1011, or the "
         "text of --error-reply. The failure is logged in any case.",
@@ -134,7 +134,7 @@ class PhpSettings:
     error_reply: str = option(
         _PHP,
         "TEXT",
-        values.message_text,
+        parsers.message_text,
         '{"error": "unavailable"}',
         "The message sent to a client under --on-error reply. %id% in it becomes the id under "
         "which the failure is in the log.",
@@ -142,14 +142,14 @@ class PhpSettings:
     skip_empty_replies: bool = option(
         _PHP,
         "on|off",
-        values.switch,
+        parsers.switch,
         "off",
         "Send nothing, rather than an empty message, when PHP prints nothing.",
     )
     events: frozenset[str] = option(
         _PHP,
         "NAMES",
-        values.some_of("connect", "disconnect"),
+        parsers.some_of("connect", "disconnect"),
         "none",
         "What else PHP is told of, beside messages: connect (it decides on each handshake), "
         "disconnect, or both: connect,disconnect.",
@@ -157,7 +157,7 @@ class PhpSettings:
     forward_header: tuple[str, ...] = option(
         _PHP,
         "NAME",
-        values.forwardable_header,
+        parsers.forwardable_header,
         None,
         "A header of the handshake that PHP gets to see, beside Cookie, Authorization, Origin, "
         "User-Agent, Accept-Language and Sec-WebSocket-Protocol; like cookies, not that of another "
@@ -167,7 +167,7 @@ class PhpSettings:
     secret_file: Path | None = option(
         _PHP,
         "FILE",
-        values.existing_file,
+        parsers.existing_file,
         None,
         "A file that holds a secret, with which each event is signed (the headers Phpgw-Timestamp "
         "and Phpgw-Signature), so that PHP can tell that the gateway sent it.",
@@ -175,7 +175,7 @@ class PhpSettings:
     timer: tuple[Timer, ...] = option(
         _TIMERS,
         "NAME=WHEN",
-        values.timer,
+        parsers.timer,
         None,
         "Tell PHP of an event timer, whose message is NAME, again and again: after a TIME, as "
         'clock=10s, or by the fields of a crontab\'s line in local time, as nightly="30 3 * * *". '

@@ -2,7 +2,7 @@
 
 import attrs
 
-from phpgw.settings import values
+from phpgw.settings import parsers
 from phpgw.settings.option import option
 
 _RUNNING = "Running"
@@ -15,7 +15,7 @@ class ProcessSettings:
     drain_timeout: float = option(
         _RUNNING,
         "TIME",
-        values.duration,
+        parsers.duration,
         "8s",
         "How long stopping may take in all, from SIGTERM on. The clients are sent away (code "
         "1001), each once PHP has answered what it has said: a hundred in a second, or more if "

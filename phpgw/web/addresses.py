@@ -1,18 +1,14 @@
 """How the two ends of a connection are written: for PHP, as a client's id, and in logs."""
 
 import re
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from functools import lru_cache
 from ipaddress import IPv6Address as IPAddressV6
 from ipaddress import ip_address
-from itertools import count
-from secrets import token_hex
 
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.interfaces import IAddress
 
-# As many as a UUID has, and all of them by chance.
-_RANDOM_BYTES = 16
 # What a provider gives to one customer at least: RFC 6177, section 2.
 _IPV6_NETWORK_BITS = 64
 # With a zone, for a link-local address. Through the PROXY protocol there may come anything.
@@ -49,17 +45,6 @@ def peer_name(address: IAddress) -> str | None:
     if not host:
         return None
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def peer_ids() -> Callable[[IAddress], str]:
-    """Names clients by their addresses; those on a UNIX socket, which have none, by numbers."""
-    numbers = count(1)
-    return lambda peer: peer_name(peer) or f"unix:{next(numbers)}"
-
-
-def random_id(peer: IAddress) -> str:
-    """A name for a client that nobody can guess, and that never comes again."""
-    return token_hex(_RANDOM_BYTES)
 
 
 # Each is asked for three times, mostly soon.

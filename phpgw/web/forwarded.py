@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 import attrs
 
-from phpgw.web.host import host_name
+from phpgw.web.host import parse_host
 
 Network = IPv4Network | IPv6Network
 
@@ -40,19 +40,19 @@ class InvalidForwardedHeaders(Exception):
 
 
 @attrs.frozen
-class Sender:
+class RequestSource:
     """Where a request comes from.
 
     :ivar host: the IP address; empty if there is none to be known.
     :ivar port: its port; 0 if it is not known.
     :ivar is_secure: whether it was made over TLS.
-    :ivar asked_host: whom it was made to: the Host header.
+    :ivar requested_host: whom it was made to: the Host header.
     """
 
     host: str
     port: int
     is_secure: bool
-    asked_host: bytes
+    requested_host: bytes
 
 
 class TrustedProxies:
@@ -72,7 +72,9 @@ class TrustedProxies:
         self._trusts_unix = UNIX in proxies
         self._headers = headers
 
-    def sender(self, seen: Sender, values: Callable[[str], Sequence[bytes]]) -> Sender:
+    def source(
+        self, seen: RequestSource, values: Callable[[str], Sequence[bytes]]
+    ) -> RequestSource:
         """Who has sent a request, as far as it is known.
 
         A word that is none, like ``unknown``, ends the search: it is the proxy then which
@@ -83,22 +85,22 @@ class TrustedProxies:
         :raises InvalidForwardedHeaders: if the words of the proxy and of the browser cannot be told
             apart.
         """
-        sender = seen
-        if not self.trusts(sender.host):
-            return sender
+        source = seen
+        if not self.trusts(source.host):
+            return source
         for said in reversed(self._words(values)):
-            if not self.trusts(sender.host):
+            if not self.trusts(source.host):
                 break
             host, port = _address(said.get("for", "")) or (None, 0)
-            sender = Sender(
-                host=sender.host if host is None else host,
-                port=sender.port if host is None else port,
-                is_secure=_IS_SECURE.get(said.get("proto", "").lower(), sender.is_secure),
-                asked_host=_checked_host(said.get("host", "")) or sender.asked_host,
+            source = RequestSource(
+                host=source.host if host is None else host,
+                port=source.port if host is None else port,
+                is_secure=_IS_SECURE.get(said.get("proto", "").lower(), source.is_secure),
+                requested_host=_checked_host(said.get("host", "")) or source.requested_host,
             )
             if host is None:
                 break
-        return sender
+        return source
 
     def trusts(self, host: str) -> bool:
         """Tell whether the peer at an address, or at a UNIX socket, is one of the trusted ones.
@@ -178,4 +180,4 @@ def _address(node: str) -> tuple[str, int] | None:
 
 def _checked_host(text: str) -> bytes:
     host = text.encode("latin-1")
-    return host if host_name(host) else b""
+    return host if parse_host(host) else b""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.web.response import Refused, text_body
+from phpgw.web.response import HttpError, text_body
 
 # Says what is in the way, in a few words without secrets; None if nothing is.
-Obstacle = Callable[[], str | None]
+ReadinessCheck = Callable[[], str | None]
 
 
 class HealthResource(Resource):
@@ -18,7 +18,7 @@ class HealthResource(Resource):
 
     def render(self, request: Request) -> bytes:
         if request.method not in (b"GET", b"HEAD"):
-            refused = Refused(405, "this can be asked with GET, HEAD", {"Allow": "GET, HEAD"})
+            refused = HttpError(405, "this can be asked with GET, HEAD", {"Allow": "GET, HEAD"})
             return refused.as_text(request)
         return text_body(request, "ok\n")
 
@@ -31,13 +31,13 @@ class ReadinessResource(Resource):
 
     isLeaf = True
 
-    def __init__(self, obstacles: Sequence[Obstacle]) -> None:
+    def __init__(self, obstacles: Sequence[ReadinessCheck]) -> None:
         super().__init__()
         self._obstacles = obstacles
 
     def render(self, request: Request) -> bytes:
         if request.method not in (b"GET", b"HEAD"):
-            refused = Refused(405, "this can be asked with GET, HEAD", {"Allow": "GET, HEAD"})
+            refused = HttpError(405, "this can be asked with GET, HEAD", {"Allow": "GET, HEAD"})
             return refused.as_text(request)
         reasons = [reason for obstacle in self._obstacles if (reason := obstacle()) is not None]
         if not reasons:

@@ -13,7 +13,7 @@ _HOST = re.compile(
 _CONTAINER_HOSTS = frozenset(("host.docker.internal", "host.containers.internal"))
 
 
-def host_name(header: bytes) -> str | None:
+def parse_host(header: bytes) -> str | None:
     """Return the name or the address in a Host header, without port and zone, in lower case.
 
     :returns: ``None`` if it is malformed; an empty string if it is empty.
@@ -32,27 +32,27 @@ def is_safe_from_rebinding(name: str) -> bool:
     Browsers take a page of ``http://evil.example`` to be of the same origin as what that name
     leads to later (DNS rebinding); what they say in Host is still that name.
 
-    :param name: in lower case, as of :func:`host_name`.
+    :param name: in lower case, as of :func:`parse_host`.
     """
     name = name.removesuffix(".")
     # RFC 6761, section 6.3, for localhost; ICANN keeps .internal for private use. Names without a
     # dot are for one network alone.
     if name and ("." not in name or name.endswith((".localhost", ".internal"))):
         return True
-    return is_address(name)
+    return is_ip_address(name)
 
 
 @lru_cache(maxsize=256)
-def is_this_machine(name: str) -> bool:
+def refers_to_this_machine(name: str) -> bool:
     """Tell whether a name or an address leads whoever uses it to the machine that they are on.
 
-    :param name: in lower case, as of :func:`host_name`.
+    :param name: in lower case, as of :func:`parse_host`.
     """
     name = name.removesuffix(".")
     if name == "localhost" or name.endswith(".localhost") or name in _CONTAINER_HOSTS:
         return True
     # 0.0.0.0 and :: are where programs listen, and are often used to connect there.
-    return is_address(name) and (is_loopback(name) or ip_address(name).is_unspecified)
+    return is_ip_address(name) and (is_loopback(name) or ip_address(name).is_unspecified)
 
 
 @lru_cache(maxsize=1024)
@@ -64,7 +64,7 @@ def is_loopback(address: str) -> bool:
 
 
 @lru_cache(maxsize=256)
-def is_address(name: str) -> bool:
+def is_ip_address(name: str) -> bool:
     """Tell whether a host is given by an IP address."""
     try:
         ip_address(name)

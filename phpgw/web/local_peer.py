@@ -11,7 +11,7 @@ from phpgw.web.addresses import host_and_port
 from phpgw.web.host import is_loopback
 
 
-def is_relayed(transport: ITransport) -> bool:
+def uses_proxy_protocol(transport: ITransport) -> bool:
     """Tell whether where the peer is was only said, by whoever connected: the PROXY protocol."""
     below: Any = transport
     while isinstance(below, TLSMemoryBIOProtocol):
@@ -21,10 +21,10 @@ def is_relayed(transport: ITransport) -> bool:
 
 def is_local(transport: ITransport) -> bool:
     """Tell whether the peer of a connection is on this machine, beyond doubt."""
-    return not is_relayed(transport) and is_of_this_machine(transport.getPeer())
+    return not uses_proxy_protocol(transport) and is_local_address(transport.getPeer())
 
 
-def is_of_this_machine(peer: IAddress) -> bool:
+def is_local_address(peer: IAddress) -> bool:
     """Tell whether an address is one of this machine's own."""
     if isinstance(peer, (IPv4Address, IPv6Address)):
         host, _ = host_and_port(peer)
@@ -32,7 +32,7 @@ def is_of_this_machine(peer: IAddress) -> bool:
     return isinstance(peer, UNIXAddress)
 
 
-def port_of(address: IAddress) -> int | str:
+def port_or_path(address: IAddress) -> int | str:
     """Return the number of a TCP port, or the path of a UNIX socket."""
     if isinstance(address, (IPv4Address, IPv6Address)):
         return address.port

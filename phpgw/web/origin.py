@@ -4,7 +4,7 @@ import re
 
 import attrs
 
-from phpgw.web.host import host_name
+from phpgw.web.host import parse_host
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE | re.ASCII)
 _PORT = re.compile(r":([0-9]{1,5})\Z", re.ASCII)
@@ -40,7 +40,7 @@ class Origin:
         return f"{self.scheme}://{host}" + ("" if self.port is None else f":{self.port}")
 
 
-def read_origin(header: bytes) -> Origin | None:
+def parse_origin(header: bytes) -> Origin | None:
     """Read an Origin header.
 
     :returns: ``None`` for ``null``, and for what no browser writes.
@@ -49,7 +49,7 @@ def read_origin(header: bytes) -> Origin | None:
     if match is None:
         return None
     scheme, authority = match[1].lower(), match[2]
-    host = host_name(authority.encode("latin-1"))
+    host = parse_host(authority.encode("latin-1"))
     if host is None or authority.endswith(":") or (not host and scheme in _DEFAULT_PORTS):
         return None
     if scheme in _NO_ORIGINS:
@@ -78,7 +78,7 @@ class OriginPattern:
         """Tell whether an Origin header names one of them."""
         if not self.scheme:
             return header == b"null"
-        origin = read_origin(header)
+        origin = parse_origin(header)
         if origin is None or (origin.scheme, origin.port) != (self.scheme, self.port):
             return False
         if self.host.startswith("*."):
@@ -90,7 +90,7 @@ class OriginPattern:
         return str(Origin(self.scheme, self.host, self.port)) if self.scheme else "null"
 
 
-def read_pattern(text: str) -> OriginPattern:
+def parse_origin_pattern(text: str) -> OriginPattern:
     """Read what names origins.
 
     :raises ValueError: if it is none; the text says what would be.
@@ -103,7 +103,7 @@ def read_pattern(text: str) -> OriginPattern:
     if text.startswith(("ws://", "wss://")):
         raise ValueError("an origin as pages have it, with http or https in place of ws and wss")
     before, wildcard, after = text.partition("://*.")
-    origin = read_origin(f"{before}://{after}".encode() if wildcard else text.encode())
+    origin = parse_origin(f"{before}://{after}".encode() if wildcard else text.encode())
     if origin is None:
         raise ValueError("an origin, like https://app.example.com, without a path")
     if not wildcard:

@@ -13,7 +13,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import Request
 
-from phpgw.web.idle import IdleChannel
+from phpgw.web.idle_connections import IdleTrackingChannel
 
 # How much is done in one turn of the reactor for connections that have sent more than one request:
 # so many requests, unless they take longer than this many seconds.
@@ -29,12 +29,12 @@ _FAREWELL_SECONDS = 15
 _LONG_FAREWELL_SECONDS = 60
 
 
-class Pacer:
+class PipelineScheduler:
     """Lets connections read on that have more than they could read at once, in turns."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
-        self._waiting: deque[PacedChannel] = deque()
+        self._waiting: deque[PipeliningChannel] = deque()
         self._is_called = False
 
     @property
@@ -42,7 +42,7 @@ class Pacer:
         """Return whether a connection waits for its turn."""
         return bool(self._waiting)
 
-    def add(self, channel: "PacedChannel") -> None:
+    def add(self, channel: "PipeliningChannel") -> None:
         """Have a connection read on in its turn."""
         self._waiting.append(channel)
         self._call_later()
@@ -63,7 +63,7 @@ class Pacer:
             self._call_later()
 
 
-class PacedChannel(IdleChannel):
+class PipeliningChannel(IdleTrackingChannel):
     """An HTTP connection that reads a request when it is its turn.
 
     It takes lines apart itself: LineReceiver would go on to the end of what has come, and copy all
@@ -167,12 +167,12 @@ class PacedChannel(IdleChannel):
 
     def loseConnection(self) -> None:  # noqa: N802
         if self._unread or self._dataBuffer or self.expects_more:
-            self.say_farewell()
+            self.close_lingering()
         elif not self.is_over:
             self._end()
             super().loseConnection()
 
-    def say_farewell(self) -> None:
+    def close_lingering(self) -> None:
         """End a connection whose peer may not have sent all that it wants to.
 
         What is not read of that would have the kernel reset the connection, and the answer be lost
@@ -208,7 +208,7 @@ class PacedChannel(IdleChannel):
         self._networkProducer.pauseProducing()
         if not self._is_queued and not self._has_to_wait:
             self._is_queued = True
-            self.site.pacer.add(self)
+            self.site.pipeline_scheduler.add(self)
 
     def _read_line(self) -> bool:
         """Read a line, if all of it is there."""

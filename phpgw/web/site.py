@@ -11,11 +11,11 @@ from twisted.web.http import Request as HTTPRequest
 from twisted.web.resource import IResource
 from twisted.web.server import Request, Site
 
-from phpgw.web.host import host_name
-from phpgw.web.idle import IdleConnections
-from phpgw.web.pipelining import Pacer
-from phpgw.web.response import Refused
-from phpgw.web.strict import StrictChannel
+from phpgw.web.host import parse_host
+from phpgw.web.idle_connections import IdleConnections
+from phpgw.web.pipelining import PipelineScheduler
+from phpgw.web.response import HttpError
+from phpgw.web.strict_http import StrictChannel
 
 # A body this many times over the limit is not even read to its end.
 _PATIENCE = 8
@@ -93,7 +93,7 @@ class LimitedRequest(Request):
     def process(self) -> None:
         try:
             self._check()
-        except Refused as refused:
+        except HttpError as refused:
             self._set_common_headers()
             body = refused.as_text(self)
             if self.method != b"HEAD":
@@ -117,7 +117,7 @@ class LimitedRequest(Request):
     def _check(self) -> None:
         """See to it that the request is in order, whoever makes it and for whatever.
 
-        :raises Refused: if it is not.
+        :raises HttpError: if it is not.
         """
         if not self.path.startswith(b"/"):
             # twisted.web would leave out the first character, whatever it is.
@@ -126,19 +126,19 @@ class LimitedRequest(Request):
         # RFC 9112, section 3.2.
         if len(hosts) > 1 or not (hosts or self.clientproto == b"HTTP/1.0"):
             raise _bad("there has to be one Host header")
-        if any(host_name(host) is None for host in hosts):
+        if any(parse_host(host) is None for host in hosts):
             raise _bad("the Host header is malformed")
         if self._asked_host is not None:
             # Section 3.2.2: it counts in place of what the header says.
-            if not host_name(self._asked_host):
+            if not parse_host(self._asked_host):
                 raise _bad("the host in the request line is malformed")
             self.requestHeaders.setRawHeaders(b"Host", [self._asked_host])
         if self.path.count(b"/") > _DEEPEST:
-            raise Refused(404, "There is nothing here: the path is too deep.")
+            raise HttpError(404, "There is nothing here: the path is too deep.")
 
 
-def _bad(fault: str) -> Refused:
-    return Refused(400, f"Bad Request: {fault}")
+def _bad(fault: str) -> HttpError:
+    return HttpError(400, f"Bad Request: {fault}")
 
 
 @attrs.frozen
@@ -153,8 +153,8 @@ class GatewaySite(Site):
     """A site without access log: a URL's query may be a message, and those are not logged.
 
     :param limit: bytes that a request's body may have.
-    :ivar lobby: where connections wait for their next request.
-    :ivar pacer: lets connections read on that have sent several requests.
+    :ivar idle_connections: where connections wait for their next request.
+    :ivar pipeline_scheduler: lets connections read on that have sent several requests.
     :ivar head_seconds: how long it may take until a request's head is there, from when somebody
         connects, or from the first byte of a later request.
     :ivar patience: bytes of a body that are read, be they too many.
@@ -170,12 +170,12 @@ class GatewaySite(Site):
         resource: IResource,
         limit: int,
         reactor: Any,
-        lobby: IdleConnections | None = None,
+        idle_connections: IdleConnections | None = None,
         head_seconds: float = _HEAD_SECONDS,
         wants_body: Callable[[Request], bool] = lambda request: True,
     ) -> None:
-        self.lobby = lobby or IdleConnections(reactor)
-        self.pacer = Pacer(reactor)
+        self.idle_connections = idle_connections or IdleConnections(reactor)
+        self.pipeline_scheduler = PipelineScheduler(reactor)
         self.head_seconds = head_seconds
         self.patience = limit * _PATIENCE
         self.wants_body = wants_body

@@ -8,8 +8,8 @@ from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.web.host import host_name, is_address, is_this_machine
-from phpgw.web.origin import Origin, read_origin
+from phpgw.web.host import is_ip_address, parse_host, refers_to_this_machine
+from phpgw.web.origin import Origin, parse_origin
 
 # Anybody can invent origins, so there is an end to it.
 _MOST = 100
@@ -25,15 +25,15 @@ class CrossOriginLog:
         self._metrics = metrics or Metrics()
         self._known: set[str] = set()
 
-    def note(self, header: bytes, asked_host: bytes, *, is_refused: bool) -> None:
+    def note(self, header: bytes, requested_host: bytes, *, is_refused: bool) -> None:
         """Take note of a handshake.
 
         :param header: the Origin header.
-        :param asked_host: whom the page asked for: the Host header, perhaps as a proxy tells it.
+        :param requested_host: the Host header, or what a trusted proxy passes on.
         :param is_refused: whether it may not connect, as ``--allow-origin`` names others.
         """
         self._metrics.handshakes_cross_origin += 1
-        origin = read_origin(header)
+        origin = parse_origin(header)
         text = ascii(str(origin or header.decode("latin-1")))[1:-1][:_LONGEST]
         if text in self._known or len(self._known) >= _MOST:
             return
@@ -41,9 +41,9 @@ class CrossOriginLog:
         self.log.warn(
             "Pages of {origin} {what}, as they ask for the host {host}. {remedy}{end}",
             origin=text,
-            host=ascii(asked_host.decode("latin-1"))[1:-1][:_LONGEST] or "(none)",
+            host=ascii(requested_host.decode("latin-1"))[1:-1][:_LONGEST] or "(none)",
             what="may not connect" if is_refused else "connect without their visitors' cookies",
-            remedy=_remedy(origin, host_name(asked_host) or "", text),
+            remedy=_remedy(origin, parse_host(requested_host) or "", text),
             end=" (No further origin is named.)" if len(self._known) == _MOST else "",
         )
 
@@ -56,10 +56,10 @@ def _remedy(origin: Origin | None, host: str, text: str) -> str:
         return f"If that is an app of yours: --allow-origin {text}"
     if origin.host == host:
         return "The site is reached by https: serve its pages by https://, too."
-    is_page_here, is_host_here = is_this_machine(origin.host), is_this_machine(host)
+    is_page_here, is_host_here = refers_to_this_machine(origin.host), refers_to_this_machine(host)
     if is_page_here and is_host_here:
         return f"Let the page connect to {origin.host}, by the very name that it has itself."
-    if not is_page_here and (is_host_here or "." not in host or is_address(host)):
+    if not is_page_here and (is_host_here or "." not in host or is_ip_address(host)):
         return (
             "If that is your site, the proxy before the gateway keeps its name back. In Nginx: "
             f"proxy_set_header Host $host; otherwise --allow-origin {text}"

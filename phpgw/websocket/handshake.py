@@ -26,7 +26,7 @@ from phpgw.relay.connect import CONTROL, Admission, Grant, Refusal
 from phpgw.relay.errors import Draining
 from phpgw.web.addresses import peer_name
 from phpgw.web.forwarded import InvalidForwardedHeaders
-from phpgw.web.shared_ports import SharedPorts
+from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.websocket.connection_limit import AddressLimitReached, ConnectionLimitReached
 from phpgw.websocket.permessage_deflate import InvalidExtensions, deflate_offer
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
@@ -47,7 +47,7 @@ class WebSocketResource(Resource):
     """The path that speaks WebSocket.
 
     :param subprotocols: what chooses one where PHP does not.
-    :param shared_ports: what learns from handshakes where there is a proxy, if that matters.
+    :param proxy_detector: what learns from handshakes where there is a proxy, if that matters.
     """
 
     isLeaf = True
@@ -60,12 +60,12 @@ class WebSocketResource(Resource):
         admission: Admission,
         metrics: Metrics,
         subprotocols: Subprotocols | None = None,
-        shared_ports: SharedPorts | None = None,
+        proxy_detector: ProxyDetector | None = None,
     ) -> None:
         super().__init__()
         self._factory = factory
         self._subprotocols = subprotocols or Subprotocols((), factory.reactor.seconds)
-        self._shared_ports = shared_ports
+        self._shared_ports = proxy_detector
         self._visibility = visibility
         self._admission = admission
         self._metrics = metrics

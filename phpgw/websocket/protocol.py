@@ -233,7 +233,7 @@ class GatewayProtocol(OutboundProtocol):
 class GatewayFactory(SlimFactory):
     """Makes the connections.
 
-    :param name: gives a client its id: :func:`phpgw.web.addresses.peer_ids`, or one like it.
+    :param name: gives a client its id: :func:`phpgw.websocket.client_ids.peer_ids`, or one like it.
     :ivar table: has those that there are.
     """
 

@@ -13,9 +13,9 @@ from twisted.web.server import Request
 
 from phpgw.backend.event import Handshake
 from phpgw.web.addresses import host_and_port
-from phpgw.web.forwarded import Sender, TrustedProxies
-from phpgw.web.host import host_name
-from phpgw.web.origin import read_origin, read_pattern
+from phpgw.web.forwarded import RequestSource, TrustedProxies
+from phpgw.web.host import parse_host
+from phpgw.web.origin import parse_origin, parse_origin_pattern
 from phpgw.websocket.cross_origin import CrossOriginLog
 
 _PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
@@ -33,7 +33,7 @@ class RequestInfo:
     """Decides what PHP sees of a handshake.
 
     :param allowed_origins: sites whose pages are trusted like our own, as
-        :func:`phpgw.web.origin.read_pattern` reads them;
+        :func:`phpgw.web.origin.parse_origin_pattern` reads them;
         if there are any, those of no other site may connect.
     :param forwarded: names of further headers that PHP sees of connections that are trusted: a
         proxy may have named the visitor in one of them.
@@ -50,7 +50,7 @@ class RequestInfo:
     ) -> None:
         self._log = log or CrossOriginLog()
         self._proxies = proxies or TrustedProxies()
-        self._allowed_origins = tuple(map(read_pattern, allowed_origins))
+        self._allowed_origins = tuple(map(parse_origin_pattern, allowed_origins))
         names = (name.encode() for name in forwarded)
         self._trusted = tuple(dict.fromkeys((*_PASSED_ON, *_TRUSTED, *names)))
 
@@ -60,39 +60,39 @@ class RequestInfo:
         :raises ForeignOrigin: if there should be none.
         :raises phpgw.web.forwarded.InvalidForwardedHeaders: if a trusted proxy has passed one on.
         """
-        sender = self._sender(request)
-        is_trusted = self._is_trusted(request, sender)
+        source = self._source(request)
+        is_trusted = self._is_trusted(request, source)
         if not is_trusted:
             is_refused = bool(self._allowed_origins)
             origin = b", ".join(request.requestHeaders.getRawHeaders(b"Origin", ()))
-            self._log.note(origin, sender.asked_host, is_refused=is_refused)
+            self._log.note(origin, source.requested_host, is_refused=is_refused)
             if is_refused:
                 raise ForeignOrigin
         path, _, query = request.uri.partition(b"?")
         server_host, server_port = host_and_port(request.getHost())
         return Handshake(
-            peer_host=sender.host,
-            peer_port=sender.port,
+            peer_host=source.host,
+            peer_port=source.port,
             server_host=server_host,
             server_port=server_port,
-            is_secure=sender.is_secure,
-            host=sender.asked_host,
+            is_secure=source.is_secure,
+            host=source.requested_host,
             path=path,
             query=query,
             headers=self._headers(request, is_trusted),
             is_cross_origin=not is_trusted,
         )
 
-    def _sender(self, request: Request) -> Sender:
+    def _source(self, request: Request) -> RequestSource:
         host, port = host_and_port(request.getClientAddress())
-        seen = Sender(
+        seen = RequestSource(
             host=host,
             port=port,
             is_secure=request.isSecure(),
-            asked_host=request.getHeader(b"Host") or b"",
+            requested_host=request.getHeader(b"Host") or b"",
         )
         headers = request.requestHeaders
-        return self._proxies.sender(seen, lambda name: headers.getRawHeaders(name.encode(), ()))
+        return self._proxies.source(seen, lambda name: headers.getRawHeaders(name.encode(), ()))
 
     def _headers(self, request: Request, is_trusted: bool) -> tuple[tuple[bytes, bytes], ...]:
         headers = []
@@ -104,14 +104,14 @@ class RequestInfo:
                 headers.append((name, separator.join(values)))
         return tuple(headers)
 
-    def _is_trusted(self, request: Request, sender: Sender) -> bool:
+    def _is_trusted(self, request: Request, source: RequestSource) -> bool:
         """Tell whether nobody else's page opened the connection.
 
         Where there is no Origin, no page is behind it.
         """
         origins = request.requestHeaders.getRawHeaders(b"Origin", ())
-        host = host_name(sender.asked_host)
-        is_secure = sender.is_secure or _claims_tls(request)
+        host = parse_host(source.requested_host)
+        is_secure = source.is_secure or _claims_tls(request)
         return all(
             _is_own(origin, host, is_secure)
             or any(allowed.matches(origin) for allowed in self._allowed_origins)
@@ -126,7 +126,7 @@ def _is_own(header: bytes, host: str | None, is_secure: bool) -> bool:
     between can write the pages of http://, and these must not act on a site that is https:// only.
     The other way round nothing is amiss: TLS ends at a proxy that does not say so.
     """
-    origin = read_origin(header)
+    origin = parse_origin(header)
     if origin is None or not origin.is_web or not host or origin.host != host:
         return False
     return origin.scheme == "https" or not is_secure

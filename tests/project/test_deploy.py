@@ -15,7 +15,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from phpgw.backend.http.connection import ReusingPool
-from phpgw.process.tls import split_endpoint
+from phpgw.process.tls import split_tls_endpoint
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options
 from tests.support.certificate import make_certificate
@@ -160,7 +160,7 @@ class SampleTests(SynchronousTestCase):
         """The ports that it shows could be opened."""
         texts = re.findall(r'^#listen = "(.*)"$', _TOML.read_text(), re.MULTILINE)
         texts += re.findall(r'listen = "(ssl:.*)"$', (_DEPLOY / "phpgw.socket").read_text(), re.M)
-        below = [split_endpoint(text)[0] for text in texts]
+        below = [split_tls_endpoint(text)[0] for text in texts]
         systemd = "systemd:domain=INET:index=0"
         self.assertEqual([systemd, "tcp:8443", systemd], below)
 

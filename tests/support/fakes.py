@@ -146,7 +146,7 @@ class Exchange:
         if is_secure:
             directlyProvides(self.transport, ISSLTransport)
         self._site = site = GatewaySite(root, limit, self.clock, **options)
-        self.metrics = site.lobby.metrics
+        self.metrics = site.idle_connections.metrics
         factory: Any = site if wrapper is None else wrapper(site)
         factory.doStart()
         self._channel = factory.buildProtocol(peer)
@@ -155,7 +155,7 @@ class Exchange:
     def send(self, data: bytes) -> None:
         """Send these bytes to the site, and let it answer all that is in them."""
         self._channel.dataReceived(data)
-        while self._site.pacer.is_busy:
+        while self._site.pipeline_scheduler.is_busy:
             self.clock.advance(0)
 
     def hang_up(self) -> None:

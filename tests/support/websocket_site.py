@@ -10,8 +10,8 @@ from phpgw.hub.client import Client, Message
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.relay.connect import Admission
-from phpgw.web.addresses import peer_ids
 from phpgw.web.site import GatewaySite
+from phpgw.websocket.client_ids import peer_ids
 from phpgw.websocket.connection_limit import ConnectionLimit
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.handshake import WebSocketResource

@@ -20,7 +20,7 @@ from phpgw.backend.fastcgi.connection import Connection
 from phpgw.backend.fastcgi.pool import Pool
 from phpgw.backend.fastcgi.records import GET_VALUES
 from phpgw.metrics import Metrics
-from phpgw.process.listening import Listener
+from phpgw.process.listener import Listener
 from phpgw.web.write_now import write_now
 from tests.support.real.process import free_port
 from tests.support.real.system_test_case import SystemTestCase

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from phpgw.backend.event import Event
 from phpgw.backend.form import encode_form, identity_fields
 from phpgw.hub.commands import Command
-from phpgw.process.tls import split_endpoint
+from phpgw.process.tls import split_tls_endpoint
 from phpgw.relay.errors import UnusableReply
 from phpgw.relay.ndjson import Stream
 from phpgw.relay.php_errors import find_php_error
@@ -62,7 +62,7 @@ class OtherTests(SynchronousTestCase):
     def test_endpoints(self, text: str, more: str) -> None:
         """Either it is not TLS, and left as it is, or there is a key."""
         try:
-            below, files = split_endpoint(f"ssl:{text}{more}" if more else text)
+            below, files = split_tls_endpoint(f"ssl:{text}{more}" if more else text)
         except ValueError:
             return
         if files is None:

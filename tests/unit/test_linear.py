@@ -36,8 +36,8 @@ from phpgw.relay.ndjson import Stream
 from phpgw.relay.php_errors import find_php_error
 from phpgw.web import forwarded
 from phpgw.web.addresses import _written
-from phpgw.web.host import host_name, is_safe_from_rebinding, is_this_machine
-from phpgw.web.origin import read_origin, read_pattern
+from phpgw.web.host import is_safe_from_rebinding, parse_host, refers_to_this_machine
+from phpgw.web.origin import parse_origin, parse_origin_pattern
 from phpgw.websocket import handshake, permessage_deflate, request_info
 from tests.support.fakes import Exchange
 
@@ -154,11 +154,11 @@ class TextTests(LinearTestCase):
         )
 
     def test_headers(self) -> None:
-        sender = forwarded.Sender("127.0.0.1", 1, False, b"localhost")
+        sender = forwarded.RequestSource("127.0.0.1", 1, False, b"localhost")
         proxies = forwarded.TrustedProxies([ip_network("127.0.0.0/8")])
 
         def as_header(name: str) -> Parser:
-            return lambda data: proxies.sender(
+            return lambda data: proxies.source(
                 sender, lambda asked: [data] if asked == name else []
             )
 
@@ -195,14 +195,14 @@ class TextTests(LinearTestCase):
     def test_hosts_and_addresses(self) -> None:
         self.assert_all_linear(
             {
-                "host": (host_name, _PUNCTUATION),
+                "host": (parse_host, _PUNCTUATION),
                 "nobody's": (_text(is_safe_from_rebinding.__wrapped__), _PUNCTUATION),
                 "for us": (access.is_for_us, _PUNCTUATION),
-                "this machine": (_text(is_this_machine.__wrapped__), _PUNCTUATION),
+                "this machine": (_text(refers_to_this_machine.__wrapped__), _PUNCTUATION),
                 "proxies' headers": (proxy_signs._PROXY.search, _PUNCTUATION),
                 "browsers' headers": (proxy_signs._BROWSER.search, _PUNCTUATION),
                 "TLS": (request_info._TLS.search, _PUNCTUATION),
-                "allowed origin": (read_pattern("https://*.a.a").matches, _PUNCTUATION),
+                "allowed origin": (parse_origin_pattern("https://*.a.a").matches, _PUNCTUATION),
                 "peer": (_text(_written.__wrapped__), _PUNCTUATION),
             }
         )
@@ -327,9 +327,9 @@ class TextTests(LinearTestCase):
                     opening("Sec-WebSocket-Protocol"),
                     (*_PUNCTUATION, shape(b"a", tail=b", a b"), lambda size: _distinct(size)),
                 ),
-                "origin": (read_origin, _PUNCTUATION),
+                "origin": (parse_origin, _PUNCTUATION),
                 "own origin": (
-                    lambda data: read_origin(b"https://" + data),
+                    lambda data: parse_origin(b"https://" + data),
                     (*_PUNCTUATION, *(shape(each) for each in (b"a:1", b":1", b"[::1]:", b"1:"))),
                 ),
                 "key": (

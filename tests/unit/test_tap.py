@@ -11,7 +11,7 @@ from twisted.application.service import IService
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw import __version__
-from phpgw.process.listening import Listener
+from phpgw.process.listener import Listener
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options, makeService
 

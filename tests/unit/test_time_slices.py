@@ -3,7 +3,7 @@
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.time_slices import JobsStopped, Steps, TimeSlices, run_at_once
+from phpgw.time_slices import JobsStopped, Steps, TimeSlices, run_to_completion
 from tests.support.fake_clocks import ManualReactor, TickingClock
 
 
@@ -111,7 +111,7 @@ class RunTests(SlicesTestCase):
         self.assertEqual(len(self.done), 100)
 
     def test_at_once(self) -> None:
-        self.assertEqual(run_at_once(self.steps("a", 3)), "A")
+        self.assertEqual(run_to_completion(self.steps("a", 3)), "A")
         self.assertEqual(self.done, ["a"] * 3)
 
     def test_full(self) -> None:

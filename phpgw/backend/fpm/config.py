@@ -12,7 +12,7 @@ from pathlib import Path
 
 import attrs
 
-from phpgw.process.rlimit import USUAL_LIMIT
+from phpgw.process.rlimit import INITIAL_LIMIT
 
 _DIRECTORIES = ("/usr/local/sbin", "/usr/sbin")
 _NAME = re.compile(r"php-fpm(\d+(?:\.\d+)?)?$")
@@ -96,7 +96,7 @@ class FpmConfig:
             "pm = static\n"
             f"pm.max_children = {self.workers}\n"
             # Not ours, which is raised for the sake of many clients.
-            f"rlimit_files = {USUAL_LIMIT}\n"
+            f"rlimit_files = {INITIAL_LIMIT}\n"
             f"request_terminate_timeout = {ceil(self.script_seconds)}s\n"
             "catch_workers_output = yes\n"
             "decorate_workers_output = no\n"

@@ -8,7 +8,7 @@ from phpgw.backend.fpm.config import FpmConfig, FpmUnusable, InvalidPool, find_p
 from phpgw.backend.fpm.manager import OwnFpm
 from phpgw.backend.upstream import BackendContext, Upstream
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.values import existing_file
+from phpgw.settings.parsers import existing_file
 
 
 def make_own_fpm_upstream(context: BackendContext) -> Upstream:

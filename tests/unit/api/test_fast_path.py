@@ -26,7 +26,7 @@ from phpgw.metrics import Metrics
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.time_slices import TimeSlices
 from phpgw.web.forwarded import TrustedProxies
-from phpgw.web.shared_ports import SharedPorts
+from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.site import GatewaySite
 from tests.support.fakes import LOCAL, REMOTE, fake_client
 from tests.support.hold_fixture import HoldFixture
@@ -135,7 +135,7 @@ class Door:
         """Send to it; returns status lines and bodies of what it answers."""
         self._transport.clear()
         self._channel.dataReceived(data)
-        while self._site.pacer.is_busy:
+        while self._site.pipeline_scheduler.is_busy:
             self.clock.advance(0)
         return self.answers()
 
@@ -270,7 +270,7 @@ class SendTests(LaneTestCase):
     def test_proxy_that_is_found_out(self) -> None:
         """Also on a connection that has pushed before."""
         ports: Any = Mock(is_proxy=Mock(return_value=False), is_proxied=Mock(return_value=False))
-        door = Door(has_lane=True, access=Access(shared_ports=ports))
+        door = Door(has_lane=True, access=Access(proxy_detector=ports))
         self.assertEqual(door.send(push())[-1], b"Message sent")
         ports.is_proxied.return_value = True
         self.assertIn(b"403", door.send(push())[0])
@@ -278,8 +278,8 @@ class SendTests(LaneTestCase):
         self.assertEqual(len(door.connection.sent), 1)
 
     def test_proxy_that_is_named(self) -> None:
-        ports = SharedPorts(TrustedProxies([ip_network("127.0.0.1")]))
-        door = Door(has_lane=True, access=Access(shared_ports=ports))
+        ports = ProxyDetector(TrustedProxies([ip_network("127.0.0.1")]))
+        door = Door(has_lane=True, access=Access(proxy_detector=ports))
         self.assertIn(b"403", door.send(push())[0])
         self.assertEqual((door.lane, door.connection.sent), ([], []))
 

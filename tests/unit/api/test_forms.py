@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.api.forms import InvalidForm, request_fields
-from phpgw.time_slices import Steps, run_at_once
+from phpgw.time_slices import Steps, run_to_completion
 from tests.support.fakes import FORM, multipart
 
 
 def read(query: bytes = b"", body: bytes = b"", content_type: str = FORM[1]) -> dict[str, bytes]:
-    return run_at_once(_reading(query, body, content_type))
+    return run_to_completion(_reading(query, body, content_type))
 
 
 def _reading(query: bytes, body: bytes, content_type: str = FORM[1]) -> Steps[dict[str, bytes]]:

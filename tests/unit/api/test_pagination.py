@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.api.pagination import Page, read_page
-from phpgw.time_slices import run_at_once
-from phpgw.web.response import Refused
+from phpgw.time_slices import run_to_completion
+from phpgw.web.response import HttpError
 
 
 class PageTests(SynchronousTestCase):
@@ -16,7 +16,7 @@ class PageTests(SynchronousTestCase):
         walked: list[str] = []
         following: str | None = ""
         while following is not None:
-            part, following = run_at_once(Page(limit, following).of([*names]))
+            part, following = run_to_completion(Page(limit, following).of([*names]))
             self.assertTrue(len(part) == limit or following is None)
             walked += part
         self.assertEqual(sorted(names), walked)
@@ -31,7 +31,7 @@ class PageTests(SynchronousTestCase):
         following: str | None = ""
         while following is not None:
             there = staying | (others.pop() if others else set())
-            part, following = run_at_once(Page(2, following).of([*there]))
+            part, following = run_to_completion(Page(2, following).of([*there]))
             walked += part
         self.assertEqual(sorted(staying), [name for name in walked if name in staying])
 
@@ -40,11 +40,13 @@ class PageTests(SynchronousTestCase):
         names = [str(n) for n in range(50_000)]
         steps = Page(3, "29999").of(names)
         self.assertEqual(25, sum(1 for _ in steps))
-        self.assertEqual((["3", "30", "300"], "300"), run_at_once(Page(3, "29999").of(names[::-1])))
+        self.assertEqual(
+            (["3", "30", "300"], "300"), run_to_completion(Page(3, "29999").of(names[::-1]))
+        )
 
     def test_first(self) -> None:
         """A name that begins as the last page ended is behind it."""
-        self.assertEqual((["ab"], None), run_at_once(Page(5, "a").of(["a", "ab", "A"])))
+        self.assertEqual((["ab"], None), run_to_completion(Page(5, "a").of(["a", "ab", "A"])))
 
 
 class ParameterTests(SynchronousTestCase):
@@ -56,6 +58,6 @@ class ParameterTests(SynchronousTestCase):
 
     def test_bad_limit(self) -> None:
         for limit in ("", "0", "1001", "-1", "1.0", " 1", "1_0", "٣", "x", "9" * 5000):
-            refused = self.assertRaises(Refused, read_page, {"limit": limit})
+            refused = self.assertRaises(HttpError, read_page, {"limit": limit})
             self.assertEqual(400, refused.status)
             self.assertEqual("limit: expected a number from 1 to 1000", str(refused))

@@ -25,7 +25,7 @@ from phpgw.hub.commands import (
     SetState,
     Target,
 )
-from phpgw.time_slices import run_at_once
+from phpgw.time_slices import run_to_completion
 from tests.unit.hub.test_command_parser import anything, commands, nearly, parsed, written
 from tests.unit.test_linear import LinearTestCase, shape
 
@@ -37,7 +37,7 @@ def read(command: str) -> Command:
     """What this one is, as a line and in a list, be that read at once or slowly."""
     text = f"[{command}]".encode()
     [first] = parse_commands(text, has_sender=True)
-    [second] = run_at_once(parse_slowly(text, has_sender=True))
+    [second] = run_to_completion(parse_slowly(text, has_sender=True))
     third = parse_command(command.encode(), has_sender=True)
     assert first == second == third, (first, second, third)
     return first
@@ -85,7 +85,7 @@ class NameTests(SynchronousTestCase):
         command = '{"op": "unbind"}'
         for text in (f'{{"1": {command}, "4": {command}}}', f'{{ "0":{command},"1":{command} }}'):
             self.assertEqual(len(parse_commands(text.encode(), True)), 2)
-            self.assertEqual(len(run_at_once(parse_slowly(text.encode(), True))), 2)
+            self.assertEqual(len(run_to_completion(parse_slowly(text.encode(), True))), 2)
 
     def test_one_in_place_of_a_list(self) -> None:
         self.assertEqual(target({"clients": "a"}), Target("client", ("a",)))
@@ -273,7 +273,7 @@ class SlowlyTests(SynchronousTestCase):
 
 
 def _slowly(text: bytes, has_sender: bool) -> list[Command]:
-    return run_at_once(parse_slowly(text, has_sender))
+    return run_to_completion(parse_slowly(text, has_sender))
 
 
 class LinearTests(LinearTestCase):

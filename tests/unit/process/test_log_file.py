@@ -7,7 +7,7 @@ from twisted.application.service import Application, Service
 from twisted.logger import ILogObserver, Logger, LogPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.log_file import LoggedService, ReopenedLog
+from phpgw.process.log_file import LogObserverService, ReopenableLogFile
 
 
 class LogFileTests(SynchronousTestCase):
@@ -15,16 +15,16 @@ class LogFileTests(SynchronousTestCase):
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         self.path, self.moved = directory / "log", directory / "log.1"
-        self.file = ReopenedLog(self.path)
+        self.file = ReopenableLogFile(self.path)
         publisher = LogPublisher()
         self.say = Logger(observer=publisher).info
-        self.patch(ReopenedLog, "log", Logger(observer=publisher))
+        self.patch(ReopenableLogFile, "log", Logger(observer=publisher))
         self.publisher = publisher
 
     def open(self) -> None:
         """What twistd does."""
         application = Application("phpgw")
-        service = LoggedService(self.file)
+        service = LogObserverService(self.file)
         Service().setServiceParent(service)
         service.setServiceParent(application)
         self.publisher.addObserver(application.getComponent(ILogObserver))

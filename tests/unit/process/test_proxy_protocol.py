@@ -12,7 +12,7 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.proxy_protocol import InvalidHeader, ProxyFactory, read_header
+from phpgw.process.proxy_protocol import InvalidProxyHeader, ProxyFactory, read_header
 from tests.support.fakes import REMOTE
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -84,14 +84,14 @@ class ReadTests(SynchronousTestCase):
 
     def test_invalid(self) -> None:
         for data in _INVALID:
-            self.assertRaises(InvalidHeader, read_header, data)
+            self.assertRaises(InvalidProxyHeader, read_header, data)
 
     @given(st.binary(max_size=300), st.sampled_from((b"", b"PROXY TCP4 ", _V2, _V2 + b"!")))
     def test_whatever_comes(self, data: bytes, start: bytes) -> None:
         """It is a header, the beginning of one, or none."""
         try:
             header = read_header(start + data)
-        except InvalidHeader:
+        except InvalidProxyHeader:
             return
         if header is not None:
             self.assertLessEqual(header.size, len(start + data))

@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.systemd import Notifier
+from phpgw.process.systemd import SystemdNotifier
 
 
 class ServiceManager:
@@ -46,10 +46,12 @@ class NotifierTestCase(SynchronousTestCase):
         self.addCleanup(manager.close)
         return manager
 
-    def start(self, **environment: str) -> Notifier:
+    def start(self, **environment: str) -> SystemdNotifier:
         self.reactor: Any = MemoryReactorClock()
         self.environment = {"NOTIFY_SOCKET": self.address, "PATH": "/bin", **environment}
-        notifier = Notifier(self.reactor, self.environment, lambda: self.ready, lambda: "7 clients")
+        notifier = SystemdNotifier(
+            self.reactor, self.environment, lambda: self.ready, lambda: "7 clients"
+        )
         notifier.startService()
         self.addCleanup(notifier.stopService)
         return notifier
@@ -124,7 +126,7 @@ class ReadyTests(NotifierTestCase):
 
 
 class WatchdogTests(NotifierTestCase):
-    def begin(self, **environment: str) -> Notifier:
+    def begin(self, **environment: str) -> SystemdNotifier:
         notifier = self.start(**environment)
         self.run_reactor()
         self.ready.callback(None)

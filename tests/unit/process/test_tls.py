@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 from OpenSSL import SSL
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.tls import Tls, TlsFiles, UnusableCertificate, split_endpoint
+from phpgw.process.tls import CertificateFiles, ServerTls, UnusableCertificate, split_tls_endpoint
 from tests.support.certificate import Certificate, make_certificate
 
 # In a certificate, or a key: the curve that most are on, and one that nobody has heard of.
@@ -43,42 +43,44 @@ class EndpointTests(SynchronousTestCase):
 
     def test_without_tls(self) -> None:
         for text in ("tcp:8080", "unix:/run/a\\:b.sock", "systemd:domain=INET:index=0"):
-            self.assertEqual((text, None), split_endpoint(text))
+            self.assertEqual((text, None), split_tls_endpoint(text))
 
     def test_port(self) -> None:
-        below, files = split_endpoint("ssl:8443:privateKey=/etc/key.pem:certKey=/etc/cert.pem")
+        below, files = split_tls_endpoint("ssl:8443:privateKey=/etc/key.pem:certKey=/etc/cert.pem")
         self.assertEqual("tcp:8443", below)
-        self.assertEqual(TlsFiles(Path("/etc/key.pem"), Path("/etc/cert.pem")), files)
+        self.assertEqual(CertificateFiles(Path("/etc/key.pem"), Path("/etc/cert.pem")), files)
 
     def test_one_file(self) -> None:
         """The certificate may be in the file of the key."""
-        _, files = split_endpoint("ssl:8443:privateKey=/etc/both.pem")
-        self.assertEqual(TlsFiles(Path("/etc/both.pem"), Path("/etc/both.pem")), files)
+        _, files = split_tls_endpoint("ssl:8443:privateKey=/etc/both.pem")
+        self.assertEqual(CertificateFiles(Path("/etc/both.pem"), Path("/etc/both.pem")), files)
 
     def test_options_of_the_port(self) -> None:
         """What says nothing of TLS is passed on, be it before or behind."""
-        below, files = split_endpoint(
+        below, files = split_tls_endpoint(
             r"ssl:8443:interface=\:\::privateKey=/k\:1.pem:extraCertChain=/chain.pem:backlog=10"
         )
         self.assertEqual(r"tcp:8443:interface=\:\::backlog=10", below)
-        self.assertEqual(TlsFiles(Path("/k:1.pem"), Path("/k:1.pem"), Path("/chain.pem")), files)
+        self.assertEqual(
+            CertificateFiles(Path("/k:1.pem"), Path("/k:1.pem"), Path("/chain.pem")), files
+        )
 
     def test_other_endpoints(self) -> None:
         """TLS goes on top of any: systemd's port, or what comes with a PROXY line before it."""
         for below in ("systemd:domain=INET:index=0", "haproxy:tcp:8443", "unix:/run/phpgw.sock"):
-            self.assertEqual(below, split_endpoint(f"ssl:{below}:privateKey=/k.pem")[0])
+            self.assertEqual(below, split_tls_endpoint(f"ssl:{below}:privateKey=/k.pem")[0])
 
     def test_port_by_its_name(self) -> None:
-        self.assertEqual("tcp:port=8443", split_endpoint("ssl:port=8443:privateKey=/k.pem")[0])
+        self.assertEqual("tcp:port=8443", split_tls_endpoint("ssl:port=8443:privateKey=/k.pem")[0])
 
     def test_relative_paths(self) -> None:
         """They mean the same when the working directory is another."""
-        _, files = split_endpoint("ssl:8443:privateKey=key.pem")
+        _, files = split_tls_endpoint("ssl:8443:privateKey=key.pem")
         assert files is not None
         self.assertEqual(Path.cwd() / "key.pem", files.key)
 
     def test_no_key(self) -> None:
-        error = self.assertRaises(ValueError, split_endpoint, "ssl:8443:certKey=cert.pem")
+        error = self.assertRaises(ValueError, split_tls_endpoint, "ssl:8443:certKey=cert.pem")
         self.assertEqual("privateKey=FILE is missing", str(error))
 
 
@@ -94,28 +96,30 @@ class TlsTestCase(SynchronousTestCase):
         directory.mkdir(parents=True)
         return make_certificate(directory, **options)
 
-    def files(self, chain: Path | None = None) -> TlsFiles:
-        return TlsFiles(self.certificate.key_path, self.certificate.path, chain)
+    def files(self, chain: Path | None = None) -> CertificateFiles:
+        return CertificateFiles(self.certificate.key_path, self.certificate.path, chain)
 
 
 class FileTests(TlsTestCase):
     """What is wrong with a certificate is said in one line, which names the file."""
 
-    def assert_unusable(self, files: TlsFiles, path: Path, reason: str) -> None:
-        error = str(self.assertRaises(UnusableCertificate, Tls, files))
+    def assert_unusable(self, files: CertificateFiles, path: Path, reason: str) -> None:
+        error = str(self.assertRaises(UnusableCertificate, ServerTls, files))
         self.assertEqual(f"{path}: {reason}", error)
 
     def test_not_there(self) -> None:
         path = self.directory / "nowhere.pem"
         reason = "No such file or directory"
         key, certificate, _ = vars_of(self.files())
-        self.assert_unusable(TlsFiles(path, certificate), path, reason)
-        self.assert_unusable(TlsFiles(key, path), path, reason)
-        self.assert_unusable(TlsFiles(key, certificate, path), path, reason)
+        self.assert_unusable(CertificateFiles(path, certificate), path, reason)
+        self.assert_unusable(CertificateFiles(key, path), path, reason)
+        self.assert_unusable(CertificateFiles(key, certificate, path), path, reason)
 
     def test_directory(self) -> None:
         self.assert_unusable(
-            TlsFiles(self.certificate.key_path, self.directory), self.directory, "Is a directory"
+            CertificateFiles(self.certificate.key_path, self.directory),
+            self.directory,
+            "Is a directory",
         )
 
     def test_nonsense(self) -> None:
@@ -123,17 +127,17 @@ class FileTests(TlsTestCase):
         key, certificate, _ = vars_of(self.files())
         for content in (b"", b"\xff\x00", b"-----BEGIN CERTIFICATE-----\nQUJD\n"):
             path.write_bytes(content)
-            self.assert_unusable(TlsFiles(path, certificate), path, "no private key in PEM")
-            self.assert_unusable(TlsFiles(key, path), path, "no certificate in PEM")
+            self.assert_unusable(CertificateFiles(path, certificate), path, "no private key in PEM")
+            self.assert_unusable(CertificateFiles(key, path), path, "no certificate in PEM")
 
     def test_exchanged(self) -> None:
         key, certificate, _ = vars_of(self.files())
-        self.assert_unusable(TlsFiles(certificate, key), key, "no certificate in PEM")
+        self.assert_unusable(CertificateFiles(certificate, key), key, "no certificate in PEM")
 
     def test_key_of_another(self) -> None:
         other = self.make("other").key_path
         self.assert_unusable(
-            TlsFiles(other, self.certificate.path),
+            CertificateFiles(other, self.certificate.path),
             other,
             f"the key of another certificate than the one in {self.certificate.path}",
         )
@@ -150,10 +154,10 @@ class FileTests(TlsTestCase):
         good_key, good, _ = vars_of(self.files())
         key, certificate = map(on_unknown_curve, (good_key, good))
         reason = "Curve 1.2.840.10045.3.1.102 is not supported"
-        self.assert_unusable(TlsFiles(key, certificate), key, reason)
-        self.assert_unusable(TlsFiles(key, good), key, reason)
-        self.assert_unusable(TlsFiles(good_key, certificate), certificate, reason)
-        tls = Tls(self.files())
+        self.assert_unusable(CertificateFiles(key, certificate), key, reason)
+        self.assert_unusable(CertificateFiles(key, good), key, reason)
+        self.assert_unusable(CertificateFiles(good_key, certificate), certificate, reason)
+        tls = ServerTls(self.files())
         before = tls.description
         good.write_bytes(certificate.read_bytes())
         self.assertRaises(UnusableCertificate, tls.reload)
@@ -163,7 +167,9 @@ class FileTests(TlsTestCase):
         """OpenSSL has a say, too."""
         certificate = self.make("weak", key=rsa.generate_private_key(65537, 1024))
         self.assert_unusable(
-            TlsFiles(certificate.key_path, certificate.path), certificate.path, "ee key too small"
+            CertificateFiles(certificate.key_path, certificate.path),
+            certificate.path,
+            "ee key too small",
         )
 
     def test_one_file(self) -> None:
@@ -172,14 +178,16 @@ class FileTests(TlsTestCase):
         parts = [each.read_bytes() for each in self.certificate]
         for order in (parts, parts[::-1]):
             path.write_bytes(b"".join(order))
-            self.assertIn(str(path), Tls(TlsFiles(path, path)).description)
+            self.assertIn(str(path), ServerTls(CertificateFiles(path, path)).description)
 
     def test_validity(self) -> None:
-        tls = Tls(self.files())
+        tls = ServerTls(self.files())
         expired = self.make("expired", lifetime=timedelta(seconds=-1))
         for now, is_valid in ((0.0, False), (_now(), True), (_now() + 2 * 86400, False)):
             self.assertEqual(is_valid, tls.is_valid(now))
-        self.assertFalse(Tls(TlsFiles(expired.key_path, expired.path)).is_valid(_now()))
+        self.assertFalse(
+            ServerTls(CertificateFiles(expired.key_path, expired.path)).is_valid(_now())
+        )
 
 
 class HandshakeTests(TlsTestCase):
@@ -187,7 +195,7 @@ class HandshakeTests(TlsTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.tls = Tls(self.files())
+        self.tls = ServerTls(self.files())
 
     def shake_hands(self, **options: Any) -> "Ends":
         ends = Ends(self.tls, **options)
@@ -273,7 +281,7 @@ class HandshakeTests(TlsTestCase):
         self.certificate.path.write_bytes(self.certificate.path.read_bytes() + others[0])
         chain = self.directory / "chain.pem"
         chain.write_bytes(others[1])
-        self.tls = Tls(self.files(chain))
+        self.tls = ServerTls(self.files(chain))
         sent = self.shake_hands().client.get_peer_cert_chain()
         self.assertEqual(3, len(sent or ()))
 
@@ -283,7 +291,7 @@ class ReloadTests(TlsTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.tls = Tls(self.files())
+        self.tls = ServerTls(self.files())
 
     def renew(self) -> None:
         for old, new in zip(self.certificate, self.make("renewed"), strict=True):
@@ -332,7 +340,7 @@ class Ends:
     """A client and a server that speak TLS with each other, in memory."""
 
     def __init__(
-        self, tls: Tls, newest: int = SSL.TLS1_3_VERSION, ciphers: bytes = b"DEFAULT"
+        self, tls: ServerTls, newest: int = SSL.TLS1_3_VERSION, ciphers: bytes = b"DEFAULT"
     ) -> None:
         context = SSL.Context(SSL.TLS_CLIENT_METHOD)
         context.set_min_proto_version(SSL.TLS1_VERSION)
@@ -364,7 +372,7 @@ class Ends:
         return certificate.serial_number
 
 
-def vars_of(files: TlsFiles) -> tuple[Path, Path, Path | None]:
+def vars_of(files: CertificateFiles) -> tuple[Path, Path, Path | None]:
     return files.key, files.certificate, files.chain
 
 

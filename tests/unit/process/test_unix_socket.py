@@ -15,8 +15,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.endpoint import make_endpoint
-from phpgw.process.listening import Listener
+from phpgw.process.listener import Listener
+from phpgw.process.server_endpoint import make_endpoint
 from phpgw.settings.option import InvalidOption
 
 

@@ -12,12 +12,12 @@ from phpgw.web.forwarded import (
     UNIX,
     X_FORWARDED,
     InvalidForwardedHeaders,
-    Sender,
+    RequestSource,
     TrustedProxies,
 )
 
 NETWORKS = tuple(map(ip_network, ("127.0.0.1", "10.0.0.0/8", "fd00::/8")))
-SEEN = Sender(host="127.0.0.1", port=51110, is_secure=False, asked_host=b"gateway:8080")
+SEEN = RequestSource(host="127.0.0.1", port=51110, is_secure=False, requested_host=b"gateway:8080")
 BROWSER = "203.0.113.7"
 
 Headers = Mapping[str, str | list[str]]
@@ -26,7 +26,7 @@ Headers = Mapping[str, str | list[str]]
 class ForwardedTestCase(SynchronousTestCase):
     proxies = TrustedProxies((*NETWORKS, UNIX))
 
-    def sender(self, headers: Headers, seen: Sender = SEEN) -> Sender:
+    def source(self, headers: Headers, seen: RequestSource = SEEN) -> RequestSource:
         """Who has sent a request with these headers."""
 
         def values(name: str) -> list[bytes]:
@@ -35,14 +35,14 @@ class ForwardedTestCase(SynchronousTestCase):
                 each.encode("latin-1") for each in ([given] if isinstance(given, str) else given)
             ]
 
-        return self.proxies.sender(seen, values)
+        return self.proxies.source(seen, values)
 
     def assert_address(self, expected: str, headers: Headers, port: int = 0) -> None:
-        found = self.sender(headers)
+        found = self.source(headers)
         self.assertEqual((expected, port), (found.host, found.port), headers)
 
     def assert_contradiction(self, headers: Headers, reason: str) -> None:
-        self.assertIn(reason, str(self.assertRaises(InvalidForwardedHeaders, self.sender, headers)))
+        self.assertIn(reason, str(self.assertRaises(InvalidForwardedHeaders, self.source, headers)))
 
 
 _ALL = {
@@ -53,34 +53,34 @@ _ALL = {
 
 
 class TrustTests(ForwardedTestCase):
-    told = Sender(host=BROWSER, port=0, is_secure=True, asked_host=b"example.com")
+    told = RequestSource(host=BROWSER, port=0, is_secure=True, requested_host=b"example.com")
 
-    def seen(self, host: str) -> Sender:
-        return Sender(host=host, port=5, is_secure=False, asked_host=b"gateway")
+    def seen(self, host: str) -> RequestSource:
+        return RequestSource(host=host, port=5, is_secure=False, requested_host=b"gateway")
 
     def test_trusted(self) -> None:
         for host in ("127.0.0.1", "10.1.2.3", "fd12::1", ""):
-            self.assertEqual(self.told, self.sender(_ALL, self.seen(host)), host)
+            self.assertEqual(self.told, self.source(_ALL, self.seen(host)), host)
 
     def test_not_trusted(self) -> None:
         """Whatever it says, nothing of it counts, nor is it looked at."""
         for host in ("127.0.0.2", "11.0.0.1", "fe80::1", "fe80::1%eth0", "::1", BROWSER):
             seen = self.seen(host)
-            self.assertEqual(seen, self.sender(_ALL, seen), host)
-            self.assertEqual(seen, self.sender({FORWARDED: "for=1.2.3.4"}, seen), host)
-            self.assertEqual(seen, self.sender({FORWARDED: '"', "x-forwarded-for": "x"}, seen))
+            self.assertEqual(seen, self.source(_ALL, seen), host)
+            self.assertEqual(seen, self.source({FORWARDED: "for=1.2.3.4"}, seen), host)
+            self.assertEqual(seen, self.source({FORWARDED: '"', "x-forwarded-for": "x"}, seen))
 
     def test_nobody_is_trusted(self) -> None:
         self.proxies = TrustedProxies()
         for host in ("127.0.0.1", "10.1.2.3", ""):
-            self.assertEqual(self.seen(host), self.sender(_ALL, self.seen(host)))
+            self.assertEqual(self.seen(host), self.source(_ALL, self.seen(host)))
 
     def test_unix_socket(self) -> None:
         self.proxies = TrustedProxies(NETWORKS)
-        self.assertEqual(self.seen(""), self.sender(_ALL, self.seen("")))
+        self.assertEqual(self.seen(""), self.source(_ALL, self.seen("")))
 
     def test_says_nothing(self) -> None:
-        self.assertEqual(SEEN, self.sender({}))
+        self.assertEqual(SEEN, self.source({}))
 
 
 class XForwardedTests(ForwardedTestCase):
@@ -149,14 +149,14 @@ class XForwardedTests(ForwardedTestCase):
         }.items():
             self.assertEqual(
                 expected,
-                self.sender({"x-forwarded-proto": word, "x-forwarded-for": BROWSER}).is_secure,
+                self.source({"x-forwarded-proto": word, "x-forwarded-for": BROWSER}).is_secure,
                 word,
             )
 
     def test_no_tls_before_a_proxy_that_we_speak_tls_with(self) -> None:
-        seen = Sender(host="127.0.0.1", port=5, is_secure=True, asked_host=b"")
-        self.assertFalse(self.sender({"x-forwarded-proto": "http"}, seen).is_secure)
-        self.assertTrue(self.sender({"x-forwarded-for": BROWSER}, seen).is_secure)
+        seen = RequestSource(host="127.0.0.1", port=5, is_secure=True, requested_host=b"")
+        self.assertFalse(self.source({"x-forwarded-proto": "http"}, seen).is_secure)
+        self.assertTrue(self.source({"x-forwarded-for": BROWSER}, seen).is_secure)
 
     def test_host(self) -> None:
         for word, expected in {
@@ -170,18 +170,18 @@ class XForwardedTests(ForwardedTestCase):
             "user@example.com": b"gateway:8080",
             "example.com\xff": b"gateway:8080",
         }.items():
-            self.assertEqual(expected, self.sender({"x-forwarded-host": word}).asked_host, word)
+            self.assertEqual(expected, self.source({"x-forwarded-host": word}).requested_host, word)
 
     def test_each_of_its_own_hop(self) -> None:
         """What a proxy has not said, one before it may have."""
-        told = self.sender(
+        told = self.source(
             {
                 "x-forwarded-for": f"1.2.3.4, {BROWSER}, 10.0.0.1",
                 "x-forwarded-proto": "ws, https, http",
                 "x-forwarded-host": "example.com",
             }
         )
-        self.assertEqual(Sender(BROWSER, 0, True, b"example.com"), told)
+        self.assertEqual(RequestSource(BROWSER, 0, True, b"example.com"), told)
 
 
 class ForwardedHeaderTests(ForwardedTestCase):
@@ -206,14 +206,14 @@ class ForwardedHeaderTests(ForwardedTestCase):
             'host="example.com:8443" ;\tproto="https";for="203.0.113.7";ext="a,b;c=\\"d"',
             ', ,for=203.0.113.7;;proto=https;host="example.com:8443";,',
         ):
-            expected = Sender(BROWSER, 0, True, b"example.com:8443")
-            self.assertEqual(expected, self.sender({FORWARDED: header}), header)
+            expected = RequestSource(BROWSER, 0, True, b"example.com:8443")
+            self.assertEqual(expected, self.source({FORWARDED: header}), header)
 
     def test_right_to_left(self) -> None:
         for claimed in ("for=1.2.3.4", "for=10.0.0.1", "for=unknown", 'for="[::1]:5";proto=ws'):
             header = f"{claimed}, for={BROWSER};proto=https, for=10.0.0.1;proto=http"
             self.assertEqual(
-                Sender(BROWSER, 0, True, b"gateway:8080"), self.sender({FORWARDED: header})
+                RequestSource(BROWSER, 0, True, b"gateway:8080"), self.source({FORWARDED: header})
             )
             self.assert_address(BROWSER, {FORWARDED: [claimed, f"for={BROWSER}"]})
 
@@ -221,7 +221,7 @@ class ForwardedHeaderTests(ForwardedTestCase):
         """Who said so is the last that is known; what else it says counts."""
         for word in ("unknown", "_hidden", '"unknown:5"', "garbage", '""'):
             header = f"for=1.2.3.4, for={word};proto=https, for=10.0.0.1"
-            told = self.sender({FORWARDED: header})
+            told = self.source({FORWARDED: header})
             self.assertEqual(("10.0.0.1", True), (told.host, told.is_secure))
         self.assert_address("127.0.0.1", {FORWARDED: "for=1.2.3.4, proto=https"}, 51110)
 
@@ -258,12 +258,12 @@ class BothTests(ForwardedTestCase):
 
     def test_only_some(self) -> None:
         self.proxies = TrustedProxies(NETWORKS, ["x-forwarded-for"])
-        told = self.sender(_ALL)
-        self.assertEqual(Sender(BROWSER, 0, False, b"gateway:8080"), told)
+        told = self.source(_ALL)
+        self.assertEqual(RequestSource(BROWSER, 0, False, b"gateway:8080"), told)
 
     def test_none(self) -> None:
         self.proxies = TrustedProxies(NETWORKS, [])
-        self.assertEqual(SEEN, self.sender({**_ALL, FORWARDED: "for=1.2.3.4"}))
+        self.assertEqual(SEEN, self.source({**_ALL, FORWARDED: "for=1.2.3.4"}))
 
 
 _WORDS = st.one_of(
@@ -278,9 +278,9 @@ class PropertyTests(ForwardedTestCase):
     def test_nobody_is_somebody_else(self, claimed: str, address: object) -> None:
         """Whatever a browser claims in X-Forwarded-For, the proxy's word behind it counts."""
         self.proxies = TrustedProxies([ip_network("192.0.2.1")])
-        seen = Sender("192.0.2.1", 5, False, b"")
-        told = self.sender({"x-forwarded-for": f"{claimed}, {address}"}, seen)
-        alone = self.sender({"x-forwarded-for": str(address)}, seen)
+        seen = RequestSource("192.0.2.1", 5, False, b"")
+        told = self.source({"x-forwarded-for": f"{claimed}, {address}"}, seen)
+        alone = self.source({"x-forwarded-for": str(address)}, seen)
         if alone.host != "192.0.2.1":
             self.assertEqual(alone, told)
 
@@ -289,9 +289,9 @@ class PropertyTests(ForwardedTestCase):
     @example('for="x\\', '"203.0.113.7:5"')
     def test_nobody_is_somebody_else_in_forwarded(self, claimed: str, node: str) -> None:
         """The proxy's word counts, or the request is refused."""
-        alone = self.sender({FORWARDED: f"for={node}"})
+        alone = self.source({FORWARDED: f"for={node}"})
         try:
-            told = self.sender({FORWARDED: f"{claimed}, for={node}"})
+            told = self.source({FORWARDED: f"{claimed}, for={node}"})
         except InvalidForwardedHeaders:
             return
         self.assertEqual((alone.host, alone.port), (told.host, told.port))
@@ -300,9 +300,9 @@ class PropertyTests(ForwardedTestCase):
     def test_whatever_comes(self, headers: dict[str, str]) -> None:
         """What comes out is an address, and a host, of those that came in."""
         try:
-            told = self.sender(headers)
+            told = self.source(headers)
         except InvalidForwardedHeaders:
             return
         self.assertEqual(told.host, str(ip_network(told.host).network_address))
         self.assertIn(told.port, range(65536))
-        self.assertRegex(told.asked_host, rb"\A[A-Za-z0-9._:\[\]-]+\Z")
+        self.assertRegex(told.requested_host, rb"\A[A-Za-z0-9._:\[\]-]+\Z")

@@ -8,12 +8,43 @@ from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.front_page import FrontPageResource
+from phpgw.web.front_page import FrontPageResource, IndexResource
 from phpgw.web.health import HealthResource
 from tests.support.fakes import Answer, request
 
 _BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 _UPGRADE = {"Sec-WebSocket-Key": "x"}
+
+
+class SignpostTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.root = IndexResource(200, ("/ws  WebSocket, for browsers",))
+        self.root.putChild(b"healthz", HealthResource())
+        self.root.putChild(b"v1", IndexResource(404, self.root.paths))
+
+    def test_front_page(self) -> None:
+        for target in ("/", "/?x=1"):
+            answer = request(self.root, "GET", target)
+            self.assertEqual(200, answer.status)
+            self.assertEqual("text/plain; charset=utf-8", answer.headers["Content-Type"])
+            self.assertIn(b"phpgw", answer.body)
+            self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
+
+    def test_elsewhere(self) -> None:
+        """Whoever is lost is told what there is."""
+        for target in ("/nothing", "/nothing/here", "//", "/v1", "/v1/", "/v1/x", "/%2e%2e/ws"):
+            for method in ("GET", "POST", "DELETE"):
+                answer = request(self.root, method, target)
+                self.assertEqual(404, answer.status, f"{method} {target}")
+                self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
+
+    def test_nothing_is_repeated(self) -> None:
+        """Nothing of the address gets into the page."""
+        self.assertNotIn(b"script", request(self.root, "GET", "/<script>x</script>").body)
+
+    def test_head(self) -> None:
+        answer = request(self.root, "HEAD", "/")
+        self.assertEqual((200, b""), (answer.status, answer.body))
 
 
 class FrontPageTestCase(SynchronousTestCase):

@@ -1,9 +1,33 @@
 """Tests for :mod:`phpgw.web.health`."""
 
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.health import ReadinessResource
+from phpgw.web.health import HealthResource, ReadinessResource
 from tests.support.fakes import LOCAL, REMOTE, request
+
+
+class HealthTests(SynchronousTestCase):
+    def test_anybody(self) -> None:
+        """A load balancer on another machine may ask."""
+        for peer in (LOCAL, REMOTE):
+            answer = request(HealthResource(), "GET", "/", peer=peer)
+            self.assertEqual((200, b"ok\n"), (answer.status, answer.body))
+
+    def test_head(self) -> None:
+        """Asked every few seconds, and not a word of it in the log."""
+        with capturedLogs() as events:
+            answer = request(HealthResource(), "HEAD", "/")
+        self.assertEqual(
+            (200, b"", "3"), (answer.status, answer.body, answer.headers["Content-Length"])
+        )
+        self.assertNotIn("Warning", "".join(formatEvent(event) for event in events))
+
+    def test_other_methods(self) -> None:
+        for method in ("POST", "DELETE", "BREW"):
+            answer = request(HealthResource(), method, "/")
+            self.assertEqual((405, "GET, HEAD"), (answer.status, answer.headers["Allow"]))
+            self.assertEqual(b"this can be asked with GET, HEAD\n", answer.body)
 
 
 class ReadyTests(SynchronousTestCase):

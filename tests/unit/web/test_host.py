@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.host import host_name, is_safe_from_rebinding, is_this_machine
+from phpgw.web.host import is_safe_from_rebinding, parse_host, refers_to_this_machine
 
 # Names that somebody else may own, and let be any address.
 STRANGERS = (
@@ -42,7 +42,7 @@ class HostNameTests(SynchronousTestCase):
             b"my_host": "my_host",
             b"": "",
         }.items():
-            self.assertEqual(name, host_name(header), header)
+            self.assertEqual(name, parse_host(header), header)
 
     def test_malformed(self) -> None:
         for header in (
@@ -62,12 +62,12 @@ class HostNameTests(SynchronousTestCase):
             ),
             *(b"a\r\nX: y", b"<script>", b'"', b"a:123456", b"a\n", b" a", b"%61"),
         ):
-            self.assertIsNone(host_name(header), header)
+            self.assertIsNone(parse_host(header), header)
 
     @given(st.binary(max_size=20))
     def test_whatever_comes(self, header: bytes) -> None:
         """A name is always a part of the header, and harmless wherever it is written."""
-        name = host_name(header)
+        name = parse_host(header)
         if name is not None:
             self.assertIn(name, header.decode().lower())
             self.assertLessEqual(set(name), set("abcdefghijklmnopqrstuvwxyz0123456789.-_:"))
@@ -80,14 +80,14 @@ class ThisMachineTests(SynchronousTestCase):
             *("::ffff:127.0.0.1", "host.docker.internal", "host.containers.internal"),
             *("0.0.0.0", "::"),
         ):
-            self.assertTrue(is_this_machine(name), name)
+            self.assertTrue(refers_to_this_machine(name), name)
 
     def test_elsewhere(self) -> None:
         for name in (
             *("", ".", "example.com", "localhost.example.com", "notlocalhost", "127.0.0.1.example"),
             *("gateway", "10.0.0.1", "0.0.0.1", "::2", "fe80::1", "203.0.113.7", "a.internal"),
         ):
-            self.assertFalse(is_this_machine(name), name)
+            self.assertFalse(refers_to_this_machine(name), name)
 
 
 class OwnerTests(SynchronousTestCase):
@@ -97,4 +97,4 @@ class OwnerTests(SynchronousTestCase):
 
     def test_nobodys(self) -> None:
         for name in OURS:
-            self.assertTrue(is_safe_from_rebinding(host_name(name.encode()) or ""), name)
+            self.assertTrue(is_safe_from_rebinding(parse_host(name.encode()) or ""), name)

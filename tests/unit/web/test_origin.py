@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.web.origin import read_origin, read_pattern
+from phpgw.web.origin import parse_origin, parse_origin_pattern
 
 # What no browser writes, however much it looks like a page's of example.com.
 ODD = (
@@ -36,28 +36,28 @@ class OriginTests(SynchronousTestCase):
             "file://": ("file", "", None, False),
             "chrome-extension://abc": ("chrome-extension", "abc", None, False),
         }.items():
-            origin = read_origin(header.encode())
+            origin = parse_origin(header.encode())
             assert origin is not None, header
             seen = (origin.scheme, origin.host, origin.port, origin.is_web)
             self.assertEqual(expected, seen, header)
-            self.assertEqual(origin, read_origin(str(origin).encode()))
+            self.assertEqual(origin, parse_origin(str(origin).encode()))
 
     def test_odd(self) -> None:
         for header in ODD:
-            self.assertIsNone(read_origin(header.encode("latin-1")), header)
+            self.assertIsNone(parse_origin(header.encode("latin-1")), header)
 
     @given(st.binary(max_size=30) | st.binary(max_size=20).map(b"http://".__add__))
     def test_whatever_comes(self, header: bytes) -> None:
         """What is read is harmless wherever it is written, and reads the same again."""
-        origin = read_origin(header)
+        origin = parse_origin(header)
         if origin is not None:
-            self.assertEqual(origin, read_origin(str(origin).encode("ascii")))
+            self.assertEqual(origin, parse_origin(str(origin).encode("ascii")))
             self.assertTrue(str(origin).isprintable())
 
 
 class PatternTests(SynchronousTestCase):
     def assert_matches(self, text: str, matching: Iterable[str], others: Iterable[str]) -> None:
-        pattern = read_pattern(text)
+        pattern = parse_origin_pattern(text)
         for origin in matching:
             self.assertTrue(pattern.matches(origin.encode()), f"{origin} by {text}")
         for origin in (*others, *ODD):

@@ -117,7 +117,7 @@ class TurnTests(PaceTestCase):
         self.assertFalse(connection.is_read_from)
         self.turn()
         self.assertLessEqual(connection.answered(), 20)
-        while self.site.pacer.is_busy:
+        while self.site.pipeline_scheduler.is_busy:
             self.turn()
             connection.transport.read()
         self.assertTrue(connection.is_read_from)
@@ -170,7 +170,7 @@ class TurnTests(PaceTestCase):
         )
         self.assertEqual(0, connection.answered())
         turns = 0
-        while self.site.pacer.is_busy:
+        while self.site.pipeline_scheduler.is_busy:
             turns += 1
             self.turn()
         self.assertEqual([b"/body", b"/next"], bodies(connection.transport.value()))
@@ -185,7 +185,7 @@ class TurnTests(PaceTestCase):
             end(connection)
             self.turn()
             self.assertEqual(1, connection.answered())
-            self.assertFalse(self.site.pacer.is_busy)
+            self.assertFalse(self.site.pipeline_scheduler.is_busy)
 
     def test_order(self) -> None:
         """Of requests and what is not yet there of one."""
@@ -208,7 +208,7 @@ class NeverReadsTests(PaceTestCase):
         for _ in range(100):
             self.turn()
         self.assertFalse(connection.is_read_from)
-        self.assertFalse(self.site.pacer.is_busy)
+        self.assertFalse(self.site.pipeline_scheduler.is_busy)
         self.assertLess(len(connection.transport.value()), _FULL + 11_000)
         # TLS hands on what it has.
         connection.send(GET % b"long" * 10)
@@ -259,7 +259,7 @@ class NeverReadsTests(PaceTestCase):
         request = self.root.slow.pop()
         request.write(b"slow")
         request.finish()
-        while self.site.pacer.is_busy:
+        while self.site.pipeline_scheduler.is_busy:
             self.turn()
         self.assertEqual(101, connection.answered())
         self.assertTrue(connection.is_read_from)

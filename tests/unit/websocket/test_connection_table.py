@@ -11,7 +11,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from phpgw.api.access import Caller
 from phpgw.process.proxy_protocol import ProxyFactory
-from phpgw.time_slices import run_at_once
+from phpgw.time_slices import run_to_completion
 from phpgw.websocket.connection_table import State
 from phpgw.websocket.drain import Drain
 from phpgw.websocket.outbox import drop_waiting, waiting_bytes
@@ -401,7 +401,7 @@ class StopTests(ConnectionsTestCase):
     def send_off(self, browser: InMemoryBrowser) -> None:
         send_off = Drain(self.table.connections, 10)
         answered = 0
-        while run_at_once(send_off.step()):
+        while run_to_completion(send_off.step()):
             self.assertFalse(browser.is_read_from)
             for asked in self.php.asked[answered:]:
                 asked.reply(asked.event.message)

@@ -16,8 +16,8 @@ class LogTests(SynchronousTestCase):
         """The warnings about handshakes with these values of Origin and Host."""
         with capturedLogs() as events:
             for origin, host in handshakes:
-                header, asked_host = origin.encode("latin-1"), host.encode("latin-1")
-                self.log.note(header, asked_host, is_refused=is_refused)
+                header, requested_host = origin.encode("latin-1"), host.encode("latin-1")
+                self.log.note(header, requested_host, is_refused=is_refused)
         return [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
 
     def test_remedies(self) -> None:

@@ -4,7 +4,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.client import Client, Message
-from phpgw.time_slices import run_at_once
+from phpgw.time_slices import run_to_completion
 from phpgw.websocket.drain import STEP_SECONDS, Drain, DrainingConnection
 from tests.support.fakes import FakeConnection, identity
 
@@ -55,7 +55,7 @@ class SendOffTestCase(SynchronousTestCase):
         before = 0
         is_more = True
         while is_more:
-            is_more = run_at_once(send_off.step())
+            is_more = run_to_completion(send_off.step())
             counts.append(self.gone() - before)
             before = self.gone()
         return counts
@@ -74,12 +74,12 @@ class PaceTests(SendOffTestCase):
         self.assertEqual(self.gone(), 5000)
 
     def test_nobody(self) -> None:
-        self.assertFalse(run_at_once(self.send_off().step()))
+        self.assertFalse(run_to_completion(self.send_off().step()))
 
     def test_few(self) -> None:
         """They go at once, with the code that says why."""
         self.arrive(10)
-        self.assertFalse(run_at_once(self.send_off().step()))
+        self.assertFalse(run_to_completion(self.send_off().step()))
         self.assertEqual({(1001, "the gateway stops")}, {guest.closed for guest in self.guests})
 
     def test_some(self) -> None:
@@ -102,12 +102,12 @@ class PaceTests(SendOffTestCase):
         """Who was about to connect is sent away in turn."""
         self.arrive(15)
         send_off = self.send_off()
-        self.assertTrue(run_at_once(send_off.step()))
+        self.assertTrue(run_to_completion(send_off.step()))
         newcomer = self.arrive()
-        self.assertFalse(run_at_once(send_off.step()))
+        self.assertFalse(run_to_completion(send_off.step()))
         self.assertIsNotNone(newcomer.closed)
         late = self.arrive()
-        run_at_once(send_off.step())
+        run_to_completion(send_off.step())
         self.assertIsNotNone(late.closed)
 
 
@@ -116,35 +116,35 @@ class LastMessageTests(SendOffTestCase):
         """Nobody goes before PHP has answered."""
         guest = self.arrive(is_busy=True)
         send_off = self.send_off()
-        self.assertTrue(run_at_once(send_off.step()))
+        self.assertTrue(run_to_completion(send_off.step()))
         self.assertEqual((None, False), (guest.closed, guest.takes_more))
         guest.client.is_busy = False
-        self.assertFalse(run_at_once(send_off.step()))
+        self.assertFalse(run_to_completion(send_off.step()))
         self.assertEqual((1001, "the gateway stops"), guest.closed)
 
     def test_takes_no_more(self) -> None:
         """It is told so again, since PHP may have let it in only now."""
         guest = self.arrive(is_busy=True)
         send_off = self.send_off()
-        run_at_once(send_off.step())
+        run_to_completion(send_off.step())
         guest.takes_more = True
-        run_at_once(send_off.step())
+        run_to_completion(send_off.step())
         self.assertFalse(guest.takes_more)
 
     def test_served_until_then(self) -> None:
         """Whose time has not come is read from."""
         self.arrive(10)
         last = self.arrive(is_busy=True)
-        run_at_once(self.send_off().step())
+        run_to_completion(self.send_off().step())
         self.assertEqual((None, True), (last.closed, last.takes_more))
 
     def test_goes_by_itself(self) -> None:
         guest = self.arrive(is_busy=True)
         send_off = self.send_off()
-        run_at_once(send_off.step())
+        run_to_completion(send_off.step())
         guest.client.is_disconnected = True
         self.guests.remove(guest)
-        self.assertFalse(run_at_once(send_off.step()))
+        self.assertFalse(run_to_completion(send_off.step()))
 
 
 class EndTests(SendOffTestCase):
@@ -155,7 +155,7 @@ class EndTests(SendOffTestCase):
         guest.client.inbox += [Message(b"1"), Message(b"2")]
         send_off = self.send_off()
         with capturedLogs() as events:
-            run_at_once(send_off.end())
+            run_to_completion(send_off.end())
         self.assertEqual(21, self.gone())
         [event] = events
         self.assertEqual((1, 2), (event["clients"], event["messages"]))
@@ -163,6 +163,6 @@ class EndTests(SendOffTestCase):
     def test_all_is_well(self) -> None:
         self.arrive(20)
         with capturedLogs() as events:
-            run_at_once(self.send_off().end())
+            run_to_completion(self.send_off().end())
         self.assertEqual(20, self.gone())
         self.assertEqual([], events)

@@ -17,9 +17,9 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
-from phpgw.process.endpoint import make_endpoint
-from phpgw.process.socket_activation import NotHandedOver
-from phpgw.process.tls import Tls, UnusableCertificate, split_endpoint
+from phpgw.process.server_endpoint import make_endpoint
+from phpgw.process.socket_activation import NoInheritedSocket
+from phpgw.process.tls import ServerTls, UnusableCertificate, split_tls_endpoint
 from phpgw.settings.option import InvalidOption
 
 # How long a connection may take from being accepted until its request has been read.
@@ -31,7 +31,7 @@ class Listener(Service):
 
     :param option: the option that named the endpoint, for messages about it.
     :param text: the endpoint, as ``twisted.internet.endpoints.serverFromString`` takes it; for
-        TLS see :func:`phpgw.process.tls.split_endpoint`.
+        TLS see :func:`phpgw.process.tls.split_tls_endpoint`.
     :param factory: makes the protocols, whose ``transport`` is ``None`` once they have given it to
         another.
     :raises InvalidOption: if the text names no endpoint, or a certificate that cannot be used.
@@ -45,16 +45,16 @@ class Listener(Service):
         self._reactor = reactor
         self._port: Deferred[IListeningPort] | None = None
         self._arrivals = _Arrivals(factory, reactor.seconds)
-        self._tls: Tls | None = None
+        self._tls: ServerTls | None = None
         try:
-            below, files = split_endpoint(text)
+            below, files = split_tls_endpoint(text)
             self._endpoint = make_endpoint(reactor, below)
             if files is not None:
-                self._tls = Tls(files)
+                self._tls = ServerTls(files)
         except UnusableCertificate as error:
             expected = f"a certificate and its key ({error})"
             raise InvalidOption(option, expected, repr(text)) from None
-        except NotHandedOver as error:
+        except NoInheritedSocket as error:
             raise InvalidOption(option, str(error), repr(text)) from None
         except Exception as error:
             # A missing argument, an unknown one: each kind raises what it likes.

@@ -9,7 +9,7 @@ import re
 
 from twisted.web.http import RESPONSES, Request
 
-from phpgw.web.pipelining import PacedChannel
+from phpgw.web.pipelining import PipeliningChannel
 
 # How long a body may take, and how long a connection is kept without a request.
 _BODY_SECONDS = 60
@@ -23,7 +23,7 @@ _FRAMING = re.compile(rb"(?:(content-length)|transfer-encoding):(.*)", re.IGNORE
 _PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
 
 
-class StrictChannel(PacedChannel):
+class StrictChannel(PipeliningChannel):
     """An HTTP connection of a :class:`phpgw.web.site.GatewaySite`."""
 
     _is_first = True
@@ -99,11 +99,11 @@ class StrictChannel(PacedChannel):
             self.drop()
             return
         if self._has_begun or self._is_first:
-            self.site.lobby.metrics.requests_timed_out += 1
+            self.site.idle_connections.metrics.requests_timed_out += 1
         if self._has_begun:
             self._refuse(408, "The request takes too long.")
         else:
-            self.say_farewell()
+            self.close_lingering()
 
     def lineReceived(self, line: bytes) -> None:  # noqa: N802
         if line.startswith((b" ", b"\t")):
@@ -158,7 +158,7 @@ class StrictChannel(PacedChannel):
             b"X-Content-Type-Options: nosniff\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b"
             % (status, _PHRASES[status], len(body), body)
         )
-        self.say_farewell()
+        self.close_lingering()
 
 
 def is_handshake(request: Request) -> bool:

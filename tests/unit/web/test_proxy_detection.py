@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.web.shared_ports`: which handshakes give a proxy away, and what follows."""
+"""Tests for :mod:`phpgw.web.proxy_detection`."""
 
 from collections.abc import Iterable
 from ipaddress import ip_network
@@ -15,7 +15,7 @@ from twisted.web.server import Request
 from phpgw.api.access import Access
 from phpgw.web.forwarded import UNIX as UNIX_PROXY
 from phpgw.web.forwarded import TrustedProxies
-from phpgw.web.shared_ports import SharedPorts
+from phpgw.web.proxy_detection import ProxyDetector
 from tests.support.fakes import LOCAL, REMOTE, UNIX, Answer, Exchange, request, request_head
 from tests.unit.api.test_access import _Door
 
@@ -64,7 +64,7 @@ FROM_HERE: tuple[Headers, ...] = (
 class _Noting(Resource):
     isLeaf = True
 
-    def __init__(self, ports: SharedPorts) -> None:
+    def __init__(self, ports: ProxyDetector) -> None:
         super().__init__()
         self._ports = ports
 
@@ -77,8 +77,8 @@ class SharedPortsTestCase(SynchronousTestCase):
     proxies = TrustedProxies()
 
     def setUp(self) -> None:
-        self.ports = SharedPorts(self.proxies)
-        self.access = Access(shared_ports=self.ports)
+        self.ports = ProxyDetector(self.proxies)
+        self.access = Access(proxy_detector=self.ports)
 
     def shake_hands(
         self, headers: Headers, peer: IAddress = LOCAL, host: IAddress = PORT, **more: Any

@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet.epollreactor import EPollReactor
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.clock import use_monotonic_time
+from phpgw.process.monotonic_clock import use_monotonic_time
 
 
 class MonotonicTests(SynchronousTestCase):

@@ -13,7 +13,7 @@ from twisted.logger import capturedLogs, formatEvent
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.listening import Listener
+from phpgw.process.listener import Listener
 from phpgw.settings.option import InvalidOption
 from tests.support.certificate import make_certificate
 from tests.support.fakes import LOCAL

@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.process.reaper`, in a process of its own that others are left to."""
+"""Tests for :mod:`phpgw.process.orphan_reaper`, in a process of its own that others are left to."""
 
 import os
 import sys
@@ -8,12 +8,12 @@ from subprocess import run
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process import reaper
+from phpgw.process import orphan_reaper
 
 # prctl(2): what ends without a parent is ours from then on, as it is process 1's otherwise.
 _ADOPTING = """
 import ctypes, os, signal, subprocess, sys, time
-from phpgw.process import reaper
+from phpgw.process import orphan_reaper
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever we have inherited
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -60,12 +60,12 @@ class ServiceTests(SynchronousTestCase):
     def test_process_1_alone(self) -> None:
         """Elsewhere whoever is process 1 does it."""
         reaped: list[object] = []
-        self.patch(reaper, "reap_orphans", reaped.append)
+        self.patch(orphan_reaper, "reap_orphans", reaped.append)
         for pid, count in ((1, 3), (2, 0)):
             reaped.clear()
             self.patch(os, "getpid", lambda pid=pid: pid)
             clock = Clock()
-            service = reaper.OrphanReaper(clock)
+            service = orphan_reaper.OrphanReaper(clock)
             service.startService()
             clock.pump([2.0, 2.0])
             service.stopService()

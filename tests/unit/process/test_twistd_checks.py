@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.daemon import CannotStart, log_path, prepare
+from phpgw.process.twistd_checks import CannotStart, log_path, prepare
 
 _NOTHING: dict[str, Any] = {
     **{"nodaemon": 0, "debug": False, "pidfile": "twistd.pid", "logfile": None, "logger": None},

@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.settings import values
+from phpgw.settings import parsers
 from phpgw.timers.rules import Cron, Every, Timer
 
 
@@ -35,17 +35,17 @@ class ValueTests(ValueTestCase):
             "1h": 3600,
             " 5 m ": 300,
         }
-        self.assertEqual(expected, {text: values.duration(text) for text in expected})
+        self.assertEqual(expected, {text: parsers.duration(text) for text in expected})
         self.assert_refused(
-            values.duration,
+            parsers.duration,
             "a number of seconds",
             ["", "-1", "1d", "s", "ten", "nan", "inf", "1e3", "1,5"],
         )
 
     def test_positive_duration(self) -> None:
-        self.assertEqual(0.5, values.positive_duration("500ms"))
-        self.assert_refused(values.positive_duration, "more than 0 seconds", ["0", "0s", "0.0h"])
-        self.assert_refused(values.positive_duration, "a number of seconds", ["-1", ""])
+        self.assertEqual(0.5, parsers.positive_duration("500ms"))
+        self.assert_refused(parsers.positive_duration, "more than 0 seconds", ["0", "0s", "0.0h"])
+        self.assert_refused(parsers.positive_duration, "a number of seconds", ["-1", ""])
 
     def test_size(self) -> None:
         expected = {
@@ -58,33 +58,33 @@ class ValueTests(ValueTestCase):
             "1M": 1048576,
             "2G": 2147483648,
         }
-        self.assertEqual(expected, {text: values.size(text) for text in expected})
+        self.assertEqual(expected, {text: parsers.size(text) for text in expected})
         self.assert_refused(
-            values.size,
+            parsers.size,
             "a number of bytes above 0",
             ["", "0", "0K", "-1", "1.5M", "1T", "M", "1 MM"],
         )
 
     def test_count(self) -> None:
-        self.assertEqual([1, 32], [values.count("1"), values.count(" 32 ")])
+        self.assertEqual([1, 32], [parsers.count("1"), parsers.count(" 32 ")])
         self.assert_refused(
-            values.count, "a whole number above 0", ["", "0", "-1", "1.5", "1e3", "x", "²"]
+            parsers.count, "a whole number above 0", ["", "0", "-1", "1.5", "1e3", "x", "²"]
         )
 
     def test_whole_number(self) -> None:
-        self.assertEqual([0, 32], [values.whole_number("0"), values.whole_number(" 32 ")])
+        self.assertEqual([0, 32], [parsers.whole_number("0"), parsers.whole_number(" 32 ")])
         self.assert_refused(
-            values.whole_number, "a whole number", ["", "-1", "1.5", "1e3", "x", "²"]
+            parsers.whole_number, "a whole number", ["", "-1", "1.5", "1e3", "x", "²"]
         )
 
     def test_switch(self) -> None:
-        self.assertEqual([True, True], [values.switch("on"), values.switch(" ON ")])
-        self.assertEqual([False, False], [values.switch("off"), values.switch("Off")])
-        self.assert_refused(values.switch, "on or off", ["", "1", "0", "true", "no"])
+        self.assertEqual([True, True], [parsers.switch("on"), parsers.switch(" ON ")])
+        self.assertEqual([False, False], [parsers.switch("off"), parsers.switch("Off")])
+        self.assert_refused(parsers.switch, "on or off", ["", "1", "0", "true", "no"])
 
     def test_environment_variable(self) -> None:
         self.patch(os, "environ", {"TOKEN": "a b"})
-        parse = values.environment_variable
+        parse = parsers.environment_variable
         self.assertEqual(("A_1", "b=c; $d "), parse("A_1=b=c; $d "))
         self.assertEqual(("TOKEN", ""), parse("TOKEN="))
         self.assertEqual(("TOKEN", "a b"), parse("TOKEN"))
@@ -93,12 +93,12 @@ class ValueTests(ValueTestCase):
             self.assert_refused(parse, "NAME=VALUE, or NAME, with a name of", [text])
 
     def test_one_of(self) -> None:
-        parse = values.one_of("ignore", "close")
+        parse = parsers.one_of("ignore", "close")
         self.assertEqual("close", parse("close"))
         self.assert_refused(parse, "one of ignore, close", ["", "Close", "ignore,close"])
 
     def test_some_of(self) -> None:
-        parse = values.some_of("connect", "disconnect")
+        parse = parsers.some_of("connect", "disconnect")
         self.assertEqual({"connect"}, parse("connect"))
         self.assertEqual({"connect", "disconnect"}, parse("disconnect, connect"))
         self.assertEqual(frozenset(), parse("none"))
@@ -110,19 +110,21 @@ class ValueTests(ValueTestCase):
 
     def test_message_text(self) -> None:
         for text in ("", " ", '{"error": "你好"}', "two\nlines"):
-            self.assertEqual(text, values.message_text(text))
+            self.assertEqual(text, parsers.message_text(text))
 
     def test_existing_file(self) -> None:
         path = self.mktemp()
-        self.assert_refused(values.existing_file, "the path of a file that exists", [path, ".", ""])
+        self.assert_refused(
+            parsers.existing_file, "the path of a file that exists", [path, ".", ""]
+        )
         Path(path).touch()
-        self.assertEqual(path, str(values.existing_file(path)))
+        self.assertEqual(path, str(parsers.existing_file(path)))
 
     def test_url_path(self) -> None:
         for path in ("/ws", "/a/b-c.d_e~f", "/v1/ws"):
-            self.assertEqual(path, values.url_path(path))
+            self.assertEqual(path, parsers.url_path(path))
         self.assert_refused(
-            values.url_path,
+            parsers.url_path,
             "a path that starts with a slash, like /ws",
             ["", "/", "ws", "//ws", "/ws/", "/ws?x", "/ws#x", "/a b", "/%41", "/é"],
         )
@@ -131,11 +133,11 @@ class ValueTests(ValueTestCase):
 class SubprotocolTests(ValueTestCase):
     def test_name(self) -> None:
         for text in ("json", "chat.v1", "graphql-transport-ws", " v12.stomp ", "a!#$%&'*+^_`|~"):
-            self.assertEqual(text.strip(), values.subprotocol(text))
+            self.assertEqual(text.strip(), parsers.subprotocol(text))
 
     def test_refused(self) -> None:
         self.assert_refused(
-            values.subprotocol,
+            parsers.subprotocol,
             "the name of a subprotocol, like json or chat.v1, one each time",
             ["", " ", "a b", "a,b", "a/b", "ä", 'a"', "a;b", "a\r\nb", "a=b"],
         )
@@ -155,7 +157,7 @@ class OriginTests(ValueTestCase):
             *("tauri://localhost", "chrome-extension://abcdefghijklmnopabcdefghijklmnop"),
             *("moz-extension://", "vscode-webview://1a2b"),
         ):
-            self.assertEqual(text, values.origin(text))
+            self.assertEqual(text, parsers.origin(text))
 
     def test_as_browsers_write_it(self) -> None:
         """In small letters, without the port that goes without saying (RFC 6454, section 6.2)."""
@@ -170,11 +172,11 @@ class OriginTests(ValueTestCase):
             "file:///": "file://",
             " NULL ": "null",
         }.items():
-            self.assertEqual(expected, values.origin(text))
+            self.assertEqual(expected, parsers.origin(text))
 
     def test_not_of_pages(self) -> None:
         self.assert_refused(
-            values.origin,
+            parsers.origin,
             "an origin as pages have it, with http or https in place of ws and wss",
             ["ws://example.com", "WSS://example.com:8443", "wss://*.example.com"],
         )
@@ -182,7 +184,7 @@ class OriginTests(ValueTestCase):
     def test_too_many_names(self) -> None:
         """Not all of .com, nor what is no name, and the star has a place of its own."""
         self.assert_refused(
-            values.origin,
+            parsers.origin,
             "a name of two parts at least behind *., like https://*.example.com",
             [
                 *("https://*.com", "https://*.0.0.1", "https://*.a.1", "https://*..com"),
@@ -192,7 +194,7 @@ class OriginTests(ValueTestCase):
 
     def test_refused(self) -> None:
         self.assert_refused(
-            values.origin,
+            parsers.origin,
             "an origin, like https://app.example.com, without a path",
             [
                 "",
@@ -223,18 +225,18 @@ class OriginTests(ValueTestCase):
 class NetworkTests(ValueTestCase):
     def test_networks(self) -> None:
         for text in ("127.0.0.1/32", "10.0.0.0/8", "0.0.0.0/0", "::1/128", "fd00::/8"):
-            self.assertEqual(text, str(values.network(text)))
+            self.assertEqual(text, str(parsers.network(text)))
 
     def test_addresses(self) -> None:
-        self.assertEqual("127.0.0.1/32", str(values.network(" 127.0.0.1 ")))
-        self.assertEqual("2001:db8::1/128", str(values.network("2001:DB8::1")))
+        self.assertEqual("127.0.0.1/32", str(parsers.network(" 127.0.0.1 ")))
+        self.assertEqual("2001:db8::1/128", str(parsers.network("2001:DB8::1")))
 
     def test_unix(self) -> None:
-        self.assertEqual("unix", values.network("unix"))
+        self.assertEqual("unix", parsers.network("unix"))
 
     def test_refused(self) -> None:
         self.assert_refused(
-            values.network,
+            parsers.network,
             "an IP address or network, like 127.0.0.1 or 10.0.0.0/8, or unix",
             ["", "localhost", "10.0.0.1/8", "10.0.0.0/33", "10.*", "1.2.3", "[::1]", "Unix", "*"],
         )
@@ -249,12 +251,12 @@ class ForwardableHeaderTests(ValueTestCase):
             "Referer": "Referer",
             "Sec-Fetch-Site": "Sec-Fetch-Site",
         }.items():
-            self.assertEqual(expected, values.forwardable_header(text))
+            self.assertEqual(expected, parsers.forwardable_header(text))
 
     def test_no_name(self) -> None:
         """PHP could not tell an underscore from a dash."""
         self.assert_refused(
-            values.forwardable_header,
+            parsers.forwardable_header,
             "the name of a header: letters, digits and dashes",
             ["", "X_Tenant", "X Tenant", "X-Tenant: a", "X-Tenant\r\nHost", "X-Ténant", "X-*"],
         )
@@ -262,7 +264,7 @@ class ForwardableHeaderTests(ValueTestCase):
     def test_business_of_the_gateway(self) -> None:
         """What frames the request, what says who sent it, and what is passed on anyway."""
         self.assert_refused(
-            values.forwardable_header,
+            parsers.forwardable_header,
             "the name of a header that is not the gateway's own business",
             [
                 *("Host", "content-length", "CONTENT-TYPE", "Transfer-Encoding", "Connection"),
@@ -283,7 +285,7 @@ class TimerTests(ValueTestCase):
             "clock=90": 90,
             "clock=8784h": 366 * 86400,
         }.items():
-            self.assertEqual(Timer("clock", Every(seconds)), values.timer(text))
+            self.assertEqual(Timer("clock", Every(seconds)), parsers.timer(text))
 
     def test_cron(self) -> None:
         for text, expression in {
@@ -291,13 +293,13 @@ class TimerTests(ValueTestCase):
             "a= 30  3 * * MON-FRI ": "30 3 * * MON-FRI",
             "a=0 0 1,15 1-6/2 *": "0 0 1,15 1-6/2 *",
         }.items():
-            self.assertEqual(Timer("a", Cron(expression)), values.timer(text))
+            self.assertEqual(Timer("a", Cron(expression)), parsers.timer(text))
 
     def test_name(self) -> None:
         for name in ("a", "Nightly.clean-up_2", "9", "n" * 64):
-            self.assertEqual(name, values.timer(f"{name}=1s").name)
+            self.assertEqual(name, parsers.timer(f"{name}=1s").name)
         self.assert_refused(
-            values.timer,
+            parsers.timer,
             'a name (up to 64 letters, digits and ._-) and when: clock=10s, nightly="30 3 * * *"',
             [
                 "",
@@ -315,7 +317,7 @@ class TimerTests(ValueTestCase):
 
     def test_too_often_or_rare(self) -> None:
         self.assert_refused(
-            values.timer,
+            parsers.timer,
             "for a a time of 100ms at least and 8784h at most",
             ["a=0", "a=0s", "a=99ms", "a=8785h", f"a={'9' * 400}h"],
         )
@@ -325,10 +327,10 @@ class TimerTests(ValueTestCase):
         self.assertEqual(
             "for a a time, like 10s, or five fields as in a crontab (minute, hour, day of month, "
             "month, day of week), like 30 3 * * *; this has a bad hour",
-            str(self.assertRaises(ValueError, values.timer, "a=30 24 * * *")),
+            str(self.assertRaises(ValueError, parsers.timer, "a=30 24 * * *")),
         )
         self.assert_refused(
-            values.timer,
+            parsers.timer,
             "for a a time, like 10s, or five fields as in a crontab",
             [
                 *("a=soon", "a=1d", "a=-1s", "a==1s", "a=@daily", "a=* * * *", "a=* * * * * *"),
@@ -344,17 +346,17 @@ class HttpUrlTests(ValueTestCase):
             "https://example.com:8443/a/b.php?c=d&e",
             "http://192.0.2.1:8000/",
         ):
-            self.assertEqual(url, values.http_url(url))
+            self.assertEqual(url, parsers.http_url(url))
 
     def test_no_path(self) -> None:
         """A host alone means its front page."""
-        self.assertEqual("http://localhost/", values.http_url("http://localhost"))
-        self.assertEqual("http://localhost/?a=b", values.http_url("http://localhost?a=b"))
+        self.assertEqual("http://localhost/", parsers.http_url("http://localhost"))
+        self.assertEqual("http://localhost/?a=b", parsers.http_url("http://localhost?a=b"))
 
     def test_beyond_ascii(self) -> None:
         """Neither a header nor a host of another name can be slipped in."""
         self.assert_refused(
-            values.http_url,
+            parsers.http_url,
             "in ASCII without blanks",
             [
                 "http://münchen.example/",
@@ -366,7 +368,7 @@ class HttpUrlTests(ValueTestCase):
 
     def test_refused(self) -> None:
         self.assert_refused(
-            values.http_url,
+            parsers.http_url,
             "an absolute URL, like http://localhost/websocket.php",
             [
                 "",
@@ -389,22 +391,22 @@ class HttpUrlTests(ValueTestCase):
         )
 
     def test_ipv6(self) -> None:
-        self.assertEqual("http://[::1]:8080/ws.php", values.http_url("http://[::1]:8080/ws.php"))
+        self.assertEqual("http://[::1]:8080/ws.php", parsers.http_url("http://[::1]:8080/ws.php"))
 
     def test_underscore(self) -> None:
         """Container networks name hosts so, without asking DNS."""
-        self.assertEqual("http://my_php/ws.php", values.http_url("http://my_php/ws.php"))
+        self.assertEqual("http://my_php/ws.php", parsers.http_url("http://my_php/ws.php"))
 
     def test_host_that_cannot_be(self) -> None:
         for host in ("a..b", ".a", "%6d", "a" * 64, "a." * 127 + "bc", "[fe80::1%25eth0]", "[::x]"):
-            self.assert_refused(values.http_url, "an absolute URL", [f"http://{host}/"])
+            self.assert_refused(parsers.http_url, "an absolute URL", [f"http://{host}/"])
 
     def test_port_that_cannot_be(self) -> None:
-        self.assert_refused(values.http_url, "an absolute URL", ["http://localhost:65536/"])
+        self.assert_refused(parsers.http_url, "an absolute URL", ["http://localhost:65536/"])
 
     def test_scheme_in_capitals(self) -> None:
         """RFC 3986, section 3.1."""
-        self.assertEqual("http://localhost/ws.php", values.http_url("HTTP://localhost/ws.php"))
+        self.assertEqual("http://localhost/ws.php", parsers.http_url("HTTP://localhost/ws.php"))
 
 
 class ServerEndpointTests(ValueTestCase):
@@ -417,7 +419,7 @@ class ServerEndpointTests(ValueTestCase):
             "haproxy:tcp:8080",
             "systemd:domain=INET:index=0",
         ):
-            self.assertEqual(endpoint, values.server_endpoint(f" {endpoint} "))
+            self.assertEqual(endpoint, parsers.server_endpoint(f" {endpoint} "))
 
     def test_short(self) -> None:
         """As other programs take it."""
@@ -434,11 +436,11 @@ class ServerEndpointTests(ValueTestCase):
             ("/run/x.sock", "unix:/run/x.sock"),
             ("/run/a:b=c", r"unix:/run/a\:b=c"),
         ):
-            self.assertEqual(endpoint, values.server_endpoint(text))
+            self.assertEqual(endpoint, parsers.server_endpoint(text))
 
     def test_refused(self) -> None:
         self.assert_refused(
-            values.server_endpoint,
+            parsers.server_endpoint,
             "a port, an address with one, or the path of a UNIX socket",
             [
                 *("", "tcp", "tcp:", "localhost", "-1", "65536", ":65536", "999999", "9" * 5000),
@@ -451,7 +453,7 @@ class ServerEndpointTests(ValueTestCase):
 class ClientEndpointTests(ValueTestCase):
     def test_endpoint(self) -> None:
         for text in ("unix:/run/php/php8.2-fpm.sock", "tcp:127.0.0.1:9000", "tls:php.example:443"):
-            self.assertEqual(text, values.client_endpoint(text))
+            self.assertEqual(text, parsers.client_endpoint(text))
 
     def test_as_php_fpm_writes_it(self) -> None:
         """The text of listen= in a pool's configuration will do, and of compose files."""
@@ -472,7 +474,7 @@ class ClientEndpointTests(ValueTestCase):
             "tcp:php:9000": "tcp:php:9000",
             " 09000 ": "tcp:127.0.0.1:9000",
         }.items():
-            self.assertEqual(endpoint, values.client_endpoint(text))
+            self.assertEqual(endpoint, parsers.client_endpoint(text))
 
     def test_refused(self) -> None:
         texts = [
@@ -487,14 +489,14 @@ class ClientEndpointTests(ValueTestCase):
             "[::1]:65536",
             "*:9",
         ]
-        self.assert_refused(values.client_endpoint, "[::1]:9000 or 9000", texts)
+        self.assert_refused(parsers.client_endpoint, "[::1]:9000 or 9000", texts)
 
 
 class PathAndUserTests(ValueTestCase):
     def test_absolute_path(self) -> None:
-        self.assertEqual("/srv/ws.php", values.absolute_path("/srv/ws.php"))
-        self.assertEqual(str(Path.cwd() / "ws.php"), values.absolute_path("ws.php"))
-        self.assert_refused(values.absolute_path, "a path", ["", "a\0b"])
+        self.assertEqual("/srv/ws.php", parsers.absolute_path("/srv/ws.php"))
+        self.assertEqual(str(Path.cwd() / "ws.php"), parsers.absolute_path("ws.php"))
+        self.assert_refused(parsers.absolute_path, "a path", ["", "a\0b"])
 
     def test_relative_to_a_directory_that_is_gone(self) -> None:
         self.addCleanup(os.chdir, Path.cwd())
@@ -502,34 +504,40 @@ class PathAndUserTests(ValueTestCase):
         gone.mkdir()
         os.chdir(gone)
         Path.cwd().rmdir()
-        self.assert_refused(values.absolute_path, "an absolute path", ["ws.php"])
-        self.assertEqual("/srv/ws.php", values.absolute_path("/srv/ws.php"))
+        self.assert_refused(parsers.absolute_path, "an absolute path", ["ws.php"])
+        self.assertEqual("/srv/ws.php", parsers.absolute_path("/srv/ws.php"))
 
     def test_user_name(self) -> None:
-        self.assertEqual("root", values.user_name("root"))
-        self.assert_refused(values.user_name, "the name of a user", ["", "no such user", "a\0b"])
+        self.assertEqual("root", parsers.user_name("root"))
+        self.assert_refused(parsers.user_name, "the name of a user", ["", "no such user", "a\0b"])
 
 
 class PropertyTests(ValueTestCase):
-    parsers = (
-        *(values.duration, values.positive_duration, values.size, values.count, values.switch),
-        *(values.whole_number, values.timer, values.message_text, values.user_name, values.origin),
-        *(values.url_path, values.network, values.forwardable_header, values.http_url),
-        *(values.server_endpoint, values.client_endpoint, values.existing_file),
-        *(values.absolute_path, values.one_of("a", "b"), values.some_of("a", "b")),
+    every_parser = (
+        *(parsers.duration, parsers.positive_duration, parsers.size, parsers.count, parsers.switch),
+        *(
+            parsers.whole_number,
+            parsers.timer,
+            parsers.message_text,
+            parsers.user_name,
+            parsers.origin,
+        ),
+        *(parsers.url_path, parsers.network, parsers.forwardable_header, parsers.http_url),
+        *(parsers.server_endpoint, parsers.client_endpoint, parsers.existing_file),
+        *(parsers.absolute_path, parsers.one_of("a", "b"), parsers.some_of("a", "b")),
     )
 
-    @given(st.text(), st.sampled_from(parsers))
-    @example("https://\u2488", values.origin)
-    @example("\udc80", values.user_name)
-    @example("a=" + "9" * 5000, values.timer)
-    @example("9" * 5000, values.size)
-    @example("9" * 5000, values.count)
-    @example("9" * 5000, values.duration)
-    @example("\u00b2", values.count)
-    @example("x" * 5000, values.existing_file)
-    @example("\0", values.existing_file)
-    @example("http://[", values.http_url)
+    @given(st.text(), st.sampled_from(every_parser))
+    @example("https://\u2488", parsers.origin)
+    @example("\udc80", parsers.user_name)
+    @example("a=" + "9" * 5000, parsers.timer)
+    @example("9" * 5000, parsers.size)
+    @example("9" * 5000, parsers.count)
+    @example("9" * 5000, parsers.duration)
+    @example("\u00b2", parsers.count)
+    @example("x" * 5000, parsers.existing_file)
+    @example("\0", parsers.existing_file)
+    @example("http://[", parsers.http_url)
     @settings(deadline=None)
     def test_whatever_is_given(self, text: str, parse: Callable[[str], object]) -> None:
         """A value, or a line that says what is expected."""

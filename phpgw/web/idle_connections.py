@@ -1,7 +1,7 @@
-"""Where HTTP connections wait that are asking for nothing, or have not asked for it all yet.
+"""A limit on HTTP connections that are idle, or have sent only a part of a request.
 
-There is room for so many. One that comes while all of it is taken makes the one leave that has
-waited for longest: whoever fills the lobby with requests that never end has but a moment for each.
+When the limit is exceeded, the connection that has waited for longest is dropped. A client that
+opens many connections and never completes a request cannot block the others for long.
 """
 
 from typing import Any
@@ -32,9 +32,9 @@ class IdleConnections:
         self.metrics = metrics or Metrics()
         self._droppings = LogThrottle(reactor.seconds)
         # In the order in which they came to wait.
-        self._waiting: dict[IdleChannel, None] = {}
+        self._waiting: dict[IdleTrackingChannel, None] = {}
 
-    def enter(self, channel: "IdleChannel") -> None:
+    def enter(self, channel: "IdleTrackingChannel") -> None:
         """A connection waits from now on; it may have waited for something else before."""
         if channel in self._waiting:
             del self._waiting[channel]
@@ -54,34 +54,34 @@ class IdleConnections:
                     count=count,
                 )
 
-    def leave(self, channel: "IdleChannel") -> None:
+    def leave(self, channel: "IdleTrackingChannel") -> None:
         """A connection waits no more, if it did."""
         if channel in self._waiting:
             del self._waiting[channel]
             self.metrics.http_connections_now -= 1
 
 
-class IdleChannel(HTTPChannel):
-    """An HTTP connection that waits in its site's lobby whenever no request is under way."""
+class IdleTrackingChannel(HTTPChannel):
+    """An HTTP connection that counts as idle whenever no request of it is being handled."""
 
     site: Any
     transport: Any
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.site.lobby.enter(self)
+        self.site.idle_connections.enter(self)
 
     def allContentReceived(self) -> None:  # noqa: N802
-        self.site.lobby.leave(self)
+        self.site.idle_connections.leave(self)
         super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:  # noqa: N802
         # First, since the next request may be there already.
-        self.site.lobby.enter(self)
+        self.site.idle_connections.enter(self)
         super().requestDone(request)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.site.lobby.leave(self)
+        self.site.idle_connections.leave(self)
         super().connectionLost(reason)
 
     def drop(self) -> None:

@@ -17,9 +17,9 @@ from twisted.web.server import Request
 from phpgw.log_limit import line_limit
 from phpgw.web.addresses import host_and_port
 from phpgw.web.forwarded import TrustedProxies
-from phpgw.web.host import host_name, is_loopback, is_this_machine
-from phpgw.web.local_peer import is_local, port_of
-from phpgw.web.origin import read_origin
+from phpgw.web.host import is_loopback, parse_host, refers_to_this_machine
+from phpgw.web.local_peer import is_local, port_or_path
+from phpgw.web.origin import parse_origin
 
 # With the address of the proxy's own client at its end.
 _CLIENT_HEADERS = (
@@ -28,7 +28,7 @@ _CLIENT_HEADERS = (
 )
 
 
-class SharedPorts:
+class ProxyDetector:
     """Knows which ports have a proxy in front.
 
     :param proxies: those that the administrator has named.
@@ -43,7 +43,7 @@ class SharedPorts:
     def is_proxied(self, port: int | str) -> bool:
         """Tell whether a browser's handshake has come to a port through a proxy.
 
-        :param port: as of :func:`phpgw.web.local_peer.port_of`.
+        :param port: as of :func:`phpgw.web.local_peer.port_or_path`.
         """
         return port in self._proxied
 
@@ -58,7 +58,7 @@ class SharedPorts:
         One from another machine says nothing: Host and Origin are whatever a stranger likes.
         """
         transport: Any = request.channel.transport
-        port = port_of(transport.getHost())
+        port = port_or_path(transport.getHost())
         if port in self._proxied or not is_local(transport):
             return
         for name, said in _far_away(request):
@@ -81,12 +81,12 @@ def _far_away(request: Request) -> Iterator[tuple[str, str]]:
     """Find the headers that name another machine or its site."""
     headers = request.requestHeaders
     for value in headers.getRawHeaders(b"Host", ()):
-        host = host_name(value)
-        if host and not is_this_machine(host):
+        host = parse_host(value)
+        if host and not refers_to_this_machine(host):
             yield "Host", host
     for value in headers.getRawHeaders(b"Origin", ()):
-        origin = read_origin(value)
-        if origin is not None and origin.is_web and not is_this_machine(origin.host):
+        origin = parse_origin(value)
+        if origin is not None and origin.is_web and not refers_to_this_machine(origin.host):
             yield "Origin", str(origin)
     for name in _CLIENT_HEADERS:
         for value in headers.getRawHeaders(name, ()):

@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.web.idle`."""
+"""Tests for :mod:`phpgw.web.idle_connections`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.metrics import Metrics
-from phpgw.web.idle import IdleConnections
+from phpgw.web.idle_connections import IdleConnections
 from phpgw.web.site import GatewaySite
 from tests.support.in_memory_browser import TEXT, InMemoryBrowser, frame
 from tests.support.websocket_site import WebSocketSiteTestCase
@@ -34,7 +34,7 @@ class Slow(Resource):
 
 
 class LobbyTests(SynchronousTestCase):
-    """A lobby with room for three."""
+    """A idle_connections with room for three."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -42,8 +42,8 @@ class LobbyTests(SynchronousTestCase):
         self.slow = Slow()
         root = Resource()
         root.putChild(b"slow", self.slow)
-        lobby = IdleConnections(self.clock, 3, self.metrics)
-        self.site = GatewaySite(root, 1000, self.clock, lobby=lobby)
+        idle_connections = IdleConnections(self.clock, 3, self.metrics)
+        self.site = GatewaySite(root, 1000, self.clock, idle_connections=idle_connections)
 
     def connect(self) -> InMemoryBrowser:
         return InMemoryBrowser(self.site)
@@ -79,7 +79,7 @@ class LobbyTests(SynchronousTestCase):
         self.assert_cut(False, True, False, False, among=browsers)
 
     def test_waiting_for_an_answer(self) -> None:
-        """Who does is not in the lobby."""
+        """Who does is not in the idle_connections."""
         browsers = [self.connect() for _ in range(3)]
         browsers[0].send(GET % b"slow")
         self.assertEqual(2, self.metrics.http_connections_now)
@@ -127,8 +127,8 @@ class LobbyTests(SynchronousTestCase):
 class WebSocketTests(WebSocketSiteTestCase):
     def test_websockets_are_elsewhere(self) -> None:
         """What has become one is not in the way of others, nor they in its."""
-        lobby = IdleConnections(self.clock, 1, self.metrics)
-        self.site.lobby = lobby
+        idle_connections = IdleConnections(self.clock, 1, self.metrics)
+        self.site.idle_connections = idle_connections
         browsers = [
             self.connect(IPv4Address("TCP", "192.0.2.1", number)) for number in range(1, 11)
         ]

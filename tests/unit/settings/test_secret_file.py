@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.settings.secret`."""
+"""Tests for :mod:`phpgw.settings.secret_file`."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.secret import read_secret, read_token
+from phpgw.settings.secret_file import read_secret, read_token
 
 
 class SecretTests(SynchronousTestCase):

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 from twisted.internet.endpoints import quoteStringArgument
 
 from phpgw.timers.rules import Cron, Every, Timer
-from phpgw.web.origin import read_pattern
+from phpgw.web.origin import parse_origin_pattern
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
@@ -213,8 +213,8 @@ def url_path(text: str) -> str:
 
 
 def origin(text: str) -> str:
-    """An origin, or several that are alike: see :func:`phpgw.web.origin.read_pattern`."""
-    return str(read_pattern(text))
+    """An origin, or several that are alike: see :func:`phpgw.web.origin.parse_origin_pattern`."""
+    return str(parse_origin_pattern(text))
 
 
 def subprotocol(text: str) -> str:
