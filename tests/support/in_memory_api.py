@@ -15,6 +15,7 @@ from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
+from phpgw.web.health import HealthResource, ReadinessResource
 from tests.support.fakes import LOCAL, Answer, FakeConnection, identity, request
 from tests.support.hold_fixture import HoldFixture
 
@@ -99,3 +100,10 @@ class InMemoryApi:
         assert answer.status >= 400, answer
         assert answer.headers["Content-Type"] == "application/json"
         return answer.status, json.loads(answer.body)
+
+
+def with_health(api: InMemoryApi) -> InMemoryApi:
+    """Add the health checks, which the gateway serves beside the API."""
+    api.root.putChild(b"healthz", HealthResource())
+    api.root.putChild(b"readyz", ReadinessResource(()))
+    return api

@@ -1,19 +1,15 @@
-"""Tests for :mod:`phpgw.process.orphan_reaper`, in a process of its own that others are left to."""
+"""Tests for :mod:`phpgw.process.orphan_reaper`, in a process of its own that gets orphans."""
 
-import os
 import sys
 from pathlib import Path
 from subprocess import run
 
-from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
-
-from phpgw.process import orphan_reaper
 
 # prctl(2): what ends without a parent is ours from then on, as it is process 1's otherwise.
 _ADOPTING = """
 import ctypes, os, signal, subprocess, sys, time
-from phpgw.process import orphan_reaper
+from phpgw.process.orphan_reaper import reap_orphans
 signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # whatever we have inherited
 PR_SET_CHILD_SUBREAPER = 36
 ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
@@ -54,20 +50,3 @@ class ReapTests(SynchronousTestCase):
             "reap_orphans(()); mine = subprocess.Popen(['sleep', '60']); reap_orphans(());"
             "assert mine.poll() is None; mine.kill()"
         )
-
-
-class ServiceTests(SynchronousTestCase):
-    def test_process_1_alone(self) -> None:
-        """Elsewhere whoever is process 1 does it."""
-        reaped: list[object] = []
-        self.patch(orphan_reaper, "reap_orphans", reaped.append)
-        for pid, count in ((1, 3), (2, 0)):
-            reaped.clear()
-            self.patch(os, "getpid", lambda pid=pid: pid)
-            clock = Clock()
-            service = orphan_reaper.OrphanReaper(clock)
-            service.startService()
-            clock.pump([2.0, 2.0])
-            service.stopService()
-            clock.advance(2)
-            self.assertEqual((count, []), (len(reaped), clock.getDelayedCalls()))

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import sys
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -38,25 +37,6 @@ class DaemonTestCase(SynchronousTestCase):
         self.assertEqual(1, len(line.splitlines()), line)
         return line
 
-    def runs(self, *arguments: str) -> int:
-        """The id of a process whose command line is this, and which waits."""
-        program = "import sys; print(flush=True); sys.stdin.read()"
-        reading, writing = os.pipe()
-        started, tells = os.pipe()
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-c", program, *arguments],
-            os.environ,
-            file_actions=[(os.POSIX_SPAWN_DUP2, reading, 0), (os.POSIX_SPAWN_DUP2, tells, 1)],
-        )
-        # Before that its command line cannot be seen.
-        os.read(started, 1)
-        for descriptor in (reading, started, tells):
-            os.close(descriptor)
-        self.addCleanup(os.waitpid, pid, 0)
-        self.addCleanup(os.close, writing)
-        return pid
-
 
 class PidFileTests(DaemonTestCase):
     def test_foreground(self) -> None:
@@ -65,30 +45,6 @@ class PidFileTests(DaemonTestCase):
         self.assertEqual("", self.prepare(debug=True, pidfile="twistd.pid")["pidfile"])
         named = str(self.directory / "pid")
         self.assertEqual(named, self.prepare(nodaemon=1, pidfile=named)["pidfile"])
-
-    def test_left_behind(self) -> None:
-        """By one that was killed: its number is another's, ours, nobody's, or was never written."""
-        for text in (
-            str(self.runs("sleep")),
-            str(os.getpid()),
-            "999999999",
-            "9" * 50,
-            "0",
-            "",
-            "\n",
-        ):
-            self.pid_file.write_text(text)
-            self.prepare()
-            self.assertFalse(self.pid_file.exists(), text)
-
-    def test_runs(self) -> None:
-        """Two cannot have one file; the line says whose it is, and what to do."""
-        pid = self.runs("phpgw", "--php-url", "http://localhost/")
-        self.pid_file.write_text(f"{pid}\n")
-        line = self.complaint()
-        self.assertIn(f"process {pid} (it is in {self.pid_file})", line)
-        self.assertIn("--pidfile", line)
-        self.assertTrue(self.pid_file.exists())
 
     def test_something_else(self) -> None:
         """A file that is none of a gateway's is left alone."""

@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from zipfile import ZipFile
 
-from twisted.application.service import IServiceMaker
-from twisted.plugin import getPlugins
 from twisted.trial.unittest import SynchronousTestCase
 
 import phpgw
@@ -52,17 +50,6 @@ def only(pattern: str) -> Path:
     return path
 
 
-class CheckoutTests(SynchronousTestCase):
-    def test_twisted_is_not_hidden(self) -> None:
-        for name in FORBIDDEN:
-            self.assertFalse((ROOT / name).exists(), name)
-
-    def test_plugin(self) -> None:
-        """twistd knows the gateway by its name."""
-        [plugin] = [each for each in getPlugins(IServiceMaker) if each.tapname == "phpgw"]
-        self.assertIn("A WebSocket gateway for PHP-FPM.", plugin.description)
-
-
 class BuiltTests(SynchronousTestCase):
     def assert_complete(self, names: list[str]) -> None:
         self.assertIn(PLUGIN, names)
@@ -84,7 +71,7 @@ class BuiltTests(SynchronousTestCase):
         with tarfile.open(only("*.tar.gz")) as sdist:
             names = [name.partition("/")[2] for name in sdist.getnames()]
         self.assert_complete(names)
-        for name in ("LICENSE", "tests/project/test_packaging.py"):
+        for name in ("LICENSE", "tests/system/test_packaging.py"):
             self.assertIn(name, names)
 
 

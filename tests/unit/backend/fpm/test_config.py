@@ -1,0 +1,168 @@
+"""Tests for :mod:`phpgw.backend.fpm.config`."""
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.backend.fpm.config import (
+    FpmConfig,
+    FpmUnusable,
+    InvalidPool,
+    find_php_fpm,
+    make_directory,
+)
+
+_SOCKET = Path("/nowhere/1.sock")
+
+
+class FindTests(SynchronousTestCase):
+    def programs(self, *names: str) -> str:
+        directory = Path(self.mktemp())
+        directory.mkdir()
+        for name in names:
+            (directory / name).touch(0o755)
+        return str(directory)
+
+    def found(self, *names: str) -> str:
+        found = find_php_fpm(self.programs(*names))
+        assert found is not None
+        return found.name
+
+    def test_newest(self) -> None:
+        self.assertEqual(self.found("php-fpm97.9", "php-fpm97.10", "php-fpm8.2"), "php-fpm97.10")
+
+    def test_plain_name_first(self) -> None:
+        self.assertEqual(self.found("php-fpm97.9", "php-fpm"), "php-fpm")
+
+    def test_other_files_are_not_it(self) -> None:
+        self.assertEqual(
+            self.found("php-fpm97.9.conf", "php-fpm-helper", "php-fpm96.1"), "php-fpm96.1"
+        )
+
+    def test_places_that_cannot_be_looked_into(self) -> None:
+        """A PATH may name directories of somebody else, or none at all."""
+        file = Path(self.mktemp())
+        file.touch()
+        programs = self.programs("php-fpm97.1")
+        found = find_php_fpm(os.pathsep.join([str(file), "/no/such/place", programs]))
+        assert found is not None
+        self.assertEqual(found.name, "php-fpm97.1")
+
+
+class DirectoryTests(SynchronousTestCase):
+    def short_directory(self) -> Path:
+        directory = Path(tempfile.mkdtemp(dir="/tmp"))
+        self.addCleanup(shutil.rmtree, directory)
+        return directory
+
+    def made_below(self, place: str) -> Path:
+        self.patch(tempfile, "tempdir", place)
+        made = make_directory()
+        self.addCleanup(made.rmdir)
+        self.assertLess(len(os.fsencode(made / "1234567.sock")), 108)
+        return made.parent
+
+    def test_usual(self) -> None:
+        self.assertEqual(Path("/tmp"), self.made_below("/tmp"))
+
+    def test_no_place_for_a_socket(self) -> None:
+        place = Path(self.mktemp()).absolute()
+        for name in (
+            "a;b",
+            "a b",
+            "a:b",
+            'a"',
+            "a'",
+            "$x",
+            "a#",
+            "é",
+            "é" * 60,
+            "x" * 90,
+            "missing",
+        ):
+            if name != "missing":
+                (place / name).mkdir(parents=True)
+            self.assertNotEqual(place / name, self.made_below(str(place / name)))
+
+    def test_longest(self) -> None:
+        base = self.short_directory()
+        for length, is_taken in ((79, True), (80, False)):
+            place = base / ("x" * (length - len(str(base)) - 1))
+            place.mkdir()
+            self.assertEqual(is_taken, self.made_below(str(place)) == place)
+
+    def test_none_at_all(self) -> None:
+        def refuse(**options: Any) -> str:
+            raise OSError("read-only")
+
+        self.patch(tempfile, "mkdtemp", refuse)
+        problem = str(self.assertRaises(FpmUnusable, make_directory))
+        self.assertIn("there is no place for its socket: TMPDIR", problem)
+
+
+class ConfigTestCase(SynchronousTestCase):
+    def config(self, pool: str | None = None, **changes: Any) -> FpmConfig:
+        usual: dict[str, Any] = {
+            "binary": Path("/usr/sbin/php-fpm"),
+            "workers": 2,
+            "user": None,
+            "script_seconds": 10.5,
+            "message_size": 4_000_000,
+        }
+        if pool is not None:
+            usual["pool_file"] = Path(self.mktemp())
+            usual["pool_file"].write_text(pool)
+        return FpmConfig(**{**usual, **changes})
+
+
+class TextTests(ConfigTestCase):
+    def test_workers_may_finish(self) -> None:
+        """One that is replaced waits for its scripts as long as they may run."""
+        text = self.config().text(_SOCKET)
+        self.assertIn("\nprocess_control_timeout = 11s\n[phpgw]\n", text)
+        self.assertIn("\nrequest_terminate_timeout = 11s\n", text)
+
+    def test_values_of_variables_are_not_in_it(self) -> None:
+        """Nor on a command line: they may be passwords."""
+        config = self.config(env=(("PASSWORD", "secret"), ("B", "x\n[global]")))
+        text = config.text(_SOCKET)
+        self.assertTrue(
+            text.endswith("env[PASSWORD] = $PHPGW_ENV_PASSWORD\nenv[B] = $PHPGW_ENV_B\n")
+        )
+        self.assertNotIn("secret", text + " ".join(config.command(_SOCKET)))
+        self.assertEqual("secret", config.environment()["PHPGW_ENV_PASSWORD"])
+
+    def test_pool_settings_that_are_ours(self) -> None:
+        for line, fix in (
+            *(("listen = 9000", "own"), (" listen.mode=0666", "own"), ("listen.owner = x", "own")),
+            *(("include=/etc/*.conf", "own"), ("prefix = /x", "own"), ("chroot = /", "own")),
+            *(("user = root", "--php-user"), ("\tgroup=root", "--php-user")),
+            *(
+                ("pm.max_children= 9", "--php-workers"),
+                ("[global]", "section"),
+                (" [www]", "section"),
+            ),
+            ("request_terminate_timeout = 1h", "--php-max-run"),
+        ):
+            config = self.config(f"; first\n{line}\n")
+            problem = str(self.assertRaises(InvalidPool, config.text, _SOCKET))
+            self.assertIn("line 2 ", problem)
+            self.assertIn(fix, problem)
+
+    def test_pool_settings_that_are_taken(self) -> None:
+        pool = (
+            "pm = ondemand\npm.max_requests = 500\n;listen = 9000\n"
+            "env[listen] = 1\nphp_admin_value[user_ini.filename] = \n"
+        )
+        self.assertIn(pool, self.config(pool).text(_SOCKET))
+
+    def test_pool_settings_that_cannot_be_read(self) -> None:
+        for pool_file in (Path("/nowhere/pool.conf"), Path("/etc")):
+            self.assertRaises(InvalidPool, self.config(pool_file=pool_file).text, _SOCKET)
+        binary = Path(self.mktemp())
+        binary.write_bytes(b"\xff\xfe")
+        self.assertRaises(InvalidPool, self.config(pool_file=binary).text, _SOCKET)
