@@ -163,12 +163,11 @@ class Gateway(MultiService):
 
     async def _send_off(self, deadline: float) -> None:
         """Send the clients away, also those who were about to connect when the ports closed."""
-        send_off = Drain(self._table.connections, deadline - self._reactor.seconds())
+        drain = Drain(self._table.connections, deadline - self._reactor.seconds())
 
         async def step() -> None:
-            is_over = not await self._slices.run(send_off.step(), begins_now=True) and not any(
-                listener.has_arrivals() for listener in self._public
-            )
+            is_over = not await self._slices.run(drain.close_next(), begins_now=True)
+            is_over = is_over and not any(listener.has_arrivals() for listener in self._public)
             if is_over or self._reactor.seconds() >= deadline:
                 stepping.stop()
 
@@ -176,8 +175,8 @@ class Gateway(MultiService):
         stepping.clock = self._reactor
         # Not before what has come until now was read off the sockets.
         await stepping.start(STEP_SECONDS, now=self._drain_timeout == 0)
-        self._table.draining = True
-        await self._slices.run(send_off.end(), begins_now=True)
+        self._table.is_draining = True
+        await self._slices.run(drain.close_rest(), begins_now=True)
 
     async def _abort(self) -> None:
         """End all connections without waiting for their peers."""

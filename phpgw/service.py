@@ -51,7 +51,7 @@ from phpgw.websocket.handshake import WebSocketResource
 from phpgw.websocket.lifetimes import Lifetimes
 from phpgw.websocket.limits import WebSocketLimits
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
-from phpgw.websocket.rate_limit import Rate
+from phpgw.websocket.rate_limit import RateLimit
 from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
@@ -90,8 +90,8 @@ def make_gateway(
     wanted = FdBudget(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
     shares = allocate_descriptors(wanted, upstream.concurrency, sites)
-    census = ConnectionLimit(shares.clients, settings.max_connections_per_address)
-    table: ConnectionTable[GatewayProtocol] = ConnectionTable(census, registry, relay)
+    connection_limit = ConnectionLimit(shares.clients, settings.max_connections_per_address)
+    table: ConnectionTable[GatewayProtocol] = ConnectionTable(connection_limit, registry, relay)
     factory = GatewayFactory(
         reactor=reactor,
         limits=_websocket_limits(settings),
@@ -130,7 +130,8 @@ def make_gateway(
         return None if gateway.running else "the gateway is starting or stopping"
 
     def is_full() -> str | None:
-        return "there is no room for more clients (--max-connections)" if census.is_full else None
+        problem = "there is no room for more clients (--max-connections)"
+        return problem if connection_limit.is_full else None
 
     background = MultiService()
     Schedule(reactor, settings.timer, relay.trigger, metrics).setServiceParent(background)
@@ -200,7 +201,7 @@ def _websocket_limits(settings: Settings) -> WebSocketLimits:
         max_fragments=settings.max_fragments,
         max_unfinished=max(max_unfinished, settings.max_message_size),
         message_timeout=settings.message_timeout,
-        rate=Rate(per_second, settings.rate_patience) if per_second else None,
+        rate_limit=RateLimit(per_second, settings.rate_patience) if per_second else None,
         max_outbox=settings.max_outbox,
         compression=settings.compression,
         ping_interval=settings.ping_interval,

@@ -48,7 +48,7 @@ class SlimProtocol(WebSocketServerProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         # Neither chopped nor one by one: those are for tests of other implementations.
-        self.factory.gathering.write(self.transport, data)
+        self.factory.batch_writer.write(self.transport, data)
 
     def onMessageFrameData(self, payload: bytes) -> None:
         # Autobahn would keep a list of the pieces, of which each can be a single byte, or none.
@@ -76,14 +76,14 @@ class SlimProtocol(WebSocketServerProtocol):
 class SlimFactory(WebSocketServerFactory):
     """Makes protocols that share the factory's options in place of having a copy each.
 
-    :ivar gathering: what writes to their transports.
+    :ivar batch_writer: what writes to their transports.
     """
 
     protocol: Any
 
     def __init__(self, *, server: str, reactor: IReactorTime) -> None:
         super().__init__(server=server, reactor=reactor)
-        self.gathering = BatchWriter(reactor)
+        self.batch_writer = BatchWriter(reactor)
 
     def specialize(self, protocol: type[SlimProtocol]) -> None:
         """Make this class the factory's protocol, with the options as they are now."""

@@ -21,7 +21,7 @@ class BatchWriter:
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
-        self._gathered: dict[Any, list[bytes]] = {}
+        self._batches: dict[Any, list[bytes]] = {}
 
     def add(self, transport: Any, frame: bytes) -> None:
         """Write a frame once the reactor's turn ends, or before if it is long or one of many.
@@ -30,26 +30,26 @@ class BatchWriter:
 
         If the connection has ended by then, nothing is written.
         """
-        frames = self._gathered.get(transport)
+        frames = self._batches.get(transport)
         if len(frame) > _LONGEST or (frames is not None and len(frames) == _MOST):
             self.write(transport, frame)
         elif frames is not None:
             frames.append(frame)
-        elif len(self._gathered) == _MOST_PEERS:
+        elif len(self._batches) == _MOST_PEERS:
             write_now(transport, frame)
         else:
-            if not self._gathered:
+            if not self._batches:
                 self._reactor.callLater(0, self._write_all)
-            self._gathered[transport] = [frame]
+            self._batches[transport] = [frame]
 
     def write(self, transport: Any, data: bytes) -> None:
         """Write at once, behind what has been gathered for this transport."""
-        if self._gathered and transport in self._gathered:
-            data = b"".join((*self._gathered.pop(transport), data))
+        if self._batches and transport in self._batches:
+            data = b"".join((*self._batches.pop(transport), data))
         write_now(transport, data)
 
     def _write_all(self) -> None:
         # One by one: a write that fails can lead to others.
-        while self._gathered:
-            transport, frames = self._gathered.popitem()
+        while self._batches:
+            transport, frames = self._batches.popitem()
             write_now(transport, b"".join(frames))

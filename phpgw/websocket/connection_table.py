@@ -13,7 +13,7 @@ from phpgw.relay.relay import Relay
 from phpgw.websocket.connection_limit import ConnectionLimit
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """The state of a connection.
 
     :cvar PENDING: its handshake has yet to be answered; it can be found by its id alone.
@@ -27,17 +27,17 @@ class State(Enum):
     CLOSING = "closing"
 
 
-class Entry(Hashable, Protocol):
+class TableConnection(Hashable, Protocol):
     """A connection that can be in the table."""
 
     client: Client
 
     @property
-    def end(self) -> tuple[int, str]:
+    def close_status(self) -> tuple[int, str]:
         """Code and reason of its end, or of the one that is about to come."""
 
 
-E = TypeVar("E", bound=Entry)
+E = TypeVar("E", bound=TableConnection)
 
 
 class ConnectionTable(Generic[E]):
@@ -46,13 +46,13 @@ class ConnectionTable(Generic[E]):
     :ivar draining: whether new clients are refused.
     """
 
-    def __init__(self, census: ConnectionLimit, registry: Registry, relay: Relay) -> None:
-        self._census = census
+    def __init__(self, limit: ConnectionLimit, registry: Registry, relay: Relay) -> None:
+        self._limit = limit
         self._registry = registry
         self._relay = relay
-        self._states: dict[E, State] = {}
+        self._states: dict[E, ConnectionState] = {}
         self._empty_waiters: list[Deferred[None]] = []
-        self.draining = False
+        self.is_draining = False
 
     def __len__(self) -> int:
         """Count all connections, in whatever state."""
@@ -62,7 +62,7 @@ class ConnectionTable(Generic[E]):
         """Every connection there is, in whatever state."""
         return list(self._states)
 
-    def state(self, connection: E) -> State | None:
+    def state(self, connection: E) -> ConnectionState | None:
         """The state of a connection; ``None`` once it has ended."""
         return self._states.get(connection)
 
@@ -73,9 +73,9 @@ class ConnectionTable(Generic[E]):
         :raises phpgw.relay.errors.Draining: if no further clients are taken.
         :raises phpgw.websocket.connection_limit.ConnectionLimitReached: if there is no room for it.
         """
-        if self.draining:
+        if self.is_draining:
             raise Draining
-        self._census.check(host)
+        self._limit.check(host)
 
     def add(self, connection: E) -> None:
         """Take in a connection, which is pending.
@@ -85,19 +85,19 @@ class ConnectionTable(Generic[E]):
         :raises phpgw.hub.registry.ClientIdTaken: if its client has the id of another.
         """
         self._registry.add_pending(connection.client)
-        self._census.add(connection.client.handshake.peer_host)
-        self._states[connection] = State.PENDING
+        self._limit.add(connection.client.handshake.peer_host)
+        self._states[connection] = ConnectionState.PENDING
 
     def open(self, connection: E) -> None:
         """Make a pending connection an open one; one that is closing already stays so."""
-        if self._states.get(connection) is State.PENDING:
-            self._states[connection] = State.OPEN
+        if self._states.get(connection) is ConnectionState.PENDING:
+            self._states[connection] = ConnectionState.OPEN
             self._registry.add(connection.client)
 
     def close(self, connection: E) -> None:
         """Make a connection a closing one; what its client has still to say is dropped."""
-        if self._states.get(connection, State.CLOSING) is not State.CLOSING:
-            self._states[connection] = State.CLOSING
+        if self._states.get(connection, ConnectionState.CLOSING) is not ConnectionState.CLOSING:
+            self._states[connection] = ConnectionState.CLOSING
             self._registry.close(connection.client)
             self._relay.discard_events(connection.client)
 
@@ -107,10 +107,10 @@ class ConnectionTable(Generic[E]):
             return
         client = connection.client
         del self._states[connection]
-        self._census.remove(client.handshake.peer_host)
+        self._limit.remove(client.handshake.peer_host)
         self._registry.remove(client)
         client.connection = NO_CONNECTION
-        self._relay.disconnect(client, *connection.end)
+        self._relay.disconnect(client, *connection.close_status)
         self._notice_empty()
 
     def when_empty(self) -> Deferred[None]:

@@ -32,7 +32,7 @@ class DrainingConnection(Hashable, Protocol):
     def is_busy(self) -> bool:
         """Return whether PHP works for it, or will with what was read from it."""
 
-    def take_no_more(self) -> None:
+    def stop_reading(self) -> None:
         """Read no further messages from the peer at all."""
 
     def close(self, code: int, reason: str) -> None:
@@ -45,40 +45,40 @@ class Drain:
     Until it is a client's turn to go, all is as ever. From then on nothing more is read from it,
     and it is sent away once PHP has answered all that has been read.
 
-    :param guests: tells who is there, also of those that have been sent away already.
+    :param connections: tells who is there, also of those that have been sent away already.
     :param seconds: how long it may take for all.
     """
 
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, guests: Callable[[], Collection[DrainingConnection]], seconds: float
+        self, connections: Callable[[], Collection[DrainingConnection]], seconds: float
     ) -> None:
         steps = max(1, int(_SHARE * seconds / STEP_SECONDS))
-        self._guests = guests
-        self._pace = max(_FEW, ceil(len(guests()) / steps))
+        self._connections = connections
+        self._pace = max(_FEW, ceil(len(connections()) / steps))
         self._seen: set[DrainingConnection] = set()
         self._finishing: list[DrainingConnection] = []
 
-    def step(self) -> Steps[bool]:
+    def close_next(self) -> Steps[bool]:
         """Send the next few away.
 
         :returns: whether there are others.
         """
-        waiting = [guest for guest in self._guests() if guest not in self._seen]
+        waiting = [connection for connection in self._connections() if connection not in self._seen]
         going = waiting[: self._pace]
         self._seen.update(going)
         finishing = []
-        for guest in self._finishing + going:
-            if not self._let_go(guest):
-                finishing.append(guest)
+        for connection in self._finishing + going:
+            if not self._close_if_idle(connection):
+                finishing.append(connection)
             yield
         self._finishing = finishing
         return bool(finishing) or len(waiting) > len(going)
 
-    def end(self) -> Steps[None]:
+    def close_rest(self) -> Steps[None]:
         """Send away everybody who is left, since the time is over."""
-        late = [guest.client for guest in self._guests() if guest.is_busy]
+        late = [connection.client for connection in self._connections() if connection.is_busy]
         if late:
             self.log.warn(
                 "PHP has not answered {clients} clients in time (--drain-timeout); {messages} "
@@ -86,15 +86,15 @@ class Drain:
                 clients=len(late),
                 messages=sum(len(client.inbox) for client in late),
             )
-        for guest in self._guests():
-            guest.close(_GOING_AWAY, _REASON)
+        for connection in self._connections():
+            connection.close(_GOING_AWAY, _REASON)
             yield
 
-    def _let_go(self, guest: DrainingConnection) -> bool:
+    def _close_if_idle(self, connection: DrainingConnection) -> bool:
         """Whether PHP has answered all that was read from it; it is sent away then."""
-        if guest.is_busy and guest.client.is_connected():
+        if connection.is_busy and connection.client.is_connected():
             # Each time, since one that PHP has yet to let in does not listen before.
-            guest.take_no_more()
+            connection.stop_reading()
             return False
-        guest.close(_GOING_AWAY, _REASON)
+        connection.close(_GOING_AWAY, _REASON)
         return True

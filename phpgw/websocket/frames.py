@@ -21,7 +21,7 @@ _LARGE = 4096
 _MOST_KEPT = 16_000_000
 
 
-class Frames:
+class FrameEncoder:
     """Makes frames, and keeps those of the message that was sent last.
 
     A compressed message refers to no earlier one, as RFC 7692 (section 7.1.1.1) leaves it to the
@@ -38,7 +38,7 @@ class Frames:
         self._kept: dict[tuple[int, int], tuple[bytes, bytes]] = {}
         self._kept_size = 0
 
-    def frame(self, payload: bytes, is_binary: bool, window_bits: int | None = None) -> bytes:
+    def encode(self, payload: bytes, is_binary: bool, window_bits: int | None = None) -> bytes:
         """A message's only frame.
 
         :param window_bits: the size of the peer's window, from 9 to 15, if the message may be
@@ -59,7 +59,7 @@ class Frames:
         deflated = self._deflated(payload, window_bits)
         if len(deflated) < len(payload):
             return _head(first | _COMPRESSED, len(deflated)) + deflated
-        return self.frame(payload, is_binary)
+        return self.encode(payload, is_binary)
 
     def _deflated(self, payload: bytes, window_bits: int) -> bytes:
         if len(payload) < _LARGE:

@@ -30,7 +30,7 @@ from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.websocket.connection_limit import AddressLimitReached, ConnectionLimitReached
 from phpgw.websocket.permessage_deflate import InvalidExtensions, deflate_offer
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
-from phpgw.websocket.request_info import ForeignOrigin, RequestInfo
+from phpgw.websocket.request_info import OriginNotAllowed, RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
 _KEY_BYTES = 16
@@ -56,7 +56,7 @@ class WebSocketResource(Resource):
     def __init__(
         self,
         factory: GatewayFactory,
-        visibility: RequestInfo,
+        request_info: RequestInfo,
         admission: Admission,
         metrics: Metrics,
         subprotocols: Subprotocols | None = None,
@@ -66,7 +66,7 @@ class WebSocketResource(Resource):
         self._factory = factory
         self._subprotocols = subprotocols or Subprotocols((), factory.reactor.seconds)
         self._shared_ports = proxy_detector
-        self._visibility = visibility
+        self._request_info = request_info
         self._admission = admission
         self._metrics = metrics
         self._crowd = LogThrottle(factory.reactor.seconds)
@@ -89,11 +89,11 @@ class WebSocketResource(Resource):
 
     def _admit(self, request: Request) -> GatewayProtocol:
         try:
-            handshake = self._visibility.handshake(request)
+            handshake = self._request_info.read(request)
             if self._shared_ports is not None:
                 self._shared_ports.notice(request)
             return self._factory.admit(request.getClientAddress(), handshake)
-        except ForeignOrigin:
+        except OriginNotAllowed:
             raise Refusal(
                 403, "Pages of this site may not connect; --allow-origin names those that may."
             ) from None
@@ -126,7 +126,7 @@ class WebSocketResource(Resource):
         except Refusal as refusal:
             self._turn_away(request, protocol, refusal)
             return
-        if client.is_disconnected or self._factory.table.draining:
+        if client.is_disconnected or self._factory.table.is_draining:
             # PHP takes the client for connected, so it has to hear of its end.
             self._admission.welcome(client, grant)
             self._turn_away(request, protocol, _draining())

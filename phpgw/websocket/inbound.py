@@ -11,8 +11,8 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.websocket.autobahn_slim import SlimProtocol
-from phpgw.websocket.rate_limit import FRAGMENT, MESSAGE, Allowance
-from phpgw.websocket.short_frame import LONGEST, SHORTEST, text_of
+from phpgw.websocket.rate_limit import FRAGMENT, MESSAGE, TokenBucket
+from phpgw.websocket.short_frame import MAX_SIZE, MIN_SIZE, parse_text_frame
 
 # Why nothing is read from a peer at the moment; there can be several reasons.
 _INBOX, _RATE, _END, _OVER = 1, 2, 4, 8
@@ -40,7 +40,7 @@ class InboundProtocol(SlimProtocol):
     _consuming = False
     _fragments = 0
     _is_unfinished = False
-    _allowance: Allowance | None = None
+    _bucket: TokenBucket | None = None
     _release_call: IDelayedCall | None = None
 
     @property
@@ -58,22 +58,22 @@ class InboundProtocol(SlimProtocol):
     def resume_reading(self) -> None:
         """Take messages again, unless there have been too many."""
         if self._is_unfinished and self._holds & _INBOX:
-            self.factory.unfinished.restart(self)
+            self.factory.partial_messages.restart(self)
         self._release(_INBOX)
 
     @property
-    def has_unparsed(self) -> bool:
+    def has_unparsed_data(self) -> bool:
         """Return whether something that was read waits to be parsed."""
         return bool(self._holds & _NOT_PARSED) and bool(self.data)
 
-    def take_no_more(self) -> None:
+    def stop_reading(self) -> None:
         """Read no further messages at all; those that were read are taken, as far as they go."""
         if self.state == self.STATE_OPEN:
             self._hold(_END)
             # What is missing of a message will not come.
             self._forget_message()
 
-    def read_on(self) -> None:
+    def resume_for_close_frame(self) -> None:
         """Read, if not faster than is allowed, since the answer to a close frame is to come."""
         self._release(_INBOX | _END)
 
@@ -88,8 +88,8 @@ class InboundProtocol(SlimProtocol):
             # A peer over TLS can be heard until it, too, has closed that.
             self._hold(_OVER)
             return
-        if SHORTEST <= len(data) <= LONGEST and self._is_at_rest():
-            text = text_of(data)
+        if MIN_SIZE <= len(data) <= MAX_SIZE and self._is_at_rest():
+            text = parse_text_frame(data)
             if text is not None and self._takes_freely(len(text)):
                 self.onMessage(text, False)
                 return
@@ -98,9 +98,9 @@ class InboundProtocol(SlimProtocol):
 
     def onOpen(self) -> None:
         super().onOpen()
-        rate = self.factory.limits.rate
+        rate = self.factory.limits.rate_limit
         if rate is not None:
-            self._allowance = Allowance(rate)
+            self._bucket = TokenBucket(rate)
 
     def consumeData(self) -> None:
         # A message may lead to more being wanted at once; Autobahn is not done with it by then.
@@ -129,7 +129,7 @@ class InboundProtocol(SlimProtocol):
             return
         limits = self.factory.limits
         if self.message_data_total_length > self.maxMessagePayloadSize:
-            self.refuse_size()
+            self.refuse_too_large()
         elif limits.max_frame_size is not None and length > limits.max_frame_size:
             self.factory.metrics.frames_too_large += 1
             self._fail_connection(
@@ -169,7 +169,7 @@ class InboundProtocol(SlimProtocol):
         super().connectionLost(reason)
         self._forget_message()
 
-    def refuse_size(self) -> None:
+    def refuse_too_large(self) -> None:
         """Tell the peer that its message is too large: RFC 6455, section 7.4.1."""
         self.factory.metrics.messages_too_large += 1
         limit = self.factory.limits.max_message_size
@@ -179,7 +179,7 @@ class InboundProtocol(SlimProtocol):
 
     def _max_message_size_exceeded(self, *_: object) -> None:
         # Autobahn has found out while it decompressed.
-        self.refuse_size()
+        self.refuse_too_large()
 
     def _is_at_rest(self) -> bool:
         """Tell whether nothing has been read that is not done with, and the next may be taken."""
@@ -196,15 +196,15 @@ class InboundProtocol(SlimProtocol):
         """Tell whether a message of this size, in one frame, is within all limits, and count it."""
         if size > self.factory.limits.max_plain_size:
             return False
-        allowance = self._allowance
-        return allowance is None or allowance.take_freely(MESSAGE, self.factory.reactor.seconds())
+        bucket = self._bucket
+        return bucket is None or bucket.try_take(MESSAGE, self.factory.reactor.seconds())
 
     def _look_at_rest(self) -> None:
         """See what is left once all has been parsed that may be."""
         if self.state == self.STATE_OPEN:
             if self.inside_message and not self._holds & _END:
                 self._is_unfinished = True
-                self.factory.unfinished.update(self, sum(map(len, self.message_data)))
+                self.factory.partial_messages.update(self, sum(map(len, self.message_data)))
             elif self._is_unfinished:
                 self._forget_message()
         elif self.state == self.STATE_CLOSED:
@@ -219,14 +219,14 @@ class InboundProtocol(SlimProtocol):
     def _forget_message(self) -> None:
         if self._is_unfinished:
             self._is_unfinished = False
-            self.factory.unfinished.remove(self)
+            self.factory.partial_messages.remove(self)
 
     def _count(self, count: float) -> None:
-        allowance = self._allowance
-        if allowance is not None:
+        bucket = self._bucket
+        if bucket is not None:
             now = self.factory.reactor.seconds()
-            if pause := allowance.take(count, now):
-                self._throttle(pause, is_hopeless=allowance.is_used_up(now))
+            if pause := bucket.take(count, now):
+                self._throttle(pause, is_hopeless=bucket.is_out_of_patience(now))
 
     def _throttle(self, pause: float, *, is_hopeless: bool) -> None:
         metrics = self.factory.metrics

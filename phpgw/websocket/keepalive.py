@@ -14,14 +14,14 @@ class KeepAlive:
     :ivar timeout: seconds, no more than the interval, in which the peer has to be heard of after
         a ping; 0 waits for ever.
     :ivar ping: sends a ping.
-    :ivar give_up: called once, when the peer is taken for lost.
+    :ivar on_timeout: called once, when the peer is taken for lost.
     """
 
     _reactor: IReactorTime
     interval: float
     timeout: float
     ping: Callable[[], None]
-    give_up: Callable[[], None]
+    on_timeout: Callable[[], None]
     _heard: bool = attrs.field(default=False, init=False)
     _call: IDelayedCall | None = attrs.field(default=None, init=False)
 
@@ -52,4 +52,4 @@ class KeepAlive:
             self._call = self._reactor.callLater(self.interval - self.timeout, self._send)
         else:
             self._call = None
-            self.give_up()
+            self.on_timeout()

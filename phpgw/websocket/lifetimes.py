@@ -53,7 +53,7 @@ class AgingConnection(Protocol):
     def is_busy(self) -> bool:
         """Return whether PHP works for it, or will with what was read from it."""
 
-    def retire(self, code: int, reason: str) -> bool:
+    def close_if_idle(self, code: int, reason: str) -> bool:
         """Take no more messages, and close it unless it is busy.
 
         :returns: whether it is being closed, and was not before.
@@ -129,14 +129,14 @@ class Lifetimes(Service):
             age = self._max_age * (1 - _SPREAD * random())
             connection.lifetime = Lifetime(now + age, count, now)
         elif self._max_age and now >= lifetime.ends_at:
-            closed = connection.retire(
+            closed = connection.close_if_idle(
                 _GOING_AWAY, "it is time to connect anew (--max-connection-age)"
             )
             self._metrics.old_closed += closed
         elif count != lifetime.count or connection.is_busy:
             lifetime.count, lifetime.quiet_since = count, now
         elif self._idle_timeout and now - lifetime.quiet_since >= self._idle_timeout:
-            closed = connection.retire(
+            closed = connection.close_if_idle(
                 _GOING_AWAY, "nothing was said for too long (--idle-timeout)"
             )
             self._metrics.idle_closed += closed

@@ -2,7 +2,7 @@
 
 import attrs
 
-from phpgw.websocket.rate_limit import Rate
+from phpgw.websocket.rate_limit import RateLimit
 
 
 @attrs.frozen(kw_only=True)
@@ -14,7 +14,7 @@ class WebSocketLimits:
     :ivar max_fragments: how many frames a message from the peer may have; 0 for any number.
     :ivar max_unfinished: bytes of messages of which a part has come, from all peers.
     :ivar message_timeout: seconds from a message's first byte to its last; 0 for any number.
-    :ivar rate: how many messages a second it may send; ``None`` for any number.
+    :ivar rate_limit: how many messages a second it may send; ``None`` for any number.
     :ivar max_outbox: bytes that may wait for the peer when another message is sent to it.
     :ivar compression: whether permessage-deflate (RFC 7692) is accepted.
     :ivar ping_interval: seconds between pings; 0 for none.
@@ -27,7 +27,7 @@ class WebSocketLimits:
     max_fragments: int = 0
     max_unfinished: int
     message_timeout: float = 0
-    rate: Rate | None = None
+    rate_limit: RateLimit | None = None
     max_outbox: int
     compression: bool = False
     ping_interval: float = 0

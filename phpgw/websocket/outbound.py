@@ -10,7 +10,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from phpgw.websocket.inbound import InboundProtocol
-from phpgw.websocket.outbox import Outbox, drop_waiting, waiting_bytes
+from phpgw.websocket.outbox import Outbox, drop_unsent, unsent_bytes
 
 # How many pings a peer may leave without answer that does not read on.
 _SLOW_CHECKS = 4
@@ -24,7 +24,7 @@ class OutboundProtocol(InboundProtocol):
     """A protocol that holds what is sent to the limits.
 
     :ivar factory: which has the limits (:class:`~.limits.WebSocketLimits`), the reactor,
-        the metrics, and what makes frames (:class:`phpgw.websocket.frames.Frames`).
+        the metrics, and what makes frames (:class:`phpgw.websocket.frames.FrameEncoder`).
     """
 
     _perMessageCompress: Any
@@ -47,16 +47,16 @@ class OutboundProtocol(InboundProtocol):
         factory = self.factory
         outbox = self._outbox
         # Not sendMessage, which holds what we send to the limit of what we receive.
-        frame = factory.frames.frame(payload, is_binary, self._window_bits)
+        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits)
         if outbox is not None:
-            if outbox.is_full(waiting_bytes(self.transport)):
+            if outbox.is_full(unsent_bytes(self.transport)):
                 factory.metrics.slow_consumers_closed += 1
                 self.close(1008, "messages are not read fast enough (--max-outbox)")
                 return
             outbox.written += len(frame)
         self._messages_out += 1
         factory.metrics.messages_sent += 1
-        factory.gathering.write(self.transport, frame)
+        factory.batch_writer.write(self.transport, frame)
 
     def gather_message(self, payload: bytes, is_binary: bool) -> None:
         if self.state != self.STATE_OPEN or self._outbox is not None:
@@ -65,8 +65,8 @@ class OutboundProtocol(InboundProtocol):
         factory = self.factory
         self._messages_out += 1
         factory.metrics.messages_sent += 1
-        frame = factory.frames.frame(payload, is_binary, self._window_bits)
-        factory.gathering.add(self.transport, frame)
+        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits)
+        factory.batch_writer.add(self.transport, frame)
 
     def when_writable(self, call: Callable[[], None]) -> bool:
         if self._outbox is None or self.state != self.STATE_OPEN:
@@ -90,7 +90,7 @@ class OutboundProtocol(InboundProtocol):
         if self.state != self.STATE_OPEN:
             return
         outbox = self._outbox
-        if outbox is None or outbox.has_room(waiting_bytes(self.transport)):
+        if outbox is None or outbox.has_room(unsent_bytes(self.transport)):
             self.sendPong(payload)
         else:
             # Pongs would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
@@ -100,12 +100,12 @@ class OutboundProtocol(InboundProtocol):
     def pauseProducing(self) -> None:
         """Count what comes on top of a transport's buffer that is full."""
         if self._outbox is None:
-            buffered = min(waiting_bytes(self.transport), FileDescriptor.bufferSize)
+            buffered = min(unsent_bytes(self.transport), FileDescriptor.bufferSize)
             self._outbox = Outbox(self.factory.limits.max_outbox, buffered)
 
     def resumeProducing(self) -> None:
         """Send what waits for an empty buffer."""
-        self.empty_outbox()
+        self.flush_outbox()
 
     def stopProducing(self) -> None:
         """Do nothing: the transport is gone, and connectionLost follows."""
@@ -121,7 +121,7 @@ class OutboundProtocol(InboundProtocol):
             # TLS keeps its producer for ever.
             self.unregisterProducer()
         super().connectionLost(reason)
-        drop_waiting(transport)
+        drop_unsent(transport)
 
     # For the protocol that this is part of.
 
@@ -130,7 +130,7 @@ class OutboundProtocol(InboundProtocol):
         """Return whether PHP is being asked about it, and has not had it closed."""
         raise NotImplementedError
 
-    def empty_outbox(self) -> None:
+    def flush_outbox(self) -> None:
         """Send what was kept, since nothing waits in the transport any more."""
         outbox, self._outbox = self._outbox, None
         if outbox is None:
@@ -144,14 +144,14 @@ class OutboundProtocol(InboundProtocol):
         if self._outbox is not None:
             self._outbox.checks = 0
 
-    def may_be_slow(self) -> bool:
+    def may_be_alive(self) -> bool:
         """Tell whether a ping that is not answered says nothing."""
         outbox = self._outbox
         if outbox is None:
             # The answer may wait behind the messages that we do not read.
             return not self.is_reading
         # The ping may wait behind those that the peer takes its time to read.
-        return outbox.check(waiting_bytes(self.transport)) < _SLOW_CHECKS
+        return outbox.check(unsent_bytes(self.transport)) < _SLOW_CHECKS
 
     def _keep_until_open(self, payload: bytes, is_binary: bool) -> None:
         if self._outbox is None:
@@ -170,7 +170,7 @@ class OutboundProtocol(InboundProtocol):
         outbox = self._outbox
         if outbox is None or self.state != self.STATE_OPEN:
             return
-        if outbox.has_room(waiting_bytes(self.transport)):
+        if outbox.has_room(unsent_bytes(self.transport)):
             self._use_room(outbox)
         elif outbox.calls or outbox.ping is not None:
             self._look_later()

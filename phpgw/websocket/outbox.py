@@ -11,7 +11,7 @@ from twisted.protocols.tls import BufferingTLSTransport
 _MESSAGE_SIZE = 100
 
 
-def waiting_bytes(transport: Any) -> int:
+def unsent_bytes(transport: Any) -> int:
     """Count the bytes that a transport has yet to give to the kernel."""
     size = 0
     while isinstance(transport, ProtocolWrapper):
@@ -24,7 +24,7 @@ def waiting_bytes(transport: Any) -> int:
     return size
 
 
-def drop_waiting(transport: Any) -> None:
+def drop_unsent(transport: Any) -> None:
     """Free the bytes that wait in a transport whose connection has ended."""
     while isinstance(transport, ProtocolWrapper):
         if isinstance(transport, BufferingTLSTransport):
@@ -39,7 +39,7 @@ def drop_waiting(transport: Any) -> None:
 class Outbox:
     """Holds what a peer cannot take at the moment, and is there only while it cannot.
 
-    The bytes of an open connection wait in its transport, where :func:`waiting_bytes` counts them.
+    The bytes of an open connection wait in its transport, where :func:`unsent_bytes` counts them.
 
     :ivar limit: bytes that may wait when another message is sent.
     :ivar buffered: bytes that may wait beside those: what a transport takes before it says so.

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall
 from phpgw.metrics import Metrics
 
 
-class Sender(Hashable, Protocol):
+class ReceivingConnection(Hashable, Protocol):
     """A connection that a message comes from."""
 
     def refuse_message(self, reason: str) -> None:
@@ -31,14 +31,14 @@ class PartialMessages:
         self._timeout = timeout
         self._metrics = metrics
         # Those that have been coming for longest are first: when each began, and its size.
-        self._messages: dict[Sender, tuple[float, int]] = {}
+        self._messages: dict[ReceivingConnection, tuple[float, int]] = {}
         self._size = 0
         self._call: IDelayedCall | None = None
 
-    def update(self, sender: Sender, size: int) -> None:
+    def update(self, connection: ReceivingConnection, size: int) -> None:
         """Note how much of its message has come from a connection."""
-        began, before = self._messages.get(sender) or (self._reactor.seconds(), 0)
-        self._messages[sender] = began, size
+        began, before = self._messages.get(connection) or (self._reactor.seconds(), 0)
+        self._messages[connection] = began, size
         self._count(size - before)
         self._check_later()
         while self._size > self._limit:
@@ -48,17 +48,17 @@ class PartialMessages:
                 "there are too many unfinished messages (--max-unfinished)",
             )
 
-    def remove(self, sender: Sender) -> None:
+    def remove(self, connection: ReceivingConnection) -> None:
         """Forget a message that is whole, or not wanted; there need not be one."""
-        message = self._messages.pop(sender, None)
+        message = self._messages.pop(connection, None)
         if message is not None:
             self._count(-message[1])
 
-    def restart(self, sender: Sender) -> None:
+    def restart(self, connection: ReceivingConnection) -> None:
         """Let the time for a connection's message begin anew, if there is one: it was not read."""
-        message = self._messages.pop(sender, None)
+        message = self._messages.pop(connection, None)
         if message is not None:
-            self._messages[sender] = self._reactor.seconds(), message[1]
+            self._messages[connection] = self._reactor.seconds(), message[1]
 
     def _count(self, change: int) -> None:
         self._size += change
@@ -74,15 +74,15 @@ class PartialMessages:
         self._call = None
         now = self._reactor.seconds()
         while self._messages:
-            sender, (began, _) = next(iter(self._messages.items()))
+            connection, (began, _) = next(iter(self._messages.items()))
             if now - began < self._timeout:
                 break
             self._metrics.messages_timed_out += 1
             self._give_up(
-                sender, f"a message may take {self._timeout:g} s at most (--message-timeout)"
+                connection, f"a message may take {self._timeout:g} s at most (--message-timeout)"
             )
         self._check_later()
 
-    def _give_up(self, sender: Sender, reason: str) -> None:
-        self.remove(sender)
-        sender.refuse_message(reason)
+    def _give_up(self, connection: ReceivingConnection, reason: str) -> None:
+        self.remove(connection)
+        connection.refuse_message(reason)

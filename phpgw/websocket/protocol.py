@@ -23,12 +23,12 @@ from phpgw.metrics import Metrics
 from phpgw.relay.relay import Relay
 from phpgw.websocket.autobahn_slim import SlimFactory
 from phpgw.websocket.connection_table import ConnectionTable
-from phpgw.websocket.frames import Frames
+from phpgw.websocket.frames import FrameEncoder
 from phpgw.websocket.keepalive import KeepAlive
 from phpgw.websocket.lifetimes import Lifetime
 from phpgw.websocket.limits import WebSocketLimits
 from phpgw.websocket.outbound import OutboundProtocol
-from phpgw.websocket.outbox import waiting_bytes
+from phpgw.websocket.outbox import unsent_bytes
 from phpgw.websocket.partial_messages import PartialMessages
 
 # How long a peer may take to answer a close frame, or to read what is left for it.
@@ -91,7 +91,7 @@ class GatewayProtocol(OutboundProtocol):
             self._keep_alive.start()
         self._log.info("Client {client_id} connected", client_id=self.client.id)
         factory.table.open(self)
-        self.empty_outbox()
+        self.flush_outbox()
         if self._end is not None:
             self.sendCloseFrame(self._end[0], self._end[1].encode())
 
@@ -105,7 +105,7 @@ class GatewayProtocol(OutboundProtocol):
         if self.state != self.STATE_OPEN:
             return
         if len(payload) > self.factory.limits.max_message_size:
-            self.refuse_size()
+            self.refuse_too_large()
             return
         self._messages_in += 1
         self.factory.relay.receive(self.client, Message(payload, isBinary))
@@ -118,7 +118,7 @@ class GatewayProtocol(OutboundProtocol):
             self._answer_close(code, reasonRaw)
         self.wasClean = True
         # Not at once where our own frame is still to be sent: theirs was no answer to it then.
-        self.dropConnection(abort=is_answer and not waiting_bytes(self.transport))
+        self.dropConnection(abort=is_answer and not unsent_bytes(self.transport))
 
     def _answer_close(self, code: int | None, reason_utf8: bytes | None) -> None:
         if code is not None and not _is_close_code(code):
@@ -167,9 +167,9 @@ class GatewayProtocol(OutboundProtocol):
             "{messages_in} messages in, {messages_out} out",
             client_id=self.client.id,
             seconds=self.factory.reactor.seconds() - self._opened_at,
-            code=self.end[0],
+            code=self.close_status[0],
             # Not what the peer says.
-            reason=f" ({self.end[1]})" if self._is_over_a_limit else "",
+            reason=f" ({self.close_status[1]})" if self._is_over_a_limit else "",
             messages_in=self._messages_in,
             messages_out=self._messages_out,
         )
@@ -184,7 +184,7 @@ class GatewayProtocol(OutboundProtocol):
         if self.state != self.STATE_OPEN:
             return
         self.sendCloseFrame(code, reason_utf8)
-        self.read_on()
+        self.resume_for_close_frame()
 
     # phpgw.websocket.lifetimes.AgingConnection
 
@@ -194,11 +194,11 @@ class GatewayProtocol(OutboundProtocol):
 
     @property
     def is_busy(self) -> bool:
-        return self.client.is_busy or self.has_unparsed
+        return self.client.is_busy or self.has_unparsed_data
 
-    def retire(self, code: int, reason: str) -> bool:
+    def close_if_idle(self, code: int, reason: str) -> bool:
         if self.is_busy or self.state != self.STATE_OPEN:
-            self.take_no_more()
+            self.stop_reading()
             return False
         self.close(code, reason)
         return True
@@ -210,7 +210,7 @@ class GatewayProtocol(OutboundProtocol):
             self.transport.abortConnection()
 
     @property
-    def end(self) -> tuple[int, str]:
+    def close_status(self) -> tuple[int, str]:
         """How it ended (code and reason), once it has: RFC 6455, sections 7.1.5 and 7.1.6."""
         return self._end or (_ABNORMAL, "")
 
@@ -220,7 +220,7 @@ class GatewayProtocol(OutboundProtocol):
         return self.state == self.STATE_CONNECTING and self._end is None
 
     def _peer_lost(self) -> None:
-        if self._keep_alive is not None and self.may_be_slow():
+        if self._keep_alive is not None and self.may_be_alive():
             self._keep_alive.start()
             return
         self._log.info(
@@ -255,8 +255,8 @@ class GatewayFactory(SlimFactory):
         self.table = table
         self.relay = relay
         self.metrics = metrics
-        self.frames = Frames()
-        self.unfinished = PartialMessages(
+        self.frame_encoder = FrameEncoder()
+        self.partial_messages = PartialMessages(
             reactor, limits.max_unfinished, limits.message_timeout, metrics
         )
         self.setProtocolOptions(

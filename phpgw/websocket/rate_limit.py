@@ -13,7 +13,7 @@ _SHORTEST_PAUSE = 0.1
 
 
 @attrs.frozen
-class Rate:
+class RateLimit:
     """What each peer may send.
 
     :ivar messages: messages a second.
@@ -31,13 +31,13 @@ class Rate:
 
 
 @attrs.define(eq=False)
-class Allowance:
+class TokenBucket:
     """What one peer may still send.
 
     The bucket is kept as the time at which it is full again, so that nobody has to fill it.
     """
 
-    _rate: Rate
+    _rate: RateLimit
     _full_at: float = attrs.field(default=0.0, init=False)
     # When it ran empty for the first time of those that follow one another closely.
     _over_since: float | None = attrs.field(default=None, init=False)
@@ -50,7 +50,7 @@ class Allowance:
         :param now: the time, in seconds.
         :returns: for how many seconds it may send nothing more; mostly 0.
         """
-        if self.take_freely(count, now):
+        if self.try_take(count, now):
             return 0.0
         # It cannot be emptier than empty, unless the clock was set back.
         full_at = min(self._full_at, now + _BURST) + count * self._rate.interval
@@ -61,7 +61,7 @@ class Allowance:
         self._over_until = now + pause + _BURST
         return pause
 
-    def take_freely(self, count: float, now: float) -> bool:
+    def try_take(self, count: float, now: float) -> bool:
         """Count it as :meth:`take` does if that needs no pause; otherwise leave all as it is."""
         full_at = self._full_at
         if full_at <= now:
@@ -74,7 +74,7 @@ class Allowance:
         self._full_at = full_at
         return True
 
-    def is_used_up(self, now: float) -> bool:
+    def is_out_of_patience(self, now: float) -> bool:
         """Whether the peer has tried to send more for longer than there is patience."""
         since = self._over_since
         return since is not None and now - since >= self._rate.patience

@@ -25,7 +25,7 @@ _PROTO_HEADERS = (b"X-Forwarded-Proto", b"X-Forwarded-Scheme", b"Forwarded")
 _TLS = re.compile(rb"\b(?:https|wss)\b", re.IGNORECASE)
 
 
-class ForeignOrigin(Exception):
+class OriginNotAllowed(Exception):
     """A page of a site that may not connect."""
 
 
@@ -54,10 +54,10 @@ class RequestInfo:
         names = (name.encode() for name in forwarded)
         self._trusted = tuple(dict.fromkeys((*_PASSED_ON, *_TRUSTED, *names)))
 
-    def handshake(self, request: Request) -> Handshake:
+    def read(self, request: Request) -> Handshake:
         """The handshake as PHP may see it.
 
-        :raises ForeignOrigin: if there should be none.
+        :raises OriginNotAllowed: if there should be none.
         :raises phpgw.web.forwarded.InvalidForwardedHeaders: if a trusted proxy has passed one on.
         """
         source = self._source(request)
@@ -67,7 +67,7 @@ class RequestInfo:
             origin = b", ".join(request.requestHeaders.getRawHeaders(b"Origin", ()))
             self._log.note(origin, source.requested_host, is_refused=is_refused)
             if is_refused:
-                raise ForeignOrigin
+                raise OriginNotAllowed
         path, _, query = request.uri.partition(b"?")
         server_host, server_port = host_and_port(request.getHost())
         return Handshake(

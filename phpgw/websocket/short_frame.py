@@ -10,13 +10,13 @@ but that one, so that all others, be they only a little odd, are judged by Autob
 _FIRST = 0x81
 _MASKED = 0x80
 _HEAD = 6
-SHORTEST, LONGEST = _HEAD + 1, _HEAD + 125
+MIN_SIZE, MAX_SIZE = _HEAD + 1, _HEAD + 125
 
 
-def text_of(data: bytes) -> bytes | None:
-    """Return the message in a whole masked frame of at most :data:`LONGEST` bytes.
+def parse_text_frame(data: bytes) -> bytes | None:
+    """Return the message in a whole masked frame of at most :data:`MAX_SIZE` bytes.
 
-    :param data: all bytes that came, at least :data:`SHORTEST`.
+    :param data: all bytes that came, at least :data:`MIN_SIZE`.
     :returns: ``None`` if it is anything else, or no UTF-8.
     """
     size = len(data) - _HEAD

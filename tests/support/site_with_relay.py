@@ -39,7 +39,7 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
         self.clock = Clock()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.visibility = RequestInfo()
+        self.request_info = RequestInfo()
         self.php = FakeBackend()
         self.dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
         self.replies = Replies(

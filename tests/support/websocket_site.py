@@ -65,10 +65,10 @@ class WebSocketSiteTestCase(SynchronousTestCase):
         self.metrics = Metrics()
         self.registry = Registry()
         self.relay: Any = RecordingRelay()
-        self.visibility = RequestInfo()
+        self.request_info = RequestInfo()
         self.limit()
 
-    def limit(self, *, census: ConnectionLimit | None = None, **changes: Any) -> None:
+    def limit(self, *, connection_limit: ConnectionLimit | None = None, **changes: Any) -> None:
         """Set up anew with these limits."""
         limits: dict[str, Any] = {
             "max_message_size": 1000,
@@ -76,7 +76,7 @@ class WebSocketSiteTestCase(SynchronousTestCase):
             "max_unfinished": 10_000,
         }
         self.table: ConnectionTable[GatewayProtocol] = ConnectionTable(
-            census or ConnectionLimit(), self.registry, self.relay
+            connection_limit or ConnectionLimit(), self.registry, self.relay
         )
         self.factory = GatewayFactory(
             reactor=self.clock,
@@ -88,7 +88,7 @@ class WebSocketSiteTestCase(SynchronousTestCase):
         )
         root = Resource()
         edge = WebSocketResource(
-            self.factory, self.visibility, self.admission(), self.metrics, self.subprotocols
+            self.factory, self.request_info, self.admission(), self.metrics, self.subprotocols
         )
         root.putChild(b"ws", edge)
         self.site = GatewaySite(root, 1000, self.clock)

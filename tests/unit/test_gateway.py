@@ -133,11 +133,11 @@ class FakeConnections:
         self._empty: list[Deferred[None]] = []
 
     @property
-    def draining(self) -> bool:
+    def is_draining(self) -> bool:
         return self._draining
 
-    @draining.setter
-    def draining(self, value: bool) -> None:
+    @is_draining.setter
+    def is_draining(self, value: bool) -> None:
         self._notes.append("nobody else comes in")
         self._draining = value
 
@@ -185,7 +185,7 @@ class FakeBrowser(FakeConnection):
     def is_busy(self) -> bool:
         return self.client.is_busy
 
-    def take_no_more(self) -> None:
+    def stop_reading(self) -> None:
         """Which is not noted."""
 
     def abort(self) -> None:
@@ -448,7 +448,7 @@ class DrainTests(GatewayTestCase):
         self.public.arrivals = True
         drained = self.drain()
         self.clock.advance(0.1)
-        self.assertFalse(self.connections.draining)
+        self.assertFalse(self.connections.is_draining)
         late = self.browser()
         self.public.arrivals = False
         self.clock.pump([0.1] * 2)

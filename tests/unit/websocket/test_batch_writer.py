@@ -36,7 +36,7 @@ class NotingTransport(StringTransport):
 class GatheringTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.gathering = BatchWriter(self.clock)
+        self.batch_writer = BatchWriter(self.clock)
         self.one, self.two = NotingTransport(), NotingTransport()
 
     def end_turn(self) -> None:
@@ -47,7 +47,7 @@ class GatheringTests(SynchronousTestCase):
         for transport, data in (
             *((self.one, b"a"), (self.two, b"b"), (self.one, b"c"), (self.one, b"d")),
         ):
-            self.gathering.add(transport, data)
+            self.batch_writer.add(transport, data)
         self.assertEqual(self.one.writes + self.two.writes, [])
         self.end_turn()
         self.assertEqual((self.one.writes, self.two.writes), ([b"acd"], [b"b"]))
@@ -57,7 +57,7 @@ class GatheringTests(SynchronousTestCase):
         transports = [NotingTransport() for _ in range(5000)]
         for data in (b"a", b"b"):
             for transport in transports:
-                self.gathering.add(transport, data)
+                self.batch_writer.add(transport, data)
         late = sum(len(transport.writes) < 2 for transport in transports)
         self.assertEqual(late, 256)
         self.end_turn()
@@ -65,41 +65,41 @@ class GatheringTests(SynchronousTestCase):
 
     def test_turn_after_turn(self) -> None:
         for data in (b"a", b"b"):
-            self.gathering.add(self.one, data)
+            self.batch_writer.add(self.one, data)
             self.end_turn()
         self.assertEqual(self.one.writes, [b"a", b"b"])
 
     def test_calls(self) -> None:
         """One for a turn in which something was gathered, none for others."""
-        self.gathering.write(self.one, b"at once")
-        self.gathering.add(self.one, b"x" * _BUFFER)
+        self.batch_writer.write(self.one, b"at once")
+        self.batch_writer.add(self.one, b"x" * _BUFFER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
         for transport in (self.one, self.two, self.one):
-            self.gathering.add(transport, b"x")
+            self.batch_writer.add(transport, b"x")
         self.assertEqual(len(self.clock.getDelayedCalls()), 1)
         self.end_turn()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_no_overtaking(self) -> None:
         """What is written at once takes along what was gathered before it."""
-        self.gathering.add(self.one, b"a")
-        self.gathering.add(self.two, b"x")
-        self.gathering.write(self.one, b"b")
-        self.gathering.add(self.one, b"c")
+        self.batch_writer.add(self.one, b"a")
+        self.batch_writer.add(self.two, b"x")
+        self.batch_writer.write(self.one, b"b")
+        self.batch_writer.add(self.one, b"c")
         self.assertEqual((self.one.writes, self.two.writes), ([b"ab"], []))
         self.end_turn()
         self.assertEqual((self.one.writes, self.two.writes), ([b"ab", b"c"], [b"x"]))
 
     def test_nothing_is_left(self) -> None:
         """No peer is written nothing to."""
-        self.gathering.add(self.one, b"a")
-        self.gathering.write(self.one, b"b")
+        self.batch_writer.add(self.one, b"a")
+        self.batch_writer.write(self.one, b"b")
         self.end_turn()
         self.assertEqual(self.one.writes, [b"ab"])
 
     def test_long(self) -> None:
-        self.gathering.add(self.one, b"a")
-        self.gathering.add(self.one, b"b" * _BUFFER)
+        self.batch_writer.add(self.one, b"a")
+        self.batch_writer.add(self.one, b"b" * _BUFFER)
         self.assertEqual(self.one.writes, [b"a" + b"b" * _BUFFER])
 
     def test_bounded(self) -> None:
@@ -107,7 +107,7 @@ class GatheringTests(SynchronousTestCase):
         for size in (1, 100, 1000, 2000, 3000):
             given_size = 0
             for _ in range(200):
-                self.gathering.add(self.one, b"x" * size)
+                self.batch_writer.add(self.one, b"x" * size)
                 given_size += size
                 waiting = given_size - sum(map(len, self.one.writes))
                 self.assertLessEqual(waiting, _BUFFER)
@@ -126,7 +126,7 @@ class GatheringTests(SynchronousTestCase):
     )
     def test_order(self, steps: list[tuple[str, int, int]]) -> None:
         """To each peer goes all that it was to be sent, in order."""
-        gathering, transports = BatchWriter(self.clock), (NotingTransport(), NotingTransport())
+        batch_writer, transports = BatchWriter(self.clock), (NotingTransport(), NotingTransport())
         expected = [b"", b""]
         for number, (step, peer, size) in enumerate(steps):
             data = number.to_bytes(2, "big") * size
@@ -136,9 +136,9 @@ class GatheringTests(SynchronousTestCase):
                 continue
             expected[peer] += data
             if step == "add":
-                gathering.add(transports[peer], data)
+                batch_writer.add(transports[peer], data)
             else:
-                gathering.write(transports[peer], data)
+                batch_writer.write(transports[peer], data)
                 self.assertEqual(b"".join(transports[peer].writes), expected[peer])
         self.end_turn()
         self.assertEqual([b"".join(each.writes) for each in transports], expected)
@@ -238,7 +238,7 @@ class MessageTests(WebSocketSiteTestCase):
         self.assertEqual(self.metrics.slow_consumers_closed, 1)
 
     def test_slow_consumer(self) -> None:
-        """In one turn, a peer that reads nothing makes little more wait than without gathering."""
+        """In one turn, a peer that reads nothing makes little more wait than without batches."""
         browser = self.connect()
         connection = self.connection()
         write, transport = browser.transport.write, browser.transport

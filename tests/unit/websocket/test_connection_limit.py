@@ -13,67 +13,68 @@ from tests.support.in_memory_browser import InMemoryBrowser
 from tests.support.websocket_site import WebSocketSiteTestCase
 
 
-def let_in(census: ConnectionLimit, *hosts: str) -> None:
+def let_in(connection_limit: ConnectionLimit, *hosts: str) -> None:
     """One after the other."""
     for host in hosts:
-        census.check(host)
-        census.add(host)
+        connection_limit.check(host)
+        connection_limit.add(host)
 
 
 class CensusTests(SynchronousTestCase):
     def test_in_all(self) -> None:
-        census = ConnectionLimit(limit=2)
-        let_in(census, "192.0.2.1", "192.0.2.2")
-        self.assertRaises(ConnectionLimitReached, census.check, "192.0.2.3")
-        census.remove("192.0.2.1")
-        let_in(census, "192.0.2.3")
-        self.assertRaises(ConnectionLimitReached, census.check, "192.0.2.3")
+        connection_limit = ConnectionLimit(limit=2)
+        let_in(connection_limit, "192.0.2.1", "192.0.2.2")
+        self.assertRaises(ConnectionLimitReached, connection_limit.check, "192.0.2.3")
+        connection_limit.remove("192.0.2.1")
+        let_in(connection_limit, "192.0.2.3")
+        self.assertRaises(ConnectionLimitReached, connection_limit.check, "192.0.2.3")
 
     def test_everybody_counts_in_all(self) -> None:
         """Also who comes from this machine, or by a UNIX socket."""
-        census = ConnectionLimit(limit=2, address_limit=1)
-        let_in(census, "127.0.0.1", "")
-        self.assertRaises(ConnectionLimitReached, census.check, "::1")
+        connection_limit = ConnectionLimit(limit=2, address_limit=1)
+        let_in(connection_limit, "127.0.0.1", "")
+        self.assertRaises(ConnectionLimitReached, connection_limit.check, "::1")
 
     def test_per_address(self) -> None:
-        census = ConnectionLimit(limit=10, address_limit=2)
-        let_in(census, "192.0.2.1", "192.0.2.1", "192.0.2.2")
-        self.assertRaises(AddressLimitReached, census.check, "192.0.2.1")
-        census.check("192.0.2.2")
-        census.remove("192.0.2.1")
-        let_in(census, "192.0.2.1")
+        connection_limit = ConnectionLimit(limit=10, address_limit=2)
+        let_in(connection_limit, "192.0.2.1", "192.0.2.1", "192.0.2.2")
+        self.assertRaises(AddressLimitReached, connection_limit.check, "192.0.2.1")
+        connection_limit.check("192.0.2.2")
+        connection_limit.remove("192.0.2.1")
+        let_in(connection_limit, "192.0.2.1")
 
     def test_ipv6_network(self) -> None:
         """One customer has 2**64 addresses."""
-        census = ConnectionLimit(address_limit=1)
-        let_in(census, "2001:db8:0:1::1")
-        self.assertRaises(AddressLimitReached, census.check, "2001:db8:0:1:ffff:ffff:ffff:ffff")
-        census.check("2001:db8:0:2::1")
+        connection_limit = ConnectionLimit(address_limit=1)
+        let_in(connection_limit, "2001:db8:0:1::1")
+        address = "2001:db8:0:1:ffff:ffff:ffff:ffff"
+        self.assertRaises(AddressLimitReached, connection_limit.check, address)
+        connection_limit.check("2001:db8:0:2::1")
 
     def test_ipv4_written_as_ipv6(self) -> None:
         """Those are not all of one network."""
-        census = ConnectionLimit(address_limit=1)
-        let_in(census, "::ffff:192.0.2.1")
-        self.assertRaises(AddressLimitReached, census.check, "192.0.2.1")
-        census.check("::ffff:192.0.2.2")
+        connection_limit = ConnectionLimit(address_limit=1)
+        let_in(connection_limit, "::ffff:192.0.2.1")
+        self.assertRaises(AddressLimitReached, connection_limit.check, "192.0.2.1")
+        connection_limit.check("::ffff:192.0.2.2")
 
     def test_this_machine(self) -> None:
         """A proxy on it, of which we know nothing, stands for many."""
-        census = ConnectionLimit(address_limit=1)
+        connection_limit = ConnectionLimit(address_limit=1)
         for host in ("127.0.0.1", "127.5.5.5", "::1", "::ffff:127.0.0.1", ""):
-            let_in(census, host, host, host)
+            let_in(connection_limit, host, host, host)
 
     def test_no_limits(self) -> None:
         let_in(ConnectionLimit(), *["192.0.2.1"] * 100)
 
     def test_nothing_is_kept_of_those_who_have_left(self) -> None:
         """Addresses are many."""
-        census = ConnectionLimit(limit=1, address_limit=1)
+        connection_limit = ConnectionLimit(limit=1, address_limit=1)
         for number in range(256):
             host = f"192.0.2.{number}"
-            let_in(census, host)
-            census.remove(host)
-        self.assertFalse(census._places)
+            let_in(connection_limit, host)
+            connection_limit.remove(host)
+        self.assertFalse(connection_limit._places)
 
 
 class DoorTests(WebSocketSiteTestCase):
@@ -83,7 +84,7 @@ class DoorTests(WebSocketSiteTestCase):
         return self.connect(IPv4Address("TCP", host, port))
 
     def test_full(self) -> None:
-        self.limit(census=ConnectionLimit(limit=2))
+        self.limit(connection_limit=ConnectionLimit(limit=2))
         browsers = [self.come(f"192.0.2.{number}") for number in range(3)]
         self.assertEqual([101, 101, 503], [browser.status for browser in browsers])
         self.assertIn(b"\r\nRetry-After: 10\r\n", browsers[2].response + b"\r\n")
@@ -93,7 +94,7 @@ class DoorTests(WebSocketSiteTestCase):
         self.assertEqual(101, self.come("192.0.2.9").status)
 
     def test_full_of_one_address(self) -> None:
-        self.limit(census=ConnectionLimit(address_limit=2))
+        self.limit(connection_limit=ConnectionLimit(address_limit=2))
         browsers = [self.come("192.0.2.1", port) for port in (1, 2, 3)]
         self.assertEqual([101, 101, 429], [browser.status for browser in browsers])
         self.assertIn(b"HTTP/1.1 429 Too Many Requests\r\n", browsers[2].response)
@@ -105,14 +106,14 @@ class DoorTests(WebSocketSiteTestCase):
 
     def test_refused_for_another_reason(self) -> None:
         """Who does not come in takes no place."""
-        self.limit(census=ConnectionLimit(limit=2))
+        self.limit(connection_limit=ConnectionLimit(limit=2))
         for _ in range(5):
             self.come("192.0.2.1")
         self.assertEqual(101, self.come("192.0.2.2").status)
 
     def test_log(self) -> None:
         """A crowd that waits at the door gets a line now and then."""
-        self.limit(census=ConnectionLimit(limit=1))
+        self.limit(connection_limit=ConnectionLimit(limit=1))
         self.come("192.0.2.1")
         with capturedLogs() as events:
             for number in range(25):

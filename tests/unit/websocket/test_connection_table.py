@@ -12,10 +12,10 @@ from twisted.internet.testing import MemoryReactorClock
 from phpgw.api.access import Caller
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.time_slices import run_to_completion
-from phpgw.websocket.connection_table import State
+from phpgw.websocket.connection_table import ConnectionState
 from phpgw.websocket.drain import Drain
-from phpgw.websocket.outbox import drop_waiting, waiting_bytes
-from phpgw.websocket.rate_limit import Rate
+from phpgw.websocket.outbox import drop_unsent, unsent_bytes
+from phpgw.websocket.rate_limit import RateLimit
 from tests.support.certificate import make_certificate
 from tests.support.in_memory_browser import (
     CLOSE,
@@ -40,7 +40,7 @@ _NOTES = (
 
 
 class ConnectionsTestCase(SiteWithRelayTestCase):
-    def state(self) -> State | None:
+    def state(self) -> ConnectionState | None:
         return self.table.state(self.connection())
 
     def assert_found_by_nothing(self) -> None:
@@ -53,7 +53,7 @@ class PendingTests(ConnectionsTestCase):
     def test_found_by_its_id_alone(self) -> None:
         """Who may yet be refused is in no group, and gets nothing that all get."""
         self.come()
-        self.assertIs(State.PENDING, self.state())
+        self.assertIs(ConnectionState.PENDING, self.state())
         self.assertEqual([1] * 4, [each["delivered"] for each in self.command(*_NOTES)])
         self.assert_found_by_nothing()
         self.assertIsNotNone(self.found())
@@ -71,7 +71,7 @@ class PendingTests(ConnectionsTestCase):
         browser = self.come()
         self.command(*_NOTES, {"op": "send", "to": {"client": ID}, "message": "first"})
         self.php.asked[0].reply(status=204)
-        self.assertIs(State.OPEN, self.state())
+        self.assertIs(ConnectionState.OPEN, self.state())
         self.assertEqual([1, 1, 1], [each["delivered"] for each in self.command(*_EVERYBODY)])
         browser.read_response()
         self.clock.advance(0)
@@ -81,7 +81,7 @@ class PendingTests(ConnectionsTestCase):
         """It gets its close frame once it is there, and nothing else."""
         browser = self.come()
         self.command({"op": "close", "to": {"client": ID}, "code": 4000, "reason": "no"})
-        self.assertIs(State.CLOSING, self.state())
+        self.assertIs(ConnectionState.CLOSING, self.state())
         self.assertIsNone(self.found())
         self.php.asked[0].reply(status=204)
         self.assert_found_by_nothing()
@@ -95,7 +95,7 @@ class PendingTests(ConnectionsTestCase):
             {"op": "close", "code": 4000},
             {"op": "state", "state": "kicked"},
         )
-        self.assertIs(State.CLOSING, self.state())
+        self.assertIs(ConnectionState.CLOSING, self.state())
         self.assert_found_by_nothing()
         browser.hang_up()
         self.assert_last("disconnect", "zoe", "kicked")
@@ -125,7 +125,7 @@ class ClosingTests(ConnectionsTestCase):
         browser = self.member()
         self.assertEqual([1, 1, 1], [each["delivered"] for each in self.command(*_EVERYBODY)])
         self.close()
-        self.assertIs(State.CLOSING, self.state())
+        self.assertIs(ConnectionState.CLOSING, self.state())
         self.assert_found_by_nothing()
         self.assertIsNone(self.found())
         push = b"POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
@@ -138,7 +138,7 @@ class ClosingTests(ConnectionsTestCase):
         """Whoever began, and why ever."""
         for close in (
             lambda browser: self.close(),
-            lambda browser: self.connection().retire(1001, "old"),
+            lambda browser: self.connection().close_if_idle(1001, "old"),
             lambda browser: self.connection().abort(),
             lambda browser: browser.send(frame(CLOSE, b"\x03\xe8")),
             lambda browser: browser.send(frame(3, b"x")),
@@ -147,7 +147,7 @@ class ClosingTests(ConnectionsTestCase):
         ):
             browser = self.member()
             close(browser)
-            self.assertIs(State.CLOSING, self.state())
+            self.assertIs(ConnectionState.CLOSING, self.state())
             self.assert_found_by_nothing()
             browser.hang_up()
             self.assertEqual("disconnect", self.php.asked[-1].event.type)
@@ -341,7 +341,7 @@ class FreedTests(ConnectionsTestCase):
         self.assert_freed(browser)
 
     def test_in_the_middle_of_a_message(self) -> None:
-        self.limit(message_timeout=10, rate=Rate(messages=10, patience=30))
+        self.limit(message_timeout=10, rate_limit=RateLimit(messages=10, patience=30))
         browser = self.connect()
         browser.send(frame(TEXT, b"x" * 900, fin=False) + frame(PING) * 30)
         self.assert_freed(browser)
@@ -356,9 +356,9 @@ class FreedTests(ConnectionsTestCase):
         transport: Any = FileDescriptor(MemoryReactorClock())
         transport.dataBuffer, transport.offset = b"x" * 900, 100
         transport._tempDataBuffer, transport._tempDataLen = [b"y" * 50], 50
-        self.assertEqual(850, waiting_bytes(transport))
-        drop_waiting(transport)
-        self.assertEqual(0, waiting_bytes(transport))
+        self.assertEqual(850, unsent_bytes(transport))
+        drop_unsent(transport)
+        self.assertEqual(0, unsent_bytes(transport))
 
 
 class ConnectNotesTests(ConnectionsTestCase):
@@ -382,13 +382,13 @@ class StopTests(ConnectionsTestCase):
     def test_more_than_an_inbox(self) -> None:
         browser = self.connect()
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
-        self.send_off(browser)
+        self.drain(browser)
 
     def test_more_than_the_rate(self) -> None:
-        self.limit(rate=Rate(messages=20, patience=30))
+        self.limit(rate_limit=RateLimit(messages=20, patience=30))
         browser = self.connect()
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
-        self.send_off(browser)
+        self.drain(browser)
 
     def test_part_of_a_message(self) -> None:
         """What is missing of it is not waited for."""
@@ -396,12 +396,12 @@ class StopTests(ConnectionsTestCase):
         browser = self.connect()
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
         browser.send(frame(TEXT, b"half")[:-2])
-        self.send_off(browser)
+        self.drain(browser)
 
-    def send_off(self, browser: InMemoryBrowser) -> None:
-        send_off = Drain(self.table.connections, 10)
+    def drain(self, browser: InMemoryBrowser) -> None:
+        drain = Drain(self.table.connections, 10)
         answered = 0
-        while run_to_completion(send_off.step()):
+        while run_to_completion(drain.close_next()):
             self.assertFalse(browser.is_read_from)
             for asked in self.php.asked[answered:]:
                 asked.reply(asked.event.message)

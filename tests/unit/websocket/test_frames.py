@@ -6,7 +6,7 @@ import zlib
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.websocket import frames as frames_module
-from phpgw.websocket.frames import Frames
+from phpgw.websocket.frames import FrameEncoder
 
 _WINDOWS = range(9, 16)
 _TEXT, _BINARY, _DEFLATED = 1, 2, 0x40
@@ -34,23 +34,23 @@ class PlainTests(SynchronousTestCase):
             (65536, b"\x82\x7f" + b"\x00\x00\x00\x00\x00\x01\x00\x00"),
         ]:
             payload = bytes(length)
-            self.assertEqual(Frames().frame(payload, True), head + payload)
+            self.assertEqual(FrameEncoder().encode(payload, True), head + payload)
 
     def test_text(self) -> None:
-        self.assertEqual(Frames().frame("ü".encode(), False), b"\x81\x02" + "ü".encode())
+        self.assertEqual(FrameEncoder().encode("ü".encode(), False), b"\x81\x02" + "ü".encode())
 
     def test_made_once(self) -> None:
-        frames, payload = Frames(), b"for many"
-        self.assertIs(frames.frame(payload, False), frames.frame(payload, False))
+        frames, payload = FrameEncoder(), b"for many"
+        self.assertIs(frames.encode(payload, False), frames.encode(payload, False))
 
     def test_one_after_another(self) -> None:
         """A frame is of the message that it is asked for, whatever came before."""
-        frames = Frames()
+        frames = FrameEncoder()
         messages = [b"a", b"b", b"a", b"", b"a" * 1, b"ab"]
         for payload in messages:
             for is_binary in (False, True, False):
                 opcode = _BINARY if is_binary else _TEXT
-                self.assertEqual(read(frames.frame(payload, is_binary)), (opcode, payload))
+                self.assertEqual(read(frames.encode(payload, is_binary)), (opcode, payload))
 
 
 class DeflatedTests(SynchronousTestCase):
@@ -69,44 +69,44 @@ class DeflatedTests(SynchronousTestCase):
     def test_by_turns(self) -> None:
         """Large messages are compressed once, though others are sent in between."""
         lengths = self.count_work()
-        frames = Frames()
+        frames = FrameEncoder()
         payloads = [bytes((n,)) * 50_000 for n in range(20)]
         for _ in range(5):
             for payload in payloads:
                 for bits in (15, 10):
-                    opcode, deflated = read(frames.frame(payload, False, bits))
+                    opcode, deflated = read(frames.encode(payload, False, bits))
                     self.assertEqual(opcode, _TEXT | _DEFLATED)
                     inflate = zlib.decompressobj(-15).decompress
                     self.assertEqual(inflate(deflated + b"\x00\x00\xff\xff"), payload)
-                frames.frame(b"small", True, 15)
+                frames.encode(b"small", True, 15)
         self.assertEqual(lengths.count(50_000), 40)
 
     def test_what_is_kept(self) -> None:
         """It is bounded; the ones that were used last stay."""
         lengths = self.count_work()
-        frames = Frames()
+        frames = FrameEncoder()
         often = b"x" * 3_000_000
         for n in range(20):
-            frames.frame(bytes((n,)) * 3_000_000, True, 15)
-            frames.frame(often, True, 15)
+            frames.encode(bytes((n,)) * 3_000_000, True, 15)
+            frames.encode(often, True, 15)
         self.assertEqual(len(lengths), 21)
         self.assertLess(frames._kept_size, 16_000_001)
         self.assertEqual(len(frames._kept), 5)
-        frames.frame(b"y" * 20_000_000, True, 15)
+        frames.encode(b"y" * 20_000_000, True, 15)
         self.assertEqual(len(frames._kept), 1)
 
     def test_smaller(self) -> None:
         payload = b"the same again and again, " * 40
-        first, deflated = read(Frames().frame(payload, False, 15))
+        first, deflated = read(FrameEncoder().encode(payload, False, 15))
         self.assertEqual(first, _DEFLATED | _TEXT)
         self.assertLess(len(deflated), len(payload) / 10)
 
     def test_not_smaller(self) -> None:
         """What does not shrink is sent as it is: RFC 7692, section 6."""
-        frames = Frames()
+        frames = FrameEncoder()
         for payload in (b"", b"x", b"hello", random.Random(1).randbytes(5000)):
             for bits in (9, 15):
-                self.assertEqual(read(frames.frame(payload, True, bits)), (_BINARY, payload))
+                self.assertEqual(read(frames.encode(payload, True, bits)), (_BINARY, payload))
 
     def test_every_window(self) -> None:
         """A browser with this window, or a larger one, reads them all, one after the other.
@@ -119,28 +119,28 @@ class DeflatedTests(SynchronousTestCase):
             b"".join(randomness.choices(words, k=count)) for count in (20, 60, 200, 3000, 20, 9000)
         ]
         messages += [bytes(100_000), b"a" * 120, bytes(range(200)) * 200, b"a" * 120]
-        frames = Frames()
+        frames = FrameEncoder()
         inflators = {bits: zlib.decompressobj(wbits=-bits) for bits in _WINDOWS}
         inflators[0] = zlib.decompressobj(wbits=-15)
         for payload in messages:
             for bits, inflator in inflators.items():
-                first, deflated = read(frames.frame(payload, True, bits or 9))
+                first, deflated = read(frames.encode(payload, True, bits or 9))
                 self.assertEqual(first, _DEFLATED | _BINARY)
                 inflated = inflator.decompress(deflated + b"\x00\x00\xff\xff")
                 self.assertEqual(inflated, payload, bits)
 
     def test_made_once(self) -> None:
         """For each window, and never one for another."""
-        frames, payload = Frames(), b"for many, " * 1000
+        frames, payload = FrameEncoder(), b"for many, " * 1000
         windows: list[int | None] = [None, *_WINDOWS]
-        made = [frames.frame(payload, False, bits) for bits in windows]
-        again = [frames.frame(payload, False, bits) for bits in reversed(windows)]
+        made = [frames.encode(payload, False, bits) for bits in windows]
+        again = [frames.encode(payload, False, bits) for bits in reversed(windows)]
         for first, second in zip(made, reversed(again), strict=True):
             self.assertIs(first, second)
         self.assertEqual(read(made[0]), (_TEXT, payload))
 
     def test_plain_one_made_once(self) -> None:
         """Also where it does not shrink, for those with and without compression."""
-        frames, payload = Frames(), random.Random(3).randbytes(1000)
-        made = {id(frames.frame(payload, True, bits)) for bits in (15, None, 9, 15, None)}
+        frames, payload = FrameEncoder(), random.Random(3).randbytes(1000)
+        made = {id(frames.encode(payload, True, bits)) for bits in (15, None, 9, 15, None)}
         self.assertEqual(len(made), 1)

@@ -153,7 +153,7 @@ class HandshakeTests(WebSocketSiteTestCase):
 
     def test_contradictory_proxy(self) -> None:
         """One cannot tell the proxy's word from the browser's; the answer says what to do."""
-        self.visibility = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
+        self.request_info = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
         self.limit()
         status, body = self.refused(request(Forwarded="for=1.2.3.4", X_Forwarded_For="5.6.7.8"))
         self.assertEqual(status, 400)
@@ -184,7 +184,7 @@ class HandshakeTests(WebSocketSiteTestCase):
     def test_whatever_comes(self, headers: dict[str, str | None], path: str) -> None:
         """It is a WebSocket or it is not; nothing is ever our mistake."""
         self.setUp()
-        self.visibility = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
+        self.request_info = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
         self.limit(compression=True)
         browser = InMemoryBrowser(self.site)
         changes: Any = {name.replace("-", "_"): value for name, value in headers.items()}
@@ -258,7 +258,7 @@ class HandshakeTests(WebSocketSiteTestCase):
         )
 
     def test_foreign_page(self) -> None:
-        self.visibility = RequestInfo(["https://app.example.com"])
+        self.request_info = RequestInfo(["https://app.example.com"])
         self.limit()
         for origin in ("https://evil.example", "null"):
             status, body = self.refused(request(Origin=origin))
@@ -289,7 +289,7 @@ class HandshakeTests(WebSocketSiteTestCase):
         self.assertEqual(self.relay.ends(), [(1006, "")])
 
     def test_draining(self) -> None:
-        self.table.draining = True
+        self.table.is_draining = True
         status, body = self.refused(request())
         self.assertEqual(status, 503)
         self.assertIn(b"stop", body)
@@ -361,7 +361,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.clock = Clock()
         self.metrics = Metrics()
         self.registry = Registry()
-        self.visibility = RequestInfo()
+        self.request_info = RequestInfo()
         self.php = FakePhp()
         dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
         self.replies = Replies(
@@ -642,7 +642,7 @@ class AskingTests(WebSocketSiteTestCase):
         """Too late; PHP, which has let it in, hears of its end."""
         browser = self.come()
         browser.send(frame(TEXT, b"early"))
-        self.table.draining = True
+        self.table.is_draining = True
         for connection in self.table.connections():
             connection.pause_reading()
             connection.close(1001, "the gateway stops")

@@ -2,7 +2,7 @@
 
 import zlib
 
-from phpgw.websocket.rate_limit import Rate
+from phpgw.websocket.rate_limit import RateLimit
 from tests.support.in_memory_browser import (
     BINARY,
     CLOSE,
@@ -115,7 +115,7 @@ class FragmentTests(WebSocketSiteTestCase):
 class RateTests(WebSocketSiteTestCase):
     def setUp(self) -> None:
         super().setUp()
-        self.limit(rate=Rate(messages=10, patience=5))
+        self.limit(rate_limit=RateLimit(messages=10, patience=5))
         self.clock.advance(1000)
 
     def keep_sending(self, browser: InMemoryBrowser, data: bytes, seconds: float) -> None:
@@ -243,7 +243,7 @@ class PauseTests(WebSocketSiteTestCase):
         """Whatever room there is in the inbox, until it is closed."""
         browser = self.connect()
         connection = self.connection()
-        connection.take_no_more()
+        connection.stop_reading()
         connection.pause_reading()
         connection.resume_reading()
         self.assertFalse(browser.is_read_from)

@@ -27,7 +27,7 @@ class KeepAliveTests(SynchronousTestCase):
             interval,
             timeout,
             ping=lambda: self.pings.append(self.clock.seconds()),
-            give_up=lambda: self.lost_at.append(self.clock.seconds()),
+            on_timeout=lambda: self.lost_at.append(self.clock.seconds()),
         )
         keep_alive.start()
         return keep_alive

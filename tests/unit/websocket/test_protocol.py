@@ -387,9 +387,9 @@ class ClosingTests(WebSocketSiteTestCase):
 class RetirementTests(WebSocketSiteTestCase):
     def test_at_once(self) -> None:
         browser = self.connect()
-        self.assertTrue(self.connection().retire(1001, "old"))
+        self.assertTrue(self.connection().close_if_idle(1001, "old"))
         self.assertEqual(browser.close_frame(), (1001, "old"))
-        self.assertFalse(self.connection().retire(1001, "old"))
+        self.assertFalse(self.connection().close_if_idle(1001, "old"))
         browser.send(frame(CLOSE, b"\x03\xe9"))
         self.assertTrue(browser.is_cut)
 
@@ -397,13 +397,13 @@ class RetirementTests(WebSocketSiteTestCase):
         browser = self.connect()
         connection = self.connection()
         connection.client.is_busy = True
-        self.assertFalse(connection.retire(1001, "old"))
+        self.assertFalse(connection.close_if_idle(1001, "old"))
         self.assertFalse(browser.is_read_from)
         connection.send_message(b"answer", False)
         connection.resume_reading()
         self.assertFalse(browser.is_read_from)
         connection.client.is_busy = False
-        self.assertTrue(connection.retire(1001, "old"))
+        self.assertTrue(connection.close_if_idle(1001, "old"))
         self.assertTrue(browser.is_read_from)
         self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])
 

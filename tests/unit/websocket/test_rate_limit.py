@@ -3,20 +3,20 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.websocket.rate_limit import FRAGMENT, MESSAGE, Allowance, Rate
+from phpgw.websocket.rate_limit import FRAGMENT, MESSAGE, RateLimit, TokenBucket
 
 
 class AllowanceTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
-        self.allowance = Allowance(Rate(messages=10, patience=30))
+        self.bucket = TokenBucket(RateLimit(messages=10, patience=30))
 
     def take(self, count: float = MESSAGE) -> float:
-        return self.allowance.take(count, self.clock.seconds())
+        return self.bucket.take(count, self.clock.seconds())
 
-    def is_used_up(self) -> bool:
-        return self.allowance.is_used_up(self.clock.seconds())
+    def is_out_of_patience(self) -> bool:
+        return self.bucket.is_out_of_patience(self.clock.seconds())
 
     def take_until_told(self, count: float = MESSAGE) -> tuple[int, float]:
         """How many went through before the one that was too many, and the pause after it."""
@@ -60,7 +60,7 @@ class AllowanceTests(SynchronousTestCase):
 
     def test_pauses_are_worth_a_timer(self) -> None:
         """However many may come."""
-        self.allowance = Allowance(Rate(messages=100_000, patience=30))
+        self.bucket = TokenBucket(RateLimit(messages=100_000, patience=30))
         taken, pause = self.take_until_told()
         self.assert_near(100_000, taken, 1)
         self.assertEqual(0.1, pause)
@@ -69,9 +69,9 @@ class AllowanceTests(SynchronousTestCase):
 
     def test_patience(self) -> None:
         """It ends with one that has never been below the rate for long enough."""
-        self.assertFalse(self.is_used_up())
+        self.assertFalse(self.is_out_of_patience())
         start = self.clock.seconds()
-        while not self.is_used_up():
+        while not self.is_out_of_patience():
             self.clock.advance(self.take_until_told()[1])
         self.assert_near(30, self.clock.seconds() - start, 0.2)
 
@@ -80,10 +80,10 @@ class AllowanceTests(SynchronousTestCase):
         for _ in range(100):
             for _ in range(5):
                 self.clock.advance(self.take_until_told()[1])
-            self.assertFalse(self.is_used_up())
+            self.assertFalse(self.is_out_of_patience())
             self.clock.advance(1.1)
             self.assertEqual(0, self.take())
-            self.assertFalse(self.is_used_up())
+            self.assertFalse(self.is_out_of_patience())
 
     def test_clock_that_is_set(self) -> None:
         """Back by an hour: nobody has to wait for that long."""

@@ -18,7 +18,7 @@ from phpgw.metrics import Metrics
 from phpgw.web.forwarded import UNIX as UNIX_PROXY
 from phpgw.web.forwarded import InvalidForwardedHeaders, TrustedProxies
 from phpgw.websocket.cross_origin import CrossOriginLog
-from phpgw.websocket.request_info import ForeignOrigin, RequestInfo
+from phpgw.websocket.request_info import OriginNotAllowed, RequestInfo
 from tests.support.fakes import LOCAL, REMOTE, UNIX, request
 from tests.unit.web.test_origin import ODD
 
@@ -26,25 +26,25 @@ from tests.unit.web.test_origin import ODD
 class _Looking(Resource):
     isLeaf = True
 
-    def __init__(self, visibility: RequestInfo) -> None:
+    def __init__(self, request_info: RequestInfo) -> None:
         super().__init__()
-        self._visibility = visibility
+        self._request_info = request_info
         self.seen: Handshake | None = None
 
     def render_GET(self, request: Request) -> bytes:
-        with contextlib.suppress(ForeignOrigin, InvalidForwardedHeaders):
-            self.seen = self._visibility.handshake(request)
+        with contextlib.suppress(OriginNotAllowed, InvalidForwardedHeaders):
+            self.seen = self._request_info.read(request)
         return b""
 
 
 class IdentityTestCase(SynchronousTestCase):
-    visibility = RequestInfo()
+    request_info = RequestInfo()
 
     def look(
         self, *headers: tuple[str, str], target: str = "/ws", **connection: Any
     ) -> Handshake | None:
         """What PHP sees of a handshake with these headers; ``None`` if it is refused."""
-        looking = _Looking(self.visibility)
+        looking = _Looking(self.request_info)
         request(looking, "GET", target, headers=headers, **connection)
         return looking.seen
 
@@ -98,7 +98,7 @@ class ProxyTests(IdentityTestCase):
             self.assertEqual(self.see(peer=peer), self.see(*self.said, peer=peer))
 
     def test_believed(self) -> None:
-        self.visibility = self.trusting
+        self.request_info = self.trusting
         for peer in (LOCAL, UNIX):
             seen = self.see(*self.said, peer=peer)
             self.assertEqual(
@@ -107,12 +107,12 @@ class ProxyTests(IdentityTestCase):
             )
 
     def test_in_several_headers(self) -> None:
-        self.visibility = self.trusting
+        self.request_info = self.trusting
         seen = self.see(("X-Forwarded-For", "1.2.3.4"), ("x-forwarded-for", "203.0.113.7:5"))
         self.assertEqual(("203.0.113.7", 5), (seen.peer_host, seen.peer_port))
 
     def test_forwarded(self) -> None:
-        self.visibility = self.trusting
+        self.request_info = self.trusting
         seen = self.see(("Forwarded", 'for="[2001:db8::1]:5";proto=https;host=example.com'))
         self.assertEqual(
             ("2001:db8::1", 5, True, b"example.com"),
@@ -120,23 +120,23 @@ class ProxyTests(IdentityTestCase):
         )
 
     def test_somebody_else(self) -> None:
-        self.visibility = self.trusting
+        self.request_info = self.trusting
         self.assertEqual(self.see(peer=REMOTE), self.see(*self.said, peer=REMOTE))
 
     def test_never_a_header(self) -> None:
         """PHP learns it as it learns the address of a browser that comes directly."""
-        self.visibility = self.trusting
+        self.request_info = self.trusting
         self.assertEqual((), self.see(*self.said).headers)
 
     def test_same_site(self) -> None:
         """The host that the browser asked for is the one that the proxy tells."""
-        for visibility, expected in ((self.trusting, True), (RequestInfo(), False)):
-            self.visibility = visibility
+        for request_info, expected in ((self.trusting, True), (RequestInfo(), False)):
+            self.request_info = request_info
             seen = self.see(("Origin", "https://example.com"), ("Cookie", "a=1"), *self.said)
             self.assertEqual(expected, b"Cookie" in dict(seen.headers))
 
     def test_contradiction(self) -> None:
-        self.visibility = self.trusting
+        self.request_info = self.trusting
         self.assertIsNone(self.look(*self.said, ("Forwarded", "for=1.2.3.4")))
 
 
@@ -193,7 +193,7 @@ class HeaderTests(IdentityTestCase):
 
     def test_forwarded(self) -> None:
         """What the administrator names is passed on, once, and nothing else."""
-        self.visibility = RequestInfo(forwarded=["X-Request-Id", "X-Team", "X-Request-Id"])
+        self.request_info = RequestInfo(forwarded=["X-Request-Id", "X-Team", "X-Request-Id"])
         seen = self.see(
             ("x-request-id", "7"), ("X-Team", "red"), ("X-Team", "blue"), ("X-Other", "x")
         )
@@ -201,7 +201,7 @@ class HeaderTests(IdentityTestCase):
 
     def test_forwarded_of_strangers(self) -> None:
         """A proxy may have named the visitor in it, whom a foreign page must not act for."""
-        self.visibility = RequestInfo(forwarded=["X-Remote-User"])
+        self.request_info = RequestInfo(forwarded=["X-Remote-User"])
         for origin, expected in [
             ("http://localhost", {b"Origin", b"X-Remote-User"}),
             ("http://evil.example", {b"Origin"}),
@@ -292,8 +292,8 @@ class OriginTests(IdentityTestCase):
             (False, (("X-Forwarded-Scheme", "wss"),)),
             (False, (("Forwarded", "for=192.0.2.1;proto=https"),)),
         ):
-            for visibility in (RequestInfo(), ProxyTests.trusting):
-                self.visibility = visibility
+            for request_info in (RequestInfo(), ProxyTests.trusting):
+                self.request_info = request_info
                 for origin, is_own in (
                     ("http://example.com", False),
                     ("HTTP://example.com:8080", False),
@@ -306,7 +306,7 @@ class OriginTests(IdentityTestCase):
                     self.assertEqual(is_own, b"Cookie" in dict(seen.headers), (origin, said))
 
     def test_insecure_page_of_an_insecure_site(self) -> None:
-        self.visibility = ProxyTests.trusting
+        self.request_info = ProxyTests.trusting
         seen = self.see(
             ("Origin", "http://example.com"),
             ("Host", "example.com"),
@@ -346,7 +346,7 @@ class OriginTests(IdentityTestCase):
         """Every handshake of another site counts, also one that is refused."""
         metrics = Metrics()
         for allowed in ((), ("https://app.example.com",)):
-            self.visibility = RequestInfo(allowed, log=CrossOriginLog(metrics))
+            self.request_info = RequestInfo(allowed, log=CrossOriginLog(metrics))
             for origin in ("http://evil.example", "http://localhost"):
                 self.look(("Origin", origin))
         self.look()
@@ -371,7 +371,7 @@ class OriginTests(IdentityTestCase):
 
 
 class AllowedOriginTests(IdentityTestCase):
-    visibility = RequestInfo(["https://app.example.com", "http://localhost:3000"])
+    request_info = RequestInfo(["https://app.example.com", "http://localhost:3000"])
 
     def test_allowed(self) -> None:
         """Its pages act for their visitors, as those of the same host do."""
@@ -386,7 +386,7 @@ class AllowedOriginTests(IdentityTestCase):
             self.assertEqual(b"a=1", dict(seen.headers).get(b"Cookie"), origin)
 
     def test_alike(self) -> None:
-        self.visibility = RequestInfo(["https://*.example.com", "capacitor://localhost", "null"])
+        self.request_info = RequestInfo(["https://*.example.com", "capacitor://localhost", "null"])
         for origin in ("https://a.example.com", "capacitor://localhost", "null"):
             seen = self.see(("Origin", origin), ("Host", "other.example"), ("Cookie", "a=1"))
             self.assertEqual(b"a=1", dict(seen.headers).get(b"Cookie"), origin)
@@ -435,7 +435,7 @@ class PropertyTests(IdentityTestCase):
     )
     def test_whatever_comes(self, headers: list[tuple[str, str]]) -> None:
         """Nothing goes on that is not listed, and credentials only for pages of the same host."""
-        self.visibility = RequestInfo(forwarded=["X-Team"])
+        self.request_info = RequestInfo(forwarded=["X-Team"])
         seen = self.see(("Host", "example.com"), *headers)
         names = [name for name, _ in seen.headers]
         self.assertEqual(len(set(names)), len(names))

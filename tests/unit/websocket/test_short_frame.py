@@ -4,8 +4,8 @@ from random import Random
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.websocket.rate_limit import Rate
-from phpgw.websocket.short_frame import LONGEST, SHORTEST, text_of
+from phpgw.websocket.rate_limit import RateLimit
+from phpgw.websocket.short_frame import MAX_SIZE, MIN_SIZE, parse_text_frame
 from tests.support.in_memory_browser import (
     BINARY,
     CLOSE,
@@ -24,20 +24,20 @@ class TextOfTests(SynchronousTestCase):
     def test_every_length(self) -> None:
         for size in range(1, 126):
             text = bytes(32 + number % 95 for number in range(size))
-            self.assertEqual(text, text_of(frame(TEXT, text)))
+            self.assertEqual(text, parse_text_frame(frame(TEXT, text)))
 
     def test_masks(self) -> None:
         for mask in (b"\xff\xff\xff\xff", b"\0\0\0\x01", b"\x80\0\0\0", b"abcd"):
             for text in (b"h", b"hello", b"x" * 124, "grüße".encode()):
                 masked = bytes(each ^ mask[at % 4] for at, each in enumerate(text))
                 head = bytes((0x81, 0x80 | len(text)))
-                self.assertEqual(text, text_of(head + mask + masked), mask)
+                self.assertEqual(text, parse_text_frame(head + mask + masked), mask)
 
     def test_utf8(self) -> None:
         for text in ("ä", "€" * 40, "😀" * 31, "\0", "\uffff"):
-            self.assertEqual(text.encode(), text_of(frame(TEXT, text.encode())))
+            self.assertEqual(text.encode(), parse_text_frame(frame(TEXT, text.encode())))
         for bad in (b"\xff", b"a\xc3", b"\xed\xa0\x80", b"\xc0\xaf", b"\xf4\x90\x80\x80"):
-            self.assertIsNone(text_of(frame(TEXT, bad)), bad)
+            self.assertIsNone(parse_text_frame(frame(TEXT, bad)), bad)
 
     def test_anything_else(self) -> None:
         whole = frame(TEXT, b"hello")
@@ -53,11 +53,11 @@ class TextOfTests(SynchronousTestCase):
             b"\x81\xff" + b"\0" * 7 + b"\x05" + whole[2:],
         ]
         for other in others:
-            self.assertIsNone(text_of(other), other)
+            self.assertIsNone(parse_text_frame(other), other)
 
     def test_bounds(self) -> None:
-        self.assertEqual(SHORTEST, len(frame(TEXT, b"x")))
-        self.assertEqual(LONGEST, len(frame(TEXT, b"x" * 125)))
+        self.assertEqual(MIN_SIZE, len(frame(TEXT, b"x")))
+        self.assertEqual(MAX_SIZE, len(frame(TEXT, b"x" * 125)))
 
 
 class SameOutcomeTests(WebSocketSiteTestCase):
@@ -109,7 +109,7 @@ class LimitTests(WebSocketSiteTestCase):
 
     def test_rate(self) -> None:
         """What is too much waits for its time, and is read no further meanwhile."""
-        self.limit(rate=Rate(messages=4, patience=60.0))
+        self.limit(rate_limit=RateLimit(messages=4, patience=60.0))
         browser = self.connect()
         self.send_all(browser)
         taken = len(self.relay.messages())
