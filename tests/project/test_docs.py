@@ -1,0 +1,180 @@
+"""The documentation: its markup, its links, and the options and tests that it names."""
+
+import importlib
+import io
+import re
+from collections.abc import Iterator
+from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from docutils import nodes
+from docutils.core import publish_doctree
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.settings import OPTIONS
+from tests.support.real.gateway import ROOT
+
+_PAGES = [
+    *sorted(ROOT.glob("*.rst")),
+    *sorted(ROOT.glob("docs/*.rst")),
+    *sorted(ROOT.glob("examples/*/README.rst")),
+    ROOT / "benchmarks/README.rst",
+]
+_MARKDOWN = [ROOT / "php/README.md", *sorted(ROOT.glob("examples/*/README.md"))]
+_CONFIGURATION = ROOT / "docs/configuration.rst"
+# A test as the pages name it: its path below tests/, a class (or a pattern), a method.
+_TEST = re.compile(r"(?<![\w./])((?:\w+/)*test_\w+)((?:\.[A-Za-z]\w*\*?)*)")
+# A path of the project, as the pages name it.
+_PATH = re.compile(
+    r"``((?:phpgw|tests|docs|deploy|examples|php|benchmarks|conformance|scripts|changes)/[\w./-]*)``"
+)
+# What exists only while something runs, or once.
+_PASSING = ("benchmarks/results.json",)
+# Options of other programs, which the pages name too.
+_FOREIGN_OPTIONS = {
+    *("--time", "--pidfile", "--logfile", "--now", "--data-binary", "--json"),
+    *("--only", "--help", "--version", "--config", "--peer", "--go-builder", "--port"),
+    *("--minutes", "--execute", "--write", "--strict"),
+}
+
+
+@cache
+def parsed(path: Path) -> tuple[Any, str]:
+    """Return a page's tree, and what docutils complains about."""
+    warnings = io.StringIO()
+    settings = {"warning_stream": warnings, "report_level": 2, "_disable_config": True}
+    tree = publish_doctree(path.read_text(), str(path), settings_overrides=settings)
+    return tree, warnings.getvalue()
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the ids of a page's headings."""
+    tree, _ = parsed(path)
+    return {each for node in tree.findall(nodes.Element) for each in node["ids"]}
+
+
+def links(path: Path) -> Iterator[str]:
+    """Return the targets of a page's links and pictures."""
+    if path.suffix == ".md":
+        yield from re.findall(r"\]\(([^)\s]+)\)", path.read_text())
+        return
+    tree, _ = parsed(path)
+    for node in tree.findall(nodes.reference):
+        yield node.get("refuri") or f"#{node['refid']}"
+    for node in tree.findall(nodes.image):
+        yield node["uri"]
+
+
+def module_tests(name: str) -> dict[str, type]:
+    """Return the test classes of a module, which is given by its path below tests/."""
+    module = importlib.import_module(f"tests.{name.replace('/', '.')}")
+    return {key: value for key, value in vars(module).items() if isinstance(value, type)}
+
+
+def is_test(name: str, rest: list[str]) -> bool:
+    """Return whether such a test exists: a file, a class in it, a method of that.
+
+    A class that is made once for each way to PHP is found by the end of its name.
+    """
+    if not (ROOT / "tests" / f"{name}.py").is_file():
+        return False
+    classes = module_tests(name)
+    pattern = "*" if not rest or rest[0].startswith("test_") else f"*{rest[0]}"
+    method = rest[-1] if rest and rest[-1].startswith("test_") else None
+    return not rest or any(
+        fnmatchcase(key, pattern) and (method is None or hasattr(value, method))
+        for key, value in classes.items()
+    )
+
+
+class MarkupTests(SynchronousTestCase):
+    def test_markup(self) -> None:
+        """docutils has nothing to complain about."""
+        for path in _PAGES:
+            self.assertEqual("", parsed(path)[1], path)
+
+    def test_links(self) -> None:
+        """Each link within the project leads to a file, and to a heading in it."""
+        found = 0
+        for path in (*_PAGES, *_MARKDOWN):
+            for link in links(path):
+                if re.match(r"[a-z]+:", link):
+                    continue
+                found += 1
+                file, _, anchor = link.partition("#")
+                target = (path.parent / file).resolve() if file else path
+                self.assertTrue(target.exists(), f"{path.relative_to(ROOT)}: {link}")
+                if anchor:
+                    self.assertIn(anchor, anchors(target), f"{path.relative_to(ROOT)}: {link}")
+        self.assertGreater(found, 50)
+
+    def test_paths(self) -> None:
+        """Each file that a page names is there."""
+        found = 0
+        for path in (*_PAGES, *_MARKDOWN):
+            for name in _PATH.findall(path.read_text()):
+                found += 1
+                is_there = (ROOT / name).exists() or name in _PASSING
+                self.assertTrue(is_there, f"{path.relative_to(ROOT)}: {name}")
+        self.assertGreater(found, 20)
+
+    def test_index(self) -> None:
+        """The index has all pages."""
+        targets = set(links(ROOT / "docs/index.rst"))
+        for path in ROOT.glob("docs/*.rst"):
+            if path.name != "index.rst":
+                self.assertIn(path.name, targets)
+
+    def test_readme_is_short(self) -> None:
+        self.assertLess(len((ROOT / "README.rst").read_text().splitlines()), 80)
+
+
+class NamedTests(SynchronousTestCase):
+    """Tests that the pages name."""
+
+    def test_each_exists(self) -> None:
+        found = 0
+        for path in _PAGES:
+            text = path.read_text().replace(".py", "")
+            for name, rest in _TEST.findall(text):
+                found += 1
+                where = f"{path.relative_to(ROOT)}: {name}{rest}"
+                parts = [part for part in rest.split(".") if part]
+                self.assertTrue(is_test(name.removeprefix("tests/"), parts), where)
+        self.assertGreater(found, 50)
+
+    def test_faults_are_found(self) -> None:
+        here = "project/test_docs"
+        self.assertTrue(is_test(here, []))
+        self.assertTrue(is_test(here, ["Named*"]))
+        self.assertTrue(is_test(here, ["NamedTests", "test_each_exists"]))
+        self.assertTrue(is_test(here, ["test_each_exists"]))
+        self.assertFalse(is_test("project/test_nothing", []))
+        self.assertFalse(is_test(here, ["Nothing*"]))
+        self.assertFalse(is_test(here, ["MarkupTests", "test_each_exists"]))
+        self.assertFalse(is_test(here, ["test_nothing"]))
+
+
+class OptionTests(SynchronousTestCase):
+    """Options that the pages name."""
+
+    def test_each_is_documented(self) -> None:
+        """The page about configuration has every option, with its default."""
+        _, _, text = _CONFIGURATION.read_text().partition("\nAll options\n")
+        for option in OPTIONS:
+            row = re.search(rf"^``--{option.name}[ `].{{30,}}$", text, re.MULTILINE)
+            assert row is not None, option.name
+            default = row[0][36:49].strip()
+            if default == "see right":
+                self.assertIn(f"``{option.default}``", text, option.name)
+            else:
+                self.assertEqual(option.default or "", default, option.name)
+
+    def test_each_exists(self) -> None:
+        """No page names an option that is not there."""
+        known = {f"--{option.name}" for option in OPTIONS} | _FOREIGN_OPTIONS
+        for path in (*_PAGES, *_MARKDOWN):
+            for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+[a-z]", path.read_text()):
+                self.assertIn(name, known, f"{path.relative_to(ROOT)}: {name}")
