@@ -17,6 +17,7 @@ from phpgw.backend.event import Handshake
 from phpgw.backend.selection import make_upstream
 from phpgw.backend.upstream import Upstream
 from phpgw.gateway import Gateway
+from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
@@ -85,7 +86,7 @@ def make_gateway(
     upstream = make_upstream(settings, reactor, metrics)
     slices = TimeSlices(reactor)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices)
-    replies = Replies(dispatcher, _answer_policy(settings), metrics)
+    replies = Replies(dispatcher, slices, _answer_policy(settings), metrics)
     relay = Relay(reactor, upstream.backend, replies, _relay_policy(settings, upstream), metrics)
     wanted = FdBudget(settings.max_connections, settings.max_http_connections)
     sites = 2 if settings.api_listen else 1
@@ -111,10 +112,10 @@ def make_gateway(
         is_shared=not settings.api_listen,
         proxy_detector=proxy_detector,
     )
-    batches = Batches(dispatcher, metrics)
-    fast_path = FastPath(access, registry, batches, metrics, settings.max_push_size)
+    fast_path = FastPath(access, dispatcher, Batches(dispatcher, slices), settings.max_push_size)
     hold = Hold(reactor, relay, settings.max_hold, metrics)
-    api = make_api(registry, dispatcher, hold, access, metrics, settings.max_push_size)
+    directory = Directory(registry, slices)
+    api = make_api(dispatcher, directory, slices, hold, access, metrics, settings.max_push_size)
     edge = WebSocketResource(
         factory,
         RequestInfo(

@@ -31,6 +31,10 @@ class JobsStopped(Exception):
     """The gateway has ended before the job did, which is done in part."""
 
 
+class TooManyJobs(Exception):
+    """So many jobs run already that one that can come again later should not begin."""
+
+
 @attrs.define(eq=False)
 class _Job:
     steps: Steps[Any]

@@ -1,4 +1,4 @@
-"""A batch: commands of PHP's own accord, many at a time, in JSON and with their results in JSON."""
+"""Batches: lists of commands in JSON, and their results in JSON."""
 
 import json
 from collections.abc import Sequence
@@ -8,91 +8,98 @@ from typing import TypeVar
 from twisted.internet.defer import Deferred
 
 from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_slowly
-from phpgw.hub.commands import Command
-from phpgw.hub.dispatch import Dispatcher
-from phpgw.metrics import Metrics
-from phpgw.time_slices import Steps
+from phpgw.hub.commander import Commander, Result
+from phpgw.time_slices import Steps, TimeSlices, TooManyJobs
 
 T = TypeVar("T")
 
-# Bytes that all long batches together may have, beside the last one.
-_MOST_BYTES = 8_000_000
-
-
-class TooManyBatches(Exception):
-    """So many long batches are under way that another one has to wait."""
+# How many bytes all long batches together may have, without the last one.
+_MAX_BYTES = 8_000_000
+# So many results are written at once.
+_MAX_AT_ONCE = 500
 
 
 class Batches:
-    """Runs batches."""
+    """Reads batches, has them carried out, and writes their results.
 
-    def __init__(self, dispatcher: Dispatcher, metrics: Metrics) -> None:
-        self._dispatcher = dispatcher
-        self._metrics = metrics
+    :param slices: reads long batches, and writes long results.
+    """
+
+    def __init__(self, commander: Commander, slices: TimeSlices) -> None:
+        self._commander = commander
+        self._slices = slices
         self._bytes = 0
 
     def run(self, text: bytes) -> bytes | Deferred[bytes]:
         """Run a JSON list of commands.
 
-        :returns: a JSON list with the result of each, at once or, where they are many or for many
-            clients, later.
-        :raises phpgw.hub.commands.InvalidCommand: if it is none, or fails with that;
-            nothing of it has been run then.
-        :raises TooManyBatches: if it has to wait; nothing of it has been run then.
+        :returns: a JSON list with the result of each command.
+        :raises phpgw.hub.commands.InvalidCommand: if it is not a list of valid commands, or fails
+            with that; nothing of it has been run then.
+        :raises TooManyJobs: if it is long, and too much runs already, or fails with that; nothing
+            of it has been run then.
         """
         if len(text) > LONG_TEXT:
-            return self._start(self._read_and_run(text), len(text))
+            self._check_room()
+            reading = self._slices.run(parse_slowly(text, has_sender=False))
+            return self._finish(reading.addCallback(self._commander.run_batch), len(text))
         commands = parse_commands(text, has_sender=False)
-        if self._dispatcher.is_long(commands):
-            return self._start(self._steps(commands), len(text))
-        return self._run(commands)
+        results = self._commander.run_batch_at_once(commands)
+        if results is not None:
+            return _as_json(results)
+        self._check_room()
+        later = self._commander.run_batch(commands)
+        if isinstance(later, Deferred):
+            return self._finish(later, len(text))
+        return _as_json(later)
 
-    def run_to_completion(self, text: bytes) -> bytes | None:
-        """Run a JSON list of commands, unless that would take long; nothing has been run then.
+    def run_at_once(self, text: bytes) -> bytes | None:
+        """Run a JSON list of commands, unless it takes long: ``None``, and nothing has been run.
 
-        :raises phpgw.hub.commands.InvalidCommand: if it is none.
+        :raises phpgw.hub.commands.InvalidCommand: if it is not a list of valid commands.
         """
         if len(text) > LONG_TEXT:
             return None
-        commands = parse_commands(text, has_sender=False)
-        return None if self._dispatcher.is_long(commands) else self._run(commands)
+        results = self._commander.run_batch_at_once(parse_commands(text, has_sender=False))
+        return None if results is None else _as_json(results)
 
-    def _run(self, commands: Sequence[Command]) -> bytes:
-        results = self._dispatcher.run_now(commands)
-        self._metrics.pushes_delivered += 1
-        return _as_list([_as_json(each.delivered, each.error) for each in results])
+    def _check_room(self) -> None:
+        if self._slices.is_full or self._bytes > _MAX_BYTES:
+            raise TooManyJobs
 
-    def _start(self, steps: Steps[bytes], size: int) -> Deferred[bytes]:
-        slices = self._dispatcher.slices
-        if slices.is_full or self._bytes > _MOST_BYTES:
-            raise TooManyBatches
+    def _finish(self, results: Deferred[list[Result]], size: int) -> Deferred[bytes]:
         self._bytes += size
-        return slices.run(steps).addBoth(self._over, size)
+        texts: Deferred[bytes] = results.addCallback(self._as_json_later)
+        return texts.addBoth(self._release, size)
 
-    def _read_and_run(self, text: bytes) -> Steps[bytes]:
-        commands = yield from parse_slowly(text, has_sender=False)
-        return (yield from self._steps(commands))
+    def _as_json_later(self, results: Sequence[Result]) -> bytes | Deferred[bytes]:
+        if len(results) <= _MAX_AT_ONCE:
+            return _as_json(results)
+        return self._slices.run(_as_json_steps(results))
 
-    def _steps(self, commands: Sequence[Command]) -> Steps[bytes]:
-        results = yield from self._dispatcher.steps_of_all(commands)
-        texts = []
-        for each in results:
-            texts.append(_as_json(each.delivered, each.error))
-            yield
-        self._metrics.pushes_delivered += 1
-        return _as_list(texts)
-
-    def _over(self, outcome: T, size: int) -> T:
+    def _release(self, outcome: T, size: int) -> T:
         self._bytes -= size
         return outcome
+
+
+def _as_json(results: Sequence[Result]) -> bytes:
+    return _as_list([_as_object(each.delivered, each.error) for each in results])
+
+
+def _as_json_steps(results: Sequence[Result]) -> Steps[bytes]:
+    texts = []
+    for each in results:
+        texts.append(_as_object(each.delivered, each.error))
+        yield
+    return _as_list(texts)
 
 
 def _as_list(texts: Sequence[str]) -> bytes:
     return f"[{', '.join(texts)}]\n".encode()
 
 
-# Most are alike.
+# Most results are alike.
 @lru_cache(maxsize=256)
-def _as_json(delivered: int, error: str | None) -> str:
+def _as_object(delivered: int, error: str | None) -> str:
     result = {"delivered": delivered}
     return json.dumps(result if error is None else {**result, "error": error})

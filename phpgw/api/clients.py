@@ -1,69 +1,40 @@
-"""``/clients``: who is connected, and the way to send somebody off."""
+"""``/clients``: pages of clients, and single clients, which can be disconnected."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
 from twisted.web.http import NO_CONTENT
 from twisted.web.resource import Resource
-from twisted.web.server import NOT_DONE_YET, Request
+from twisted.web.server import Request
 
 from phpgw.api.access import Access
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
-from phpgw.api.pagination import Page, answer_page, entry, page_text, read_page
-from phpgw.hub.client import Client
+from phpgw.api.pagination import page_response, read_page
 from phpgw.hub.command_fields import close_code, close_reason
+from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Close, InvalidCommand, Target
-from phpgw.hub.dispatch import Dispatcher
-from phpgw.hub.registry import Registry
+from phpgw.hub.directory import ClientInfo, Directory
 from phpgw.log_limit import line_limit
-from phpgw.time_slices import Steps, pieces
+from phpgw.time_slices import TimeSlices
 from phpgw.web.addresses import peer_name
 from phpgw.web.response import HttpError, json_body
 
-# How many clients are looked at in a step.
-_PIECE = 2000
-_NOT_FOUND = "client not found"
 
-
-def described(client: Client) -> dict[str, object]:
-    """What the API tells of a client: nothing by which somebody could act in its name."""
-    identity, handshake = client.identity, client.handshake
-    headers = dict(handshake.headers)
+def client_object(info: ClientInfo) -> dict[str, object]:
+    """Return a client as the API describes it."""
     return {
-        "client_id": client.id,
-        "user": identity.user,
-        "groups": sorted(client.groups),
-        "state": identity.state,
-        "connected_at": _iso_8601(client.connected_at),
-        # Not the query, which is where pages put a token that a WebSocket has no header for.
-        "path": _text(handshake.path),
-        "address": handshake.peer_host or None,
-        "origin": _text(headers.get(b"Origin")),
-        "user_agent": _text(headers.get(b"User-Agent")),
+        "client_id": info.client_id,
+        "user": info.user,
+        "groups": info.groups,
+        "state": info.state,
+        "connected_at": _iso_8601(info.connected_at),
+        "path": _text(info.path),
+        "address": info.address,
+        "origin": _text(info.origin),
+        "user_agent": _text(info.user_agent),
     }
-
-
-def clients_page(registry: Registry, page: Page, ids: Sequence[str]) -> Steps[bytes]:
-    """Return a page of the clients that have these ids."""
-    part, following = yield from page.of(ids)
-    entries = []
-    for client_id in part:
-        client = registry.find(client_id)
-        if client is not None:
-            entries.append(entry(described(client)))
-        yield
-    return page_text("clients", entries, following, len(ids))
-
-
-def ids_of(clients: Sequence[Client], user: str | None = None) -> Steps[list[str]]:
-    """Return the ids of these clients, or of those among them that are a user's."""
-    ids: list[str] = []
-    for piece in pieces(clients, _PIECE):
-        ids += [each.id for each in piece if user is None or each.identity.user == user]
-        yield
-    return ids
 
 
 def _iso_8601(seconds: float) -> str:
@@ -76,65 +47,62 @@ def _text(value: bytes | None) -> str | None:
 
 
 class ClientsResource(JsonResource):
-    """``GET /clients``: a page of them, with ``group`` or ``user`` of those alone."""
+    """``GET /clients``: a page of all clients, or of those of a ``group`` or a ``user``."""
 
-    def __init__(self, access: Access, registry: Registry, dispatcher: Dispatcher) -> None:
+    def __init__(
+        self, access: Access, directory: Directory, commander: Commander, slices: TimeSlices
+    ) -> None:
         super().__init__(access)
-        self._registry = registry
-        self._dispatcher = dispatcher
+        self._directory = directory
+        self._commander = commander
+        self._slices = slices
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        return ClientResource(self.access, self._registry, self._dispatcher, read_name(path))
+        """Return the resource of one client."""
+        return ClientResource(self.access, self._directory, self._commander, read_name(path))
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
+        """Respond with the page."""
         parameters = query_parameters(request, "limit", "after", "group", "user")
-        page = read_page(parameters)
-        group, user = parameters.get("group"), parameters.get("user")
-        registry = self._registry
-        if group is not None:
-            clients = registry.groups.members(group)
-        elif user is not None:
-            clients = registry.users.members(user)
-        else:
-            clients = list(registry)
-        return answer_page(
-            request, self._dispatcher.slices, len(clients), self._page(page, clients, user)
-        )
-
-    def _page(self, page: Page, clients: Sequence[Client], user: str | None) -> Steps[bytes]:
-        ids = yield from ids_of(clients, user)
-        return (yield from clients_page(self._registry, page, ids))
+        query = read_page(parameters)
+        page = self._directory.clients(query, parameters.get("group"), parameters.get("user"))
+        return page_response(request, self._slices, "clients", page, client_object)
 
 
 class ClientResource(JsonResource):
-    """``/clients/ID``: one client, be it connected or not."""
+    """``/clients/ID``: one client, which need not be connected."""
 
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, access: Access, registry: Registry, dispatcher: Dispatcher, client_id: str
+        self, access: Access, directory: Directory, commander: Commander, client_id: str
     ) -> None:
         super().__init__(access)
-        self._registry = registry
-        self._dispatcher = dispatcher
+        self._directory = directory
+        self._commander = commander
         self._id = client_id
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
+        """Respond with what is known of the client."""
         query_parameters(request)
-        client = self._registry.find(self._id)
-        if client is None:
-            raise HttpError(404, _NOT_FOUND)
-        return json_body(request, described(client))
+        found = self._directory.find(self._id)
+        if isinstance(found, Deferred):
+            return found.addCallback(partial(_describe, request))
+        return _describe(request, found)
 
-    def render_DELETE(self, request: Request) -> int:
+    def render_DELETE(self, request: Request) -> Deferred[bytes]:
+        """Close the client's connection."""
         parameters = query_parameters(request, "code", "reason")
         try:
             code = close_code(parameters.get("code", "1000"))
             reason = close_reason(parameters.get("reason", ""))
         except InvalidCommand as error:
             raise HttpError(400, str(error)) from None
-        close = Close(Target("client", (self._id,)), code, reason)
-        [result] = self._dispatcher.run_now([close])
+        result = self._commander.run(Close(Target("client", (self._id,)), code, reason))
+        later = result if isinstance(result, Deferred) else succeed(result)
+        return later.addCallback(self._closed, request, code)
+
+    def _closed(self, result: Result, request: Request, code: int) -> bytes:
         if result.error is not None:
             raise HttpError(404, result.error)
         self.log.info(
@@ -143,7 +111,11 @@ class ClientResource(JsonResource):
             client_id=self._id,
             code=code,
         )
-        # Without a Content-Length: RFC 9110, section 8.6.
         request.setResponseCode(NO_CONTENT)
-        request.finish()
-        return NOT_DONE_YET
+        return b""
+
+
+def _describe(request: Request, info: ClientInfo | None) -> bytes:
+    if info is None:
+        raise HttpError(404, "client not found")
+    return json_body(request, client_object(info))

@@ -7,18 +7,20 @@ from twisted.python.failure import Failure
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
-from phpgw.api.batch import Batches, TooManyBatches
+from phpgw.api.batch import Batches
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.hub.commands import InvalidCommand
 from phpgw.metrics import Metrics
-from phpgw.web.response import HttpError, busy, json_text
+from phpgw.web.response import HttpError, json_text
 from phpgw.web.site import is_too_large
 
 
 class CommandsResource(JsonResource):
-    """Takes a JSON list of commands, whatever type it is said to be of but for one.
+    """Takes a JSON list of commands, of any content type but a multipart form.
 
-    curl says that it is a form unless told otherwise; a multipart form is never meant to be JSON.
+    curl calls it a form unless told otherwise; a multipart form is never meant to be JSON.
+
+    :param limit: bytes that a request's body may have.
     """
 
     def __init__(self, access: Access, batches: Batches, metrics: Metrics, limit: int) -> None:
@@ -28,6 +30,7 @@ class CommandsResource(JsonResource):
         self._limit = limit
 
     def render_POST(self, request: Request) -> bytes | Deferred[bytes]:
+        """Run the batch, and respond with its results."""
         query_parameters(request)
         if is_too_large(request):
             raise HttpError(413, f"the body may have {self._limit} bytes at most (--max-push-size)")
@@ -37,16 +40,15 @@ class CommandsResource(JsonResource):
         assert request.content is not None
         try:
             results = self._batches.run(request.content.read())
-        except TooManyBatches:
-            raise busy() from None
         except InvalidCommand as error:
             raise _refusal(error) from None
         if isinstance(results, Deferred):
-            answer = results.addCallback(partial(json_text, request))
-            return answer.addErrback(_refuse_invalid)
+            response = results.addCallback(partial(json_text, request))
+            return response.addErrback(_refuse_invalid)
         return json_text(request, results)
 
     def refuse(self, request: Request, refused: HttpError) -> bytes:
+        """Count the refusal, and return the response's body."""
         self._metrics.pushes_refused += 1
         return super().refuse(request, refused)
 

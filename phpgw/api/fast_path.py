@@ -20,9 +20,8 @@ from twisted.web.http import datetimeToString
 from phpgw.api.access import Access, Caller, is_for_us
 from phpgw.api.batch import Batches
 from phpgw.api.forms import InvalidForm, url_encoded_fields
+from phpgw.hub.commander import Commander
 from phpgw.hub.commands import InvalidCommand
-from phpgw.hub.registry import Registry
-from phpgw.metrics import Metrics
 from phpgw.web.site import GatewaySite
 from phpgw.web.strict_http import StrictChannel
 from phpgw.web.write_now import write_now
@@ -88,26 +87,24 @@ class RequestHead(NamedTuple):
 
 
 class FastPath:
-    """Answers plain pushes: one message to one client, and batches.
+    """Responds to plain pushes (one message to one client) and to plain batches.
 
-    :param limit: bytes that a push may have.
+    :param limit: bytes that a request's body may have.
     :ivar access: who may push.
     """
 
     def __init__(
         self,
         access: Access,
-        registry: Registry,
+        commander: Commander,
         batches: Batches,
-        metrics: Metrics,
         limit: int,
         wall_time: Callable[[], float] = time.time,
     ) -> None:
         self._wall_time = wall_time
         self.access = access
-        self._registry = registry
+        self._commander = commander
         self._batches = batches
-        self._metrics = metrics
         self._limit = limit
         self._second = -1
         self._head = b""
@@ -136,22 +133,16 @@ class FastPath:
             message.decode()
         except (InvalidForm, KeyError, UnicodeDecodeError):
             return None
-        client = self._registry.find(client_id)
-        if client is None or not _OTHER_TARGETS.isdisjoint(fields):
+        if not _OTHER_TARGETS.isdisjoint(fields):
             return None
-        removals = self._registry.removals
-        client.connection.send_message(message, False)
-        if self._registry.removals != removals:
-            # It read too slowly, and has been closed; the resource says so.
+        if not self._commander.push_to_client(client_id, message):
             return None
-        self._metrics.commands_run += 1
-        self._metrics.pushes_delivered += 1
         self._keep_time()
         return self._sent[is_last]
 
     def _run(self, body: bytes, is_last: bool) -> FastResponse | None:
         try:
-            results = self._batches.run_to_completion(body)
+            results = self._batches.run_at_once(body)
         except InvalidCommand:
             return None
         if results is None:

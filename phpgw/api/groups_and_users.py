@@ -1,82 +1,70 @@
-"""``/groups`` and ``/users``: what clients have in common."""
+"""``/groups`` and ``/users``: the groups and users that have clients, and the clients of one."""
 
-from collections.abc import Sequence
+from functools import partial
 
 from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
 from phpgw.api.access import Access
-from phpgw.api.clients import clients_page, ids_of
+from phpgw.api.clients import client_object
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
-from phpgw.api.pagination import Page, answer_page, entry, page_text, read_page
-from phpgw.hub.client import Client
-from phpgw.hub.registry import Index, Registry
-from phpgw.time_slices import Steps, TimeSlices
+from phpgw.api.pagination import page_response, read_page
+from phpgw.hub.directory import ClientInfo, Directory, Kind, NameCount, Page
+from phpgw.time_slices import TimeSlices
 from phpgw.web.response import HttpError
 
 
 class NameListResource(JsonResource):
-    """All groups or all users, a page at a time, each with how many clients it has.
-
-    :param kind: ``group`` or ``user``.
-    """
+    """A page of all groups or all users, each with its number of clients."""
 
     def __init__(
-        self, access: Access, registry: Registry, slices: TimeSlices, index: Index, kind: str
+        self, access: Access, directory: Directory, slices: TimeSlices, kind: Kind
     ) -> None:
         super().__init__(access)
-        self._registry = registry
+        self._directory = directory
         self._slices = slices
-        self._index = index
         self._kind = kind
 
     def getChild(self, path: bytes, request: Request) -> Resource:
+        """Return the resource of one group or user."""
         name = read_name(path)
-        return MembersResource(
-            self.access, self._registry, self._slices, self._index, self._kind, name
-        )
+        return MembersResource(self.access, self._directory, self._slices, self._kind, name)
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
-        page = read_page(query_parameters(request, "limit", "after"))
-        names = list(self._index.names())
-        return answer_page(request, self._slices, len(names), self._page(page, names))
+        """Respond with the page."""
+        query = read_page(query_parameters(request, "limit", "after"))
+        page = self._directory.names(query, self._kind)
+        return page_response(request, self._slices, f"{self._kind}s", page, self._object)
 
-    def _page(self, page: Page, names: Sequence[str]) -> Steps[bytes]:
-        part, following = yield from page.of(names)
-        entries = [entry({self._kind: name, "clients": self._index.size(name)}) for name in part]
-        return page_text(f"{self._kind}s", entries, following, len(names))
+    def _object(self, count: NameCount) -> dict[str, object]:
+        return {self._kind: count.name, "clients": count.clients}
 
 
 class MembersResource(JsonResource):
-    """The clients of one group or one user, a page at a time.
+    """A page of the clients of one group or one user.
 
-    :param name: the group's or the user's, be it there or not.
+    :param name: of the group or the user, which need not have clients.
     """
 
     def __init__(
-        self,
-        access: Access,
-        registry: Registry,
-        slices: TimeSlices,
-        index: Index,
-        kind: str,
-        name: str,
+        self, access: Access, directory: Directory, slices: TimeSlices, kind: Kind, name: str
     ) -> None:
         super().__init__(access)
-        self._registry = registry
+        self._directory = directory
         self._slices = slices
-        self._index = index
         self._kind = kind
         self._name = name
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
-        page = read_page(query_parameters(request, "limit", "after"))
-        clients = self._index.members(self._name)
-        if not clients:
-            raise HttpError(404, f"{self._kind} not found")
-        return answer_page(request, self._slices, len(clients), self._page(page, clients))
+        """Respond with the page."""
+        query = read_page(query_parameters(request, "limit", "after"))
+        page = self._directory.clients(query, **{self._kind: self._name})
+        if isinstance(page, Deferred):
+            return page.addCallback(partial(self._respond, request))
+        return self._respond(request, page)
 
-    def _page(self, page: Page, clients: Sequence[Client]) -> Steps[bytes]:
-        ids = yield from ids_of(clients)
-        return (yield from clients_page(self._registry, page, ids))
+    def _respond(self, request: Request, page: Page[ClientInfo]) -> bytes | Deferred[bytes]:
+        if not page.total:
+            raise HttpError(404, f"{self._kind} not found")
+        return page_response(request, self._slices, "clients", page, client_object)

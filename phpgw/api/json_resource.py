@@ -1,4 +1,4 @@
-"""What all paths of the API have in common that speak JSON."""
+"""The base of the API's resources that speak JSON."""
 
 from collections.abc import Callable
 
@@ -9,18 +9,19 @@ from twisted.web.server import Request
 
 from phpgw.api.access import Access
 from phpgw.api.forms import InvalidForm, url_encoded_fields
-from phpgw.time_slices import JobsStopped
-from phpgw.web.response import HttpError, respond_later, stopping
+from phpgw.time_slices import JobsStopped, TooManyJobs
+from phpgw.web.response import HttpError, busy, respond_later, stopping
 
 _Renderer = Callable[[Request], bytes | int | Deferred[bytes]]
 _METHODS = ("GET", "HEAD", "POST", "DELETE")
 
 
 class JsonResource(Resource):
-    """A path for those who may use the API.
+    """A resource for those who may use the API.
 
-    Subclasses have ``render_GET`` or the like, whose answer may also come later; what these raise,
-    or fail with, as :exc:`HttpError` becomes the answer. ``HEAD`` is there where ``GET`` is.
+    Subclasses have methods like ``render_GET``, which return the response's body, or a Deferred
+    with it. A :exc:`HttpError` that they raise, or that the Deferred fails with, becomes the
+    response. ``HEAD`` is served where ``GET`` is.
     """
 
     def __init__(self, access: Access) -> None:
@@ -28,28 +29,33 @@ class JsonResource(Resource):
         self.access = access
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        return NothingHere(self.access)
+        """Return a resource that is not found."""
+        return NotFoundResource(self.access)
 
     def render(self, request: Request) -> bytes | int:
-        """Answer in JSON, whatever the request."""
+        """Respond in JSON, to any method."""
         try:
             self.access.check(request)
-            answer = self._renderer(request)(request)
+            response = self._renderer(request)(request)
         except HttpError as refused:
             return self.refuse(request, refused)
-        if isinstance(answer, Deferred):
-            return respond_later(request, answer.addErrback(self._refuse_later, request))
-        return answer
+        except TooManyJobs:
+            return self.refuse(request, busy())
+        if isinstance(response, Deferred):
+            return respond_later(request, response.addErrback(self._refuse_later, request))
+        return response
 
     def _refuse_later(self, failure: Failure, request: Request) -> bytes:
         if failure.check(JobsStopped):
             return self.refuse(request, stopping())
+        if failure.check(TooManyJobs):
+            return self.refuse(request, busy())
         failure.trap(HttpError)
         assert isinstance(failure.value, HttpError)
         return self.refuse(request, failure.value)
 
     def refuse(self, request: Request, refused: HttpError) -> bytes:
-        """Say no; to be extended by those who count it."""
+        """Return the body of a refusal; subclasses may count it."""
         return refused.as_json(request)
 
     def _renderer(self, request: Request) -> _Renderer:
@@ -61,31 +67,31 @@ class JsonResource(Resource):
         raise HttpError(405, f"this can be asked with {allowed}", {"Allow": allowed})
 
     def _renderer_of(self, method: str) -> _Renderer | None:
-        # twisted.web's own render_HEAD is there where GET is not, too.
+        # Not the render_HEAD of twisted.web, which is there without a render_GET, too.
         name = "GET" if method == "HEAD" else method
         return getattr(self, f"render_{name}", None)
 
 
-class NothingHere(JsonResource):
-    """A path that there is not."""
+class NotFoundResource(JsonResource):
+    """A path that does not exist: 404 for any method."""
 
     def _renderer(self, request: Request) -> _Renderer:
         raise HttpError(404, "there is nothing here")
 
 
 def read_name(segment: bytes) -> str:
-    """A client's, a group's or a user's name from the URL, percent-decoded already.
+    """Decode the name of a client, a group or a user in a path, percent-decoded already.
 
-    What is not UTF-8 becomes a text that is nobody's name.
+    What is not UTF-8 becomes a text that cannot be a name.
     """
     return segment.decode(errors="surrogateescape")
 
 
 def query_parameters(request: Request, *known: str) -> dict[str, str]:
-    """Those in the request's URL.
+    """Return the parameters in the request's query.
 
-    :param known: the names that there are.
-    :raises HttpError: if there is another one, or a text that is not UTF-8.
+    :param known: the names that parameters may have.
+    :raises HttpError: if there is another one, or a value that is not UTF-8.
     """
     try:
         fields = url_encoded_fields(request.uri.partition(b"?")[2])

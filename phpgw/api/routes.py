@@ -1,4 +1,4 @@
-"""The API's paths, put together."""
+"""The resources of the API's paths (:data:`phpgw.web.paths.API_PATHS`)."""
 
 from twisted.web.resource import Resource
 
@@ -11,30 +11,34 @@ from phpgw.api.hold import HoldResource, ReleaseResource
 from phpgw.api.openapi import OpenApiResource
 from phpgw.api.send import SendResource
 from phpgw.api.stats import StatsResource
-from phpgw.hub.dispatch import Dispatcher
-from phpgw.hub.registry import Registry
+from phpgw.hub.commander import Commander
+from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
 from phpgw.relay.hold import Hold
+from phpgw.time_slices import TimeSlices
 
 
 def make_api(
-    registry: Registry,
-    dispatcher: Dispatcher,
+    commander: Commander,
+    directory: Directory,
+    slices: TimeSlices,
     hold: Hold,
     access: Access,
     metrics: Metrics,
     limit: int,
 ) -> dict[bytes, Resource]:
-    """All that PHP may use, by the first segment of its path.
+    """Return the API's resources, by the first segment of their paths.
 
+    :param slices: reads and writes what is long.
     :param limit: bytes that a request's body may have.
     """
+    batches = Batches(commander, slices)
     return {
-        b"send": SendResource(access, dispatcher, metrics, limit),
-        b"commands": CommandsResource(access, Batches(dispatcher, metrics), metrics, limit),
-        b"clients": ClientsResource(access, registry, dispatcher),
-        b"groups": NameListResource(access, registry, dispatcher.slices, registry.groups, "group"),
-        b"users": NameListResource(access, registry, dispatcher.slices, registry.users, "user"),
+        b"send": SendResource(access, commander, slices, metrics, limit),
+        b"commands": CommandsResource(access, batches, metrics, limit),
+        b"clients": ClientsResource(access, directory, commander, slices),
+        b"groups": NameListResource(access, directory, slices, "group"),
+        b"users": NameListResource(access, directory, slices, "user"),
         b"hold": HoldResource(access, hold),
         b"release": ReleaseResource(access, hold),
         b"stats": StatsResource(access, metrics),

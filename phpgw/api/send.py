@@ -1,4 +1,4 @@
-"""``POST /send``: a message to a client, a group or a user, or to all."""
+"""``POST /send``: a push, a message to a client, a group or a user, or to all clients."""
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -7,45 +7,83 @@ from twisted.web.server import Request
 
 from phpgw.api.access import Access
 from phpgw.api.forms import InvalidForm, request_fields
-from phpgw.api.json_resource import NothingHere
-from phpgw.api.push import read_push
+from phpgw.api.json_resource import NotFoundResource
 from phpgw.hub.command_parser import LONG_TEXT
-from phpgw.hub.commands import Send
-from phpgw.hub.dispatch import Dispatcher, Result
+from phpgw.hub.commander import Commander, Result, is_undelivered
+from phpgw.hub.commands import Send, Target
 from phpgw.metrics import Metrics
-from phpgw.time_slices import JobsStopped, run_to_completion
+from phpgw.time_slices import JobsStopped, TimeSlices, TooManyJobs, run_to_completion
 from phpgw.web.response import HttpError, busy, respond_later, stopping, text_body
 from phpgw.web.site import is_too_large
 
+# Fields that name a target, with its kind.
+_KINDS = {"client_id": "client", "group": "group", "user": "user", "all": "all"}
+_HINT = "send message and client_id as a form"
+
+
+def read_push(fields: dict[str, bytes]) -> Send:
+    """Return the push that the fields of a form describe.
+
+    :raises InvalidForm: if they describe none.
+    """
+    if "message" not in fields:
+        raise InvalidForm(f"the field message is missing; {_HINT}")
+    named = [field for field in _KINDS if field in fields]
+    if not named:
+        raise InvalidForm(f"the field client_id is missing (or group, user, all=1); {_HINT}")
+    if len(named) > 1:
+        raise InvalidForm(f"{' and '.join(named)} exclude each other; send one of them")
+    [field] = named
+    if field == "all" and fields["all"] != b"1":
+        raise InvalidForm("all has one value, all=1")
+    message = fields["message"]
+    try:
+        # A text message is UTF-8, or browsers drop the connection: RFC 6455, section 8.1.
+        message.decode()
+        names = () if field == "all" else (fields[field].decode(),)
+    except UnicodeDecodeError:
+        raise InvalidForm("the form's text is not UTF-8") from None
+    return Send(Target(_KINDS[field], names), message)
+
 
 class SendResource(Resource):
-    """Takes ``message`` and ``client_id`` as a form or in the query.
+    """Takes ``message`` and ``client_id`` as a form, as a JSON object or in the query.
 
     In place of ``client_id`` there may be ``group``, ``user`` or ``all=1``. Other fields, like
     ``type``, are ignored.
+
+    :param slices: reads long forms.
+    :param limit: bytes that a request's body may have.
     """
 
     def __init__(
-        self, access: Access, dispatcher: Dispatcher, metrics: Metrics, limit: int
+        self,
+        access: Access,
+        commander: Commander,
+        slices: TimeSlices,
+        metrics: Metrics,
+        limit: int,
     ) -> None:
         super().__init__()
         self._access = access
-        self._dispatcher = dispatcher
+        self._commander = commander
+        self._slices = slices
         self._metrics = metrics
         self._limit = limit
 
     def getChild(self, path: bytes, request: Request) -> Resource:
-        return NothingHere(self._access)
+        """Return a resource that is not found."""
+        return NotFoundResource(self._access)
 
     def render(self, request: Request) -> bytes | int:
-        """Answer in plain text, whatever the request."""
+        """Respond in plain text, to any method."""
         try:
-            answer = self._begin(request)
-        except (HttpError, InvalidForm) as problem:
+            response = self._begin(request)
+        except (HttpError, InvalidForm, TooManyJobs) as problem:
             return self._refuse(problem, request)
-        if isinstance(answer, Deferred):
-            return respond_later(request, answer.addErrback(self._refuse_later, request))
-        return answer
+        if isinstance(response, Deferred):
+            return respond_later(request, response.addErrback(self._refuse_later, request))
+        return response
 
     def _begin(self, request: Request) -> bytes | Deferred[bytes]:
         if request.method != b"POST":
@@ -60,37 +98,37 @@ class SendResource(Resource):
         reading = request_fields(request, body)
         if len(body) <= LONG_TEXT:
             return self._push(run_to_completion(reading), request)
-        if self._dispatcher.slices.is_full:
-            raise busy()
-        return self._dispatcher.slices.run(reading).addCallback(self._push, request)
+        if self._slices.is_full:
+            raise TooManyJobs
+        return self._slices.run(reading).addCallback(self._push, request)
 
     def _push(self, fields: dict[str, bytes], request: Request) -> bytes | Deferred[bytes]:
         push = read_push(fields)
-        result = self._run(push)
+        result = self._commander.push(push)
         if isinstance(result, Deferred):
-            return result.addCallback(self._answer, push, request)
-        return self._answer(result, push, request)
+            return result.addCallback(self._respond, push, request)
+        return self._respond(result, push, request)
 
-    def _run(self, push: Send) -> Result | Deferred[Result]:
-        if self._dispatcher.slices.is_full and self._dispatcher.is_long((push,)):
-            raise busy()
-        return self._dispatcher.run(push)
-
-    def _answer(self, result: Result, push: Send, request: Request) -> bytes:
-        if not result.delivered and push.to.names:
+    def _respond(self, result: Result, push: Send, request: Request) -> bytes:
+        if is_undelivered(push, result):
             raise HttpError(404, f"{push.to.kind.capitalize()} not found")
-        self._metrics.pushes_delivered += 1
         return text_body(request, "Message sent")
 
-    def _refuse(self, problem: HttpError | InvalidForm, request: Request) -> bytes:
+    def _refuse(self, problem: BaseException, request: Request) -> bytes:
         self._metrics.pushes_refused += 1
-        if isinstance(problem, InvalidForm):
-            problem = HttpError(400, f"Bad Request: {problem}")
-        return problem.as_text(request)
+        return _refusal(problem).as_text(request)
 
     def _refuse_later(self, failure: Failure, request: Request) -> bytes:
-        if failure.check(JobsStopped):
-            return self._refuse(stopping(), request)
-        failure.trap(HttpError, InvalidForm)
-        assert isinstance(failure.value, HttpError | InvalidForm)
+        failure.trap(HttpError, InvalidForm, TooManyJobs, JobsStopped)
+        assert failure.value is not None
         return self._refuse(failure.value, request)
+
+
+def _refusal(problem: BaseException) -> HttpError:
+    if isinstance(problem, HttpError):
+        return problem
+    if isinstance(problem, TooManyJobs):
+        return busy()
+    if isinstance(problem, JobsStopped):
+        return stopping()
+    return HttpError(400, f"Bad Request: {problem}")

@@ -1,4 +1,4 @@
-"""One client as everything behind the edge sees it."""
+"""A client and its messages, and the interface of its connection."""
 
 from collections.abc import Callable, Iterable
 from typing import Protocol
@@ -6,39 +6,46 @@ from typing import Protocol
 import attrs
 
 from phpgw.backend.event import Handshake, Identity
+from phpgw.hub.commands import Target
 from phpgw.hub.cookies import CookieJar
 
 _NOTHING: frozenset[str] = frozenset()
 
 
 class Connection(Protocol):
-    """What a client's WebSocket connection can be asked to do.
+    """What the hub and the relay do with a client's WebSocket connection.
 
-    While PHP has not granted the handshake yet, messages and the close wait for it.
+    Until PHP has granted the handshake, messages and the close are kept for later.
     """
 
-    def send_message(self, payload: bytes, is_binary: bool) -> None:
-        """Send one message; does nothing on a connection that is closing."""
+    def send_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
+        """Send a message; do nothing if the connection is closing.
 
-    def gather_message(self, payload: bytes, is_binary: bool) -> None:
-        """Send one message together with others that are sent like it in the reactor's turn.
+        :param target: the target of the command, by which a subprotocol can name the group that a
+            message comes through; ``None`` if the message is for this client alone.
+        """
 
-        What is sent otherwise does not overtake it.
+    def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
+        """Send a message in one write with others that are gathered in this turn of the reactor.
+
+        Messages that are sent otherwise do not overtake it.
+
+        :param target: as for :meth:`send_message`.
         """
 
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake (RFC 6455, section 7.1.2) with this code and reason."""
 
     def pause_reading(self) -> None:
-        """Take no further messages from the peer for now; TCP pushes back."""
+        """Stop reading from the peer, so that TCP slows it down."""
 
     def resume_reading(self) -> None:
-        """Take messages again."""
+        """Read from the peer again."""
 
     def when_writable(self, call: Callable[[], None]) -> bool:
-        """Ask for a call once the peer has taken what waits for it.
+        """Call back once the peer has read what is buffered for it.
 
-        :returns: false, and there will be no call, if nothing waits.
+        :returns: false if nothing is buffered; there is no call then.
         """
 
 
@@ -56,12 +63,12 @@ class Message:
 
 
 class _NoConnection:
-    """The connection of a client that has left: nothing can be done on it."""
+    """The connection of a client that has disconnected: it does nothing."""
 
-    def send_message(self, payload: bytes, is_binary: bool) -> None:
+    def send_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         """Do nothing."""
 
-    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+    def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         """Do nothing."""
 
     def close(self, code: int, reason: str) -> None:
@@ -74,6 +81,7 @@ class _NoConnection:
         """Do nothing."""
 
     def when_writable(self, call: Callable[[], None]) -> bool:
+        """Return false: nothing is buffered."""
         return False
 
 

@@ -1,4 +1,4 @@
-"""What a command does to the clients it is for."""
+"""The commander of one process: what each command does to the clients that it is for."""
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -8,50 +8,37 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from phpgw.hub.client import Client
+from phpgw.hub.commander import Commander, Result, is_undelivered
 from phpgw.hub.commands import Bind, Close, Command, Join, Leave, Send, SetState, Target, Unbind
 from phpgw.hub.registry import Index, Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Steps, TimeSlices, run_to_completion
+from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, run_to_completion
 
 _NOT_FOUND = "client not found"
-
-
-@attrs.frozen
-class Result:
-    """What became of a command.
-
-    :ivar delivered: how many clients it reached.
-    :ivar error: why it did not reach all that it named; ``None`` if it did.
-    """
-
-    delivered: int
-    error: str | None = None
-
-
-# What PHP gets back with a client's later events.
+# Commands that change what PHP is told with a client's later events.
 _NOTES = (Bind, Unbind, SetState, Join, Leave)
-# What most commands come to.
+# The results of most commands.
 _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
-# How many clients commands may be for to be carried out at once, which takes 4 ms then.
-_MOST_AT_ONCE = 500
+# For how many clients commands are carried out at once, which takes 4 ms then.
+_MAX_AT_ONCE = 500
 # So many bytes to a client take as long to send as a short message to another one.
 _BYTES_OF_A_CLIENT = 32_768
-# How many clients a command of a longer list may be for to be one step.
-_MOST_IN_A_STEP = 20
+# For how many clients a command in a long list is carried out in one step.
+_MAX_IN_A_STEP = 20
 
-# Does to a client what a command says; returns why not, if it has not.
+# Applies a command to a client; returns why it has not, or None if it has.
 _Effect = Callable[[Client], str | None]
 
 
-class Dispatcher:
-    """Carries out commands.
+class Dispatcher(Commander):
+    """The commander for the clients of this process.
 
-    What is for few clients is done at once, and all else in slices. Those whom a command is for
-    are the ones that are there when it begins; who leaves meanwhile is not reached.
+    Commands for few clients are carried out at once, all others in time slices. A command is for
+    the clients that are connected when it begins; those that disconnect meanwhile are not reached.
 
     :param max_groups: how many groups a client may be in.
-    :ivar slices: what runs those for many.
+    :param slices: runs the commands for many clients.
     """
 
     def __init__(
@@ -60,58 +47,100 @@ class Dispatcher:
         self._registry = registry
         self._metrics = metrics
         self._max_groups = max_groups
-        self.slices = slices
+        self._slices = slices
 
     def run(self, command: Command, sender: Client | None = None) -> Result | Deferred[Result]:
-        """Carry out one command.
-
-        A group or a user that has no client is no error, and neither is a client that the command
-        leaves out.
-
-        :param sender: whose event is being answered, if it is a reply's.
-        """
+        """Carry out one command; see :meth:`Commander.run`."""
         self._metrics.commands_run += 1
-        if _cost(command, self._reach(command.to)) > _MOST_AT_ONCE:
-            return self.slices.run(self._steps(command, sender, is_gathered=False))
+        if self._is_long(command):
+            return self._slices.run(self._steps(command, sender, is_gathered=False))
         return self._run(command, sender, is_gathered=False)
 
     def run_all(
         self, commands: Sequence[Command], sender: Client | None = None
     ) -> list[Result] | Deferred[list[Result]]:
-        """Carry out commands in order, as :meth:`run` does each.
+        """Carry out commands in order; see :meth:`Commander.run_all`."""
+        if self._are_long(commands):
+            return self._slices.run(self._steps_of_all(commands, sender))
+        return self._run_all(commands, sender)
 
-        If there are several that no event has led to, what they send to the same client goes
-        together.
-        """
-        if self.is_long(commands):
-            return self.slices.run(self.steps_of_all(commands, sender))
-        return self.run_now(commands, sender)
+    def reply(self, client: Client, payload: bytes, is_binary: bool) -> None:
+        """Send a plain reply; see :meth:`Commander.reply`."""
+        client.connection.send_message(payload, is_binary)
 
-    def run_now(self, commands: Sequence[Command], sender: Client | None = None) -> list[Result]:
-        """Do the same as :meth:`run_all` at once, with commands that are not long."""
+    def push(self, push: Send) -> Result | Deferred[Result]:
+        """Carry out a push; see :meth:`Commander.push`."""
+        if self._slices.is_full and self._is_long(push):
+            raise TooManyJobs
+        result = self.run(push)
+        if isinstance(result, Deferred):
+            return result.addCallback(self._count_push, push)
+        return self._count_push(result, push)
+
+    def push_to_client(self, client_id: str, message: bytes) -> bool:
+        """Push to one client at once; see :meth:`Commander.push_to_client`."""
+        registry = self._registry
+        client = registry.find(client_id)
+        if client is None:
+            return False
+        removals = registry.removals
+        client.connection.send_message(message, False)
+        if registry.removals != removals:
+            # Perhaps it read too slowly and has been closed.
+            return False
+        self._metrics.commands_run += 1
+        self._metrics.pushes_delivered += 1
+        return True
+
+    def run_batch(self, commands: Sequence[Command]) -> list[Result] | Deferred[list[Result]]:
+        """Carry out a batch; see :meth:`Commander.run_batch`."""
+        results = self.run_batch_at_once(commands)
+        if results is not None:
+            return results
+        if self._slices.is_full:
+            raise TooManyJobs
+        return self._slices.run(self._steps_of_all(commands)).addCallback(self._count_batch)
+
+    def run_batch_at_once(self, commands: Sequence[Command]) -> list[Result] | None:
+        """Carry out a short batch; see :meth:`Commander.run_batch_at_once`."""
+        return None if self._are_long(commands) else self._count_batch(self._run_all(commands))
+
+    def _count_push(self, result: Result, push: Send) -> Result:
+        if not is_undelivered(push, result):
+            self._metrics.pushes_delivered += 1
+        return result
+
+    def _count_batch(self, results: list[Result]) -> list[Result]:
+        self._metrics.pushes_delivered += 1
+        return results
+
+    def _run_all(self, commands: Sequence[Command], sender: Client | None = None) -> list[Result]:
         self._metrics.commands_run += len(commands)
         is_gathered = len(commands) > 1 and sender is None
         return [self._run(each, sender, is_gathered) for each in commands]
 
-    def steps_of_all(
+    def _steps_of_all(
         self, commands: Sequence[Command], sender: Client | None = None
     ) -> Steps[list[Result]]:
-        """Do the same as :meth:`run_all` as a job, or as a part of one."""
         is_gathered = len(commands) > 1 and sender is None
         results = []
         for command in commands:
             self._metrics.commands_run += 1
-            if _cost(command, self._reach(command.to)) > _MOST_IN_A_STEP:
+            if _cost(command, self._reach(command.to)) > _MAX_IN_A_STEP:
                 results.append((yield from self._steps(command, sender, is_gathered)))
             else:
                 results.append(self._run(command, sender, is_gathered))
                 yield
         return results
 
-    def is_long(self, commands: Sequence[Command]) -> bool:
-        """Return whether these commands are for so many clients that they have to be a job."""
+    def _is_long(self, command: Command) -> bool:
+        """Return whether a command is for so many clients that it has to be a job."""
+        return _cost(command, self._reach(command.to)) > _MAX_AT_ONCE
+
+    def _are_long(self, commands: Sequence[Command]) -> bool:
+        """Return whether commands are for so many clients that they have to be a job."""
         total = 0
-        # Clients by which a group or a user may have grown until a command's turn comes.
+        # How many clients the commands before may have added to a group or a user.
         growth = 0
         for command in commands:
             to = command.to
@@ -124,10 +153,10 @@ class Dispatcher:
             if type(command) is Join or type(command) is Bind:
                 growth += reach
             total += _cost(command, reach or 1)
-        return total > _MOST_AT_ONCE
+        return total > _MAX_AT_ONCE
 
     def _reach(self, to: Target) -> int:
-        """Return how many clients a command is for, at most."""
+        """Return for how many clients a command is, at most."""
         if to.kind == "client":
             return len(to.names)
         if to.kind in _SHARED:
@@ -140,20 +169,20 @@ class Dispatcher:
     def _run(self, command: Command, sender: Client | None, is_gathered: bool) -> Result:
         to = command.to
         if type(command) is Send and not to.excluded and to.problem is None:
-            # What most commands are.
+            # Most commands are like this.
             if to.kind == "client" and len(to.names) == 1:
                 return self._send(command, self._registry.find(to.names[0]), is_gathered)
             if to.kind == "sender":
-                is_there = sender is not None and self._registry.find(sender.id) is sender
-                return self._send(command, sender if is_there else None, is_gathered)
+                is_found = sender is not None and self._registry.find(sender.id) is sender
+                return self._send(command, sender if is_found else None, is_gathered)
         return run_to_completion(self._steps(command, sender, is_gathered))
 
     def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
         """Carry out a command, a client in each step."""
         apply = self._effect(command, is_gathered)
-        # Whether it counts also for one that has left, until PHP is told so.
+        # These also apply to a client that has disconnected, until PHP has been told of that.
         is_note = isinstance(command, _NOTES)
-        # That one who was not named is not there is no error.
+        # A client of a group that disconnects meanwhile is no error.
         is_named = command.to.kind in ("client", "sender")
         excluded = command.to.excluded
         registry = self._registry
@@ -164,7 +193,7 @@ class Dispatcher:
                 if client is None:
                     error = _NOT_FOUND
                 elif (not excluded or client.id not in excluded) and (
-                    removals == registry.removals or self._is_there(client, is_note)
+                    removals == registry.removals or self._is_reachable(client, is_note)
                 ):
                     problem = apply(client)
                     if problem is None:
@@ -176,6 +205,7 @@ class Dispatcher:
         return Result(delivered, error)
 
     def _effect(self, command: Command, is_gathered: bool) -> _Effect:
+        """Return what a command does to a client; mypy sees to it that there is a case for each."""
         match command:
             case Send():
                 return self._sending(command, is_gathered)
@@ -193,7 +223,7 @@ class Dispatcher:
                 return partial(_close, command)
 
     def _send(self, send: Send, client: Client | None, is_gathered: bool) -> Result:
-        """Send to one client, if it is there."""
+        """Send to one client, if it is connected."""
         if client is None:
             return _MISSED
         removals = self._registry.removals
@@ -201,21 +231,22 @@ class Dispatcher:
             client.connection.gather_message(send.message, send.is_binary)
         else:
             client.connection.send_message(send.message, send.is_binary)
-        if removals != self._registry.removals and not self._is_there(client, False):
+        if removals != self._registry.removals and not self._is_reachable(client, False):
             return _MISSED
         return _DELIVERED
 
     def _sending(self, send: Send, is_gathered: bool) -> _Effect:
+        """Return what a message to several clients does to each."""
         registry = self._registry
-        message, is_binary = send.message, send.is_binary
+        message, is_binary, to = send.message, send.is_binary, send.to
 
         def send_to(client: Client) -> str | None:
             removals = registry.removals
             if is_gathered:
-                client.connection.gather_message(message, is_binary)
+                client.connection.gather_message(message, is_binary, to)
             else:
-                client.connection.send_message(message, is_binary)
-            # Who reads too slowly is closed in place of being sent more.
+                client.connection.send_message(message, is_binary, to)
+            # A client that reads too slowly is closed in place of being sent more.
             if removals != registry.removals and registry.find(client.id) is not client:
                 return _NOT_FOUND
             return None
@@ -231,14 +262,14 @@ class Dispatcher:
     def _clients(
         self, to: Target, sender: Client | None, is_note: bool
     ) -> Iterator[Sequence[Client | None]]:
-        """Find the clients, some at a time, each of them once; ``None`` for one that is missing."""
+        """Yield the clients, some at a time, each of them once; ``None`` for a missing one."""
         match to.kind:
             case "client":
                 for name in dict.fromkeys(to.names):
                     yield () if name in to.excluded else (self._find(name, is_note),)
             case "sender":
-                is_there = sender is not None and self._is_there(sender, is_note)
-                yield (sender if is_there else None,)
+                is_found = sender is not None and self._is_reachable(sender, is_note)
+                yield (sender if is_found else None,)
             case "group" | "user":
                 yield from _members(self._index(to), to.names)
             case _:
@@ -248,8 +279,8 @@ class Dispatcher:
         client = self._registry.find(client_id)
         return self._registry.find_disconnected(client_id) if client is None and is_note else client
 
-    def _is_there(self, client: Client, is_note: bool) -> bool:
-        # Who has left may have left his id to another.
+    def _is_reachable(self, client: Client, is_note: bool) -> bool:
+        # Another client may have the id of one that has disconnected.
         return self._registry.find(client.id) is client or (is_note and not client.is_finished)
 
 
@@ -257,9 +288,9 @@ _SHARED = ("group", "user")
 
 
 def _cost(command: Command, reach: int) -> int:
-    """Return how much work a command is: as much as a short message to so many clients.
+    """Return the cost of a command, in short messages.
 
-    :param reach: how many clients it is for.
+    :param reach: for how many clients it is.
     """
     if type(command) is Send:
         return reach + reach * len(command.message) // _BYTES_OF_A_CLIENT
@@ -267,7 +298,7 @@ def _cost(command: Command, reach: int) -> int:
 
 
 def _members(index: Index, names: Sequence[str]) -> Iterator[list[Client]]:
-    """The clients under these names, name by name."""
+    """Yield the clients under these names, name by name, each of them once."""
     if len(names) == 1:
         yield index.members(names[0])
         return
@@ -287,6 +318,7 @@ def _close(command: Close, client: Client) -> None:
 
 
 def _set_state(client: Client, state: str) -> None:
-    # An empty one is none. What is prepared for an identity is kept with it: no new one in vain.
+    # An empty state is none. The same identity stays where possible: what is derived from it is
+    # cached with it.
     if state != (client.identity.state or ""):
         client.identity = attrs.evolve(client.identity, state=state or None)

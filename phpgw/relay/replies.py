@@ -13,8 +13,8 @@ from phpgw.backend.errors import BackendError
 from phpgw.backend.reply import Flow, Head, Reply
 from phpgw.hub.client import Client
 from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_slowly
+from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Command, InvalidCommand
-from phpgw.hub.dispatch import Dispatcher, Result
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.errors import ClientDisconnected, UnusableReply, new_error_id
@@ -22,7 +22,7 @@ from phpgw.relay.excerpt import LONGEST_EXCERPT, excerpt, first_line
 from phpgw.relay.ndjson import Stream
 from phpgw.relay.php_errors import find_php_error
 from phpgw.relay.plain_reply import find_problem
-from phpgw.time_slices import JobsStopped
+from phpgw.time_slices import JobsStopped, TimeSlices
 
 _COMMANDS = b"application/vnd.phpgw+json"
 _STREAM = b"application/x-ndjson"
@@ -94,6 +94,8 @@ class ReplyPolicy:
 class Replies:
     """Knows what to do with replies.
 
+    :param slices: reads long replies.
+    :ivar commander: carries out what PHP replies.
     :ivar policy: how replies are treated.
     :ivar wall_time: tells the time of day, in seconds since the epoch.
     """
@@ -102,12 +104,14 @@ class Replies:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        commander: Commander,
+        slices: TimeSlices,
         policy: ReplyPolicy,
         metrics: Metrics,
         wall_time: Callable[[], float] = time.time,
     ) -> None:
-        self._dispatcher = dispatcher
+        self.commander = commander
+        self._slices = slices
         self.policy = policy
         self.metrics = metrics
         self.wall_time = wall_time
@@ -134,7 +138,7 @@ class Replies:
 
         :returns: fails with an :exc:`UnusableReply` if there is something wrong with it.
         """
-        reading = self._dispatcher.slices.run(parse_slowly(reply.body, client is not None))
+        reading = self._slices.run(parse_slowly(reply.body, client is not None))
         return reading.addErrback(self._refuse, reply.body)
 
     def _refuse(self, failure: Failure, body: bytes) -> list[Command]:
@@ -168,7 +172,7 @@ class Replies:
 
         :returns: fires once that is done, if they are for so many clients that it takes a while.
         """
-        results = self._dispatcher.run_all(commands, sender)
+        results = self.commander.run_all(commands, sender)
         if isinstance(results, Deferred):
             logged = results.addCallback(partial(self._log_misses, commands, sender))
             return logged.addErrback(_ignore_the_end)
@@ -201,7 +205,7 @@ class Replies:
             return error_id
         if self.policy.on_error == "reply":
             text = self.policy.error_reply.replace(b"%id%", error_id.encode())
-            client.connection.send_message(text, is_binary=False)
+            self.commander.reply(client, text, is_binary=False)
         elif self.policy.on_error == "close":
             reason = f"the message could not be handled (error {error_id})"
             client.connection.close(1011, reason)
@@ -324,7 +328,7 @@ class PendingReply:
             return
         if not self._is_binary and not is_utf8(body):
             raise UnusableReply("PHP answered a text message with bytes that are not UTF-8")
-        client.connection.send_message(body, self._is_binary)
+        self._replies.commander.reply(client, body, self._is_binary)
 
 
 def _ignore_the_end(failure: Failure) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http import NO_CONTENT
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.log_limit import line_limit
@@ -90,7 +91,8 @@ def respond_later(request: Request, body: Deferred[bytes]) -> int:
     def send(data: bytes) -> None:
         if is_gone:
             return
-        if request.method != b"HEAD":
+        # Not with a 204: RFC 9110, section 8.6.
+        if request.method != b"HEAD" and request.code != NO_CONTENT:
             request.setHeader("Content-Length", str(len(data)))
         request.write(data)
         request.finish()

@@ -9,6 +9,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from phpgw.hub.commands import Target
 from phpgw.websocket.inbound import InboundProtocol
 from phpgw.websocket.outbox import Outbox, drop_unsent, unsent_bytes
 
@@ -39,7 +40,7 @@ class OutboundProtocol(InboundProtocol):
 
     # phpgw.hub.client.Connection
 
-    def send_message(self, payload: bytes, is_binary: bool) -> None:
+    def send_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         if self.state != self.STATE_OPEN:
             if self.is_pending:
                 self._keep_until_open(payload, is_binary)
@@ -58,7 +59,7 @@ class OutboundProtocol(InboundProtocol):
         factory.metrics.messages_sent += 1
         factory.batch_writer.write(self.transport, frame)
 
-    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+    def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         if self.state != self.STATE_OPEN or self._outbox is not None:
             self.send_message(payload, is_binary)
             return

@@ -198,8 +198,10 @@ class FakeBackendTestCase(SynchronousTestCase):
         for name, value in changes.items():
             is_relays = name in attrs.fields_dict(RelayPolicy)
             (relaying if is_relays else answering)[name] = value
+        slices = self.slices()
         self.replies = Replies(
-            Dispatcher(self.registry, self.metrics, 10, self.slices()),
+            Dispatcher(self.registry, self.metrics, 10, slices),
+            slices,
             ReplyPolicy(**answering),  # type: ignore[arg-type]
             self.metrics,
             wall_time=self.clock.seconds,

@@ -17,6 +17,7 @@ from zope.interface import alsoProvides, directlyProvides
 
 from phpgw.backend.event import Handshake, Identity
 from phpgw.hub.client import Client
+from phpgw.hub.commands import Target
 from phpgw.web.site import GatewaySite
 
 LOCAL = IPv4Address("TCP", "127.0.0.1", 51110)
@@ -45,10 +46,10 @@ class FakeConnection:
         self.is_congested = False
         self.waiting: list[Callable[[], None]] = []
 
-    def send_message(self, payload: bytes, is_binary: bool) -> None:
+    def send_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         self.sent.append((payload, is_binary))
 
-    def gather_message(self, payload: bytes, is_binary: bool) -> None:
+    def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         self.gathered += 1
         self.send_message(payload, is_binary)
 

@@ -11,6 +11,7 @@ from twisted.web.resource import Resource
 from phpgw.api.access import Access
 from phpgw.api.routes import make_api
 from phpgw.hub.client import Client
+from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
@@ -38,18 +39,17 @@ class InMemoryApi:
         self.clock: Any = clock or Clock()
         self.metrics = Metrics()
         self.registry = Registry()
+        self.slices = TimeSlices(self.clock) if slices is None else slices
         self.dispatcher = Dispatcher(
-            self.registry,
-            self.metrics,
-            max_groups=100,
-            slices=TimeSlices(self.clock) if slices is None else slices,
+            self.registry, self.metrics, max_groups=100, slices=self.slices
         )
         self.root = Resource()
         self._limit = limit
         self.holding = HoldFixture()
         resources = make_api(
-            self.registry,
             self.dispatcher,
+            Directory(self.registry, self.slices),
+            self.slices,
             self.holding.hold,
             Access(token),
             self.metrics,

@@ -41,9 +41,11 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
         self.registry = Registry()
         self.request_info = RequestInfo()
         self.php = FakeBackend()
-        self.dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
+        slices = TimeSlices(self.clock)
+        self.dispatcher = Dispatcher(self.registry, self.metrics, 10, slices)
         self.replies = Replies(
             self.dispatcher,
+            slices,
             ReplyPolicy(max_line=1000),
             self.metrics,
             wall_time=self.clock.seconds,
@@ -61,8 +63,8 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
             ),
             self.metrics,
         )
-        self.batches = Batches(self.dispatcher, self.metrics)
-        self.fast_path = FastPath(Access(), self.registry, self.batches, self.metrics, 1000)
+        self.batches = Batches(self.dispatcher, slices)
+        self.fast_path = FastPath(Access(), self.dispatcher, self.batches, 1000)
         self.limit()
 
     def admission(self) -> Admission:

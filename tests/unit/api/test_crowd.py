@@ -191,7 +191,7 @@ class AnswerTests(CrowdTestCase):
 class LimitTests(CrowdTestCase):
     def fill(self) -> None:
         """Have as many pushes under way as there may be."""
-        while not self.api.dispatcher.slices.is_full:
+        while not self.api.slices.is_full:
             Exchange(self.api.root).send(request_head("POST", "/send?all=1&message=first"))
 
     def test_too_many(self) -> None:
@@ -243,7 +243,7 @@ class LimitTests(CrowdTestCase):
         ):
             self.exchange = Exchange(self.api.root, limit=100_000)
             ask()
-            self.api.dispatcher.slices.stop()
+            self.api.slices.stop()
             answer = self.exchange.answer()
             self.assertEqual(answer.status, 503)
             self.assertIn(b"before all of it was done", answer.body)

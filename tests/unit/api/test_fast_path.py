@@ -20,6 +20,7 @@ from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath, FastPathSite, FastResponse
 from phpgw.api.routes import make_api
+from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
@@ -85,18 +86,19 @@ class Door:
             other, _ = fake_client(f"{n}")
             registry.add(other)
             registry.join(other, "crowd")
-        dispatcher = Dispatcher(registry, self.metrics, 10, TimeSlices(self.clock))
+        slices = TimeSlices(self.clock)
+        dispatcher = Dispatcher(registry, self.metrics, 10, slices)
+        directory = Directory(registry, slices)
         root = Resource()
         for name, resource in make_api(
-            registry, dispatcher, HoldFixture().hold, access, self.metrics, _LIMIT
+            dispatcher, directory, slices, HoldFixture().hold, access, self.metrics, _LIMIT
         ).items():
             root.putChild(name, resource)
         self.lane: list[FastResponse] = []
         lane = FastPath(
             access,
-            registry,
-            Batches(dispatcher, self.metrics),
-            self.metrics,
+            dispatcher,
+            Batches(dispatcher, slices),
             _LIMIT,
             wall_time=self.clock.seconds,
         )
@@ -121,7 +123,7 @@ class Door:
     def lose_client_at_message(self) -> None:
         """Have the client leave as it is sent something."""
 
-        def send_message(payload: bytes, is_binary: bool) -> None:
+        def send_message(payload: bytes, is_binary: bool, target: object = None) -> None:
             self._registry.remove(self._client)
 
         self.connection.send_message = send_message  # type: ignore[method-assign]

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.api.pagination import Page, read_page
+from phpgw.api.pagination import read_page
+from phpgw.hub.directory import PageQuery
 from phpgw.time_slices import run_to_completion
 from phpgw.web.response import HttpError
 
@@ -16,7 +17,7 @@ class PageTests(SynchronousTestCase):
         walked: list[str] = []
         following: str | None = ""
         while following is not None:
-            part, following = run_to_completion(Page(limit, following).of([*names]))
+            part, following = run_to_completion(PageQuery(limit, following).select([*names]))
             self.assertTrue(len(part) == limit or following is None)
             walked += part
         self.assertEqual(sorted(names), walked)
@@ -31,30 +32,33 @@ class PageTests(SynchronousTestCase):
         following: str | None = ""
         while following is not None:
             there = staying | (others.pop() if others else set())
-            part, following = run_to_completion(Page(2, following).of([*there]))
+            part, following = run_to_completion(PageQuery(2, following).select([*there]))
             walked += part
         self.assertEqual(sorted(staying), [name for name in walked if name in staying])
 
     def test_long(self) -> None:
         """However many there are, the page is right, and found a piece at a time."""
         names = [str(n) for n in range(50_000)]
-        steps = Page(3, "29999").of(names)
+        steps = PageQuery(3, "29999").select(names)
         self.assertEqual(25, sum(1 for _ in steps))
         self.assertEqual(
-            (["3", "30", "300"], "300"), run_to_completion(Page(3, "29999").of(names[::-1]))
+            (["3", "30", "300"], "300"),
+            run_to_completion(PageQuery(3, "29999").select(names[::-1])),
         )
 
     def test_first(self) -> None:
         """A name that begins as the last page ended is behind it."""
-        self.assertEqual((["ab"], None), run_to_completion(Page(5, "a").of(["a", "ab", "A"])))
+        self.assertEqual(
+            (["ab"], None), run_to_completion(PageQuery(5, "a").select(["a", "ab", "A"]))
+        )
 
 
 class ParameterTests(SynchronousTestCase):
     def test_usual(self) -> None:
-        self.assertEqual(Page(100, ""), read_page({}))
+        self.assertEqual(PageQuery(100, ""), read_page({}))
 
     def test_given(self) -> None:
-        self.assertEqual(Page(1000, "é"), read_page({"limit": "1000", "after": "é"}))
+        self.assertEqual(PageQuery(1000, "é"), read_page({"limit": "1000", "after": "é"}))
 
     def test_bad_limit(self) -> None:
         for limit in ("", "0", "1001", "-1", "1.0", " 1", "1_0", "٣", "x", "9" * 5000):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.api.forms import InvalidForm
-from phpgw.api.push import read_push
+from phpgw.api.send import read_push
 from phpgw.hub.commands import Send, Target
 
 

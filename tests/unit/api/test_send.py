@@ -33,10 +33,12 @@ class SendTestCase(SynchronousTestCase):
         registry.add(bystander)
         registry.join(client, "room-1")
         registry.bind(client, "42")
-        dispatcher = Dispatcher(registry, self.metrics, 10, TimeSlices(Clock()))
+        slices = TimeSlices(Clock())
+        dispatcher = Dispatcher(registry, self.metrics, 10, slices)
         self.root = Resource()
         self.root.putChild(
-            b"send", SendResource(Access(self.token), dispatcher, self.metrics, self.limit)
+            b"send",
+            SendResource(Access(self.token), dispatcher, slices, self.metrics, self.limit),
         )
 
     def post(
@@ -280,8 +282,9 @@ class EmptyTests(SynchronousTestCase):
     def test_all(self) -> None:
         """All of nobody is no error."""
         metrics = Metrics()
-        dispatcher = Dispatcher(Registry(), metrics, 10, TimeSlices(Clock()))
-        resource = SendResource(Access(), dispatcher, metrics, 500)
+        slices = TimeSlices(Clock())
+        dispatcher = Dispatcher(Registry(), metrics, 10, slices)
+        resource = SendResource(Access(), dispatcher, slices, metrics, 500)
         root = Resource()
         root.putChild(b"send", resource)
         self.assertEqual(200, request(root, "POST", "/send?message=x&all=1").status)

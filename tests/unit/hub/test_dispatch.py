@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.client import Client
+from phpgw.hub.commander import Result
 from phpgw.hub.commands import (
     Bind,
     Close,
@@ -18,7 +19,7 @@ from phpgw.hub.commands import (
     Target,
     Unbind,
 )
-from phpgw.hub.dispatch import Dispatcher, Result
+from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
@@ -165,7 +166,12 @@ class SendTests(DispatchTestCase):
         """Who is closed in place of being sent more, as it is slow, is not counted; others are."""
 
         class Fragile(FakeConnection):
-            def send_message(connection, payload: bytes, is_binary: bool) -> None:  # noqa: N805
+            def send_message(
+                connection,  # noqa: N805
+                payload: bytes,
+                is_binary: bool,
+                target: object = None,
+            ) -> None:
                 super().send_message(payload, is_binary)
                 self.registry.remove(self.clients["a"])
 

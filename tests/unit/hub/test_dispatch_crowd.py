@@ -4,6 +4,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.client import Client
+from phpgw.hub.commander import Result
 from phpgw.hub.commands import (
     Bind,
     Close,
@@ -15,7 +16,7 @@ from phpgw.hub.commands import (
     Target,
     Unbind,
 )
-from phpgw.hub.dispatch import Dispatcher, Result
+from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import JobsStopped, TimeSlices

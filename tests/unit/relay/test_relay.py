@@ -197,7 +197,7 @@ class FailureTests(RelayTestCase):
     def test_our_own_mistake_does_not_hold_up_what_comes_next(self) -> None:
         client, connection = self.client()
 
-        def send_message(payload: bytes, is_binary: bool) -> None:
+        def send_message(payload: bytes, is_binary: bool, target: object = None) -> None:
             raise ZeroDivisionError
 
         self.use(on_error="reply", error_reply=b"sorry")
@@ -570,7 +570,7 @@ class StreamTests(RelayTestCase):
         """Sending may find out that it has gone."""
         client, connection = self.client("a")
 
-        def send_message(payload: bytes, is_binary: bool) -> None:
+        def send_message(payload: bytes, is_binary: bool, target: object = None) -> None:
             self.leave(client)
 
         connection.send_message = send_message  # type: ignore[method-assign]
@@ -587,7 +587,7 @@ class StreamTests(RelayTestCase):
         client, connection = self.client("a")
         _, other = self.client("b")
 
-        def send_message(payload: bytes, is_binary: bool) -> None:
+        def send_message(payload: bytes, is_binary: bool, target: object = None) -> None:
             self.leave(client)
 
         connection.send_message = send_message  # type: ignore[method-assign]
@@ -840,7 +840,7 @@ class FarewellTests(RelayTestCase):
         """Sending may find out that it has gone, or close the connection."""
         client, connection = self.client("a")
 
-        def send_message(payload: bytes, is_binary: bool) -> None:
+        def send_message(payload: bytes, is_binary: bool, target: object = None) -> None:
             self.leave(client)
 
         connection.send_message = send_message  # type: ignore[method-assign]
@@ -1215,7 +1215,7 @@ class AnyOrderTests(RelayTestCase):
             self.leave(client)
 
     def leaves_when_sent_to(self, client: Client, connection: FakeConnection) -> None:
-        def send_message(payload: bytes, is_binary: bool) -> None:
+        def send_message(payload: bytes, is_binary: bool, target: object = None) -> None:
             if client in self.here:
                 self.go(client)
 

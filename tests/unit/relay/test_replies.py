@@ -219,7 +219,7 @@ class CommandTests(AnswerTestCase):
     def test_client_that_leaves_at_a_command(self) -> None:
         """The rest is done without it."""
         self.connection.send_message = (  # type: ignore[method-assign]
-            lambda payload, is_binary: self.go()
+            lambda payload, is_binary, target=None: self.go()
         )
         self.complete(b"[%b, %b, %b]" % (_JOIN, _TO_ALL, _JOIN), media_type=COMMANDS)
         self.assertEqual(self.other.sent, [(b"all", False)])

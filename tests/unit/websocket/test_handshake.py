@@ -363,9 +363,13 @@ class AskingTests(WebSocketSiteTestCase):
         self.registry = Registry()
         self.request_info = RequestInfo()
         self.php = FakePhp()
-        dispatcher = Dispatcher(self.registry, self.metrics, 10, TimeSlices(self.clock))
+        slices = TimeSlices(self.clock)
         self.replies = Replies(
-            dispatcher, ReplyPolicy(max_line=1000), self.metrics, wall_time=self.clock.seconds
+            Dispatcher(self.registry, self.metrics, 10, slices),
+            slices,
+            ReplyPolicy(max_line=1000),
+            self.metrics,
+            wall_time=self.clock.seconds,
         )
         policy = RelayPolicy(
             concurrency=4,
