@@ -135,7 +135,7 @@ def make_gateway(
         return problem if connection_limit.is_full else None
 
     background = MultiService()
-    Schedule(reactor, settings.timer, relay.trigger, metrics).setServiceParent(background)
+    Schedule(reactor, settings.timer, relay.timers.trigger, metrics).setServiceParent(background)
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
     if settings.php_probe:
         prober.setServiceParent(background)
@@ -230,7 +230,7 @@ def _status(metrics: Metrics) -> str:
 
 
 def _relay_policy(settings: Settings, upstream: Upstream) -> RelayPolicy:
-    nobody = Handshake(
+    no_client = Handshake(
         peer_host="127.0.0.1",
         peer_port=0,
         server_host="127.0.0.1",
@@ -256,7 +256,7 @@ def _relay_policy(settings: Settings, upstream: Upstream) -> RelayPolicy:
         ),
         has_web_server=upstream.has_web_server,
         reports_disconnects="disconnect" in settings.events,
-        nobody=nobody,
+        no_client=no_client,
     )
 
 

@@ -1,8 +1,8 @@
-"""Telling PHP who has left: of each client that it has let in once, and last of all.
+"""Disconnect events: tell PHP once of each admitted client that has disconnected.
 
-PHP is told until it has heard, and never again once it may have. A web server that has no answer
-from PHP leaves that open: PHP may not be there, or have broken off in the middle of this event. So
-it is found out whether PHP is there; if it is, it has heard, as far as anybody can know.
+The event is sent again until PHP has received it, but never again once PHP may have received it. A
+web server that has no reply from PHP leaves that open: PHP may not run, or have broken off during
+this event. Then a probe finds out whether PHP runs; if it does, the event counts as received.
 """
 
 from collections import Counter, deque
@@ -29,27 +29,28 @@ from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.queue import Turn, Turns
+from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import PendingReply, Replies, unusable
 from phpgw.relay.retry import RetryingBackend
 from phpgw.web.addresses import network_of
 
-# Seconds until it is looked anew whether PHP is back.
-_AWAY_SECONDS = 2
-# How many may have left without PHP knowing, half of them from one network; each takes about 2 KB.
-_MOST = 50_000
-# How many line up at once when PHP is back.
-_MOST_IN_A_TURN = 500
-# Seconds for which nothing more is said about those that PHP will never know of.
-_SILENCE = 60
+# Seconds between two probes while PHP is away.
+_PROBE_INTERVAL = 2
+# How many disconnects may wait, half of them from one network; each takes about 2 KB.
+_MAX_WAITING = 50_000
+# How many are queued in one reactor turn when PHP is back.
+_MAX_PER_REACTOR_TURN = 500
+# Seconds between two log lines about disconnects that are dropped.
+_LOG_INTERVAL = 60
 _GATEWAY_TIMEOUT = 504
 
 
 @attrs.frozen
-class _Departure:
-    """A client that has left, with the code and the reason.
+class _Disconnect:
+    """A client that has disconnected, with close code and reason.
 
-    What is noted on the client until PHP is told of it counts.
+    The event has the client's identity as it is when PHP is asked.
     """
 
     client: Client
@@ -57,250 +58,264 @@ class _Departure:
     reason: str
 
     def event(self, now: float) -> Event:
+        """Return the event for PHP.
+
+        :param now: seconds since the epoch.
+        """
         identity = self.client.identity_at(now)
         return Event("disconnect", self.reason.encode(), identity, code=self.code)
 
 
-class _NotAsked(BackendUnreachable):
+class _NotPassedOn(BackendUnreachable):
     """A web server has not passed the event on to PHP."""
 
 
-class _Doubtful(BackendError):
-    """A web server has no answer from PHP, which may have broken off or not be there."""
+class _PerhapsReceived(BackendError):
+    """A web server has no reply from PHP, which may have broken off or may not run."""
 
 
 class DisconnectQueue:
-    """Keeps who has left until PHP knows."""
+    """Keeps disconnects until PHP has received them.
+
+    :param has_web_server: whether there is a web server before PHP, with error pages of its own.
+    """
 
     log = Logger(observer=line_limit)
 
     def __init__(
         self,
         reactor: IReactorTime,
-        php: RetryingBackend,
+        backend: RetryingBackend,
         replies: Replies,
-        turns: Turns,
+        queue: EventQueue,
         metrics: Metrics,
         has_web_server: bool = False,
     ) -> None:
         self._reactor = reactor
-        self._php = php
+        self._backend = backend
         self._replies = replies
-        self._turns = turns
+        self._queue = queue
         self._metrics = metrics
         self._has_web_server = has_web_server
-        self._untold = 0
-        self._places: Counter[Hashable] = Counter()
-        self._lost = 0
-        self._silent_until = 0.0
-        # Whether PHP was not there when it was tried last; what is left for when it is back; and
-        # what looks whether it is.
-        self._is_away = self._has_said = False
-        self._left: deque[_Departure] = deque()
-        self._look_call: IDelayedCall | None = None
-        # Of what PHP may have heard or not, until it is found out whether PHP is there.
-        self._doubtful: list[tuple[_Departure, Failure]] = []
+        self._count = 0
+        self._networks: Counter[Hashable] = Counter()
+        self._dropped = 0
+        self._drops_logged_until = 0.0
+        # Whether PHP could not be reached at the last attempt, and whether that has been logged.
+        self._is_away = self._has_logged_away = False
+        # What is sent once PHP is back, and the call that probes for it.
+        self._postponed: deque[_Disconnect] = deque()
+        self._probe_call: IDelayedCall | None = None
+        # What PHP may have received, until a probe finds out whether it runs.
+        self._doubtful: list[tuple[_Disconnect, Failure]] = []
         self._is_probing = False
-        self._waiters: list[Deferred[None]] = []
+        self._empty_waiters: list[Deferred[None]] = []
 
     def __len__(self) -> int:
-        """Of how many PHP does not know yet."""
-        return self._untold
+        """Return how many disconnects PHP has not received yet."""
+        return self._count
 
-    def bid(self, client: Client, code: int, reason: str) -> None:
-        """Tell PHP that this client has left.
+    def add(self, client: Client, code: int, reason: str) -> None:
+        """Tell PHP that a client has disconnected, as soon as possible.
 
-        :param code: how its connection ended: RFC 6455, sections 7.1.5 and 7.4.1.
+        :param code: the close code (RFC 6455, sections 7.1.5 and 7.4.1).
         """
-        place = network_of(client.handshake.peer_host)
-        if self._untold >= _MOST or (place is not None and self._places[place] >= _MOST // 2):
+        network = network_of(client.handshake.peer_host)
+        is_too_many = network is not None and self._networks[network] >= _MAX_WAITING // 2
+        if self._count >= _MAX_WAITING or is_too_many:
             client.is_finished = True
-            self._lose(client)
+            self._drop(client)
             return
-        self._places[place] += 1
-        self._count(1)
-        self._try(_Departure(client, code, reason))
+        self._networks[network] += 1
+        self._change_count(1)
+        disconnect = _Disconnect(client, code, reason)
+        if self._is_away or self._backend.is_away:
+            self._postpone(disconnect)
+        else:
+            self._enqueue(disconnect)
 
-    async def when_all_are_told(self) -> None:
-        """Returns once PHP knows of all that have left."""
-        if self._untold:
-            told: Deferred[None] = Deferred()
-            self._waiters.append(told)
-            await told
+    async def when_empty(self) -> None:
+        """Return once PHP has received all disconnects."""
+        if self._count:
+            empty: Deferred[None] = Deferred()
+            self._empty_waiters.append(empty)
+            await empty
 
-    def _lose(self, client: Client) -> None:
+    def _drop(self, client: Client) -> None:
         self._metrics.disconnects_lost += 1
-        self._lost += 1
+        self._dropped += 1
         now = self._reactor.seconds()
-        if now >= self._silent_until:
+        if now >= self._drops_logged_until:
             self.log.error(
                 "PHP will never know that {lost} clients have left, the last of them {client_id}; "
                 "it is yet to be told of {count} others",
-                lost=self._lost,
+                lost=self._dropped,
                 client_id=client.id,
-                count=self._untold,
+                count=self._count,
             )
-            self._lost = 0
-            self._silent_until = now + _SILENCE
+            self._dropped = 0
+            self._drops_logged_until = now + _LOG_INTERVAL
 
-    def _try(self, departure: _Departure) -> None:
-        if self._is_away or self._php.is_away:
-            self._leave(departure)
-        else:
-            self._take_turn(departure)
+    def _enqueue(self, disconnect: _Disconnect) -> None:
+        run = partial(self._send, disconnect)
+        self._queue.enqueue_low_priority(QueuedEvent(run, self._queue.disconnects))
 
-    def _take_turn(self, departure: _Departure) -> None:
-        begin = partial(self._tell, departure)
-        self._turns.take(Turn(begin, self._turns.disconnects))
+    # While PHP is away
 
-    # While PHP is not there
+    def _postpone(self, disconnect: _Disconnect) -> None:
+        """Keep a disconnect until PHP is back."""
+        self._postponed.append(disconnect)
+        self._probe_later()
 
-    def _leave(self, departure: _Departure) -> None:
-        """Leave it for when PHP is back."""
-        self._left.append(departure)
-        self._look_later()
-
-    def _say_that_it_is_away(self, failure: Failure, departure: _Departure) -> None:
-        """Log it once for all who leave until PHP has heard of all of them."""
-        if not self._has_said:
-            self._has_said = True
+    def _log_away(self, failure: Failure, disconnect: _Disconnect) -> None:
+        """Log that PHP is away, once until it has received all disconnects."""
+        if not self._has_logged_away:
+            self._has_logged_away = True
             self.log.warn(
                 "PHP does not hear yet that client {client_id} has left: {reason}; it is told of "
                 "all that leave meanwhile once it is back",
-                client_id=departure.client.id,
+                client_id=disconnect.client.id,
                 reason=failure.getErrorMessage(),
             )
 
-    def _look_later(self) -> None:
-        if self._left and self._look_call is None:
-            self._look_call = self._reactor.callLater(_AWAY_SECONDS, self._look)
+    def _probe_later(self) -> None:
+        if self._postponed and self._probe_call is None:
+            self._probe_call = self._reactor.callLater(_PROBE_INTERVAL, self._probe_if_allowed)
 
-    def _look(self) -> None:
-        """Find out whether PHP is back."""
-        self._look_call = None
-        if self._turns.is_held:
-            self._look_later()
+    def _probe_if_allowed(self) -> None:
+        """Probe PHP, unless events are held."""
+        self._probe_call = None
+        if self._queue.is_held:
+            self._probe_later()
         else:
             self._probe()
 
     def _probe(self) -> None:
+        """Find out whether PHP runs."""
         if not self._is_probing:
             self._is_probing = True
             doubtful, self._doubtful = self._doubtful, []
-            probed = maybeDeferred(self._php.probe)
+            probed = maybeDeferred(self._backend.probe)
             probed.addCallbacks(self._found, self._not_found, (doubtful,), errbackArgs=(doubtful,))
 
-    def _found(self, outcome: None, doubtful: list[tuple[_Departure, Failure]]) -> None:
-        """PHP is there: of what is in doubt it may have heard, and all else can be told."""
+    def _found(self, outcome: None, doubtful: list[tuple[_Disconnect, Failure]]) -> None:
+        """PHP runs: count the doubtful disconnects as received, and send the others."""
         self._is_probing = self._is_away = False
-        for departure, failure in doubtful:
-            self._give_up(failure, departure)
-        self._let_go()
+        for disconnect, failure in doubtful:
+            self._give_up(failure, disconnect)
+        self._enqueue_postponed()
         self._end_probe()
 
-    def _not_found(self, failure: Failure, doubtful: list[tuple[_Departure, Failure]]) -> None:
-        """PHP is not there, so it has heard of nothing."""
+    def _not_found(self, failure: Failure, doubtful: list[tuple[_Disconnect, Failure]]) -> None:
+        """PHP does not run, so it has not received the doubtful disconnects: postpone them."""
         if failure.check(ScriptNotFound):
-            # That cannot be found out here.
+            # Such a probe cannot tell whether PHP runs.
             self._found(None, doubtful)
             return
         self._is_probing = False
         self._is_away = True
-        for departure, _ in doubtful:
-            departure.client.is_finished = False
-            self._say_that_it_is_away(failure, departure)
-            self._leave(departure)
+        for disconnect, _ in doubtful:
+            disconnect.client.is_finished = False
+            self._log_away(failure, disconnect)
+            self._postpone(disconnect)
         self._end_probe()
 
     def _end_probe(self) -> None:
         if self._doubtful:
-            # They have come meanwhile.
+            # They have been added during the probe.
             self._probe()
         else:
-            self._look_later()
+            self._probe_later()
 
-    def _let_go(self) -> None:
-        """Tell of some of those left, and of the others in turns of the reactor to come.
+    def _enqueue_postponed(self) -> None:
+        """Enqueue some of the postponed disconnects, and the others in later reactor turns.
 
-        While the circuit breaker is open, one is enough to see whether PHP replies.
+        While the circuit breaker is open, one is enough to find out whether PHP replies.
         """
-        most = 1 if self._php.is_away else _MOST_IN_A_TURN
-        for _ in range(min(most, len(self._left))):
-            self._take_turn(self._left.popleft())
-        if self._left and not self._php.is_away and self._look_call is None:
-            self._look_call = self._reactor.callLater(0, self._go_on)
+        max_count = 1 if self._backend.is_away else _MAX_PER_REACTOR_TURN
+        for _ in range(min(max_count, len(self._postponed))):
+            self._enqueue(self._postponed.popleft())
+        if self._postponed and not self._backend.is_away and self._probe_call is None:
+            self._probe_call = self._reactor.callLater(0, self._enqueue_more)
 
-    def _go_on(self) -> None:
-        self._look_call = None
+    def _enqueue_more(self) -> None:
+        self._probe_call = None
         if self._is_away:
-            self._look_later()
+            self._probe_later()
         else:
-            self._let_go()
-            self._look_later()
+            self._enqueue_postponed()
+            self._probe_later()
 
     # One event
 
-    def _tell(self, departure: _Departure, problem: BackendError | None) -> Deferred[None] | None:
+    def _send(
+        self, disconnect: _Disconnect, queued: QueuedEvent, error: BackendError | None
+    ) -> Deferred[None] | None:
+        """Ask PHP, unless it has been found away meanwhile."""
         if self._is_away:
-            self._leave(departure)
+            self._postpone(disconnect)
             return None
-        departure.client.is_finished = True
-        asked = self._php.ask(departure.event(self._replies.wall_time()))
-        asked.addCallback(self._heard)
-        return asked.addCallbacks(self._told, self._failed, (departure,), errbackArgs=(departure,))
+        disconnect.client.is_finished = True
+        asked = self._backend.ask(disconnect.event(self._replies.wall_time()))
+        asked.addCallback(self._replied)
+        return asked.addCallbacks(
+            self._received, self._failed, (disconnect,), errbackArgs=(disconnect,)
+        )
 
-    def _heard(self, reply: Reply) -> Deferred[None] | None:
+    def _replied(self, reply: Reply) -> Deferred[None] | None:
+        """Carry out the commands of a reply, unless a web server has sent it in place of PHP."""
         if self._has_web_server:
             status = reply.head.status
             if is_before_php(reply):
-                raise _NotAsked(f"a web server answered with status {status}")
+                raise _NotPassedOn(f"a web server answered with status {status}")
             if is_without_php(reply):
-                error = BackendTimeout if status == _GATEWAY_TIMEOUT else _Doubtful
+                error = BackendTimeout if status == _GATEWAY_TIMEOUT else _PerhapsReceived
                 raise error(str(unusable(reply)))
-        # The client cannot be answered any longer; others may be.
+        # The client cannot get a reply any longer, but its commands may be for others.
         return PendingReply(self._replies, None).complete(reply)
 
-    def _failed(self, failure: Failure, departure: _Departure) -> None:
+    def _failed(self, failure: Failure, disconnect: _Disconnect) -> None:
         if failure.check(BackendUnreachable, BackendBusy):
-            # PHP never heard of it, and would take the client for connected for ever.
-            departure.client.is_finished = False
-            self._say_that_it_is_away(failure, departure)
-            self._leave(departure)
-        elif failure.check(_Doubtful):
-            self._doubtful.append((departure, failure))
+            # PHP has not received it, and would take the client for connected forever.
+            disconnect.client.is_finished = False
+            self._log_away(failure, disconnect)
+            self._postpone(disconnect)
+        elif failure.check(_PerhapsReceived):
+            self._doubtful.append((disconnect, failure))
             self._probe()
         elif failure.check(BackendTimeout):
-            self._give_up(failure, departure)
-            # If PHP hangs as a whole, one after the other would be lost.
+            self._give_up(failure, disconnect)
+            # If PHP hangs as a whole, all others would be lost, one after the other.
             self._is_away = True
             self._probe()
         elif failure.check(BackendBroken):
-            self._give_up(failure, departure)
+            self._give_up(failure, disconnect)
         else:
-            self._log(failure, departure)
-            self._told(None, departure)
+            self._log_failure(failure, disconnect)
+            self._received(None, disconnect)
 
-    def _give_up(self, failure: Failure, departure: _Departure) -> None:
-        """PHP may have heard of it or not; nobody can know."""
+    def _give_up(self, failure: Failure, disconnect: _Disconnect) -> None:
+        """Count a disconnect as lost, since PHP may have received it or not."""
         self._metrics.disconnects_lost += 1
-        self._log(failure, departure)
-        self._told(None, departure)
+        self._log_failure(failure, disconnect)
+        self._received(None, disconnect)
 
-    def _log(self, failure: Failure, departure: _Departure) -> None:
-        self._replies.failed(f"the disconnect of client {departure.client.id}", failure, None)
+    def _log_failure(self, failure: Failure, disconnect: _Disconnect) -> None:
+        self._replies.failed(f"the disconnect of client {disconnect.client.id}", failure, None)
 
-    def _told(self, outcome: None, departure: _Departure) -> None:
-        place = network_of(departure.client.handshake.peer_host)
-        self._places[place] -= 1
-        if not self._places[place]:
-            del self._places[place]
-        self._count(-1)
-        if not self._untold:
-            self._has_said = False
-            waiters, self._waiters = self._waiters, []
+    def _received(self, outcome: None, disconnect: _Disconnect) -> None:
+        """Remove a disconnect; nothing more is sent for it."""
+        network = network_of(disconnect.client.handshake.peer_host)
+        self._networks[network] -= 1
+        if not self._networks[network]:
+            del self._networks[network]
+        self._change_count(-1)
+        if not self._count:
+            self._has_logged_away = False
+            waiters, self._empty_waiters = self._empty_waiters, []
             for waiter in waiters:
                 waiter.callback(None)
 
-    def _count(self, change: int) -> None:
-        self._untold += change
-        self._metrics.disconnects_waiting_now = self._untold
+    def _change_count(self, change: int) -> None:
+        self._count += change
+        self._metrics.disconnects_waiting_now = self._count

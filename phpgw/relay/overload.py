@@ -1,4 +1,4 @@
-"""How many events may wait for PHP, and for how long; what is beyond that fails at once."""
+"""Limits on how many events may wait for PHP and for how long; the others fail at once."""
 
 from collections.abc import Callable
 
@@ -9,123 +9,127 @@ from phpgw.backend.errors import BackendError
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.errors import new_error_id
-from phpgw.relay.queue import Turn, Turns
+from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.queue import EventQueue
 
-# How often those who wait are looked at, at least.
-_LOOK_SECONDS = 1.0
-# A look costs something; a short limit is kept to within a tenth.
-_LOOKS_PER_LIMIT = 10
-# How many fail in one turn of the reactor.
-_AT_ONCE = 100
-# Of the room for events, one network's handshakes have this part, but no fewer than so many.
-_PART_OF_HANDSHAKES, _FEWEST_HANDSHAKES = 100, 10
+# Seconds between two checks of the waiting times, at most.
+_CHECK_INTERVAL = 1.0
+# A check takes time; it is done so often that a short timeout is exceeded by a tenth at most.
+_CHECKS_PER_TIMEOUT = 10
+# How many events fail in one reactor turn.
+_MAX_PER_REACTOR_TURN = 100
+# The handshakes of one network may take this part of the places, but at least so many.
+_PART_OF_HANDSHAKES, _MIN_HANDSHAKES = 100, 10
 
 
 class Overloaded(BackendError):
-    """PHP was not asked, since it cannot keep up."""
+    """PHP was not asked: too many events wait for it, or this one has waited too long."""
 
 
 class WaitingLimits:
-    """Fails events that are too many, or wait for too long.
+    """Makes events fail that are too many or wait for too long.
 
-    Handshakes may take half of the room, and so may one network, whose handshakes may take a
-    hundredth; so nobody keeps out all others.
+    Handshakes may take half of the places. One network may take half of the places, and its
+    handshakes a hundredth. So no network can keep out all others.
 
-    :param turns: what they wait for.
-    :param count: how many events may wait.
-    :param seconds: how long each may; 0 for ever.
-    :param crowded: called every now and then while PHP has had no turn free for a while.
+    :param queue: where the events wait.
+    :param max_count: how many events may wait.
+    :param timeout: how many seconds each may wait; 0 for no timeout.
+    :param on_crowded: called at each check while an event has waited for a second because PHP runs
+        as many as it may.
     """
 
     def __init__(
         self,
         reactor: IReactorTime,
-        turns: Turns,
-        count: int,
-        seconds: float,
+        queue: EventQueue,
+        max_count: int,
+        timeout: float,
         metrics: Metrics,
-        crowded: Callable[[], object],
+        on_crowded: Callable[[], object],
     ) -> None:
         self._reactor = reactor
-        self._turns = turns
-        self._count = count
-        self._seconds = seconds
+        self._queue = queue
+        self._max_count = max_count
+        self._timeout = timeout
         self._metrics = metrics
-        self._crowded = crowded
+        self._on_crowded = on_crowded
         self._counted_from = 0.0
-        self._interval = min(_LOOK_SECONDS, (seconds or _LOOK_SECONDS) / _LOOKS_PER_LIMIT)
-        self._look_call: IDelayedCall | None = None
+        self._interval = min(_CHECK_INTERVAL, (timeout or _CHECK_INTERVAL) / _CHECKS_PER_TIMEOUT)
+        self._check_call: IDelayedCall | None = None
         now = reactor.seconds
-        self._too_many = _Reason(f"{count} events wait for PHP already (--max-waiting)", now)
+        self._too_many = _Reason(f"{max_count} events wait for PHP already (--max-waiting)", now)
         self._too_many_handshakes = _Reason(
             "too many handshakes wait for PHP already (--max-waiting)", now
         )
-        self._too_many_here = _Reason(
+        self._too_many_of_network = _Reason(
             "too many events of one address wait for PHP already (--max-waiting)", now
         )
         self._too_long = _Reason(
-            f"PHP had no time for it within {seconds:g} s (--waiting-timeout)", now
+            f"PHP had no time for it within {timeout:g} s (--waiting-timeout)", now
         )
 
-    def too_many(self, turn: Turn) -> Overloaded | None:
-        """Return what a turn fails with that would wait, too; ``None`` if it may."""
-        turns, half = self._turns, max(1, self._count // 2)
-        if turns.waiting >= self._count:
-            return self._overloaded(self._too_many)
-        if turn.line is turns.handshakes:
-            most = max(_FEWEST_HANDSHAKES, self._count // _PART_OF_HANDSHAKES)
-            if len(turns.handshakes) >= half or turns.handshakes.waiting_from(turn.place) >= most:
-                return self._overloaded(self._too_many_handshakes)
-        if turn.place is not None and turns.waiting_from(turn.place) >= half:
-            return self._overloaded(self._too_many_here)
+    def check(self, event: QueuedEvent) -> Overloaded | None:
+        """Return the error that refuses an event that would have to wait; ``None`` to queue it."""
+        queue, half = self._queue, max(1, self._max_count // 2)
+        if queue.waiting >= self._max_count:
+            return self._refuse(self._too_many)
+        if event.fifo is queue.handshakes:
+            limit = max(_MIN_HANDSHAKES, self._max_count // _PART_OF_HANDSHAKES)
+            of_network = queue.handshakes.waiting_from(event.network)
+            if len(queue.handshakes) >= half or of_network >= limit:
+                return self._refuse(self._too_many_handshakes)
+        if event.network is not None and queue.waiting_from(event.network) >= half:
+            return self._refuse(self._too_many_of_network)
         return None
 
     def watch(self) -> None:
-        """Look after those who wait until there are none."""
-        if self._look_call is None and self._turns.waiting:
-            self._look_later(self._interval)
+        """Check the waiting times until no event waits."""
+        if self._check_call is None and self._queue.waiting:
+            self._check_later(self._interval)
 
-    def start_anew(self) -> None:
-        """The time so far does not count: those who wait were made to."""
+    def restart(self) -> None:
+        """Count waiting times from now on, as the gateway itself has held the events back."""
         self._counted_from = self._reactor.seconds()
 
-    def _look_later(self, seconds: float) -> None:
-        self._look_call = self._reactor.callLater(seconds, self._look)
+    def _check_later(self, seconds: float) -> None:
+        self._check_call = self._reactor.callLater(seconds, self._check_times)
 
-    def _look(self) -> None:
-        self._look_call = None
-        if self._turns.is_held:
+    def _check_times(self) -> None:
+        self._check_call = None
+        if self._queue.is_held:
             self.watch()
             return
         now = self._reactor.seconds()
-        if self._turns.is_full and self._turns.has_waited(now - _LOOK_SECONDS):
-            self._crowded()
-        if self._seconds and now - self._counted_from > self._seconds:
-            overdue = self._turns.cancel_overdue(now - self._seconds, _AT_ONCE)
-            for turn in overdue:
-                turn.begin(self._overloaded(self._too_long))
-            if overdue and self._turns.waiting:
-                # Others may be overdue, or what these clients have said next.
-                self._look_later(0)
+        if self._queue.is_full and self._queue.has_waited_since(now - _CHECK_INTERVAL):
+            self._on_crowded()
+        if self._timeout and now - self._counted_from > self._timeout:
+            overdue = self._queue.cancel_overdue(now - self._timeout, _MAX_PER_REACTOR_TURN)
+            for event in overdue:
+                event.run(event, self._refuse(self._too_long))
+            if overdue and self._queue.waiting:
+                # More events may be overdue, also the next messages of these clients.
+                self._check_later(0)
         self.watch()
 
-    def _overloaded(self, reason: "_Reason") -> Overloaded:
+    def _refuse(self, reason: "_Reason") -> Overloaded:
         self._metrics.events_refused_by_overload += 1
         return reason.error()
 
 
 class _Reason:
-    """A reason for which events fail, many of them at a time."""
+    """A reason for which events fail; a flood of them shares one log line and one error id."""
 
     log = Logger(observer=line_limit)
 
     def __init__(self, text: str, seconds: Callable[[], float]) -> None:
         self._text = text
-        self._seldom = LogThrottle(seconds)
+        self._throttle = LogThrottle(seconds)
         self._error_id = ""
 
     def error(self) -> Overloaded:
-        count = self._seldom.count()
+        """Return the error for one more event, and log it unless that has been done recently."""
+        count = self._throttle.count()
         if count:
             self._error_id = new_error_id()
             self.log.error(

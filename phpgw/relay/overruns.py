@@ -1,4 +1,4 @@
-"""Scripts that PHP goes on with after their time is over, where it can be known when they end."""
+"""Scripts that still run after their timeout, where the backend can tell when they end."""
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -8,32 +8,32 @@ from phpgw.backend.errors import BackendTimeout
 
 
 class Overruns:
-    """Knows when scripts have ended that were not answered in time.
+    """Waits for the end of scripts that have exceeded their timeout.
 
-    :param longest: seconds after which one counts as ended in any case.
+    :param max_seconds: after how many seconds a script counts as ended in any case.
     """
 
-    def __init__(self, reactor: IReactorTime, longest: float) -> None:
+    def __init__(self, reactor: IReactorTime, max_seconds: float) -> None:
         self._reactor = reactor
-        self._longest = longest
+        self._max_seconds = max_seconds
         self._ends: set[Deferred[None]] = set()
-        self._is_hurrying = False
+        self._is_stopped = False
 
     def until_ended(self, failure: Failure) -> Deferred[None] | None:
-        """Return what fires once the script has ended that failed in this way.
+        """Return a Deferred that fires when the script of a failed event has ended.
 
-        :returns: ``None`` where it has, or that cannot be known.
+        :returns: ``None`` if the script has ended already, or if its end cannot be known.
         """
         error = failure.value
         ended = error.ended if isinstance(error, BackendTimeout) else None
-        if ended is None or ended.called or self._is_hurrying:
+        if ended is None or ended.called or self._is_stopped:
             return None
         self._ends.add(ended)
-        ended.addTimeout(self._longest, self._reactor)
+        ended.addTimeout(self._max_seconds, self._reactor)
         return ended.addBoth(lambda _: self._ends.discard(ended))
 
-    def hurry(self) -> None:
-        """From now on, take them for ended."""
-        self._is_hurrying = True
+    def stop(self) -> None:
+        """Wait no longer: from now on, all these scripts count as ended."""
+        self._is_stopped = True
         for ended in list(self._ends):
             ended.cancel()

@@ -20,7 +20,7 @@ class RelayPolicy:
     :ivar breaker: when PHP counts as being in trouble.
     :ivar has_web_server: whether there is a web server before PHP, with error pages of its own.
     :ivar reports_disconnects: whether PHP is told of clients that have left.
-    :ivar nobody: the handshake of events that are about no client.
+    :ivar no_client: the handshake of events that are about no client.
     """
 
     concurrency: int
@@ -33,4 +33,4 @@ class RelayPolicy:
     breaker: BreakerPolicy = attrs.field(factory=BreakerPolicy)
     has_web_server: bool = False
     reports_disconnects: bool = False
-    nobody: Handshake
+    no_client: Handshake

@@ -1,330 +1,364 @@
-"""A concurrency limit with fair lines: first come, first served, so many at once.
+"""A concurrency limit with a fair queue: PHP runs a limited number of events at once.
 
-Messages may take all of PHP. What could keep them waiting stands in lines of its own, each with a
-bounded share of PHP: streamed replies, handshakes, disconnects.
+Messages may use the whole limit. Streamed replies, handshakes and disconnects could delay them, so
+each of these has a queue of its own and a limited share.
 """
 
-from collections import Counter, OrderedDict, deque
-from collections.abc import Callable, Hashable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Hashable
 from itertools import islice
-from typing import Any
+from typing import Any, Protocol
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
+from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
+from phpgw.metrics import Metrics
+from phpgw.relay.fifo import Fifo, QueuedEvent, RoundRobinFifo
+from phpgw.web.addresses import network_of
 
-# Begins something, and fires once that is over; None if there is nothing to do any more. Given an
-# error it is not to begin, but to fail with it.
-Begin = Callable[[BackendError | None], Deferred[Any] | None]
-Later = Callable[[Callable[[], None]], object]
+CallLater = Callable[[Callable[[], None]], object]
 
-# How many turns that are over at once are given in one of the reactor's, which takes 6 ms.
-_MOST_AT_ONCE = 100
-
-
-@attrs.define(eq=False)
-class Turn:
-    """Something for PHP to do, while it waits and until it is over.
-
-    :ivar line: where it waits, and whose share it takes.
-    :ivar since: when it began to wait.
-    :ivar place: the network that it is counted for while it waits; ``None`` for none.
-    """
-
-    begin: Begin
-    line: "Line"
-    since: float = 0.0
-    place: Hashable = None
+# How many events beyond the limit may run in one reactor turn if each ends at once: about 6 ms.
+_MAX_PER_REACTOR_TURN = 100
 
 
-class Line:
-    """Turns that wait, first come, first served; anybody can step out.
+class QueueLimits(Protocol):
+    """What limits the number of waiting events, and their time; see :mod:`phpgw.relay.overload`."""
 
-    :ivar limit: how many of its turns there may be at once.
-    :ivar busy: how many there are.
-    """
+    def check(self, event: QueuedEvent) -> BackendError | None:
+        """Return the error that refuses an event that would have to wait; ``None`` to queue it."""
 
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.busy = 0
-        self._turns: OrderedDict[Turn, None] = OrderedDict()
+    def watch(self) -> None:
+        """Check the waiting times until no event waits."""
 
-    def __len__(self) -> int:
-        return len(self._turns)
-
-    def __iter__(self) -> Iterator[Turn]:
-        return iter(self._turns)
-
-    def add(self, turn: Turn) -> None:
-        self._turns[turn] = None
-
-    def remove(self, turn: Turn) -> None:
-        del self._turns[turn]
-
-    def pop(self) -> Turn:
-        """Take the next one out."""
-        return self._turns.popitem(last=False)[0]
+    def restart(self) -> None:
+        """Count waiting times from now on."""
 
 
-class LineByPlace(Line):
-    """A line in which each network has its next turn once all others have had one."""
+class _Unlimited:
+    """No limits: any number of events may wait, for any time."""
 
-    def __init__(self, limit: int) -> None:
-        super().__init__(limit)
-        self._places: OrderedDict[Hashable, OrderedDict[Turn, None]] = OrderedDict()
+    def check(self, event: QueuedEvent) -> None:
+        """Refuse no event."""
 
-    def waiting_from(self, place: Hashable) -> int:
-        """Return how many wait that are counted for a network; 0 if it is ``None``."""
-        return 0 if place is None else len(self._places.get(place, ()))
+    def watch(self) -> None:
+        """Do nothing."""
 
-    def add(self, turn: Turn) -> None:
-        super().add(turn)
-        self._places.setdefault(turn.place, OrderedDict())[turn] = None
-
-    def remove(self, turn: Turn) -> None:
-        super().remove(turn)
-        del self._places[turn.place][turn]
-        if not self._places[turn.place]:
-            del self._places[turn.place]
-
-    def pop(self) -> Turn:
-        place, turns = next(iter(self._places.items()))
-        turn = next(iter(turns))
-        self._places.move_to_end(place)
-        self.remove(turn)
-        return turn
+    def restart(self) -> None:
+        """Do nothing."""
 
 
-class Turns:
-    """Gives turns.
+class EventQueue:
+    """A concurrency limit with a fair queue.
 
-    :param later: makes a call in the reactor's next turn. Of turns that are over at once, as all
-        are while the circuit breaker is open, only so many are given in one.
-    :ivar limit: how many there are at once.
-    :ivar messages: the line that may have all of them, and every other one in any case.
-    :ivar streams: the line of those whose reply is expected to be streamed. It leaves a quarter of
-        the turns, and at least one of several, to everything else.
-    :ivar handshakes: the line that may have half of the turns.
-    :ivar disconnects: the line that may have a quarter of them.
-    :ivar waiting: how many wait, disconnects left out.
+    :param call_later: makes a call in the next reactor turn. While the circuit breaker is open,
+        events end as soon as they run; then only a limited number of them run in one reactor turn.
+    :ivar limit: how many events run at once.
+    :ivar limits: limits the waiting events.
+    :ivar messages: the queue that may use the whole limit, and every other free place in any case.
+    :ivar streams: the queue of messages whose reply is expected to be streamed. It leaves a quarter
+        of the limit to the others, and at least one place if the limit is above one.
+    :ivar handshakes: the queue that may use half of the limit; networks take turns in it.
+    :ivar disconnects: the low-priority queue, which may use a quarter of the limit.
+    :ivar waiting: how many events wait, without disconnects.
     """
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, limit: int, later: Later | None = None) -> None:
-        self._later = later
+    def __init__(self, limit: int, metrics: Metrics, call_later: CallLater | None = None) -> None:
         self.limit = self._allowed = limit
-        # So many are left to messages by handshakes and disconnects, and by streams.
+        self.limits: QueueLimits = _Unlimited()
+        self._metrics = metrics
+        self._call_later = call_later
+        # What handshakes and disconnects together, or streams, leave to messages.
         self._reserve = max(1, limit // 4)
-        self.messages = Line(limit)
-        self.streams = Line(max(1, limit - self._reserve))
-        self.handshakes = LineByPlace(max(1, limit // 2))
-        self.disconnects = Line(max(1, limit // 4))
+        self.messages = Fifo(limit)
+        self.streams = Fifo(max(1, limit - self._reserve))
+        self.handshakes = RoundRobinFifo(max(1, limit // 2))
+        self.disconnects = Fifo(max(1, limit // 4))
         self.waiting = 0
+        # All queues but that of messages; the one that was served last is at the end.
         self._others = deque((self.disconnects, self.handshakes, self.streams))
         self._others_waiting = 0
-        self._places: Counter[Hashable] = Counter()
-        self._busy = 0
-        self._last = self.messages
-        self._is_hurrying = False
-        self._giving = False
-        # Whether the next turns are given in the reactor's next turn.
-        self._is_resting = False
+        self._networks: Counter[Hashable] = Counter()
+        self._by_client: dict[Client, QueuedEvent] = {}
+        self._running = 0
+        self._last_served = self.messages
+        self._disconnects_are_unlimited = False
+        self._is_starting = False
+        # Whether the next events run in the next reactor turn.
+        self._is_deferred = False
         self._idle_waiters: list[Deferred[None]] = []
-        self._still_waiters: list[Deferred[None]] = []
+        self._none_running_waiters: list[Deferred[None]] = []
 
     @property
-    def under_way(self) -> int:
-        """How many turns there are just now."""
-        return self._busy
+    def running(self) -> int:
+        """Return how many events run."""
+        return self._running
 
     @property
     def is_held(self) -> bool:
-        """Return whether no turn is given at all."""
+        """Return whether no event may run at all."""
         return not self._allowed
 
     @property
     def is_full(self) -> bool:
-        """Return whether all turns that there are at once are under way."""
-        return self._busy >= self._allowed
+        """Return whether as many events run as may run at once."""
+        return self._running >= self._allowed
 
     @property
-    def streams_beyond_share(self) -> int:
-        """Count the streams that hold turns which should be left to others."""
-        return max(0, self.streams.busy - (self.limit - self._reserve))
+    def excess_streams(self) -> int:
+        """Return how many streams run beyond their share."""
+        return max(0, self.streams.running - (self.limit - self._reserve))
 
-    def waiting_from(self, place: Hashable) -> int:
-        """Return how many turns wait that are counted for a network."""
-        return self._places[place]
+    def waiting_from(self, network: Hashable) -> int:
+        """Return how many events wait that are counted for a network."""
+        return self._networks[network]
 
-    def take(self, turn: Turn) -> None:
-        """Wait for a turn; it may come at once.
+    def enqueue(self, event: QueuedEvent) -> None:
+        """Run an event as soon as it is its turn, perhaps at once.
 
-        :param turn: one that does not wait already.
+        Its ``run`` is called with an error instead if too many events wait, or if it waits too
+        long.
         """
-        if turn.line is self.messages and not (
-            self.waiting or self._others_waiting or self._giving or self.is_full
-        ):
-            # As in the loop of all others, without the detour.
-            self._giving = True
-            self._begin(turn)
-            self._giving = False
-            if not (self.waiting or self._others_waiting):
-                self._notice()
+        if self.waiting or self._running >= self._allowed:
+            self._set_network(event)
+            error = self.limits.check(event)
+            if error is not None:
+                event.run(event, error)
                 return
+            self._wait(event)
         else:
-            turn.line.add(turn)
-            self._count(turn, 1)
-        self._give()
+            self._run_or_wait(event)
 
-    def cancel(self, turn: Turn) -> None:
-        """Wait no longer for this turn, which has not come yet."""
-        turn.line.remove(turn)
-        self._count(turn, -1)
+    def requeue(self, event: QueuedEvent) -> None:
+        """Enqueue the next event of a client whose previous one has ended.
 
-    def cancel_overdue(self, since: float, most: int) -> list[Turn]:
-        """Wait no longer for turns that have waited from before this time.
-
-        Disconnects may wait as long as it takes, and streams as long as they only wait for the
-        share of streams.
-
-        :param most: how many at once.
-        :returns: these turns.
+        It keeps the place of that one, so it is never refused for the number of waiting events.
         """
-        lines = [self.messages, self.handshakes]
+        if self.waiting or self._running >= self._allowed:
+            self._set_network(event)
+            self._wait(event)
+        else:
+            self._run_or_wait(event)
+
+    def enqueue_low_priority(self, event: QueuedEvent) -> None:
+        """Enqueue a disconnect. It is never refused, and may wait for any time."""
+        self._add(event)
+        self._run_next()
+
+    def cancel(self, event: QueuedEvent) -> None:
+        """Remove a waiting event. Its ``run`` is not called."""
+        event.fifo.remove(event)
+        self._removed(event)
+
+    def skip(self, client: Client) -> bool:
+        """Call ``run`` of a client's waiting event out of turn, since nothing is left to do for it.
+
+        So the queue is not full of events of clients that have disconnected.
+
+        :returns: false if no event of the client waits.
+        """
+        event = self._by_client.get(client)
+        if event is None:
+            return False
+        self.cancel(event)
+        event.run(event, None)
+        return True
+
+    def cancel_overdue(self, since: float, max_count: int) -> list[QueuedEvent]:
+        """Remove and return events that have waited since before a time.
+
+        Disconnects may wait for any time, and streams while they only wait for the share of
+        streams.
+
+        :param max_count: how many to remove at most.
+        """
+        fifos: list[Fifo] = [self.messages, self.handshakes]
         if self.is_full:
-            lines.append(self.streams)
-        late = (turn for line in lines for turn in line if turn.since < since)
-        overdue = list(islice(late, most))
-        for turn in overdue:
-            self.cancel(turn)
+            fifos.append(self.streams)
+        late = (event for fifo in fifos for event in fifo if event.waiting_since < since)
+        overdue = list(islice(late, max_count))
+        for event in overdue:
+            self.cancel(event)
         return overdue
 
-    def has_waited(self, since: float) -> bool:
-        """Return whether one that does not expect a stream has waited from before this time."""
-        fronts = (next(iter(line), None) for line in (self.messages, self.handshakes))
-        return any(turn is not None and turn.since < since for turn in fronts)
+    def has_waited_since(self, time: float) -> bool:
+        """Return whether a message or handshake has waited since before a time."""
+        first = (next(iter(fifo), None) for fifo in (self.messages, self.handshakes))
+        return any(event is not None and event.waiting_since < time for event in first)
 
-    def becomes_stream(self, turn: Turn) -> None:
-        """Count a turn that is under way as a stream from now on."""
-        turn.line.busy -= 1
-        turn.line = self.streams
-        turn.line.busy += 1
+    def count_as_stream(self, event: QueuedEvent) -> None:
+        """Count a running event for the share of streams from now on."""
+        event.fifo.running -= 1
+        event.fifo = self.streams
+        event.fifo.running += 1
 
-    def hurry(self) -> None:
-        """Lift the limit on disconnects."""
-        self._is_hurrying = True
+    def lift_disconnect_limit(self) -> None:
+        """Let disconnects use the whole limit from now on."""
+        self._disconnects_are_unlimited = True
         self.disconnects.limit = self.limit
-        self._give()
+        self._run_next()
 
-    def allow(self, count: int) -> None:
-        """From now on there are so many turns at once, up to the limit; all under way go on."""
+    def set_concurrency(self, count: int) -> None:
+        """Change how many events run at once, up to :attr:`limit`.
+
+        Running events go on. The time that the others have waited so far does not count for their
+        timeout.
+        """
+        self.limits.restart()
         self._allowed = min(count, self.limit)
-        self._give()
+        self._run_next()
 
     def when_none_running(self) -> Deferred[None]:
-        """Fires once nobody's turn is under way, whoever waits."""
-        still: Deferred[None] = Deferred()
-        self._still_waiters.append(still)
-        self._notice()
-        return still
+        """Return a Deferred that fires when no event runs; events may wait."""
+        none_running: Deferred[None] = Deferred()
+        self._none_running_waiters.append(none_running)
+        self._notify()
+        return none_running
 
     def when_idle(self) -> Deferred[None]:
-        """Fires once nobody waits, and nobody's turn is under way."""
+        """Return a Deferred that fires when no event waits or runs."""
         idle: Deferred[None] = Deferred()
         self._idle_waiters.append(idle)
-        self._notice()
+        self._notify()
         return idle
 
-    def _count(self, turn: Turn, change: int) -> None:
-        """One more or one less waits."""
-        line = turn.line
-        if line is not self.messages:
-            self._others_waiting += change
-        if line is not self.disconnects:
-            self.waiting += change
-        if turn.place is not None:
-            self._places[turn.place] += change
-            if not self._places[turn.place]:
-                del self._places[turn.place]
+    # Waiting
 
-    def _give(self) -> None:
-        if self._giving or self._is_resting:
-            # A turn that is over at once (a refused connection) must not nest.
+    def _set_network(self, event: QueuedEvent) -> None:
+        if event.client is not None:
+            event.network = network_of(event.client.handshake.peer_host)
+
+    def _wait(self, event: QueuedEvent) -> None:
+        self._add(event)
+        self._run_next()
+        if self.waiting:
+            self.limits.watch()
+
+    def _add(self, event: QueuedEvent) -> None:
+        fifo = event.fifo
+        fifo.add(event)
+        if fifo is not self.messages:
+            self._others_waiting += 1
+        if fifo is not self.disconnects:
+            self.waiting += 1
+            self._metrics.events_waiting_now += 1
+        if event.network is not None:
+            self._networks[event.network] += 1
+        if event.client is not None:
+            self._by_client[event.client] = event
+
+    def _removed(self, event: QueuedEvent) -> None:
+        """Stop counting an event that has been taken from its queue."""
+        fifo = event.fifo
+        if fifo is not self.messages:
+            self._others_waiting -= 1
+        if fifo is not self.disconnects:
+            self.waiting -= 1
+            self._metrics.events_waiting_now -= 1
+        if event.network is not None:
+            self._networks[event.network] -= 1
+            if not self._networks[event.network]:
+                del self._networks[event.network]
+        if event.client is not None:
+            del self._by_client[event.client]
+
+    # Running
+
+    def _run_or_wait(self, event: QueuedEvent) -> None:
+        """Run a message at once if no event waits; this is a short cut past the queues."""
+        if event.fifo is not self.messages or self._others_waiting or self._is_starting:
+            self._wait(event)
             return
-        self._giving = True
-        left = self.limit + _MOST_AT_ONCE
-        while self._busy < self._allowed:
-            line = self._next_line()
-            if line is None:
+        self._is_starting = True
+        self._run(event)
+        self._is_starting = False
+        if self.waiting or self._others_waiting:
+            self._run_next()
+        else:
+            self._notify()
+
+    def _run_next(self) -> None:
+        """Run waiting events up to the limit."""
+        if self._is_starting or self._is_deferred:
+            # An event that ends as soon as it runs, like a refused connection, must not recurse.
+            return
+        self._is_starting = True
+        left = self.limit + _MAX_PER_REACTOR_TURN
+        while self._running < self._allowed:
+            fifo = self._next_fifo()
+            if fifo is None:
                 break
-            if not left and self._later is not None:
-                self._is_resting = True
-                self._later(self._go_on)
+            if not left and self._call_later is not None:
+                self._is_deferred = True
+                self._call_later(self._run_deferred)
                 break
             left -= 1
-            turn = line.pop()
-            self._count(turn, -1)
-            self._begin(turn)
-        self._giving = False
-        self._notice()
+            event = fifo.pop()
+            self._removed(event)
+            self._run(event)
+        self._is_starting = False
+        self._notify()
 
-    def _go_on(self) -> None:
-        self._is_resting = False
-        self._give()
+    def _run_deferred(self) -> None:
+        self._is_deferred = False
+        self._run_next()
 
-    def _begin(self, turn: Turn) -> None:
-        turn.line.busy += 1
-        self._busy += 1
+    def _run(self, event: QueuedEvent) -> None:
+        event.fifo.running += 1
+        self._running += 1
         try:
-            under_way = turn.begin(None)
+            ended = event.run(event, None)
         except Exception:
-            # Everybody else would have to wait for ever.
+            # Its place must not stay taken, or all others would wait for ever.
             self.log.failure("A turn could not begin")
-            under_way = None
-        if under_way is None:
-            turn.line.busy -= 1
-            self._busy -= 1
+            ended = None
+        if ended is None:
+            event.fifo.running -= 1
+            self._running -= 1
         else:
-            self._last = turn.line
-            under_way.addCallbacks(self._over, self._failed, (turn,), errbackArgs=(turn,))
+            self._last_served = event.fifo
+            ended.addCallbacks(self._ended, self._failed, (event,), errbackArgs=(event,))
 
-    def _next_line(self) -> Line | None:
+    def _next_fifo(self) -> Fifo | None:
+        """Return the queue to serve next; ``None`` if none may be served."""
         messages = self.messages
-        if self._others_waiting and not (messages and self._last is not messages):
-            for line in self._others:
-                if line and self._has_share(line):
-                    self._others.remove(line)
-                    self._others.append(line)
-                    return line
+        if self._others_waiting and not (messages and self._last_served is not messages):
+            for fifo in self._others:
+                if fifo and self._has_share(fifo):
+                    self._others.remove(fifo)
+                    self._others.append(fifo)
+                    return fifo
         return messages if messages else None
 
-    def _has_share(self, line: Line) -> bool:
-        if line.busy >= line.limit:
+    def _has_share(self, fifo: Fifo) -> bool:
+        """Return whether one more event of a kind other than messages may run."""
+        if fifo.running >= fifo.limit:
             return False
-        if line is self.streams or self._is_hurrying:
+        if fifo is self.streams or self._disconnects_are_unlimited:
             return True
-        short = self.handshakes.busy + self.disconnects.busy
-        return short < max(1, self.limit - self._reserve - self.streams.busy)
+        short = self.handshakes.running + self.disconnects.running
+        return short < max(1, self.limit - self._reserve - self.streams.running)
 
-    def _over(self, outcome: Any, turn: Turn) -> None:
-        self._busy -= 1
-        turn.line.busy -= 1
-        self._give()
+    def _ended(self, outcome: Any, event: QueuedEvent) -> None:
+        self._running -= 1
+        event.fifo.running -= 1
+        self._run_next()
 
-    def _failed(self, failure: Failure, turn: Turn) -> None:
+    def _failed(self, failure: Failure, event: QueuedEvent) -> None:
         self.log.failure("A turn came to a bad end", failure)
-        self._over(None, turn)
+        self._ended(None, event)
 
-    def _notice(self) -> None:
-        """Tell those who wait for a moment of rest, if this is one."""
-        if not (self._giving or self._busy):
-            _fire(self._still_waiters)
-        if not (self._giving or self._busy or self.waiting or self._others_waiting):
+    def _notify(self) -> None:
+        """Fire the Deferreds whose condition is met."""
+        if not (self._is_starting or self._running):
+            _fire(self._none_running_waiters)
+        if not (self._is_starting or self._running or self.waiting or self._others_waiting):
             _fire(self._idle_waiters)
 
 

@@ -1,4 +1,4 @@
-"""Streamed replies that hold PHP's workers for too long: not read, or while others wait."""
+"""Limits on streamed replies that occupy PHP's workers: while paused, or while others wait."""
 
 from collections.abc import Callable
 
@@ -9,152 +9,169 @@ from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import BackendError
 from phpgw.backend.reply import Flow
 from phpgw.log_limit import LogThrottle, line_limit
-from phpgw.relay.queue import Turns
+from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.queue import EventQueue
 
-# How many pauses as long as one may be a stream may spend in pauses altogether.
-_PAUSES = 30
-# Streams that run make way for others that have waited for this part of the time they may.
-_PATIENCE = 3 / 4
+# The total time of a stream's pauses is limited to this multiple of the limit of a single pause.
+_MAX_PAUSES = 30
+# Running streams are ended when other events have waited for this part of their timeout.
+_PART_OF_TIMEOUT = 3 / 4
 _HELP = (
     "raise pm.max_children of PHP-FPM's pool (--php-workers of our own PHP-FPM), and "
     "--php-concurrency with it"
 )
-# Whoever has been paused for less than this is not slow.
+# A client whose stream was paused for fewer seconds than this does not count as slow.
 _SLOW_SECONDS = 1.0
 
 
-class WatchedFlow:
-    """A :class:`phpgw.backend.reply.Flow` whose pauses are limited.
+class LimitedFlow:
+    """A :class:`phpgw.backend.reply.Flow` with a limit on its pauses.
 
-    :param end: ends the stream, and its client's connection.
-    :param make_way: ends the stream alone, with this problem.
-    :ivar began_at: when it began.
-    :ivar paused_for: seconds that it has spent in pauses that are over.
+    :param close_client: ends the stream and closes its client's connection.
+    :param end_early: ends the stream alone, with an error.
+    :ivar started_at: when the stream began.
+    :ivar paused_for: total seconds of the pauses that have ended.
     :ivar paused_since: when the latest pause began.
     """
 
     def __init__(
         self,
-        pauses: "StreamLimits",
+        limits: "StreamLimits",
         flow: Flow,
-        end: Callable[[], None],
-        make_way: Callable[[BackendError], None],
+        close_client: Callable[[], None],
+        end_early: Callable[[BackendError], None],
     ) -> None:
-        self._pauses = pauses
+        self._limits = limits
         self._flow = flow
-        self.end = end
-        self.make_way = make_way
-        self.began_at = 0.0
+        self.close_client = close_client
+        self.end_early = end_early
+        self.started_at = 0.0
         self.paused_for = 0.0
         self.paused_since = 0.0
 
     def pause(self) -> None:
         """See :class:`phpgw.backend.reply.Flow`."""
         self._flow.pause()
-        self._pauses.begin(self)
+        self._limits.pause(self)
 
     def hold(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`; this counts as no pause."""
+        """See :class:`phpgw.backend.reply.Flow`; this does not count as a pause."""
         self._flow.hold()
 
     def resume(self) -> None:
         """See :class:`phpgw.backend.reply.Flow`."""
-        self._pauses.forget(self)
+        self._limits.resume(self)
         self._flow.resume()
 
 
 class StreamLimits:
-    """Ends streams that are paused for too long, or that are too many while others wait.
+    """Ends streams that are paused for too long, or that are too many while other events wait.
 
-    While others wait, half of the turns may be held by paused streams. Streams that run are ended
-    where others would wait in vain otherwise.
+    While others wait, paused streams may take half of the concurrency limit. Running streams are
+    ended if others would exceed their timeout otherwise.
 
-    :param turns: what streams hold, and others wait for.
-    :param seconds: how long a pause may last.
-    :param waiting_timeout: how long others may wait; 0 for ever. After three quarters of it, those
-        streams beyond their share are ended that have run for as long.
+    :param queue: where streams run and others wait.
+    :param max_pause: how many seconds a pause may last.
+    :param waiting_timeout: how many seconds others may wait; 0 for no timeout. After three quarters
+        of it, streams beyond their share are ended if they have run for that time, too.
     """
 
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, reactor: IReactorTime, turns: Turns, seconds: float, waiting_timeout: float
+        self, reactor: IReactorTime, queue: EventQueue, max_pause: float, waiting_timeout: float
     ) -> None:
         self._now = reactor.seconds
-        self._turns = turns
-        self._most = _PAUSES * seconds
-        self._seldom = LogThrottle(reactor.seconds)
-        self._patience = _PATIENCE * waiting_timeout
-        # All there are, those first that began first.
-        self._streams: dict[WatchedFlow, None] = {}
-        self._paused: set[WatchedFlow] = set()
-        self._deadlines: Deadlines[WatchedFlow] = Deadlines(reactor, seconds, self._end)
+        self._queue = queue
+        self._max_paused_for = _MAX_PAUSES * max_pause
+        self._throttle = LogThrottle(reactor.seconds)
+        self._patience = _PART_OF_TIMEOUT * waiting_timeout
+        # All streams, in the order in which they began.
+        self._streams: dict[LimitedFlow, None] = {}
+        self._paused: set[LimitedFlow] = set()
+        self._deadlines: Deadlines[LimitedFlow] = Deadlines(reactor, max_pause, self._close)
 
-    def watch(self, flow: WatchedFlow) -> None:
-        """Note that a stream begins."""
-        flow.began_at = self._now()
+    def start(
+        self,
+        event: QueuedEvent,
+        flow: Flow,
+        close_client: Callable[[], None],
+        end_early: Callable[[BackendError], None],
+    ) -> LimitedFlow:
+        """Put the streamed reply to a running event under the limits.
+
+        :returns: what to use in place of its flow; see :class:`LimitedFlow`.
+        """
+        self._queue.count_as_stream(event)
+        limited = LimitedFlow(self, flow, close_client, end_early)
+        self.watch(limited)
+        return limited
+
+    def watch(self, flow: LimitedFlow) -> None:
+        """Add a stream that begins."""
+        flow.started_at = self._now()
         self._streams[flow] = None
 
-    def over(self, flow: WatchedFlow) -> None:
-        """Note that a stream is over."""
+    def remove(self, flow: LimitedFlow) -> None:
+        """Remove a stream that has ended."""
         del self._streams[flow]
-        self.forget(flow)
+        self.resume(flow)
 
-    def begin(self, flow: WatchedFlow) -> None:
-        """Note that a pause begins; the stream ends if it has had its share of them."""
+    def pause(self, flow: LimitedFlow) -> None:
+        """Begin a pause; end the stream if its pauses have taken too long altogether."""
         if flow in self._paused:
             return
         flow.paused_since = self._now()
         self._paused.add(flow)
-        if flow.paused_for > self._most:
-            self._end(flow)
+        if flow.paused_for > self._max_paused_for:
+            self._close(flow)
         else:
             self._deadlines.start(flow)
 
-    def forget(self, flow: WatchedFlow) -> None:
-        """Note that a pause is over."""
+    def resume(self, flow: LimitedFlow) -> None:
+        """End a pause, if there is one."""
         if flow in self._paused:
             self._paused.remove(flow)
             self._deadlines.stop(flow)
             flow.paused_for += self._now() - flow.paused_since
 
     def make_room(self) -> None:
-        """End streams beyond their share: those that were paused for longest, or have run too long.
+        """End streams beyond their share: those with the longest pauses, or that run for too long.
 
-        To be called while others wait for the turns that streams hold.
+        To be called while other events wait for places that streams take.
         """
         now = self._now()
         slow = [(flow.paused_for + now - flow.paused_since, flow) for flow in self._paused]
         slow.sort(key=lambda each: each[0], reverse=True)
-        for paused_for, flow in slow[: max(0, len(slow) - self._turns.limit // 2)]:
+        for paused_for, flow in slow[: max(0, len(slow) - self._queue.limit // 2)]:
             if paused_for >= _SLOW_SECONDS:
-                self._end(flow)
-        if self._turns.is_full and self._turns.streams.busy >= self._turns.limit:
+                self._close(flow)
+        if self._queue.is_full and self._queue.streams.running >= self._queue.limit:
             self._warn()
-        if self._patience and self._turns.has_waited(now - self._patience):
-            self._end_long_ones(now)
+        if self._patience and self._queue.has_waited_since(now - self._patience):
+            self._end_long_streams(now)
 
-    def _end_long_ones(self, now: float) -> None:
-        beyond = self._turns.streams_beyond_share
-        for flow in list(self._streams)[:beyond]:
-            if now - flow.began_at >= self._patience:
-                flow.make_way(
+    def _end_long_streams(self, now: float) -> None:
+        excess = self._queue.excess_streams
+        for flow in list(self._streams)[:excess]:
+            if now - flow.started_at >= self._patience:
+                flow.end_early(
                     BackendError(
                         "its streamed reply was ended for others, which had waited for "
                         f"{self._patience:g} s while streams held PHP's turns; {_HELP}"
                     )
                 )
 
-    def _end(self, flow: WatchedFlow) -> None:
-        self.forget(flow)
-        flow.end()
+    def _close(self, flow: LimitedFlow) -> None:
+        self.resume(flow)
+        flow.close_client()
 
     def _warn(self) -> None:
-        if self._seldom.count():
+        if self._throttle.count():
             self.log.warn(
                 "Streamed replies hold all {count} of PHP's turns while {waiting} events wait; "
                 "{help}",
                 help=_HELP,
-                count=self._turns.limit,
-                waiting=self._turns.waiting,
+                count=self._queue.limit,
+                waiting=self._queue.waiting,
             )

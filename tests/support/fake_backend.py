@@ -193,7 +193,7 @@ class FakeBackendTestCase(SynchronousTestCase):
         answering = {"max_line": 1000}
         relaying = {
             **{"concurrency": 8, "inbox_count": 4, "inbox_size": 1000},
-            **{"reports_disconnects": True, "nobody": handshake(path=b"/timers")},
+            **{"reports_disconnects": True, "no_client": handshake(path=b"/timers")},
         }
         for name, value in changes.items():
             is_relays = name in attrs.fields_dict(RelayPolicy)

@@ -59,7 +59,7 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
                 inbox_count=16,
                 inbox_size=1000,
                 reports_disconnects=True,
-                nobody=handshake(),
+                no_client=handshake(),
             ),
             self.metrics,
         )

@@ -121,7 +121,7 @@ class OrderTests(LongReplyTestCase):
 
     def test_timer(self) -> None:
         """Its run is over when its commands are."""
-        over = self.relay.trigger("clock")
+        over = self.relay.timers.trigger("clock")
         self.reply(_TO_ALL)
         self.turn()
         self.assertNoResult(over)

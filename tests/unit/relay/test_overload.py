@@ -10,8 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.errors import BackendError
 from phpgw.metrics import Metrics
+from phpgw.relay.fifo import Fifo, QueuedEvent
 from phpgw.relay.overload import Overloaded, WaitingLimits
-from phpgw.relay.queue import Line, Turn, Turns
+from phpgw.relay.queue import EventQueue
 
 
 class WaitingLimitsTests(SynchronousTestCase):
@@ -24,29 +25,32 @@ class WaitingLimitsTests(SynchronousTestCase):
         self.use()
 
     def use(self, count: int = 4, seconds: float = 60, turns: int = 1) -> None:
-        self.turns = Turns(turns)
+        self.queue = EventQueue(turns, self.metrics)
         self.limits = WaitingLimits(
-            self.clock, self.turns, count, seconds, self.metrics, self.note_crowd
+            self.clock, self.queue, count, seconds, self.metrics, self.note_crowd
         )
+        self.queue.limits = self.limits
 
     def note_crowd(self) -> None:
         self.crowded += 1
 
-    def begin(self, name: str, problem: BackendError | None) -> Deferred[None]:
-        if problem is None:
+    def begin(self, name: str, event: QueuedEvent, error: BackendError | None) -> Deferred[None]:
+        if error is None:
             self.begun.append(name)
         else:
-            self.failed.append((name, str(problem)))
+            self.failed.append((name, str(error)))
         return Deferred()
 
-    def turn(self, name: str = "x", line: Line | None = None, place: str | None = None) -> Turn:
+    def turn(
+        self, name: str = "x", fifo: Fifo | None = None, network: str | None = None
+    ) -> QueuedEvent:
         begin = partial(self.begin, name)
-        line = self.turns.messages if line is None else line
-        return Turn(begin, line, self.clock.seconds(), place)
+        fifo = self.queue.messages if fifo is None else fifo
+        return QueuedEvent(begin, fifo, self.clock.seconds(), network=network)
 
-    def wait(self, *names: str, line: Line | None = None, place: str | None = None) -> None:
+    def wait(self, *names: str, fifo: Fifo | None = None, network: str | None = None) -> None:
         for name in names:
-            self.turns.take(self.turn(name, line, place))
+            self.queue.enqueue(self.turn(name, fifo, network))
             self.limits.watch()
 
     def names_of_failed(self) -> list[str]:
@@ -54,44 +58,42 @@ class WaitingLimitsTests(SynchronousTestCase):
 
     def test_count(self) -> None:
         self.wait("under way", *"abc")
-        self.assertIsNone(self.limits.too_many(self.turn()))
+        self.assertIsNone(self.limits.check(self.turn()))
         self.wait("d")
-        error = self.limits.too_many(self.turn())
+        error = self.limits.check(self.turn())
         self.assertIsInstance(error, Overloaded)
         self.assertEqual(str(error), "4 events wait for PHP already (--max-waiting)")
         self.assertEqual(self.metrics.events_refused_by_overload, 1)
 
     def test_handshakes_take_half(self) -> None:
         self.wait("under way")
-        self.wait("a", "b", line=self.turns.handshakes)
-        self.assertIn(
-            "handshakes", str(self.limits.too_many(self.turn("c", self.turns.handshakes)))
-        )
-        self.assertIsNone(self.limits.too_many(self.turn()))
+        self.wait("a", "b", fifo=self.queue.handshakes)
+        self.assertIn("handshakes", str(self.limits.check(self.turn("c", self.queue.handshakes))))
+        self.assertIsNone(self.limits.check(self.turn()))
 
     def test_handshakes_of_one_network(self) -> None:
         self.use(count=2000)
         self.wait("under way")
-        self.wait(*"abcdefghijklmnopqrst", line=self.turns.handshakes, place="here")
-        for place, is_refused in (("here", True), ("there", False), (None, False)):
-            turn = self.turn("x", self.turns.handshakes, place)
-            self.assertEqual(self.limits.too_many(turn) is not None, is_refused)
-        self.assertIsNone(self.limits.too_many(self.turn(place="here")))
+        self.wait(*"abcdefghijklmnopqrst", fifo=self.queue.handshakes, network="here")
+        for network, is_refused in (("here", True), ("there", False), (None, False)):
+            turn = self.turn("x", self.queue.handshakes, network)
+            self.assertEqual(self.limits.check(turn) is not None, is_refused)
+        self.assertIsNone(self.limits.check(self.turn(network="here")))
 
     def test_one_network_takes_half(self) -> None:
-        self.wait("under way", place="here")
-        self.wait("a", place="here")
-        self.wait("b", line=self.turns.handshakes, place="here")
-        self.assertIn("one address", str(self.limits.too_many(self.turn(place="here"))))
-        self.assertIsNone(self.limits.too_many(self.turn(place="there")))
-        self.assertIsNone(self.limits.too_many(self.turn(place=None)))
+        self.wait("under way", network="here")
+        self.wait("a", network="here")
+        self.wait("b", fifo=self.queue.handshakes, network="here")
+        self.assertIn("one address", str(self.limits.check(self.turn(network="here"))))
+        self.assertIsNone(self.limits.check(self.turn(network="there")))
+        self.assertIsNone(self.limits.check(self.turn(network=None)))
 
     def test_time(self) -> None:
         """It is over when it is over, whether a turn comes or not."""
         self.wait("under way", "a")
         self.clock.pump([1] * 30)
         self.wait("b")
-        self.wait("c", line=self.turns.handshakes)
+        self.wait("c", fifo=self.queue.handshakes)
         self.clock.pump([1] * 30)
         self.assertEqual(self.failed, [])
         self.clock.advance(1)
@@ -101,7 +103,7 @@ class WaitingLimitsTests(SynchronousTestCase):
         self.clock.pump([1] * 30)
         self.assertEqual(self.names_of_failed(), ["a", "b", "c"])
         self.assertEqual(self.metrics.events_refused_by_overload, 3)
-        self.assertEqual(self.turns.waiting, 0)
+        self.assertEqual(self.queue.waiting, 0)
         self.clock.advance(1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
@@ -118,14 +120,14 @@ class WaitingLimitsTests(SynchronousTestCase):
         self.use(count=1000)
         self.wait("under way", *map(str, range(250)))
         counts = []
-        cancel_overdue = self.turns.cancel_overdue
+        cancel_overdue = self.queue.cancel_overdue
 
-        def counted(since: float, most: int) -> list[Turn]:
-            overdue = cancel_overdue(since, most)
+        def counted(since: float, max_count: int) -> list[QueuedEvent]:
+            overdue = cancel_overdue(since, max_count)
             counts.append(len(overdue))
             return overdue
 
-        self.turns.cancel_overdue = counted  # type: ignore[method-assign]
+        self.queue.cancel_overdue = counted  # type: ignore[method-assign]
         self.clock.pump([1] * 61)
         self.assertEqual(counts, [100, 100, 50])
         self.assertEqual(self.names_of_failed(), list(map(str, range(250))))
@@ -138,15 +140,15 @@ class WaitingLimitsTests(SynchronousTestCase):
 
     def test_disconnects_wait_for_ever(self) -> None:
         self.wait("under way", "a")
-        self.wait("d", line=self.turns.disconnects)
+        self.wait("d", fifo=self.queue.disconnects)
         self.clock.pump([1] * 100)
         self.assertEqual(self.names_of_failed(), ["a"])
-        self.assertEqual(len(self.turns.disconnects), 1)
+        self.assertEqual(len(self.queue.disconnects), 1)
 
     def test_streams_that_wait_for_their_share(self) -> None:
         """They could run; once all turns are taken they wait like everybody else."""
         self.use(turns=2)
-        self.wait("s0", "s1", line=self.turns.streams)
+        self.wait("s0", "s1", fifo=self.queue.streams)
         self.clock.pump([1] * 100)
         self.assertEqual((self.begun, self.failed), (["s0"], []))
         self.wait("a")
@@ -155,11 +157,11 @@ class WaitingLimitsTests(SynchronousTestCase):
 
     def test_held(self) -> None:
         """Waiting for the end of a hold is not waiting for PHP."""
-        self.turns.allow(0)
+        self.queue.set_concurrency(0)
         self.wait("a", "b")
         self.clock.pump([1] * 100)
-        self.limits.start_anew()
-        self.turns.allow(1)
+        self.limits.restart()
+        self.queue.set_concurrency(1)
         self.clock.pump([1] * 60)
         self.assertEqual((self.begun, self.failed), (["a"], []))
         self.clock.advance(1)
@@ -183,7 +185,7 @@ class WaitingLimitsTests(SynchronousTestCase):
         ids = set()
         with capturedLogs() as events:
             for _ in range(5):
-                error = self.limits.too_many(self.turn())
+                error = self.limits.check(self.turn())
                 assert error is not None
                 ids.add(error.error_id)
         [event] = events
@@ -192,7 +194,7 @@ class WaitingLimitsTests(SynchronousTestCase):
         self.assertEqual(ids, {event["error_id"]})
         self.clock.advance(30)
         with capturedLogs() as events:
-            error = self.limits.too_many(self.turn())
+            error = self.limits.check(self.turn())
         [event] = events
         self.assertEqual(event["count"], 5)
         assert error is not None

@@ -30,8 +30,8 @@ class RelayTestCase(FakeBackendTestCase):
         """Nothing is kept of anybody."""
         self.successResultOf(self.relay.when_idle())
         self.assertEqual(self.relay.disconnects_waiting, 0)
-        self.assertEqual((self.relay._under_way, self.relay._leaving), ({}, {}))
-        self.assertEqual((self.relay._in_line, self.metrics.events_waiting_now), ({}, 0))
+        self.assertEqual((self.relay._running, self.relay._close_codes), ({}, {}))
+        self.assertEqual((self.relay._queue._by_client, self.metrics.events_waiting_now), ({}, 0))
         self.assertEqual(self.metrics.php_requests_now, 0)
         # What looks after those who wait finds that there is nobody.
         self.clock.advance(10)
@@ -257,7 +257,7 @@ class BreakerTests(RelayTestCase):
             self.open()
             self.say(self.talker, b"3", b"4")
             decided = self.relay.connect(self.client("new")[0])
-            timer = self.relay.trigger("clock")
+            timer = self.relay.timers.trigger("clock")
         self.failureResultOf(decided, BackendUnreachable)
         self.successResultOf(timer)
         self.assertEqual(self.backend.asked, [])
@@ -349,7 +349,7 @@ class OverloadTests(RelayTestCase):
         self.crowd(3)
         decided = self.relay.connect(self.client("new")[0])
         self.failureResultOf(decided, Overloaded)
-        self.successResultOf(self.relay.trigger("clock"))
+        self.successResultOf(self.relay.timers.trigger("clock"))
         self.assertEqual(self.metrics.events_refused_by_overload, 2)
 
     def test_who_has_left_takes_nobodys_place(self) -> None:
@@ -402,7 +402,7 @@ class OverloadTests(RelayTestCase):
     def test_handshakes_and_timers_only_so_long(self) -> None:
         self.crowd(1)
         _, _, decided = self.newcomer()
-        timer = self.relay.trigger("clock")
+        timer = self.relay.timers.trigger("clock")
         self.clock.pump([1] * 60)
         self.assertNoResult(decided)
         self.clock.advance(1)
@@ -463,7 +463,7 @@ class HoldTests(RelayTestCase):
         self.say(other, b"3")
         new, _ = self.client("c")
         decided = self.relay.connect(new)
-        timer = self.relay.trigger("clock")
+        timer = self.relay.timers.trigger("clock")
         gone, _ = self.client("d")
         self.leave(gone)
         self.assertNoResult(still)
@@ -1025,7 +1025,7 @@ class UnendedTests(RelayTestCase):
         self.say(clients[0], b"1")
         self.time_out()
         self.leave(clients[0])
-        over = self.relay.trigger("clock")
+        over = self.relay.timers.trigger("clock")
         self.ended = Deferred()
         self.time_out()
         self.relay.lift_disconnect_limit()
@@ -1047,7 +1047,7 @@ class UnendedTests(RelayTestCase):
 
     def test_timer(self) -> None:
         """Its runs do not overlap."""
-        over = self.relay.trigger("clock")
+        over = self.relay.timers.trigger("clock")
         self.time_out()
         self.say(self.client("a")[0], b"1")
         self.assertEqual(self.backend.messages(), [b"clock", b"1"])
@@ -1058,7 +1058,7 @@ class UnendedTests(RelayTestCase):
 
 class TimerTests(RelayTestCase):
     def test_event(self) -> None:
-        over = self.relay.trigger("clock")
+        over = self.relay.timers.trigger("clock")
         [asked] = self.backend.asked
         event = asked.event
         self.assertEqual((event.type, event.message), ("timer", b"clock"))
@@ -1071,13 +1071,13 @@ class TimerTests(RelayTestCase):
 
     def test_commands(self) -> None:
         _, connection = self.client()
-        self.relay.trigger("clock")
+        self.relay.timers.trigger("clock")
         self.backend.asked[0].reply(b"[%b]" % _LINE, media_type=COMMANDS)
         self.assertEqual(connection.sent, [(b"line", False)])
 
     def test_stream(self) -> None:
         _, connection = self.client()
-        over = self.relay.trigger("clock")
+        over = self.relay.timers.trigger("clock")
         self.backend.asked[0].begin()
         self.backend.asked[0].flush(_LINE)
         self.assertEqual(connection.sent, [(b"line", False)])
@@ -1092,7 +1092,7 @@ class TimerTests(RelayTestCase):
             AskedEvent.break_off,
             lambda asked: asked.reply(b"Oops\nsecret", status=500),
         ):
-            over = self.relay.trigger("clock")
+            over = self.relay.timers.trigger("clock")
             with capturedLogs() as events:
                 failure(self.backend.asked[-1])
             self.assertEqual([event["what"] for event in events], ["timer clock"])
@@ -1101,7 +1101,7 @@ class TimerTests(RelayTestCase):
         self.assertEqual(self.metrics.php_failures, 2)
 
     def test_waits_for_php_that_restarts(self) -> None:
-        over = self.relay.trigger("clock")
+        over = self.relay.timers.trigger("clock")
         self.backend.asked[0].refuse()
         self.clock.advance(0.1)
         self.backend.asked[1].reply()

@@ -376,7 +376,7 @@ class AskingTests(WebSocketSiteTestCase):
             inbox_count=4,
             inbox_size=1000,
             reports_disconnects=True,
-            nobody=handshake(),
+            no_client=handshake(),
         )
         self.relay = Relay(self.clock, self.php, self.replies, policy, self.metrics)
         self.limit()
@@ -689,7 +689,7 @@ class AskingTests(WebSocketSiteTestCase):
     def test_crowd_that_comes_and_goes(self) -> None:
         """While PHP is stuck: nothing is kept of it, and nobody takes the place of others."""
         policy = RelayPolicy(
-            concurrency=4, inbox_count=4, inbox_size=1000, max_waiting=20, nobody=handshake()
+            concurrency=4, inbox_count=4, inbox_size=1000, max_waiting=20, no_client=handshake()
         )
         self.relay = Relay(self.clock, self.php, self.replies, policy, self.metrics)
         self.limit()

@@ -1,0 +1,72 @@
+"""Timer events: ask PHP when a timer is due."""
+
+from functools import partial
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from phpgw.backend.errors import BackendError
+from phpgw.backend.event import Event, Handshake, Identity
+from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.overruns import Overruns
+from phpgw.relay.queue import EventQueue
+from phpgw.relay.replies import PendingReply, Replies
+from phpgw.relay.retry import RetryingBackend
+
+
+class TimerEvents:
+    """Asks PHP when a timer is due.
+
+    :param overruns: tells when a script has ended that exceeded its timeout.
+    :param handshake: the handshake of events that are about no client.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        queue: EventQueue,
+        backend: RetryingBackend,
+        replies: Replies,
+        overruns: Overruns,
+        handshake: Handshake,
+    ) -> None:
+        self._now = reactor.seconds
+        self._queue = queue
+        self._backend = backend
+        self._replies = replies
+        self._overruns = overruns
+        self._identity = Identity(client_id="", handshake=handshake)
+
+    def trigger(self, name: str) -> Deferred[None]:
+        """Send PHP the event of a timer.
+
+        :returns: fires when the script has ended, whether it succeeded or failed.
+        """
+        ended: Deferred[None] = Deferred()
+        run = partial(self._run, name, ended)
+        self._queue.enqueue(QueuedEvent(run, self._queue.messages, self._now()))
+        return ended
+
+    def _run(
+        self, name: str, ended: Deferred[None], queued: QueuedEvent, error: BackendError | None
+    ) -> Deferred[Any]:
+        reply = PendingReply(self._replies, None)
+        event = Event("timer", name.encode(), self._identity)
+        asked = fail(error) if error else self._backend.ask(event, reply.follow)
+        overrun: Deferred[None] | None = None
+
+        def failed(failure: Failure) -> Deferred[None] | None:
+            nonlocal overrun
+            self._replies.failed(f"timer {name}", failure, None)
+            overrun = self._overruns.until_ended(failure)
+            return reply.break_off()
+
+        def end(outcome: object) -> None:
+            # This timer must not overlap with itself, but other events need not wait for it.
+            (overrun or succeed(None)).addBoth(ended.callback)
+
+        asked.addCallback(reply.complete)
+        asked.addErrback(failed)
+        return asked.addBoth(end)
