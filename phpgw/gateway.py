@@ -19,7 +19,6 @@ from phpgw.relay.relay import Relay
 from phpgw.time_slices import TimeSlices, pieces
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.drain import STEP_SECONDS, Drain
-from phpgw.websocket.protocol import GatewayProtocol
 
 # How long clients may take to answer the last close frame, and PHP to hear of the last of them;
 # less where that would be more than an eighth of all the time there is.
@@ -57,7 +56,7 @@ class Gateway(MultiService):
         reactor: IReactorTime,
         public: Sequence[Listener],
         private: Sequence[Listener],
-        table: ConnectionTable[GatewayProtocol],
+        table: ConnectionTable,
         relay: Relay,
         hold: Hold,
         upstream: Upstream,

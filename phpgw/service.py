@@ -51,7 +51,7 @@ from phpgw.websocket.cross_origin import CrossOriginLog
 from phpgw.websocket.handshake import WebSocketResource
 from phpgw.websocket.lifetimes import Lifetimes
 from phpgw.websocket.limits import WebSocketLimits
-from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
+from phpgw.websocket.protocol import GatewayFactory
 from phpgw.websocket.rate_limit import RateLimit
 from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
@@ -92,14 +92,14 @@ def make_gateway(
     sites = 2 if settings.api_listen else 1
     shares = allocate_descriptors(wanted, upstream.concurrency, sites)
     connection_limit = ConnectionLimit(shares.clients, settings.max_connections_per_address)
-    table: ConnectionTable[GatewayProtocol] = ConnectionTable(connection_limit, registry, relay)
+    make_client_id = random_id if settings.client_id == "random" else peer_ids()
+    table = ConnectionTable(connection_limit, registry, relay, make_client_id)
     factory = GatewayFactory(
         reactor=reactor,
         limits=_websocket_limits(settings),
         table=table,
         relay=relay,
         metrics=metrics,
-        name=random_id if settings.client_id == "random" else peer_ids(),
     )
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     token = _read_token(settings)

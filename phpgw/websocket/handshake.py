@@ -9,6 +9,7 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -64,6 +65,7 @@ class WebSocketResource(Resource):
     ) -> None:
         super().__init__()
         self._factory = factory
+        self._table = factory.table
         self._subprotocols = subprotocols or Subprotocols((), factory.reactor.seconds)
         self._shared_ports = proxy_detector
         self._request_info = request_info
@@ -80,7 +82,7 @@ class WebSocketResource(Resource):
             return self._refuse(request, refusal)
         if self._admission.asks_php:
             # The browser may go away meanwhile.
-            request.notifyFinish().addErrback(lambda _: self._factory.table.remove(protocol))
+            request.notifyFinish().addErrback(lambda _: self._table.remove(protocol))
             asked = Deferred.fromCoroutine(self._ask(request, protocol, opening))
             asked.addErrback(self._broken, protocol)
         else:
@@ -92,7 +94,9 @@ class WebSocketResource(Resource):
             handshake = self._request_info.read(request)
             if self._shared_ports is not None:
                 self._shared_ports.notice(request)
-            return self._factory.admit(request.getClientAddress(), handshake)
+            peer = request.getClientAddress()
+            make_connection = partial(self._factory.make_connection, peer)
+            return self._table.add_pending(peer, handshake, make_connection)
         except OriginNotAllowed:
             raise Refusal(
                 403, "Pages of this site may not connect; --allow-origin names those that may."
@@ -126,7 +130,7 @@ class WebSocketResource(Resource):
         except Refusal as refusal:
             self._turn_away(request, protocol, refusal)
             return
-        if client.is_disconnected or self._factory.table.is_draining:
+        if client.is_disconnected or self._table.is_draining:
             # PHP takes the client for connected, so it has to hear of its end.
             self._admission.welcome(client, grant)
             self._turn_away(request, protocol, _draining())
@@ -135,13 +139,13 @@ class WebSocketResource(Resource):
 
     def _turn_away(self, request: Request, protocol: GatewayProtocol, refusal: Refusal) -> None:
         if not protocol.client.is_disconnected:
-            self._factory.table.remove(protocol)
+            self._table.remove(protocol)
             request.write(self._refuse(request, refusal))
             request.finish()
 
     def _broken(self, failure: Failure, protocol: GatewayProtocol) -> None:
         self.log.failure("A handshake came to a bad end", failure)
-        self._factory.table.remove(protocol)
+        self._table.remove(protocol)
         protocol.abort()
 
     def _open(

@@ -5,8 +5,7 @@ messages go down to the relay; replies and pushes come back through
 :class:`phpgw.hub.client.Connection`.
 """
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from autobahn.util import encode_truncate
@@ -16,7 +15,6 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend.event import Handshake, Identity
 from phpgw.hub.client import Client, Message
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
@@ -231,26 +229,26 @@ class GatewayProtocol(OutboundProtocol):
 
 
 class GatewayFactory(SlimFactory):
-    """Makes the connections.
+    """Makes the protocols of connections, and holds what they share.
 
-    :param name: gives a client its id: :func:`phpgw.websocket.client_ids.peer_ids`, or one like it.
-    :ivar table: has those that there are.
+    :cvar protocol: the class of the protocols. A subclass can set another one.
+    :ivar table: the protocols tell it when their state changes.
+    :ivar relay: takes the messages of their clients.
     """
 
     noisy = False
+    protocol: Any = GatewayProtocol
 
     def __init__(
         self,
         *,
         reactor: IReactorTime,
         limits: WebSocketLimits,
-        table: "ConnectionTable[GatewayProtocol]",
+        table: ConnectionTable,
         relay: Relay,
         metrics: Metrics,
-        name: Callable[[IAddress], str],
     ) -> None:
         super().__init__(server="phpgw", reactor=reactor)
-        self._name = name
         self.limits = limits
         self.table = table
         self.relay = relay
@@ -271,24 +269,11 @@ class GatewayFactory(SlimFactory):
             closeHandshakeTimeout=0,
             perMessageCompressionAccept=_accept_deflate if limits.compression else _accept_none,
         )
-        self.specialize(GatewayProtocol)
+        self.specialize(self.protocol)
 
-    def admit(self, peer: IAddress, handshake: Handshake) -> GatewayProtocol:
-        """Make a connection for a new client, which is pending, and can be sent messages.
-
-        It has yet to be opened, or to be removed from the table.
-
-        :param handshake: what PHP is to know of the client's request.
-        :raises phpgw.relay.errors.Draining: if no further clients are taken.
-        :raises phpgw.websocket.connection_limit.ConnectionLimitReached: if there is no room for it.
-        :raises phpgw.hub.registry.ClientIdTaken: if the address is that of a connected client.
-        """
-        self.table.check(handshake.peer_host)
-        protocol = cast(GatewayProtocol, self.buildProtocol(peer))
-        identity = Identity(client_id=self._name(peer), handshake=handshake)
-        protocol.client = Client(identity, protocol, time.time())
-        self.table.add(protocol)
-        return protocol
+    def make_connection(self, peer: IAddress) -> GatewayProtocol:
+        """Return the protocol of a new connection, which has no transport yet."""
+        return cast(GatewayProtocol, self.buildProtocol(peer))
 
 
 def _is_close_code(code: int) -> bool:

@@ -1,6 +1,6 @@
 """A gateway's edge in memory: a site that speaks WebSocket, before a relay that takes notes."""
 
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -75,8 +75,8 @@ class WebSocketSiteTestCase(SynchronousTestCase):
             "max_outbox": 1000,
             "max_unfinished": 10_000,
         }
-        self.table: ConnectionTable[GatewayProtocol] = ConnectionTable(
-            connection_limit or ConnectionLimit(), self.registry, self.relay
+        self.table = ConnectionTable(
+            connection_limit or ConnectionLimit(), self.registry, self.relay, peer_ids()
         )
         self.factory = GatewayFactory(
             reactor=self.clock,
@@ -84,7 +84,6 @@ class WebSocketSiteTestCase(SynchronousTestCase):
             table=self.table,
             relay=self.relay,
             metrics=self.metrics,
-            name=peer_ids(),
         )
         root = Resource()
         edge = WebSocketResource(
@@ -105,4 +104,4 @@ class WebSocketSiteTestCase(SynchronousTestCase):
     def connection(self) -> GatewayProtocol:
         """The gateway's side of the only connection."""
         [connection] = self.table.connections()
-        return connection
+        return cast(GatewayProtocol, connection)

@@ -1,5 +1,6 @@
 """What is gathered for a peer: when it goes, in which order, and what becomes of it."""
 
+from functools import partial
 from pathlib import Path
 
 from hypothesis import given
@@ -223,7 +224,9 @@ class MessageTests(WebSocketSiteTestCase):
 
     def test_before_the_handshake_is_answered(self) -> None:
         """A message waits for that, like any other."""
-        connection = self.factory.admit(IPv4Address("TCP", "192.0.2.1", 1), handshake())
+        peer = IPv4Address("TCP", "192.0.2.1", 1)
+        make_connection = partial(self.factory.make_connection, peer)
+        connection = self.table.add_pending(peer, handshake(), make_connection)
         connection.gather_message(b"x" * 2000, False)
         connection.gather_message(b"more than may wait", False)
         self.end_turn()
