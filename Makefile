@@ -1,9 +1,16 @@
 # Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
-.PHONY: help demo test bench soak conformance lint types package
+.PHONY: help demo check test unit test-latest coverage bench soak conformance lint types package
+
+# Most tests of real processes wait most of the time, so that a core takes more than one.
+CORES := $(shell nproc)
+JOBS ?= $(shell expr 2 \* $(CORES))
 
 help:
 	@echo "make demo     a chat in your browser (rooms, logins, a streamed story), its logic in PHP"
+	@echo "make check    lint, types and unit tests: under a minute, without PHP, Nginx or Chromium"
 	@echo "make test     the whole test suite, with real PHP-FPM, Nginx and Chromium"
+	@echo "make coverage branch coverage of phpgw/ by the unit tests, and whether it is enough"
+	@echo "make test-latest  unit tests and types with the newest Twisted, Autobahn and treq"
 	@echo "make bench    speed and memory, beside the article's Go gateway where that can be built"
 	@echo "make soak     minutes of mixed load, and whether memory stays flat; with a plot"
 	@echo "make conformance  the Autobahn|Testsuite, all cases; needs a Python 2.7"
@@ -15,9 +22,24 @@ demo:
 	@scripts/setup demo
 	@.venv/bin/python examples/demo/demo.py
 
+check: lint types unit
+
+unit:
+	@scripts/setup check
+	.venv/bin/trial --reporter=text -j $(CORES) tests.unit tests.project
+
 test:
 	@scripts/setup test
-	.venv/bin/trial tests
+	.venv/bin/trial -j $(JOBS) tests
+
+coverage:
+	@scripts/setup check
+	.venv/bin/coverage run -m twisted.trial --reporter=text tests.unit tests.project
+	.venv/bin/coverage report
+
+test-latest:
+	@scripts/setup check
+	scripts/test-latest
 
 bench:
 	@scripts/setup bench
@@ -32,16 +54,16 @@ conformance:
 	.venv/bin/python -m conformance
 
 lint:
-	@scripts/setup test
+	@scripts/setup check
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 
 types:
-	@scripts/setup test
+	@scripts/setup check
 	.venv/bin/mypy
 
 package:
-	@scripts/setup test
+	@scripts/setup check
 	rm -rf dist
 	.venv/bin/python -m build --outdir dist .
 	.venv/bin/twine check --strict dist/*

@@ -11,8 +11,10 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -20,11 +22,15 @@ from tests.support.real.process_table import children, descendants, group_member
 
 T = TypeVar("T")
 
+_claims: list[socket.socket] = []
+
 # Where Debian keeps daemons; often missing from a plain user's PATH.
 _ADMIN_DIRECTORIES = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 # Below Linux's ephemeral range, so that no outgoing connection takes a port that was handed out.
-_PORTS = range(20000, 32768)
+_FIRST_PORT, _LAST_PORT = 20000, 32768
+# Test runners run side by side: each claims a part of the range.
+_PORTS_OF_A_RUNNER = 200
 
 
 class MissingProgram(AssertionError):
@@ -50,12 +56,33 @@ def tied(arguments: Sequence[str]) -> list[str]:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses."""
-    while True:
-        port = random.choice(_PORTS)
+    """Return a TCP port of 127.0.0.1 that nobody uses, and that no other test runner returns."""
+    for port in _own_ports():
         with socket.socket() as probe, suppress(OSError):
             probe.bind(("127.0.0.1", port))
             return port
+    raise AssertionError("there is no end of ports")
+
+
+@cache
+def _own_ports() -> Iterator[int]:
+    """Claim a part of the range for this process, and return its ports, again and again.
+
+    The claim is a UNIX socket with a name in Linux's abstract namespace: the kernel gives such a
+    name to one process only, and takes it back when the process ends.
+    """
+    parts = list(range(_FIRST_PORT, _LAST_PORT - _PORTS_OF_A_RUNNER, _PORTS_OF_A_RUNNER))
+    random.shuffle(parts)
+    for first in parts:
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0phpgw-test-ports-{first}")
+        except OSError:
+            claim.close()
+        else:
+            _claims.append(claim)
+            return cycle(range(first, first + _PORTS_OF_A_RUNNER))
+    raise AssertionError("too many test runners: all ports are claimed")
 
 
 def accepts(port: int) -> bool:

@@ -1,6 +1,6 @@
 """Tests for :mod:`phpgw.backend.fastcgi.stderr`, and of what becomes of the reply."""
 
-from time import perf_counter
+from time import thread_time
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -89,10 +89,10 @@ class FlawTests(SynchronousTestCase):
             times = []
             for length in (1 << 17, 1 << 18):
                 errors = b"PHP Warning:  " + b"x" * 300 + unit * (length // len(unit))
-                began = perf_counter()
+                began = thread_time()
                 for _ in range(3):
                     find_flaw(errors)
-                times.append(perf_counter() - began)
+                times.append(thread_time() - began)
             self.assertLess(times[1], 8 * times[0] + 0.01)
 
 
