@@ -42,6 +42,7 @@ from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.front_page import FrontPageResource, IndexResource
 from phpgw.web.health import HealthResource, ReadinessCheck, ReadinessResource
 from phpgw.web.idle_connections import IdleConnections
+from phpgw.web.paths import API_PATHS, HEALTH_PATHS, index_lines, route
 from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.site import GatewaySite
 from phpgw.websocket.client_ids import peer_ids, random_id
@@ -56,18 +57,6 @@ from phpgw.websocket.rate_limit import RateLimit
 from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
-_HEALTH_LINES = (
-    "/healthz  whether the gateway answers",
-    "/readyz  whether it can take more clients",
-)
-_API_LINES = (
-    "/send  POST message and client_id, for PHP",
-    "/commands  POST a JSON list of commands, for PHP",
-    "/clients, /groups, /users  who is connected, for PHP",
-    "/hold, /release  POST, to keep events from PHP for a while",
-    "/stats  counters, for PHP",
-    "/openapi.json  a description of all this",
-)
 # How many messages of the largest size may come at once, if it is not said how much.
 _MESSAGES_UNFINISHED = 64
 
@@ -141,6 +130,7 @@ def make_gateway(
         prober.setServiceParent(background)
     php_trouble = prober.trouble if settings.php_probe else relay.backend.trouble
     ready = ReadinessResource((is_not_running, is_full, *_obstacles(upstream, php_trouble, hold)))
+    health = route(HEALTH_PATHS, {"healthz": HealthResource(), "readyz": ready})
 
     def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
         takes_pushes = b"send" in root.listStaticNames()
@@ -157,15 +147,15 @@ def make_gateway(
         )
         return [Listener(option, text, site, reactor) for text in texts]
 
-    api_root = IndexResource(200, (*_API_LINES, *_HEALTH_LINES))
+    api_root = IndexResource(200, index_lines((*API_PATHS, *HEALTH_PATHS)))
     gateway = Gateway(
         reactor=reactor,
         public=listen(
             "listen",
             settings.listen,
-            _public_root(settings, edge, ready, api, reactor.seconds),
+            _public_root(settings, edge, health, api, reactor.seconds),
         ),
-        private=listen("api-listen", settings.api_listen, _furnished(api_root, ready, api)),
+        private=listen("api-listen", settings.api_listen, _attach(api_root, {**api, **health})),
         table=table,
         relay=relay,
         hold=hold,
@@ -273,23 +263,19 @@ def _answer_policy(settings: Settings) -> ReplyPolicy:
 def _public_root(
     settings: Settings,
     edge: Resource,
-    ready: Resource,
+    health: dict[bytes, Resource],
     api: dict[bytes, Resource],
     seconds: Callable[[], float],
 ) -> Resource:
     """What browsers see, with the API if that has no place of its own."""
-    shared = {} if settings.api_listen else api
-    lines = (f"{settings.ws_path}  WebSocket, for browsers", *(_API_LINES if shared else ()))
-    root = FrontPageResource((*lines, *_HEALTH_LINES), settings.ws_path, edge, seconds)
-    return _furnished(root, ready, shared)
+    paths = HEALTH_PATHS if settings.api_listen else (*API_PATHS, *HEALTH_PATHS)
+    lines = (f"{settings.ws_path}  WebSocket, for browsers", *index_lines(paths))
+    root = FrontPageResource(lines, settings.ws_path, edge, seconds)
+    return _attach(root, health if settings.api_listen else {**api, **health})
 
 
-def _furnished(
-    root: IndexResource, ready: Resource, resources: dict[bytes, Resource]
-) -> IndexResource:
-    """Put these resources, and those for load balancers, under a front page."""
-    root.putChild(b"healthz", HealthResource())
-    root.putChild(b"readyz", ready)
+def _attach(root: IndexResource, resources: dict[bytes, Resource]) -> IndexResource:
+    """Put resources under a front page."""
     for name, resource in resources.items():
         root.putChild(name, resource)
     return root

@@ -16,6 +16,7 @@ from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
 from phpgw.relay.hold import Hold
 from phpgw.time_slices import TimeSlices
+from phpgw.web.paths import API_PATHS, route
 
 
 def make_api(
@@ -33,14 +34,15 @@ def make_api(
     :param limit: bytes that a request's body may have.
     """
     batches = Batches(commander, slices)
-    return {
-        b"send": SendResource(access, commander, slices, metrics, limit),
-        b"commands": CommandsResource(access, batches, metrics, limit),
-        b"clients": ClientsResource(access, directory, commander, slices),
-        b"groups": NameListResource(access, directory, slices, "group"),
-        b"users": NameListResource(access, directory, slices, "user"),
-        b"hold": HoldResource(access, hold),
-        b"release": ReleaseResource(access, hold),
-        b"stats": StatsResource(access, metrics),
-        b"openapi.json": OpenApiResource(access),
+    resources: dict[str, Resource] = {
+        "send": SendResource(access, commander, slices, metrics, limit),
+        "commands": CommandsResource(access, batches, metrics, limit),
+        "clients": ClientsResource(access, directory, commander, slices),
+        "groups": NameListResource(access, directory, slices, "group"),
+        "users": NameListResource(access, directory, slices, "user"),
+        "hold": HoldResource(access, hold),
+        "release": ReleaseResource(access, hold),
+        "stats": StatsResource(access, metrics),
+        "openapi.json": OpenApiResource(access),
     }
+    return route(API_PATHS, resources)

@@ -11,14 +11,7 @@ from phpgw.settings.limits import LimitSettings
 from phpgw.settings.option import Given, InvalidOption, Option
 from phpgw.settings.php import PhpSettings
 from phpgw.settings.process import ProcessSettings
-
-# First segments of paths that the gateway serves itself.
-RESERVED_PATHS = frozenset(
-    (
-        *("send", "commands", "clients", "groups", "users", "stats", "metrics", "healthz"),
-        *("readyz", "openapi.json", "hold", "release"),
-    )
-)
+from phpgw.web.paths import RESERVED_ROOTS
 
 
 @attrs.frozen(kw_only=True, slots=False)
@@ -32,7 +25,7 @@ class Settings(
 
     def __attrs_post_init__(self) -> None:
         self._check_upstream()
-        if self.ws_path.split("/")[1] in RESERVED_PATHS:
+        if self.ws_path.split("/")[1] in RESERVED_ROOTS:
             raise InvalidOption(
                 "ws-path", "a path that is not the API's, like /ws", repr(self.ws_path)
             )

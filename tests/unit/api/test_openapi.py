@@ -8,6 +8,7 @@ import phpgw
 from phpgw.api import pagination
 from phpgw.api.openapi import openapi_document
 from phpgw.hub import command_fields, command_parser, commands
+from phpgw.web.paths import API_PATHS, HEALTH_PATHS
 from tests.support.fakes import REMOTE
 from tests.support.in_memory_api import InMemoryApi, with_health
 
@@ -37,6 +38,15 @@ class DocumentTests(SynchronousTestCase):
         described = {path.split("/")[1] for path in self.document["paths"]}
         served = {name.decode() for name in self.api.root.listStaticNames()}
         self.assertEqual(served, described)
+
+    def test_table(self) -> None:
+        """It describes the paths and methods of the table, and no others."""
+        listed = {path.pattern: set(path.methods) for path in (*API_PATHS, *HEALTH_PATHS)}
+        described = {
+            path: {name.upper() for name in item if name != "parameters"}
+            for path, item in self.document["paths"].items()
+        }
+        self.assertEqual(listed, described)
 
     def test_every_method(self) -> None:
         """HEAD goes without saying where there is GET."""
