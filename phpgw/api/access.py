@@ -76,7 +76,7 @@ class Access:
         self._token = token
         self._trusts_local = trusts_local or token is None
         self._is_shared = is_shared
-        self._shared_ports = proxy_detector
+        self._proxy_detector = proxy_detector
 
     def check(self, request: Request) -> None:
         """Let the request pass.
@@ -103,7 +103,7 @@ class Access:
             obstacle = f"The request came through a proxy (PROXY protocol). {_HINT}"
         elif not is_local_address(peer):
             obstacle = f"The request came from another machine. {_HINT}"
-        elif self._shared_ports is not None and self._shared_ports.is_proxy(peer):
+        elif self._proxy_detector is not None and self._proxy_detector.is_proxy(peer):
             obstacle = _PROXIED.format(reason="--trusted-proxy")
         return Caller(port_or_path(transport.getHost()), obstacle)
 
@@ -150,7 +150,7 @@ class Access:
 
     def _obstacle(self, caller: Caller) -> str | None:
         """Tell why a caller does not count as a program of this machine, as things are now."""
-        ports = self._shared_ports
+        ports = self._proxy_detector
         if caller.obstacle is None and ports is not None and ports.is_proxied(caller.port):
             return _PROXIED.format(reason="a browser's handshake came through it")
         return caller.obstacle

@@ -53,7 +53,7 @@ class Batches:
             return self._finish(later, len(text))
         return _as_json(later)
 
-    def run_at_once(self, text: bytes) -> bytes | None:
+    def run_to_completion(self, text: bytes) -> bytes | None:
         """Run a JSON list of commands, unless it takes long: ``None``, and nothing has been run.
 
         :raises phpgw.hub.commands.InvalidCommand: if it is not a list of valid commands.

@@ -142,7 +142,7 @@ class FastPath:
 
     def _run(self, body: bytes, is_last: bool) -> FastResponse | None:
         try:
-            results = self._batches.run_at_once(body)
+            results = self._batches.run_to_completion(body)
         except InvalidCommand:
             return None
         if results is None:
@@ -200,7 +200,7 @@ class FastPathChannel(StrictChannel):
     _caller: Caller | None = None
 
     def dataReceived(self, data: bytes) -> None:
-        if self._is_on_fast_path and not self.is_over:
+        if self._is_on_fast_path and not self.is_closing:
             lane = self.site.fast_path
             if self._caller is None:
                 self._caller = lane.access.caller(self.transport)
@@ -210,8 +210,8 @@ class FastPathChannel(StrictChannel):
                 if answer.is_last:
                     self.loseConnection()
                 else:
-                    self.rest()
-                    self.site.idle_connections.enter(self)
+                    self.await_request()
+                    self.site.idle_connections.add(self)
                 return
             self._is_on_fast_path = False
         super().dataReceived(data)

@@ -14,7 +14,6 @@ from phpgw.hub.commands import Send, Target
 from phpgw.metrics import Metrics
 from phpgw.time_slices import JobsStopped, TimeSlices, TooManyJobs, run_to_completion
 from phpgw.web.response import HttpError, busy, respond_later, stopping, text_body
-from phpgw.web.site import is_too_large
 
 # Fields that name a target, with its kind.
 _KINDS = {"client_id": "client", "group": "group", "user": "user", "all": "all"}

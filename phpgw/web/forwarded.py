@@ -1,7 +1,7 @@
-"""Who a browser is that came through proxies: X-Forwarded-For, -Proto, -Host, or Forwarded.
+"""The source of a request that came through proxies: X-Forwarded-* or Forwarded (RFC 7239).
 
-Anybody can send these headers. So a word counts only if a proxy has said it that the administrator
-trusts; each proxy adds its own at the right end, and they are read from there.
+Anybody can send these headers. So an entry counts only if a trusted proxy has added it. Each proxy
+adds its entry at the right end, so they are read from right to left.
 """
 
 import re
@@ -20,14 +20,14 @@ FORWARDED = "forwarded"
 _FOR, _PROTO, _HOST = X_FORWARDED = ("x-forwarded-for", "x-forwarded-proto", "x-forwarded-host")
 
 _IS_SECURE = {"https": True, "wss": True, "http": False, "ws": False}
-# An address, perhaps with a port: RFC 7239, section 6. In X-Forwarded-For, IPv6 has no brackets.
+# An address with an optional port: RFC 7239, section 6. X-Forwarded-For has IPv6 without brackets.
 _NODE = re.compile(
     r"(?:\[([0-9a-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}|_[\w.-]+))?|([0-9a-f:.]+)",
     re.IGNORECASE | re.ASCII,
 )
-# A parameter, if there is one, and what ends it: section 4, if with blanks, and with colons and
-# brackets also outside of quotes. Each blank can be in one place alone, or there would be as many
-# ways to read them as there are.
+# An optional parameter and its delimiter: section 4, but with optional blanks, and with colons and
+# brackets outside of quotes. Each blank matches in one place only. Otherwise the number of ways to
+# match would grow with the number of blanks.
 _PARAMETER = re.compile(
     r'[ \t]*(?:([\w!#$%&\'*+.^`|~-]+)=(?:([^\s",;\\]+)|"((?:[^"\\]|\\.)*)")[ \t]*)?(;|,|\Z)',
     re.ASCII,
@@ -36,17 +36,17 @@ _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 
 
 class InvalidForwardedHeaders(Exception):
-    """What is said of a browser makes no sense; the text says why, for the administrator."""
+    """The proxy headers are malformed or ambiguous. The text tells the administrator why."""
 
 
 @attrs.frozen
 class RequestSource:
-    """Where a request comes from.
+    """Where a request comes from, and the host that it asks for.
 
-    :ivar host: the IP address; empty if there is none to be known.
-    :ivar port: its port; 0 if it is not known.
-    :ivar is_secure: whether it was made over TLS.
-    :ivar requested_host: whom it was made to: the Host header.
+    :ivar host: the IP address; empty if it is unknown, or for a UNIX socket.
+    :ivar port: the port; 0 if it is unknown.
+    :ivar is_secure: whether the request was made over TLS.
+    :ivar requested_host: the value of the Host header.
     """
 
     host: str
@@ -56,11 +56,10 @@ class RequestSource:
 
 
 class TrustedProxies:
-    """Knows whom to believe, and what.
+    """The trusted proxies, and the headers that they set.
 
-    :param proxies: where the trusted ones are; :data:`UNIX` for whoever connects over a UNIX
-        socket.
-    :param headers: those that they set, of :data:`X_FORWARDED` and :data:`FORWARDED`.
+    :param proxies: the networks of the trusted proxies; :data:`UNIX` for all peers on UNIX sockets.
+    :param headers: the headers that they set, of :data:`X_FORWARDED` and :data:`FORWARDED`.
     """
 
     def __init__(
@@ -73,37 +72,37 @@ class TrustedProxies:
         self._headers = headers
 
     def source(
-        self, seen: RequestSource, values: Callable[[str], Sequence[bytes]]
+        self, peer: RequestSource, values: Callable[[str], Sequence[bytes]]
     ) -> RequestSource:
-        """Who has sent a request, as far as it is known.
+        """Return the source of a request, as far as the trusted proxies tell it.
 
-        A word that is none, like ``unknown``, ends the search: it is the proxy then which
-        said so, or whoever came before that.
+        An entry without an address, like ``unknown``, ends the search. The source is then the
+        proxy that added this entry.
 
-        :param seen: who has sent it to us.
-        :param values: gives the values of a header.
-        :raises InvalidForwardedHeaders: if the words of the proxy and of the browser cannot be told
-            apart.
+        :param peer: the source as seen on the connection.
+        :param values: returns the values of a header.
+        :raises InvalidForwardedHeaders: if the entries of the proxy and of the browser cannot be
+            told apart.
         """
-        source = seen
+        source = peer
         if not self.trusts(source.host):
             return source
-        for said in reversed(self._words(values)):
+        for entry in reversed(self._entries(values)):
             if not self.trusts(source.host):
                 break
-            host, port = _address(said.get("for", "")) or (None, 0)
+            host, port = _parse_address(entry.get("for", "")) or (None, 0)
             source = RequestSource(
                 host=source.host if host is None else host,
                 port=source.port if host is None else port,
-                is_secure=_IS_SECURE.get(said.get("proto", "").lower(), source.is_secure),
-                requested_host=_checked_host(said.get("host", "")) or source.requested_host,
+                is_secure=_IS_SECURE.get(entry.get("proto", "").lower(), source.is_secure),
+                requested_host=_checked_host(entry.get("host", "")) or source.requested_host,
             )
             if host is None:
                 break
         return source
 
     def trusts(self, host: str) -> bool:
-        """Tell whether the peer at an address, or at a UNIX socket, is one of the trusted ones.
+        """Return whether the peer at an address, or on a UNIX socket, is a trusted proxy.
 
         :param host: its IP address; empty for a UNIX socket.
         """
@@ -111,24 +110,24 @@ class TrustedProxies:
             return self._trusts_unix
         if not self._networks:
             return False
-        # A link-local address has a zone behind it.
+        # A link-local address has a zone.
         address = ip_address(host.partition("%")[0])
         return any(address in network for network in self._networks)
 
-    def _words(self, values: Callable[[str], Sequence[bytes]]) -> list[dict[str, str]]:
-        """What each proxy has said, from the first to the last."""
+    def _entries(self, values: Callable[[str], Sequence[bytes]]) -> list[dict[str, str]]:
+        """Return the entry of each proxy, from the first proxy to the last."""
         found = {name: _text(values(name)) for name in self._headers}
         forwarded = found.pop(FORWARDED, "")
         lists = [_split(found.get(name, "")) for name in X_FORWARDED]
         if forwarded and any(lists):
-            # A proxy sets one, and passes the other on as the browser has sent it.
+            # A proxy usually sets one, and passes the other on as the browser has sent it.
             raise InvalidForwardedHeaders(
                 "There are both Forwarded and X-Forwarded headers. --proxy-headers can name those "
                 "that the proxy sets; or the proxy should remove the others."
             )
         if forwarded:
-            return _parameters(forwarded)
-        # What a proxy has not said itself, a proxy before it may have.
+            return _parse_elements(forwarded)
+        # A proxy may set only some of these headers; an earlier proxy may have set the others.
         backwards = zip_longest(*map(reversed, lists), fillvalue="")
         return [dict(zip(("for", "proto", "host"), each, strict=True)) for each in backwards][::-1]
 
@@ -141,11 +140,11 @@ def _split(text: str) -> list[str]:
     return [part.strip(" \t") for part in text.split(",")] if text else []
 
 
-def _parameters(text: str) -> list[dict[str, str]]:
-    """The elements of a Forwarded header: RFC 7239, section 4.
+def _parse_elements(text: str) -> list[dict[str, str]]:
+    """Parse the elements of a Forwarded header: RFC 7239, section 4.
 
-    :raises InvalidForwardedHeaders: if it is malformed. A browser may have left quotes open, so
-        that the proxy's words look like a part of its own.
+    :raises InvalidForwardedHeaders: if it is malformed. For example, a browser may have left a
+        quote open, so that the proxy's element looks like a part of the browser's.
     """
     elements: list[dict[str, str]] = [{}]
     position, end = 0, ""
@@ -162,8 +161,8 @@ def _parameters(text: str) -> list[dict[str, str]]:
     return [element for element in elements if element]
 
 
-def _address(node: str) -> tuple[str, int] | None:
-    """An IP address and its port, or 0; ``None`` if it is something else."""
+def _parse_address(node: str) -> tuple[str, int] | None:
+    """Parse an IP address and its port, or 0; return ``None`` for anything else."""
     match = _NODE.fullmatch(node)
     if match is None:
         return None

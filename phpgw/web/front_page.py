@@ -1,4 +1,4 @@
-"""The root of a port for browsers: the WebSocket's path, and a page from which to try it."""
+"""The front pages of the ports: the served paths as text, and a page to try the WebSocket."""
 
 import re
 from base64 import b64encode
@@ -14,16 +14,16 @@ from twisted.web.server import Request
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.web.response import text_body
 
-# How much the log shows of a path that is not served.
-_LONGEST_PATH = 100
+# The maximum number of characters of an unknown path in the log.
+_MAX_LOGGED_PATH = 100
 _BLOCK = re.compile(rb"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 
 class IndexResource(Resource):
-    """Whatever is not served here, with a hint at what is.
+    """A list of the served paths, as text: the front page, and the body of each 404.
 
-    :param status: of the answer; 200 for the front page, 404 for all else.
-    :ivar paths: what is served, a line each.
+    :param status: the status of the response: 200 for the front page, 404 for unknown paths.
+    :ivar paths: one line for each served path.
     """
 
     def __init__(self, status: int, paths: tuple[str, ...]) -> None:
@@ -43,11 +43,13 @@ class IndexResource(Resource):
 
 
 class FrontPageResource(IndexResource):
-    """The front page: text for programs, for a browser a page that connects and sends messages.
+    """The root of a port for browsers.
 
-    :param path: that of the WebSocket. It is compared as it was written, since PHP is told it.
-    :param edge: what speaks WebSocket.
-    :param seconds: the time.
+    Its front page is text for programs. For browsers it is a page that connects and sends messages.
+
+    :param path: the WebSocket's path. It is compared without decoding, since PHP gets it as it is.
+    :param websocket: the resource at this path.
+    :param seconds: returns the current time.
     """
 
     log = Logger(observer=line_limit)
@@ -56,26 +58,26 @@ class FrontPageResource(IndexResource):
         self,
         paths: tuple[str, ...],
         path: str,
-        edge: Resource,
+        websocket: Resource,
         seconds: Callable[[], float],
     ) -> None:
         super().__init__(200, paths)
         self._path = path.encode()
-        self._edge = edge
-        self._astray = LogThrottle(seconds)
-        self._page = _page(paths, path)
-        self._policy = _policy(self._page)
+        self._websocket = websocket
+        self._wrong_path_throttle = LogThrottle(seconds)
+        self._page = _render_page(paths, path)
+        self._policy = _content_security_policy(self._page)
 
     def getChildWithDefault(self, path: bytes, request: Request) -> IResource:
         if request.path == self._path:
             request.postpath = []
-            return self._edge
+            return self._websocket
         if request.requestHeaders.hasHeader(b"Sec-WebSocket-Key"):
-            self._note(request.path)
+            self._log_wrong_path(request.path)
         return super().getChildWithDefault(path, request)
 
     def render(self, request: Request) -> bytes:
-        """Answer a browser with the page, and anything else with text."""
+        """Return the page to a browser, and text to any other client."""
         request.setHeader("Vary", "Accept")
         if b"text/html" not in (request.getHeader(b"Accept") or b""):
             return super().render(request)
@@ -87,26 +89,26 @@ class FrontPageResource(IndexResource):
             return b""
         return self._page
 
-    def _note(self, path: bytes) -> None:
-        if count := self._astray.count():
+    def _log_wrong_path(self, path: bytes) -> None:
+        if count := self._wrong_path_throttle.count():
             others = f", as {count - 1} others did meanwhile" if count > 1 else ""
             self.log.info(
                 "A browser asked for a WebSocket at {path!a}{others}; there is one at {ours} "
                 "(--ws-path)",
-                path=path[:_LONGEST_PATH].decode("latin-1"),
+                path=path[:_MAX_LOGGED_PATH].decode("latin-1"),
                 others=others,
                 ours=self._path.decode(),
             )
 
 
-def _page(paths: tuple[str, ...], ws_path: str) -> bytes:
+def _render_page(paths: tuple[str, ...], ws_path: str) -> bytes:
     text = resources.files("phpgw.web").joinpath("front_page.html").read_text("utf-8")
     lines = escape("\n".join(paths))
     return text.replace("{path}", escape(ws_path)).replace("{lines}", lines).encode()
 
 
-def _policy(page: bytes) -> bytes:
-    """Return a policy (CSP, level 3) by which nothing but the page's own script and style runs."""
+def _content_security_policy(page: bytes) -> bytes:
+    """Return a policy (CSP, level 3) that allows only the page's own script and style."""
     sources = {
         kind: b"'sha256-%b'" % b64encode(sha256(content).digest())
         for kind, content in _BLOCK.findall(page)

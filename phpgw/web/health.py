@@ -1,4 +1,4 @@
-"""``GET /healthz`` and ``GET /readyz``, for load balancers."""
+"""``GET /healthz`` and ``GET /readyz``, for load balancers and orchestrators."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,12 +7,12 @@ from twisted.web.server import Request
 
 from phpgw.web.response import HttpError, text_body
 
-# Says what is in the way, in a few words without secrets; None if nothing is.
+# Returns why the gateway is not ready, in a few words without secrets; None if it is ready.
 ReadinessCheck = Callable[[], str | None]
 
 
 class HealthResource(Resource):
-    """``GET /healthz``: the process answers."""
+    """``GET /healthz``: 200 while the process responds (liveness)."""
 
     isLeaf = True
 
@@ -24,22 +24,24 @@ class HealthResource(Resource):
 
 
 class ReadinessResource(Resource):
-    """Open to everybody, such as a load balancer: 200, or 503 with what is in the way.
+    """``GET /readyz``: 200, or 503 with the reasons why new clients should not be sent here.
 
-    :param obstacles: what there may be, asked each time.
+    It is open to everybody, since load balancers need no access to the API.
+
+    :param checks: called for each request.
     """
 
     isLeaf = True
 
-    def __init__(self, obstacles: Sequence[ReadinessCheck]) -> None:
+    def __init__(self, checks: Sequence[ReadinessCheck]) -> None:
         super().__init__()
-        self._obstacles = obstacles
+        self._checks = checks
 
     def render(self, request: Request) -> bytes:
         if request.method not in (b"GET", b"HEAD"):
             refused = HttpError(405, "this can be asked with GET, HEAD", {"Allow": "GET, HEAD"})
             return refused.as_text(request)
-        reasons = [reason for obstacle in self._obstacles if (reason := obstacle()) is not None]
+        reasons = [reason for check in self._checks if (reason := check()) is not None]
         if not reasons:
             return text_body(request, "ready\n")
         request.setResponseCode(503)

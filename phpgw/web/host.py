@@ -1,20 +1,20 @@
-"""What a request says that it was made to: RFC 9110, section 7.2."""
+"""The Host header (RFC 9110, section 7.2), and what the host in it refers to."""
 
 import re
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 
-# Names in DNS, which browsers write in ASCII, and IP addresses; a port may follow. A link-local
-# address has a zone behind it, with its percent sign as it is or encoded (RFC 6874, section 2).
+# A DNS name (browsers write it in ASCII) or an IP address, with an optional port. A link-local
+# address has a zone. Its percent sign may be encoded (RFC 6874, section 2).
 _HOST = re.compile(
     rb"(?:\[([0-9a-f:.]+)(?:%[0-9a-z._~-]+)?\]|([a-z0-9._-]*))(?::[0-9]{0,5})?", re.IGNORECASE
 )
-# What Docker and Podman call the machine that a container runs on.
+# The names of Docker and Podman for the machine that a container runs on.
 _CONTAINER_HOSTS = frozenset(("host.docker.internal", "host.containers.internal"))
 
 
 def parse_host(header: bytes) -> str | None:
-    """Return the name or the address in a Host header, without port and zone, in lower case.
+    """Return the DNS name or the IP address of a Host header, in lower case, without port and zone.
 
     :returns: ``None`` if it is malformed; an empty string if it is empty.
     """
@@ -27,16 +27,17 @@ def parse_host(header: bytes) -> str | None:
 
 @lru_cache(maxsize=256)
 def is_safe_from_rebinding(name: str) -> bool:
-    """Tell whether no stranger can have a name in DNS, and let it be an address of ours.
+    """Return whether a Host value cannot be used for DNS rebinding.
 
-    Browsers take a page of ``http://evil.example`` to be of the same origin as what that name
-    leads to later (DNS rebinding); what they say in Host is still that name.
+    With DNS rebinding, an attacker lets the name ``evil.example`` resolve to an address of this
+    machine, after the browser has loaded a page from it. The browser then treats the gateway as the
+    same origin. But the Host header still contains the attacker's name.
 
     :param name: in lower case, as of :func:`parse_host`.
     """
     name = name.removesuffix(".")
-    # RFC 6761, section 6.3, for localhost; ICANN keeps .internal for private use. Names without a
-    # dot are for one network alone.
+    # RFC 6761, section 6.3, reserves localhost. ICANN reserves .internal for private use. Names
+    # without a dot exist only in a local network.
     if name and ("." not in name or name.endswith((".localhost", ".internal"))):
         return True
     return is_ip_address(name)
@@ -44,20 +45,20 @@ def is_safe_from_rebinding(name: str) -> bool:
 
 @lru_cache(maxsize=256)
 def refers_to_this_machine(name: str) -> bool:
-    """Tell whether a name or an address leads whoever uses it to the machine that they are on.
+    """Return whether a name or an address refers to the machine on which it is used.
 
     :param name: in lower case, as of :func:`parse_host`.
     """
     name = name.removesuffix(".")
     if name == "localhost" or name.endswith(".localhost") or name in _CONTAINER_HOSTS:
         return True
-    # 0.0.0.0 and :: are where programs listen, and are often used to connect there.
+    # Programs listen on 0.0.0.0 and ::, and people also use these addresses to connect.
     return is_ip_address(name) and (is_loopback(name) or ip_address(name).is_unspecified)
 
 
 @lru_cache(maxsize=1024)
 def is_loopback(address: str) -> bool:
-    """Tell whether an IP address, perhaps with a zone, is a loopback address."""
+    """Return whether an IP address is a loopback address. It may have a zone."""
     ip = ip_address(address.partition("%")[0])
     mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
     return (mapped or ip).is_loopback
@@ -65,7 +66,7 @@ def is_loopback(address: str) -> bool:
 
 @lru_cache(maxsize=256)
 def is_ip_address(name: str) -> bool:
-    """Tell whether a host is given by an IP address."""
+    """Return whether a host is an IP address, and not a name."""
     try:
         ip_address(name)
     except ValueError:

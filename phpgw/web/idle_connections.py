@@ -17,10 +17,10 @@ from phpgw.metrics import Metrics
 
 
 class IdleConnections:
-    """The connections that wait.
+    """The HTTP connections without a complete request, oldest first, and a limit on their number.
 
-    :param limit: how many may.
-    :ivar metrics: where it is counted what becomes of them.
+    :param limit: the maximum number of such connections.
+    :ivar metrics: counts these connections, those dropped, and the requests that timed out.
     """
 
     log = Logger(observer=line_limit)
@@ -30,12 +30,12 @@ class IdleConnections:
     ) -> None:
         self._limit = limit
         self.metrics = metrics or Metrics()
-        self._droppings = LogThrottle(reactor.seconds)
-        # In the order in which they came to wait.
+        self._dropped_throttle = LogThrottle(reactor.seconds)
+        # An ordered set: the connection that has waited for longest comes first.
         self._waiting: dict[IdleTrackingChannel, None] = {}
 
-    def enter(self, channel: "IdleTrackingChannel") -> None:
-        """A connection waits from now on; it may have waited for something else before."""
+    def add(self, channel: "IdleTrackingChannel") -> None:
+        """Add a connection as the newest one; drop the oldest if the limit is exceeded."""
         if channel in self._waiting:
             del self._waiting[channel]
             self._waiting[channel] = None
@@ -44,18 +44,18 @@ class IdleConnections:
         self.metrics.http_connections_now += 1
         if len(self._waiting) > self._limit:
             oldest = next(iter(self._waiting))
-            self.leave(oldest)
+            self.discard(oldest)
             oldest.drop()
             self.metrics.http_connections_dropped += 1
-            if count := self._droppings.count():
+            if count := self._dropped_throttle.count():
                 self.log.warn(
                     "Dropped {count} connections that had been silent for longest, to make room "
                     "(--max-http-connections)",
                     count=count,
                 )
 
-    def leave(self, channel: "IdleTrackingChannel") -> None:
-        """A connection waits no more, if it did."""
+    def discard(self, channel: "IdleTrackingChannel") -> None:
+        """Remove a connection, if it is there."""
         if channel in self._waiting:
             del self._waiting[channel]
             self.metrics.http_connections_now -= 1
@@ -69,21 +69,21 @@ class IdleTrackingChannel(HTTPChannel):
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.site.idle_connections.enter(self)
+        self.site.idle_connections.add(self)
 
     def allContentReceived(self) -> None:  # noqa: N802
-        self.site.idle_connections.leave(self)
+        self.site.idle_connections.discard(self)
         super().allContentReceived()
 
     def requestDone(self, request: Request) -> None:  # noqa: N802
-        # First, since the next request may be there already.
-        self.site.idle_connections.enter(self)
+        # First, since the next request may have arrived already.
+        self.site.idle_connections.add(self)
         super().requestDone(request)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self.site.idle_connections.leave(self)
+        self.site.idle_connections.discard(self)
         super().connectionLost(reason)
 
     def drop(self) -> None:
-        """End the connection at once."""
+        """Close the connection at once."""
         self.transport.abortConnection()

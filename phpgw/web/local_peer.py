@@ -1,4 +1,4 @@
-"""Whether a connection comes from this machine, and to which of our ports."""
+"""Whether a connection comes from this machine, and which port it came to."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from phpgw.web.host import is_loopback
 
 
 def uses_proxy_protocol(transport: ITransport) -> bool:
-    """Tell whether where the peer is was only said, by whoever connected: the PROXY protocol."""
+    """Return whether the peer's address comes from the PROXY protocol, and not from the socket."""
     below: Any = transport
     while isinstance(below, TLSMemoryBIOProtocol):
         below = below.transport
@@ -20,12 +20,15 @@ def uses_proxy_protocol(transport: ITransport) -> bool:
 
 
 def is_local(transport: ITransport) -> bool:
-    """Tell whether the peer of a connection is on this machine, beyond doubt."""
+    """Return whether the peer is certainly on this machine.
+
+    An address from the PROXY protocol does not count.
+    """
     return not uses_proxy_protocol(transport) and is_local_address(transport.getPeer())
 
 
 def is_local_address(peer: IAddress) -> bool:
-    """Tell whether an address is one of this machine's own."""
+    """Return whether an address is a loopback address or a UNIX socket."""
     if isinstance(peer, (IPv4Address, IPv6Address)):
         host, _ = host_and_port(peer)
         return bool(host) and is_loopback(host)

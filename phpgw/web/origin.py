@@ -1,4 +1,4 @@
-"""The Origin header (RFC 6454, section 7): the site of a page, and patterns of sites."""
+"""The Origin header (RFC 6454, section 7), and patterns for ``--allow-origin``."""
 
 import re
 
@@ -8,22 +8,22 @@ from phpgw.web.host import parse_host
 
 _ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://([^/]*)", re.IGNORECASE | re.ASCII)
 _PORT = re.compile(r":([0-9]{1,5})\Z", re.ASCII)
-_SCHEME_ALONE = re.compile(r"[a-z][a-z0-9+.-]*://")
-# Nothing that ends in a number is a name: URL standard, section 3.5.
-_PARENT = re.compile(r"localhost|(?:[a-z0-9_-]+\.)+(?![0-9]+\Z)[a-z0-9_-]+")
-# What is said to be opened in them has no origin of their own.
-_NO_ORIGINS = frozenset(("about", "blob", "data", "javascript"))
+_SCHEME_ONLY = re.compile(r"[a-z][a-z0-9+.-]*://")
+# A host that ends in a number is not a name: URL standard, section 3.5.
+_PARENT_DOMAIN = re.compile(r"localhost|(?:[a-z0-9_-]+\.)+(?![0-9]+\Z)[a-z0-9_-]+")
+# Documents with these schemes have an opaque origin.
+_OPAQUE_SCHEMES = frozenset(("about", "blob", "data", "javascript"))
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_HIGHEST_PORT = 65535
+_MAX_PORT = 65535
 
 
 @attrs.frozen
 class Origin:
-    """An origin as a browser writes it.
+    """An origin.
 
-    :ivar scheme: in lower case: ``https``, or an app's or an extension's own.
+    :ivar scheme: in lower case: ``https``, or the scheme of an app or an extension.
     :ivar host: in lower case, without brackets; empty for ``file://``.
-    :ivar port: ``None`` where it is the usual one, or where there is none.
+    :ivar port: ``None`` for the scheme's default port, or if there is none.
     """
 
     scheme: str
@@ -32,7 +32,7 @@ class Origin:
 
     @property
     def is_web(self) -> bool:
-        """Tell whether it is a website's: apps, extensions and files have schemes of their own."""
+        """Return whether the origin is a website, and not an app, an extension or a file."""
         return self.scheme in _DEFAULT_PORTS
 
     def __str__(self) -> str:
@@ -41,9 +41,9 @@ class Origin:
 
 
 def parse_origin(header: bytes) -> Origin | None:
-    """Read an Origin header.
+    """Parse an Origin header.
 
-    :returns: ``None`` for ``null``, and for what no browser writes.
+    :returns: ``None`` for ``null``, and for values that no browser sends.
     """
     match = _ORIGIN.fullmatch(header.decode("latin-1"))
     if match is None:
@@ -52,22 +52,22 @@ def parse_origin(header: bytes) -> Origin | None:
     host = parse_host(authority.encode("latin-1"))
     if host is None or authority.endswith(":") or (not host and scheme in _DEFAULT_PORTS):
         return None
-    if scheme in _NO_ORIGINS:
+    if scheme in _OPAQUE_SCHEMES:
         return None
     found = _PORT.search(authority)
     port = int(found[1]) if found else None
-    if port is not None and not 0 < port <= _HIGHEST_PORT:
+    if port is not None and not 0 < port <= _MAX_PORT:
         return None
     return Origin(scheme, host, None if port == _DEFAULT_PORTS.get(scheme) else port)
 
 
 @attrs.frozen
 class OriginPattern:
-    """One origin, or several that are alike: what ``--allow-origin`` names.
+    """A pattern for one origin or several: a value of ``--allow-origin``.
 
     :ivar scheme: empty for ``null``.
-    :ivar host: with ``*.`` before it for all names below; empty, where the scheme is that of apps
-        or extensions, for any of them.
+    :ivar host: starts with ``*.`` for all subdomains; empty for any host, with the scheme of an app
+        or an extension.
     """
 
     scheme: str
@@ -75,7 +75,7 @@ class OriginPattern:
     port: int | None
 
     def matches(self, header: bytes) -> bool:
-        """Tell whether an Origin header names one of them."""
+        """Return whether the pattern matches an Origin header."""
         if not self.scheme:
             return header == b"null"
         origin = parse_origin(header)
@@ -91,14 +91,14 @@ class OriginPattern:
 
 
 def parse_origin_pattern(text: str) -> OriginPattern:
-    """Read what names origins.
+    """Parse a pattern for origins.
 
-    :raises ValueError: if it is none; the text says what would be.
+    :raises ValueError: if it is invalid; the text says what is expected.
     """
     text = text.strip().lower()
     if text == "null":
         return OriginPattern("", "", None)
-    if text.endswith("/") and not _SCHEME_ALONE.fullmatch(text):
+    if text.endswith("/") and not _SCHEME_ONLY.fullmatch(text):
         text = text[:-1]
     if text.startswith(("ws://", "wss://")):
         raise ValueError("an origin as pages have it, with http or https in place of ws and wss")
@@ -108,6 +108,6 @@ def parse_origin_pattern(text: str) -> OriginPattern:
         raise ValueError("an origin, like https://app.example.com, without a path")
     if not wildcard:
         return OriginPattern(origin.scheme, origin.host, origin.port)
-    if not (origin.is_web and _PARENT.fullmatch(origin.host)):
+    if not (origin.is_web and _PARENT_DOMAIN.fullmatch(origin.host)):
         raise ValueError("a name of two parts at least behind *., like https://*.example.com")
     return OriginPattern(origin.scheme, f"*.{origin.host}", origin.port)

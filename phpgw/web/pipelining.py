@@ -1,8 +1,8 @@
-"""HTTP connections that take turns: requests that come together are answered a few at a time.
+"""HTTP pipelining (RFC 9112, section 9.3.2) with fair turns, and a lingering close.
 
-Of what a connection brings, one request is answered at once, or a piece of one is read. What is
-behind it waits, unread, until the other connections have had their turn, and until the peer has
-read the answers to what it has asked. Meanwhile nothing more is read from it: TCP pushes back.
+In each turn, a connection gets one request handled, or a chunk of a body read. The bytes behind it
+stay unread until the other connections had their turn, and until the peer has read the responses to
+its earlier requests. Meanwhile nothing more is read from the socket, so TCP slows the peer down.
 """
 
 from collections import deque
@@ -15,122 +15,121 @@ from twisted.web.http import Request
 
 from phpgw.web.idle_connections import IdleTrackingChannel
 
-# How much is done in one turn of the reactor for connections that have sent more than one request:
-# so many requests, unless they take longer than this many seconds.
-_MOST = 16
-_SECONDS = 0.004
-# How much of a body counts as one.
-_PIECE = 8192
-# How much may come after the end before nothing more is read.
-_MOST_LATE = 65536
-# How long a peer is given to read why its connection ends.
-_FAREWELL_SECONDS = 15
-# The same, where it may have to send all of a body first.
-_LONG_FAREWELL_SECONDS = 60
+# The limits, in one turn of the reactor, for connections that have sent more than one request.
+_MAX_REQUESTS = 16
+_MAX_SECONDS = 0.004
+# How many bytes of a body count as one request.
+_BODY_CHUNK = 8192
+# How many bytes are read and discarded during a lingering close.
+_MAX_DISCARDED = 65536
+# How long a peer has to read the last response, in a lingering close.
+_LINGERING_SECONDS = 15
+# The same, for a peer that may send the whole body before it reads.
+_LONG_LINGERING_SECONDS = 60
 
 
 class PipelineScheduler:
-    """Lets connections read on that have more than they could read at once, in turns."""
+    """Takes turns between connections that have received more than one request."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
         self._waiting: deque[PipeliningChannel] = deque()
-        self._is_called = False
+        self._is_scheduled = False
 
     @property
     def is_busy(self) -> bool:
-        """Return whether a connection waits for its turn."""
+        """Return whether any connection waits for its turn."""
         return bool(self._waiting)
 
     def add(self, channel: "PipeliningChannel") -> None:
-        """Have a connection read on in its turn."""
+        """Queue a connection for its next turn."""
         self._waiting.append(channel)
-        self._call_later()
+        self._schedule()
 
-    def _call_later(self) -> None:
-        if not self._is_called:
-            self._is_called = True
+    def _schedule(self) -> None:
+        if not self._is_scheduled:
+            self._is_scheduled = True
             self._reactor.callLater(0, self._run)
 
     def _run(self) -> None:
-        end = self._reactor.seconds() + _SECONDS
-        for _ in range(_MOST):
-            self._waiting.popleft().go_on()
+        end = self._reactor.seconds() + _MAX_SECONDS
+        for _ in range(_MAX_REQUESTS):
+            self._waiting.popleft().take_turn()
             if not self._waiting or self._reactor.seconds() >= end:
                 break
-        self._is_called = False
+        self._is_scheduled = False
         if self._waiting:
-            self._call_later()
+            self._schedule()
 
 
 class PipeliningChannel(IdleTrackingChannel):
-    """An HTTP connection that reads a request when it is its turn.
+    """An HTTP connection that reads one request in each of its turns.
 
-    It takes lines apart itself: LineReceiver would go on to the end of what has come, and copy all
-    of it for each line.
+    It splits the lines itself. Twisted's LineReceiver would process everything that was received,
+    and copy all of it for each line.
 
-    :ivar is_over: whether nothing that comes is looked at any more.
-    :ivar expects_more: whether the last request is answered before its body has come.
+    :ivar is_closing: whether the connection is about to close. Further bytes are then discarded.
+    :ivar expects_body: whether the last request gets its response before its body is complete.
     """
 
-    is_over = False
-    expects_more = False
+    is_closing = False
+    expects_body = False
     _networkProducer: Any  # noqa: N815
     _dataBuffer: list[bytes]  # noqa: N815
     _handlingRequest: bool  # noqa: N815
     _waitingForTransport: bool  # noqa: N815
     _transferDecoder: Any  # noqa: N815
-    # Whether it has had its turn.
-    _is_served = False
+    # Whether this turn's request, or chunk of a body, has been handled.
+    _turn_is_over = False
     _is_queued = False
     _is_reading = False
-    # Up to where there is no end of a line.
+    # The unread bytes up to here contain no end of a line.
     _searched = 0
-    # What has come after the end.
-    _late = 0
+    # How many bytes were discarded since the lingering close began.
+    _discarded = 0
 
     def __init__(self) -> None:
         super().__init__()
         self._unread = bytearray()
 
     def dataReceived(self, data: bytes) -> None:
-        if self.is_over:
-            # The peer is to read why it ends, and may send for so long.
-            self._late += len(data)
-            if self._late > _MOST_LATE and not self.expects_more:
+        if self.is_closing:
+            # The peer may still send while it has not read the last response.
+            self._discarded += len(data)
+            if self._discarded > _MAX_DISCARDED and not self.expects_body:
                 self._networkProducer.pauseProducing()
             return
         self._unread += data
-        if self._is_queued or self._has_to_wait:
+        if self._is_queued or self._is_blocked:
             self._networkProducer.pauseProducing()
         else:
-            self.read_on()
+            self.read_request()
 
-    def go_on(self) -> None:
-        """Read on, in its turn."""
+    def take_turn(self) -> None:
+        """Read the next request, as the scheduler's turn has come to this connection."""
         self._is_queued = False
-        if self._has_to_wait or self.is_over:
+        if self._is_blocked or self.is_closing:
             return
         self._networkProducer.resumeProducing()
-        self.read_on()
+        self.read_request()
 
-    def read_on(self) -> None:
-        """Read a request, or a piece of one; what is left has to wait."""
-        self._is_served, self._is_reading = False, True
-        is_whole = True
-        while is_whole and self._unread and not self._is_served:
+    def read_request(self) -> None:
+        """Read a request, or a chunk of its body. Queue the rest for the next turn."""
+        self._turn_is_over, self._is_reading = False, True
+        is_complete = True
+        while is_complete and self._unread and not self._turn_is_over:
             if self.line_mode:
-                is_whole = self._read_line()
+                is_complete = self._read_line()
             elif self._handlingRequest:
                 break
             else:
-                self._read_piece()
+                self._read_body_chunk()
         self._is_reading = False
-        if is_whole and self._unread:
-            self._leave_the_rest()
+        if is_complete and self._unread:
+            self._queue_unread()
 
     def take_unread(self) -> bytes:
-        """Give away what has come behind the request that is being answered."""
+        """Return the bytes behind the request that is being handled, and forget them."""
         unread = b"".join((*self._dataBuffer, self._unread))
         self._dataBuffer = []
         self._unread.clear()
@@ -139,50 +138,50 @@ class PipeliningChannel(IdleTrackingChannel):
         return unread
 
     def setLineMode(self, extra: bytes = b"") -> None:  # noqa: N802
-        """Expect a request, which may have begun with what was behind the body of the last one."""
+        """Expect a request. It may begin with the bytes behind the last request's body."""
         self.line_mode = 1
         self._unread[:0] = extra
         self._searched = 0
 
     def requestDone(self, request: Request) -> None:  # noqa: N802
         super().requestDone(request)
-        self._is_served = True
+        self._turn_is_over = True
         if self._unread and not self._is_reading:
-            self._leave_the_rest()
+            self._queue_unread()
 
     def pauseProducing(self) -> None:
-        """The peer does not read; nor is anything read from it."""
+        """Stop reading from the peer, since the peer does not read its responses."""
         super().pauseProducing()
-        # twisted.web does it only while no request is under way, and it mostly is when its answer
-        # turns out to be one too many.
+        # twisted.web stops reading only while no request is being handled. But usually one is, as
+        # its response is what fills the buffer.
         self._networkProducer.pauseProducing()
 
     def resumeProducing(self) -> None:
-        """The peer has read all of its answers."""
+        """Read from the peer again, since it has read all of its responses."""
         super().resumeProducing()
         if self._unread:
-            self._leave_the_rest()
+            self._queue_unread()
         else:
             self._networkProducer.resumeProducing()
 
     def loseConnection(self) -> None:  # noqa: N802
-        if self._unread or self._dataBuffer or self.expects_more:
+        if self._unread or self._dataBuffer or self.expects_body:
             self.close_lingering()
-        elif not self.is_over:
-            self._end()
+        elif not self.is_closing:
+            self._start_closing()
             super().loseConnection()
 
     def close_lingering(self) -> None:
-        """End a connection whose peer may not have sent all that it wants to.
+        """Close the connection of a peer that may still be sending (RFC 9112, section 9.6).
 
-        What is not read of that would have the kernel reset the connection, and the answer be lost
-        with it (RFC 9112, section 9.6). So only our direction is closed, until the peer closes its
-        own. (TLS does as much by itself.)
+        If received bytes stay unread, the kernel resets the connection, and the last response is
+        lost. So only the sending direction is closed first. The rest follows when the peer closes
+        its own, or after a timeout. (TLS does the same by itself.)
         """
-        if self.is_over:
+        if self.is_closing:
             return
-        self._end()
-        self.setTimeout(_LONG_FAREWELL_SECONDS if self.expects_more else _FAREWELL_SECONDS)
+        self._start_closing()
+        self.setTimeout(_LONG_LINGERING_SECONDS if self.expects_body else _LINGERING_SECONDS)
         transport = self.transport
         if ISSLTransport.providedBy(transport) or not ITCPTransport.providedBy(transport):
             super().loseConnection()
@@ -192,26 +191,26 @@ class PipeliningChannel(IdleTrackingChannel):
             transport.loseWriteConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._end()
+        self._start_closing()
         super().connectionLost(reason)
 
     @property
-    def _has_to_wait(self) -> bool:
-        """Return whether the next request waits for the answer to this one, or for the peer."""
+    def _is_blocked(self) -> bool:
+        """Return whether the next request must wait, for a response or for the peer to read."""
         return self._handlingRequest or self._waitingForTransport
 
-    def _end(self) -> None:
-        self.is_over = True
+    def _start_closing(self) -> None:
+        self.is_closing = True
         self._unread.clear()
 
-    def _leave_the_rest(self) -> None:
+    def _queue_unread(self) -> None:
         self._networkProducer.pauseProducing()
-        if not self._is_queued and not self._has_to_wait:
+        if not self._is_queued and not self._is_blocked:
             self._is_queued = True
             self.site.pipeline_scheduler.add(self)
 
     def _read_line(self) -> bool:
-        """Read a line, if all of it is there."""
+        """Read a line. Return whether a complete one was there."""
         unread = self._unread
         end = unread.find(b"\r\n", self._searched)
         if end < 0:
@@ -228,10 +227,10 @@ class PipeliningChannel(IdleTrackingChannel):
         self.lineReceived(line)
         return True
 
-    def _read_piece(self) -> None:
-        # A body of a known length takes no time, and one in chunks some for each of them.
-        size = _PIECE if self.length is None else self._transferDecoder.contentLength
-        piece = bytes(self._unread[:size])
+    def _read_body_chunk(self) -> None:
+        # A body of known length costs almost nothing. A chunked one costs time for each chunk.
+        size = _BODY_CHUNK if self.length is None else self._transferDecoder.contentLength
+        chunk = bytes(self._unread[:size])
         del self._unread[:size]
-        self._is_served = True
-        self.rawDataReceived(piece)
+        self._turn_is_over = True
+        self.rawDataReceived(chunk)

@@ -1,9 +1,9 @@
-"""Ports on which the API is where browsers connect, and on which of them there is a proxy.
+"""Detection of proxies in front of ports that serve both browsers and the API.
 
-A proxy on this machine that passes requests on as they are makes each look like one of this
-machine. A browser's handshake gives it away: it comes from here, and was made to a name, or by a
-page of a site, that is elsewhere. What has been seen of a port counts until the gateway stops: in
-an hour without visitors the proxy is still there.
+With a proxy on this machine, each request that it forwards comes from this machine, and would have
+access to the API. A browser's handshake reveals such a proxy: it comes from this machine, but its
+Host or Origin header names another one. A port stays marked until the gateway stops, since the
+proxy is still there when no browser connects.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from phpgw.web.host import is_loopback, parse_host, refers_to_this_machine
 from phpgw.web.local_peer import is_local, port_or_path
 from phpgw.web.origin import parse_origin
 
-# With the address of the proxy's own client at its end.
+# Headers that end with the address of the proxy's client.
 _CLIENT_HEADERS = (
     *(b"X-Forwarded-For", b"X-Real-IP", b"X-Client-IP"),
     *(b"CF-Connecting-IP", b"True-Client-IP"),
@@ -29,9 +29,9 @@ _CLIENT_HEADERS = (
 
 
 class ProxyDetector:
-    """Knows which ports have a proxy in front.
+    """Finds the ports that have a proxy in front.
 
-    :param proxies: those that the administrator has named.
+    :param proxies: the proxies that the administrator has configured.
     """
 
     log = Logger(observer=line_limit)
@@ -41,27 +41,27 @@ class ProxyDetector:
         self._proxied: set[int | str] = set()
 
     def is_proxied(self, port: int | str) -> bool:
-        """Tell whether a browser's handshake has come to a port through a proxy.
+        """Return whether a handshake has come to a port through a proxy.
 
-        :param port: as of :func:`phpgw.web.local_peer.port_or_path`.
+        :param port: as returned by :func:`phpgw.web.local_peer.port_or_path`.
         """
         return port in self._proxied
 
     def is_proxy(self, peer: IAddress) -> bool:
-        """Tell whether the administrator has named a peer as a proxy."""
+        """Return whether a peer is a configured proxy (``--trusted-proxy``)."""
         host, _ = host_and_port(peer)
         return self._proxies.trusts(host)
 
-    def notice(self, request: Request) -> None:
-        """Learn from a handshake that is in order.
+    def inspect_handshake(self, request: Request) -> None:
+        """Look for a proxy in the headers of a valid handshake.
 
-        One from another machine says nothing: Host and Origin are whatever a stranger likes.
+        One from another machine proves nothing, since any program can choose its Host and Origin.
         """
         transport: Any = request.channel.transport
         port = port_or_path(transport.getHost())
         if port in self._proxied or not is_local(transport):
             return
-        for name, said in _far_away(request):
+        for name, said in _remote_names(request):
             self._proxied.add(port)
             self.log.critical(
                 "A handshake from this machine has {name} {said}: there is a proxy in front of "
@@ -77,8 +77,8 @@ class ProxyDetector:
             return
 
 
-def _far_away(request: Request) -> Iterator[tuple[str, str]]:
-    """Find the headers that name another machine or its site."""
+def _remote_names(request: Request) -> Iterator[tuple[str, str]]:
+    """Yield the headers, with their values, that name another machine or its site."""
     headers = request.requestHeaders
     for value in headers.getRawHeaders(b"Host", ()):
         host = parse_host(value)

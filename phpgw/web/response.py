@@ -1,4 +1,4 @@
-"""How a request is answered: in plain text or in JSON, and how one is refused."""
+"""HTTP responses in plain text and JSON: at once, later, or for an error."""
 
 import json
 from collections.abc import Mapping
@@ -13,22 +13,22 @@ from phpgw.log_limit import line_limit
 
 _log = Logger(observer=line_limit)
 
-_NONE: Mapping[str, str] = {}
+_NO_HEADERS: Mapping[str, str] = {}
 
 
 class HttpError(Exception):
-    """A request that is not served; the text says why and what would help.
+    """A request that gets an error response. The text says why, and what would help.
 
-    :ivar status: of the answer.
-    :ivar headers: which the answer has beside the usual ones.
-    :ivar details: what else programs may want to know.
+    :ivar status: the response's status code.
+    :ivar headers: additional headers of the response.
+    :ivar details: additional fields of a JSON response.
     """
 
     def __init__(
         self,
         status: int,
         reason: str,
-        headers: Mapping[str, str] = _NONE,
+        headers: Mapping[str, str] = _NO_HEADERS,
         **details: int | str | None,
     ) -> None:
         super().__init__(reason)
@@ -37,35 +37,35 @@ class HttpError(Exception):
         self.details = {name: value for name, value in details.items() if value is not None}
 
     def as_text(self, request: Request) -> bytes:
-        """Set up the answer's status and headers; return its body, a line."""
-        self._begin(request)
+        """Set the response's status and headers; return its body, one line of text."""
+        self._set_status_and_headers(request)
         return text_body(request, f"{self}\n")
 
     def as_json(self, request: Request) -> bytes:
-        """Set up the answer's status and headers; return its body, an object with ``error``."""
-        self._begin(request)
+        """Set the response's status and headers; return its body, a JSON object with ``error``."""
+        self._set_status_and_headers(request)
         return json_body(request, {"error": str(self), **self.details})
 
-    def _begin(self, request: Request) -> None:
+    def _set_status_and_headers(self, request: Request) -> None:
         request.setResponseCode(self.status)
         for name, value in self.headers.items():
             request.setHeader(name, value)
 
 
 def text_body(request: Request, text: str) -> bytes:
-    """Set up an answer's headers; return its body."""
+    """Set the headers of a plain text response; return its body."""
     return _body(request, "text/plain; charset=utf-8", text.encode())
 
 
 def json_body(request: Request, value: object) -> bytes:
-    """Set up an answer's headers; return its body, this value as JSON."""
-    # Not in ASCII alone, since people read what curl shows.
+    """Set the headers of a JSON response; return its body, this value as JSON."""
+    # Not ASCII only, since people read the output of curl.
     body = json.dumps(value, ensure_ascii=False).encode() + b"\n"
     return json_text(request, body)
 
 
 def json_text(request: Request, text: bytes) -> bytes:
-    """Set up an answer's headers; return its body, which is JSON already."""
+    """Set the headers of a JSON response; return its body, a text that is JSON already."""
     return _body(request, "application/json", text)
 
 
@@ -78,18 +78,20 @@ def _body(request: Request, kind: str, body: bytes) -> bytes:
 
 
 def respond_later(request: Request, body: Deferred[bytes]) -> int:
-    """Send a body once it is there, unless whoever asked for it has left by then.
+    """Send a response's body once it is ready, unless the peer has disconnected by then.
 
-    What it fails with becomes a 500.
+    A failure becomes a response with status 500.
+
+    :returns: what ``render`` of a resource has to return.
     """
-    is_gone = False
+    has_disconnected = False
 
-    def leave(reason: Failure) -> None:
-        nonlocal is_gone
-        is_gone = True
+    def note_disconnect(reason: Failure) -> None:
+        nonlocal has_disconnected
+        has_disconnected = True
 
     def send(data: bytes) -> None:
-        if is_gone:
+        if has_disconnected:
             return
         # Not with a 204: RFC 9110, section 8.6.
         if request.method != b"HEAD" and request.code != NO_CONTENT:
@@ -98,22 +100,22 @@ def respond_later(request: Request, body: Deferred[bytes]) -> int:
         request.finish()
 
     def fail(failure: Failure) -> None:
-        if is_gone:
+        if has_disconnected:
             _log.failure("A request failed whose client has left", failure)
         else:
             request.processingFailed(failure)
 
-    gone: Deferred[None] = request.notifyFinish()
-    gone.addErrback(leave)
+    finished: Deferred[None] = request.notifyFinish()
+    finished.addErrback(note_disconnect)
     body.addCallback(send).addErrback(fail)
     return NOT_DONE_YET
 
 
 def busy() -> HttpError:
-    """Return the refusal of what would have to wait for too much that is under way."""
+    """Return a 503 for a request that cannot start, since too many jobs are running."""
     return HttpError(503, "too much is under way; try again soon", {"Retry-After": "1"})
 
 
 def stopping() -> HttpError:
-    """Return the refusal of what the gateway's end has interrupted."""
+    """Return a 503 for a request that the gateway's stop has interrupted."""
     return HttpError(503, "the gateway has stopped before all of it was done")

@@ -1,8 +1,8 @@
-"""An HTTP connection that is strict about how a request is written, and when it is complete.
+"""An HTTP connection with strict parsing and strict timeouts.
 
-twisted.web is a little more lenient than is wise where a proxy may be in front, which could
-understand a request in another way (request smuggling); it lets a request take for ever as long as
-something comes; and it hangs up without a word on what is too large.
+twisted.web accepts some malformed requests. A proxy in front may read them differently (request
+smuggling). twisted.web also lets a request take any time, as long as some bytes arrive, and it
+closes the connection without a response when a request is too large.
 """
 
 import re
@@ -11,14 +11,14 @@ from twisted.web.http import RESPONSES, Request
 
 from phpgw.web.pipelining import PipeliningChannel
 
-# How long a body may take, and how long a connection is kept without a request.
-_BODY_SECONDS = 60
-_IDLE_SECONDS = 60
-# More digits than any length has, and fewer than Python refuses to read.
-_LONGEST_LENGTH = 18
-# Bytes of headers behind a body in chunks, which nobody reads.
-_LONGEST_TRAILER = 4096
-# What says where a request ends.
+# Seconds for a body to arrive, and for an idle connection to send the next request.
+_BODY_TIMEOUT = 60
+_IDLE_TIMEOUT = 60
+# More digits than any real length has, and fewer than the limit of Python's int().
+_MAX_LENGTH_DIGITS = 18
+# Bytes of trailer fields behind a chunked body. They are not used.
+_MAX_TRAILER_SIZE = 4096
+# The header fields that say where a request ends.
 _FRAMING = re.compile(rb"(?:(content-length)|transfer-encoding):(.*)", re.IGNORECASE | re.DOTALL)
 _PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
 
@@ -26,62 +26,62 @@ _PHRASES = {**RESPONSES, 431: b"Request Header Fields Too Large"}
 class StrictChannel(PipeliningChannel):
     """An HTTP connection of a :class:`phpgw.web.site.GatewaySite`."""
 
-    _is_first = True
-    _has_begun = False
+    _is_first_request = True
+    _request_has_begun = False
     length: int | None
     _version: bytes
 
     def connectionMade(self) -> None:
         super().connectionMade()
-        self.setTimeout(self.site.head_seconds)
+        self.setTimeout(self.site.head_timeout)
 
-    def read_on(self) -> None:
-        if not self._has_begun:
-            self._has_begun = True
-            if not self._is_first:
-                self.setTimeout(self.site.head_seconds)
-        super().read_on()
+    def read_request(self) -> None:
+        if not self._request_has_begun:
+            self._request_has_begun = True
+            if not self._is_first_request:
+                self.setTimeout(self.site.head_timeout)
+        super().read_request()
 
     def setTimeout(self, period: float | None) -> float | None:  # noqa: N802
-        """Change the time after which the connection ends."""
+        """Set the timeout of the connection. Return the one before."""
         before: float | None = self.timeOut
         if period is not None and before is not None and period < before:
-            # To have a call come sooner, Twisted looks for it among those of all clients.
+            # To make a delayed call earlier, Twisted searches the calls of all clients for it.
             super().setTimeout(None)
         super().setTimeout(period)
         return before
 
     def resetTimeout(self) -> None:  # noqa: N802
-        """Do nothing: that something comes now and then gives a request no more time."""
+        """Do nothing. Bytes that arrive must not extend the time that a request has."""
 
-    def rest(self) -> None:
-        """Wait for the next request."""
-        self._has_begun = self._is_first = False
-        self.setTimeout(_IDLE_SECONDS)
+    def await_request(self) -> None:
+        """Start the timeout for the next request."""
+        self._request_has_begun = self._is_first_request = False
+        self.setTimeout(_IDLE_TIMEOUT)
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         super().allHeadersReceived()
         if self.length != 0:
-            self.setTimeout(_BODY_SECONDS)
+            self.setTimeout(_BODY_TIMEOUT)
             request = self.requests[-1]
             if request.is_too_large or is_handshake(request):
-                # It is refused for its body, which therefore need not come first.
+                # It is refused because of its body, so there is no need to wait for the body.
                 self.length = 0
-                self._cut_off(request)
+                self._close_after_response(request)
 
     def refuse_body(self) -> None:
-        """Have a request answered whose body is far too large, before it has come whole."""
-        self._cut_off(self.requests[-1])
+        """Process a request whose body is far too large, before the body is complete."""
+        self._close_after_response(self.requests[-1])
         self.allContentReceived()
 
-    def _cut_off(self, request: Request) -> None:
+    def _close_after_response(self, request: Request) -> None:
         self.persistent = 0
-        self.expects_more = True
+        self.expects_body = True
         request.setHeader("Connection", "close")
 
     def allContentReceived(self) -> None:  # noqa: N802
-        # Once alone, though what was cut off may come to its end.
-        if not (self._handlingRequest or self.is_over):
+        # Only once: a body that was refused early may still arrive to its end.
+        if not (self._handlingRequest or self.is_closing):
             super().allContentReceived()
 
     def _send100Continue(self) -> None:  # noqa: N802
@@ -89,19 +89,19 @@ class StrictChannel(PipeliningChannel):
             super()._send100Continue()
 
     def requestDone(self, request: Request) -> None:  # noqa: N802
-        self.rest()
+        self.await_request()
         self._savedTimeOut = None
         super().requestDone(request)
 
     def timeoutConnection(self) -> None:  # noqa: N802
-        # twisted.web's own writes a line to the log for each.
-        if self.is_over:
+        # twisted.web's own method writes a log line for each.
+        if self.is_closing:
             self.drop()
             return
-        if self._has_begun or self._is_first:
+        if self._request_has_begun or self._is_first_request:
             self.site.idle_connections.metrics.requests_timed_out += 1
-        if self._has_begun:
-            self._refuse(408, "The request takes too long.")
+        if self._request_has_begun:
+            self._respond_and_close(408, "The request takes too long.")
         else:
             self.close_lingering()
 
@@ -118,40 +118,39 @@ class StrictChannel(PipeliningChannel):
             return bool(super().headerReceived(line))
         value = match[2].strip(b" \t")
         if match[1]:
-            is_plain = value.isdigit()
-            if is_plain and len(value) > _LONGEST_LENGTH:
-                line = b"Content-Length: " + b"9" * _LONGEST_LENGTH
+            is_valid = value.isdigit()
+            if is_valid and len(value) > _MAX_LENGTH_DIGITS:
+                line = b"Content-Length: " + b"9" * _MAX_LENGTH_DIGITS
         else:
-            # RFC 9112, section 6.1: no other is known here, and HTTP/1.0 knows none.
-            is_plain = value.lower() == b"chunked" and self._version == b"HTTP/1.1"
-        if not is_plain:
+            # RFC 9112, section 6.1: no other coding is supported, and HTTP/1.0 has none.
+            is_valid = value.lower() == b"chunked" and self._version == b"HTTP/1.1"
+        if not is_valid:
             self._respondToBadRequestAndDisconnect()
             return False
-        is_taken = bool(super().headerReceived(line))
-        if is_taken and not match[1]:
-            # What comes of it is looked through again with each piece.
-            self._transferDecoder._maxTrailerHeadersSize = _LONGEST_TRAILER
-        return is_taken
+        is_accepted = bool(super().headerReceived(line))
+        if is_accepted and not match[1]:
+            # The decoder searches the trailer from its start with each piece that arrives.
+            self._transferDecoder._maxTrailerHeadersSize = _MAX_TRAILER_SIZE
+        return is_accepted
 
     def lineLengthExceeded(self, line: bytes) -> None:  # noqa: N802
         if self._receivedHeaderSize:
-            self._refuse(431, "A header is too long.")
+            self._respond_and_close(431, "A header is too long.")
         else:
-            self._refuse(414, "The URL is too long.")
+            self._respond_and_close(414, "The URL is too long.")
 
     def _respondToBadRequestAndDisconnect(self) -> None:  # noqa: N802
-        # twisted.web's name for what it does with all that it does not like.
+        # twisted.web calls this for every request that it does not accept.
         if (
             self._receivedHeaderSize > self.totalHeadersSize
             or self._receivedHeaderCount > self.maxHeaders
         ):
-            self._refuse(431, "The request's headers are too large.")
+            self._respond_and_close(431, "The request's headers are too large.")
         else:
-            self._refuse(400, "This is no proper HTTP request.")
+            self._respond_and_close(400, "This is no proper HTTP request.")
 
-    def _refuse(self, status: int, reason: str) -> None:
-        """Answer what cannot be a request, and go."""
-
+    def _respond_and_close(self, status: int, reason: str) -> None:
+        """Send an error response to an invalid request, and close the connection."""
         body = reason.encode() + b"\n"
         self.transport.write(
             b"HTTP/1.1 %d %b\r\nServer: phpgw\r\nContent-Type: text/plain; charset=utf-8\r\n"
@@ -162,6 +161,6 @@ class StrictChannel(PipeliningChannel):
 
 
 def is_handshake(request: Request) -> bool:
-    """Tell a request for a WebSocket, a proper one or not."""
+    """Return whether a request asks for a WebSocket, with a valid handshake or not."""
     values = request.requestHeaders.getRawHeaders(b"Upgrade", [])
     return any(b"websocket" in value.lower() for value in values)

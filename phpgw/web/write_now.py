@@ -1,8 +1,9 @@
-"""Sending at once, where Twisted would wait for the reactor's next turn.
+"""Writing to a socket at once, and not in the reactor's next turn.
 
-``transport.write`` notes the bytes, adds the socket to epoll, and sends when epoll says that it
-may, which is nearly always at once: three system calls in place of one, and a turn later. At 256
-clients over FastCGI that makes 2.15 of the Go gateway's messages a second of 1.66.
+``transport.write`` stores the bytes, adds the socket to epoll, and sends when epoll reports it as
+writable. Nearly always it is writable at once. So one system call does the work of three, and a
+turn earlier. With 256 clients over FastCGI this raised the messages a second from 1.66 to 2.15
+times those of the Go gateway.
 """
 
 from typing import Any
@@ -11,11 +12,11 @@ from twisted.internet import tcp
 
 
 def write_now(transport: Any, data: bytes) -> None:
-    """Write to a transport; what the kernel takes now is sent now.
+    """Write to a transport, and send at once as much as the kernel accepts.
 
-    For what the kernel does not take, and for any transport but a plain TCP or UNIX socket on
-    which nothing else waits, this is ``transport.write``. So it is for a broken socket, which the
-    transport then finds out about.
+    The rest goes to ``transport.write``. So does everything if the transport is not a plain TCP or
+    UNIX socket, if other bytes wait already, or if the socket is broken. The transport then handles
+    the error.
     """
     if (
         isinstance(transport, tcp.Connection)

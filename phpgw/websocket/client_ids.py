@@ -1,4 +1,4 @@
-"""The ids by which PHP knows clients: their addresses, or random names."""
+"""Client ids (``client_id``): the peer's address, or a random id."""
 
 from collections.abc import Callable
 from itertools import count
@@ -13,11 +13,14 @@ _RANDOM_BYTES = 16
 
 
 def peer_ids() -> Callable[[IAddress], str]:
-    """Names clients by their addresses; those on a UNIX socket, which have none, by numbers."""
+    """Return a function that makes ids from peer addresses.
+
+    A peer on a UNIX socket has no address. It gets a number.
+    """
     numbers = count(1)
     return lambda peer: peer_name(peer) or f"unix:{next(numbers)}"
 
 
 def random_id(peer: IAddress) -> str:
-    """A name for a client that nobody can guess, and that never comes again."""
+    """Return an id that cannot be guessed, and is never used again."""
     return token_hex(_RANDOM_BYTES)

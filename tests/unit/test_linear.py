@@ -35,7 +35,7 @@ from phpgw.relay.connect import CONTROL
 from phpgw.relay.ndjson import Stream
 from phpgw.relay.php_errors import find_php_error
 from phpgw.web import forwarded
-from phpgw.web.addresses import _written
+from phpgw.web.addresses import _normalized
 from phpgw.web.host import is_safe_from_rebinding, parse_host, refers_to_this_machine
 from phpgw.web.origin import parse_origin, parse_origin_pattern
 from phpgw.websocket import handshake, permessage_deflate, request_info
@@ -203,7 +203,7 @@ class TextTests(LinearTestCase):
                 "browsers' headers": (proxy_signs._BROWSER.search, _PUNCTUATION),
                 "TLS": (request_info._TLS.search, _PUNCTUATION),
                 "allowed origin": (parse_origin_pattern("https://*.a.a").matches, _PUNCTUATION),
-                "peer": (_text(_written.__wrapped__), _PUNCTUATION),
+                "peer": (_text(_normalized.__wrapped__), _PUNCTUATION),
             }
         )
 

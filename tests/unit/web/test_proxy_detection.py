@@ -69,7 +69,7 @@ class _Noting(Resource):
         self._ports = ports
 
     def render_GET(self, request: Request) -> bytes:
-        self._ports.notice(request)
+        self._ports.inspect_handshake(request)
         return b""
 
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.web.site import is_too_large
+from phpgw.web.request import is_too_large
 from tests.support.fakes import FORM, Exchange, request, request_head
 
 LIMIT = 1000

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from phpgw.web.site import is_too_large
+from phpgw.web.request import is_too_large
 from tests.support.fakes import Answer, Exchange, request_head
 
 LIMIT = 1000
