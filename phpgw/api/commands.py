@@ -11,8 +11,8 @@ from phpgw.api.batch import Batches
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.hub.commands import InvalidCommand
 from phpgw.metrics import Metrics
+from phpgw.web.request import is_too_large
 from phpgw.web.response import HttpError, json_text
-from phpgw.web.site import is_too_large
 
 
 class CommandsResource(JsonResource):

@@ -13,6 +13,7 @@ from phpgw.hub.commander import Commander, Result, is_undelivered
 from phpgw.hub.commands import Send, Target
 from phpgw.metrics import Metrics
 from phpgw.time_slices import JobsStopped, TimeSlices, TooManyJobs, run_to_completion
+from phpgw.web.request import is_too_large
 from phpgw.web.response import HttpError, busy, respond_later, stopping, text_body
 
 # Fields that name a target, with its kind.

@@ -67,7 +67,7 @@ class WebSocketResource(Resource):
         self._factory = factory
         self._table = factory.table
         self._subprotocols = subprotocols or Subprotocols((), factory.reactor.seconds)
-        self._shared_ports = proxy_detector
+        self._proxy_detector = proxy_detector
         self._request_info = request_info
         self._admission = admission
         self._metrics = metrics
@@ -92,8 +92,8 @@ class WebSocketResource(Resource):
     def _admit(self, request: Request) -> GatewayProtocol:
         try:
             handshake = self._request_info.read(request)
-            if self._shared_ports is not None:
-                self._shared_ports.notice(request)
+            if self._proxy_detector is not None:
+                self._proxy_detector.inspect_handshake(request)
             peer = request.getClientAddress()
             make_connection = partial(self._factory.make_connection, peer)
             return self._table.add_pending(peer, handshake, make_connection)
