@@ -148,8 +148,11 @@ class EventQueue:
 
     def enqueue_low_priority(self, event: QueuedEvent) -> None:
         """Enqueue a disconnect. It is never refused, and may wait for any time."""
-        self._add(event)
-        self._run_next()
+        if self.waiting or self._running >= self._allowed:
+            self._add(event)
+            self._run_next()
+        else:
+            self._run_or_wait(event)
 
     def cancel(self, event: QueuedEvent) -> None:
         """Remove a waiting event. Its ``run`` is not called."""
@@ -271,16 +274,26 @@ class EventQueue:
     # Running
 
     def _run_or_wait(self, event: QueuedEvent) -> None:
-        """Run a message at once if no event waits; this is a short cut past the queues."""
-        if event.fifo is not self.messages or self._others_waiting or self._is_starting:
+        """Run an event at once if there is a place for it; this is a short cut past the queues."""
+        fifo = event.fifo
+        if self._others_waiting or self._is_starting or self._is_deferred:
             self._wait(event)
             return
+        if fifo is not self.messages:
+            if not self._has_share(fifo):
+                self._wait(event)
+                return
+            self._move_last(fifo)
         self._is_starting = True
         self._run(event)
         self._is_starting = False
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Run what waits, if anything does."""
         if self.waiting or self._others_waiting:
             self._run_next()
-        else:
+        elif not self._running:
             self._notify()
 
     def _run_next(self) -> None:
@@ -331,10 +344,14 @@ class EventQueue:
         if self._others_waiting and not (messages and self._last_served is not messages):
             for fifo in self._others:
                 if fifo and self._has_share(fifo):
-                    self._others.remove(fifo)
-                    self._others.append(fifo)
+                    self._move_last(fifo)
                     return fifo
         return messages if messages else None
+
+    def _move_last(self, fifo: Fifo) -> None:
+        """Let the other queues go first next time."""
+        self._others.remove(fifo)
+        self._others.append(fifo)
 
     def _has_share(self, fifo: Fifo) -> bool:
         """Return whether one more event of a kind other than messages may run."""
@@ -348,7 +365,7 @@ class EventQueue:
     def _ended(self, outcome: Any, event: QueuedEvent) -> None:
         self._running -= 1
         event.fifo.running -= 1
-        self._run_next()
+        self._go_on()
 
     def _failed(self, failure: Failure, event: QueuedEvent) -> None:
         self.log.failure("A turn came to a bad end", failure)
