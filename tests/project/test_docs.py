@@ -23,6 +23,11 @@ _PAGES = [
     ROOT / "benchmarks/README.rst",
 ]
 _MARKDOWN = [ROOT / "php/README.md", *sorted(ROOT.glob("examples/*/README.md"))]
+_ARCHITECTURE = ROOT / "docs/architecture.rst"
+# Files that the page about the architecture only imagines.
+_IMAGINED = {
+    *("api/prometheus.py", "websocket/pusher.py", "backend/grip.py", "relay/grip.py"),
+}
 _CONFIGURATION = ROOT / "docs/configuration.rst"
 # A test as the pages name it: its path below tests/, a class (or a pattern), a method.
 _TEST = re.compile(r"(?<![\w./])((?:\w+/)*test_\w+)((?:\.[A-Za-z]\w*\*?)*)")
@@ -155,6 +160,27 @@ class NamedTests(SynchronousTestCase):
         self.assertFalse(is_test(here, ["Nothing*"]))
         self.assertFalse(is_test(here, ["MarkupTests", "test_each_exists"]))
         self.assertFalse(is_test(here, ["test_nothing"]))
+
+
+class ArchitecturePageTests(SynchronousTestCase):
+    """The page about the architecture."""
+
+    def test_every_room_is_there(self) -> None:
+        """It has a line for each file of the package."""
+        text = _ARCHITECTURE.read_text()
+        for path in (ROOT / "phpgw").rglob("*.py"):
+            if path.name != "__init__.py":
+                self.assertIn(f"\n``{path.name}``", text, path.relative_to(ROOT))
+
+    def test_no_other_is_there(self) -> None:
+        """Each file that it names exists."""
+        text = _ARCHITECTURE.read_text()
+        names = {path.name for path in (ROOT / "phpgw").rglob("*.*")}
+        for name in re.findall(r"^``([\w.]+)`` ", text, re.MULTILINE):
+            self.assertIn(name, names)
+        for name in re.findall(r"``(\w+/(?:\w+/)?\w+\.\w+)``", text):
+            is_there = (ROOT / "phpgw" / name).exists() or (ROOT / name).exists()
+            self.assertTrue(is_there or name in _IMAGINED, name)
 
 
 class OptionTests(SynchronousTestCase):
