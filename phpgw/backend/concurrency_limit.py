@@ -25,7 +25,7 @@ _NO_WORKER = (
 
 
 @attrs.define(eq=False)
-class _Waiting:
+class _WaitingEvent:
     """An event that waits for a worker.
 
     :ivar answer: fires with PHP's answer.
@@ -64,14 +64,14 @@ class ConcurrencyLimit:
         self._metrics = metrics
         self._busy = 0
         # In the order in which they came.
-        self._waiting: dict[_Waiting, None] = {}
-        self._deadlines: Deadlines[_Waiting] = Deadlines(reactor, timeout, self._give_up)
+        self._waiting: dict[_WaitingEvent, None] = {}
+        self._deadlines: Deadlines[_WaitingEvent] = Deadlines(reactor, timeout, self._give_up)
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
         if self._busy < self._limit:
             return self._begin(event, follow)
-        waiting = _Waiting(event, follow)
+        waiting = _WaitingEvent(event, follow)
         waiting.answer = Deferred(lambda _: self._cancel(waiting))
         self._waiting[waiting] = None
         self._metrics.events_waiting_for_worker_now += 1
@@ -121,17 +121,17 @@ class ConcurrencyLimit:
             waiting.asked = self._begin(waiting.event, waiting.follow)
             waiting.asked.chainDeferred(waiting.answer)
 
-    def _cancel(self, waiting: _Waiting) -> None:
+    def _cancel(self, waiting: _WaitingEvent) -> None:
         if waiting.asked is not None:
             waiting.asked.cancel()
         else:
             self._leave(waiting)
 
-    def _give_up(self, waiting: _Waiting) -> None:
+    def _give_up(self, waiting: _WaitingEvent) -> None:
         self._leave(waiting)
         waiting.answer.errback(BackendBusy(_NO_WORKER.format(self._deadlines.seconds)))
 
-    def _leave(self, waiting: _Waiting) -> None:
+    def _leave(self, waiting: _WaitingEvent) -> None:
         """Take an event out of those that wait."""
         del self._waiting[waiting]
         self._deadlines.stop(waiting)

@@ -45,7 +45,7 @@ class ReplyTooLarge(BackendError):
     """PHP printed more than is taken from it."""
 
 
-class ReplyFlawed(BackendError):
+class PhpErrorReported(BackendError):
     """PHP has said itself that the script's reply is not what the script wanted it to be."""
 
 

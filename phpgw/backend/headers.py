@@ -59,7 +59,7 @@ def browser_headers(handshake: Handshake) -> list[Header]:
     return headers
 
 
-def check_encoding(values: Iterable[bytes]) -> None:
+def check_not_compressed(values: Iterable[bytes]) -> None:
     """Refuse an answer that is compressed, since no event asks for that: RFC 9110, section 8.4.
 
     What it inflates to would have to be limited, and a streamed one could not be read line by line.

@@ -67,7 +67,7 @@ class HostEndpoint:
             kind = IPv6Address if ":" in host else IPv4Address
             self._addresses = [kind("TCP", host, port)]
             self._looked_up_at = float("inf")
-        self._lookup: _Lookup | None = None
+        self._lookup: _HostLookup | None = None
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """See ``IStreamClientEndpoint.connect``."""
@@ -116,7 +116,7 @@ class HostEndpoint:
     async def _look_up(self) -> list[Address]:
         """Return the addresses, of which there is at least one."""
         if self._lookup is None:
-            self._lookup = _Lookup(self._looked_up)
+            self._lookup = _HostLookup(self._looked_up)
             self._reactor.nameResolver.resolveHostName(self._lookup, self._host, self._port)
         if self._lookup is not None:
             await self._lookup.wait()
@@ -134,7 +134,7 @@ class HostEndpoint:
 
 
 @implementer(IResolutionReceiver)
-class _Lookup:
+class _HostLookup:
     """Addresses as they come in, and those who wait for them."""
 
     def __init__(self, done: Callable[[list[Address]], None]) -> None:

@@ -52,7 +52,7 @@ class Reply:
     body: bytes = b""
 
 
-class Flow(Protocol):
+class FlowControl(Protocol):
     """A reply on its way, which can be held up."""
 
     def pause(self) -> None:
@@ -70,4 +70,4 @@ class Flow(Protocol):
 
 # Is shown a reply's head while the body is still on its way. It returns what takes the body piece
 # by piece, as PHP flushes it, or None for the body to be gathered.
-Follow = Callable[[Head, Flow], Callable[[bytes], None] | None]
+Follow = Callable[[Head, FlowControl], Callable[[bytes], None] | None]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from twisted.internet.defer import Deferred, fail
 from twisted.python.failure import Failure
 
-from phpgw.backend.reply import Flow
+from phpgw.backend.reply import FlowControl
 from phpgw.hub.client import Client
 from phpgw.hub.command_parser import parse_command
 from phpgw.hub.commands import Command, InvalidCommand
@@ -33,7 +33,7 @@ class Stream:
         run: Callable[[Sequence[Command]], Deferred[None] | None],
         client: Client | None,
         limit: int,
-        flow: Flow | None = None,
+        flow: FlowControl | None = None,
     ) -> None:
         self._run = run
         self._client = client
@@ -120,7 +120,7 @@ class Stream:
         self._commands.clear()
         self._ran(None)
 
-    def _is_congested(self, flow: Flow) -> bool:
+    def _is_congested(self, flow: FlowControl) -> bool:
         """Return whether the client is slow; the flow is resumed once it is not, then."""
         return self._client is not None and self._client.connection.when_writable(flow.resume)
 

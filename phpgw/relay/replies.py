@@ -10,7 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
-from phpgw.backend.reply import Flow, Head, Reply
+from phpgw.backend.reply import FlowControl, Head, Reply
 from phpgw.hub.client import Client
 from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_slowly
 from phpgw.hub.commander import Commander, Result
@@ -262,7 +262,7 @@ class PendingReply:
     def is_streamed(self) -> bool:
         return self._stream is not None and not self._is_over
 
-    def follow(self, head: Head, flow: Flow) -> Callable[[bytes], None] | None:
+    def follow(self, head: Head, flow: FlowControl) -> Callable[[bytes], None] | None:
         """See :data:`phpgw.backend.reply.Follow`."""
         if not is_stream(head):
             return None
@@ -306,7 +306,7 @@ class PendingReply:
         self._keep_cookies(head)
         return self._replies.run(commands, self._client)
 
-    def _begin_stream(self, head: Head, flow: Flow | None) -> Stream:
+    def _begin_stream(self, head: Head, flow: FlowControl | None) -> Stream:
         self._keep_cookies(head)
         self._replies.metrics.replies_streamed += 1
         replies, client = self._replies, self._client

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from phpgw.backend.errors import BackendUnreachable
 from phpgw.backend.event import Event
 from phpgw.backend.interface import IBackend
-from phpgw.backend.reply import Flow, Follow, Head, Reply
+from phpgw.backend.reply import FlowControl, Follow, Head, Reply
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, CircuitOpen, Ticket
 from phpgw.relay.errors import ClientDisconnected
@@ -84,7 +84,9 @@ class RetryingBackend:
         asked.addErrback(self._failed, event, follow, is_wanted, ticket.since + _LONGEST)
         return asked.addBoth(self._asked, ticket)
 
-    def _begun(self, follow: Follow, head: Head, flow: Flow) -> Callable[[bytes], None] | None:
+    def _begun(
+        self, follow: Follow, head: Head, flow: FlowControl
+    ) -> Callable[[bytes], None] | None:
         """The whole of a streamed answer may take long."""
         self._breaker.hear(head)
         return follow(head, flow)

@@ -7,7 +7,7 @@ import attrs
 from twisted.internet.defer import Deferred
 
 from phpgw.backend.errors import BackendError
-from phpgw.backend.reply import Flow, Head
+from phpgw.backend.reply import FlowControl, Head
 from phpgw.hub.client import Client
 from phpgw.metrics import Metrics
 from phpgw.relay.fifo import QueuedEvent
@@ -37,7 +37,7 @@ class RunningMessage:
     flow: LimitedFlow | None = None
     error: BackendError | None = None
 
-    def follow(self, head: Head, flow: Flow) -> Callable[[bytes], None] | None:
+    def follow(self, head: Head, flow: FlowControl) -> Callable[[bytes], None] | None:
         """See :data:`phpgw.backend.reply.Follow`; a streamed reply is put under its limits."""
         if is_stream(head) and not self.client.is_disconnected:
             limits = self._stream_limits

@@ -7,7 +7,7 @@ from twisted.logger import Logger
 
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import BackendError
-from phpgw.backend.reply import Flow
+from phpgw.backend.reply import FlowControl
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.relay.fifo import QueuedEvent
 from phpgw.relay.queue import EventQueue
@@ -25,7 +25,7 @@ _SLOW_SECONDS = 1.0
 
 
 class LimitedFlow:
-    """A :class:`phpgw.backend.reply.Flow` with a limit on its pauses.
+    """A :class:`phpgw.backend.reply.FlowControl` with a limit on its pauses.
 
     :param close_client: ends the stream and closes its client's connection.
     :param end_early: ends the stream alone, with an error.
@@ -37,7 +37,7 @@ class LimitedFlow:
     def __init__(
         self,
         limits: "StreamLimits",
-        flow: Flow,
+        flow: FlowControl,
         close_client: Callable[[], None],
         end_early: Callable[[BackendError], None],
     ) -> None:
@@ -50,16 +50,16 @@ class LimitedFlow:
         self.paused_since = 0.0
 
     def pause(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
+        """See :class:`phpgw.backend.reply.FlowControl`."""
         self._flow.pause()
         self._limits.pause(self)
 
     def hold(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`; this does not count as a pause."""
+        """See :class:`phpgw.backend.reply.FlowControl`; this does not count as a pause."""
         self._flow.hold()
 
     def resume(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
+        """See :class:`phpgw.backend.reply.FlowControl`."""
         self._limits.resume(self)
         self._flow.resume()
 
@@ -94,7 +94,7 @@ class StreamLimits:
     def start(
         self,
         event: QueuedEvent,
-        flow: Flow,
+        flow: FlowControl,
         close_client: Callable[[], None],
         end_early: Callable[[BackendError], None],
     ) -> LimitedFlow:

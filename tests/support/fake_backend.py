@@ -29,7 +29,7 @@ STREAM = b"application/x-ndjson"
 
 
 class FakeFlow:
-    """A reply on its way; a :class:`phpgw.backend.reply.Flow`.
+    """A reply on its way; a :class:`phpgw.backend.reply.FlowControl`.
 
     :ivar is_paused: whether it is held up.
     """

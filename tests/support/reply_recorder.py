@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from phpgw.backend.reply import Flow, Follow, Head
+from phpgw.backend.reply import FlowControl, Follow, Head
 
 
 class ReplyRecorder:
@@ -15,7 +15,7 @@ class ReplyRecorder:
     :ivar at_piece: what it does when it is given a piece; likewise.
     """
 
-    flow: Flow
+    flow: FlowControl
 
     def __init__(self) -> None:
         self.heads: list[Head] = []
@@ -23,7 +23,7 @@ class ReplyRecorder:
         self.at_head: Callable[[], object] = lambda: None
         self.at_piece: Callable[[], object] = lambda: None
 
-    def __call__(self, head: Head, flow: Flow) -> Callable[[bytes], None]:
+    def __call__(self, head: Head, flow: FlowControl) -> Callable[[bytes], None]:
         self.heads.append(head)
         self.flow = flow
         self.at_head()
@@ -37,7 +37,7 @@ class ReplyRecorder:
 def head_recorder(heads: list[Head]) -> Follow:
     """Whoever looks at heads alone, and has bodies gathered."""
 
-    def follow(head: Head, flow: Flow) -> None:
+    def follow(head: Head, flow: FlowControl) -> None:
         heads.append(head)
 
     return follow

@@ -26,7 +26,7 @@ from twisted.web.server import NOT_DONE_YET, Request
 from phpgw.api import access, fast_path, forms, hold, proxy_signs
 from phpgw.backend import form, headers
 from phpgw.backend.fastcgi import cgi
-from phpgw.backend.fastcgi.records import Decoder
+from phpgw.backend.fastcgi.records import FastCgiDecoder
 from phpgw.backend.fpm.process import FpmProcess
 from phpgw.hub.command_parser import parse_commands
 from phpgw.hub.cookies import CookieJar
@@ -451,7 +451,7 @@ class PieceTests(LinearTestCase):
             return bytes((1, kind, 0, 1, *len(content).to_bytes(2, "big"), 0, 0)) + content
 
         def begin() -> Callable[[bytes], object]:
-            return Decoder(1 << 20).receive
+            return FastCgiDecoder(1 << 20).receive
 
         self.assert_linear_in_pieces(
             begin,

@@ -1,1 +1,1 @@
-"""PHP-FPM over FastCGI, with no web server in between."""
+"""The backend for PHP-FPM over FastCGI."""

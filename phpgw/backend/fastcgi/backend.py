@@ -1,4 +1,4 @@
-"""PHP-FPM, asked over FastCGI without a web server in between."""
+"""The backend that asks PHP-FPM over FastCGI."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -10,15 +10,15 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from phpgw.backend.connect_errors import BusyLog
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import Withdrawn
 from phpgw.backend.event import Event, Handshake, Identity
 from phpgw.backend.fastcgi.cgi import Script, client_pairs, header_pairs, pair_name
-from phpgw.backend.fastcgi.exchange import Exchange, Terms
-from phpgw.backend.fastcgi.pool import Pool
-from phpgw.backend.fastcgi.probe import Probe
+from phpgw.backend.fastcgi.exchange import FastCgiContext, FastCgiExchange
+from phpgw.backend.fastcgi.pool import FastCgiPool
+from phpgw.backend.fastcgi.probe import FastCgiProbe
 from phpgw.backend.fastcgi.records import Params, encode_pair, encode_params, encode_request
+from phpgw.backend.fastcgi.worker_shortage import WorkerShortageLog
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import Header, event_headers, identity_headers
 from phpgw.backend.interface import IBackend
@@ -27,21 +27,22 @@ from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.backend.weak_cache import WeakCache
 from phpgw.metrics import Metrics
 
-# Opening a connection anew takes 0.2 ms, so it matters only to those that are used more often.
+# Opening a connection takes 0.2 ms, so keeping one for longer saves little.
 _IDLE_SECONDS = 0.02
 _TIMESTAMP, _SIGNATURE = map(pair_name, (TIMESTAMP, SIGNATURE))
 
 
 @attrs.frozen
-class _Prepared:
-    """What all requests of an identity have in common.
+class _FastCgiTemplate:
+    """The parts that all requests of an identity share.
 
-    :ivar params: what they share with those of all identities with this handshake.
-    :ivar own: further pairs.
+    :ivar params: the pairs that all identities with this handshake share.
+    :ivar pairs: further pairs, encoded.
+    :ivar fields: form fields.
     """
 
     params: Params
-    own: bytes
+    pairs: bytes
     fields: IdentityFields
 
 
@@ -56,17 +57,18 @@ def _encode_headers(headers: Iterable[Header]) -> bytes:
 
 @implementer(IBackend)
 class FastCgiBackend:
-    """Hands events to PHP-FPM.
+    """Asks PHP-FPM over FastCGI.
 
-    :param script: where PHP finds the script.
+    :param endpoint: leads to PHP-FPM.
+    :param script: the script's path as PHP-FPM sees it.
     :param document_root: see :class:`phpgw.backend.fastcgi.cgi.Script`.
-    :param timeout: seconds for an answer, from when a worker takes the event to its last byte; for
-        one that is followed, from one piece to the next.
-    :param queue_timeout: seconds until a worker takes it; 0 for ever.
+    :param timeout: seconds from when a worker takes an event to the last byte of its reply; for a
+        streamed reply, from one piece to the next.
+    :param queue_timeout: seconds until a worker takes an event; 0 for no limit.
     :param concurrency: how many connections there may be.
-    :param max_reply_size: bytes that a body may have that is gathered.
-    :param signer: signs each event, if it is to be signed.
-    :param idle_seconds: how long a connection is kept that nobody uses.
+    :param max_reply_size: bytes that a body may have, unless it is streamed.
+    :param signer: signs each event, if events are to be signed.
+    :param idle_seconds: how long an idle connection is kept.
     """
 
     def __init__(
@@ -88,9 +90,9 @@ class FastCgiBackend:
         self._params: WeakCache[Handshake, Params] = WeakCache(
             lambda handshake: encode_params(script_pairs + client_pairs(handshake))
         )
-        self._prepared = WeakCache(self._prepare)
+        self._templates = WeakCache(self._make_template)
         self._signer = signer
-        self._pool = Pool(
+        self._pool = FastCgiPool(
             reactor=reactor,
             endpoint=endpoint,
             limit=concurrency,
@@ -98,43 +100,52 @@ class FastCgiBackend:
             connect_seconds=min(timeout, queue_timeout or timeout),
             metrics=metrics,
         )
-        self._deadlines: Deadlines[Exchange] = Deadlines(reactor, timeout, Exchange.expire)
-        self._queue: Deadlines[Exchange] = Deadlines(reactor, queue_timeout, Exchange.give_up)
-        self._probes: Deadlines[Probe] = Deadlines(reactor, timeout, Probe.give_up)
-        busy = BusyLog(reactor.seconds)
-        self._terms = Terms(
-            self._pool, self._queue, self._deadlines, max_reply_size, busy, reactor.seconds, metrics
+        self._deadlines: Deadlines[FastCgiExchange] = Deadlines(
+            reactor, timeout, FastCgiExchange.expire
+        )
+        self._queue: Deadlines[FastCgiExchange] = Deadlines(
+            reactor, queue_timeout, FastCgiExchange.expire_in_queue
+        )
+        self._probes: Deadlines[FastCgiProbe] = Deadlines(reactor, timeout, FastCgiProbe.expire)
+        self._context = FastCgiContext(
+            pool=self._pool,
+            queue=self._queue,
+            deadlines=self._deadlines,
+            max_reply_size=max_reply_size,
+            shortage=WorkerShortageLog(reactor.seconds),
+            now=reactor.seconds,
+            metrics=metrics,
         )
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
-        prepared = self._prepared(event.identity)
-        body = encode_form(event, prepared.fields)
-        own = prepared.own + _event_pairs(event.type, event.is_binary)
-        own += encode_pair(b"CONTENT_LENGTH", b"%d" % len(body))
+        template = self._templates(event.identity)
+        body = encode_form(event, template.fields)
+        pairs = template.pairs + _event_pairs(event.type, event.is_binary)
+        pairs += encode_pair(b"CONTENT_LENGTH", b"%d" % len(body))
         if self._signer is not None:
             timestamp, signature = self._signer.sign(body)
-            own += encode_pair(_TIMESTAMP, timestamp) + encode_pair(_SIGNATURE, signature)
-        request = encode_request(prepared.params, own, body)
-        exchange = Exchange(self._terms, event, request, follow)
+            pairs += encode_pair(_TIMESTAMP, timestamp) + encode_pair(_SIGNATURE, signature)
+        data = encode_request(template.params, pairs, body)
+        exchange = FastCgiExchange(self._context, event, data, follow)
         self._pool.submit(exchange)
-        if exchange.connection is None and not exchange.answer.called:
+        if exchange.connection is None and not exchange.reply.called:
             exchange.wait()
-        return exchange.answer
+        return exchange.reply
 
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""
-        for ask in self._pool.waiting():
-            if isinstance(ask, Exchange) and ask.event.is_of(client_id):
-                self._pool.withdraw(ask)
-                ask.fail(Withdrawn(self._pool.trouble()))
+        for request in self._pool.waiting():
+            if isinstance(request, FastCgiExchange) and request.event.is_of(client_id):
+                self._pool.withdraw(request)
+                request.fail(Withdrawn(self._pool.recent_error()))
 
     def probe(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.interface.IBackend.probe`."""
-        probe = Probe(self._pool, self._probes)
+        probe = FastCgiProbe(self._pool, self._probes)
         self._probes.start(probe)
         self._pool.submit(probe)
-        return probe.answered
+        return probe.done
 
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.interface.IBackend.close`."""
@@ -143,8 +154,8 @@ class FastCgiBackend:
             deadlines.close()
         return closed
 
-    def _prepare(self, identity: Identity) -> _Prepared:
-        return _Prepared(
+    def _make_template(self, identity: Identity) -> _FastCgiTemplate:
+        return _FastCgiTemplate(
             self._params(identity.handshake),
             _encode_headers(identity_headers(identity)),
             identity_fields(identity),
@@ -164,9 +175,9 @@ def make_fastcgi_backend(
     signer: Signer | None,
     metrics: Metrics,
 ) -> FastCgiBackend:
-    """A backend on this reactor, with a connection pool of its own.
+    """Make a backend with a connection pool of its own; see :class:`FastCgiBackend`.
 
-    :param endpoint: where PHP-FPM is; a string is one of Twisted's client endpoints.
+    :param endpoint: leads to PHP-FPM; a string is one of Twisted's client endpoints.
     :raises ValueError: if the script is not within the document root, or the string no endpoint.
     """
     return FastCgiBackend(

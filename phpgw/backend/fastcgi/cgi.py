@@ -1,4 +1,4 @@
-"""CGI (RFC 3875) as Nginx and PHP speak it: a script's environment, and its answer."""
+"""CGI (RFC 3875) as Nginx and PHP implement it: a script's environment, and its response."""
 
 import os
 import re
@@ -9,16 +9,16 @@ from posixpath import basename, dirname, normpath
 from phpgw import __version__
 from phpgw.backend.errors import BackendBroken
 from phpgw.backend.event import Handshake
-from phpgw.backend.headers import Header, browser_headers, check_encoding
+from phpgw.backend.headers import Header, browser_headers, check_not_compressed
 from phpgw.backend.reply import Head
 
 Pairs = list[tuple[bytes, bytes]]
 
-# Names that Nginx takes for valid. Its underscores_in_headers is off, since X_Y and X-Y would
-# arrive under the same name.
+# Names that are valid for Nginx. Its underscores_in_headers is off, since X_Y and X-Y would become
+# the same variable.
 _HEADER_NAME = re.compile(rb"[A-Za-z0-9-]+")
-# HTTP_PROXY is what many an HTTP library takes its proxy from (CVE-2016-5385). The others say
-# what the handshake was, while the script gets a POST.
+# Many HTTP libraries take their proxy from HTTP_PROXY (CVE-2016-5385). The others are true of the
+# handshake, but not of the POST that the script gets.
 _DROPPED = frozenset((b"PROXY", b"HOST", b"CONTENT-LENGTH", b"CONTENT-TYPE"))
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::[0-9]*)?")
 
@@ -28,11 +28,12 @@ _STATUS = re.compile(rb"([1-9][0-9]{2})(?: .*)?")
 
 
 class Script:
-    """The script that is run, as its environment has it.
+    """The part of the environment that depends on the script alone.
 
-    :param path: where PHP finds it.
+    :param path: the script's path as PHP sees it.
     :param document_root: the directory whose URL would be ``/``; by default the script's own.
-    :raises ValueError: if the one is not within the other.
+    :raises ValueError: if the script is not within this directory.
+    :ivar pairs: names and values.
     """
 
     def __init__(self, path: str, document_root: str | None = None) -> None:
@@ -42,8 +43,8 @@ class Script:
         if not (path.startswith(f"{above}/") and path.startswith("/") and basename(path)):
             raise ValueError(f"{path} is not within {root}")
         name = path.removeprefix(above)
-        # As in Nginx's fastcgi_params; REDIRECT_STATUS is for a PHP that wants to see that a
-        # web server was there.
+        # As in Nginx's fastcgi_params; REDIRECT_STATUS is for a PHP that runs only behind a web
+        # server (cgi.force_redirect).
         self.pairs: Pairs = [
             (b"GATEWAY_INTERFACE", b"CGI/1.1"),
             (b"SERVER_SOFTWARE", b"phpgw/" + __version__.encode()),
@@ -59,7 +60,7 @@ class Script:
 
 
 def client_pairs(handshake: Handshake) -> Pairs:
-    """What the environment says about a client: Nginx's fastcgi_params, and its headers."""
+    """Return the part of the environment that depends on the client, as Nginx's fastcgi_params."""
     host = _HOST.fullmatch(handshake.host)
     pairs = [
         (b"QUERY_STRING", handshake.query),
@@ -77,7 +78,7 @@ def client_pairs(handshake: Handshake) -> Pairs:
 
 
 def _address(whose: bytes, host: str, port: int) -> Pairs:
-    """Nginx's words for a UNIX socket are these, too; and a proxy seldom tells a port."""
+    """Return an address and a port; ``unix:`` for a UNIX socket, as in Nginx, and no port if 0."""
     return [
         (whose + b"_ADDR", host.encode() or b"unix:"),
         (whose + b"_PORT", b"%d" % port if port else b""),
@@ -85,7 +86,7 @@ def _address(whose: bytes, host: str, port: int) -> Pairs:
 
 
 def header_pairs(headers: Iterable[Header]) -> Pairs:
-    """RFC 3875, section 4.1.18; a name has one value, so those of a repeated one are joined."""
+    """Return headers as variables (RFC 3875, section 4.1.18), with repeated ones joined."""
     values: dict[bytes, bytes] = {}
     for name, value in headers:
         name = name.upper()
@@ -98,24 +99,24 @@ def header_pairs(headers: Iterable[Header]) -> Pairs:
 
 
 def pair_name(header: bytes) -> bytes:
-    """Under which name a script finds a header."""
+    """Return the name of the variable for a header."""
     return b"HTTP_" + header.upper().replace(b"-", b"_")
 
 
 def find_head(output: bytes | bytearray, start: int = 0) -> tuple[Head, bytes] | None:
-    """Take a script's output apart as far as it goes; ``None`` while its head has no end.
+    """Return the head, and what there is of the body; ``None`` while the head is incomplete.
 
-    :param start: where the end is looked for, if it is known not to be before.
-    :raises BackendBroken: if it has no proper head.
+    :param start: where to search for the head's end, if it is known not to be before.
+    :raises BackendBroken: if the head is invalid.
     """
     end = _END_OF_HEAD.search(output, start)
     return end and (_parse_head(bytes(output[: end.start()])), bytes(output[end.end() :]))
 
 
-def split_answer(output: bytes) -> tuple[Head, bytes]:
-    """Take a script's whole output apart.
+def split_response(output: bytes) -> tuple[Head, bytes]:
+    """Return the head and the body of a complete response.
 
-    :raises BackendBroken: if it has no proper head.
+    :raises BackendBroken: if it has no valid head.
     """
     parts = find_head(output)
     if parts is None:
@@ -125,21 +126,21 @@ def split_answer(output: bytes) -> tuple[Head, bytes]:
 
 @lru_cache(maxsize=16)
 def _parse_head(text: bytes) -> Head:
-    """Parse a head's lines; those that a script sends again and again, once."""
+    """Parse a head's lines; heads that repeat are taken from a cache."""
     headers = []
     for line in filter(None, text.split(b"\n")):
         name, colon, value = line.partition(b":")
         if not colon:
             raise BackendBroken("PHP's answer has a header without a colon")
         headers.append((name.strip().lower(), value.strip()))
-    check_encoding(value for name, value in headers if name == b"content-encoding")
-    # RFC 3875, section 6.3.3: it is a word to the gateway, and no header of the answer.
+    check_not_compressed(value for name, value in headers if name == b"content-encoding")
+    # RFC 3875, section 6.3.3: Status is for the gateway, and no header of the reply.
     rest = tuple(header for header in headers if header[0] != b"status")
     return Head(_status(dict(headers)), rest)
 
 
 def _status(headers: dict[bytes, bytes]) -> int:
-    """Section 6.3.3; a script that names a place and no status redirects: section 6.2.3."""
+    """Return the status: section 6.3.3, and 6.2.3 for a location without a status."""
     text = headers.get(b"status", b"302" if b"location" in headers else b"200")
     status = _STATUS.fullmatch(text)
     if status is None:

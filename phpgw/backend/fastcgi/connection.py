@@ -1,4 +1,4 @@
-"""One connection to a PHP-FPM worker, and what can be known of the other end."""
+"""One connection to a PHP-FPM worker, which carries one request at a time."""
 
 import select
 import socket
@@ -17,85 +17,86 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendBroken
-from phpgw.backend.fastcgi.records import GET_VALUES, after_values
+from phpgw.backend.fastcgi.records import GET_VALUES, strip_values_result
 
-# A request of this size has left, once it was written, even where that cannot be seen.
-_ONE_WRITE = 65536
+# A request of this size is sent whole with one write, also over TLS, where that cannot be seen.
+_MAX_SINGLE_WRITE = 65536
 
 
-class Ask(Interface):
-    """A request to PHP, and whoever waits for its answer.
+class FastCgiRequest(Interface):
+    """A request to PHP-FPM, and the receiver of its reply.
 
-    :ivar request: all its bytes; empty to find out only whether there is a worker.
+    :ivar data: all its records; empty to find out only whether there is a worker.
     """
 
-    request: bytes
+    data: bytes
 
-    def taken(self, connection: "Connection") -> None:
-        """Note that it was sent here, to a worker that is free for it."""
+    def sent(self, connection: "FastCgiConnection") -> None:
+        """Note that the request was sent over a connection, to a worker that waits for it."""
 
     def receive(self, data: bytes) -> bool:
-        """Take what PHP sent; true once that was all.
+        """Receive a part of the reply, and return whether the reply is complete.
 
-        :raises Exception: if it is unusable, be it for whoever follows it.
+        :raises Exception: if it is unusable; the connection is closed then.
         """
 
     def complete(self) -> None:
-        """Do what has to be done with the answer."""
+        """Hand on the complete reply."""
 
     def fail(self, error: Exception) -> None:
-        """There will be no answer."""
+        """Report that there will be no reply."""
 
 
-class Pool(Interface):
-    """Whoever has connections, and wants to know when one can be used."""
+class ConnectionOwner(Interface):
+    """Has connections, and is told when one of them changes its state."""
 
-    def ready(self, connection: "Connection") -> None:
-        """Note that a worker waits for a request here."""
+    def ready(self, connection: "FastCgiConnection") -> None:
+        """Note that a worker waits for a request on this connection."""
 
-    def released(self, connection: "Connection") -> None:
-        """Take it back after its request."""
+    def released(self, connection: "FastCgiConnection") -> None:
+        """Note that the reply on this connection is complete."""
 
-    def left(self, connection: "Connection") -> None:
-        """Count it no longer: nobody waits for what its worker does."""
+    def abandoned(self, connection: "FastCgiConnection") -> None:
+        """Note that nothing waits for the reply on this connection any more."""
 
-    def lost(self, connection: "Connection", reason: Failure) -> None:
-        """Note that it has ended."""
+    def lost(self, connection: "FastCgiConnection", reason: Failure) -> None:
+        """Note that this connection has ended."""
 
 
-class Connection(Protocol):
+class FastCgiConnection(Protocol):
     """A connection to a PHP-FPM worker; carries one request at a time.
 
-    That it is made says nothing, since the kernel makes it and PHP-FPM may have no worker for it.
-    So PHP is asked for a value first (FCGI_GET_VALUES), which a worker answers once it has taken
-    the connection and waits for a request.
+    An open connection does not mean that there is a worker: the kernel opens it while it waits in
+    PHP-FPM's listen queue. So PHP-FPM is queried for a value first (FCGI_GET_VALUES). A worker
+    sends it once it has accepted the connection and waits for a request.
 
-    :param questions: how many such questions are asked first.
+    :param queries: how many such queries are sent first.
     :ivar is_unused: whether there was no request yet.
     :ivar is_reusable: whether a request may follow.
-    :ivar shows_free: whether it shows by itself when the worker is free after a request.
-    :ivar is_asked: whether a worker has been asked to answer, and has not done so.
-    :ivar has_answered: whether a worker has ever answered.
+    :ivar shows_idle: whether the socket itself shows when the worker is idle after a request.
+    :ivar has_replied: whether a worker has ever replied to a query.
     """
 
-    def __init__(self, pool: Pool, questions: int) -> None:
+    def __init__(self, owner: ConnectionOwner, queries: int) -> None:
         self.is_unused = True
         self.is_reusable = True
-        self.has_answered = False
-        self.shows_free = False
-        self._questions = questions
-        self._pending = b""
+        self.has_replied = False
+        self.shows_idle = False
+        self._pending_queries = queries
+        self._unparsed = b""
         self._problem: BackendBroken | None = None
-        self._pool = pool
-        self._ask: Ask | None = None
+        self._owner = owner
+        self._request: FastCgiRequest | None = None
         self._socket: socket.socket | None = None
 
     def connectionMade(self) -> None:
-        self._look_into_socket()
-        if self._questions:
-            self._send_now(GET_VALUES * self._questions)
+        """Send the queries."""
+        self._use_socket()
+        if self._pending_queries:
+            self._send_now(GET_VALUES * self._pending_queries)
 
-    def _look_into_socket(self) -> None:
+    def _use_socket(self) -> None:
+        """Read and write without Twisted's detours where the transport is a plain socket."""
         transport: Any = self.transport
         if isinstance(transport, tcp.Connection) and not ISSLTransport.providedBy(transport):
             self._socket = transport.getHandle()
@@ -103,8 +104,8 @@ class Connection(Protocol):
             self._events.register(self._socket, select.POLLIN)
             self._unread = array("i", [0])
             if self._socket.family == socket.AF_UNIX:
-                self.shows_free = sys.platform == "linux"
-                # The transport's own looks for passed descriptors, too; this takes 2 us less of 22.
+                self.shows_idle = sys.platform == "linux"
+                # The transport's own also looks for passed descriptors: 2 us more, of 22.
                 do_read = partial(tcp.Connection.doRead, transport)
                 transport.doRead = do_read  # type: ignore[method-assign]
                 return
@@ -112,66 +113,67 @@ class Connection(Protocol):
             transport.setTcpNoDelay(True)
 
     @property
-    def is_asked(self) -> bool:
-        return self._questions > 0
+    def is_queried(self) -> bool:
+        """Return whether a query has not been replied to."""
+        return self._pending_queries > 0
 
-    def ask_again(self) -> None:
-        """Ask whether the worker is free after its request."""
-        self._questions = 1
+    def query(self) -> None:
+        """Query whether the worker is idle after its request."""
+        self._pending_queries = 1
         self._send_now(GET_VALUES)
 
     def is_ready(self) -> bool:
-        """Return whether a worker waits for a request here.
+        """Return whether a worker waits for a request on this connection.
 
-        A UNIX socket can tell for certain. PHP-FPM leaves the empty STDIN record at a request's
-        end unread until it looks for the next request, and by then it has decided to stay: it is
-        past pm.max_requests, past what a script does behind fastcgi_finish_request(), and past a
-        body longer than post_max_size, which it would not read. So once the kernel says that all
-        is read, and no end of the connection is in sight, the next request will be served.
-        Over TCP the worker is asked again, and its answer says the same.
+        A UNIX socket shows that for certain. PHP-FPM leaves the empty STDIN record at a request's
+        end unread until it looks for the next request. By then it has decided to keep the
+        connection, also with regard to pm.max_requests; it has run what a script does after
+        fastcgi_finish_request(); and it has skipped a body longer than post_max_size. So once the
+        kernel reports that all is read, and that the other end is open, PHP-FPM serves the next
+        request. Over TCP a query and its reply show the same.
         """
-        if self._questions:
+        if self._pending_queries:
             return False
         if self._socket is None or not self.is_reusable:
             return self.is_reusable
-        if self.shows_free:
+        if self.shows_idle:
             ioctl(self._socket, TIOCOUTQ, self._unread)
             if self._unread[0]:
                 return False
         return not self._events.poll(0)
 
-    def send(self, ask: Ask) -> bool:
+    def send(self, request: FastCgiRequest) -> bool:
         """Send a request.
 
-        :returns: false if the connection turns out to be closed, and nothing of it was sent.
+        :returns: false if the connection is closed, so that nothing of the request was sent.
         """
-        request = ask.request
+        data = request.data
         if self._socket is None:
-            self._write(request)
-            self.is_reusable = len(request) <= _ONE_WRITE
+            self._write(data)
+            self.is_reusable = len(data) <= _MAX_SINGLE_WRITE
         else:
-            # Twisted would send from the reactor's next turn: 5 us more of 27, and later.
+            # Twisted would send in the reactor's next turn: later, and 5 us more, of 27.
             try:
-                sent = self._socket.send(request)
+                sent = self._socket.send(data)
             except BlockingIOError:
                 sent = 0
             except OSError:
                 self.abort()
                 return False
-            if sent < len(request):
-                # PHP may answer without having read it all; what is left is no request.
-                self._write(request[sent:])
+            if sent < len(data):
+                # PHP may reply before it has read all. It would take the rest for a new request.
+                self._write(data[sent:])
                 self.is_reusable = False
         self.is_unused = False
-        self._ask = ask
-        ask.taken(self)
+        self._request = request
+        request.sent(self)
         return True
 
     def _send_now(self, data: bytes) -> None:
-        """Send a little, in between requests."""
+        """Send a few bytes between requests."""
         sent = 0
         if self._socket is not None:
-            # What is wrong with it, the transport finds out.
+            # The transport reports errors.
             with suppress(OSError):
                 sent = self._socket.send(data)
         if sent < len(data):
@@ -182,71 +184,73 @@ class Connection(Protocol):
         self.transport.write(data)
 
     def dataReceived(self, data: bytes) -> None:
-        ask = self._ask
-        if ask is None:
-            self._hear(data)
+        """Hand data to the request, and release the connection once its reply is complete."""
+        request = self._request
+        if request is None:
+            self._receive_between_requests(data)
             return
         try:
-            is_complete = ask.receive(data)
+            is_complete = request.receive(data)
         except Exception as error:
-            if self._ask is ask:
+            if self._request is request:
                 self.abort()
-                ask.fail(error)
+                request.fail(error)
             return
-        # Whoever follows an answer may have left it meanwhile.
-        if is_complete and self._ask is ask:
-            self._ask = None
-            self._pool.released(self)
-            ask.complete()
+        # What took a part of the reply may have cancelled the request.
+        if is_complete and self._request is request:
+            self._request = None
+            self._owner.released(self)
+            request.complete()
 
-    def _hear(self, data: bytes) -> None:
-        """Take what comes in between requests."""
-        data = self._pending + data
-        while self._questions:
+    def _receive_between_requests(self, data: bytes) -> None:
+        """Take the replies to queries."""
+        data = self._unparsed + data
+        while self._pending_queries:
             try:
-                rest = after_values(data)
+                rest = strip_values_result(data)
             except BackendBroken as error:
                 self._problem = error
                 self.abort()
                 return
             if rest is None:
-                self._pending = data
+                self._unparsed = data
                 return
             data = rest
-            self.has_answered = True
-            self._questions -= 1
-        self._pending = b""
+            self.has_replied = True
+            self._pending_queries -= 1
+        self._unparsed = b""
         if data:
-            # Nobody asked.
+            # There was no request for it.
             self.abort()
         elif self.is_reusable:
-            self._pool.ready(self)
+            self._owner.ready(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        ask, self._ask = self._ask, None
-        self._pool.lost(self, reason if self._problem is None else Failure(self._problem))
-        if ask is not None:
-            # PHP may have begun with it, so it is not tried again.
-            ask.fail(BackendBroken(f"PHP's answer was cut off: {reason.getErrorMessage()}"))
+        """Tell the owner, and fail the request."""
+        request, self._request = self._request, None
+        self._owner.lost(self, reason if self._problem is None else Failure(self._problem))
+        if request is not None:
+            # PHP may have begun with it, so there is no retry.
+            request.fail(BackendBroken(f"PHP's answer was cut off: {reason.getErrorMessage()}"))
 
     def pause(self) -> None:
-        """Leave with PHP what it has to say."""
+        """Stop reading, which makes PHP wait."""
         transport: Any = self.transport
         transport.pauseProducing()
 
     def resume(self) -> None:
-        """Take it again."""
+        """Read again."""
         transport: Any = self.transport
         transport.resumeProducing()
 
-    def leave(self, instead: Ask) -> None:
-        """Wait for nothing but the end of the request, with another ask in its place."""
-        self._ask = instead
+    def abandon(self, successor: FastCgiRequest) -> None:
+        """Give up the request's reply, and put another request in its place that awaits its end."""
+        self._request = successor
         self.is_reusable = False
-        self._pool.left(self)
+        self._owner.abandoned(self)
 
-    def give_back(self) -> None:
-        """Close it in between requests."""
+    def close(self) -> None:
+        """Close the connection between two requests."""
         if self.is_reusable:
             self.is_reusable = False
             assert self.transport is not None
@@ -255,15 +259,15 @@ class Connection(Protocol):
             self.abort()
 
     def abort(self) -> None:
-        """Close it at once; whoever waits for an answer will not hear of it."""
-        self._ask = None
+        """Close the connection at once, without telling its request."""
+        self._request = None
         self.is_reusable = False
         transport: Any = self.transport
         getattr(transport, "abortConnection", transport.loseConnection)()
 
     def stop(self) -> None:
-        """Close it at once, and say so."""
-        ask = self._ask
+        """Close the connection at once, and fail its request."""
+        request = self._request
         self.abort()
-        if ask is not None:
-            ask.fail(BackendBroken("the gateway stopped before PHP answered"))
+        if request is not None:
+            request.fail(BackendBroken("the gateway stopped before PHP answered"))

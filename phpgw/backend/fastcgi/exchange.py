@@ -1,4 +1,4 @@
-"""One event on its way to PHP-FPM, and its answer on the way back."""
+"""One event that is sent to PHP-FPM, and its reply."""
 
 from collections.abc import Callable
 
@@ -6,132 +6,135 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from phpgw.backend.connect_errors import BusyLog
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import (
     BackendBroken,
     BackendError,
     BackendTimeout,
     BackendUnreachable,
-    ReplyFlawed,
+    PhpErrorReported,
     ReplyTooLarge,
 )
 from phpgw.backend.event import Event
-from phpgw.backend.fastcgi.cgi import find_head, split_answer
-from phpgw.backend.fastcgi.connection import Connection
-from phpgw.backend.fastcgi.leftover import Leftover
-from phpgw.backend.fastcgi.pool import Pool
-from phpgw.backend.fastcgi.records import Decoder
-from phpgw.backend.fastcgi.stderr import find_flaw
+from phpgw.backend.fastcgi.abandoned import AbandonedRequest
+from phpgw.backend.fastcgi.cgi import find_head, split_response
+from phpgw.backend.fastcgi.connection import FastCgiConnection
+from phpgw.backend.fastcgi.pool import FastCgiPool
+from phpgw.backend.fastcgi.records import FastCgiDecoder
+from phpgw.backend.fastcgi.stderr import find_reported_error
+from phpgw.backend.fastcgi.worker_shortage import WorkerShortageLog
 from phpgw.backend.reply import Follow, Head, Reply
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 
-# How much a reply's headers may add to its body.
+# The maximum size of a reply's headers, in bytes.
 _MAX_HEAD = 65536
-# How much of what PHP writes to standard error for one event is logged.
+# How many bytes of standard error are logged for one event.
 _MAX_LOGGED = 4096
-# Why PHP did not serve a request: FastCGI specification, section 5.5. None is tried again: our
-# connections carry one request at a time, and an overloaded PHP is best left alone.
+# Why PHP did not serve a request: FastCGI specification, section 5.5. There is no retry: our
+# connections carry one request at a time, and more requests do not help an overloaded PHP.
 _REFUSALS = {1: "it does not multiplex", 2: "it is overloaded", 3: "it is not a responder"}
 
 
 @attrs.frozen
-class Terms:
-    """What all exchanges of a backend have in common.
+class FastCgiContext:
+    """What all exchanges of a backend share.
 
     :ivar pool: finds a connection for each.
-    :ivar queue: ends those that wait too long for a worker.
-    :ivar deadlines: ends those that a worker takes too long for.
-    :ivar max_reply_size: bytes that a body may have that is gathered.
-    :ivar busy: hears how long events have waited for a worker.
-    :ivar now: the time.
-    :ivar metrics: has how many wait for a worker.
+    :ivar queue: ends exchanges that wait too long for a worker.
+    :ivar deadlines: ends exchanges for which PHP takes too long.
+    :ivar max_reply_size: bytes that a body may have, unless it is streamed.
+    :ivar shortage: is told how long events have waited for a worker.
+    :ivar now: returns the time.
+    :ivar metrics: has the number of events that wait for a worker.
     """
 
-    pool: Pool
-    queue: "Deadlines[Exchange]"
-    deadlines: "Deadlines[Exchange]"
+    pool: FastCgiPool
+    queue: "Deadlines[FastCgiExchange]"
+    deadlines: "Deadlines[FastCgiExchange]"
     max_reply_size: int
-    busy: BusyLog
+    shortage: WorkerShortageLog
     now: Callable[[], float]
     metrics: Metrics
 
 
-class Exchange:
-    """One event on its way, and its answer; the answer's :class:`phpgw.backend.reply.Flow`, too.
+class FastCgiExchange:
+    """One event that is sent to PHP-FPM, and its reply.
 
-    :param follow: who is shown the answer while it comes.
-    :ivar event: what PHP is told.
-    :ivar request: its records.
-    :ivar connection: where it was sent, once it was.
-    :ivar answer: fires with the reply.
+    It is a :class:`phpgw.backend.fastcgi.connection.FastCgiRequest`, and the
+    :class:`phpgw.backend.reply.FlowControl` of a streamed reply.
+
+    :param follow: see :data:`phpgw.backend.reply.Follow`.
+    :ivar event: the event.
+    :ivar data: its records.
+    :ivar connection: where it was sent; ``None`` before.
+    :ivar reply: fires with the reply.
     """
 
     __slots__ = (
+        "_consume",
+        "_context",
         "_decoder",
-        "_flaw",
         "_follow",
         "_head",
         "_is_paused",
         "_log_left",
+        "_reported_error",
         "_searched",
-        "_take",
-        "_terms",
         "_waits_since",
-        "answer",
         "connection",
+        "data",
         "event",
-        "request",
+        "reply",
     )
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, terms: Terms, event: Event, request: bytes, follow: Follow | None) -> None:
-        self.request = request
-        self.connection: Connection | None = None
-        self.answer: Deferred[Reply] = Deferred(self._cancelled)
-        self._terms = terms
+    def __init__(
+        self, context: FastCgiContext, event: Event, data: bytes, follow: Follow | None
+    ) -> None:
+        self.data = data
+        self.connection: FastCgiConnection | None = None
+        self.reply: Deferred[Reply] = Deferred(self._cancel)
+        self._context = context
         self.event = event
         self._follow = follow
-        # Of a reply that is followed: its head, and what takes its body.
+        # Of a streamed reply: its head, and what consumes its body.
         self._head: Head | None = None
-        self._take: Callable[[bytes], None] | None = None
+        self._consume: Callable[[bytes], None] | None = None
         self._is_paused = False
-        self._decoder = Decoder(terms.max_reply_size + _MAX_HEAD)
+        self._decoder = FastCgiDecoder(context.max_reply_size + _MAX_HEAD)
         self._log_left = _MAX_LOGGED
+        # How many bytes certainly do not contain the end of the head.
         self._searched = 0
-        # Why the reply is worthless, if PHP has said so.
-        self._flaw: str | None = None
-        # Since when there is no worker for it, if there was none at once.
+        # What PHP has reported on standard error that makes the reply worthless.
+        self._reported_error: str | None = None
+        # Since when the event waits for a worker, if there was none at once.
         self._waits_since: float | None = None
 
-    def taken(self, connection: Connection) -> None:
-        """See :class:`phpgw.backend.fastcgi.connection.Ask`."""
+    def sent(self, connection: FastCgiConnection) -> None:
+        """See :meth:`phpgw.backend.fastcgi.connection.FastCgiRequest.sent`."""
         self.connection = connection
-        self._terms.deadlines.start(self)
+        self._context.deadlines.start(self)
         if self._waits_since is not None:
-            self._terms.busy.waited(self._terms.now() - self._waits_since)
+            self._context.shortage.waited(self._context.now() - self._waits_since)
             self._stop_waiting()
 
     def wait(self) -> None:
-        """Wait until there is a worker for it, and not for ever."""
-        self._waits_since = self._terms.now()
-        self._terms.metrics.events_waiting_for_worker_now += 1
-        if self._terms.queue.seconds:
-            self._terms.queue.start(self)
+        """Begin to wait for a worker, with a timeout."""
+        self._waits_since = self._context.now()
+        self._context.metrics.events_waiting_for_worker_now += 1
+        if self._context.queue.seconds:
+            self._context.queue.start(self)
 
     def receive(self, data: bytes) -> bool:
-        """Take what PHP sent; true once that was all.
-
-        :raises Exception: what is wrong with it, be it for those who follow it.
-        """
+        """See :meth:`phpgw.backend.fastcgi.connection.FastCgiRequest.receive`."""
         decoder = self._decoder
         is_complete = decoder.receive(data)
         if decoder.errors:
-            self._hear(decoder.take_errors())
-        if self._take is not None:
-            self._hand_on(self._take, decoder.take_output())
+            self._receive_errors(decoder.take_errors())
+        if self._consume is not None:
+            self._hand_on(self._consume, decoder.take_output())
         elif self._follow is not None and not is_complete:
             self._show_head(self._follow)
         if is_complete:
@@ -143,108 +146,113 @@ class Exchange:
         return is_complete
 
     def complete(self) -> None:
-        """Fire the answer with what PHP has sent."""
+        """Fire the reply."""
         try:
-            reply = self._reply()
+            reply = self._make_reply()
         except BackendError as error:
             self.fail(error)
         else:
-            self._terms.deadlines.stop(self)
-            self.answer.callback(reply)
+            self._context.deadlines.stop(self)
+            self.reply.callback(reply)
 
     def fail(self, error: Exception) -> None:
-        """Fire the answer with an error."""
-        self._forget()
-        self.answer.errback(error)
+        """Fail the reply."""
+        self._stop_deadlines()
+        self.reply.errback(error)
 
     def expire(self) -> None:
-        """Its time is over."""
-        within = f"{self._terms.deadlines.seconds:g} s (--php-timeout)"
-        if self._take is not None:
+        """Fail the reply with a timeout, and wait for the end of the script."""
+        within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
+        if self._consume is not None:
             problem = f"nothing came in a streamed reply for {within}"
         else:
             problem = f"no answer within {within}"
         assert self.connection is not None
-        leftover = Leftover(self._decoder)
-        self.connection.leave(leftover)
-        self.fail(BackendTimeout(problem, leftover.ended))
+        abandoned = AbandonedRequest(self._decoder)
+        self.connection.abandon(abandoned)
+        self.fail(BackendTimeout(problem, abandoned.ended))
 
-    def give_up(self) -> None:
-        """Fail, since there was no worker for it in time; the script has not run."""
-        self._leave()
-        self.fail(self._terms.pool.no_worker(self._terms.queue.seconds))
+    def expire_in_queue(self) -> None:
+        """Fail the reply, since there was no worker in time; the script has not run."""
+        self._withdraw()
+        self.fail(self._context.pool.no_worker_error(self._context.queue.seconds))
 
     def pause(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
-        if not self._is_paused and not self.answer.called:
+        """See :class:`phpgw.backend.reply.FlowControl`."""
+        if not self._is_paused and not self.reply.called:
             assert self.connection is not None
             self._is_paused = True
-            self._terms.deadlines.stop(self)
+            self._context.deadlines.stop(self)
             self.connection.pause()
 
     def hold(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
+        """See :class:`phpgw.backend.reply.FlowControl`."""
         self.pause()
 
     def resume(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
-        if self._is_paused and not self.answer.called:
+        """See :class:`phpgw.backend.reply.FlowControl`."""
+        if self._is_paused and not self.reply.called:
             assert self.connection is not None
             self._is_paused = False
-            self._terms.deadlines.start(self)
+            self._context.deadlines.start(self)
             self.connection.resume()
 
-    def _cancelled(self, answer: Deferred[Reply]) -> None:
-        self._forget()
-        self._leave()
+    def _cancel(self, reply: Deferred[Reply]) -> None:
+        self._stop_deadlines()
+        self._withdraw()
 
-    def _forget(self) -> None:
-        self._terms.deadlines.stop(self)
+    def _stop_deadlines(self) -> None:
+        self._context.deadlines.stop(self)
         if self._waits_since is not None:
             self._stop_waiting()
 
     def _stop_waiting(self) -> None:
         self._waits_since = None
-        self._terms.queue.stop(self)
-        self._terms.metrics.events_waiting_for_worker_now -= 1
+        self._context.queue.stop(self)
+        self._context.metrics.events_waiting_for_worker_now -= 1
 
-    def _leave(self) -> None:
+    def _withdraw(self) -> None:
+        """Take the event back if it was not sent, and close its connection otherwise."""
         if self.connection is None:
-            self._terms.pool.withdraw(self)
+            self._context.pool.withdraw(self)
         else:
             self.connection.abort()
 
     def _show_head(self, follow: Follow) -> None:
-        """Show an answer's head, once there is one, to who may want the body as it comes."""
+        """Call the follower once the head is complete, and stream the body if it wants that."""
         output = self._decoder.growing_output
         parts = find_head(output, self._searched)
         if parts is None:
-            # All but the last byte of the end may be there.
+            # All but the last byte of the head's end may be there.
             self._searched = max(0, len(output) - 3)
             if len(output) > _MAX_HEAD:
                 raise ReplyTooLarge(f"the head of PHP's reply is larger than {_MAX_HEAD} bytes")
             return
-        if self._flaw is not None:
-            raise ReplyFlawed(self._flaw)
+        if self._reported_error is not None:
+            raise PhpErrorReported(self._reported_error)
         self._follow = None
         head, body = parts
-        take = follow(head, self)
-        if take is not None and not self.answer.called:
-            self._head, self._take = head, take
+        consume = follow(head, self)
+        if consume is not None and not self.reply.called:
+            self._head, self._consume = head, consume
             self._decoder.take_output()
-            self._keep_alive()
-            self._hand_on(take, body)
+            self._restart_deadline()
+            self._hand_on(consume, body)
 
-    def _hand_on(self, take: Callable[[bytes], None], piece: bytes) -> None:
+    def _hand_on(self, consume: Callable[[bytes], None], piece: bytes) -> None:
         if piece:
-            self._keep_alive()
-            take(piece)
+            self._restart_deadline()
+            consume(piece)
 
-    def _keep_alive(self) -> None:
+    def _restart_deadline(self) -> None:
         if not self._is_paused:
-            self._terms.deadlines.start(self)
+            self._context.deadlines.start(self)
 
-    def _reply(self) -> Reply:
+    def _make_reply(self) -> Reply:
+        """Return the complete reply.
+
+        :raises BackendError: if it is unusable.
+        """
         status = self._decoder.protocol_status
         if status:
             if status in _REFUSALS and self._head is None and not self._decoder.output:
@@ -252,26 +260,29 @@ class Exchange:
             raise BackendBroken(f"PHP ended its answer with the protocol status {status}")
         if self._decoder.app_status:
             raise BackendBroken(f"the script ended with status {self._decoder.app_status}")
-        if self._flaw is not None:
-            raise ReplyFlawed(self._flaw)
+        if self._reported_error is not None:
+            raise PhpErrorReported(self._reported_error)
         if self._head is not None:
             return Reply(self._head)
-        head, body = split_answer(self._decoder.output)
-        limit = self._terms.max_reply_size
+        head, body = split_response(self._decoder.output)
+        limit = self._context.max_reply_size
         if len(body) > limit:
             raise ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")
         return Reply(head, body)
 
-    def _hear(self, errors: bytes) -> None:
-        """Take what PHP complains about."""
+    def _receive_errors(self, errors: bytes) -> None:
+        """Log what PHP writes to standard error, and look for what makes the reply worthless.
+
+        :raises PhpErrorReported: if a reply that is being streamed turns out to be worthless.
+        """
         self._log(errors)
-        if self._flaw is None:
-            self._flaw = find_flaw(errors)
-            if self._flaw is not None and self._take is not None:
-                raise ReplyFlawed(self._flaw)
+        if self._reported_error is None:
+            self._reported_error = find_reported_error(errors)
+            if self._reported_error is not None and self._consume is not None:
+                raise PhpErrorReported(self._reported_error)
 
     def _log(self, errors: bytes) -> None:
-        """Log what PHP complains about, line by line."""
+        """Log standard error line by line, up to a limit."""
         left = self._log_left
         self._log_left -= len(errors)
         for line in errors[: max(left, 0)].splitlines():

@@ -1,47 +1,47 @@
-"""Whether a worker of PHP-FPM can be reached: asked for a value, without running a script."""
+"""Probes of PHP-FPM: a worker is queried for a value, and no script runs."""
 
 from twisted.internet.defer import Deferred
 
 from phpgw.backend.deadlines import Deadlines
-from phpgw.backend.fastcgi.connection import Connection
-from phpgw.backend.fastcgi.pool import Pool
+from phpgw.backend.fastcgi.connection import FastCgiConnection
+from phpgw.backend.fastcgi.pool import FastCgiPool
 
 
-class Probe:
-    """An ask that is answered as soon as a worker waits for a request.
+class FastCgiProbe:
+    """A request without data, which is complete as soon as a worker waits for a request.
 
-    :ivar answered: fires with ``None``, or fails with what is in the way.
+    :ivar done: fires with ``None``, or fails with what is in the way.
     """
 
-    request = b""
+    data = b""
 
-    def __init__(self, pool: Pool, deadlines: "Deadlines[Probe]") -> None:
+    def __init__(self, pool: FastCgiPool, deadlines: "Deadlines[FastCgiProbe]") -> None:
         self._pool = pool
         self._deadlines = deadlines
-        self.answered: Deferred[None] = Deferred(self._cancelled)
+        self.done: Deferred[None] = Deferred(self._cancel)
 
-    def taken(self, connection: Connection) -> None:
-        """Unused: nothing is sent."""
+    def sent(self, connection: FastCgiConnection) -> None:
+        """Do nothing; this is never called, since there is nothing to send."""
 
     def receive(self, data: bytes) -> bool:
-        """Unused: nothing is sent."""
+        """Return true; this is never called, since nothing is sent."""
         return True
 
     def complete(self) -> None:
-        """Tell that there is a worker."""
+        """Fire :attr:`done`: there is a worker."""
         self._deadlines.stop(self)
-        self.answered.callback(None)
+        self.done.callback(None)
 
     def fail(self, error: Exception) -> None:
-        """Tell what is in the way."""
+        """Fail :attr:`done` with what is in the way."""
         self._deadlines.stop(self)
-        self.answered.errback(error)
+        self.done.errback(error)
 
-    def give_up(self) -> None:
+    def expire(self) -> None:
         """Fail, since all workers are busy, or hang."""
         self._pool.withdraw(self)
-        self.fail(self._pool.no_worker(self._deadlines.seconds))
+        self.fail(self._pool.no_worker_error(self._deadlines.seconds))
 
-    def _cancelled(self, answered: Deferred[None]) -> None:
+    def _cancel(self, done: Deferred[None]) -> None:
         self._deadlines.stop(self)
         self._pool.withdraw(self)

@@ -1,4 +1,4 @@
-"""FastCGI records, as the side that asks writes and reads them: on bytes, without a connection.
+"""FastCGI records: encoding of requests, and decoding of replies, without input and output.
 
 Sections are those of the FastCGI specification, version 1.0.
 """
@@ -10,7 +10,7 @@ import attrs
 
 from phpgw.backend.errors import BackendBroken, ReplyTooLarge
 
-# Section 8: the record types that go to and fro when a responder answers.
+# Section 8: the record types of a responder's requests and replies.
 _BEGIN_REQUEST = 1
 _END_REQUEST = 3
 _PARAMS = 4
@@ -18,21 +18,21 @@ _STDIN = 5
 _STDOUT = 6
 _STDERR = 7
 _GET_VALUES = 9
-# What PHP says about itself under request id 0; within an answer it is passed over.
+# Management records, with request id 0. Within a reply they are skipped.
 _MANAGEMENT = frozenset((10, 11))
 
 # Version, type, request id, content length, padding length: section 3.3.
 _HEADER = Struct(">BBHHBx")
 _HEADER_SIZE = _HEADER.size
-# Lengths of pairs from here on take four bytes, marked by the first bit: section 3.4.
+# Lengths from here on take four bytes, marked by the first bit: section 3.4.
 _LONG = 0x80
 _LONG_LENGTH = Struct(">I")
 # Application status and protocol status: section 5.5.
 _END_BODY = Struct(">IB3x")
 
-# The only request of its connection: PHP-FPM does not multiplex.
+# There is one request on a connection: PHP-FPM does not multiplex.
 _REQUEST_ID = 1
-# As long as PHP-FPM takes them, and a multiple of eight as section 3.3 wants it.
+# The longest that PHP-FPM accepts, as a multiple of eight: see section 3.3.
 _MAX_CONTENT = 0xFFF8
 
 # Role 1, the responder; flag 1, FCGI_KEEP_CONN: section 5.1.
@@ -42,7 +42,7 @@ _END_OF_STDIN = _HEADER.pack(1, _STDIN, _REQUEST_ID, 0, 0)
 
 
 def encode_pair(name: bytes, value: bytes) -> bytes:
-    """A name-value pair: section 3.4."""
+    """Encode a name-value pair: section 3.4."""
     if len(name) < _LONG and len(value) < _LONG:
         return bytes((len(name), len(value))) + name + value
     return _length(name) + _length(value) + name + value
@@ -53,14 +53,14 @@ def _length(data: bytes) -> bytes:
     return bytes((size,)) if size < _LONG else _LONG_LENGTH.pack(0x80000000 | size)
 
 
-# Asks for a value that PHP knows (section 4.1). A worker answers in between requests, so that its
-# answer says that one is there and free; which value it is does not matter.
+# A query for a value (section 4.1). A worker replies to it between requests, so its reply shows
+# that there is an idle worker; which value it is does not matter.
 _VALUE = encode_pair(b"FCGI_MPXS_CONNS", b"")
 GET_VALUES = _HEADER.pack(1, _GET_VALUES, 0, len(_VALUE), 0) + _VALUE
 
 
-def after_values(data: bytes) -> bytes | None:
-    """Return what follows the answer to :data:`GET_VALUES`; ``None`` while that is incomplete.
+def strip_values_result(data: bytes) -> bytes | None:
+    """Return what follows the reply to :data:`GET_VALUES`; ``None`` while that is incomplete.
 
     :raises BackendBroken: if it is something else.
     """
@@ -76,10 +76,10 @@ def after_values(data: bytes) -> bytes | None:
 
 @attrs.frozen
 class Params:
-    """Encoded pairs that many requests have in common.
+    """Encoded pairs that many requests share.
 
-    :ivar records: those that fill whole records.
-    :ivar rest: the others, for one more record.
+    :ivar records: complete records.
+    :ivar rest: the pairs of one more record, which is not full.
     """
 
     records: bytes
@@ -87,7 +87,7 @@ class Params:
 
 
 def encode_params(pairs: Iterable[tuple[bytes, bytes]]) -> Params:
-    """Encode pairs, none of them across two records if it fits into one: PHP-FPM wants it so."""
+    """Encode pairs, each within one record if it fits into one, as PHP-FPM expects."""
     records = rest = b""
     for name, value in pairs:
         pair = encode_pair(name, value)
@@ -98,14 +98,14 @@ def encode_params(pairs: Iterable[tuple[bytes, bytes]]) -> Params:
     return Params(records, rest)
 
 
-def encode_request(params: Params, own: bytes, body: bytes) -> bytes:
-    """All records of a request: section 6.2.
+def encode_request(params: Params, pairs: bytes, body: bytes) -> bytes:
+    """Return all records of a request: section 6.2.
 
-    :param own: encoded pairs of this request alone.
+    :param pairs: encoded pairs of this request alone.
     """
-    last = params.rest + own
+    last = params.rest + pairs
     if 0 < len(last) <= _MAX_CONTENT and 0 < len(body) <= _MAX_CONTENT:
-        # What is done below, in one go.
+        # The common case: the same as below, faster.
         return b"".join(
             (
                 _BEGIN,
@@ -123,7 +123,7 @@ def encode_request(params: Params, own: bytes, body: bytes) -> bytes:
             _BEGIN,
             params.records,
             _stream(_PARAMS, params.rest),
-            _stream(_PARAMS, own),
+            _stream(_PARAMS, pairs),
             _END_OF_PARAMS,
             _stream(_STDIN, body),
             _END_OF_STDIN,
@@ -132,7 +132,7 @@ def encode_request(params: Params, own: bytes, body: bytes) -> bytes:
 
 
 def _stream(kind: int, data: bytes) -> bytes:
-    """A stream's data as records (section 3.3), without the empty one at its end."""
+    """Return a stream's records (section 3.3), without the empty one at its end."""
     parts: list[bytes] = []
     for start in range(0, len(data), _MAX_CONTENT):
         content = data[start : start + _MAX_CONTENT]
@@ -140,14 +140,14 @@ def _stream(kind: int, data: bytes) -> bytes:
     return b"".join(parts)
 
 
-class Decoder:
-    """Reads the answer to one request, in pieces of any size.
+class FastCgiDecoder:
+    """Decodes the reply to one request, in pieces of any size.
 
     :param limit: bytes of standard output that are kept until they are taken.
-    :ivar app_status: what the script's process would have exited with; from END_REQUEST.
-    :ivar protocol_status: whether the request was served at all; likewise.
-    :ivar is_followed: whether there was more behind the answer, which makes no sense.
-    :ivar errors: what came on standard error, until it is taken.
+    :ivar app_status: the script's exit status, from END_REQUEST.
+    :ivar protocol_status: whether the request was served, from END_REQUEST: 0 if it was.
+    :ivar is_followed: whether something came after the end of the reply, which is an error.
+    :ivar errors: standard error, until it is taken.
     """
 
     __slots__ = (
@@ -167,7 +167,7 @@ class Decoder:
         self.protocol_status = 0
         self.is_followed = False
         self._limit = self._left = limit
-        # What there is of a record that has come in part, and how much more makes it one.
+        # The part of an incomplete record that has been received, and how many bytes are missing.
         self._pending: list[bytes] = []
         self._missing = 0
         self._output = bytearray()
@@ -175,31 +175,31 @@ class Decoder:
 
     @property
     def output(self) -> bytes:
-        """What came on standard output, until it is taken."""
+        """Return a copy of standard output, until it is taken."""
         return bytes(self._output)
 
     @property
     def growing_output(self) -> bytearray:
-        """The same, not copied: it goes on to grow."""
+        """Return standard output itself, which grows."""
         return self._output
 
     def take_output(self) -> bytes:
-        """What came on standard output since the last call."""
+        """Return and forget standard output since the last call."""
         output, self._output = self.output, bytearray()
         self._left = self._limit
         return output
 
     def take_errors(self) -> bytes:
-        """What came on standard error since the last call."""
+        """Return and forget standard error since the last call."""
         errors, self.errors = b"".join(self.errors), []
         return errors
 
     def receive(self, data: bytes) -> bool:
-        """Take what came in.
+        """Decode data.
 
-        :returns: whether the answer is complete.
-        :raises BackendBroken: if it makes no sense.
-        :raises ReplyTooLarge: if it is longer than allowed.
+        :returns: whether the reply is complete.
+        :raises BackendBroken: if it is not valid FastCGI.
+        :raises ReplyTooLarge: if standard output is longer than allowed.
         """
         if self._pending:
             self._pending.append(data)

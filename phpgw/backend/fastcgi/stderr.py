@@ -1,13 +1,13 @@
-"""What PHP complains about on standard error that makes its reply worthless.
+"""Errors that PHP reports on standard error, after which its reply is worthless.
 
-PHP goes on after these, and the script is none the wiser.
+PHP continues after these errors, and the script does not notice them.
 """
 
 import re
 
 _LEVEL = b"PHP Warning:  "
-# How far before its words a complaint may begin: there is the name of a function in between.
-_FARTHEST = 200
+# How many bytes before its text an error may begin: the name of a function is in between.
+_MAX_DISTANCE = 200
 _SENT = re.compile(rb"headers (?:already|have already been) sent")
 _PLACE = re.compile(rb"(?:output started at|sent from) ([^()\r\n]{1,1024})\)")
 _TOO_LONG = re.compile(
@@ -18,42 +18,47 @@ _NOT_FOUND = (
     "to be able to read the file and to enter its directories"
 )
 _DENIED = "PHP-FPM's pool does not allow the name of --php-script (security.limit_extensions)"
-# What PHP-FPM says itself, which is no message of a script's.
+# Messages of PHP-FPM itself, not of a script.
 _NOT_RUN = re.compile(
     rb"(?:\A|\n|; )(?:(Primary script unknown|Unable to open primary script: )"
     rb"|Access to the script '[^'\n]{1,1024}' has been denied)"
 )
 
 
-def find_flaw(errors: bytes) -> str | None:
-    """Return why a reply is worthless after these complaints; ``None`` if none of them says so."""
+def find_reported_error(errors: bytes) -> str | None:
+    """Return why the reply is worthless, for the log; ``None`` if no error says so.
+
+    :param errors: what PHP has written to standard error.
+    """
     not_run = _NOT_RUN.search(errors)
     if not_run is not None:
         return _NOT_FOUND if not_run[1] else _DENIED
     if _LEVEL not in errors:
         return None
     too_long = _TOO_LONG.search(errors)
-    if too_long is not None and _is_complaint(errors, too_long.start()):
+    if too_long is not None and _is_warning(errors, too_long.start()):
         size, limit = (int(number) for number in too_long.groups())
         return (
             f"PHP did not read the event, whose {size} bytes are more than post_max_size "
             f"({limit} bytes): raise it in PHP's configuration, or lower --max-message-size"
         )
     for sent in _SENT.finditer(errors):
-        if _is_complaint(errors, sent.start()):
+        if _is_warning(errors, sent.start()):
             return (
                 "PHP could not send its status, headers or session, since "
-                f"{_who_printed(errors)} had printed something before (a blank line or a byte "
+                f"{_find_printer(errors)} had printed something before (a blank line or a byte "
                 "order mark in front of <?php, an echo)"
             )
     return None
 
 
-def _is_complaint(errors: bytes, position: int) -> bool:
-    return errors.rfind(_LEVEL, max(0, position - _FARTHEST), position) >= 0
+def _is_warning(errors: bytes, position: int) -> bool:
+    """Return whether the text at a position is part of a PHP warning."""
+    return errors.rfind(_LEVEL, max(0, position - _MAX_DISTANCE), position) >= 0
 
 
-def _who_printed(errors: bytes) -> str:
+def _find_printer(errors: bytes) -> str:
+    """Return the file and line that printed something too early, as PHP reports it."""
     place = _PLACE.search(errors)
     if place is None:
         return "the script"

@@ -1,1 +1,1 @@
-"""PHP behind a web server, over HTTP."""
+"""The backend for PHP behind a web server, over HTTP."""

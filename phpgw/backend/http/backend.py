@@ -1,4 +1,4 @@
-"""PHP behind a web server, asked over HTTP with treq."""
+"""The backend that asks PHP behind a web server, over HTTP with treq."""
 
 from functools import lru_cache, partial
 from typing import Any, NoReturn, cast
@@ -22,7 +22,6 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer
 from zope.interface import implementer
 
-from phpgw.backend.connect_errors import tls_reason
 from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.error_pages import OUTAGE_STATUSES
 from phpgw.backend.errors import (
@@ -37,12 +36,12 @@ from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import browser_headers, event_headers, identity_headers
 from phpgw.backend.http.connection import (
     HeadTooLarge,
-    NoTls,
-    OneTryPool,
-    ReusingPool,
+    NoRetryPool,
+    PersistentPool,
     StaleConnection,
+    TlsFailed,
 )
-from phpgw.backend.http.exchange import Exchange, Terms
+from phpgw.backend.http.exchange import HttpContext, HttpExchange
 from phpgw.backend.http.fixed_url import (
     CompleteHeaders,
     CompleteUrl,
@@ -53,17 +52,18 @@ from phpgw.backend.http.fixed_url import (
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
+from phpgw.backend.tls_errors import tls_reason
 from phpgw.backend.weak_cache import WeakCache
 from phpgw.metrics import Metrics
 
 _NO_COOKIES = NoCookies()
-# For good, whoever asks: sections 15.4.2 and 15.4.9.
+# Permanent redirects: RFC 9110, sections 15.4.2 and 15.4.9.
 _MOVED = frozenset((301, 308))
 
 
 @attrs.frozen
-class _Prepared:
-    """What all requests of an identity have in common."""
+class _HttpTemplate:
+    """The parts that all requests of an identity share."""
 
     url: CompleteUrl
     headers: CompleteHeaders
@@ -74,13 +74,14 @@ class _Prepared:
 class HttpBackend:
     """POSTs events to a URL.
 
-    :param agent: sends requests over connections that are used again.
+    :param agent: sends requests over persistent connections.
     :param fresh_agent: sends each request over a connection of its own.
+    :param pool: the agent's connection pool.
     :param url: the script's URL.
-    :param timeout: seconds for an answer, from the start to its last byte; for one that is
-        followed, from one piece to the next.
-    :param max_reply_size: bytes that a body may have that is gathered.
-    :param signer: signs each event, if it is to be signed.
+    :param timeout: seconds from the start of a request to the last byte of its reply; for a
+        streamed reply, from one piece to the next.
+    :param max_reply_size: bytes that a body may have, unless it is streamed.
+    :param signer: signs each event, if events are to be signed.
     """
 
     def __init__(
@@ -102,43 +103,43 @@ class HttpBackend:
         self._pool = pool
         self._url = complete_url(url)
         self._url_text = url
-        # What is written over TLS may not have left before TLS is agreed on.
-        self._tells_ends = url.startswith("http:")
+        # Over TLS it is not known whether a request was sent: the handshake may not be complete.
+        self._shows_script_end = url.startswith("http:")
         self._host = _host_header(url)
-        self._headers = WeakCache(partial(_headers, self._host))
-        self._prepared = WeakCache(self._prepare)
+        self._headers = WeakCache(partial(_make_headers, self._host))
+        self._templates = WeakCache(self._make_template)
         self._signer = signer
-        self._deadlines: Deadlines[Exchange] = Deadlines(reactor, timeout, Exchange.expire)
-        self._terms = Terms(self._deadlines, max_reply_size)
+        self._deadlines: Deadlines[HttpExchange] = Deadlines(reactor, timeout, HttpExchange.expire)
+        self._context = HttpContext(self._deadlines, max_reply_size)
         self._metrics = metrics
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
-        prepared = self._prepared(event.identity)
-        body = encode_form(event, prepared.fields)
-        headers = prepared.headers.extended(_event_headers(event.type, event.is_binary))
+        template = self._templates(event.identity)
+        body = encode_form(event, template.fields)
+        headers = template.headers.extended(_event_headers(event.type, event.is_binary))
         if self._signer is not None:
             timestamp, signature = self._signer.sign(body)
             headers = headers.extended({TIMESTAMP: [timestamp], SIGNATURE: [signature]})
-        request = _Body(body)
-        exchange = Exchange(self._terms, follow, request if self._tells_ends else None)
-        responding: Deferred[Any] = self._post(self._client, prepared.url, request, headers)
-        responding.addErrback(self._post_again, prepared.url, request, headers)
+        form = _FormBody(body)
+        exchange = HttpExchange(self._context, follow, form if self._shows_script_end else None)
+        responding: Deferred[Any] = self._post(self._client, template.url, form, headers)
+        responding.addErrback(self._retry_stale, template.url, form, headers)
         exchange.begin(responding)
-        return exchange.answer.addErrback(self._explain)
+        return exchange.reply.addErrback(self._explain)
 
     def withdraw(self, client_id: str) -> None:
-        """See :meth:`phpgw.backend.interface.IBackend.withdraw`; a web server has all there is."""
+        """See :meth:`phpgw.backend.interface.IBackend.withdraw`; nothing waits here."""
 
     def probe(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.interface.IBackend.probe`.
 
-        Whether there is PHP behind a web server can only be told from what comes from the script's
-        URL. OPTIONS asks for nothing to be done (RFC 9110, section 9.3.7), and browsers send it for
-        any page of another site. Frameworks answer it themselves; a script that looks at neither
-        method nor fields runs, without fields.
+        Only a response from the script's URL shows whether there is PHP behind a web server.
+        OPTIONS is a safe method (RFC 9110, section 9.3.7), and browsers send it to any site.
+        Frameworks respond to it themselves; a script that looks at neither method nor fields runs,
+        without fields.
         """
-        exchange = Exchange(self._terms, None)
+        exchange = HttpExchange(self._context, None)
         headers = CompleteHeaders({b"Host": [self._host], b"Phpgw-Event": [b"probe"]})
         headers.is_complete = True
         responding: Deferred[Any] = self._fresh_client.request(
@@ -151,17 +152,21 @@ class HttpBackend:
             reactor=self._reactor,
         )
         exchange.begin(responding)
-        return exchange.answer.addErrback(self._explain).addCallback(self._check_probed)
+        return exchange.reply.addErrback(self._explain).addCallback(self._check_probed)
 
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.interface.IBackend.close`."""
-        for exchange in list(self._terms.under_way):
+        for exchange in list(self._context.active):
             exchange.stop()
         self._deadlines.close()
         return self._pool.closeCachedConnections()
 
     def _check_probed(self, reply: Reply) -> None:
-        """Take any answer that could be PHP's."""
+        """Accept any response that could come from PHP.
+
+        :raises BackendUnreachable: if the web server does not reach PHP.
+        :raises ScriptNotFound: if the script is not at the URL.
+        """
         head, url = reply.head, self._url_text
         if head.status in OUTAGE_STATUSES:
             raise BackendUnreachable(
@@ -179,16 +184,16 @@ class HttpBackend:
                 "there is no answer to OPTIONS alone: --php-probe off)"
             )
 
-    def _prepare(self, identity: Identity) -> _Prepared:
+    def _make_template(self, identity: Identity) -> _HttpTemplate:
         more = {name: [value] for name, value in identity_headers(identity)}
         headers = self._headers(identity.handshake).extended(more)
-        return _Prepared(self._url_for(identity.handshake), headers, identity_fields(identity))
+        return _HttpTemplate(self._url_for(identity.handshake), headers, identity_fields(identity))
 
     def _url_for(self, handshake: Handshake) -> CompleteUrl:
         return self._url.with_query(handshake.query) if handshake.query else self._url
 
     def _post(
-        self, client: HTTPClient, url: CompleteUrl, body: "_Body", headers: Headers
+        self, client: HTTPClient, url: CompleteUrl, body: "_FormBody", headers: Headers
     ) -> Deferred[_Response]:
         return client.post(
             url,
@@ -200,8 +205,8 @@ class HttpBackend:
             reactor=self._reactor,
         )
 
-    def _post_again(
-        self, failure: Failure, url: CompleteUrl, body: "_Body", headers: Headers
+    def _retry_stale(
+        self, failure: Failure, url: CompleteUrl, body: "_FormBody", headers: Headers
     ) -> Any:
         failure.trap(RequestTransmissionFailed, ResponseNeverReceived)
         error: Any = failure.value
@@ -211,22 +216,22 @@ class HttpBackend:
         return self._post(self._fresh_client, url, body, headers)
 
     def _explain(self, failure: Failure) -> NoReturn:
-        """Turn what Twisted reports into one of our errors."""
+        """Raise a :exc:`BackendError` in place of an error of Twisted's."""
         error = cast(BaseException, failure.value)
         if isinstance(error, BackendError):
             raise error
         if isinstance(error, (ConnectError, DNSLookupError)):
             raise BackendUnreachable(f"no connection to {self._url_text}: {error}")
         if isinstance(error, (RequestTransmissionFailed, ResponseFailed)):
-            raise self._interrupted(error.reasons)
+            raise self._explain_broken(error.reasons)
         raise error
 
-    def _interrupted(self, reasons: list[Failure]) -> BackendError:
-        """Say what it means that there is no complete answer."""
+    def _explain_broken(self, reasons: list[Failure]) -> BackendError:
+        """Return the error of an incomplete response."""
         url = self._url_text
         for reason in reasons:
             error = cast(BaseException, reason.value)
-            if isinstance(error, NoTls):
+            if isinstance(error, TlsFailed):
                 return BackendUnreachable(f"no TLS connection to {url}: {error.args[0]}")
             if isinstance(error, HeadTooLarge):
                 return ReplyTooLarge(
@@ -242,10 +247,10 @@ class HttpBackend:
 
 @implementer(IBodyProducer)
 @attrs.define(eq=False)
-class _Body:
-    """A request body written at once; treq's own would take a turn of the reactor or two.
+class _FormBody:
+    """A request body that is written at once; treq's own takes a turn of the reactor or two.
 
-    :ivar is_sent: whether it was written.
+    :ivar is_sent: whether it was written to a connection.
     """
 
     _data: bytes
@@ -253,27 +258,29 @@ class _Body:
 
     @property
     def length(self) -> int:
+        """Return the size in bytes."""
         return len(self._data)
 
     def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        """Write the whole body."""
         self.is_sent = True
         consumer.write(self._data)
         return succeed(None)
 
     def pauseProducing(self) -> None:
-        """Nothing is left to pause."""
+        """Do nothing: all is written."""
 
     def resumeProducing(self) -> None:
-        """Nothing is left to resume."""
+        """Do nothing: all is written."""
 
     def stopProducing(self) -> None:
-        """Nothing is left to stop."""
+        """Do nothing: all is written."""
 
 
-def _headers(host: bytes, handshake: Handshake) -> CompleteHeaders:
-    """Those of the browser that are passed on, and where the event comes from.
+def _make_headers(host: bytes, handshake: Handshake) -> CompleteHeaders:
+    """Return the headers that depend on the handshake alone.
 
-    A web server in between can restore the browser's address from X-Forwarded-For.
+    A web server in between can restore the client's address from X-Forwarded-For.
     """
     headers = CompleteHeaders(
         {b"Host": [host], b"Content-Type": [b"application/x-www-form-urlencoded"]}
@@ -295,7 +302,7 @@ def _event_headers(type_: str, is_binary: bool) -> dict[bytes, list[bytes]]:
 
 
 def _host_header(url: str) -> bytes:
-    """The URL's host, with its port unless that is the scheme's own: RFC 9110, section 7.2."""
+    """Return the Host header for a URL: RFC 9110, section 7.2."""
     return urlsplit(url).netloc.encode()
 
 
@@ -309,16 +316,19 @@ def make_http_backend(
     signer: Signer | None,
     metrics: Metrics,
 ) -> HttpBackend:
-    """A backend on this reactor, with a connection pool of its own.
+    """Make a backend with a connection pool of its own; see :class:`HttpBackend`.
 
     Certificates of an ``https:`` URL are verified against the system's authorities.
+
+    :param concurrency: how many idle connections are kept.
+    :raises UnicodeError: if there can be no certificate for the host of an ``https:`` URL.
     """
-    pool = ReusingPool(reactor)
+    pool = PersistentPool(reactor)
     pool.maxPersistentPerHost = concurrency
     return HttpBackend(
         reactor=reactor,
         agent=FixedUrlAgent(reactor, url, pool),
-        fresh_agent=FixedUrlAgent(reactor, url, OneTryPool(reactor, persistent=False)),
+        fresh_agent=FixedUrlAgent(reactor, url, NoRetryPool(reactor, persistent=False)),
         pool=pool,
         url=url,
         timeout=timeout,

@@ -1,6 +1,4 @@
-"""Connections to a web server: which are used again, how one ended, and how much an answer's head
-may be.
-"""
+"""Connections to a web server: persistent ones, why one ended, and a limit on a response's head."""
 
 from typing import Any
 
@@ -21,37 +19,38 @@ from twisted.python.failure import Failure
 from twisted.web.client import HTTPConnectionPool
 from zope.interface import implementer
 
-from phpgw.backend.connect_errors import tls_reason
+from phpgw.backend.tls_errors import tls_reason
 
-# Shorter than the keepalive_timeout that Nginx has by default (75 s), so that we close first.
+# Shorter than Nginx's default keepalive_timeout (75 s), so that the gateway closes first.
 _IDLE_SECONDS = 60
-# As over FastCGI. Twisted limits a line alone, to 16 KB.
+# As over FastCGI. Twisted limits only the length of one line, to 16 KB.
 _MAX_HEAD = 65536
 
 
 class StaleConnection(ConnectionLost):
-    """A connection that had served before ended without a byte of an answer.
+    """A connection that had been used before ended without a byte of a response.
 
-    The server had closed it, idle, while the request was on its way: nothing was done with it.
+    The server closed the idle connection while the request was on its way, and did not process it.
     """
 
 
 class HeadTooLarge(ConnectionLost):
-    """An answer's headers had no end."""
+    """The head of a response is larger than the limit."""
 
 
-class NoTls(ConnectionLost):
-    """A connection ended before TLS was agreed on: nothing was said over it."""
+class TlsFailed(ConnectionLost):
+    """A connection ended before the TLS handshake was complete: nothing was sent over it."""
 
 
 @implementer(IHandshakeListener)
-class _Watching(ProtocolWrapper):
-    """Limits an answer's head, and says why a connection ended.
+class _MonitoredConnection(ProtocolWrapper):
+    """Limits a response's head, and reports why a connection ended.
 
-    :exc:`StaleConnection` is told from an answer that broke off, and :exc:`NoTls` from both.
+    :exc:`StaleConnection`, :exc:`TlsFailed` and :exc:`HeadTooLarge` are told apart from a response
+    that was cut off.
     """
 
-    _has_served = False
+    _was_used = False
     _awaiting_first_byte = False
     _is_secured = False
     _in_head = False
@@ -59,38 +58,38 @@ class _Watching(ProtocolWrapper):
     _head_is_too_large = False
 
     def write(self, data: bytes) -> None:
-        self._begin()
+        self._request_sent()
         super().write(data)
 
     def writeSequence(self, data: list[bytes]) -> None:
-        self._begin()
+        self._request_sent()
         super().writeSequence(data)
 
     def handshakeCompleted(self) -> None:  # noqa: N802
-        """TLS is agreed on."""
+        """Note that the TLS handshake is complete."""
         self._is_secured = True
 
     def dataReceived(self, data: bytes) -> None:
-        self._has_served = True
+        self._was_used = True
         self._awaiting_first_byte = False
         super().dataReceived(data)
         if self._in_head:
-            # All of it that came before this read was head, be it of answers like 103.
+            # All data before this read was head, also that of responses like 103.
             self._head_size += len(data)
             if self._head_size > _MAX_HEAD:
                 self.loseConnection()
 
     def pauseProducing(self) -> None:
-        """Read no more for now; Twisted does that first where a head ends and a body begins."""
+        """Stop reading; Twisted does that when a head has ended, before the body."""
         self._in_head = False
         transport: Any = self.transport
         transport.pauseProducing()
 
     def loseConnection(self) -> None:  # noqa: N802
-        """Close it; in the middle of an answer at once, without TLS's wait for a last word."""
+        """Close it; during a response at once, without waiting for TLS's close_notify."""
         client: Any = self.wrappedProtocol
         if client is not None and client.state == "WAITING":
-            # Twisted gives up on a line that is too long without a word.
+            # Twisted closes the connection if a line is too long, and does not say why.
             self._head_is_too_large = self._in_head
             self.abortConnection()
         else:
@@ -98,57 +97,57 @@ class _Watching(ProtocolWrapper):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if ISSLTransport.providedBy(self.transport) and not self._is_secured:
-            reason = Failure(NoTls(_why_no_tls(reason)))
+            reason = Failure(TlsFailed(_tls_failure(reason)))
         elif self._head_is_too_large:
             reason = Failure(HeadTooLarge())
-        elif self._has_served and self._awaiting_first_byte:
+        elif self._was_used and self._awaiting_first_byte:
             reason = Failure(StaleConnection(reason.getErrorMessage()))
         super().connectionLost(reason)
 
-    def _begin(self) -> None:
-        """A request is sent."""
+    def _request_sent(self) -> None:
+        """Note that a request is being sent."""
         self._awaiting_first_byte = self._in_head = True
         self._head_size = 0
 
 
-def _why_no_tls(reason: Failure) -> str:
+def _tls_failure(reason: Failure) -> str:
     if reason.check(SSL.Error, VerificationError):
         assert reason.value is not None
         return tls_reason(reason.value)
     return "the connection was closed"
 
 
-class _WatchingFactory(WrappingFactory):
-    protocol = _Watching
+class _MonitoredConnectionFactory(WrappingFactory):
+    protocol = _MonitoredConnection
     noisy = False
 
 
 @implementer(IStreamClientEndpoint)
 @attrs.frozen
-class WatchedEndpoint:
-    """Makes connections that are watched."""
+class MonitoredEndpoint:
+    """Opens connections that are monitored."""
 
     _endpoint: IStreamClientEndpoint
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
         factory.noisy = False
-        connected: Deferred[Any] = self._endpoint.connect(_WatchingFactory(factory))
+        connected: Deferred[Any] = self._endpoint.connect(_MonitoredConnectionFactory(factory))
         return connected.addCallback(lambda watching: watching.wrappedProtocol)
 
     def __repr__(self) -> str:
         return repr(self._endpoint)
 
 
-class OneTryPool(HTTPConnectionPool):
-    """Connections on which each request is tried once.
+class NoRetryPool(HTTPConnectionPool):
+    """A connection pool that does not retry requests.
 
-    Twisted's own second try is for methods like GET alone; ours needs to know more.
+    Twisted retries idempotent methods alone; the backend decides by the reason of the failure.
     """
 
     retryAutomatically = False
 
 
-class ReusingPool(OneTryPool):
-    """Connections that are used again."""
+class PersistentPool(NoRetryPool):
+    """A connection pool with persistent connections."""
 
     cachedConnectionTimeout = _IDLE_SECONDS

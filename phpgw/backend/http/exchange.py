@@ -1,4 +1,4 @@
-"""One event on its way to a web server, and its answer on the way back."""
+"""One event that is sent to a web server, and its reply."""
 
 from collections.abc import Callable
 from typing import Any
@@ -19,21 +19,21 @@ from phpgw.backend.reply import Follow, Head, Reply
 
 
 @attrs.frozen
-class Terms:
-    """What all exchanges of a backend have in common.
+class HttpContext:
+    """What all exchanges of a backend share.
 
-    :ivar deadlines: ends those that take too long.
-    :ivar max_reply_size: bytes that a body may have that is gathered.
-    :ivar under_way: those that have not ended.
+    :ivar deadlines: ends exchanges that take too long.
+    :ivar max_reply_size: bytes that a body may have, unless it is streamed.
+    :ivar active: the exchanges that have not ended.
     """
 
-    deadlines: "Deadlines[Exchange]"
+    deadlines: "Deadlines[HttpExchange]"
     max_reply_size: int
-    under_way: "set[Exchange]" = attrs.field(factory=set)
+    active: "set[HttpExchange]" = attrs.field(factory=set)
 
 
-class Request(Interface):
-    """A request's body.
+class SentFlag(Interface):
+    """Tells whether a request was sent.
 
     :ivar is_sent: whether it was written to a connection.
     """
@@ -41,178 +41,192 @@ class Request(Interface):
     is_sent: bool
 
 
-class Exchange(Protocol):
-    """What an answer's body is delivered to; the answer's :class:`phpgw.backend.reply.Flow`, too.
+class HttpExchange(Protocol):
+    """One event that is sent to a web server, and its reply.
 
-    :param follow: who is shown the answer while it comes.
-    :param request: a request whose connection tells when the script has ended, if its time is over
-        before that; ``None`` for one that is left then.
-    :ivar answer: fires with the reply, or fails with whatever went wrong.
+    It is the protocol to which the response's body is delivered, and the
+    :class:`phpgw.backend.reply.FlowControl` of a streamed reply.
+
+    :param follow: see :data:`phpgw.backend.reply.Follow`.
+    :param request: a request whose connection shows when the script has ended, also after its
+        timeout; ``None`` for one whose connection is closed at its timeout.
+    :ivar reply: fires with the reply, or fails with what went wrong.
     """
 
     transport: Any
 
-    def __init__(self, terms: Terms, follow: Follow | None, request: Request | None = None) -> None:
-        self.answer: Deferred[Reply] = Deferred(lambda _: self._leave())
-        self._terms = terms
+    def __init__(
+        self, context: HttpContext, follow: Follow | None, request: SentFlag | None = None
+    ) -> None:
+        self.reply: Deferred[Reply] = Deferred(lambda _: self._disconnect())
+        self._context = context
         self._follow = follow
         self._request = request
-        # Fires once a script has ended whose time is over.
-        self._ended: Deferred[None] | None = None
+        # Fires once a script has ended that has timed out.
+        self._script_end: Deferred[None] | None = None
         self._responding: Deferred[IResponse] | None = None
         self._head: Head | None = None
-        # What takes the body, if it is followed.
-        self._take: Callable[[bytes], None] | None = None
+        # What consumes the body of a streamed reply.
+        self._consume: Callable[[bytes], None] | None = None
         self._is_paused = False
         self._is_over = False
-        self._is_late = False
-        # Many small pieces would each take more than what is in them.
+        self._has_timed_out = False
+        # One buffer, since many small pieces would each take more memory than their content.
         self._body = bytearray()
 
     def begin(self, responding: Deferred[IResponse]) -> None:
         """Wait for the response.
 
-        :param responding: fires with it, once its head is there.
+        :param responding: fires with it, once its head is complete.
         """
-        self._terms.under_way.add(self)
-        self._terms.deadlines.start(self)
+        self._context.active.add(self)
+        self._context.deadlines.start(self)
         self._responding = responding
-        responding.addCallback(self._responded).addErrback(self._has_failed)
+        responding.addCallback(self._responded).addErrback(self._failed)
 
     def expire(self) -> None:
-        """Its time is over."""
-        within = f"{self._terms.deadlines.seconds:g} s (--php-timeout)"
-        if self._take is None:
+        """Fail the reply with a timeout, and wait for the end of the script if that will show."""
+        within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
+        if self._consume is None:
             problem = f"no complete answer within {within}"
         else:
             problem = f"nothing came in a streamed reply for {within}"
         if self._responding is not None and self._request is not None and self._request.is_sent:
-            self._await_end(problem)
+            self._await_script_end(problem)
             return
-        self._is_late = True
+        self._has_timed_out = True
         if self._responding is not None:
-            # How it fails tells how far it had come.
+            # The way in which it fails shows how far it got.
             self._responding.cancel()
         self._fail(BackendTimeout(problem))
 
     def stop(self) -> None:
-        """The gateway ends."""
-        if self._ended is not None:
-            self._leave()
+        """Fail the reply, since the gateway stops."""
+        if self._script_end is not None:
+            self._disconnect()
         self._fail(BackendBroken("the gateway stopped before PHP answered"))
 
     def pause(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
+        """See :class:`phpgw.backend.reply.FlowControl`."""
         if not self._is_paused and not self._is_over:
             self._is_paused = True
-            self._terms.deadlines.stop(self)
+            self._context.deadlines.stop(self)
             self.transport.pauseProducing()
 
     def hold(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
+        """See :class:`phpgw.backend.reply.FlowControl`."""
         self.pause()
 
     def resume(self) -> None:
-        """See :class:`phpgw.backend.reply.Flow`."""
+        """See :class:`phpgw.backend.reply.FlowControl`."""
         if self._is_paused and not self._is_over:
             self._is_paused = False
-            self._terms.deadlines.start(self)
+            self._context.deadlines.start(self)
             self.transport.resumeProducing()
 
     def connectionMade(self) -> None:
+        """Call the follower with the head, before the body."""
         if self._follow is not None and not self._is_over:
             assert self._head is not None
-            self._take = self._follow(self._head, self)
-            self._keep_alive()
+            self._consume = self._follow(self._head, self)
+            self._restart_deadline()
 
     def dataReceived(self, data: bytes) -> None:
+        """Receive a piece of the body.
+
+        :raises ConnectionAborted: if the reply is over, since Twisted would go on reading
+            otherwise, and use the connection again.
+        """
         if not self._is_over:
             self._receive(data)
         if self._is_over:
-            # Twisted would read on otherwise, and use the connection again.
             raise ConnectionAborted
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        # Without a length, as from PHP's built-in server, the connection's end is the body's.
+        """Fire the reply at the end of the body.
+
+        Without a length, as from PHP's built-in server, that is the end of the connection.
+        """
         if not reason.check(ResponseDone, PotentialDataLoss):
             self._fail(reason)
         elif not self._is_over:
             assert self._head is not None
             self._end()
-            self.answer.callback(Reply(self._head, bytes(self._body)))
+            self.reply.callback(Reply(self._head, bytes(self._body)))
 
     def _responded(self, response: IResponse) -> None:
         self._responding = None
-        self._head = _head(response)
+        self._head = _make_head(response)
         response.deliverBody(self)
-        if self._ended is not None:
-            self._leave()
-            self._has_ended()
+        if self._script_end is not None:
+            self._disconnect()
+            self._script_ended()
         if self._is_over:
             return
         if self._is_paused:
-            # It was let go on.
+            # deliverBody() resumed the transport.
             self.transport.pauseProducing()
-        if self._take is None and isinstance(response.length, int):
-            self._expect(response.length)
+        if self._consume is None and isinstance(response.length, int):
+            self._check_size(response.length)
 
     def _receive(self, data: bytes) -> None:
-        if self._take is None:
+        if self._consume is None:
             self._body += data
-            self._expect(len(self._body))
+            self._check_size(len(self._body))
             return
-        self._keep_alive()
+        self._restart_deadline()
         try:
-            self._take(data)
+            self._consume(data)
         except Exception:
             self._fail(Failure())
 
-    def _keep_alive(self) -> None:
-        if self._take is not None and not self._is_paused and not self._is_over:
-            self._terms.deadlines.start(self)
+    def _restart_deadline(self) -> None:
+        """Restart the deadline of a streamed reply."""
+        if self._consume is not None and not self._is_paused and not self._is_over:
+            self._context.deadlines.start(self)
 
-    def _expect(self, size: int) -> None:
-        """A body that is gathered has this size, or is going to have it."""
-        limit = self._terms.max_reply_size
+    def _check_size(self, size: int) -> None:
+        """Fail if the body of a reply that is not streamed has, or will have, a size above max."""
+        limit = self._context.max_reply_size
         if size > limit:
             self._fail(
                 ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")
             )
 
-    def _await_end(self, problem: str) -> None:
-        """Give the answer up, and keep the connection until the script has ended.
+    def _await_script_end(self, problem: str) -> None:
+        """Fail the reply with a timeout, and keep the connection until the script has ended.
 
-        It holds a worker until then, which a web server would not tell of otherwise.
+        The script holds a worker until then, and a web server tells that in no other way.
         """
         self._is_over = True
-        self._terms.deadlines.stop(self)
-        ended: Deferred[None] = Deferred(lambda _: self._leave())
-        self._ended = ended
-        self.answer.errback(BackendTimeout(problem, ended))
+        self._context.deadlines.stop(self)
+        ended: Deferred[None] = Deferred(lambda _: self._disconnect())
+        self._script_end = ended
+        self.reply.errback(BackendTimeout(problem, ended))
 
-    def _has_ended(self) -> None:
-        """The script has ended whose time was over."""
-        ended, self._ended = self._ended, None
+    def _script_ended(self) -> None:
+        """Fire the end of a script that has timed out."""
+        ended, self._script_end = self._script_end, None
         self._end()
         if ended is not None and not ended.called:
             ended.callback(None)
 
-    def _has_failed(self, failure: Failure) -> None:
-        if self._ended is not None:
-            self._has_ended()
-        elif not self._is_late:
+    def _failed(self, failure: Failure) -> None:
+        if self._script_end is not None:
+            self._script_ended()
+        elif not self._has_timed_out:
             self._fail(failure)
         elif failure.check(CancelledError, ConnectingCancelledError):
-            # Nothing was sent, since a request that was would have failed in another way.
-            within = f"{self._terms.deadlines.seconds:g} s (--php-timeout)"
+            # Nothing was sent: a request that was sent fails with another error.
+            within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
             self._fail(ConnectError(string=f"nothing answers there within {within}"))
 
     def _fail(self, problem: Failure | Exception) -> None:
         if not self._is_over:
-            self._leave()
-            self.answer.errback(problem)
+            self._disconnect()
+            self.reply.errback(problem)
 
-    def _leave(self) -> None:
+    def _disconnect(self) -> None:
         self._end()
         if self._responding is not None:
             self._responding.cancel()
@@ -221,15 +235,15 @@ class Exchange(Protocol):
 
     def _end(self) -> None:
         self._is_over = True
-        self._terms.deadlines.stop(self)
-        self._terms.under_way.discard(self)
+        self._context.deadlines.stop(self)
+        self._context.active.discard(self)
 
 
-def _head(response: IResponse) -> Head:
+def _make_head(response: IResponse) -> Head:
     headers = (
         (name.lower(), value)
         for name, values in response.headers.getAllRawHeaders()
         for value in values
     )
-    # treq leaves an empty header where there was none.
+    # treq adds an empty Content-Encoding where there was none.
     return Head(response.code, tuple(h for h in headers if h != (b"content-encoding", b"")))

@@ -1,9 +1,9 @@
-"""Adds a browser's query string to the one that the operator wrote.
+"""The query string of ``--php-url``, extended by a browser's.
 
 PHP makes one variable of names that look different (``php_register_variable_ex`` in PHP's
-main/php_variables.c), and the last one wins; other readers of a query take the first, or ignore
-case. So what would set one of the operator's variables is left out, whoever reads it. What is left
-stands behind the operator's, so that PHP's ``max_input_vars`` cuts it off first.
+main/php_variables.c), and the last one wins; other parsers take the first, or ignore case. So a
+browser's pair is left out if it would set one of the operator's variables for any of these parsers.
+The other pairs follow the operator's, so that PHP's ``max_input_vars`` drops them first.
 """
 
 from urllib.parse import unquote_to_bytes
@@ -13,9 +13,9 @@ _REPLACED = bytes.maketrans(b" .[", b"___")
 
 
 class FixedQuery:
-    """The operator's query string.
+    """The operator's query string, which a browser can extend and not change.
 
-    :param query: as it stands in the URL, without the question mark.
+    :param query: as in the URL, without the question mark.
     """
 
     def __init__(self, query: bytes) -> None:
@@ -23,7 +23,7 @@ class FixedQuery:
         self._variables = frozenset(name for pair in query.split(b"&") for name in _set_by(pair))
 
     def extended(self, query: bytes) -> bytes:
-        """Return this one with the pairs of another that set none of its variables."""
+        """Return this query string and the pairs of another that set none of its variables."""
         if not self._query:
             return query
         pairs = (pair for pair in query.split(b"&") if self._variables.isdisjoint(_set_by(pair)))
@@ -31,7 +31,7 @@ class FixedQuery:
 
 
 def _set_by(pair: bytes) -> list[bytes]:
-    """Return what a pair sets, also where ``arg_separator.input`` has been changed to ``;``."""
+    """Return the variables that a pair sets, also where ``arg_separator.input`` includes ``;``."""
     return [_variable(part) for part in (pair, *pair.split(b";")) if part]
 
 

@@ -16,8 +16,8 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from phpgw.backend.fastcgi.connection import Connection
-from phpgw.backend.fastcgi.pool import Pool
+from phpgw.backend.fastcgi.connection import FastCgiConnection
+from phpgw.backend.fastcgi.pool import FastCgiPool
 from phpgw.backend.fastcgi.records import GET_VALUES
 from phpgw.metrics import Metrics
 from phpgw.process.listener import Listener
@@ -139,21 +139,21 @@ class ListeningTests(TestCase):
             self.assertFalse(FailingSocket.sending)
 
 
-class Ask:
-    """An ask that takes any answer."""
+class FakeRequest:
+    """A request that takes any reply."""
 
-    request = b"hello"
+    data = b"hello"
 
     def __init__(self) -> None:
         self.answer: Deferred[bytes] = Deferred()
         self._data = b""
 
-    def taken(self, connection: Connection) -> None:
+    def sent(self, connection: FastCgiConnection) -> None:
         pass
 
     def receive(self, data: bytes) -> bool:
         self._data += data
-        return self._data == self.request
+        return self._data == self.data
 
     def complete(self) -> None:
         self.answer.callback(self._data)
@@ -179,7 +179,7 @@ class ConnectingTests(SystemTestCase):
             return create(client)
 
         self.patch(unix.Client, "createInternetSocket", fail_at_first)
-        pool = Pool(
+        pool = FastCgiPool(
             reactor=reactor,
             endpoint=UNIXClientEndpoint(reactor, str(path)),
             limit=4,
@@ -188,7 +188,7 @@ class ConnectingTests(SystemTestCase):
             metrics=Metrics(),
         )
         self.addCleanup(pool.close)
-        ask = Ask()
-        pool.submit(ask)
-        self.assertEqual(await ask.answer, b"hello")
+        request = FakeRequest()
+        pool.submit(request)
+        self.assertEqual(await request.answer, b"hello")
         self.assertFalse(errors)

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw import __version__
 from phpgw.backend.errors import BackendBroken
-from phpgw.backend.fastcgi.cgi import Script, client_pairs, find_head, split_answer
+from phpgw.backend.fastcgi.cgi import Script, client_pairs, find_head, split_response
 from tests.support.fakes import handshake
 
 
@@ -193,10 +193,10 @@ class ClientTests(SynchronousTestCase):
 
 class AnswerTests(SynchronousTestCase):
     def assert_broken(self, output: bytes) -> None:
-        self.assertRaises(BackendBroken, split_answer, output)
+        self.assertRaises(BackendBroken, split_response, output)
 
     def test_as_from_php(self) -> None:
-        head, body = split_answer(
+        head, body = split_response(
             b"Status: 404 Not Found\r\n"
             b"X-Powered-By: PHP/8.2.29\r\n"
             b"Set-Cookie: a=1; path=/\r\n"
@@ -227,7 +227,7 @@ class AnswerTests(SynchronousTestCase):
             (b"Location: /elsewhere", 302),
             (b"Location: /elsewhere\nStatus: 201 Created", 201),
         ):
-            self.assertEqual(status, split_answer(line + b"\n\n")[0].status)
+            self.assertEqual(status, split_response(line + b"\n\n")[0].status)
 
     def test_status_that_is_none(self) -> None:
         for value in (b"", b"OK", b"20", b"2000", b"099", b"-200", b"200OK", b"\xb2\xb0\xb0"):
@@ -237,19 +237,19 @@ class AnswerTests(SynchronousTestCase):
         for value in (b"gzip", b"GZIP", b" br ", b"identity, gzip", b"x"):
             self.assert_broken(b"Content-Encoding: " + value + b"\r\n\r\n")
         for value in (b"", b"identity", b" Identity"):
-            split_answer(b"content-encoding:" + value + b"\r\n\r\nok")
+            split_response(b"content-encoding:" + value + b"\r\n\r\nok")
 
     def test_ends_of_lines(self) -> None:
         """PHP writes CRLF, RFC 3875 asks for LF; a mixture is taken as well."""
         for head in (b"A: b\r\nC: d\r\n\r\n", b"A: b\nC: d\n\n", b"A: b\r\nC: d\n\r\n"):
-            found, body = split_answer(head + b"\n\nbody\r\n\r\n")
+            found, body = split_response(head + b"\n\nbody\r\n\r\n")
             self.assertEqual(((b"a", b"b"), (b"c", b"d")), found.headers)
             self.assertEqual(b"\n\nbody\r\n\r\n", body)
 
     def test_no_headers_at_all(self) -> None:
         """PHP does so with an empty default_mimetype and without expose_php."""
         for empty in (b"\r\n", b"\n"):
-            head, body = split_answer(empty + b"\r\nbody")
+            head, body = split_response(empty + b"\r\nbody")
             self.assertEqual((200, (), b"\r\nbody"), (head.status, head.headers, body))
 
     def test_head_that_comes_in_pieces(self) -> None:
@@ -259,7 +259,7 @@ class AnswerTests(SynchronousTestCase):
                 self.assertIsNone(find_head(whole[:cut]), whole[:cut])
             parts = find_head(whole)
             assert parts is not None
-            self.assertEqual(split_answer(whole), parts)
+            self.assertEqual(split_response(whole), parts)
             self.assertEqual((parts[0], b"\r\n\r\nbody"), find_head(whole + b"\r\n\r\nbody"))
 
     def test_no_end_to_the_headers(self) -> None:
@@ -273,7 +273,7 @@ class AnswerTests(SynchronousTestCase):
     def test_anything(self, output: bytes) -> None:
         """It is taken apart, or broken, and nothing of the body gets lost."""
         try:
-            head, body = split_answer(output)
+            head, body = split_response(output)
         except BackendBroken:
             return
         self.assertTrue(output.endswith(body))
@@ -295,7 +295,7 @@ class AnswerTests(SynchronousTestCase):
         self, headers: list[tuple[bytes, bytes]], body: bytes, newline: bytes
     ) -> None:
         lines = [b"%b: %b" % header + newline for header in headers]
-        head, found = split_answer(b"".join(lines) + newline + body)
+        head, found = split_response(b"".join(lines) + newline + body)
         self.assertEqual(200, head.status)
         self.assertEqual(tuple((name.lower(), value) for name, value in headers), head.headers)
         self.assertEqual(body, found)

@@ -24,8 +24,8 @@ from phpgw.backend.errors import (
     BackendUnreachable,
     ReplyTooLarge,
 )
-from phpgw.backend.fastcgi.connection import Connection
-from phpgw.backend.fastcgi.pool import Pool
+from phpgw.backend.fastcgi.connection import FastCgiConnection
+from phpgw.backend.fastcgi.pool import FastCgiPool
 from phpgw.backend.fastcgi.records import GET_VALUES
 from phpgw.metrics import Metrics
 
@@ -41,20 +41,20 @@ class PassingTime(MemoryReactorClock):
         return super().callLater(max(delay, 0.0001), *call, **kwargs)
 
 
-class FakeAsk:
-    """An ask whose answer is complete with a full stop.
+class FakeRequest:
+    """A request whose reply is complete with a full stop.
 
-    :ivar outcome: the answer, or why there is none.
+    :ivar outcome: the reply, or why there is none.
     """
 
     def __init__(self, request: bytes = b"request", then: Callable[[], None] | None = None) -> None:
-        self.request = request
-        self.connection: Connection | None = None
+        self.data = request
+        self.connection: FastCgiConnection | None = None
         self.outcome: bytes | Exception | None = None
         self._received = b""
         self._then = then
 
-    def taken(self, connection: Connection) -> None:
+    def sent(self, connection: FastCgiConnection) -> None:
         self.connection = connection
 
     def receive(self, data: bytes) -> bool:
@@ -196,7 +196,7 @@ class PoolTestCase(SynchronousTestCase):
         self.use(limit=4)
 
     def use(self, limit: int) -> None:
-        self.pool = Pool(
+        self.pool = FastCgiPool(
             reactor=self.reactor,
             endpoint=self.endpoint,
             limit=limit,
@@ -205,8 +205,10 @@ class PoolTestCase(SynchronousTestCase):
             metrics=self.metrics,
         )
 
-    def ask(self, request: bytes = b"request", then: Callable[[], None] | None = None) -> FakeAsk:
-        ask = FakeAsk(request, then)
+    def ask(
+        self, request: bytes = b"request", then: Callable[[], None] | None = None
+    ) -> FakeRequest:
+        ask = FakeRequest(request, then)
         self.pool.submit(ask)
         return ask
 
@@ -223,7 +225,7 @@ class PoolTestCase(SynchronousTestCase):
         self.assertEqual([b"."] * count, [ask.outcome for ask in asks])
         return workers
 
-    def assert_failed(self, ask: FakeAsk, kind: type[BackendError], text: str = "") -> None:
+    def assert_failed(self, ask: FakeRequest, kind: type[BackendError], text: str = "") -> None:
         self.assertIsInstance(ask.outcome, kind)
         self.assertIn(text, str(ask.outcome))
 
@@ -254,7 +256,7 @@ class ServingTests(PoolTestCase):
     def test_one_that_is_asked_in_an_answer(self) -> None:
         """As the relay does it."""
         ask = self.ask(then=lambda: self.pool.submit(following))
-        following = FakeAsk(b"following")
+        following = FakeRequest(b"following")
         worker = self.endpoint.accept()
         worker.read()
         worker.send(b".")
@@ -624,7 +626,7 @@ class ClosingTests(PoolTestCase):
 
     def test_asked_as_it_fails(self) -> None:
         """Whoever is told that it is over may have another."""
-        late: list[FakeAsk] = []
+        late: list[FakeRequest] = []
         [worker] = self.warm()
         self.ask(then=lambda: late.append(self.ask()))
         worker.read()
@@ -637,7 +639,7 @@ class ClosingTests(PoolTestCase):
     def test_asked_as_it_fails_with_an_idle_one_left(self) -> None:
         one, other = self.warm(2)
         self.ask()
-        late: list[FakeAsk] = []
+        late: list[FakeRequest] = []
         self.ask(then=lambda: late.append(self.ask(b"late")))
         one.read()
         other.read()
@@ -792,8 +794,8 @@ class UnixKernelTests(KernelTests):
         """Between the look and the write; not a byte was taken."""
         worker = self.served()
         worker.read()
-        is_ready, kept = Connection.is_ready, worker.transport.protocol
-        self.patch(Connection, "is_ready", lambda each: each is kept or is_ready(each))
+        is_ready, kept = FastCgiConnection.is_ready, worker.transport.protocol
+        self.patch(FastCgiConnection, "is_ready", lambda each: each is kept or is_ready(each))
         worker.socket.close()
         ask = self.ask(b"second")
         self.assertEqual(1, self.metrics.php_retries)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.errors import BackendBroken, ReplyTooLarge
 from phpgw.backend.fastcgi.records import (
-    Decoder,
+    FastCgiDecoder,
     encode_pair,
     encode_params,
     encode_request,
@@ -187,9 +187,11 @@ def pieces(data: bytes, cuts: Iterable[int]) -> Iterator[bytes]:
 
 
 class DecoderTests(SynchronousTestCase):
-    def decode(self, parts: Iterable[bytes], limit: int = 1_000_000) -> tuple[Decoder, bytes]:
+    def decode(
+        self, parts: Iterable[bytes], limit: int = 1_000_000
+    ) -> tuple[FastCgiDecoder, bytes]:
         """Decode a whole answer."""
-        decoder = Decoder(limit)
+        decoder = FastCgiDecoder(limit)
         errors = b""
         *first, last = parts
         for part in first:
@@ -199,7 +201,7 @@ class DecoderTests(SynchronousTestCase):
         return decoder, errors + decoder.take_errors()
 
     def assert_broken(self, *parts: bytes) -> None:
-        decoder = Decoder(1000)
+        decoder = FastCgiDecoder(1000)
         with self.assertRaises(BackendBroken):
             for part in parts:
                 decoder.receive(part)
@@ -240,7 +242,7 @@ class DecoderTests(SynchronousTestCase):
         )
 
     def test_errors_are_taken_once(self) -> None:
-        decoder = Decoder(0)
+        decoder = FastCgiDecoder(0)
         decoder.receive(record(STDERR, b"one, ") + record(STDERR, b"two"))
         self.assertEqual(b"one, two", decoder.take_errors())
         self.assertEqual(b"", decoder.take_errors())
@@ -253,14 +255,14 @@ class DecoderTests(SynchronousTestCase):
     def test_limit(self) -> None:
         """As much as is allowed, in however many records, and not a byte more."""
         self.assertEqual(b"abcdef", self.decode([answer(b"def", b"abc")], limit=6)[0].output)
-        decoder = Decoder(6)
+        decoder = FastCgiDecoder(6)
         decoder.receive(record(STDOUT, b"abcdef"))
         with self.assertRaises(ReplyTooLarge):
             decoder.receive(record(STDOUT, b"g"))
 
     def test_output_is_taken_once(self) -> None:
         """What has been taken does not count any longer."""
-        decoder = Decoder(6)
+        decoder = FastCgiDecoder(6)
         decoder.receive(record(STDOUT, b"abc") + record(STDOUT, b"def"))
         self.assertEqual(b"abcdef", decoder.take_output())
         self.assertEqual((b"", b""), (decoder.output, decoder.take_output()))
@@ -289,7 +291,7 @@ class DecoderTests(SynchronousTestCase):
     @given(st.lists(st.binary(max_size=60), max_size=5))
     def test_garbage(self, garbage: Sequence[bytes]) -> None:
         """Whatever comes, it is an answer, or broken, or not yet complete."""
-        decoder = Decoder(100)
+        decoder = FastCgiDecoder(100)
         try:
             for part in garbage:
                 if decoder.receive(part):

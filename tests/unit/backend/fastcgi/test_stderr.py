@@ -4,8 +4,8 @@ from time import thread_time
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.errors import BackendBroken, ReplyFlawed
-from phpgw.backend.fastcgi.stderr import find_flaw
+from phpgw.backend.errors import BackendBroken, PhpErrorReported
+from phpgw.backend.fastcgi.stderr import find_reported_error
 from tests.support.reply_recorder import ReplyRecorder
 from tests.unit.backend.fastcgi.test_backend import (
     PLAIN,
@@ -38,7 +38,7 @@ CODE = (
 
 class FlawTests(SynchronousTestCase):
     def assert_flaw(self, errors: bytes, *words: str) -> None:
-        flaw = find_flaw(errors)
+        flaw = find_reported_error(errors)
         assert flaw is not None, errors
         for word in words:
             self.assertIn(word, flaw)
@@ -74,7 +74,7 @@ class FlawTests(SynchronousTestCase):
             b"PHP Warning:  Undefined variable $x" + b"." * 300 + b"headers already sent",
             b"PHP message: POST Content-Length of 1 bytes exceeds the limit of 0 bytes",
         ):
-            self.assertIsNone(find_flaw(errors), errors)
+            self.assertIsNone(find_reported_error(errors), errors)
 
     def test_control_characters(self) -> None:
         self.assert_flaw(SENT.replace(b"config", b"\x1b[31m\xff"), "\\x1b[31m")
@@ -91,7 +91,7 @@ class FlawTests(SynchronousTestCase):
                 errors = b"PHP Warning:  " + b"x" * 300 + unit * (length // len(unit))
                 began = thread_time()
                 for _ in range(3):
-                    find_flaw(errors)
+                    find_reported_error(errors)
                 times.append(thread_time() - began)
             self.assertLess(times[1], 8 * times[0] + 0.01)
 
@@ -108,14 +108,14 @@ class ReplyTests(FastCgiTestCase):
             worker = self.accept()
             worker.send(first)
             worker.send(second + end())
-            problem = self.failureResultOf(asked, ReplyFlawed).value
+            problem = self.failureResultOf(asked, PhpErrorReported).value
             self.assertIn("/srv/app/config.php:1", str(problem))
             self.assertFalse(worker.is_ended)
 
     def test_body_over_post_max_size(self) -> None:
         asked = self.ask()
         self.accept().send(record(STDERR, TOO_LONG) + answer(PLAIN + b"hello, nobody"))
-        problem = self.failureResultOf(asked, ReplyFlawed).value
+        problem = self.failureResultOf(asked, PhpErrorReported).value
         self.assertIn("post_max_size", str(problem))
 
     def test_stream_before_its_first_line(self) -> None:
@@ -123,7 +123,7 @@ class ReplyTests(FastCgiTestCase):
         asked = self.ask(follow=follower)
         worker = self.accept()
         worker.send(record(STDERR, SENT) + record(STDOUT, PLAIN + b"line\n"))
-        self.failureResultOf(asked, ReplyFlawed)
+        self.failureResultOf(asked, PhpErrorReported)
         self.assertEqual([], follower.pieces)
         self.assertTrue(worker.is_ended)
 
@@ -133,7 +133,7 @@ class ReplyTests(FastCgiTestCase):
         worker = self.accept()
         worker.send(record(STDOUT, PLAIN + b"line\n"))
         worker.send(record(STDERR, SENT) + record(STDOUT, b"next\n"))
-        self.failureResultOf(asked, ReplyFlawed)
+        self.failureResultOf(asked, PhpErrorReported)
         self.assertEqual([b"line\n"], follower.pieces)
 
     def test_other_complaints(self) -> None:

@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.backend.connect_errors`."""
+"""Tests for :mod:`phpgw.backend.fastcgi.connect_errors`."""
 
 import errno
 import os
@@ -10,8 +10,8 @@ from twisted.internet.error import ConnectError, DNSLookupError, getConnectError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.connect_errors import why_not_connected
 from phpgw.backend.errors import BackendBroken
+from phpgw.backend.fastcgi.connect_errors import why_not_connected
 
 
 class ReasonTests(SynchronousTestCase):
