@@ -15,8 +15,7 @@ from multipart import (
 from twisted.web.server import Request
 
 from phpgw.hub.command_fields import free_text, target_name
-from phpgw.hub.command_json import Place, decode, first_duplicate, place, read_text, shown
-from phpgw.hub.command_json import kind as kind_of
+from phpgw.hub.command_json import Place, decode, first_duplicate, kind_of, place, read_text, shown
 from phpgw.hub.commands import InvalidCommand
 from phpgw.time_slices import Steps
 

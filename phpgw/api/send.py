@@ -10,14 +10,19 @@ from phpgw.api.forms import InvalidForm, request_fields
 from phpgw.api.json_resource import NotFoundResource
 from phpgw.hub.command_parser import LONG_TEXT
 from phpgw.hub.commander import Commander, Result, is_undelivered
-from phpgw.hub.commands import Send, Target
+from phpgw.hub.commands import Send, Target, TargetKind
 from phpgw.metrics import Metrics
 from phpgw.time_slices import JobsStopped, TimeSlices, TooManyJobs, run_to_completion
 from phpgw.web.request import is_too_large
 from phpgw.web.response import HttpError, busy, respond_later, stopping, text_body
 
 # Fields that name a target, with its kind.
-_KINDS = {"client_id": "client", "group": "group", "user": "user", "all": "all"}
+_KINDS: dict[str, TargetKind] = {
+    "client_id": "client",
+    "group": "group",
+    "user": "user",
+    "all": "all",
+}
 _HINT = "send message and client_id as a form"
 
 

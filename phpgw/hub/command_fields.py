@@ -9,7 +9,7 @@ import re
 from collections.abc import Generator
 from typing import NamedTuple
 
-from phpgw.hub.command_json import Place, as_list, kind
+from phpgw.hub.command_json import Place, as_list, kind_of
 from phpgw.hub.commands import InvalidCommand
 
 # In bytes of UTF-8.
@@ -61,7 +61,7 @@ def target_name(value: object, field: str) -> tuple[str | None, str | None]:
     :raises InvalidCommand: if it is nothing like a name.
     """
     if value is None or value is False:
-        return None, f"{field}: {kind(value)} is nobody's name"
+        return None, f"{field}: {kind_of(value)} is nobody's name"
     text = _name_text(value, field)
     fault = _fault(text)
     return (text, None) if fault is None else (None, f"{field}: {fault}")
@@ -92,7 +92,7 @@ def read_names(value: object, field: str) -> Generator[None, None, Names]:
             values = [value]
         else:
             hint = " (PHP's array_values() makes a list)" if type(value) is tuple else ""
-            raise InvalidCommand(f"expected a list, got {kind(value)}{hint}", field=field)
+            raise InvalidCommand(f"expected a list, got {kind_of(value)}{hint}", field=field)
     names: list[str] = []
     problem = None
     for start in range(0, len(values), _PIECE):
@@ -189,7 +189,7 @@ def _name_text(value: object, field: str) -> str:
         return str(value)
     if type(value) is float and value.is_integer() and abs(value) < _LARGEST_FLOAT:
         return str(int(value))
-    raise InvalidCommand(f"expected a text, got {kind(value)}{_hint(value)}", field=field)
+    raise InvalidCommand(f"expected a text, got {kind_of(value)}{_hint(value)}", field=field)
 
 
 def _hint(value: object) -> str:
@@ -229,7 +229,7 @@ def _as_names(values: list[object]) -> list[str] | None:
 
 def _utf8(value: object, field: str) -> bytes:
     if type(value) is not str:
-        raise InvalidCommand(f"expected a text, got {kind(value)}{_hint(value)}", field=field)
+        raise InvalidCommand(f"expected a text, got {kind_of(value)}{_hint(value)}", field=field)
     try:
         return value.encode()
     except UnicodeEncodeError as error:

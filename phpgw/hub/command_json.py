@@ -140,7 +140,7 @@ def first_duplicate(names: Iterator[str]) -> str | None:
     return None
 
 
-def kind(value: object) -> str:
+def kind_of(value: object) -> str:
     """Name a value's kind, for an error."""
     return str(value).lower() if type(value) is bool else _KINDS[type(value)]
 

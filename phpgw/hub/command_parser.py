@@ -1,10 +1,11 @@
-"""Reads commands: one vocabulary for a reply's body and for ``POST /commands``.
+"""Reads commands from JSON, for replies and for ``POST /commands`` alike.
 
-A list is valid as a whole or not at all. What a valid one does is :mod:`phpgw.hub.dispatch`'s.
+A list is valid as a whole or not at all. :mod:`phpgw.hub.dispatch` carries valid commands out.
 """
 
 from collections.abc import Callable, Generator
 from functools import lru_cache
+from typing import Any, NamedTuple, TypeVar
 
 from phpgw.hub import command_fields as fields_of
 from phpgw.hub.command_fields import PlaceNeeded
@@ -14,7 +15,7 @@ from phpgw.hub.command_json import (
     decode,
     entries,
     first_duplicate,
-    kind,
+    kind_of,
     place,
     read_text,
     shown,
@@ -29,12 +30,15 @@ from phpgw.hub.commands import (
     Send,
     SetState,
     Target,
+    TargetKind,
     Unbind,
 )
 
-# How many a list may have.
+C = TypeVar("C", bound=Command)
+
+# How many commands a list may have.
 MAX_COMMANDS = 10_000
-# From how many bytes on a list takes more than 2 ms to read.
+# A text with more bytes takes more than 2 ms to read.
 LONG_TEXT = 16_384
 _LIST = "a list of commands"
 
@@ -42,7 +46,8 @@ _LIST = "a list of commands"
 def parse_commands(text: bytes, has_sender: bool) -> list[Command]:
     """Read a JSON list of commands.
 
-    :param has_sender: whether a command without ``to`` is for whose event is being answered.
+    :param has_sender: whether there is a client whose event PHP replies to: a command without
+        ``to`` is for that one.
     :raises InvalidCommand: if any of it is wrong.
     """
     source = read_text(text)
@@ -61,7 +66,7 @@ def parse_commands(text: bytes, has_sender: bool) -> list[Command]:
 
 
 def parse_slowly(text: bytes, has_sender: bool) -> Generator[None, None, list[Command]]:
-    """Read a long list as :meth:`parse_commands` does, command by command.
+    """Read a long list as :func:`parse_commands` does, a command in each step.
 
     :raises InvalidCommand: if any of it is wrong.
     """
@@ -76,7 +81,7 @@ def parse_slowly(text: bytes, has_sender: bool) -> Generator[None, None, list[Co
             commands.append(_nth(len(commands), value, has_sender, where))
             yield
     except (ValueError, IndexError, RecursionError):
-        # To say what is wrong takes a look at the whole.
+        # The decoder tells what is wrong, but only when it reads the whole.
         _values(source)
         raise
     return commands
@@ -91,7 +96,7 @@ def parse_command(text: bytes, has_sender: bool) -> Command:
     return _command(decode(source, "a command"), has_sender, place(source))
 
 
-# What follows does not know which command of a list it is about; parse_commands adds that.
+# The functions below do not know a command's place in a list; the ones above add it to errors.
 
 _Fields = dict[str, object]
 
@@ -104,7 +109,7 @@ def _values(source: str) -> list[object]:
         if type(value) is tuple:
             is_one = any(name == "op" for name, _ in value)
             hint = "; put it in [ ]" if is_one else " (PHP's array_values() makes a list)"
-        raise InvalidCommand(f"expected {_LIST}, got {kind(value)}{hint}")
+        raise InvalidCommand(f"expected {_LIST}, got {kind_of(value)}{hint}")
     if len(values) > MAX_COMMANDS:
         raise InvalidCommand(f"expected {MAX_COMMANDS} commands at most, got {len(values)}")
     return values
@@ -142,18 +147,18 @@ def _in_list(error: InvalidCommand, n: int) -> InvalidCommand:
 
 def _command(value: object, has_sender: bool, where: Place | None) -> Command:
     if type(value) is not tuple:
-        raise InvalidCommand(f"expected an object, got {kind(value)}")
+        raise InvalidCommand(f"expected an object, got {kind_of(value)}")
     if len(value) == 3:
-        # What most of them are like is read in half the time, by the same rules.
+        # Most commands are like this: they are read in half the time, by the same rules.
         (first, op), (second, to), (third, message) = value
         if first == "op" and op == "send" and second == "to" and third == "message":
             return Send(_addressed(to), fields_of.free_text(message, "message", where))
     fields = _fields(value)
     op = _required(fields, "op")
-    if type(op) is not str or op not in _OPS:
-        given = shown(op) if type(op) is str else kind(op)
-        raise InvalidCommand(f"expected one of {', '.join(_OPS)}; got {given}", field="op")
-    known, read = _OPS[op]
+    if type(op) is not str or op not in OPS:
+        given = shown(op) if type(op) is str else kind_of(op)
+        raise InvalidCommand(f"expected one of {', '.join(OPS)}; got {given}", field="op")
+    _, known, read = OPS[op]
     if not fields.keys() <= known.keys():
         unknown = next(name for name in fields if name not in known)
         problem = f"{op} has no such field; it has {', '.join(known)}"
@@ -171,9 +176,13 @@ def _fields(value: tuple[tuple[str, object], ...]) -> _Fields:
 
 _SENDER = Target("sender")
 _ONE_OF = "expected exactly one of client, clients, group, groups, user, users, all"
-# With the names that errors have for them.
-_SINGULARS = {"client": "to.client", "group": "to.group", "user": "to.user"}
-_PLURALS = {"clients": "client", "groups": "group", "users": "user"}
+# With the names that they have in errors.
+_SINGULARS: dict[object, tuple[TargetKind, str]] = {
+    "client": ("client", "to.client"),
+    "group": ("group", "to.group"),
+    "user": ("user", "to.user"),
+}
+_PLURALS: dict[object, TargetKind] = {"clients": "client", "groups": "group", "users": "user"}
 
 
 def _target(fields: _Fields, has_sender: bool) -> Target:
@@ -182,47 +191,48 @@ def _target(fields: _Fields, has_sender: bool) -> Target:
         to = _addressed(_required(fields, "to"))
     if fields.get("except") is None:
         return to
-    # Whoever cannot be there is left out in any case.
+    # A name that no client can have excludes none.
     excluded, _ = fields_of.target_names(fields["except"], "except")
     return Target(to.kind, to.names, frozenset(excluded), to.problem)
 
 
 def _addressed(to: object) -> Target:
     if type(to) is not tuple:
-        raise InvalidCommand(f"expected an object, not {kind(to)}; {_ONE_OF}", field="to")
+        raise InvalidCommand(f"expected an object, not {kind_of(to)}; {_ONE_OF}", field="to")
     if len(to) != 1:
-        # What PHP has no value for names nobody.
+        # PHP may send the others as null.
         to = tuple(each for each in to if each[1] is not None)
         if len(to) != 1:
             raise InvalidCommand(_ONE_OF, field="to")
     ((key, value),) = to
     if key in _SINGULARS:
-        field = _SINGULARS[key]
-        return _named(key, value, field) if type(value) is str else _one(key, value, field)
+        kind, field = _SINGULARS[key]
+        read = _cached_target if type(value) is str else _single_target
+        return read(kind, value, field)
     if key in _PLURALS:
         names, problem = fields_of.target_names(value, f"to.{key}")
         return Target(_PLURALS[key], names, problem=problem)
     if key != "all":
         raise InvalidCommand(f"there is no such field; {_ONE_OF}", field=f"to.{shown(key)}")
-    return _everybody(value, "to.all")
+    return _all_target(value, "to.all")
 
 
-def _everybody(value: object, field: str) -> Target:
+def _all_target(value: object, field: str) -> Target:
     if value is True or (type(value) in (int, str) and value in (1, "1")):
         return Target("all")
-    raise InvalidCommand(f"expected true, got {kind(value)}", field=field)
+    raise InvalidCommand(f"expected true, got {kind_of(value)}", field=field)
 
 
-def _one(key: str, value: object, field: str) -> Target:
+def _single_target(kind: TargetKind, value: object, field: str) -> Target:
     name, problem = fields_of.target_name(value, field)
-    return Target(key, () if name is None else (name,), problem=problem)
+    return Target(kind, () if name is None else (name,), problem=problem)
 
 
-# Who pushes, pushes to the same ones again and again.
-_named = lru_cache(maxsize=8192)(_one)
+# PHP pushes to the same clients again and again.
+_cached_target = lru_cache(maxsize=8192)(_single_target)
 
 
-def _send(to: Target, fields: _Fields, where: Place | None) -> Command:
+def _send(to: Target, fields: _Fields, where: Place | None) -> Send:
     if "message" in fields and "data" in fields:
         raise InvalidCommand("expected either this or message", field="data")
     if "data" in fields:
@@ -230,27 +240,27 @@ def _send(to: Target, fields: _Fields, where: Place | None) -> Command:
     return Send(to, fields_of.free_text(_required(fields, "message"), "message", where))
 
 
-def _join(to: Target, fields: _Fields, where: Place | None) -> Command:
+def _join(to: Target, fields: _Fields, where: Place | None) -> Join:
     return Join(to, fields_of.name(_required(fields, "group"), "group"))
 
 
-def _leave(to: Target, fields: _Fields, where: Place | None) -> Command:
+def _leave(to: Target, fields: _Fields, where: Place | None) -> Leave:
     return Leave(to, fields_of.name(_required(fields, "group"), "group"))
 
 
-def _bind(to: Target, fields: _Fields, where: Place | None) -> Command:
+def _bind(to: Target, fields: _Fields, where: Place | None) -> Bind:
     return Bind(to, fields_of.name(_required(fields, "user"), "user"))
 
 
-def _unbind(to: Target, fields: _Fields, where: Place | None) -> Command:
+def _unbind(to: Target, fields: _Fields, where: Place | None) -> Unbind:
     return Unbind(to)
 
 
-def _set_state(to: Target, fields: _Fields, where: Place | None) -> Command:
+def _set_state(to: Target, fields: _Fields, where: Place | None) -> SetState:
     return SetState(to, fields_of.state(_required(fields, "state"), where))
 
 
-def _close(to: Target, fields: _Fields, where: Place | None) -> Command:
+def _close(to: Target, fields: _Fields, where: Place | None) -> Close:
     code, reason = fields.get("code"), fields.get("reason")
     return Close(
         to,
@@ -259,21 +269,32 @@ def _close(to: Target, fields: _Fields, where: Place | None) -> Command:
     )
 
 
-# Each with the fields that it may have.
-_OPS: dict[str, tuple[dict[str, None], Callable[[Target, _Fields, Place | None], Command]]] = {
-    op: (dict.fromkeys(("op", "to", "except", *names)), read)
-    for op, read, *names in (
-        ("send", _send, "message", "data"),
-        ("join", _join, "group"),
-        ("leave", _leave, "group"),
-        ("bind", _bind, "user"),
-        ("unbind", _unbind),
-        ("state", _set_state, "state"),
-        ("close", _close, "code", "reason"),
-    )
+class Op(NamedTuple):
+    """How commands with one ``op`` are read.
+
+    :ivar command: the class.
+    :ivar fields: the names of the fields that they may have, as keys.
+    :ivar read: makes a command from its target, its fields and its place in the text.
+    """
+
+    command: type[Any]
+    fields: dict[str, None]
+    read: Callable[[Target, _Fields, Place | None], Command]
+
+
+def _op(command: type[C], read: Callable[[Target, _Fields, Place | None], C], *fields: str) -> Op:
+    return Op(command, dict.fromkeys(("op", "to", "except", *fields)), read)
+
+
+OPS = {
+    "send": _op(Send, _send, "message", "data"),
+    "join": _op(Join, _join, "group"),
+    "leave": _op(Leave, _leave, "group"),
+    "bind": _op(Bind, _bind, "user"),
+    "unbind": _op(Unbind, _unbind),
+    "state": _op(SetState, _set_state, "state"),
+    "close": _op(Close, _close, "code", "reason"),
 }
-# The names of all commands.
-OPS = frozenset(_OPS)
 
 
 def _required(fields: _Fields, name: str) -> object:

@@ -1,13 +1,18 @@
-"""The commands that PHP can give."""
+"""The commands that PHP can give, and whom they are for."""
+
+from typing import Literal
 
 import attrs
 
+TargetKind = Literal["sender", "client", "group", "user", "all"]
+
 
 class InvalidCommand(Exception):
-    """Text that is no command, or no list of them.
+    """A text is not a command, or not a list of commands.
 
-    :ivar index: which command of the list, from 0; ``None`` if it is about the text as a whole.
-    :ivar field: the field that is wrong, as ``to.group``; ``None`` if it is no single one.
+    :ivar problem: what is wrong.
+    :ivar index: which command of the list is wrong, from 0; ``None`` if it is the whole text.
+    :ivar field: the field that is wrong, like ``to.group``; ``None`` if it is no single one.
     """
 
     def __init__(self, problem: str, index: int | None = None, field: str | None = None) -> None:
@@ -21,16 +26,16 @@ class InvalidCommand(Exception):
 
 @attrs.frozen
 class Target:
-    """Whom a command is for.
+    """The clients that a command is for.
 
-    :ivar kind: ``sender`` (whose event is being answered), ``client``, ``group``, ``user`` or
-        ``all``.
-    :ivar names: which clients, groups or users; none for the other kinds.
-    :ivar excluded: ids of clients that are left out.
-    :ivar problem: what is wrong with a name that was given and that nothing can have.
+    :ivar kind: ``sender`` is the client whose event PHP replies to.
+    :ivar names: the clients, groups or users; empty for the other kinds.
+    :ivar excluded: ids of clients that the command is not for.
+    :ivar problem: what is wrong with a name that was given and that no client, group or user can
+        have; ``None`` if nothing is.
     """
 
-    kind: str
+    kind: TargetKind
     names: tuple[str, ...] = ()
     excluded: frozenset[str] = frozenset()
     problem: str | None = None
@@ -48,7 +53,7 @@ class Send:
 
 @attrs.frozen
 class Join:
-    """Put clients into a group."""
+    """Add clients to a group."""
 
     to: Target
     group: str
@@ -56,7 +61,7 @@ class Join:
 
 @attrs.frozen
 class Leave:
-    """Take clients out of a group."""
+    """Remove clients from a group."""
 
     to: Target
     group: str
@@ -64,7 +69,7 @@ class Leave:
 
 @attrs.frozen
 class Bind:
-    """Make clients a user's."""
+    """Set the clients' user."""
 
     to: Target
     user: str
@@ -72,14 +77,14 @@ class Bind:
 
 @attrs.frozen
 class Unbind:
-    """Make clients nobody's."""
+    """Remove the clients' user."""
 
     to: Target
 
 
 @attrs.frozen
 class SetState:
-    """Have clients' events bear a text that means something to PHP."""
+    """Set the clients' state, a text that PHP is told with each of their events."""
 
     to: Target
     state: str
@@ -87,11 +92,13 @@ class SetState:
 
 @attrs.frozen
 class Close:
-    """Close connections."""
+    """Close the clients' connections."""
 
     to: Target
     code: int = 1000
     reason: str = ""
 
 
+# A class that is added here needs an entry in command_parser.OPS, which a test checks, and a case
+# in Dispatcher._effect, which mypy checks.
 Command = Send | Join | Leave | Bind | Unbind | SetState | Close

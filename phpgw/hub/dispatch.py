@@ -272,7 +272,7 @@ class Dispatcher(Commander):
                 yield (sender if is_found else None,)
             case "group" | "user":
                 yield from _members(self._index(to), to.names)
-            case _:
+            case "all":
                 yield list(self._registry)
 
     def _find(self, client_id: str, is_note: bool) -> Client | None:

@@ -2,14 +2,14 @@
 
 import json
 from base64 import b64encode
-from typing import Any
+from typing import Any, get_args
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.command_fields import close_code, close_reason
-from phpgw.hub.command_parser import MAX_COMMANDS, parse_command, parse_commands
+from phpgw.hub.command_parser import MAX_COMMANDS, OPS, parse_command, parse_commands
 from phpgw.hub.commands import (
     Bind,
     Close,
@@ -257,6 +257,12 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(MAX_COMMANDS, len(parsed(*[command] * MAX_COMMANDS)))
         error = self.assertRaises(InvalidCommand, parsed, *[command] * (MAX_COMMANDS + 1))
         self.assertEqual("expected 10000 commands at most, got 10001", str(error))
+
+
+class OpTests(SynchronousTestCase):
+    def test_every_command(self) -> None:
+        """Each class has an op by which PHP can give it."""
+        self.assertEqual({op.command for op in OPS.values()}, set(get_args(Command)))
 
 
 class TextTests(SynchronousTestCase):

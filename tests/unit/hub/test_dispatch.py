@@ -112,8 +112,8 @@ class TargetTests(DispatchTestCase):
         """A room without anybody in it is no error, and neither is a list without a name."""
         for kind in ("group", "user", "client"):
             self.assert_reached(Target(kind), "")
-        for kind in ("group", "user"):
-            self.assert_reached(Target(kind, ("z",)), "")
+        for target in (Target("group", ("z",)), Target("user", ("z",))):
+            self.assert_reached(target, "")
 
     def test_sender(self) -> None:
         self.assert_reached(Target("sender"), "b", sender="b")
