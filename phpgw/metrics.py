@@ -220,6 +220,13 @@ class Metrics:
         """Return all values by name."""
         return attrs.asdict(self)
 
+    def summary(self) -> str:
+        """Return how the gateway fares, in one line, such as for ``systemctl status``."""
+        return (
+            f"{self.clients_now} clients are connected, PHP works on {self.php_requests_now} "
+            f"requests, {self.php_failures} of {self.php_requests} have failed"
+        )
+
     @staticmethod
     def describe() -> Iterator[MetricDescription]:
         """Return the descriptions of all metrics, in the order of :meth:`as_dict`."""

@@ -9,7 +9,7 @@ ago (DNS rebinding) takes us for its own server. Its name is in the Host header.
 """
 
 from hmac import compare_digest
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from twisted.internet.interfaces import ITransport
@@ -18,7 +18,10 @@ from twisted.web.server import Request
 
 from phpgw.api.proxy_signs import is_old_http, sign_of_another
 from phpgw.log_limit import line_limit
+from phpgw.settings import Settings
+from phpgw.settings.secret_file import read_token
 from phpgw.web.addresses import peer_name
+from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.host import is_safe_from_rebinding, parse_host
 from phpgw.web.local_peer import is_local_address, port_or_path, uses_proxy_protocol
 from phpgw.web.proxy_detection import ProxyDetector
@@ -60,7 +63,7 @@ class Access:
     :param token: the secret that opens it to anyone who sends it; ``None`` if there is none.
     :param trusts_local: whether programs of this machine need no token where there is one.
     :param is_shared: whether browsers connect to the same ports, perhaps through a proxy.
-    :param proxy_detector: what is known of these proxies, if it matters.
+    :ivar proxy_detector: what is known of these proxies, if it matters.
     """
 
     log = Logger(observer=line_limit)
@@ -76,7 +79,24 @@ class Access:
         self._token = token
         self._trusts_local = trusts_local or token is None
         self._is_shared = is_shared
-        self._proxy_detector = proxy_detector
+        self.proxy_detector = proxy_detector
+
+    @classmethod
+    def from_settings(cls, settings: Settings, proxies: TrustedProxies) -> Self:
+        """Return the access that the settings grant.
+
+        :raises InvalidOption: if the token's file is unusable.
+        """
+        path = settings.api_token_file
+        token = None if path is None else read_token("api-token-file", path)
+        is_shared = not settings.api_listen
+        is_at_risk = is_shared and token is None and not settings.api_trust_local
+        return cls(
+            token,
+            trusts_local=settings.api_trust_local,
+            is_shared=is_shared,
+            proxy_detector=ProxyDetector(proxies) if is_at_risk else None,
+        )
 
     def check(self, request: Request) -> None:
         """Let the request pass.
@@ -103,7 +123,7 @@ class Access:
             obstacle = f"The request came through a proxy (PROXY protocol). {_HINT}"
         elif not is_local_address(peer):
             obstacle = f"The request came from another machine. {_HINT}"
-        elif self._proxy_detector is not None and self._proxy_detector.is_proxy(peer):
+        elif self.proxy_detector is not None and self.proxy_detector.is_proxy(peer):
             obstacle = _PROXIED.format(reason="--trusted-proxy")
         return Caller(port_or_path(transport.getHost()), obstacle)
 
@@ -150,7 +170,7 @@ class Access:
 
     def _obstacle(self, caller: Caller) -> str | None:
         """Tell why a caller does not count as a program of this machine, as things are now."""
-        ports = self._proxy_detector
+        ports = self.proxy_detector
         if caller.obstacle is None and ports is not None and ports.is_proxied(caller.port):
             return _PROXIED.format(reason="a browser's handshake came through it")
         return caller.obstacle
@@ -169,3 +189,22 @@ def _bearer(authorization: bytes) -> bytes | None:
     """Return the token in an Authorization header; ``None`` if it is of another scheme."""
     scheme, _, credentials = authorization.partition(b" ")
     return credentials.strip() if scheme.lower() == b"bearer" else None
+
+
+def describe_access(settings: Settings, proxies: TrustedProxies) -> str:
+    """Return where the API is, and who may use it, in words for the log."""
+    places = ", ".join(settings.api_listen)
+    place = f"on {places}" if places else "on the same"
+    here = "all programs of this machine, without a token"
+    if settings.api_token_file is not None:
+        others = here if settings.api_trust_local else "nobody else"
+        callers = f"whoever has the token, and {others}"
+    elif places:
+        callers = here
+    elif settings.api_trust_local:
+        callers = f"{here}, and to whom a proxy of this machine passes on (--api-trust-local)"
+    elif proxies.trusts("127.0.0.1"):
+        callers = "nobody, as --trusted-proxy is here: add --api-listen, or --api-token-file"
+    else:
+        callers = f"{here}, until a browser comes through a proxy here (then use --api-listen)"
+    return f"the API (/send) is {place}, open to {callers}"

@@ -69,6 +69,10 @@ class Hold:
         self._end()
         self._relay.set_concurrency(self._relay.concurrency)
 
+    def obstacle(self) -> str | None:
+        """Return why PHP is not asked now; ``None`` unless events are held back."""
+        return "events are held back (/hold)" if self.is_held else None
+
     @property
     def running(self) -> int:
         """How many events PHP works on."""

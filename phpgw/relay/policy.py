@@ -1,9 +1,13 @@
 """How events are relayed to PHP: what the settings say about it."""
 
+from typing import Self
+
 import attrs
 
 from phpgw.backend.event import Handshake
+from phpgw.backend.upstream import Upstream
 from phpgw.relay.breaker import BreakerPolicy
+from phpgw.settings import Settings
 
 
 @attrs.frozen(kw_only=True)
@@ -34,3 +38,34 @@ class RelayPolicy:
     has_web_server: bool = False
     reports_disconnects: bool = False
     no_client: Handshake
+
+    @classmethod
+    def from_settings(cls, settings: Settings, upstream: Upstream) -> Self:
+        """Return the rules that the settings state, for this upstream."""
+        no_client = Handshake(
+            peer_host="127.0.0.1",
+            peer_port=0,
+            server_host="127.0.0.1",
+            server_port=0,
+            is_secure=False,
+            host=b"localhost",
+            # Where a framework finds the same route as for messages.
+            path=settings.ws_path.encode(),
+            query=b"",
+            headers=(),
+        )
+        return cls(
+            concurrency=upstream.concurrency,
+            inbox_count=settings.max_inbox,
+            inbox_size=settings.max_message_size,
+            max_waiting=settings.max_waiting,
+            waiting_timeout=settings.waiting_timeout,
+            longest_run=settings.php_max_run,
+            stream_pause=settings.stream_pause_timeout,
+            breaker=BreakerPolicy(
+                failures=settings.breaker_failures, statuses=upstream.outage_statuses
+            ),
+            has_web_server=upstream.has_web_server,
+            reports_disconnects="disconnect" in settings.events,
+            no_client=no_client,
+        )

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Self
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -22,6 +23,7 @@ from phpgw.relay.excerpt import LONGEST_EXCERPT, excerpt, first_line
 from phpgw.relay.ndjson import Stream
 from phpgw.relay.php_errors import find_php_error
 from phpgw.relay.plain_reply import find_problem
+from phpgw.settings import Settings
 from phpgw.time_slices import JobsStopped, TimeSlices
 
 _COMMANDS = b"application/vnd.phpgw+json"
@@ -89,6 +91,17 @@ class ReplyPolicy:
     skip_empty_replies: bool = False
     hide_php_errors: bool = True
     max_line: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the rules that the settings state."""
+        return cls(
+            on_error=settings.on_error,
+            error_reply=settings.error_reply.encode(),
+            skip_empty_replies=settings.skip_empty_replies,
+            hide_php_errors=settings.hide_php_errors,
+            max_line=settings.max_reply_size,
+        )
 
 
 class Replies:

@@ -35,6 +35,10 @@ class ConnectionLimit:
         """Whether there is room for nobody, wherever from."""
         return 0 < self._limit <= self._count
 
+    def obstacle(self) -> str | None:
+        """Return why no further client is admitted; ``None`` if the total limit allows one."""
+        return "there is no room for more clients (--max-connections)" if self.is_full else None
+
     def check(self, host: str) -> None:
         """See whether one more may come.
 

@@ -1,8 +1,14 @@
 """What a WebSocket connection may do."""
 
+from typing import Self
+
 import attrs
 
+from phpgw.settings import Settings
 from phpgw.websocket.rate_limit import RateLimit
+
+# How many messages of the largest size may be unfinished at once, without --max-unfinished.
+_USUAL_UNFINISHED_MESSAGES = 64
 
 
 @attrs.frozen(kw_only=True)
@@ -33,6 +39,24 @@ class WebSocketLimits:
     ping_interval: float = 0
     ping_timeout: float = 0
     max_plain_size: int = attrs.field(init=False)
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the limits that the settings state."""
+        message_size, message_rate = settings.max_message_size, settings.max_message_rate
+        max_unfinished = settings.max_unfinished or _USUAL_UNFINISHED_MESSAGES * message_size
+        return cls(
+            max_message_size=message_size,
+            max_frame_size=settings.max_frame_size,
+            max_fragments=settings.max_fragments,
+            max_unfinished=max(max_unfinished, message_size),
+            message_timeout=settings.message_timeout,
+            rate_limit=RateLimit(message_rate, settings.rate_patience) if message_rate else None,
+            max_outbox=settings.max_outbox,
+            compression=settings.compression,
+            ping_interval=settings.ping_interval,
+            ping_timeout=settings.ping_timeout,
+        )
 
     @max_plain_size.default
     def _max_plain_size(self) -> int:
