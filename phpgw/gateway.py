@@ -18,7 +18,7 @@ from phpgw.relay.hold import Hold
 from phpgw.relay.relay import Relay
 from phpgw.time_slices import TimeSlices, pieces
 from phpgw.websocket.connection_table import ConnectionTable
-from phpgw.websocket.drain import STEP_SECONDS, Drain
+from phpgw.websocket.drain import STEP_INTERVAL, Drain
 
 # How long clients may take to answer the last close frame, and PHP to hear of the last of them;
 # less where that would be more than an eighth of all the time there is.
@@ -173,7 +173,7 @@ class Gateway(MultiService):
         stepping = LoopingCall(lambda: Deferred.fromCoroutine(step()))
         stepping.clock = self._reactor
         # Not before what has come until now was read off the sockets.
-        await stepping.start(STEP_SECONDS, now=self._drain_timeout == 0)
+        await stepping.start(STEP_INTERVAL, now=self._drain_timeout == 0)
         self._table.is_draining = True
         await self._slices.run(drain.close_rest(), begins_now=True)
 

@@ -1,6 +1,6 @@
-"""Frames for one peer that go together, in one write.
+"""Batching of frames: one write for several frames to the same peer.
 
-Of a short message's way through the gateway, the system call is the longest part.
+For a short message, the system call takes longer than all other work in the gateway.
 """
 
 from typing import Any
@@ -9,33 +9,32 @@ from twisted.internet.interfaces import IReactorTime
 
 from phpgw.web.write_now import write_now
 
-# Together 64 KB, as much as a transport takes before it has its producer pause.
-_LONGEST = 2048
-_MOST = 32
-# How many peers' frames are written when a turn ends, which takes 2 ms.
-_MOST_PEERS = 256
+# Together 64 KB: a transport buffers as much before it pauses its producer.
+_MAX_FRAME_SIZE = 2048
+_MAX_FRAMES = 32
+# Batches in one turn of the reactor; writing them takes 2 ms.
+_MAX_PEERS = 256
 
 
 class BatchWriter:
-    """Writes to transports, to each in the order in which it was asked to."""
+    """Writes frames to transports in batches; keeps the order of the frames of each transport."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._reactor = reactor
         self._batches: dict[Any, list[bytes]] = {}
 
     def add(self, transport: Any, frame: bytes) -> None:
-        """Write a frame once the reactor's turn ends, or before if it is long or one of many.
+        """Add a frame to the transport's batch, which is written after this turn of the reactor.
 
-        Also where there are frames for many others, so that the end of a turn does not take long.
-
-        If the connection has ended by then, nothing is written.
+        Write it at once if it is long, if the batch is full, or if there are too many batches. A
+        batch is dropped if its connection ends before it is written.
         """
         frames = self._batches.get(transport)
-        if len(frame) > _LONGEST or (frames is not None and len(frames) == _MOST):
+        if len(frame) > _MAX_FRAME_SIZE or (frames is not None and len(frames) == _MAX_FRAMES):
             self.write(transport, frame)
         elif frames is not None:
             frames.append(frame)
-        elif len(self._batches) == _MOST_PEERS:
+        elif len(self._batches) == _MAX_PEERS:
             write_now(transport, frame)
         else:
             if not self._batches:
@@ -43,13 +42,13 @@ class BatchWriter:
             self._batches[transport] = [frame]
 
     def write(self, transport: Any, data: bytes) -> None:
-        """Write at once, behind what has been gathered for this transport."""
+        """Write the transport's batch and then these bytes, at once."""
         if self._batches and transport in self._batches:
             data = b"".join((*self._batches.pop(transport), data))
         write_now(transport, data)
 
     def _write_all(self) -> None:
-        # One by one: a write that fails can lead to others.
+        # One by one: a write that fails can add frames for other transports.
         while self._batches:
             transport, frames = self._batches.popitem()
             write_now(transport, b"".join(frames))

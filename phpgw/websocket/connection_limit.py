@@ -1,4 +1,4 @@
-"""How many clients there are, in all and from one address; and how many there may be."""
+"""Connection limits: the number of clients, in total and per address."""
 
 from collections import Counter
 from collections.abc import Hashable
@@ -7,32 +7,32 @@ from phpgw.web.addresses import network_of
 
 
 class ConnectionLimitReached(Exception):
-    """There is no room for one client more."""
+    """The total number of clients is at its limit."""
 
 
 class AddressLimitReached(ConnectionLimitReached):
-    """There is no room for one more from its address."""
+    """The number of clients from one address is at its limit."""
 
 
 class ConnectionLimit:
-    """Counts clients, in all and by address.
+    """A limit on the number of clients, in total and per address.
 
-    An IPv6 address stands for its network of 64 bits. Clients of this machine have none that
-    counts: a proxy on it makes all the world look like one of them.
+    All IPv6 addresses of a /64 network count as one address. Clients from this machine have no
+    limit per address: if a proxy runs here, all clients can have the address of this machine.
 
-    :param limit: how many there may be; 0 for any number.
-    :param address_limit: how many there may be with one address; 0 for any number.
+    :param limit: the maximum number of clients; 0 for no limit.
+    :param address_limit: the maximum number of clients per address; 0 for no limit.
     """
 
     def __init__(self, limit: int = 0, address_limit: int = 0) -> None:
         self._limit = limit
         self._address_limit = address_limit
         self._count = 0
-        self._places: Counter[Hashable] = Counter()
+        self._networks: Counter[Hashable] = Counter()
 
     @property
     def is_full(self) -> bool:
-        """Whether there is room for nobody, wherever from."""
+        """Return whether the total limit is reached."""
         return 0 < self._limit <= self._count
 
     def obstacle(self) -> str | None:
@@ -40,28 +40,29 @@ class ConnectionLimit:
         return "there is no room for more clients (--max-connections)" if self.is_full else None
 
     def check(self, host: str) -> None:
-        """See whether one more may come.
+        """Check whether another client is within the limits.
 
-        :param host: its IP address; an empty string if it has none.
-        :raises ConnectionLimitReached: if not.
+        :param host: the IP address of the client; empty if it has none (a UNIX socket).
+        :raises ConnectionLimitReached: if the total limit is reached.
+        :raises AddressLimitReached: if the limit of the address is reached.
         """
         if self.is_full:
             raise ConnectionLimitReached
-        if 0 < self._address_limit <= self._places[network_of(host)]:
+        if 0 < self._address_limit <= self._networks[network_of(host)]:
             raise AddressLimitReached
 
     def add(self, host: str) -> None:
-        """One has come."""
+        """Count a new client."""
         self._count += 1
-        place = network_of(host)
-        if place is not None:
-            self._places[place] += 1
+        network = network_of(host)
+        if network is not None:
+            self._networks[network] += 1
 
     def remove(self, host: str) -> None:
-        """One has left."""
+        """Stop counting a client that was added."""
         self._count -= 1
-        place = network_of(host)
-        if place is not None:
-            self._places[place] -= 1
-            if not self._places[place]:
-                del self._places[place]
+        network = network_of(host)
+        if network is not None:
+            self._networks[network] -= 1
+            if not self._networks[network]:
+                del self._networks[network]

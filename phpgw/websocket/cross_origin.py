@@ -1,7 +1,7 @@
-"""Pages of other sites that connect, told to the administrator: often they are sites of the same.
+"""A log of cross-origin handshakes: those from pages of other sites.
 
-Cookies that are kept back leave no trace in PHP or in the browser, so the log names each such site
-once, with what would help if it is one's own.
+PHP does not get the cookies of such a handshake, and neither PHP nor the browser shows why. Often
+the other site belongs to the same administrator. So the log names each origin once, with a remedy.
 """
 
 from twisted.logger import Logger
@@ -11,13 +11,13 @@ from phpgw.metrics import Metrics
 from phpgw.web.host import is_ip_address, parse_host, refers_to_this_machine
 from phpgw.web.origin import Origin, parse_origin
 
-# Anybody can invent origins, so there is an end to it.
-_MOST = 100
-_LONGEST = 100
+# Origins in the log, and characters of each: any peer can invent origins.
+_MAX_ORIGINS = 100
+_MAX_LENGTH = 100
 
 
 class CrossOriginLog:
-    """Counts such handshakes, and has a line in the log for each of their origins."""
+    """Counts cross-origin handshakes, and logs each origin once."""
 
     log = Logger(observer=line_limit)
 
@@ -25,31 +25,32 @@ class CrossOriginLog:
         self._metrics = metrics or Metrics()
         self._known: set[str] = set()
 
-    def note(self, header: bytes, requested_host: bytes, *, is_refused: bool) -> None:
-        """Take note of a handshake.
+    def record(self, header: bytes, requested_host: bytes, *, is_refused: bool) -> None:
+        """Count a cross-origin handshake, and log its origin if it is new.
 
         :param header: the Origin header.
         :param requested_host: the Host header, or what a trusted proxy passes on.
-        :param is_refused: whether it may not connect, as ``--allow-origin`` names others.
+        :param is_refused: whether the handshake is refused, since ``--allow-origin`` does not
+            name its origin.
         """
         self._metrics.handshakes_cross_origin += 1
         origin = parse_origin(header)
-        text = ascii(str(origin or header.decode("latin-1")))[1:-1][:_LONGEST]
-        if text in self._known or len(self._known) >= _MOST:
+        text = ascii(str(origin or header.decode("latin-1")))[1:-1][:_MAX_LENGTH]
+        if text in self._known or len(self._known) >= _MAX_ORIGINS:
             return
         self._known.add(text)
         self.log.warn(
             "Pages of {origin} {what}, as they ask for the host {host}. {remedy}{end}",
             origin=text,
-            host=ascii(requested_host.decode("latin-1"))[1:-1][:_LONGEST] or "(none)",
+            host=ascii(requested_host.decode("latin-1"))[1:-1][:_MAX_LENGTH] or "(none)",
             what="may not connect" if is_refused else "connect without their visitors' cookies",
             remedy=_remedy(origin, parse_host(requested_host) or "", text),
-            end=" (No further origin is named.)" if len(self._known) == _MOST else "",
+            end=" (No further origin is named.)" if len(self._known) == _MAX_ORIGINS else "",
         )
 
 
 def _remedy(origin: Origin | None, host: str, text: str) -> str:
-    """Tell what helps if the page is one's own."""
+    """Return what to do if the page belongs to the administrator."""
     if origin is None and text != "null":
         return "No browser writes such an Origin."
     if origin is None or not origin.is_web:

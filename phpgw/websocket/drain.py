@@ -1,6 +1,7 @@
-"""Sending the clients away when the gateway stops: a few at a time, each after its last message.
+"""The drain: when the gateway stops, it closes its connections a few at a time.
 
-All of them will come back at once to where they are sent, and each is to find room there.
+Clients reconnect at once. If all connections were closed together, the next server would get all
+handshakes together.
 """
 
 from collections.abc import Callable, Collection, Hashable
@@ -13,40 +14,43 @@ from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.time_slices import Steps
 
-# Seconds from one step to the next.
-STEP_SECONDS = 0.1
-# How many are sent away in a step, if there is time enough; so a hundred in a second.
-_FEW = 10
-# How much of the time is for that; the rest is PHP's, for what the last of them have said.
-_SHARE = 0.8
+# Seconds between two steps.
+STEP_INTERVAL = 0.1
+# Connections per step, if the time is long enough: 100 in a second.
+_MIN_PER_STEP = 10
+# The part of the time for these steps. In the rest, PHP replies to the last messages.
+_TIME_SHARE = 0.8
 _GOING_AWAY = 1001
 _REASON = "the gateway stops"
 
 
 class DrainingConnection(Hashable, Protocol):
-    """A connection, and whose it is."""
+    """A connection that can be drained.
+
+    :ivar client: the client of the connection.
+    """
 
     client: Client
 
     @property
     def is_busy(self) -> bool:
-        """Return whether PHP works for it, or will with what was read from it."""
+        """Return whether an event of its client waits or runs, or data was read and not parsed."""
 
     def stop_reading(self) -> None:
-        """Read no further messages from the peer at all."""
+        """Stop reading from the peer for good; messages that were read are still handled."""
 
     def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake, unless that has been done."""
+        """Start the closing handshake, unless it has started already."""
 
 
 class Drain:
-    """Sends away those who are there, and those who come meanwhile.
+    """Closes connections step by step, also those that are opened in the meantime.
 
-    Until it is a client's turn to go, all is as ever. From then on nothing more is read from it,
-    and it is sent away once PHP has answered all that has been read.
+    In its step, a connection stops reading. It is closed once PHP has replied to all messages that
+    were read. Until its step, nothing changes for a connection.
 
-    :param connections: tells who is there, also of those that have been sent away already.
-    :param seconds: how long it may take for all.
+    :param connections: returns all connections; those that are closing may be among them.
+    :param seconds: the time for all connections.
     """
 
     log = Logger(observer=line_limit)
@@ -54,46 +58,48 @@ class Drain:
     def __init__(
         self, connections: Callable[[], Collection[DrainingConnection]], seconds: float
     ) -> None:
-        steps = max(1, int(_SHARE * seconds / STEP_SECONDS))
+        steps = max(1, int(_TIME_SHARE * seconds / STEP_INTERVAL))
         self._connections = connections
-        self._pace = max(_FEW, ceil(len(connections()) / steps))
-        self._seen: set[DrainingConnection] = set()
+        self._per_step = max(_MIN_PER_STEP, ceil(len(connections()) / steps))
+        self._started: set[DrainingConnection] = set()
         self._finishing: list[DrainingConnection] = []
 
     def close_next(self) -> Steps[bool]:
-        """Send the next few away.
+        """Start to close the next connections, and close earlier ones that are no longer busy.
 
-        :returns: whether there are others.
+        :returns: whether connections are left.
         """
-        waiting = [connection for connection in self._connections() if connection not in self._seen]
-        going = waiting[: self._pace]
-        self._seen.update(going)
+        remaining = [
+            connection for connection in self._connections() if connection not in self._started
+        ]
+        starting = remaining[: self._per_step]
+        self._started.update(starting)
         finishing = []
-        for connection in self._finishing + going:
+        for connection in self._finishing + starting:
             if not self._close_if_idle(connection):
                 finishing.append(connection)
             yield
         self._finishing = finishing
-        return bool(finishing) or len(waiting) > len(going)
+        return bool(finishing) or len(remaining) > len(starting)
 
     def close_rest(self) -> Steps[None]:
-        """Send away everybody who is left, since the time is over."""
-        late = [connection.client for connection in self._connections() if connection.is_busy]
-        if late:
+        """Close all connections that are left, busy or not, since the time is over."""
+        busy = [connection.client for connection in self._connections() if connection.is_busy]
+        if busy:
             self.log.warn(
                 "PHP has not answered {clients} clients in time (--drain-timeout); {messages} "
                 "messages of theirs have not even reached it",
-                clients=len(late),
-                messages=sum(len(client.inbox) for client in late),
+                clients=len(busy),
+                messages=sum(len(client.inbox) for client in busy),
             )
         for connection in self._connections():
             connection.close(_GOING_AWAY, _REASON)
             yield
 
     def _close_if_idle(self, connection: DrainingConnection) -> bool:
-        """Whether PHP has answered all that was read from it; it is sent away then."""
+        """Close a connection unless it is busy; return whether it was closed."""
         if connection.is_busy and connection.client.is_connected():
-            # Each time, since one that PHP has yet to let in does not listen before.
+            # In each step: a pending connection ignores this until it is open.
             connection.stop_reading()
             return False
         connection.close(_GOING_AWAY, _REASON)

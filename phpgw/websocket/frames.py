@@ -1,7 +1,7 @@
-"""Messages as frames (RFC 6455, section 5.2), each made once however many clients it goes to.
+"""Encoding of messages as frames (RFC 6455, section 5.2), once for all receivers of a message.
 
-Several messages that each go to many clients are sent by turns (:mod:`phpgw.time_slices`). So what
-has taken a while to compress is kept for longer than the next message.
+Several broadcasts run in turn (:mod:`phpgw.time_slices`). So large compressed messages are cached
+beyond the next message.
 """
 
 import zlib
@@ -9,71 +9,72 @@ from struct import pack
 
 _TEXT, _BINARY = 0x81, 0x82
 _COMPRESSED = 0x40
-# What ends each deflated message, and is left out: RFC 7692, section 7.2.1.
-_TAIL = b"\x00\x00\xff\xff"
-# zlib's limits: for a window, what of it stays unused, for the rest of its memory.
-_FEWEST_BITS = 9
-_UNUSED = 262
-_MOST_MEMORY = 8
-# From how many bytes on a message takes more than 100 us to compress.
-_LARGE = 4096
-# Bytes of such messages, and of what they became, that are kept beside the last one.
-_MOST_KEPT = 16_000_000
+# The end of each deflated message, which is not sent: RFC 7692, section 7.2.1.
+_DEFLATE_TAIL = b"\x00\x00\xff\xff"
+# zlib's smallest window, the bytes of a window that it does not use, its highest memory level.
+_MIN_WINDOW_BITS = 9
+_UNUSED_WINDOW = 262
+_MAX_MEM_LEVEL = 8
+# Messages of this size and larger take more than 100 us to compress.
+_MIN_CACHED_SIZE = 4096
+# Bytes in the cache, plain and deflated. One message can be larger if it is the only one.
+_MAX_CACHE_SIZE = 16_000_000
 
 
 class FrameEncoder:
-    """Makes frames, and keeps those of the message that was sent last.
+    """Encodes messages as frames, and caches the frames of the last message.
 
-    A compressed message refers to no earlier one, as RFC 7692 (section 7.1.1.1) leaves it to the
-    sender, so that it is the same for all clients; and none needs a compressor of its own.
+    There is no context takeover: a compressed message does not refer to earlier ones. RFC 7692
+    (section 7.1.1.1) allows this to the sender. So a frame is the same for all clients, and no
+    connection needs its own compressor.
     """
 
     def __init__(self) -> None:
         self._payload: bytes | None = None
         self._is_binary = False
-        # By window.
-        self._frames: dict[int | None, bytes] = {}
-        # Large messages by who they are and by window, each with what it became; those that were
-        # sent last are last. That a message is here keeps its identity from being another's.
-        self._kept: dict[tuple[int, int], tuple[bytes, bytes]] = {}
-        self._kept_size = 0
+        # The last message's frames by window bits.
+        self._frames_by_window: dict[int | None, bytes] = {}
+        # Large messages by id and window bits, plain and deflated; the most recent is last. The
+        # reference to the message keeps its id from being used again.
+        self._cache: dict[tuple[int, int], tuple[bytes, bytes]] = {}
+        self._cache_size = 0
 
     def encode(self, payload: bytes, is_binary: bool, window_bits: int | None = None) -> bytes:
-        """A message's only frame.
+        """Return a message as a single frame.
 
-        :param window_bits: the size of the peer's window, from 9 to 15, if the message may be
-            compressed; it is where that makes it smaller.
+        :param window_bits: the size of the peer's window, from 9 to 15; ``None`` if the message
+            must not be compressed. It is compressed only if that makes it smaller.
         """
         if payload is not self._payload or is_binary is not self._is_binary:
             self._payload, self._is_binary = payload, is_binary
-            self._frames = {}
-        elif (frame := self._frames.get(window_bits)) is not None:
+            self._frames_by_window = {}
+        elif (frame := self._frames_by_window.get(window_bits)) is not None:
             return frame
-        frame = self._frames[window_bits] = self._make(payload, is_binary, window_bits)
+        frame = self._frames_by_window[window_bits] = self._encode(payload, is_binary, window_bits)
         return frame
 
-    def _make(self, payload: bytes, is_binary: bool, window_bits: int | None) -> bytes:
+    def _encode(self, payload: bytes, is_binary: bool, window_bits: int | None) -> bytes:
         first = _BINARY if is_binary else _TEXT
         if window_bits is None:
             return _head(first, len(payload)) + payload
-        deflated = self._deflated(payload, window_bits)
+        deflated = self._cached_deflate(payload, window_bits)
         if len(deflated) < len(payload):
             return _head(first | _COMPRESSED, len(deflated)) + deflated
         return self.encode(payload, is_binary)
 
-    def _deflated(self, payload: bytes, window_bits: int) -> bytes:
-        if len(payload) < _LARGE:
+    def _cached_deflate(self, payload: bytes, window_bits: int) -> bytes:
+        if len(payload) < _MIN_CACHED_SIZE:
             return _deflate(payload, window_bits)
         key = id(payload), window_bits
-        kept = self._kept.pop(key, None)
-        if kept is None:
-            kept = payload, _deflate(payload, window_bits)
-            self._kept_size += sum(map(len, kept))
-        self._kept[key] = kept
-        while self._kept_size > _MOST_KEPT and len(self._kept) > 1:
-            oldest = self._kept.pop(next(iter(self._kept)))
-            self._kept_size -= sum(map(len, oldest))
-        return kept[1]
+        cached = self._cache.pop(key, None)
+        if cached is None:
+            cached = payload, _deflate(payload, window_bits)
+            self._cache_size += sum(map(len, cached))
+        self._cache[key] = cached
+        while self._cache_size > _MAX_CACHE_SIZE and len(self._cache) > 1:
+            oldest = self._cache.pop(next(iter(self._cache)))
+            self._cache_size -= sum(map(len, oldest))
+        return cached[1]
 
 
 _SHORT_HEADS = {
@@ -91,9 +92,9 @@ def _head(first: int, length: int) -> bytes:
 
 
 def _deflate(payload: bytes, window_bits: int) -> bytes:
-    # A window larger than the message is of no use, and takes 256 KB of memory, and
-    # up to 90 us to get it, where 6 KB and 2 us would do.
-    bits = min(window_bits, max(_FEWEST_BITS, (len(payload) + _UNUSED).bit_length()))
-    compressor = zlib.compressobj(wbits=-bits, memLevel=min(_MOST_MEMORY, bits - 6))
+    # A window larger than the message has no use. The largest takes 256 KB and up to 90 us to
+    # allocate, the smallest 6 KB and 2 us.
+    bits = min(window_bits, max(_MIN_WINDOW_BITS, (len(payload) + _UNUSED_WINDOW).bit_length()))
+    compressor = zlib.compressobj(wbits=-bits, memLevel=min(_MAX_MEM_LEVEL, bits - 6))
     deflated = compressor.compress(payload) + compressor.flush(zlib.Z_SYNC_FLUSH)
-    return deflated.removesuffix(_TAIL)
+    return deflated.removesuffix(_DEFLATE_TAIL)

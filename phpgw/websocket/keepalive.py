@@ -1,4 +1,4 @@
-"""Pings for one connection, and an end to it when the peer no longer answers."""
+"""Keepalive: pings, and a timeout if the peer does not respond."""
 
 from collections.abc import Callable
 
@@ -8,13 +8,13 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 @attrs.define(eq=False)
 class KeepAlive:
-    """Pings at an interval (RFC 6455, section 5.5.2); any bytes from the peer count as an answer.
+    """The keepalive of one connection: RFC 6455, section 5.5.2. All data counts as a pong.
 
-    :ivar interval: seconds from one ping to the next.
-    :ivar timeout: seconds, no more than the interval, in which the peer has to be heard of after
-        a ping; 0 waits for ever.
+    :ivar interval: seconds between two pings.
+    :ivar timeout: seconds for the peer to send anything after a ping, at most the interval; 0 for
+        no timeout.
     :ivar ping: sends a ping.
-    :ivar on_timeout: called once, when the peer is taken for lost.
+    :ivar on_timeout: called once, when the peer has sent nothing for that time.
     """
 
     _reactor: IReactorTime
@@ -22,34 +22,34 @@ class KeepAlive:
     timeout: float
     ping: Callable[[], None]
     on_timeout: Callable[[], None]
-    _heard: bool = attrs.field(default=False, init=False)
+    _has_data: bool = attrs.field(default=False, init=False)
     _call: IDelayedCall | None = attrs.field(default=None, init=False)
 
     def start(self) -> None:
-        """Begin; the first ping is an interval away."""
-        self._call = self._reactor.callLater(self.interval, self._send)
+        """Start; send the first ping after one interval."""
+        self._call = self._reactor.callLater(self.interval, self._send_ping)
 
     def stop(self) -> None:
-        """Send no more pings and never give up."""
+        """Stop: send no more pings, and do not call :attr:`on_timeout`."""
         if self._call is not None and self._call.active():
             self._call.cancel()
         self._call = None
 
-    def heard(self) -> None:
-        """The peer was heard of, or could not be, since nothing was read."""
-        self._heard = True
+    def note_data(self) -> None:
+        """Note that the peer has sent data."""
+        self._has_data = True
 
-    def _send(self) -> None:
-        self._heard = False
+    def _send_ping(self) -> None:
+        self._has_data = False
         self.ping()
         if self.timeout:
-            self._call = self._reactor.callLater(self.timeout, self._check)
+            self._call = self._reactor.callLater(self.timeout, self._check_timeout)
         else:
             self.start()
 
-    def _check(self) -> None:
-        if self._heard:
-            self._call = self._reactor.callLater(self.interval - self.timeout, self._send)
+    def _check_timeout(self) -> None:
+        if self._has_data:
+            self._call = self._reactor.callLater(self.interval - self.timeout, self._send_ping)
         else:
             self._call = None
             self.on_timeout()

@@ -140,7 +140,7 @@ class OutboundProtocol(InboundProtocol):
             self.send_message(payload, is_binary)
         self._use_room(outbox)
 
-    def heard(self) -> None:
+    def note_data(self) -> None:
         """Note that the peer is there."""
         if self._outbox is not None:
             self._outbox.checks = 0

@@ -84,7 +84,7 @@ class GatewayProtocol(OutboundProtocol):
                 limits.ping_interval,
                 min(limits.ping_timeout, limits.ping_interval),
                 self.sendPing,
-                self._peer_lost,
+                self._ping_timed_out,
             )
             self._keep_alive.start()
         self._log.info("Client {client_id} connected", client_id=self.client.id)
@@ -95,8 +95,8 @@ class GatewayProtocol(OutboundProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._keep_alive is not None:
-            self._keep_alive.heard()
-            self.heard()
+            self._keep_alive.note_data()
+            self.note_data()
         super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -217,7 +217,7 @@ class GatewayProtocol(OutboundProtocol):
         """Whether PHP is being asked about it, and has not had it closed."""
         return self.state == self.STATE_CONNECTING and self._end is None
 
-    def _peer_lost(self) -> None:
+    def _ping_timed_out(self) -> None:
         if self._keep_alive is not None and self.may_be_alive():
             self._keep_alive.start()
             return

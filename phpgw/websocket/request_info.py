@@ -65,7 +65,7 @@ class RequestInfo:
         if not is_trusted:
             is_refused = bool(self._allowed_origins)
             origin = b", ".join(request.requestHeaders.getRawHeaders(b"Origin", ()))
-            self._log.note(origin, source.requested_host, is_refused=is_refused)
+            self._log.record(origin, source.requested_host, is_refused=is_refused)
             if is_refused:
                 raise OriginNotAllowed
         path, _, query = request.uri.partition(b"?")

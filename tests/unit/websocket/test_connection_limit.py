@@ -74,7 +74,7 @@ class CensusTests(SynchronousTestCase):
             host = f"192.0.2.{number}"
             let_in(connection_limit, host)
             connection_limit.remove(host)
-        self.assertFalse(connection_limit._places)
+        self.assertFalse(connection_limit._networks)
 
 
 class DoorTests(WebSocketSiteTestCase):

@@ -17,7 +17,7 @@ class LogTests(SynchronousTestCase):
         with capturedLogs() as events:
             for origin, host in handshakes:
                 header, requested_host = origin.encode("latin-1"), host.encode("latin-1")
-                self.log.note(header, requested_host, is_refused=is_refused)
+                self.log.record(header, requested_host, is_refused=is_refused)
         return [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
 
     def test_remedies(self) -> None:

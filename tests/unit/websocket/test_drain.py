@@ -5,7 +5,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.client import Client, Message
 from phpgw.time_slices import run_to_completion
-from phpgw.websocket.drain import STEP_SECONDS, Drain, DrainingConnection
+from phpgw.websocket.drain import STEP_INTERVAL, Drain, DrainingConnection
 from tests.support.fakes import FakeConnection, identity
 
 
@@ -93,7 +93,7 @@ class PaceTests(DrainTestCase):
         self.arrive(10_000)
         steps = self.steps(self.drain(seconds=10))
         self.assertEqual({125}, set(steps))
-        self.assertAlmostEqual(8, len(steps) * STEP_SECONDS)
+        self.assertAlmostEqual(8, len(steps) * STEP_INTERVAL)
 
     def test_no_time(self) -> None:
         self.arrive(500)

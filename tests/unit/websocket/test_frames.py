@@ -90,10 +90,10 @@ class DeflatedTests(SynchronousTestCase):
             frames.encode(bytes((n,)) * 3_000_000, True, 15)
             frames.encode(often, True, 15)
         self.assertEqual(len(lengths), 21)
-        self.assertLess(frames._kept_size, 16_000_001)
-        self.assertEqual(len(frames._kept), 5)
+        self.assertLess(frames._cache_size, 16_000_001)
+        self.assertEqual(len(frames._cache), 5)
         frames.encode(b"y" * 20_000_000, True, 15)
-        self.assertEqual(len(frames._kept), 1)
+        self.assertEqual(len(frames._cache), 1)
 
     def test_smaller(self) -> None:
         payload = b"the same again and again, " * 40
