@@ -1,4 +1,4 @@
-"""An end to connections on which nothing is said any more, and to those that are old."""
+"""Idle timeout and maximum age of connections."""
 
 from collections.abc import Callable, Iterable
 from random import random
@@ -12,60 +12,62 @@ from phpgw.metrics import Metrics
 from phpgw.time_slices import Steps, TimeSlices
 
 _GOING_AWAY = 1001
-# How much earlier than at its full age a connection may have to go, so that those which came
-# together do not come back together.
-_SPREAD = 0.1
-# Seconds from one look at all connections to the next, which takes 3 ms for 10,000, in slices.
-_LONGEST_STEP = 1.0
-# How many are looked at before the clock is.
-_STEP = 20
-# How much of the shorter time that is.
-_PRECISION = 1 / 20
+# Jitter: the part of the maximum age by which a connection may close earlier. Connections that were
+# opened together should not reconnect together.
+_AGE_JITTER = 0.1
+# Seconds between two checks of all connections. A check of 10,000 takes 3 ms, in time slices.
+_MAX_CHECK_INTERVAL = 1.0
+# Connections that are checked between two looks at the clock.
+_BATCH_SIZE = 20
+# The interval of the checks, as a part of the shorter limit.
+_CHECK_SHARE = 1 / 20
 
 
 @attrs.define(eq=False)
 class Lifetime:
-    """What is to be known of one connection.
+    """The age and the activity of one connection.
 
-    :ivar ends_at: when it is too old.
-    :ivar count: how many messages there had been when it was last seen.
-    :ivar quiet_since: when there were as many for the first time.
+    :ivar ends_at: the time at which it reaches the maximum age.
+    :ivar message_count: the number of its messages at the last check.
+    :ivar idle_since: the time of the check that saw this number first, or saw it busy last.
     """
 
     ends_at: float
-    count: int
-    quiet_since: float
+    message_count: int
+    idle_since: float
 
 
 class AgingConnection(Protocol):
-    """A connection that can come to its end.
+    """A connection that :class:`Lifetimes` can check.
 
-    :ivar lifetime: kept for :class:`Lifetimes`.
+    :ivar lifetime: set by :class:`Lifetimes`; ``None`` at first.
     """
 
     lifetime: Lifetime | None
 
     @property
     def message_count(self) -> int:
-        """How many messages have gone over it, in both directions."""
+        """Return the number of its messages, in both directions."""
 
     @property
     def is_busy(self) -> bool:
-        """Return whether PHP works for it, or will with what was read from it."""
+        """Return whether an event of its client waits or runs, or data was read and not parsed."""
 
     def close_if_idle(self, code: int, reason: str) -> bool:
-        """Take no more messages, and close it unless it is busy.
+        """Close the connection unless it is busy; if it is, stop reading from it.
 
-        :returns: whether it is being closed, and was not before.
+        :returns: whether this call has started the closing handshake.
         """
 
 
 class Lifetimes(Service):
-    """Looks at all connections, now and then; at least one of the two times is not 0.
+    """Checks all connections at an interval, and closes those that are idle or too old.
 
-    :param connections: tells which there are.
-    :param idle_timeout: seconds without a message in either direction; 0 for any number.
-    :param max_age: seconds since it was opened; 0 for any number.
+    At least one of the two limits is not 0.
+
+    :param connections: returns all connections.
+    :param idle_timeout: seconds without a message in either direction; 0 for no limit.
+    :param max_age: seconds since the connection was opened; 0 for no limit.
     """
 
     def __init__(
@@ -85,17 +87,18 @@ class Lifetimes(Service):
         self._idle_timeout = idle_timeout
         self._max_age = max_age
         limits = [limit for limit in (idle_timeout, max_age) if limit]
-        self._step = min(_LONGEST_STEP, min(limits) * _PRECISION)
-        # In seconds; when the process was stopped, all would be too old otherwise.
-        self._now = 0.0
-        self._looked_at = 0.0
+        self._interval = min(_MAX_CHECK_INTERVAL, min(limits) * _CHECK_SHARE)
+        # Seconds, without those in which the process was suspended (SIGSTOP): after such a pause,
+        # all connections would be closed.
+        self._elapsed = 0.0
+        self._checked_at = 0.0
         self._call: IDelayedCall | None = None
-        self._is_looking = False
+        self._is_checking = False
 
     def startService(self) -> None:
         super().startService()
-        self._looked_at = self._reactor.seconds()
-        self._call = self._reactor.callLater(self._step, self._look)
+        self._checked_at = self._reactor.seconds()
+        self._call = self._reactor.callLater(self._interval, self._check)
 
     def stopService(self) -> None:
         super().stopService()
@@ -103,39 +106,39 @@ class Lifetimes(Service):
             self._call.cancel()
             self._call = None
 
-    def _look(self) -> None:
-        self._call = self._reactor.callLater(self._step, self._look)
-        elapsed = self._reactor.seconds() - self._looked_at
-        self._looked_at += elapsed
-        self._now += min(max(elapsed, 0), 2 * self._step)
-        if not self._is_looking:
-            self._is_looking = True
-            self._slices.run(self._look_at_all(), begins_now=True)
+    def _check(self) -> None:
+        self._call = self._reactor.callLater(self._interval, self._check)
+        passed = self._reactor.seconds() - self._checked_at
+        self._checked_at += passed
+        self._elapsed += min(max(passed, 0), 2 * self._interval)
+        if not self._is_checking:
+            self._is_checking = True
+            self._slices.run(self._check_all(), begins_now=True)
 
-    def _look_at_all(self) -> Steps[None]:
+    def _check_all(self) -> Steps[None]:
         try:
-            for count, connection in enumerate(self._connections()):
-                self._look_at(connection)
-                if count % _STEP == 0:
+            for index, connection in enumerate(self._connections()):
+                self._check_connection(connection)
+                if index % _BATCH_SIZE == 0:
                     yield
         finally:
-            self._is_looking = False
+            self._is_checking = False
 
-    def _look_at(self, connection: AgingConnection) -> None:
-        now = self._now
-        count = connection.message_count
+    def _check_connection(self, connection: AgingConnection) -> None:
+        now = self._elapsed
+        message_count = connection.message_count
         lifetime = connection.lifetime
         if lifetime is None:
-            age = self._max_age * (1 - _SPREAD * random())
-            connection.lifetime = Lifetime(now + age, count, now)
+            age = self._max_age * (1 - _AGE_JITTER * random())
+            connection.lifetime = Lifetime(now + age, message_count, now)
         elif self._max_age and now >= lifetime.ends_at:
             closed = connection.close_if_idle(
                 _GOING_AWAY, "it is time to connect anew (--max-connection-age)"
             )
             self._metrics.old_closed += closed
-        elif count != lifetime.count or connection.is_busy:
-            lifetime.count, lifetime.quiet_since = count, now
-        elif self._idle_timeout and now - lifetime.quiet_since >= self._idle_timeout:
+        elif message_count != lifetime.message_count or connection.is_busy:
+            lifetime.message_count, lifetime.idle_since = message_count, now
+        elif self._idle_timeout and now - lifetime.idle_since >= self._idle_timeout:
             closed = connection.close_if_idle(
                 _GOING_AWAY, "nothing was said for too long (--idle-timeout)"
             )

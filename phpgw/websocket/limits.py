@@ -1,4 +1,4 @@
-"""What a WebSocket connection may do."""
+"""The limits of WebSocket connections."""
 
 from typing import Self
 
@@ -13,19 +13,20 @@ _USUAL_UNFINISHED_MESSAGES = 64
 
 @attrs.frozen(kw_only=True)
 class WebSocketLimits:
-    """Limits of each connection.
+    """The limits of each connection, and of all connections together.
 
     :ivar max_message_size: bytes of a message from the peer, after decompression.
-    :ivar max_frame_size: bytes of a frame from the peer, as it comes; ``None`` for a message's.
-    :ivar max_fragments: how many frames a message from the peer may have; 0 for any number.
-    :ivar max_unfinished: bytes of messages of which a part has come, from all peers.
-    :ivar message_timeout: seconds from a message's first byte to its last; 0 for any number.
-    :ivar rate_limit: how many messages a second it may send; ``None`` for any number.
-    :ivar max_outbox: bytes that may wait for the peer when another message is sent to it.
+    :ivar max_frame_size: bytes of a frame from the peer, before decompression; ``None`` for no other
+        limit than that of the message.
+    :ivar max_fragments: frames of a message from the peer; 0 for no limit.
+    :ivar max_unfinished: bytes of partly received messages, of all peers together.
+    :ivar message_timeout: seconds from the first byte of a message to its last; 0 for no limit.
+    :ivar rate_limit: messages per second from the peer; ``None`` for no limit.
+    :ivar max_outbox: unsent bytes up to which another message is sent to the peer.
     :ivar compression: whether permessage-deflate (RFC 7692) is accepted.
     :ivar ping_interval: seconds between pings; 0 for none.
-    :ivar ping_timeout: seconds to wait for an answer; 0 for ever.
-    :ivar max_plain_size: bytes of a message from the peer that comes in one frame as it is.
+    :ivar ping_timeout: seconds for the peer to respond to a ping; 0 for no timeout.
+    :ivar max_plain_size: bytes of an uncompressed message from the peer in a single frame.
     """
 
     max_message_size: int

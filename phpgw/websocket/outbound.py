@@ -72,7 +72,7 @@ class OutboundProtocol(InboundProtocol):
     def when_writable(self, call: Callable[[], None]) -> bool:
         if self._outbox is None or self.state != self.STATE_OPEN:
             return False
-        self._outbox.calls.append(call)
+        self._outbox.callbacks.append(call)
         self._look_later()
         return True
 
@@ -143,7 +143,7 @@ class OutboundProtocol(InboundProtocol):
     def note_data(self) -> None:
         """Note that the peer is there."""
         if self._outbox is not None:
-            self._outbox.checks = 0
+            self._outbox.unanswered_pings = 0
 
     def may_be_alive(self) -> bool:
         """Tell whether a ping that is not answered says nothing."""
@@ -152,7 +152,7 @@ class OutboundProtocol(InboundProtocol):
             # The answer may wait behind the messages that we do not read.
             return not self.is_reading
         # The ping may wait behind those that the peer takes its time to read.
-        return outbox.check(unsent_bytes(self.transport)) < _SLOW_CHECKS
+        return outbox.count_ping(unsent_bytes(self.transport)) < _SLOW_CHECKS
 
     def _keep_until_open(self, payload: bytes, is_binary: bool) -> None:
         if self._outbox is None:
@@ -173,13 +173,13 @@ class OutboundProtocol(InboundProtocol):
             return
         if outbox.has_room(unsent_bytes(self.transport)):
             self._use_room(outbox)
-        elif outbox.calls or outbox.ping is not None:
+        elif outbox.callbacks or outbox.ping is not None:
             self._look_later()
 
     def _use_room(self, outbox: Outbox) -> None:
-        calls, outbox.calls = outbox.calls, []
+        callbacks, outbox.callbacks = outbox.callbacks, []
         ping, outbox.ping = outbox.ping, None
         if ping is not None:
             self.sendPong(ping)
-        for call in calls:
+        for call in callbacks:
             call()

@@ -1,4 +1,4 @@
-"""What waits for one peer."""
+"""The outbox: what a connection could not send yet, since its peer reads slowly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,12 +7,12 @@ import attrs
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import BufferingTLSTransport
 
-# What a message takes beside its payload.
-_MESSAGE_SIZE = 100
+# Memory that a message takes beside its payload, in bytes.
+_MESSAGE_OVERHEAD = 100
 
 
 def unsent_bytes(transport: Any) -> int:
-    """Count the bytes that a transport has yet to give to the kernel."""
+    """Return the number of bytes that a transport has not written to its socket yet."""
     size = 0
     while isinstance(transport, ProtocolWrapper):
         if isinstance(transport, BufferingTLSTransport):
@@ -25,7 +25,7 @@ def unsent_bytes(transport: Any) -> int:
 
 
 def drop_unsent(transport: Any) -> None:
-    """Free the bytes that wait in a transport whose connection has ended."""
+    """Free the unsent bytes of a transport whose connection has ended."""
     while isinstance(transport, ProtocolWrapper):
         if isinstance(transport, BufferingTLSTransport):
             transport._appSendBuffer.clear()
@@ -37,19 +37,20 @@ def drop_unsent(transport: Any) -> None:
 
 @attrs.define(eq=False)
 class Outbox:
-    """Holds what a peer cannot take at the moment, and is there only while it cannot.
+    """The state of a connection while its peer reads more slowly than it is sent messages.
 
-    The bytes of an open connection wait in its transport, where :func:`unsent_bytes` counts them.
+    A connection has an outbox only in that time, and while it is pending. The unsent bytes of an
+    open connection are in its transport: :func:`unsent_bytes` counts them.
 
-    :ivar limit: bytes that may wait when another message is sent.
-    :ivar buffered: bytes that may wait beside those: what a transport takes before it says so.
-    :ivar size: bytes of the messages that are kept here.
-    :ivar messages: those that wait for the connection to open, each with whether it is binary.
-    :ivar ping: what the peer has sent in its last ping, if it was not answered yet.
-    :ivar checks: how many pings in a row went without answer while the peer took nothing.
-    :ivar written: bytes that were written since something waits.
-    :ivar taken: how many of them the peer had taken at the last check, less what waited at first.
-    :ivar calls: what is to be called once there is room.
+    :ivar limit: unsent bytes up to which another message is sent.
+    :ivar buffered: bytes that do not count: those that the transport buffered before it paused us.
+    :ivar size: bytes of the messages in :attr:`messages`.
+    :ivar messages: those of a pending connection; each with whether it is binary.
+    :ivar ping: the payload of the peer's last ping, if it got no pong yet.
+    :ivar unanswered_pings: pings in a row without a response, while the peer has read nothing.
+    :ivar written: bytes that were written since there is an outbox.
+    :ivar taken: bytes of these that were sent at the last ping, less those unsent before.
+    :ivar callbacks: called once there is room.
     """
 
     limit: int
@@ -57,35 +58,35 @@ class Outbox:
     size: int = 0
     messages: list[tuple[bytes, bool]] = attrs.field(factory=list)
     ping: bytes | None = None
-    checks: int = 0
+    unanswered_pings: int = 0
     written: int = 0
     taken: int | None = None
-    calls: list[Callable[[], None]] = attrs.field(factory=list)
+    callbacks: list[Callable[[], None]] = attrs.field(factory=list)
 
     def keep(self, payload: bytes, is_binary: bool) -> bool:
-        """Keep a message; false if too much waits already."""
+        """Keep a message until the connection opens; return ``False`` if the limit is reached."""
         if self.size > self.limit:
             return False
-        self.size += len(payload) + _MESSAGE_SIZE
+        self.size += len(payload) + _MESSAGE_OVERHEAD
         self.messages.append((payload, is_binary))
         return True
 
-    def is_full(self, waiting: int) -> bool:
-        """Tell whether so much waits that the peer cannot be sent another message."""
-        return waiting > self.limit + self.buffered
+    def is_full(self, unsent: int) -> bool:
+        """Return whether the limit is reached, so that no other message is sent."""
+        return unsent > self.limit + self.buffered
 
-    def has_room(self, waiting: int) -> bool:
-        """Tell whether so little waits that more can be sent without haste."""
-        return waiting <= self.limit // 2
+    def has_room(self, unsent: int) -> bool:
+        """Return whether at most half of the limit is unsent."""
+        return unsent <= self.limit // 2
 
-    def check(self, waiting: int) -> int:
-        """Count a ping without answer; one that has taken something since the last is alive.
+    def count_ping(self, unsent: int) -> int:
+        """Count a ping without a response; start again if the peer has read since the last one.
 
-        :returns: how many there have been in a row.
+        :returns: the number of such pings in a row.
         """
-        taken = self.written - waiting
+        taken = self.written - unsent
         if self.taken is not None and taken > self.taken:
-            self.checks = 0
+            self.unanswered_pings = 0
         self.taken = taken
-        self.checks += 1
-        return self.checks
+        self.unanswered_pings += 1
+        return self.unanswered_pings

@@ -1,15 +1,15 @@
-"""Which of a browser's offers of permessage-deflate is taken up: RFC 7692, section 7.1."""
+"""Negotiation of permessage-deflate: RFC 7692, section 7.1."""
 
 import re
 
 _DEFLATE = "permessage-deflate"
-_BITS = frozenset(map(str, range(8, 16)))
-# zlib cannot deflate with a window of 8 bits, and a larger one than was asked for is not allowed
-# (section 7.1.2.1).
-_OUR_BITS = _BITS - {"8"}
+_WINDOW_BITS = frozenset(map(str, range(8, 16)))
+# zlib cannot deflate with a window of 8 bits, and the server must not use a larger one than the
+# client asks for (section 7.1.2.1).
+_SERVER_WINDOW_BITS = _WINDOW_BITS - {"8"}
 _TOKEN = r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)"
 _BLANK = r"[ \t]*"
-# With nothing behind its semicolon it says nothing: some clients end their offers with one.
+# Nothing after the semicolon is allowed: some clients end their offers with a semicolon.
 _PARAMETER = re.compile(
     rf';{_BLANK}(?:{_TOKEN}{_BLANK}(?:={_BLANK}(?:{_TOKEN}|"{_TOKEN}"){_BLANK})?)?'
 )
@@ -17,25 +17,28 @@ _EXTENSION = re.compile(rf"{_BLANK}{_TOKEN}{_BLANK}((?:{_PARAMETER.pattern})*)")
 
 
 class InvalidExtensions(ValueError):
-    """The header does not follow the grammar: RFC 6455, section 9.1."""
+    """Sec-WebSocket-Extensions is malformed: RFC 6455, section 9.1."""
 
 
 def deflate_offer(header: bytes) -> bytes | None:
-    """The first acceptable offer, without what the answer has no use for; ``None`` if none is.
+    """Return the first acceptable offer of permessage-deflate; ``None`` if there is none.
 
     :param header: the value of Sec-WebSocket-Extensions.
-    :raises InvalidExtensions: if there is anything wrong with its form.
+    :returns: the offer with only the parameters that the response needs.
+    :raises InvalidExtensions: if the header is malformed.
     """
-    offers = [_read(each) for each in header.decode("latin-1").split(",") if each.strip(" \t")]
+    offers = [
+        _parse_extension(each) for each in header.decode("latin-1").split(",") if each.strip(" \t")
+    ]
     for name, parameters in offers:
-        offer = _acceptable(parameters) if name == _DEFLATE else None
+        offer = _accept(parameters) if name == _DEFLATE else None
         if offer is not None:
             return offer
     return None
 
 
-def _read(extension: str) -> tuple[str, list[tuple[str, str]]]:
-    """An extension's name, and its parameters with their values, which may be empty."""
+def _parse_extension(extension: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return the name of an extension, and its parameters with their values (perhaps empty)."""
     match = _EXTENSION.fullmatch(extension)
     if match is None:
         raise InvalidExtensions
@@ -46,8 +49,8 @@ def _read(extension: str) -> tuple[str, list[tuple[str, str]]]:
     ]
 
 
-def _acceptable(parameters: list[tuple[str, str]]) -> bytes | None:
-    """The offer as it is taken up; ``None`` for one that has to be declined."""
+def _accept(parameters: list[tuple[str, str]]) -> bytes | None:
+    """Return the offer as it is accepted; ``None`` if it must be declined."""
     offer = [_DEFLATE]
     if len(dict(parameters)) < len(parameters):
         return None
@@ -55,11 +58,11 @@ def _acceptable(parameters: list[tuple[str, str]]) -> bytes | None:
         match parameter:
             case "server_no_context_takeover", "":
                 offer.append("server_no_context_takeover")
-            case "server_max_window_bits", bits if bits in _OUR_BITS:
+            case "server_max_window_bits", bits if bits in _SERVER_WINDOW_BITS:
                 offer.append(f"server_max_window_bits={bits}")
             case "client_no_context_takeover", "":
                 pass
-            case "client_max_window_bits", bits if not bits or bits in _BITS:
+            case "client_max_window_bits", bits if not bits or bits in _WINDOW_BITS:
                 pass
             case _:
                 return None

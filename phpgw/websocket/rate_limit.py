@@ -1,24 +1,24 @@
-"""How many messages a second a peer may send: a token bucket for each peer."""
+"""Rate limit: a token bucket for the messages of each peer."""
 
 import attrs
 
-# What a message counts, and a ping or a pong; and what each further frame of a message does, of
-# which RFC 6455 (section 5.4) lets it have any number.
+# Tokens of a message, a ping or a pong; and tokens of each further frame of a message, since a
+# message can have any number of frames (RFC 6455, section 5.4).
 MESSAGE, FRAGMENT = 1.0, 1 / 8
 
-# How much may be saved up: so many seconds' messages may come at once.
-_BURST = 1.0
-# The shortest pause, in seconds, since each one takes a timer.
-_SHORTEST_PAUSE = 0.1
+# The burst: a full bucket has the tokens of this many seconds.
+_BURST_SECONDS = 1.0
+# The minimum pause, in seconds, since each pause needs a timer.
+_MIN_PAUSE = 0.1
 
 
 @attrs.frozen
 class RateLimit:
-    """What each peer may send.
+    """The rate limit of each peer.
 
-    :ivar messages: messages a second.
-    :ivar patience: seconds for which a peer may try to send more.
-    :ivar interval: seconds from one message to the next.
+    :ivar messages: messages per second.
+    :ivar patience: seconds for which a peer may exceed the limit before it is closed.
+    :ivar interval: seconds between two messages at this rate.
     """
 
     messages: int
@@ -32,49 +32,50 @@ class RateLimit:
 
 @attrs.define(eq=False)
 class TokenBucket:
-    """What one peer may still send.
+    """The token bucket of one peer.
 
-    The bucket is kept as the time at which it is full again, so that nobody has to fill it.
+    It stores the time at which it is full again, so that it needs no timer.
     """
 
-    _rate: RateLimit
+    _limit: RateLimit
     _full_at: float = attrs.field(default=0.0, init=False)
-    # When it ran empty for the first time of those that follow one another closely.
-    _over_since: float | None = attrs.field(default=None, init=False)
-    # Until when it may run empty again for that to be one of them.
-    _over_until: float = attrs.field(default=0.0, init=False)
+    # When the bucket was first empty, of the times that count as one.
+    _exceeded_since: float | None = attrs.field(default=None, init=False)
+    # If the bucket is empty again before this time, it counts as the same.
+    _exceeded_until: float = attrs.field(default=0.0, init=False)
 
     def take(self, count: float, now: float) -> float:
-        """Count what the peer has sent, in messages.
+        """Take tokens; the bucket can become empty.
 
+        :param count: tokens, such as :data:`MESSAGE`.
         :param now: the time, in seconds.
-        :returns: for how many seconds it may send nothing more; mostly 0.
+        :returns: seconds for which nothing should be read from the peer; 0 if there are tokens.
         """
         if self.try_take(count, now):
             return 0.0
-        # It cannot be emptier than empty, unless the clock was set back.
-        full_at = min(self._full_at, now + _BURST) + count * self._rate.interval
+        # The bucket cannot hold less than nothing; without this, it could if the clock is set back.
+        full_at = min(self._full_at, now + _BURST_SECONDS) + count * self._limit.interval
         self._full_at = full_at
-        if self._over_since is None or now > self._over_until:
-            self._over_since = now
-        pause = max(full_at - now - _BURST, _SHORTEST_PAUSE)
-        self._over_until = now + pause + _BURST
+        if self._exceeded_since is None or now > self._exceeded_until:
+            self._exceeded_since = now
+        pause = max(full_at - now - _BURST_SECONDS, _MIN_PAUSE)
+        self._exceeded_until = now + pause + _BURST_SECONDS
         return pause
 
     def try_take(self, count: float, now: float) -> bool:
-        """Count it as :meth:`take` does if that needs no pause; otherwise leave all as it is."""
+        """Take tokens if there are enough; return whether there were."""
         full_at = self._full_at
         if full_at <= now:
-            self._full_at = now + count * self._rate.interval
-            self._over_since = None
+            self._full_at = now + count * self._limit.interval
+            self._exceeded_since = None
             return True
-        full_at += count * self._rate.interval
-        if full_at > now + _BURST:
+        full_at += count * self._limit.interval
+        if full_at > now + _BURST_SECONDS:
             return False
         self._full_at = full_at
         return True
 
     def is_out_of_patience(self, now: float) -> bool:
-        """Whether the peer has tried to send more for longer than there is patience."""
-        since = self._over_since
-        return since is not None and now - since >= self._rate.patience
+        """Return whether the peer has exceeded the limit for longer than its patience allows."""
+        since = self._exceeded_since
+        return since is not None and now - since >= self._limit.patience

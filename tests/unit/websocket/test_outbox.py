@@ -20,11 +20,11 @@ class OutboxTests(SynchronousTestCase):
     def test_checks(self) -> None:
         """One that goes on reading is alive, however much waits."""
         outbox = Outbox(limit=1000)
-        self.assertEqual([1, 2], [outbox.check(900) for _ in range(2)])
+        self.assertEqual([1, 2], [outbox.count_ping(900) for _ in range(2)])
         outbox.written += 300
-        self.assertEqual(1, outbox.check(1100))
+        self.assertEqual(1, outbox.count_ping(1100))
         outbox.written += 300
-        self.assertEqual([2, 1], [outbox.check(1400), outbox.check(1399)])
+        self.assertEqual([2, 1], [outbox.count_ping(1400), outbox.count_ping(1399)])
 
     def test_keep(self) -> None:
         outbox = Outbox(limit=1000)
