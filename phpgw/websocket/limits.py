@@ -16,8 +16,8 @@ class WebSocketLimits:
     """The limits of each connection, and of all connections together.
 
     :ivar max_message_size: bytes of a message from the peer, after decompression.
-    :ivar max_frame_size: bytes of a frame from the peer, before decompression; ``None`` for no other
-        limit than that of the message.
+    :ivar max_frame_size: bytes of a frame from the peer, before decompression; ``None`` if only
+        the limit of the message counts.
     :ivar max_fragments: frames of a message from the peer; 0 for no limit.
     :ivar max_unfinished: bytes of partly received messages, of all peers together.
     :ivar message_timeout: seconds from the first byte of a message to its last; 0 for no limit.
