@@ -3,6 +3,7 @@
 import importlib
 import io
 import re
+import tomllib
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from functools import cache
@@ -176,11 +177,21 @@ class ArchitecturePageTests(SynchronousTestCase):
         """Each file that it names exists."""
         text = _ARCHITECTURE.read_text()
         names = {path.name for path in (ROOT / "phpgw").rglob("*.*")}
-        for name in re.findall(r"^``([\w.]+)`` ", text, re.MULTILINE):
+        for name in re.findall(r"^``(\w+\.\w+)`` ", text, re.MULTILINE):
             self.assertIn(name, names)
         for name in re.findall(r"``(\w+/(?:\w+/)?\w+\.\w+)``", text):
             is_there = (ROOT / "phpgw" / name).exists() or (ROOT / name).exists()
             self.assertTrue(is_there or name in _IMAGINED, name)
+
+
+class ChangesTests(SynchronousTestCase):
+    def test_fragments(self) -> None:
+        """Each fragment has a kind that towncrier knows, and a text."""
+        settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["towncrier"]
+        kinds = "|".join(each["directory"] for each in settings["type"])
+        for path in (ROOT / settings["directory"]).glob("[!.]*"):
+            self.assertRegex(path.name, rf"^(\d+|\+[\w-]+)\.({kinds})\.rst$")
+            self.assertTrue(path.read_text().strip(), path)
 
 
 class OptionTests(SynchronousTestCase):
