@@ -114,7 +114,7 @@ class Gateway(MultiService):
         return Deferred.fromCoroutine(self._reload())
 
     async def _reload(self) -> None:
-        self._notifier.reloading()
+        self._notifier.notify_reloading()
         self.reopen_log()
         try:
             reloaded = [listener.reload() for listener in (*self._public, *self._private)]
@@ -122,7 +122,7 @@ class Gateway(MultiService):
             if not any(reloaded) and not self._upstream.service.is_reloadable:
                 self.log.info("There is nothing to read again, since no port speaks TLS")
         finally:
-            self._notifier.reloaded()
+            self._notifier.notify_reloaded()
 
     def stopService(self) -> Deferred[None]:
         """Listen no more, let PHP finish and send the clients away, let go of PHP."""
@@ -131,7 +131,7 @@ class Gateway(MultiService):
 
     async def _drain(self) -> None:
         self.log.info("Stopping; {count} clients are connected", count=len(self._table))
-        self._notifier.stopping(self._drain_timeout)
+        self._notifier.notify_stopping(self._drain_timeout)
         deadline = self._reactor.seconds() + self._drain_timeout
         share = self._drain_timeout * _FAREWELL_SHARE
         farewell = max(min(_FAREWELL_SECONDS, share), _SHORTEST_FAREWELL)
@@ -166,7 +166,9 @@ class Gateway(MultiService):
 
         async def step() -> None:
             is_over = not await self._slices.run(drain.close_next(), begins_now=True)
-            is_over = is_over and not any(listener.has_arrivals() for listener in self._public)
+            is_over = is_over and not any(
+                listener.has_new_connections() for listener in self._public
+            )
             if is_over or self._reactor.seconds() >= deadline:
                 stepping.stop()
 

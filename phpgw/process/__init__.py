@@ -1,1 +1,1 @@
-"""The process among others: ports, certificates, signals, descriptors, the service manager."""
+"""The operating system: listening ports, TLS, signals, descriptors, log file, service manager."""

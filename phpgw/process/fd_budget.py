@@ -1,4 +1,4 @@
-"""Who gets how many of the file descriptors that the process may have."""
+"""The file descriptor budget: how many clients and HTTP connections RLIMIT_NOFILE allows."""
 
 import resource
 import sys
@@ -8,22 +8,22 @@ from twisted.logger import Logger
 
 _log = Logger()
 
-# Logs, listening sockets, the reactor's own, a PHP-FPM's pipes.
-_OWN = 32
-# A request under way to PHP, and a connection that is kept for the next.
+# For logs, listening sockets, the reactor, the pipes of PHP-FPM.
+_RESERVED = 32
+# A running request to PHP, and an idle connection in the pool.
 _PER_PHP_REQUEST = 2
-# The socket, and the file that twisted.web puts a large body into.
+# The socket, and a file for a large body from twisted.web.
 _PER_HTTP_CONNECTION = 2
-# How much of all may go to HTTP connections.
-_HTTP_SHARE = 1 / 4
+# The part of all descriptors that HTTP connections may use.
+_MAX_HTTP_FRACTION = 1 / 4
 
 
 @attrs.frozen
 class FdBudget:
-    """How many connections there may be.
+    """Limits on connections.
 
-    :ivar clients: WebSockets; 0 wants any number.
-    :ivar http: others, on each of the sites.
+    :ivar clients: the maximum number of WebSockets; 0 asks for as many as possible.
+    :ivar http: the maximum number of other HTTP connections, on each site.
     """
 
     clients: int
@@ -31,16 +31,16 @@ class FdBudget:
 
 
 def allocate_descriptors(wanted: FdBudget, php_requests: int, sites: int) -> FdBudget:
-    """What there can be of what is wanted.
+    """Return the limits that are wanted, lowered to what the descriptors allow.
 
-    :param php_requests: how many are under way at once.
-    :param sites: how many there are that speak HTTP.
+    :param php_requests: the maximum number of concurrent requests to PHP.
+    :param sites: the number of HTTP sites.
     """
-    descriptors = _descriptors()
+    descriptors = _available_descriptors()
     per_connection = _PER_HTTP_CONNECTION * sites
-    http = min(wanted.http, max(1, int(descriptors * _HTTP_SHARE) // per_connection))
-    others = _OWN + _PER_PHP_REQUEST * php_requests + per_connection * http
-    clients = max(1, descriptors - others)
+    http = min(wanted.http, max(1, int(descriptors * _MAX_HTTP_FRACTION) // per_connection))
+    not_for_clients = _RESERVED + _PER_PHP_REQUEST * php_requests + per_connection * http
+    clients = max(1, descriptors - not_for_clients)
     if clients < wanted.clients:
         _log.warn(
             "There can be no more than {clients} clients, since there are {descriptors} file "
@@ -51,7 +51,7 @@ def allocate_descriptors(wanted: FdBudget, php_requests: int, sites: int) -> FdB
     return FdBudget(min(wanted.clients or clients, clients), http)
 
 
-def _descriptors() -> int:
-    """How many there are once :mod:`phpgw.process.rlimit` has raised the limit."""
+def _available_descriptors() -> int:
+    """Return the number of descriptors after :mod:`phpgw.process.rlimit` has raised the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return sys.maxsize if hard == resource.RLIM_INFINITY else hard

@@ -1,4 +1,4 @@
-"""A port that the gateway listens on."""
+"""A listening port of the gateway, with its certificate."""
 
 import sys
 import time
@@ -22,19 +22,19 @@ from phpgw.process.socket_activation import NoInheritedSocket
 from phpgw.process.tls import ServerTls, UnusableCertificate, split_tls_endpoint
 from phpgw.settings.option import InvalidOption
 
-# How long a connection may take from being accepted until its request has been read.
-_ARRIVAL_SECONDS = 1
+# Seconds for which an accepted connection counts as new, while its request was not read.
+_NEW_SECONDS = 1
 
 
 class Listener(Service):
-    """Listens on one endpoint while it runs.
+    """A service that listens on one endpoint while it runs.
 
-    :param option: the option that named the endpoint, for messages about it.
-    :param text: the endpoint, as ``twisted.internet.endpoints.serverFromString`` takes it; for
+    :param option: the option with the endpoint, for error messages.
+    :param text: the endpoint, in the form of ``twisted.internet.endpoints.serverFromString``; for
         TLS see :func:`phpgw.process.tls.split_tls_endpoint`.
-    :param factory: makes the protocols, whose ``transport`` is ``None`` once they have given it to
-        another.
-    :raises InvalidOption: if the text names no endpoint, or a certificate that cannot be used.
+    :param factory: makes the protocols. The ``transport`` of a protocol is ``None`` once it has
+        handed the connection over to another protocol.
+    :raises InvalidOption: if the endpoint is invalid, or its certificate cannot be used.
     """
 
     log = Logger(observer=line_limit)
@@ -44,7 +44,7 @@ class Listener(Service):
         self._text = text
         self._reactor = reactor
         self._port: Deferred[IListeningPort] | None = None
-        self._arrivals = _Arrivals(factory, reactor.seconds)
+        self._new_connections = _NewConnections(factory, reactor.seconds)
         self._tls: ServerTls | None = None
         try:
             below, files = split_tls_endpoint(text)
@@ -57,20 +57,20 @@ class Listener(Service):
         except NoInheritedSocket as error:
             raise InvalidOption(option, str(error), repr(text)) from None
         except Exception as error:
-            # A missing argument, an unknown one: each kind raises what it likes.
+            # Each kind of endpoint raises other exceptions for a missing or unknown argument.
             expected = f"a Twisted server endpoint ({type(error).__name__}: {error})"
             raise InvalidOption(option, expected, repr(text)) from error
 
     def open(self) -> None:
-        """Listen, if it does not yet.
+        """Start to listen, unless it listens already.
 
-        :raises SystemExit: with status 1 and a line of explanation, if the address is not free.
+        :raises SystemExit: with status 1 and a line of explanation, if it cannot listen.
         """
         if self._port is not None:
             return
-        factory: IProtocolFactory = self._arrivals
+        factory: IProtocolFactory = self._new_connections
         if self._tls is not None:
-            factory = TLSMemoryBIOFactory(self._tls, False, self._arrivals, self._reactor)
+            factory = TLSMemoryBIOFactory(self._tls, False, self._new_connections, self._reactor)
         self._port = self._endpoint.listen(factory)
         failures: list[Failure] = []
         self._port.addErrback(failures.append)
@@ -81,7 +81,7 @@ class Listener(Service):
             sys.exit(f"phpgw: --{self._option}: cannot listen on {self._text!r}: {reason}")
 
     def privilegedStartService(self) -> None:
-        """Listen, while a port below 1024 may still be taken."""
+        """Start to listen, while the process may still open ports below 1024."""
         super().privilegedStartService()
         self.open()
 
@@ -91,7 +91,10 @@ class Listener(Service):
         self._announce_certificate()
 
     def stopService(self) -> Deferred[None]:
-        """Listen no more. What systemd listens on stays open, and who comes to it waits."""
+        """Stop listening.
+
+        A socket from systemd stays open. New connections wait in its backlog.
+        """
         super().stopService()
         port, self._port = self._port, None
         if port is None:
@@ -99,9 +102,9 @@ class Listener(Service):
         return port.addCallback(lambda listening: listening.stopListening())
 
     def reload(self) -> bool:
-        """Read the certificate again, for the connections to come.
+        """Read the certificate again, for new connections.
 
-        :returns: whether there is one.
+        :returns: whether the endpoint has a certificate.
         """
         if self._tls is None:
             return False
@@ -117,9 +120,9 @@ class Listener(Service):
             self._announce_certificate()
         return True
 
-    def has_arrivals(self) -> bool:
-        """Whether somebody has connected just now and has yet to be heard."""
-        return self._arrivals.are_there()
+    def has_new_connections(self) -> bool:
+        """Return whether a connection was accepted just now whose request was not read yet."""
+        return self._new_connections.any_exist()
 
     def _announce_certificate(self) -> None:
         if self._tls is None:
@@ -136,31 +139,31 @@ class Listener(Service):
             )
 
 
-class _Arrivals(WrappingFactory):
-    """Remembers who has just connected."""
+class _NewConnections(WrappingFactory):
+    """Wraps a factory, and remembers its newest connections."""
 
     noisy = False
 
     def __init__(self, factory: IProtocolFactory, seconds: Callable[[], float]) -> None:
         super().__init__(factory)
         self._seconds = seconds
-        self._latest: deque[tuple[float, ref[Any]]] = deque()
+        self._recent: deque[tuple[float, ref[Any]]] = deque()
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
-        # With no wrapper around it, though the class is made for that.
+        # The protocol is not wrapped, although WrappingFactory is made for that.
         protocol = self.wrappedFactory.buildProtocol(addr)
         if protocol is not None:
-            self._forget()
-            self._latest.append((self._seconds(), ref(protocol)))
+            self._drop_old()
+            self._recent.append((self._seconds(), ref(protocol)))
         return protocol
 
-    def are_there(self) -> bool:
-        """Whether some have neither become a WebSocket nor had the time to."""
-        self._forget()
-        protocols = (protocol() for _, protocol in self._latest)
+    def any_exist(self) -> bool:
+        """Return whether any of them is new, and has not become a WebSocket yet."""
+        self._drop_old()
+        protocols = (protocol() for _, protocol in self._recent)
         return any(each is not None and each.transport is not None for each in protocols)
 
-    def _forget(self) -> None:
-        long_ago = self._seconds() - _ARRIVAL_SECONDS
-        while self._latest and self._latest[0][0] <= long_ago:
-            self._latest.popleft()
+    def _drop_old(self) -> None:
+        oldest = self._seconds() - _NEW_SECONDS
+        while self._recent and self._recent[0][0] <= oldest:
+            self._recent.popleft()

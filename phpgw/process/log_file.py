@@ -1,4 +1,4 @@
-"""The log file of a gateway in the background, which other programs may move away (logrotate)."""
+"""The log file of a gateway in the background, with support for logrotate."""
 
 import os
 from fcntl import F_GETFL, F_SETFL, fcntl
@@ -13,8 +13,8 @@ from twisted.python.logfile import LogFile
 from phpgw.log_limit import line_limit
 
 
-class _AppendedFile(LogFile):
-    """Writes at the end, wherever that is: another program may have cut it off (copytruncate)."""
+class _AppendOnlyLogFile(LogFile):
+    """A log file in append mode, since another program may truncate it (copytruncate)."""
 
     def _openFile(self) -> None:  # noqa: N802
         super()._openFile()
@@ -23,28 +23,28 @@ class _AppendedFile(LogFile):
 
 
 class ReopenableLogFile:
-    """Writes to a file that can be opened anew under its name.
+    """A log file that can be reopened after it was moved (rotated).
 
-    :param path: absolute, since twistd may change the working directory.
+    :param path: an absolute path, since twistd may change the working directory.
     """
 
     log = Logger(observer=line_limit)
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file: _AppendedFile | None = None
+        self._file: _AppendOnlyLogFile | None = None
 
     def open(self) -> FileLogObserver:
-        """The observer that writes to it from now on."""
-        self._file = file = _AppendedFile.fromFullPath(str(self._path))
+        """Open the file; return an observer that writes to it."""
+        self._file = file = _AppendOnlyLogFile.fromFullPath(str(self._path))
         return textFileLogObserver(cast(IO[Any], file))
 
     def reopen(self) -> None:
-        """Go on in the file that has the name now, which is made if there is none."""
+        """Close the file, and open the one that has its path now. Create it if it is missing."""
         if self._file is None:
             return
         try:
-            # Before the old one is let go. A pipe would block, or has no end to write at.
+            # First, check that it can be opened. A pipe would block, and cannot be appended to.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
             try:
                 os.lseek(descriptor, 0, os.SEEK_END)
@@ -62,13 +62,13 @@ class ReopenableLogFile:
 
 
 class LogObserverService(MultiService):
-    """Has twistd log all that its services say to this log."""
+    """A parent service that makes twistd log to this file."""
 
     def __init__(self, log: ReopenableLogFile) -> None:
         super().__init__()
         self._log = log
 
     def setServiceParent(self, parent: Componentized) -> None:  # noqa: N802
-        """Belong to twistd's application, which logs where its component tells it to."""
+        """Set the parent, and the log observer of the parent (twistd's application)."""
         parent.setComponent(ILogObserver, self._log.open())
         super().setServiceParent(parent)

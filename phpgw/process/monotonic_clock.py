@@ -1,18 +1,18 @@
-"""Which clock the gateway measures durations with."""
+"""The reactor's clock: monotonic, so that durations are right when the system time is set."""
 
 import time
 from typing import Any
 
 
 def use_monotonic_time(reactor: Any) -> None:
-    """Let this reactor, and all that asks it for the time, measure durations that are true.
+    """Make the reactor measure time with the monotonic clock.
 
-    Twisted goes by the time of day. When that is set back an hour, no time-out, ping or timer comes
-    for an hour; when it is set forward, all of them come at once. The monotonic clock is never set;
-    it stands still while the machine is suspended. Call it before anything is timed: a call that
-    waits already goes by the time of day.
+    By default, Twisted uses the system time. When that is set back by an hour, no timeout, ping or
+    timer fires for an hour. When it is set forward, all of them fire at once. The monotonic clock
+    cannot be set. It stops while the machine is suspended. Call this before anything is scheduled,
+    since delayed calls that exist already use the system time.
 
-    What needs the time of day (cookies, signatures, cron, dates that people read) takes
+    Code that needs the time of day (cookies, signatures, cron, dates in logs) calls
     :func:`time.time`.
     """
     reactor.seconds = time.monotonic

@@ -1,4 +1,4 @@
-"""Processes that nobody else waits for, where the gateway is the init of a container."""
+"""Reaping of orphaned processes, if the gateway is process 1 (the init) of a container."""
 
 import os
 from collections.abc import Container
@@ -12,11 +12,12 @@ _INTERVAL = 2.0
 
 
 class OrphanReaper(Service):
-    """Takes note of the end of processes whose parents have ended before them.
+    """A service that reaps orphaned processes.
 
-    They become children of process 1, where each stays a zombie until that asks for its status:
-    PHP-FPM's workers when their master is killed, and whatever a script leaves running. Where the
-    gateway is no process 1 there are none.
+    A process whose parent has ended becomes a child of process 1. When it ends, it stays a zombie
+    until process 1 reads its exit status. Examples are PHP-FPM's workers after their master was
+    killed, and processes that a PHP script started. If the gateway is not process 1, this does
+    nothing.
     """
 
     def __init__(self, reactor: Any) -> None:
@@ -34,14 +35,17 @@ class OrphanReaper(Service):
             self._reaping.stop()
 
 
-def reap_orphans(ours: Container[int]) -> None:
-    """Reap the children that have ended, but for our own, whom somebody else waits for."""
+def reap_orphans(own_children: Container[int]) -> None:
+    """Reap the children that have ended, except our own, which the reactor reaps.
+
+    :param own_children: ids of the processes that the gateway has started.
+    """
     while True:
         try:
             ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
         except ChildProcessError:
             return
-        if ended is None or ended.si_pid in ours:
-            # One of ours hides those behind it, until the reactor has seen it in a moment.
+        if ended is None or ended.si_pid in own_children:
+            # An own child hides the others until the reactor has reaped it. Try again later.
             return
         os.waitpid(ended.si_pid, os.WNOHANG)

@@ -1,18 +1,13 @@
-"""The PROXY protocol: a load balancer says before each connection from where it comes.
+"""The PROXY protocol: a load balancer sends the client's address at the start of a connection.
 
-By HAProxy's specification (proxy-protocol.txt), versions 1 and 2. Twisted has it too, but closes
-what load balancers send for their own health checks (``PROXY UNKNOWN``), and headers that come in
-pieces; and what is no number among the ports ends in a traceback for each connection.
+Twisted has an implementation too. But it closes the connections of a load balancer's own health
+checks (``PROXY UNKNOWN``), and connections whose header arrives in pieces. An invalid port number
+causes a traceback for each connection.
 """
 
-import re
-import struct
-from ipaddress import IPv4Address as IPAddressV4
-from ipaddress import IPv6Address as IPAddressV6
 from typing import Any
 
 import attrs
-from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import (
     IAddress,
@@ -26,118 +21,11 @@ from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from zope.interface import implementer
 
 from phpgw.log_limit import LogThrottle, line_limit
-
-_START_1 = b"PROXY "
-_START_2 = b"\r\n\r\n\0\r\nQUIT\n"
-# With its end.
-_LONGEST_1 = 107
-_LINE_END = b"\r\n"
-_LINE = re.compile(
-    rb"PROXY (TCP4|TCP6) ([0-9a-fA-F:.]{2,45}) ([0-9a-fA-F:.]{2,45}) ([0-9]{1,5}) ([0-9]{1,5})"
-)
-_UNKNOWN = re.compile(rb"PROXY UNKNOWN(?: [\x20-\x7e]*)?")
-# Signature, version and command, family and protocol, how long the rest is.
-_HEAD_2 = struct.Struct("!12sBBH")
-_LOCAL, _PROXY = 0x20, 0x21
-_IPV4, _IPV6, _UNIX = 0x10, 0x20, 0x30
-_ADDRESSES = {
-    _IPV4: struct.Struct("!4s4sHH"),
-    _IPV6: struct.Struct("!16s16sHH"),
-    _UNIX: struct.Struct("!108s108s"),
-}
-
-
-class InvalidProxyHeader(Exception):
-    """Bytes that are no header of the PROXY protocol."""
-
-
-@attrs.frozen
-class ProxyHeader:
-    """The addresses in a header.
-
-    :ivar size: how many bytes it has.
-    :ivar source: who has connected to the proxy; ``None`` if it does not say.
-    :ivar destination: where to.
-    """
-
-    size: int
-    source: IAddress | None = None
-    destination: IAddress | None = None
-
-
-def read_header(data: bytes | bytearray) -> ProxyHeader | None:
-    """The header at the beginning of the data; ``None`` while it is not there as a whole.
-
-    :raises InvalidProxyHeader: as soon as it can be none.
-    """
-    if data.startswith(_START_2):
-        return _read_2(data)
-    if data.startswith(_START_1):
-        return _read_1(data)
-    if data in (_START_1[: len(data)], _START_2[: len(data)]):
-        return None
-    raise InvalidProxyHeader
-
-
-def _read_1(data: bytes | bytearray) -> ProxyHeader | None:
-    end = data.find(_LINE_END, 0, _LONGEST_1)
-    if end < 0:
-        if len(data) >= _LONGEST_1:
-            raise InvalidProxyHeader
-        return None
-    line, size = data[:end], end + len(_LINE_END)
-    if _UNKNOWN.fullmatch(line):
-        return ProxyHeader(size)
-    match = _LINE.fullmatch(line)
-    if match is None:
-        raise InvalidProxyHeader
-    family = _IPV4 if match[1] == b"TCP4" else _IPV6
-    hosts, ports = match.group(2, 3), match.group(4, 5)
-    source, destination = (
-        _address(family, host.decode(), int(port)) for host, port in zip(hosts, ports, strict=True)
-    )
-    return ProxyHeader(size, source, destination)
-
-
-def _read_2(data: bytes | bytearray) -> ProxyHeader | None:
-    if len(data) < _HEAD_2.size:
-        return None
-    _, command, family_and_protocol, length = _HEAD_2.unpack_from(data)
-    if command not in (_LOCAL, _PROXY):
-        raise InvalidProxyHeader
-    size = _HEAD_2.size + length
-    if len(data) < size:
-        return None
-    family = family_and_protocol & 0xF0
-    addresses = _ADDRESSES.get(family)
-    if command == _LOCAL or addresses is None:
-        return ProxyHeader(size)
-    if length < addresses.size:
-        raise InvalidProxyHeader
-    fields = addresses.unpack_from(data, _HEAD_2.size)
-    if family == _UNIX:
-        return ProxyHeader(size, *(UNIXAddress(path.rstrip(b"\0")) for path in fields))
-    source, destination, source_port, destination_port = fields
-    return ProxyHeader(
-        size,
-        _address(family, source, source_port),
-        _address(family, destination, destination_port),
-    )
-
-
-def _address(family: int, host: str | bytes, port: int) -> IAddress:
-    try:
-        if port > 0xFFFF:
-            raise InvalidProxyHeader
-        if family == _IPV4:
-            return IPv4Address("TCP", str(IPAddressV4(host)), port)
-        return IPv6Address("TCP", str(IPAddressV6(host)), port)
-    except ValueError:
-        raise InvalidProxyHeader from None
+from phpgw.process.proxy_header import InvalidProxyHeader, ProxyHeader, parse_header
 
 
 class ProxyProtocol(ProtocolWrapper):
-    """A connection that begins with such a header, and is from where that says."""
+    """A connection that starts with a PROXY header, and has the addresses of that header."""
 
     factory: "ProxyFactory"
 
@@ -151,14 +39,14 @@ class ProxyProtocol(ProtocolWrapper):
             self.wrappedProtocol.dataReceived(data)
         elif not self.disconnecting:
             self._received += data
-            self._read()
+            self._parse()
 
-    def _read(self) -> None:
+    def _parse(self) -> None:
         try:
-            self._header = read_header(self._received)
+            self._header = parse_header(self._received)
         except InvalidProxyHeader:
             self._received.clear()
-            self.factory.refused()
+            self.factory.note_invalid_header()
             self.loseConnection()
             return
         if self._header is not None:
@@ -168,14 +56,14 @@ class ProxyProtocol(ProtocolWrapper):
                 self.wrappedProtocol.dataReceived(rest)
 
     def getPeer(self) -> IAddress:  # noqa: N802
-        """Return the source that the header names."""
-        said = self._header and self._header.source
-        return said or self._transport.getPeer()
+        """Return the source in the header, or else the peer of the connection."""
+        address = self._header and self._header.source
+        return address or self._transport.getPeer()
 
     def getHost(self) -> IAddress:  # noqa: N802
-        """Return the destination that the header names."""
-        said = self._header and self._header.destination
-        return said or self._transport.getHost()
+        """Return the destination in the header, or else the connection's own address."""
+        address = self._header and self._header.destination
+        return address or self._transport.getHost()
 
     @property
     def _transport(self) -> Any:
@@ -184,7 +72,7 @@ class ProxyProtocol(ProtocolWrapper):
 
 
 class ProxyFactory(WrappingFactory[ProxyProtocol]):
-    """Wraps what serves connections that come through a proxy."""
+    """Wraps the protocols of connections that come through a proxy with the PROXY protocol."""
 
     log = Logger(observer=line_limit)
     protocol = ProxyProtocol
@@ -192,11 +80,11 @@ class ProxyFactory(WrappingFactory[ProxyProtocol]):
 
     def __init__(self, wrapped: IProtocolFactory, clock: IReactorTime) -> None:
         super().__init__(wrapped)
-        self._refusals = LogThrottle(clock.seconds)
+        self._invalid_throttle = LogThrottle(clock.seconds)
 
-    def refused(self) -> None:
-        """Note that a connection began with something else."""
-        count = self._refusals.count()
+    def note_invalid_header(self) -> None:
+        """Log that connections without a valid header were closed, at a limited rate."""
+        count = self._invalid_throttle.count()
         if count:
             self.log.warn(
                 "Closed {count} connections that did not begin with a header of the PROXY protocol",
@@ -207,13 +95,16 @@ class ProxyFactory(WrappingFactory[ProxyProtocol]):
 @implementer(IStreamServerEndpoint)
 @attrs.frozen
 class ProxyEndpoint:
-    """A port where each connection comes through a proxy that says so."""
+    """An endpoint where each connection starts with a PROXY header.
+
+    :ivar below: the endpoint that accepts the connections.
+    """
 
     below: IStreamServerEndpoint
     clock: IReactorTime
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803
-        """Listen, with what connections are served by."""
+        """Listen, and pass connections on to this factory once their header was read."""
         listening: Deferred[IListeningPort] = self.below.listen(
             ProxyFactory(protocolFactory, self.clock)
         )

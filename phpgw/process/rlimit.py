@@ -1,4 +1,4 @@
-"""How many file descriptors this process may have: one for each client, and some more."""
+"""RLIMIT_NOFILE, the limit on file descriptors. The gateway needs one for each client."""
 
 import resource
 
@@ -6,8 +6,8 @@ from twisted.logger import Logger
 
 _log = Logger()
 
-# What it was when we were started: what PHP gets to see, since programs from the days of select(2)
-# think that a descriptor above 1023 cannot be, and others close each number up to the limit.
+# The limit before it was raised. PHP-FPM is started with it, since programs that use select(2) fail
+# on descriptors above 1023, and others close each number up to the limit.
 INITIAL_LIMIT, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
 
 
@@ -15,7 +15,7 @@ def raise_limit() -> None:
     """Raise RLIMIT_NOFILE to its hard limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        # Not where there is nothing to raise: a sandbox may forbid even that.
+        # Only if there is something to raise. A sandbox may forbid the call.
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError) as error:

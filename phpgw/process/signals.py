@@ -1,4 +1,4 @@
-"""What SIGTERM, SIGINT, SIGHUP and SIGUSR1 do."""
+"""The signal handlers: SIGTERM and SIGINT stop, SIGHUP reloads, SIGUSR1 reopens the log."""
 
 import os
 import signal
@@ -8,22 +8,24 @@ from collections.abc import Callable
 from twisted.application.service import Service
 from twisted.internet.base import ReactorBase
 
-_STOPPING = (signal.SIGTERM, signal.SIGINT)
-# What a shell reports of a process that a signal has ended: 128 and its number.
-_ENDED_BY_SIGNAL = 128
-# How long the process may go on once all is done.
-_EXIT_SECONDS = 1
+_STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# A shell reports this status, plus the number of the signal, for a process ended by a signal.
+_SIGNAL_STATUS = 128
+# Seconds that threads may still run after the reactor has stopped.
+_EXIT_TIMEOUT = 1
 
 
 class GracefulSignals(Service):
-    """The first SIGTERM or SIGINT stops the reactor, which drains the gateway; a second one ends
-    the process. SIGHUP has the configuration read anew, SIGUSR1 the log file opened anew.
+    """A service that installs the signal handlers.
 
-    twistd's own way is to repeat the signal to itself at the end, so that the exit status would
-    tell of a crash where all went well. It leaves SIGHUP alone, which then ends the process.
+    The first SIGTERM or SIGINT stops the reactor, which drains the gateway. The second one ends the
+    process. SIGHUP reloads the configuration. SIGUSR1 reopens the log file.
 
-    :param reload: what SIGHUP does.
-    :param reopen_log: what SIGUSR1 does.
+    twistd's own handlers send the signal again at the end of the process, so that the exit status
+    reports a crash after a clean stop. twistd does not handle SIGHUP, which then ends the process.
+
+    :param reload: called on SIGHUP.
+    :param reopen_log: called on SIGUSR1.
     """
 
     def __init__(
@@ -36,53 +38,53 @@ class GracefulSignals(Service):
         self._reload = reload
         self._reopen_log = reopen_log
         self._has_terminal = False
-        # Before the thread pool adds its own, which waits: that happens with the first look-up.
+        # Before the thread pool adds its trigger, which waits for threads: at the first DNS lookup.
         reactor.addSystemEventTrigger("during", "shutdown", _exit_soon)
 
     def startService(self) -> None:
         super().startService()
-        # Once the reactor has installed its own.
+        # After the reactor has installed its own handlers.
         self._reactor.callWhenRunning(self._install)
 
     def _install(self) -> None:
         self._has_terminal = _is_at_terminal()
-        for number in _STOPPING:
-            signal.signal(number, self._stop)
-        signal.signal(signal.SIGHUP, self._hang_up)
-        signal.signal(signal.SIGUSR1, self._log_was_moved)
+        for number in _STOP_SIGNALS:
+            signal.signal(number, self._handle_stop)
+        signal.signal(signal.SIGHUP, self._handle_hangup)
+        signal.signal(signal.SIGUSR1, self._handle_log_rotation)
 
-    def _stop(self, number: int, frame: object) -> None:
-        for each in _STOPPING:
-            signal.signal(each, _end)
+    def _handle_stop(self, number: int, frame: object) -> None:
+        for each in _STOP_SIGNALS:
+            signal.signal(each, _end_process)
         for each in (signal.SIGHUP, signal.SIGUSR1):
             signal.signal(each, signal.SIG_IGN)
         self._reactor.callFromThread(self._reactor.stop)
 
-    def _hang_up(self, number: int, frame: object) -> None:
+    def _handle_hangup(self, number: int, frame: object) -> None:
         if self._has_terminal and not _is_at_terminal():
-            # It has been closed, and nobody would know of a gateway that goes on.
-            self._stop(number, frame)
+            # The terminal was closed. Nobody would notice a gateway that continues to run.
+            self._handle_stop(number, frame)
         else:
             self._reactor.callFromThread(self._reload)
 
-    def _log_was_moved(self, number: int, frame: object) -> None:
+    def _handle_log_rotation(self, number: int, frame: object) -> None:
         self._reactor.callFromThread(self._reopen_log)
 
 
-def _end(number: int, frame: object) -> None:
+def _end_process(number: int, frame: object) -> None:
     """End the process, as if by the signal."""
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)
-    # The first process of a container is immune to that.
-    os._exit(_ENDED_BY_SIGNAL + number)
+    # Process 1 of a container is not ended by the signal.
+    os._exit(_SIGNAL_STATUS + number)
 
 
 def _exit_soon() -> None:
-    """End the process before long, also if one of its threads does not end.
+    """End the process after a short time, even if one of its threads is still running.
 
-    The look-up of a name, which the C library does, may take half a minute.
+    A DNS lookup by the C library may take half a minute.
     """
-    timer = threading.Timer(_EXIT_SECONDS, os._exit, (0,))
+    timer = threading.Timer(_EXIT_TIMEOUT, os._exit, (0,))
     timer.daemon = True
     timer.start()
 

@@ -1,7 +1,7 @@
-"""Sockets that a service manager has made, listens on, and hands to the gateway: sd_listen_fds(3).
+"""Socket activation: listening sockets that the service manager passes on (sd_listen_fds(3)).
 
-They are the manager's: a UNIX socket keeps its permissions and its file. Each is used as what it
-is, whatever the endpoint says of its domain.
+They belong to the service manager. So a UNIX socket keeps its permissions and its file. The domain
+in the endpoint's text is ignored; the socket's own family is used.
 """
 
 import os
@@ -20,35 +20,35 @@ from zope.interface import implementer
 
 from phpgw.process.unix_socket import UnixPort
 
-_FIRST = 3
+_FIRST_DESCRIPTOR = 3
 
 
 class NoInheritedSocket(Exception):
-    """There is no such socket; the text says what would be right."""
+    """There is no such socket. The text says what is expected."""
 
 
 @implementer(IStreamServerEndpoint)
 @attrs.frozen
 class InheritedEndpoint:
-    """One of these sockets."""
+    """The endpoint of an inherited socket."""
 
     reactor: Any
     descriptor: int
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803
-        """Accept connections on it."""
+        """Accept connections on the socket."""
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
         listening = socket.socket(fileno=self.descriptor)
-        # PHP-FPM and the like are not to have it too.
+        # Child processes such as PHP-FPM must not inherit it.
         listening.set_inheritable(False)
         listening.setblocking(False)
         if listening.family == socket.AF_UNIX:
-            port = UnixPort(listening, factory, self.reactor, own=False)
+            port = UnixPort(listening, factory, self.reactor, owns_file=False)
             port.startListening()
             return port
-        # The reactor makes a copy of it.
+        # The reactor duplicates the descriptor.
         with listening:
             adopted: IListeningPort = self.reactor.adoptStreamPort(
                 listening.fileno(), listening.family, factory
@@ -59,12 +59,12 @@ class InheritedEndpoint:
 def find_descriptor(
     environment: Mapping[str, str], index: str | None = None, name: str | None = None
 ) -> int:
-    """The descriptor of a socket that was handed over.
+    """Return the descriptor of an inherited socket. Give its index or its name.
 
-    :param environment: may have their names in ``LISTEN_FDNAMES``.
-    :param index: its number, counted from 0.
-    :param name: or its name.
-    :raises NoInheritedSocket: saying what would be right, if there is no such socket.
+    :param environment: may have the names of the sockets in ``LISTEN_FDNAMES``.
+    :param index: the number of the socket, counted from 0.
+    :param name: the name of the socket.
+    :raises NoInheritedSocket: if there is no such socket.
     """
     if (index is None) == (name is None):
         raise NoInheritedSocket("either index=NUMBER or name=NAME")
@@ -78,14 +78,14 @@ def find_descriptor(
         if not (index.isascii() and index.isdecimal() and len(index) < 5):
             raise NoInheritedSocket("index=NUMBER, counted from 0")
         number = int(index)
-    # Twisted has taken LISTEN_FDS out of the environment: what is there has to be seen.
-    descriptor = _FIRST + number
-    if not _listens(descriptor):
+    # Twisted has removed LISTEN_FDS from the environment. So look at the descriptor itself.
+    descriptor = _FIRST_DESCRIPTOR + number
+    if not _is_listening(descriptor):
         raise NoInheritedSocket("a socket that systemd has handed over (is there a .socket unit?)")
     return descriptor
 
 
-def _listens(descriptor: int) -> bool:
+def _is_listening(descriptor: int) -> bool:
     try:
         with socket.socket(fileno=os.dup(descriptor)) as copy:
             return bool(copy.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

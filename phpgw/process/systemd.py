@@ -1,7 +1,7 @@
-"""What the service manager gets to know, by the protocol of sd_notify(3): systemd, or one like it.
+"""Notifications to systemd, or a similar service manager (sd_notify(3)).
 
-It started us, tells us where it listens (``NOTIFY_SOCKET``), and restarts us if we fall silent
-(``WATCHDOG_USEC``). Each word comes from the reactor, so one that hangs says nothing.
+The service manager sets ``NOTIFY_SOCKET``. With ``WATCHDOG_USEC`` it restarts the process when the
+notifications stop. The reactor sends them, so they stop when the reactor hangs.
 """
 
 import os
@@ -17,19 +17,19 @@ from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
 
-# Seconds between two words where there is no watchdog, which may want them more often.
-_USUAL_INTERVAL = 10.0
-# What stopping may take beyond the time that it is given.
+# Seconds between two notifications. The watchdog may need them more often.
+_DEFAULT_INTERVAL = 10.0
+# Seconds that stopping may take in addition to the drain timeout.
 _EXTRA_SECONDS = 15
 
 
 class SystemdNotifier(Service):
-    """Tells the service manager how things are; without one, it tells nobody.
+    """A service that notifies the service manager. Without one, it does nothing.
 
-    :param environment: where the service manager has left its variables, which are taken away from
-        there: the processes that we start are not to speak in our name.
-    :param when_ready: fires once we can be put to use.
-    :param status: how things are, in one line.
+    :param environment: contains the service manager's variables. They are removed, so that child
+        processes cannot send notifications in the name of the gateway.
+    :param when_ready: returns a Deferred that fires when the gateway is ready.
+    :param status: returns the status, in one line.
     """
 
     log = Logger(observer=line_limit)
@@ -48,66 +48,69 @@ class SystemdNotifier(Service):
         self._watchdog_usec = environment.pop("WATCHDOG_USEC", "")
         self._watched_pid = environment.pop("WATCHDOG_PID", "")
         self._socket: socket.socket | None = None
-        self._beating = LoopingCall(self._beat)
-        self._beating.clock = reactor
+        self._heartbeat = LoopingCall(self._send_heartbeat)
+        self._heartbeat.clock = reactor
         self._is_stopping = False
         self._is_reloading = False
-        self._has_complained = False
+        self._has_logged_error = False
 
     def startService(self) -> None:
         super().startService()
         if self._address:
-            # Kept, since there may be no descriptor left when the watchdog has to be fed.
+            # It stays open, since later there may be no free descriptor for a notification.
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
-            # After all others that wait for the reactor, such as those who handle signals.
-            self._reactor.callWhenRunning(self._reactor.callLater, 0, self._begin)
+            # After all other calls at the reactor's start, for example that of the signal handlers.
+            self._reactor.callWhenRunning(self._reactor.callLater, 0, self._await_readiness)
 
     def stopService(self) -> None:
         super().stopService()
-        if self._beating.running:
-            self._beating.stop()
+        if self._heartbeat.running:
+            self._heartbeat.stop()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
-    def reloading(self) -> None:
-        """The configuration is about to be read again; :meth:`reloaded` follows."""
+    def notify_reloading(self) -> None:
+        """Notify that a reload begins. Call :meth:`notify_reloaded` when it is complete."""
         self._is_reloading = True
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def reloaded(self) -> None:
-        """It has been read."""
+    def notify_reloaded(self) -> None:
+        """Notify that the reload is complete."""
         self._is_reloading = False
-        self._tell("READY=1")
+        self._send("READY=1")
 
-    def stopping(self, seconds: float) -> None:
-        """We are about to stop, and may take so long for it, whatever the unit file says."""
+    def notify_stopping(self, seconds: float) -> None:
+        """Notify that the gateway stops, and ask for enough time.
+
+        :param seconds: the time that it may take. It replaces TimeoutStopSec of the unit file.
+        """
         self._is_stopping = True
         microseconds = round((seconds + _EXTRA_SECONDS) * 1_000_000)
-        self._tell("STOPPING=1", f"EXTEND_TIMEOUT_USEC={microseconds}", f"STATUS={self._status()}")
+        self._send("STOPPING=1", f"EXTEND_TIMEOUT_USEC={microseconds}", f"STATUS={self._status()}")
 
-    def _begin(self) -> None:
-        self._when_ready().addCallback(self._ready)
+    def _await_readiness(self) -> None:
+        self._when_ready().addCallback(self._start_heartbeat)
 
-    def _ready(self, outcome: None) -> None:
+    def _start_heartbeat(self, outcome: None) -> None:
         if self.running and not self._is_stopping:
-            self._beating.start(self._interval())
+            self._heartbeat.start(self._heartbeat_interval())
 
-    def _interval(self) -> float:
+    def _heartbeat_interval(self) -> float:
         text = self._watchdog_usec
         microseconds = int(text) if text.isdecimal() and text.isascii() else 0
-        # It may be meant for another process, whose environment we have inherited.
+        # The variable may be meant for the parent process, whose environment was inherited.
         if not microseconds or self._watched_pid not in ("", str(os.getpid())):
-            return _USUAL_INTERVAL
-        return min(_USUAL_INTERVAL, microseconds / 2_000_000)
+            return _DEFAULT_INTERVAL
+        return min(_DEFAULT_INTERVAL, microseconds / 2_000_000)
 
-    def _beat(self) -> None:
-        # Said again each time, in case it has not been heard.
+    def _send_heartbeat(self) -> None:
+        # Repeat READY each time, in case a notification was lost.
         ready = () if self._is_stopping or self._is_reloading else ("READY=1",)
-        self._tell(*ready, f"STATUS={self._status()}", "WATCHDOG=1")
+        self._send(*ready, f"STATUS={self._status()}", "WATCHDOG=1")
 
-    def _tell(self, *assignments: str) -> None:
+    def _send(self, *assignments: str) -> None:
         if self._socket is None:
             return
         # An abstract socket's name begins with a NUL: unix(7).
@@ -115,6 +118,6 @@ class SystemdNotifier(Service):
         try:
             self._socket.sendto("\n".join(assignments).encode(), address)
         except OSError as error:
-            if not self._has_complained:
-                self._has_complained = True
+            if not self._has_logged_error:
+                self._has_logged_error = True
                 self.log.warn("The service manager does not listen: {error}", error=error)

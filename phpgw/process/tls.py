@@ -1,9 +1,9 @@
-"""TLS on a port of ours: which certificate and key, under which rules, and how they are renewed.
+"""TLS for listening ports: certificates, protocol versions, ciphers, and reloading.
 
-The rules are Mozilla's "intermediate" ones but for Diffie-Hellman over numbers, which every
-browser has done without for years: TLS 1.2 and 1.3, forward secrecy, and authenticated ciphers of
-which the server chooses. Twisted's own ``ssl:`` endpoint would also take RSA key exchange and CBC;
-and it has callbacks, which need memory that a hardened system does not let a process have.
+The settings are Mozilla's "intermediate" ones: TLS 1.2 and 1.3, forward secrecy, and authenticated
+ciphers in the server's order. Finite-field Diffie-Hellman is left out, since no browser needs it.
+Twisted's own ``ssl:`` endpoint also allows RSA key exchange and CBC. It uses callbacks, which need
+memory that is both writable and executable; hardened systems forbid that.
 """
 
 import re
@@ -20,31 +20,31 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from phpgw.process.server_endpoint import split_parts, unescaped
+from phpgw.process.server_endpoint import split_parts, unescape
 
-_KIND = re.compile(r"[a-z][a-z0-9]*")
+_ENDPOINT_KIND = re.compile(r"[a-z][a-z0-9]*")
 _PREFIX = "ssl"
 
 _CIPHERS = b"ECDHE+AESGCM:ECDHE+CHACHA20"
 _OPTIONS = (
     SSL.OP_NO_COMPRESSION  # CRIME, CVE-2012-4929
-    | SSL.OP_NO_RENEGOTIATION  # CVE-2009-3555, and much work for little of a client's
+    | SSL.OP_NO_RENEGOTIATION  # CVE-2009-3555, and a cheap way to cause much work
     | SSL.OP_CIPHER_SERVER_PREFERENCE
-    | SSL.OP_NO_TICKET  # whose key would have to be changed for forward secrecy
+    | SSL.OP_NO_TICKET  # their key would have to be rotated for forward secrecy
 )
 
 
 class UnusableCertificate(Exception):
-    """A certificate or its key cannot be used; the text names the file and the reason."""
+    """A certificate or its key cannot be used. The text has the file and the reason."""
 
 
 @attrs.frozen
 class CertificateFiles:
-    """Where a certificate is, each file in PEM.
+    """The files of a certificate, in PEM.
 
-    :ivar key: its private key, without a password.
-    :ivar certificate: the certificate, and those behind it that lead to a known authority.
-    :ivar chain: more of these.
+    :ivar key: the private key, without a password.
+    :ivar certificate: the certificate, and optionally the intermediate certificates.
+    :ivar chain: more intermediate certificates.
     """
 
     key: Path
@@ -53,13 +53,14 @@ class CertificateFiles:
 
 
 def split_tls_endpoint(text: str) -> tuple[str, CertificateFiles | None]:
-    """What is below TLS, and the files for that; without TLS, the text as it is.
+    """Split a TLS endpoint into the endpoint below TLS and the certificate files.
 
-    ``ssl:8443:privateKey=key.pem:certKey=cert.pem`` is a TCP port with TLS. What stands in place
-    of the number may also be another endpoint: ``ssl:systemd:domain=INET:index=0:privateKey=...``.
+    ``ssl:8443:privateKey=key.pem:certKey=cert.pem`` is a TCP port with TLS. In place of the port
+    number there may be another endpoint: ``ssl:systemd:domain=INET:index=0:privateKey=...``.
 
-    :param text: as ``twisted.internet.endpoints.serverFromString`` takes it.
-    :raises ValueError: if there is no key.
+    :param text: an endpoint in the form of ``twisted.internet.endpoints.serverFromString``.
+    :returns: the endpoint's text as it is, and ``None``, for an endpoint without TLS.
+    :raises ValueError: if the private key is missing.
     """
     kind, *parts = split_parts(text)
     if kind != _PREFIX:
@@ -69,13 +70,13 @@ def split_tls_endpoint(text: str) -> tuple[str, CertificateFiles | None]:
     for part in parts:
         name, _, value = part.partition("=")
         if name in ("privateKey", "certKey", "extraCertChain"):
-            # Reading them again must not depend on the working directory, which twistd changes.
-            paths[name] = Path(unescaped(value)).absolute()
+            # A reload must work after twistd has changed the working directory.
+            paths[name] = Path(unescape(value)).absolute()
         else:
             below.append(part)
     if "privateKey" not in paths:
         raise ValueError("privateKey=FILE is missing")
-    if not below or not _KIND.fullmatch(below[0]):
+    if not below or not _ENDPOINT_KIND.fullmatch(below[0]):
         below.insert(0, "tcp")
     key = paths["privateKey"]
     files = CertificateFiles(key, paths.get("certKey", key), paths.get("extraCertChain"))
@@ -84,9 +85,9 @@ def split_tls_endpoint(text: str) -> tuple[str, CertificateFiles | None]:
 
 @implementer(IOpenSSLServerConnectionCreator)
 class ServerTls:
-    """TLS with a certificate that can be read anew.
+    """Makes TLS connections, with a certificate that can be reloaded.
 
-    :raises UnusableCertificate: if it cannot be used.
+    :raises UnusableCertificate: if the certificate cannot be used.
     """
 
     def __init__(self, files: CertificateFiles) -> None:
@@ -94,9 +95,9 @@ class ServerTls:
         self.reload()
 
     def reload(self) -> None:
-        """Read the files again, for the connections to come; those that are there stay as they are.
+        """Read the files again, for new connections. Open connections do not change.
 
-        :raises UnusableCertificate: if they cannot be used; all stays as it was.
+        :raises UnusableCertificate: if they cannot be used. The old certificate then stays in use.
         """
         try:
             certificate, *chain = _read_certificates(self._files.certificate)
@@ -106,31 +107,31 @@ class ServerTls:
         except UnusableCertificate:
             raise
         except Exception as error:
-            # There are many kinds of keys and certificates, and each has its ways to be wrong.
+            # Each kind of key and certificate raises its own exceptions.
             raise UnusableCertificate(f"{self._files.certificate}: {error}") from error
         self._context = context
         self._certificate = certificate
 
     def serverConnectionForTLS(self, protocol: TLSMemoryBIOProtocol) -> SSL.Connection:  # noqa: N802
-        """What TLS a connection speaks that has just come."""
+        """Return the TLS state of a new connection."""
         return SSL.Connection(self._context, None)
 
     @property
     def description(self) -> str:
-        """The certificate, in words for the log."""
+        """Return a description of the certificate for the log."""
         until = self._certificate.not_valid_after_utc
         return (
             f"the certificate in {self._files.certificate}, valid until {until:%Y-%m-%d %H:%M} UTC"
         )
 
     def is_valid(self, now: float) -> bool:
-        """Whether browsers may take the certificate for valid by its dates.
+        """Return whether the certificate's validity period includes this time.
 
         :param now: seconds since the epoch.
         """
-        today = datetime.fromtimestamp(now, UTC)
+        now_utc = datetime.fromtimestamp(now, UTC)
         certificate = self._certificate
-        return certificate.not_valid_before_utc <= today <= certificate.not_valid_after_utc
+        return certificate.not_valid_before_utc <= now_utc <= certificate.not_valid_after_utc
 
 
 def _make_context(
@@ -151,7 +152,7 @@ def _make_context(
     context = SSL.Context(SSL.TLS_SERVER_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
     context.set_options(_OPTIONS)
-    # An idle connection needs no buffers.
+    # Idle connections then need no buffers.
     context.set_mode(SSL.MODE_RELEASE_BUFFERS)
     context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
     try:
@@ -180,7 +181,7 @@ def _read(path: Path) -> bytes:
 
 
 def _reason(error: Exception) -> str:
-    """What OpenSSL complains of, which comes as a list of (library, function, reason)."""
+    """Return OpenSSL's reason. It comes as a list of (library, function, reason)."""
     if isinstance(error, SSL.Error) and error.args and error.args[0]:
         return str(error.args[0][0][-1])
     return str(error)

@@ -1,8 +1,8 @@
-"""What twistd does around the gateway: process id file, log file, going into the background.
+"""Checks before twistd starts: process id file, log file, directories, privileges.
 
-twistd finds out too late what it cannot do, with a traceback, or after it has gone into the
-background, where nobody is left to be told. It takes any process that has the number in an old
-process id file for itself, in a container for ever. So all of it is looked at beforehand.
+Without them, twistd would fail late: with a traceback, or after it went into the background, where
+nobody sees the error. It also takes any process with the id in an old process id file for itself.
+In a container, where ids repeat, it would then never start again.
 """
 
 import os
@@ -17,17 +17,17 @@ _LOG_FILE = "twistd.log"
 
 
 class CannotStart(Exception):
-    """twistd cannot do what it was told; the text says why, and what to do."""
+    """twistd would fail with these options. The text says why, and what to do."""
 
 
 def prepare(twistd: MutableMapping[str, Any]) -> None:
-    """Make sure that twistd will start, or say why it cannot.
+    """Check that twistd will be able to start.
 
-    In the foreground there is no process id file unless one is named: whoever started the process
-    knows it.
+    In the foreground there is no process id file unless one is named, since the program that
+    started the process knows its id.
 
-    :param twistd: twistd's own options, as it has understood them.
-    :raises CannotStart: with one line.
+    :param twistd: twistd's own parsed options. The process id file may be changed.
+    :raises CannotStart: with one line of text.
     """
     if _stays_in_foreground(twistd) and twistd["pidfile"] == _PID_FILE:
         twistd["pidfile"] = ""
@@ -44,9 +44,9 @@ def prepare(twistd: MutableMapping[str, Any]) -> None:
 
 
 def log_path(twistd: Mapping[str, Any]) -> Path | None:
-    """The file that twistd logs to; ``None`` if it logs to something else.
+    """Return the file that twistd logs to; ``None`` if it does not log to a file.
 
-    :raises CannotStart: if it is relative to a working directory that is gone.
+    :raises CannotStart: if the path is relative and the working directory does not exist.
     """
     named = twistd["logfile"]
     if twistd["syslog"] or twistd["logger"] or named == "-":
@@ -76,17 +76,17 @@ def _absolute(name: str, option: str) -> Path:
 
 
 def _check_pid_file(path: Path) -> None:
-    """Remove a process id file that is of no process of ours any more.
+    """Remove the process id file of a gateway that does not run any more.
 
-    What is in it but a number is left alone.
+    A file with anything but a process id is not removed.
     """
     try:
         if not S_ISREG(path.stat().st_mode):
-            # It must not be removed, and may have no end.
+            # A device or a pipe must not be removed, and reading it may never end.
             raise CannotStart(f"twistd --pidfile: {path} is no file")
         text = path.read_text(errors="replace").strip()
         if not text or (text.isdecimal() and not _is_gateway(int(text))):
-            # A number that another process has by now, or a crash in the middle of writing.
+            # Another process has this id by now, or the file was not written completely.
             path.unlink()
         elif text.isdecimal():
             raise CannotStart(
@@ -117,15 +117,15 @@ def _is_gateway(process: int) -> bool:
     try:
         words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")
     except OSError:
-        # There may be no /proc.
+        # The system may have no /proc.
         return True
     return any(word.rpartition(b"/")[2] == b"phpgw" for word in words)
 
 
 def _check_writable(path: Path, option: str) -> None:
-    """Open a file as twistd will; one that was not there is not there afterwards."""
+    """Open a file for writing, as twistd will. A new file is deleted again."""
     is_new = not os.access(path, os.F_OK)
-    # What a link leads to need not be there.
+    # The target of a symbolic link may not exist.
     target = Path(os.path.realpath(path)) if is_new else path
     flags = os.O_CREAT | os.O_EXCL if is_new else os.O_NONBLOCK | os.O_NOCTTY
     try:
@@ -133,7 +133,7 @@ def _check_writable(path: Path, option: str) -> None:
         try:
             if is_new:
                 target.unlink()
-            # twistd begins a log at its end.
+            # twistd starts a log at the end of the file.
             os.lseek(descriptor, 0, os.SEEK_END)
         finally:
             os.close(descriptor)

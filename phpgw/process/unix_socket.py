@@ -1,9 +1,9 @@
-"""UNIX sockets that the gateway listens on: its own, and those that a service manager holds.
+"""Listening UNIX sockets: the gateway's own, and those of a service manager.
 
-Twisted marks a socket of its own with a lock file that has the process id in it. That outlives a
-process that was killed; in a container, where the next one has the same id, it can never start
-again. Here a socket is in use if somebody answers on it, and nothing else is left behind. Twisted
-also changes the mode of a socket that it was given, and deletes it in the end.
+Twisted protects a socket with a lock file that contains the process id. The lock file stays when
+the process is killed. In a container, where the next process has the same id, the gateway could
+then never start again. Here, a socket is in use if it accepts connections, and there is no lock
+file. Twisted also changes the mode of an inherited socket, and deletes it at the end.
 """
 
 import atexit
@@ -28,8 +28,8 @@ from zope.interface import implementer
 
 
 @attrs.frozen
-class _File:
-    """A file, and what tells it from another that has its name later."""
+class _FileIdentity:
+    """A file's path, device and inode: they distinguish it from a later file of the same path."""
 
     path: Path
     device: int
@@ -37,7 +37,7 @@ class _File:
 
     @classmethod
     def at(cls, path: Path) -> Self | None:
-        """The one that is there; ``None`` if there is none."""
+        """Return the file at a path; ``None`` if there is none."""
         try:
             status = path.stat()
         except OSError:
@@ -46,28 +46,28 @@ class _File:
 
 
 class UnixPort(unix.Port):
-    """Listens on a UNIX socket that is bound already, and listens.
+    """A port on a UNIX socket that is already bound and listening.
 
-    :param listening: the socket; it is closed in the end.
-    :param own: whether its file is ours to delete in the end.
+    :param listening: the socket. The port closes it at the end.
+    :param owns_file: whether the port deletes the socket's file at the end.
     """
 
     def __init__(
-        self, listening: socket.socket, factory: IProtocolFactory, reactor: Any, *, own: bool
+        self, listening: socket.socket, factory: IProtocolFactory, reactor: Any, *, owns_file: bool
     ) -> None:
         name = listening.getsockname()
         super().__init__(name, factory, reactor=reactor)
         listening.setblocking(False)
-        # Which would end it for all who have it.
+        # shutdown(2) would stop it for all processes that share the socket.
         self._shouldShutdown = False
         self.socket = listening
-        self._own = _File.at(Path(name)) if own else None
-        # It may be that the reactor never runs, as another port is taken.
+        self._own_file = _FileIdentity.at(Path(name)) if owns_file else None
+        # If another port is not free, the reactor never runs, and connectionLost is never called.
         atexit.register(self._remove_file)
 
     def startListening(self) -> None:  # noqa: N802
-        """Accept connections from now on."""
-        # For when there is no descriptor left: the one that is kept for refusing connections.
+        """Start to accept connections."""
+        # Twisted keeps one descriptor, to refuse connections when no other is left.
         tcp._reservedFD.reserve()
         assert self.factory is not None
         self.factory.doStart()
@@ -82,20 +82,20 @@ class UnixPort(unix.Port):
         tcp.Port.connectionLost(self, reason)
 
     def _remove_file(self) -> None:
-        # It may have been deleted, and another made in its place.
-        if self._own is not None and _File.at(self._own.path) == self._own:
-            # twistd may have made us somebody who must not; the next one replaces it.
+        # Another process may have replaced the file.
+        if self._own_file is not None and _FileIdentity.at(self._own_file.path) == self._own_file:
+            # After a change of user it may be forbidden. The next start then replaces the file.
             with suppress(PermissionError):
-                self._own.path.unlink()
+                self._own_file.path.unlink()
 
 
 @implementer(IStreamServerEndpoint)
 @attrs.frozen
 class UnixEndpoint:
-    """A UNIX socket at a path; one that is there, and on which nobody listens, is replaced.
+    """The endpoint of a UNIX socket. It replaces a socket file on which no process listens.
 
-    :ivar mode: the permissions of its file.
-    :ivar backlog: how many connections may wait to be accepted.
+    :ivar mode: the permissions of the socket's file.
+    :ivar backlog: the maximum number of connections that wait to be accepted.
     """
 
     reactor: Any
@@ -106,7 +106,7 @@ class UnixEndpoint:
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:  # noqa: N803
         """Bind the socket and listen.
 
-        The result fails with :exc:`twisted.internet.error.CannotListenError`.
+        The Deferred fails with :exc:`twisted.internet.error.CannotListenError`.
         """
         return execute(self._listen, protocolFactory)
 
@@ -114,7 +114,7 @@ class UnixEndpoint:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             _remove_stale(self.path)
-            # Nobody may connect before it has the mode that was asked for.
+            # No process may connect before the file has its final mode.
             umask = os.umask(0o177)
             try:
                 listening.bind(str(self.path))
@@ -125,28 +125,28 @@ class UnixEndpoint:
         except OSError as error:
             listening.close()
             raise CannotListenError(None, str(self.path), error) from None
-        port = UnixPort(listening, factory, self.reactor, own=True)
+        port = UnixPort(listening, factory, self.reactor, owns_file=True)
         port.startListening()
         return port
 
 
 def _remove_stale(path: Path) -> None:
-    """Delete a socket's file that a process left behind which was killed.
+    """Delete the socket file that a killed process has left behind.
 
-    :raises OSError: if somebody listens on it, or it cannot be deleted.
+    :raises OSError: if a process listens on it, or it cannot be deleted.
     """
     if not path.exists():
         return
     if not path.is_socket():
         raise FileExistsError(errno.EEXIST, "There is a file of that name")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as visitor:
-        visitor.setblocking(False)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
         try:
-            visitor.connect(str(path))
+            probe.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
         except BlockingIOError:
-            # So many are waiting that there is no room for one more.
+            # A process listens, but its backlog is full.
             pass
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))

@@ -72,7 +72,7 @@ class FakeListener(Room):
     arrivals = False
     speaks_tls = False
 
-    def has_arrivals(self) -> bool:
+    def has_new_connections(self) -> bool:
         return self.arrivals
 
     def reload(self) -> bool:
@@ -83,13 +83,13 @@ class FakeListener(Room):
 class FakeNotifier(Room):
     """Who tells the service manager."""
 
-    def reloading(self) -> None:
+    def notify_reloading(self) -> None:
         self.notes.append("reloading")
 
-    def reloaded(self) -> None:
+    def notify_reloaded(self) -> None:
         self.notes.append("reloaded")
 
-    def stopping(self, seconds: float) -> None:
+    def notify_stopping(self, seconds: float) -> None:
         self.notes.append(f"stopping within {seconds:g} s")
 
 

@@ -129,25 +129,25 @@ class ArrivalTests(SynchronousTestCase):
         return protocol
 
     def test_nobody(self) -> None:
-        self.assertFalse(self.listener.has_arrivals())
+        self.assertFalse(self.listener.has_new_connections())
 
     def test_has_yet_to_be_heard(self) -> None:
         kept = self.connect()
         self.reactor.advance(0.9)
-        self.assertTrue(self.listener.has_arrivals())
+        self.assertTrue(self.listener.has_new_connections())
         self.reactor.advance(0.1)
-        self.assertFalse(self.listener.has_arrivals())
+        self.assertFalse(self.listener.has_new_connections())
         self.assertIsNotNone(kept.transport)
 
     def test_websocket(self) -> None:
         """It has got what it came for."""
         protocol: Any = self.connect()
         protocol.transport = None
-        self.assertFalse(self.listener.has_arrivals())
+        self.assertFalse(self.listener.has_new_connections())
 
     def test_gone(self) -> None:
         self.connect()
-        self.assertFalse(self.listener.has_arrivals())
+        self.assertFalse(self.listener.has_new_connections())
 
     def test_many(self) -> None:
         """Nobody is remembered for longer than it takes."""
@@ -155,8 +155,8 @@ class ArrivalTests(SynchronousTestCase):
         for _ in range(100):
             kept.append(self.connect())
             self.reactor.advance(0.1)
-        self.assertLess(len(self.listener._arrivals._latest), 12)
-        self.assertTrue(self.listener.has_arrivals())
+        self.assertLess(len(self.listener._new_connections._recent), 12)
+        self.assertTrue(self.listener.has_new_connections())
 
     def test_refused(self) -> None:
         """The factory may have no protocol for somebody."""

@@ -12,7 +12,8 @@ from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.process.proxy_protocol import InvalidProxyHeader, ProxyFactory, read_header
+from phpgw.process.proxy_header import InvalidProxyHeader, parse_header
+from phpgw.process.proxy_protocol import ProxyFactory
 from tests.support.fakes import REMOTE
 
 _V2 = b"\r\n\r\n\0\r\nQUIT\n"
@@ -72,7 +73,7 @@ class ReadTests(SynchronousTestCase):
     def test_headers(self) -> None:
         for data, source in _HEADERS:
             for rest in (b"", b"GET / HTTP/1.1\r\n", data):
-                header = read_header(data + rest)
+                header = parse_header(data + rest)
                 assert header is not None, data
                 self.assertEqual((len(data), source), (header.size, header.source), data)
 
@@ -80,17 +81,17 @@ class ReadTests(SynchronousTestCase):
         """A part of a header is waited with, however little has come."""
         for data, _ in _HEADERS:
             for length in range(len(data)):
-                self.assertIsNone(read_header(data[:length]), data[:length])
+                self.assertIsNone(parse_header(data[:length]), data[:length])
 
     def test_invalid(self) -> None:
         for data in _INVALID:
-            self.assertRaises(InvalidProxyHeader, read_header, data)
+            self.assertRaises(InvalidProxyHeader, parse_header, data)
 
     @given(st.binary(max_size=300), st.sampled_from((b"", b"PROXY TCP4 ", _V2, _V2 + b"!")))
     def test_whatever_comes(self, data: bytes, start: bytes) -> None:
         """It is a header, the beginning of one, or none."""
         try:
-            header = read_header(start + data)
+            header = parse_header(start + data)
         except InvalidProxyHeader:
             return
         if header is not None:

@@ -96,7 +96,7 @@ class ReadyTests(NotifierTestCase):
         """Who is told to stop is not ready any more."""
         notifier = self.start()
         self.run_reactor()
-        notifier.stopping(10)
+        notifier.notify_stopping(10)
         self.ready.callback(None)
         self.assertNotIn("READY=1", str(self.manager.heard()))
 
@@ -105,9 +105,9 @@ class ReadyTests(NotifierTestCase):
         self.address = ""
         notifier = self.start()
         self.run_reactor()
-        notifier.reloading()
-        notifier.reloaded()
-        notifier.stopping(1)
+        notifier.notify_reloading()
+        notifier.notify_reloaded()
+        notifier.notify_stopping(1)
         notifier.stopService()
         self.assertFalse(self.ready.called)
         self.assertEqual([], self.reactor.getDelayedCalls())
@@ -154,7 +154,7 @@ class WatchdogTests(NotifierTestCase):
     def test_goes_on_while_stopping(self) -> None:
         """To the very end, and no longer ready."""
         notifier = self.begin(WATCHDOG_USEC="2000000")
-        notifier.stopping(10)
+        notifier.notify_stopping(10)
         self.assertEqual(10, self.beats(10))
         self.reactor.advance(1)
         self.assertEqual([["STATUS=7 clients", "WATCHDOG=1"]], self.manager.heard())
@@ -171,8 +171,8 @@ class WatchdogTests(NotifierTestCase):
 class OccasionTests(NotifierTestCase):
     def test_reload(self) -> None:
         notifier = self.start()
-        notifier.reloading()
-        notifier.reloaded()
+        notifier.notify_reloading()
+        notifier.notify_reloaded()
         [[reloading, since], ready] = self.manager.heard()
         self.assertEqual("RELOADING=1", reloading)
         self.assertRegex(since, r"^MONOTONIC_USEC=\d+$")
@@ -180,6 +180,6 @@ class OccasionTests(NotifierTestCase):
 
     def test_stopping(self) -> None:
         """It asks for the time that it needs."""
-        self.start().stopping(60)
+        self.start().notify_stopping(60)
         [message] = self.manager.heard()
         self.assertEqual(["STOPPING=1", "EXTEND_TIMEOUT_USEC=75000000"], message[:2])
