@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
-from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_slowly
+from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_in_steps
 from phpgw.hub.commander import Commander, Result
 from phpgw.time_slices import Steps, TimeSlices, TooManyJobs
 
@@ -41,7 +41,7 @@ class Batches:
         """
         if len(text) > LONG_TEXT:
             self._check_room()
-            reading = self._slices.run(parse_slowly(text, has_sender=False))
+            reading = self._slices.run(parse_in_steps(text, has_sender=False))
             return self._finish(reading.addCallback(self._commander.run_batch), len(text))
         commands = parse_commands(text, has_sender=False)
         results = self._commander.run_batch_at_once(commands)

@@ -54,7 +54,7 @@ class Message:
     """One WebSocket data message (RFC 6455, section 5.6).
 
     :ivar payload: its bytes; UTF-8 unless :attr:`is_binary`.
-    :ivar received_at: when the relay has taken it.
+    :ivar received_at: when the relay received it, in seconds of the reactor's clock.
     """
 
     payload: bytes
@@ -90,21 +90,21 @@ NO_CONNECTION: Connection = _NoConnection()
 
 @attrs.define(eq=False)
 class Client:
-    """A connected browser.
+    """The identity of a connected browser for PHP, and its connection.
 
-    :ivar identity: what PHP knows of it.
-    :ivar connection: its WebSocket connection; :data:`NO_CONNECTION` once it has left, so that what
-        is kept for its last event keeps no buffers in memory.
-    :ivar connected_at: when it came, in seconds since the epoch.
-    :ivar handshake: how it connected, whatever cookies it has been given since.
-    :ivar groups: those that PHP has it in; changed by the registry alone.
-    :ivar inbox: messages that PHP has not been given yet, oldest first.
-    :ivar is_busy: whether it waits for PHP, or PHP works for it.
+    :ivar identity: what PHP is told of it with each event.
+    :ivar connection: its WebSocket connection; :data:`NO_CONNECTION` when it has disconnected, so
+        that its last event keeps no buffers in memory.
+    :ivar connected_at: when it connected, in seconds since the epoch.
+    :ivar handshake: its handshake, without the cookies that PHP has set since.
+    :ivar groups: its groups; only the registry changes them.
+    :ivar inbox: messages for which PHP has not been asked yet, oldest first.
+    :ivar is_busy: whether one of its events waits or runs.
     :ivar is_disconnected: whether its connection has ended.
-    :ivar reports_disconnect: whether PHP is to hear of its end.
-    :ivar is_finished: whether PHP has been given all that it will ever hear of it, so that what is
-        noted on it from now on makes no difference.
-    :ivar expects_stream: whether PHP's latest reply to it was a stream that took its time.
+    :ivar reports_disconnect: whether PHP is told when it disconnects.
+    :ivar is_finished: whether PHP is told of no more events of it: to change its groups, its user
+        or its state has no effect then.
+    :ivar expects_stream: whether PHP's latest reply to it was a stream that took long.
     """
 
     identity: Identity
@@ -126,15 +126,15 @@ class Client:
 
     @property
     def id(self) -> str:
-        """The ``client_id`` that PHP sees."""
+        """Return the ``client_id`` that PHP sees."""
         return self.identity.client_id
 
     def is_connected(self) -> bool:
-        """Whether it has not left."""
+        """Return whether it has not disconnected."""
         return not self.is_disconnected
 
     def keep_cookies(self, set_cookies: Iterable[bytes], now: float) -> None:
-        """Take the values of ``Set-Cookie`` headers, for the events to come.
+        """Store the values of ``Set-Cookie`` headers, for later events.
 
         :param now: seconds since the epoch.
         """
@@ -144,7 +144,10 @@ class Client:
             self._use_cookies(self._jar, now)
 
     def identity_at(self, now: float) -> Identity:
-        """What PHP is told of it at this time, when some cookies may have run out."""
+        """Return what PHP is told of it at this time, without expired cookies.
+
+        :param now: seconds since the epoch.
+        """
         if self._jar is not None and self._jar.has_expired(now):
             self._use_cookies(self._jar, now)
         return self.identity

@@ -1,7 +1,7 @@
-"""What the fields of a command may have.
+"""Reads the fields of commands: names, texts, base64, close codes.
 
-What PHP sends by habit is taken where it has one meaning: a number for a name, an array with gaps
-for a list, an array for a message. An error says what PHP should do about it.
+Values that PHP often sends are accepted if they have only one meaning: a number as a name, an array
+with gaps as a list, an array as a message. An error says how to correct the value in PHP.
 """
 
 import binascii
@@ -15,23 +15,23 @@ from phpgw.hub.commands import InvalidCommand
 # In bytes of UTF-8.
 MAX_NAME_BYTES = 1024
 MAX_STATE_BYTES = 2048
-# A close frame has room for 125, and two of them are its code (RFC 6455, section 5.5.1).
+# A close frame's payload has 125 bytes, two of them for the code (RFC 6455, section 5.5.1).
 MAX_REASON_BYTES = 123
-# Up to here, a float can be any whole number.
+# Below this, a float represents each whole number exactly.
 _LARGEST_FLOAT = 2**53
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# What none of many names may have; half of a surrogate pair is no UTF-8.
-_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_MOST_BYTES_OF_A_CHARACTER = 4
-# How many names are read in a step.
+# Characters that a name cannot have; half of a surrogate pair is not UTF-8.
+_NOT_IN_NAMES = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_MAX_BYTES_OF_A_CHARACTER = 4
+# How many names are read in one step.
 _PIECE = 500
 
 
 class Names(NamedTuple):
-    """Names of those that may be there, read already.
+    """The names of clients, groups or users in a target.
 
-    :ivar names: those that something can have.
-    :ivar problem: what is wrong with the first that nothing can.
+    :ivar names: the valid names.
+    :ivar problem: what is wrong with the first invalid name; ``None`` if all are valid.
     """
 
     names: tuple[str, ...]
@@ -39,13 +39,13 @@ class Names(NamedTuple):
 
 
 class PlaceNeeded(Exception):
-    """A value is wanted as it was written, and it is not known where that is."""
+    """The source text of a value is needed, and its place is not known."""
 
 
 def name(value: object, field: str) -> str:
-    """Read a name that is given to something.
+    """Return a name that a command gives to a group or a user.
 
-    :raises InvalidCommand: if nothing can have it.
+    :raises InvalidCommand: if it is not a valid name.
     """
     text = _name_text(value, field)
     fault = _fault(text)
@@ -55,10 +55,10 @@ def name(value: object, field: str) -> str:
 
 
 def target_name(value: object, field: str) -> tuple[str | None, str | None]:
-    """Read the name of somebody or something that may be there.
+    """Read the name of a client, a group or a user in a target.
 
-    :returns: that, and what is wrong with it if nothing can have it.
-    :raises InvalidCommand: if it is nothing like a name.
+    :returns: the name, or ``None``, and what is wrong with it.
+    :raises InvalidCommand: if the value has a type that no name has.
     """
     if value is None or value is False:
         return None, f"{field}: {kind_of(value)} is nobody's name"
@@ -68,9 +68,9 @@ def target_name(value: object, field: str) -> tuple[str | None, str | None]:
 
 
 def target_names(value: object, field: str) -> Names:
-    """Read names of those that may be there.
+    """Read a list of names in a target.
 
-    :raises InvalidCommand: if it is nothing like a list of names.
+    :raises InvalidCommand: if it is not a list of names.
     """
     if type(value) is Names:
         return value
@@ -84,11 +84,11 @@ def target_names(value: object, field: str) -> Names:
 
 
 def read_names(value: object, field: str) -> Generator[None, None, Names]:
-    """Do the same as :func:`target_names`, a piece of a long list at a time."""
+    """Do the same as :func:`target_names`, a piece of a long list in each step."""
     values = as_list(value)
     if values is None:
         if type(value) is str or type(value) is int:
-            # One that is not in a list.
+            # A single name, not in a list.
             values = [value]
         else:
             hint = " (PHP's array_values() makes a list)" if type(value) is tuple else ""
@@ -111,15 +111,15 @@ def read_names(value: object, field: str) -> Generator[None, None, Names]:
 
 
 def free_text(value: object, field: str, place: Place | None) -> bytes:
-    """Read a text that may be anything; of a number, a list or an object, take the JSON.
+    """Return a text as UTF-8; of a number, a list or an object, return the JSON.
 
-    :param place: where the object is whose field it is.
-    :raises InvalidCommand: if it is none.
-    :raises PlaceNeeded: if it takes the place, which is not given.
+    :param place: the place of the object that has the field.
+    :raises InvalidCommand: if it is of another type, or not UTF-8.
+    :raises PlaceNeeded: if the place is needed, and not given.
     """
     if type(value) is str:
         try:
-            # As nearly always, without a further call.
+            # The usual case, without another call.
             return value.encode()
         except UnicodeEncodeError:
             return _utf8(value, field)
@@ -128,15 +128,15 @@ def free_text(value: object, field: str, place: Place | None) -> bytes:
     if type(value) in (float, list, tuple):
         if place is None:
             raise PlaceNeeded
-        # As it was written: PHP's json_encode() has options that make a difference.
+        # The source text: options of PHP's json_encode() change how a value is written.
         return _utf8(place.written(field), field)
     return _utf8(value, field)
 
 
 def state(value: object, place: Place | None) -> str:
-    """Read a state.
+    """Return a client's state.
 
-    :raises InvalidCommand: if it is none.
+    :raises InvalidCommand: if it is not a text, or too long.
     """
     text = free_text(value, "state", place)
     if len(text) > MAX_STATE_BYTES:
@@ -145,9 +145,9 @@ def state(value: object, place: Place | None) -> str:
 
 
 def base64(value: object, field: str) -> bytes:
-    """Read bytes.
+    """Decode base64.
 
-    :raises InvalidCommand: if it is no base64.
+    :raises InvalidCommand: if it is not base64.
     """
     try:
         return binascii.a2b_base64(_utf8(value, field), strict_mode=True)
@@ -156,13 +156,13 @@ def base64(value: object, field: str) -> bytes:
 
 
 def close_code(code: object) -> int:
-    """Read a code that a close frame may have (RFC 6455, section 7.4).
+    """Return a code for a close frame (RFC 6455, section 7.4).
 
-    :raises InvalidCommand: if it may not.
+    :raises InvalidCommand: if a close frame cannot have it.
     """
     if type(code) is str and code.isascii() and code.isdigit() and len(code) == 4:
         code = int(code)
-    # Not isinstance: true is an int, too. JSON's 1000.0 is a whole number.
+    # Not isinstance: True is an int, too. 1000.0 is a whole number in JSON.
     if type(code) is int or (type(code) is float and code.is_integer()):
         number = int(code)
         if 1000 <= number <= 1003 or 1007 <= number <= 1014 or 3000 <= number <= 4999:
@@ -171,11 +171,11 @@ def close_code(code: object) -> int:
 
 
 def close_reason(reason: object) -> str:
-    """Read a reason, and make it one that a close frame may have: that closes all the same.
+    """Return a reason for a close frame, changed if necessary: the connection is closed anyway.
 
-    What is too long is cut off, and a control character, such as a line's end, becomes a blank.
+    A reason that is too long is cut off. A control character, like a line feed, becomes a space.
 
-    :raises InvalidCommand: if it is no text.
+    :raises InvalidCommand: if it is not a text.
     """
     text = _utf8(str(reason) if type(reason) is int else reason, "reason")
     whole = text[:MAX_REASON_BYTES].decode(errors="ignore")
@@ -193,20 +193,20 @@ def _name_text(value: object, field: str) -> str:
 
 
 def _hint(value: object) -> str:
-    """Say what PHP should do about a value that is no text."""
+    """Return how to make a text of a value in PHP."""
     if type(value) in (bool, float, type(None)):
         return "; (string) makes a text in PHP"
     return ""
 
 
 def _fault(text: str) -> str | None:
-    """Return why nothing can have this name."""
+    """Return what is wrong with a name; ``None`` if nothing is."""
     if not text:
         return "it is empty"
     try:
         size = len(text.encode())
     except UnicodeEncodeError as error:
-        return _no_utf8(error)
+        return _not_utf8(error)
     if size > MAX_NAME_BYTES:
         return _too_long(MAX_NAME_BYTES, size)
     found = _CONTROL_CHARACTER.search(text)
@@ -214,15 +214,15 @@ def _fault(text: str) -> str | None:
 
 
 def _as_names(values: list[object]) -> list[str] | None:
-    """Return these as names if all of them are, found without a look at each in turn."""
+    """Return the values as names if all are valid; much faster than one by one."""
     if not set(map(type, values)) <= {str, int}:
         return None
     texts = list(map(str, values))
     longest = max(map(len, texts), default=0)
     are_names = (
         "" not in texts
-        and longest * _MOST_BYTES_OF_A_CHARACTER <= MAX_NAME_BYTES
-        and _NO_NAME.search("".join(texts)) is None
+        and longest * _MAX_BYTES_OF_A_CHARACTER <= MAX_NAME_BYTES
+        and _NOT_IN_NAMES.search("".join(texts)) is None
     )
     return texts if are_names else None
 
@@ -233,12 +233,12 @@ def _utf8(value: object, field: str) -> bytes:
     try:
         return value.encode()
     except UnicodeEncodeError as error:
-        raise InvalidCommand(_no_utf8(error), field=field) from None
+        raise InvalidCommand(_not_utf8(error), field=field) from None
 
 
-def _no_utf8(error: UnicodeEncodeError) -> str:
+def _not_utf8(error: UnicodeEncodeError) -> str:
     return f"character {error.start} is half of a surrogate pair, which UTF-8 does not have"
 
 
-def _too_long(most: int, size: int) -> str:
-    return f"expected {most} bytes of UTF-8 at most, got {size}"
+def _too_long(maximum: int, size: int) -> str:
+    return f"expected {maximum} bytes of UTF-8 at most, got {size}"

@@ -1,7 +1,7 @@
-"""The JSON of commands: what is in it, and how a value was written.
+"""JSON for commands: decoded values, and the source text of a value.
 
-An object becomes a tuple of its fields. That tells it from a list, keeps what it has twice, and
-takes no longer than making a dict of it.
+An object is decoded to a tuple of its fields. That distinguishes it from a list, keeps duplicate
+names, and takes no longer than a dict.
 """
 
 import codecs
@@ -17,10 +17,10 @@ def _refuse(name: str) -> None:
     raise InvalidCommand(f"it is not JSON: {name} is no value there")
 
 
-# It takes NaN and Infinity otherwise, which browsers do not.
+# Python would accept NaN and Infinity, which are not JSON.
 _decoder = json.JSONDecoder(object_pairs_hook=tuple, parse_constant=_refuse)
 _BLANK = re.compile(r"[ \t\n\r]*")
-# As PHP writes the keys of an array that is a list, or was one.
+# The keys of an array in PHP that is a list, or was one.
 _KEY = re.compile(r"0|[1-9][0-9]{0,18}")
 _KINDS = {
     str: "a text",
@@ -33,9 +33,9 @@ _KINDS = {
 
 
 class Place(NamedTuple):
-    """Find a value in a text that is known to be JSON.
+    """The place of a value in a text that is known to be JSON.
 
-    :ivar text: all of it.
+    :ivar text: the whole text.
     :ivar start: where the value begins.
     :ivar end: where it ends, or later.
     """
@@ -45,7 +45,7 @@ class Place(NamedTuple):
     end: int
 
     def written(self, name: str) -> str:
-        """Return how the value of an object's field was written; the object has that field."""
+        """Return the source text of a field of the object here; it has that field."""
         for each, _, start, end in _parts(self.text, self.start):
             if each == name:
                 return self.text[start:end]
@@ -53,7 +53,7 @@ class Place(NamedTuple):
 
 
 def read_text(text: bytes) -> str:
-    """Decode a text.
+    """Decode UTF-8.
 
     :raises InvalidCommand: if it is not UTF-8.
     """
@@ -66,10 +66,10 @@ def read_text(text: bytes) -> str:
 
 
 def decode(text: str, expected: str) -> object:
-    """Read JSON.
+    """Decode JSON.
 
-    :param expected: what it should be, for a text that is empty.
-    :raises InvalidCommand: if it is none.
+    :param expected: what the text should be, for the error about an empty one.
+    :raises InvalidCommand: if it is not JSON.
     """
     try:
         return _decoder.decode(text)
@@ -81,21 +81,21 @@ def decode(text: str, expected: str) -> object:
     except RecursionError:
         raise InvalidCommand("it is nested too deeply") from None
     except ValueError:
-        # See sys.set_int_max_str_digits.
+        # More digits than sys.get_int_max_str_digits() allows.
         raise InvalidCommand("it has a number with too many digits") from None
 
 
 def place(text: str) -> Place:
-    """Return the place of a text's only value."""
-    return Place(text, _skip(text, 0), len(text))
+    """Return the place of the value that a text consists of."""
+    return Place(text, _skip_blanks(text, 0), len(text))
 
 
 def entries(text: str) -> Iterator[tuple[object, Place]]:
-    """Read a list entry by entry, each with its place.
+    """Yield the entries of a list, each with its place.
 
-    :raises ValueError: or an IndexError, or a RecursionError, where it turns out not to be one.
+    :raises ValueError: or an IndexError, or a RecursionError, if the text is not a list.
     """
-    start = _skip(text, 0)
+    start = _skip_blanks(text, 0)
     parts = _parts(text, start)
     names: set[str] = set()
     end = start
@@ -110,15 +110,15 @@ def entries(text: str) -> Iterator[tuple[object, Place]]:
                 raise ValueError(name)
             names.add(name)
         yield value, Place(text, begin, end)
-    if _skip(text, end) < len(text) or (text[start] == "{" and not names):
+    if _skip_blanks(text, end) < len(text) or (text[start] == "{" and not names):
         raise ValueError(end)
 
 
 def as_list(value: object) -> list[object] | None:
-    """Return the entries of a list, or of what ``json_encode()`` makes of one with gaps.
+    """Return the entries of a list, or of an object that was a list in PHP.
 
-    PHP's ``array_filter()`` leaves an array with the keys of what it keeps, which becomes an object
-    then. ``None`` if the value is neither.
+    PHP's ``array_filter()`` keeps the keys of the entries that it keeps. ``json_encode()`` makes an
+    object of such a list with gaps. ``None`` if the value is neither.
     """
     if type(value) is list:
         return value
@@ -131,7 +131,7 @@ def as_list(value: object) -> list[object] | None:
 
 
 def first_duplicate(names: Iterator[str]) -> str | None:
-    """Return the first name that has been there before."""
+    """Return the first name that is there a second time."""
     seen: set[str] = set()
     for name in names:
         if name in seen:
@@ -141,50 +141,50 @@ def first_duplicate(names: Iterator[str]) -> str | None:
 
 
 def kind_of(value: object) -> str:
-    """Name a value's kind, for an error."""
+    """Return the name of a value's type, for an error."""
     return str(value).lower() if type(value) is bool else _KINDS[type(value)]
 
 
 def shown(text: str) -> str:
-    """Return text from outside as an error may repeat it."""
+    """Return text from PHP, shortened and escaped, for an error."""
     return repr(text[:50])[1:-1]
 
 
-# A value in a list or an object: its name in the latter, and where it begins and ends.
+# A value in a list or an object: its name in an object, the value, where it begins and ends.
 _Part = tuple[str | None, object, int, int]
 
 
 def _parts(text: str, start: int) -> Generator[_Part, None, int]:
-    """Read the values of a list or an object one by one.
+    """Yield the values of a list or an object.
 
-    :returns: where it ends.
+    :returns: where the list or object ends.
     """
     if text[start] not in "[{":
         raise ValueError(start)
     is_object = text[start] == "{"
     closing = "}" if is_object else "]"
-    position = _skip(text, start + 1)
-    is_over = text[position] == closing
-    while not is_over:
+    position = _skip_blanks(text, start + 1)
+    is_at_end = text[position] == closing
+    while not is_at_end:
         name = None
         if is_object:
             name, position = _decoder.raw_decode(text, position)
-            position = _skip(text, position)
+            position = _skip_blanks(text, position)
             if type(name) is not str or text[position] != ":":
                 raise ValueError(position)
-            position = _skip(text, position + 1)
+            position = _skip_blanks(text, position + 1)
         value, end = _decoder.raw_decode(text, position)
         yield name, value, position, end
-        position = _skip(text, end)
-        is_over = text[position] == closing
-        if not is_over:
+        position = _skip_blanks(text, end)
+        is_at_end = text[position] == closing
+        if not is_at_end:
             if text[position] != ",":
                 raise ValueError(position)
-            position = _skip(text, position + 1)
+            position = _skip_blanks(text, position + 1)
     return position + 1
 
 
-def _skip(text: str, position: int) -> int:
+def _skip_blanks(text: str, position: int) -> int:
     match = _BLANK.match(text, position)
     assert match is not None
     return match.end()

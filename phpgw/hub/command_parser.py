@@ -65,7 +65,7 @@ def parse_commands(text: bytes, has_sender: bool) -> list[Command]:
     return commands
 
 
-def parse_slowly(text: bytes, has_sender: bool) -> Generator[None, None, list[Command]]:
+def parse_in_steps(text: bytes, has_sender: bool) -> Generator[None, None, list[Command]]:
     """Read a long list as :func:`parse_commands` does, a command in each step.
 
     :raises InvalidCommand: if any of it is wrong.

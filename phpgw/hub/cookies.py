@@ -1,4 +1,4 @@
-"""The cookies that PHP sets on one connection: RFC 6265, for a browser that has one page open."""
+"""The cookies that PHP sets on one connection (RFC 6265)."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
 
-# What a jar holds: so many cookies, and so many bytes of names and values.
+# How many cookies a jar holds, and how many bytes their names and values have together.
 MAX_COOKIES = 50
 MAX_BYTES = 8192
 
@@ -21,10 +21,10 @@ _WHITE_SPACE = b" \t"
 
 @attrs.frozen
 class _Cookie:
-    """One that was set, or deleted.
+    """A cookie that PHP has set or deleted.
 
-    :ivar expires: when it ends, in seconds since the epoch; ``-inf`` if it was deleted. It then
-        still hides what the browser has sent under its name.
+    :ivar expires: in seconds since the epoch; ``-inf`` if it was deleted. A deleted cookie still
+        replaces the browser's cookie with its name.
     """
 
     name: bytes
@@ -38,22 +38,22 @@ class _Cookie:
 
 @attrs.define(eq=False)
 class CookieJar:
-    """Keeps what ``Set-Cookie`` says, and tells the ``Cookie`` header of the next event.
+    """A cookie jar: stores ``Set-Cookie`` headers, and makes the ``Cookie`` header of an event.
 
-    ``Domain``, ``Path``, ``Secure``, ``HttpOnly`` and ``SameSite`` are not looked at: they say who
-    else may see a cookie, and these only ever go back to the one script that set them.
+    ``Domain``, ``Path``, ``Secure``, ``HttpOnly`` and ``SameSite`` are ignored: they say who else
+    may see a cookie, and these cookies only go back to the script that has set them.
     """
 
     log = Logger(observer=line_limit)
 
     _cookies: dict[bytes, _Cookie] = attrs.field(factory=dict, init=False)
-    _asked_at: float = attrs.field(default=-inf, init=False)
+    _made_at: float = attrs.field(default=-inf, init=False)
 
     def store(self, set_cookies: Iterable[bytes], now: float) -> bool:
-        """Take the values of ``Set-Cookie`` headers.
+        """Store the values of ``Set-Cookie`` headers.
 
-        One that cannot be read, or has control characters, is left out, as is what would be more
-        than :data:`MAX_COOKIES` or :data:`MAX_BYTES`.
+        Cookies that are malformed or have control characters are dropped, and so are cookies above
+        :data:`MAX_COOKIES` or :data:`MAX_BYTES`.
 
         :param now: seconds since the epoch.
         :returns: whether :meth:`header` may have changed.
@@ -66,18 +66,18 @@ class CookieJar:
         return has_changed
 
     def has_expired(self, now: float) -> bool:
-        """Whether a cookie has run out since :meth:`header` was last asked for."""
-        return any(self._asked_at < cookie.expires <= now for cookie in self._cookies.values())
+        """Return whether a cookie has expired since :meth:`header` was last called."""
+        return any(self._made_at < cookie.expires <= now for cookie in self._cookies.values())
 
     def header(self, sent: bytes, now: float) -> bytes:
-        """The ``Cookie`` header's value; empty if there is none.
+        """Return the value of the ``Cookie`` header; empty if there is none.
 
-        The browser's cookies come first, in its order, each with the value that PHP has given it
-        since; then those that only PHP has set.
+        The browser's cookies come first, in its order, each with the value that PHP has set since;
+        then the cookies that only PHP has set.
 
-        :param sent: what the browser had sent with its handshake, the same each time.
+        :param sent: the browser's header in its handshake, the same in each call.
         """
-        self._asked_at = now
+        self._made_at = now
         pairs = []
         own = dict(self._cookies)
         for pair in filter(None, (part.strip(_WHITE_SPACE) for part in sent.split(b";"))):
@@ -85,11 +85,11 @@ class CookieJar:
             if name not in self._cookies:
                 pairs.append(pair)
             elif name in own:
-                pairs += _live(own.pop(name), now)
+                pairs += _unexpired(own.pop(name), now)
         for cookie in own.values():
-            pairs += _live(cookie, now)
+            pairs += _unexpired(cookie, now)
             if cookie.expires <= now:
-                # There is nothing that it would hide.
+                # The browser has no cookie that it would replace.
                 del self._cookies[cookie.name]
         return b"; ".join(pairs)
 
@@ -103,12 +103,12 @@ class CookieJar:
         return True
 
 
-def _live(cookie: _Cookie, now: float) -> list[bytes]:
+def _unexpired(cookie: _Cookie, now: float) -> list[bytes]:
     return [cookie.name + b"=" + cookie.value] if cookie.expires > now else []
 
 
 def _parse(set_cookie: bytes, now: float) -> _Cookie | None:
-    """RFC 6265, section 5.2; ``None`` if it is to be ignored."""
+    """Parse a ``Set-Cookie`` header (RFC 6265, section 5.2); ``None`` if it is malformed."""
     pair, *attributes = set_cookie.split(b";")
     name, equals, value = (part.strip(_WHITE_SPACE) for part in pair.partition(b"="))
     if not name or not equals or _CONTROL.search(name) or _CONTROL.search(value):
@@ -132,7 +132,7 @@ def _expiry(attributes: Iterable[bytes], now: float) -> float:
 
 
 def _date(text: bytes, otherwise: float) -> float:
-    """A date in any of the forms that are seen in cookies; seconds since the epoch."""
+    """Parse a date in any format that cookies have; return seconds since the epoch."""
     parts = parsedate_tz(text.decode("latin-1"))
     try:
         return otherwise if parts is None else mktime_tz(parts)

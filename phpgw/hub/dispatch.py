@@ -16,18 +16,20 @@ from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, run_to_completion
 
 _NOT_FOUND = "client not found"
 # Commands that change what PHP is told with a client's later events.
-_NOTES = (Bind, Unbind, SetState, Join, Leave)
+_CHANGES = (Bind, Unbind, SetState, Join, Leave)
+# Kinds of targets with an index.
+_SHARED = ("group", "user")
 # The results of most commands.
 _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
 # For how many clients commands are carried out at once, which takes 4 ms then.
 _MAX_AT_ONCE = 500
-# So many bytes to a client take as long to send as a short message to another one.
+# Sending so many bytes to one client takes as long as a short message to another one.
 _BYTES_OF_A_CLIENT = 32_768
 # For how many clients a command in a long list is carried out in one step.
 _MAX_IN_A_STEP = 20
 
-# Applies a command to a client; returns why it has not, or None if it has.
+# Applies a command to a client; returns why it could not, or None if it could.
 _Effect = Callable[[Client], str | None]
 
 
@@ -181,19 +183,19 @@ class Dispatcher(Commander):
         """Carry out a command, a client in each step."""
         apply = self._effect(command, is_gathered)
         # These also apply to a client that has disconnected, until PHP has been told of that.
-        is_note = isinstance(command, _NOTES)
+        is_change = isinstance(command, _CHANGES)
         # A client of a group that disconnects meanwhile is no error.
         is_named = command.to.kind in ("client", "sender")
         excluded = command.to.excluded
         registry = self._registry
         removals = registry.removals
         delivered, error = 0, command.to.problem
-        for clients in self._clients(command.to, sender, is_note):
+        for clients in self._clients(command.to, sender, is_change):
             for client in clients:
                 if client is None:
                     error = _NOT_FOUND
                 elif (not excluded or client.id not in excluded) and (
-                    removals == registry.removals or self._is_reachable(client, is_note)
+                    removals == registry.removals or self._is_reachable(client, is_change)
                 ):
                     problem = apply(client)
                     if problem is None:
@@ -260,31 +262,30 @@ class Dispatcher(Commander):
         return None
 
     def _clients(
-        self, to: Target, sender: Client | None, is_note: bool
+        self, to: Target, sender: Client | None, is_change: bool
     ) -> Iterator[Sequence[Client | None]]:
         """Yield the clients, some at a time, each of them once; ``None`` for a missing one."""
         match to.kind:
             case "client":
                 for name in dict.fromkeys(to.names):
-                    yield () if name in to.excluded else (self._find(name, is_note),)
+                    yield () if name in to.excluded else (self._find(name, is_change),)
             case "sender":
-                is_found = sender is not None and self._is_reachable(sender, is_note)
+                is_found = sender is not None and self._is_reachable(sender, is_change)
                 yield (sender if is_found else None,)
             case "group" | "user":
                 yield from _members(self._index(to), to.names)
             case "all":
                 yield list(self._registry)
 
-    def _find(self, client_id: str, is_note: bool) -> Client | None:
+    def _find(self, client_id: str, is_change: bool) -> Client | None:
         client = self._registry.find(client_id)
-        return self._registry.find_disconnected(client_id) if client is None and is_note else client
+        return (
+            self._registry.find_disconnected(client_id) if client is None and is_change else client
+        )
 
-    def _is_reachable(self, client: Client, is_note: bool) -> bool:
+    def _is_reachable(self, client: Client, is_change: bool) -> bool:
         # Another client may have the id of one that has disconnected.
-        return self._registry.find(client.id) is client or (is_note and not client.is_finished)
-
-
-_SHARED = ("group", "user")
+        return self._registry.find(client.id) is client or (is_change and not client.is_finished)
 
 
 def _cost(command: Command, reach: int) -> int:

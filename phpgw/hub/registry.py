@@ -1,4 +1,4 @@
-"""Which clients there are, and in which state: by id, by group, by user."""
+"""The clients by id, by group and by user, in each state of their connections."""
 
 from collections.abc import Collection, Iterator
 from weakref import WeakValueDictionary
@@ -9,37 +9,37 @@ from phpgw.hub.client import Client
 
 
 class ClientIdTaken(Exception):
-    """A client with this id is connected already."""
+    """Another client with this id is connected."""
 
 
 class Index:
-    """Clients by a name that several can share; a name is there as long as it has a client.
+    """Clients by a name that several of them can share; a name exists while it has a client.
 
     Only the registry changes it.
     """
 
     def __init__(self) -> None:
-        # The inner ones are sets that keep the order in which clients came.
+        # The inner dicts are sets that keep the order in which clients were added.
         self._members: dict[str, dict[Client, None]] = {}
 
     def names(self) -> Collection[str]:
-        """All names, as they are at any time; not to be kept."""
+        """Return a live view of the names; copy it to keep it."""
         return self._members.keys()
 
     def members(self, name: str) -> list[Client]:
-        """The clients under a name, in the order in which they came to it."""
+        """Return the clients under a name, in the order in which they were added."""
         return list(self._members.get(name, ()))
 
     def size(self, name: str) -> int:
-        """How many clients are under a name."""
+        """Return how many clients are under a name."""
         return len(self._members.get(name, ()))
 
     def add(self, name: str, client: Client) -> None:
-        """Put a client under a name; it may be there already."""
+        """Add a client to a name; it may be there already."""
         self._members.setdefault(name, {})[client] = None
 
     def discard(self, name: str, client: Client) -> None:
-        """Take a client away from a name that it is under."""
+        """Remove a client from a name that it is under."""
         members = self._members[name]
         del members[client]
         if not members:
@@ -47,17 +47,17 @@ class Index:
 
 
 class Registry:
-    """The clients: those that can be reached, and those that have left and may still be noted on.
+    """The clients that can be found, and those whose groups, user and state can still be changed.
 
-    A *pending* client, whose handshake has yet to be answered, is found by its id alone. An *open*
-    one is found in every way. A *closing* one is not found, though nobody else may have its id; one
-    that has *left* has given that free, too. What is noted on a client (its user, its state, its
-    groups) counts in each of these states until PHP has been told that it has left.
+    A *pending* client, whose handshake has no response yet, is found only by its id. An *open*
+    client is found in every way. A *closing* client is not found, but no other client may have its
+    id. When it has *disconnected*, its id is free, too. The groups, the user and the state of a
+    client can be changed in each of these states, until PHP has been told that it disconnected.
 
-    :ivar groups: those that have an open client.
-    :ivar users: likewise.
-    :ivar removals: how many clients have ceased to be found, so that whoever holds a list of some
-        knows whether all of them still can be.
+    :ivar groups: the groups of open clients.
+    :ivar users: the users of open clients.
+    :ivar removals: how many clients could be found once and cannot any longer. If it has not
+        changed, all clients in a list that was made before can still be found.
     """
 
     def __init__(self) -> None:
@@ -67,36 +67,36 @@ class Registry:
         self._open: dict[str, Client] = {}
         self._pending: dict[str, Client] = {}
         self._closing: dict[str, Client] = {}
-        # Each as long as an event of it is under way, or has yet to be told.
-        self._left: WeakValueDictionary[str, Client] = WeakValueDictionary()
+        # Each as long as one of its events waits or runs.
+        self._disconnected: WeakValueDictionary[str, Client] = WeakValueDictionary()
 
     def __len__(self) -> int:
         return len(self._open)
 
     def __iter__(self) -> Iterator[Client]:
-        """All open clients, safe against clients that leave or come meanwhile."""
+        """Iterate over a copy of the open clients, so that clients may connect or disconnect."""
         return iter(list(self._open.values()))
 
     def find(self, client_id: str) -> Client | None:
-        """The client with this id, if it can be sent something: an open or a pending one."""
+        """Return the open or pending client with this id; ``None`` if there is none."""
         return self._open.get(client_id) or self._pending.get(client_id)
 
     def find_disconnected(self, client_id: str) -> Client | None:
-        """The client that had this id last, if PHP has yet to be told that it has left."""
-        client = self._closing.get(client_id) or self._left.get(client_id)
+        """Return the client that last had this id, unless PHP knows that it disconnected."""
+        client = self._closing.get(client_id) or self._disconnected.get(client_id)
         return None if client is None or client.is_finished else client
 
     def add_pending(self, client: Client) -> None:
-        """Make a client reachable by its id alone.
+        """Add a pending client.
 
-        :raises ClientIdTaken: if another one has its id. (A peer address is unique for one
-            listening port; two ports can meet the same one.)
+        :raises ClientIdTaken: if another one has its id. (A peer's address is unique for one
+            listening port; two ports can have peers with the same one.)
         """
         self._check_id(client)
         self._pending[client.id] = client
 
     def add(self, client: Client) -> None:
-        """Make a client, which may be pending, reachable in every way.
+        """Add an open client, which may have been pending.
 
         :raises ClientIdTaken: if another one has its id.
         """
@@ -110,34 +110,34 @@ class Registry:
             self.users.add(client.identity.user, client)
 
     def close(self, client: Client) -> None:
-        """Make a client unreachable. Its id stays its own."""
-        if self._take_out(client):
+        """Make a client a closing one: it is not found, but keeps its id."""
+        if self._hide(client):
             self._closing[client.id] = client
 
     def remove(self, client: Client) -> None:
-        """Forget a client, but for what is noted on it; not another that has its id by now."""
+        """Make a client a disconnected one, and free its id."""
         if self._closing.get(client.id) is client:
             del self._closing[client.id]
-        elif not self._take_out(client):
+        elif not self._hide(client):
             return
-        self._left[client.id] = client
+        self._disconnected[client.id] = client
 
     def join(self, client: Client, group: str) -> None:
-        """Put a client into a group; it may be there already."""
+        """Add a client to a group; it may be in it already."""
         if group not in client.groups:
             client.groups |= {group}
             if self._is_open(client):
                 self.groups.add(group, client)
 
     def leave(self, client: Client, group: str) -> None:
-        """Take a client out of a group; it need not be in it."""
+        """Remove a client from a group; it need not be in it."""
         if group in client.groups:
             client.groups -= {group}
             if self._is_open(client):
                 self.groups.discard(group, client)
 
     def bind(self, client: Client, user: str | None) -> None:
-        """Make a client one of this user's, and of no other; ``None`` for nobody's."""
+        """Set a client's user; ``None`` removes it."""
         before = client.identity.user
         if user == before:
             return
@@ -155,8 +155,8 @@ class Registry:
         if any(client.id in each for each in (self._open, self._pending, self._closing)):
             raise ClientIdTaken(client.id)
 
-    def _take_out(self, client: Client) -> bool:
-        """Take a client out of all that makes it reachable; false if it was not there."""
+    def _hide(self, client: Client) -> bool:
+        """Make a client impossible to find; return false if it could not be found before."""
         if self._pending.get(client.id) is client:
             self.removals += 1
             del self._pending[client.id]

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from phpgw.backend.errors import BackendError
 from phpgw.backend.reply import FlowControl, Head, Reply
 from phpgw.hub.client import Client
-from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_slowly
+from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_in_steps
 from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Command, InvalidCommand
 from phpgw.log_limit import line_limit
@@ -151,7 +151,7 @@ class Replies:
 
         :returns: fails with an :exc:`UnusableReply` if there is something wrong with it.
         """
-        reading = self._slices.run(parse_slowly(reply.body, client is not None))
+        reading = self._slices.run(parse_in_steps(reply.body, client is not None))
         return reading.addErrback(self._refuse, reply.body)
 
     def _refuse(self, failure: Failure, body: bytes) -> list[Command]:

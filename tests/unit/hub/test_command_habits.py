@@ -13,7 +13,7 @@ from phpgw.hub.command_parser import (
     MAX_COMMANDS,
     parse_command,
     parse_commands,
-    parse_slowly,
+    parse_in_steps,
 )
 from phpgw.hub.commands import (
     Bind,
@@ -37,7 +37,7 @@ def read(command: str) -> Command:
     """What this one is, as a line and in a list, be that read at once or slowly."""
     text = f"[{command}]".encode()
     [first] = parse_commands(text, has_sender=True)
-    [second] = run_to_completion(parse_slowly(text, has_sender=True))
+    [second] = run_to_completion(parse_in_steps(text, has_sender=True))
     third = parse_command(command.encode(), has_sender=True)
     assert first == second == third, (first, second, third)
     return first
@@ -85,7 +85,7 @@ class NameTests(SynchronousTestCase):
         command = '{"op": "unbind"}'
         for text in (f'{{"1": {command}, "4": {command}}}', f'{{ "0":{command},"1":{command} }}'):
             self.assertEqual(len(parse_commands(text.encode(), True)), 2)
-            self.assertEqual(len(run_to_completion(parse_slowly(text.encode(), True))), 2)
+            self.assertEqual(len(run_to_completion(parse_in_steps(text.encode(), True))), 2)
 
     def test_one_in_place_of_a_list(self) -> None:
         self.assertEqual(target({"clients": "a"}), Target("client", ("a",)))
@@ -265,15 +265,15 @@ class SlowlyTests(SynchronousTestCase):
             text = json.dumps([value]).encode()
             self.assert_same(text)
             if value in values[:2]:
-                self.assertGreater(sum(1 for _ in parse_slowly(text, True)), 30)
+                self.assertGreater(sum(1 for _ in parse_in_steps(text, True)), 30)
 
     def test_a_step_each(self) -> None:
-        steps = parse_slowly(b"[%b]" % b",".join([b'{"op":"unbind"}'] * 500), True)
+        steps = parse_in_steps(b"[%b]" % b",".join([b'{"op":"unbind"}'] * 500), True)
         self.assertEqual(sum(1 for _ in steps), 500)
 
 
 def _slowly(text: bytes, has_sender: bool) -> list[Command]:
-    return run_to_completion(parse_slowly(text, has_sender))
+    return run_to_completion(parse_in_steps(text, has_sender))
 
 
 class LinearTests(LinearTestCase):
