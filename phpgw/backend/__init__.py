@@ -1,1 +1,1 @@
-"""Backends: the ways to PHP, over HTTP, over FastCGI, and to a PHP-FPM of the gateway's own."""
+"""The upstream and its backends: PHP over HTTP, over FastCGI, and as an own PHP-FPM."""

@@ -1,7 +1,7 @@
-"""As many scripts at once as PHP has workers for, where a web server stands in between.
+"""A concurrency limit for a PHP behind a web server.
 
-A script that was not answered in time keeps its worker until it ends. An event that was sent all
-the same would wait in PHP-FPM's own queue, and its time would run out there.
+A script that has timed out keeps its worker until it ends. An event that is sent meanwhile would
+wait in PHP-FPM's own queue, and time out there.
 """
 
 from typing import Any
@@ -28,23 +28,23 @@ _NO_WORKER = (
 class _WaitingEvent:
     """An event that waits for a worker.
 
-    :ivar answer: fires with PHP's answer.
-    :ivar asked: the same, once a worker has it.
+    :ivar reply: fires with PHP's reply.
+    :ivar asked: the backend's Deferred, once the event was sent.
     """
 
     event: Event
     follow: Follow | None
-    answer: Deferred[Reply] = attrs.field(init=False)
+    reply: Deferred[Reply] = attrs.field(init=False)
     asked: Deferred[Reply] | None = None
 
 
 @implementer(IBackend)
 class ConcurrencyLimit:
-    """Hands events to another backend while there are workers for them.
+    """Sends events to another backend while there are workers for them, in order.
 
-    :param limit: how many scripts run at once, those included that were given up on.
-    :param timeout: seconds for which an event may wait for a worker; 0 for ever.
-    :param longest_run: seconds after which a script counts as ended in any case.
+    :param limit: how many scripts may run at once, including those that have timed out.
+    :param timeout: seconds for which an event may wait for a worker; 0 for no limit.
+    :param longest_run: seconds after its timeout for which a script counts as running at most.
     """
 
     def __init__(
@@ -62,28 +62,28 @@ class ConcurrencyLimit:
         self._limit = limit
         self._longest_run = longest_run
         self._metrics = metrics
-        self._busy = 0
-        # In the order in which they came.
+        self._running = 0
+        # In order of arrival.
         self._waiting: dict[_WaitingEvent, None] = {}
-        self._deadlines: Deadlines[_WaitingEvent] = Deadlines(reactor, timeout, self._give_up)
+        self._deadlines: Deadlines[_WaitingEvent] = Deadlines(reactor, timeout, self._expire)
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
-        if self._busy < self._limit:
-            return self._begin(event, follow)
+        if self._running < self._limit:
+            return self._send(event, follow)
         waiting = _WaitingEvent(event, follow)
-        waiting.answer = Deferred(lambda _: self._cancel(waiting))
+        waiting.reply = Deferred(lambda _: self._cancel(waiting))
         self._waiting[waiting] = None
         self._metrics.events_waiting_for_worker_now += 1
         if self._deadlines.seconds:
             self._deadlines.start(waiting)
-        return waiting.answer
+        return waiting.reply
 
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""
         for waiting in list(self._waiting):
-            if waiting.event.is_of(client_id):
-                waiting.answer.cancel()
+            if waiting.event.is_awaited_by(client_id):
+                waiting.reply.cancel()
         self._backend.withdraw(client_id)
 
     def probe(self) -> Deferred[None]:
@@ -93,16 +93,16 @@ class ConcurrencyLimit:
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.interface.IBackend.close`."""
         for waiting in list(self._waiting):
-            self._leave(waiting)
-            waiting.answer.errback(BackendBusy("the gateway stopped before a worker took it"))
+            self._stop_waiting(waiting)
+            waiting.reply.errback(BackendBusy("the gateway stopped before a worker took it"))
         self._deadlines.close()
         return self._backend.close()
 
-    def _begin(self, event: Event, follow: Follow | None) -> Deferred[Reply]:
-        self._busy += 1
-        return self._backend.ask(event, follow).addBoth(self._answered)
+    def _send(self, event: Event, follow: Follow | None) -> Deferred[Reply]:
+        self._running += 1
+        return self._backend.ask(event, follow).addBoth(self._done)
 
-    def _answered(self, outcome: Any) -> Any:
+    def _done(self, outcome: Any) -> Any:
         error = outcome.value if isinstance(outcome, Failure) else None
         ended = error.ended if isinstance(error, BackendTimeout) else None
         if ended is None:
@@ -113,26 +113,25 @@ class ConcurrencyLimit:
         return outcome
 
     def _release(self, outcome: object) -> None:
-        """A worker is free again."""
-        self._busy -= 1
-        if self._waiting and self._busy < self._limit:
+        """Note that a worker is free, and send the next event."""
+        self._running -= 1
+        if self._waiting and self._running < self._limit:
             waiting = next(iter(self._waiting))
-            self._leave(waiting)
-            waiting.asked = self._begin(waiting.event, waiting.follow)
-            waiting.asked.chainDeferred(waiting.answer)
+            self._stop_waiting(waiting)
+            waiting.asked = self._send(waiting.event, waiting.follow)
+            waiting.asked.chainDeferred(waiting.reply)
 
     def _cancel(self, waiting: _WaitingEvent) -> None:
         if waiting.asked is not None:
             waiting.asked.cancel()
         else:
-            self._leave(waiting)
+            self._stop_waiting(waiting)
 
-    def _give_up(self, waiting: _WaitingEvent) -> None:
-        self._leave(waiting)
-        waiting.answer.errback(BackendBusy(_NO_WORKER.format(self._deadlines.seconds)))
+    def _expire(self, waiting: _WaitingEvent) -> None:
+        self._stop_waiting(waiting)
+        waiting.reply.errback(BackendBusy(_NO_WORKER.format(self._deadlines.seconds)))
 
-    def _leave(self, waiting: _WaitingEvent) -> None:
-        """Take an event out of those that wait."""
+    def _stop_waiting(self, waiting: _WaitingEvent) -> None:
         del self._waiting[waiting]
         self._deadlines.stop(waiting)
         self._metrics.events_waiting_for_worker_now -= 1

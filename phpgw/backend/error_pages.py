@@ -1,7 +1,7 @@
-"""Whose error page it is: a web server's that reaches no PHP, or a script's own.
+"""Tells error pages of a web server that does not reach PHP from those of a script.
 
-Nothing in HTTP tells. But PHP says of its pages which charset they have, and often that they are
-PHP's, while web servers do not, and have pages that are known.
+HTTP does not tell them apart. But PHP sends a charset, and often a header that names PHP. Web
+servers send neither, and their error pages are known.
 """
 
 import re
@@ -20,41 +20,43 @@ _KNOWN_PAGES = re.compile(
 _NGINX_PAGE = re.compile(
     rb"<center><h1>(?:429|503) [\w -]{1,40}</h1></center>\s*<hr><center>[\w.+-]{1,40}"
 )
-# The beginning of an error page has all of this.
-_LONGEST = 2000
-# What PHP sends with each session, and web servers never do.
+# How many bytes of a page are searched.
+_MAX_SEARCHED = 2000
+# PHP sends this with each session; web servers never do.
 _EXPIRED = b"Thu, 19 Nov 1981 08:52:00 GMT"
 
 
-def is_without_php(reply: Reply) -> bool:
-    """Tell whether a reply is a web server's that has no answer from PHP, as far as can be seen.
+def is_server_error_page(reply: Reply) -> bool:
+    """Return whether a response seems to be the error page of a web server, in place of PHP's.
 
-    PHP may have begun with the request, and have broken off.
+    PHP may have begun with the request.
     """
     head = reply.head
-    return head.status in OUTAGE_STATUSES and not _is_phps(head) and _is_web_servers(reply)
+    return head.status in OUTAGE_STATUSES and not _is_from_php(head) and _is_server_page(reply)
 
 
-def is_before_php(reply: Reply) -> bool:
-    """Tell whether a web server certainly did not try PHP: it limits requests, or is told to."""
-    if reply.head.status not in (429, 503) or _is_phps(reply.head):
+def is_not_passed_on(reply: Reply) -> bool:
+    """Return whether a web server certainly did not pass the request to PHP, as by a rate limit."""
+    if reply.head.status not in (429, 503) or _is_from_php(reply.head):
         return False
-    return bool(_NGINX_PAGE.search(reply.body[:_LONGEST]))
+    return bool(_NGINX_PAGE.search(reply.body[:_MAX_SEARCHED]))
 
 
-def _is_phps(head: Head) -> bool:
+def _is_from_php(head: Head) -> bool:
+    """Return whether a head certainly comes from PHP."""
     if head.set_cookies or head.values(b"expires") == (_EXPIRED,):
         return True
     return any(value.lower().startswith(b"php") for value in head.values(b"x-powered-by"))
 
 
-def _is_web_servers(reply: Reply) -> bool:
+def _is_server_page(reply: Reply) -> bool:
+    """Return whether a body seems to be a page of a web server."""
     content_types = reply.head.values(b"content-type")
     if not content_types:
-        # PHP always has one.
+        # PHP always sends one.
         return True
     media_type, _, parameters = content_types[0].partition(b";")
-    body = reply.body[:_LONGEST]
+    body = reply.body[:_MAX_SEARCHED]
     if media_type.strip().lower() == b"text/plain":
         return body.strip().lower() in _texts(reply.head.status)
     if media_type.strip().lower() != b"text/html":
@@ -63,5 +65,5 @@ def _is_web_servers(reply: Reply) -> bool:
 
 
 def _texts(status: int) -> tuple[bytes, ...]:
-    """Return what proxies say that have no page."""
+    """Return the texts of proxies without error pages, in lower case."""
     return HTTPStatus(status).phrase.lower().encode(), b"no available server"

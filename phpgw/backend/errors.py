@@ -1,12 +1,12 @@
-"""What can go wrong between an event and its reply."""
+"""Errors of backends."""
 
 from twisted.internet.defer import CancelledError, Deferred
 
 
 class BackendError(Exception):
-    """PHP gave no usable answer; the text says what happened.
+    """There is no usable reply; the text says why.
 
-    :ivar error_id: where it is in the log already, with others of its kind: under which id.
+    :ivar error_id: the id under which the error is in the log already; ``None`` if it is not.
     """
 
     def __init__(self, problem: str, error_id: str | None = None) -> None:
@@ -15,21 +15,21 @@ class BackendError(Exception):
 
 
 class BackendUnreachable(BackendError):
-    """No connection could be made; the event never reached PHP."""
+    """There is no connection to PHP; the event has not run."""
 
 
 class ScriptNotFound(BackendError):
-    """Something answers a probe, but the script is elsewhere."""
+    """The web server responds to a probe, but the script is not there."""
 
 
 class BackendBusy(BackendError):
-    """PHP is there and had no worker free for the event, which certainly never ran."""
+    """PHP had no idle worker for the event, which has not run."""
 
 
 class BackendTimeout(BackendError):
-    """PHP took too long.
+    """PHP did not reply in time.
 
-    :ivar ended: fires with ``None`` once the script has ended; ``None`` where that is not known.
+    :ivar ended: fires with ``None`` once the script has ended; ``None`` if that will not be known.
     """
 
     def __init__(self, problem: str, ended: Deferred[None] | None = None) -> None:
@@ -38,21 +38,21 @@ class BackendTimeout(BackendError):
 
 
 class BackendBroken(BackendError):
-    """The connection ended, or made no sense, before the answer was complete."""
+    """The connection ended, or was invalid, before the reply was complete."""
 
 
 class ReplyTooLarge(BackendError):
-    """PHP printed more than is taken from it."""
+    """The reply is larger than the limit."""
 
 
 class PhpErrorReported(BackendError):
-    """PHP has said itself that the script's reply is not what the script wanted it to be."""
+    """PHP reported an error that makes the reply worthless, on standard error."""
 
 
 class Withdrawn(CancelledError):
-    """An event was taken back before PHP had it.
+    """An event was withdrawn before it was sent.
 
-    :ivar cause: why PHP had not, where it could not be reached.
+    :ivar cause: why it was not sent, if PHP could not be reached.
     """
 
     def __init__(self, cause: BackendError | None = None) -> None:

@@ -1,23 +1,23 @@
-"""Events, as PHP gets to see them."""
+"""Events, which PHP is asked with."""
 
 import attrs
 
 
 @attrs.frozen(kw_only=True)
 class Handshake:
-    """The request with which a browser opened its connection, as far as PHP gets to see it.
+    """The part of a WebSocket handshake that PHP sees.
 
-    :ivar peer_host: the browser's address; empty for a peer on a UNIX socket.
-    :ivar peer_port: its port; 0 on a UNIX socket, and where a trusted proxy does not tell it.
-    :ivar server_host: the address of ours that was connected to, likewise.
-    :ivar server_port: the port of ours, likewise.
-    :ivar is_secure: whether the browser speaks TLS.
-    :ivar host: the host that the browser has asked for, as in a Host header.
+    :ivar peer_host: the client's address; empty for a peer on a UNIX socket.
+    :ivar peer_port: its port; 0 on a UNIX socket, and if a trusted proxy does not tell it.
+    :ivar server_host: the address to which the client connected; empty for a UNIX socket.
+    :ivar server_port: its port; 0 on a UNIX socket.
+    :ivar is_secure: whether the client uses TLS.
+    :ivar host: the value of the Host header.
     :ivar path: the URL's path.
     :ivar query: the URL's query string, without the question mark.
-    :ivar headers: the headers that are passed on, in order, names as in ``User-Agent``.
-    :ivar is_cross_origin: whether a page of another site opened it, whose visitor it is not to act
-        for.
+    :ivar headers: the headers that PHP gets, in order, names as in ``User-Agent``.
+    :ivar is_cross_origin: whether a page of another site opened the connection; PHP should not act
+        for the visitor then.
     """
 
     peer_host: str
@@ -34,14 +34,14 @@ class Handshake:
 
 @attrs.frozen(eq=False, kw_only=True)
 class Identity:
-    """Whom an event is about, as PHP gets to see it.
+    """A client's identity for PHP.
 
-    A new one is made when any of it changes, so what a backend prepares for it can be kept with it.
+    It is replaced when any of it changes, so a backend can cache what it derives from it.
 
-    :ivar client_id: the client; empty for an event that is about none.
-    :ivar handshake: how it connected.
-    :ivar user: the user that PHP has bound it to.
-    :ivar state: what PHP wants to be reminded of.
+    :ivar client_id: the client's id; empty for an event without a client.
+    :ivar handshake: the client's handshake.
+    :ivar user: the user that PHP has bound the client to.
+    :ivar state: the state that PHP has stored for the client.
     """
 
     client_id: str
@@ -52,12 +52,12 @@ class Identity:
 
 @attrs.frozen
 class Event:
-    """Something that PHP is told: one POST with the fields ``type``, ``message``, ``client_id``.
+    """An event: one POST with the fields ``type``, ``message``, ``client_id``.
 
     :ivar type: ``server`` for a message from a client, ``connect``, ``disconnect`` or ``timer``.
     :ivar message: the payload's bytes; the close reason; the timer's name.
-    :ivar identity: whom it is about.
-    :ivar is_binary: whether the payload came as a binary message.
+    :ivar identity: the client that the event is about.
+    :ivar is_binary: whether the payload was a binary message.
     :ivar code: the close code of a ``disconnect`` (RFC 6455, section 7.4).
     """
 
@@ -67,6 +67,6 @@ class Event:
     is_binary: bool = False
     code: int | None = None
 
-    def is_of(self, client_id: str) -> bool:
-        """Return whether a client waits for the answer: it has said something, or wants to come."""
+    def is_awaited_by(self, client_id: str) -> bool:
+        """Return whether this client waits for the reply: to its message, or its handshake."""
         return self.identity.client_id == client_id and self.type != "disconnect"

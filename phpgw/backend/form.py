@@ -1,4 +1,4 @@
-"""An event as the form that PHP unpacks into ``$_POST``."""
+"""Encodes an event as the form that PHP decodes into ``$_POST``."""
 
 import re
 from binascii import hexlify
@@ -14,15 +14,15 @@ _LONG = 16384
 
 
 def percent_encode(data: bytes) -> bytes:
-    """Every byte of it: RFC 3986, section 2.1."""
+    """Percent-encode every byte: RFC 3986, section 2.1."""
     return b"%" + hexlify(data, b"%") if data else b""
 
 
 def _encode(data: bytes) -> bytes:
-    """Percent-encode whatever bytes these are, without exception.
+    """Percent-encode any bytes.
 
-    Letters stay readable in a short text. For a long message that would cost a call for each run
-    of reserved bytes, tens of milliseconds a megabyte, so there every byte is encoded at once.
+    Unreserved characters of a short text stay readable. In a long message that takes a call for
+    each run of reserved bytes, tens of milliseconds a megabyte, so every byte is encoded.
     """
     if len(data) > _LONG:
         return percent_encode(data)
@@ -36,34 +36,35 @@ def _encode_type(type_: str) -> bytes:
 
 @attrs.frozen
 class IdentityFields:
-    """What the forms of all events of an identity have in common.
+    """The encoded fields that the forms of all events of an identity share.
 
-    :ivar client_id: the field's value.
-    :ivar bound: the fields that PHP has given the client itself, each behind an ampersand.
+    :ivar client_id: the value of ``client_id``.
+    :ivar user_and_state: the fields ``user`` and ``state``, as far as PHP has set them, each after
+        an ampersand.
     """
 
     client_id: bytes
-    bound: bytes
+    user_and_state: bytes
 
 
 def identity_fields(identity: Identity) -> IdentityFields:
-    """Encode the fields that say who somebody is."""
+    """Encode the fields of an identity."""
     fields = ((b"user", identity.user), (b"state", identity.state))
-    bound = [
+    encoded = [
         b"&%b=%b" % (name, _encode(value.encode())) for name, value in fields if value is not None
     ]
-    return IdentityFields(_encode(identity.client_id.encode()), b"".join(bound))
+    return IdentityFields(_encode(identity.client_id.encode()), b"".join(encoded))
 
 
 def encode_form(event: Event, fields: IdentityFields) -> bytes:
-    """The ``application/x-www-form-urlencoded`` body of an event.
+    """Return the ``application/x-www-form-urlencoded`` body of an event.
 
-    :param fields: those of its identity.
+    :param fields: the fields of the event's identity.
     """
     return b"type=%b&message=%b&client_id=%b%b%b" % (
         _encode_type(event.type),
         _encode(event.message),
         fields.client_id,
         b"" if event.code is None else b"&code=%d" % event.code,
-        fields.bound,
+        fields.user_and_state,
     )

@@ -1,4 +1,4 @@
-"""The gateway's own headers, and which of a browser's may stand beside them."""
+"""The headers that the gateway adds to events, and those of the browser that it passes on."""
 
 import re
 from collections.abc import Iterable
@@ -10,17 +10,17 @@ from phpgw.backend.form import percent_encode
 
 Header = tuple[bytes, bytes]
 
-# Names that are ours, also as PHP sees them: some servers make underscores of other characters.
-_OURS = re.compile(rb"phpgw[^A-Za-z0-9]", re.IGNORECASE)
+# Names that are reserved for the gateway. Some servers turn other characters into underscores.
+_RESERVED = re.compile(rb"phpgw[^A-Za-z0-9]", re.IGNORECASE)
 # All but printable ASCII, and the percent sign.
 _UNSAFE = re.compile(rb"[^ -$&-~]+")
 
 
 def encode_value(text: str) -> bytes:
-    """Make a header's value of any text; PHP's ``rawurldecode()`` undoes it.
+    """Encode any text as a header's value, for PHP's ``rawurldecode()``.
 
-    What cannot stand in a value as it is is percent-encoded in UTF-8: control characters, what is
-    not ASCII, and blanks at the ends, which would get lost (RFC 9110, section 5.5).
+    Percent-encode, in UTF-8, what a value cannot contain: control characters, characters outside
+    ASCII, and spaces at both ends, which would be removed (RFC 9110, section 5.5).
     """
     data = text.encode()
     rest = data.lstrip(b" ")
@@ -33,7 +33,7 @@ def encode_value(text: str) -> bytes:
 
 
 def identity_headers(identity: Identity) -> list[Header]:
-    """Those that say who somebody is."""
+    """Return the headers of an identity."""
     headers = (
         (b"Phpgw-Client-Id", identity.client_id),
         (b"Phpgw-User", identity.user),
@@ -44,7 +44,7 @@ def identity_headers(identity: Identity) -> list[Header]:
 
 @lru_cache(maxsize=16)
 def event_headers(type_: str, is_binary: bool) -> tuple[Header, ...]:
-    """Those that say what kind of event it is."""
+    """Return the headers of a type of event."""
     return (
         (b"Phpgw-Event", encode_value(type_)),
         (b"Phpgw-Message-Type", b"binary" if is_binary else b"text"),
@@ -52,20 +52,20 @@ def event_headers(type_: str, is_binary: bool) -> tuple[Header, ...]:
 
 
 def browser_headers(handshake: Handshake) -> list[Header]:
-    """Return the headers of a handshake, with the gateway's own in place of a browser's Phpgw-."""
-    headers = [header for header in handshake.headers if not _OURS.match(header[0])]
+    """Return a handshake's headers without reserved ones, and with those of the gateway."""
+    headers = [header for header in handshake.headers if not _RESERVED.match(header[0])]
     if handshake.is_cross_origin:
         headers.append((b"Phpgw-Cross-Origin", b"1"))
     return headers
 
 
 def check_not_compressed(values: Iterable[bytes]) -> None:
-    """Refuse an answer that is compressed, since no event asks for that: RFC 9110, section 8.4.
+    """Refuse a compressed reply, since no event asks for compression: RFC 9110, section 8.4.
 
-    What it inflates to would have to be limited, and a streamed one could not be read line by line.
+    Its decompressed size would need a limit, and a streamed one could not be read line by line.
 
-    :param values: those of its Content-Encoding headers.
-    :raises BackendBroken: if it is.
+    :param values: the values of its Content-Encoding headers.
+    :raises BackendBroken: if it is compressed.
     """
     for value in values:
         if value.strip().lower() not in (b"", b"identity"):

@@ -1,4 +1,4 @@
-"""Connections over TCP to a host by its name: whatever name it is, and not looked up for each."""
+"""An endpoint for a host by its name, with a cache of its addresses."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -23,22 +23,22 @@ Address = IPv4Address | IPv6Address
 
 _CANCELLED = (CancelledError, ConnectingCancelledError)
 
-# How long addresses are used before the name is looked up again. A connection that fails has it
-# looked up at once.
-_FRESH_SECONDS = 10.0
-# How long one of several addresses may take, before the next has its turn.
-_TURN_SECONDS = 2.0
-# As long as Twisted's own endpoints take.
-_LAST_SECONDS = 30.0
+# How long addresses are used before the name is resolved again. After a connection that fails, the
+# name is resolved at once.
+_CACHE_SECONDS = 10.0
+# The timeout for each of several addresses but the last.
+_ADDRESS_TIMEOUT = 2.0
+# The timeout for the last address, as for Twisted's own endpoints.
+_LAST_TIMEOUT = 30.0
 
 # tcp:HOST:PORT, a Twisted client endpoint without further fields; colons in a host are escaped.
 _TCP = re.compile(r"tcp:(?:host=)?((?:[^:\\=]|\\:)+):(?:port=)?([0-9]+)")
 
 
 def client_for(reactor: Any, text: str) -> IStreamClientEndpoint:
-    """Make the endpoint of a Twisted client endpoint string.
+    """Make the endpoint for a Twisted client endpoint string.
 
-    :raises Exception: if it is none; each kind of endpoint raises what it likes.
+    :raises Exception: if it is invalid; each kind of endpoint raises exceptions of its own.
     """
     simple = _TCP.fullmatch(text)
     if simple is None:
@@ -48,60 +48,60 @@ def client_for(reactor: Any, text: str) -> IStreamClientEndpoint:
 
 @implementer(IStreamClientEndpoint)
 class HostEndpoint:
-    """Connects to a host, by whichever of its addresses takes the connection.
+    """Connects to the first address of a host that accepts the connection.
 
-    Twisted's ``tcp:`` knows no IPv6 for names, and its :class:`HostnameEndpoint` no underscores;
-    both look a name up for each connection.
+    Twisted's ``tcp:`` supports no IPv6 for names, and its :class:`HostnameEndpoint` no
+    underscores; both resolve the name for each connection.
 
-    :param host: a name as the system's resolver takes it, such as ``my_php``, or an address.
+    :param host: a name that the system's resolver accepts, such as ``my_php``, or an address.
     """
 
     def __init__(self, reactor: Any, host: str, port: int) -> None:
         self._reactor = reactor
         self._host = host
         self._port = port
-        # The one that took the last connection comes first.
+        # The address of the last connection comes first.
         self._addresses: list[Address] = []
-        self._looked_up_at = float("-inf")
+        self._resolved_at = float("-inf")
         if isIPAddress(host) or isIPv6Address(host):
             kind = IPv6Address if ":" in host else IPv4Address
             self._addresses = [kind("TCP", host, port)]
-            self._looked_up_at = float("inf")
-        self._lookup: _HostLookup | None = None
+            self._resolved_at = float("inf")
+        self._resolution: _HostResolution | None = None
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """See ``IStreamClientEndpoint.connect``."""
         return Deferred.fromCoroutine(self._connect(factory))
 
     async def _connect(self, factory: IProtocolFactory) -> IProtocol:
-        known = self._fresh_addresses()
-        addresses = known or await self._look_up()
+        known = self._cached_addresses()
+        addresses = known or await self._resolve()
         try:
             return await self._try(addresses, factory)
         except _CANCELLED:
             raise
         except Exception:
-            if not known or self._looked_up_at == float("inf"):
+            if not known or self._resolved_at == float("inf"):
                 raise
-            # It may have moved.
-            addresses = await self._look_up()
+            # The host may have moved.
+            addresses = await self._resolve()
             if set(addresses) == set(known):
                 raise
             return await self._try(addresses, factory)
 
-    def _fresh_addresses(self) -> list[Address]:
-        is_fresh = self._reactor.seconds() - self._looked_up_at < _FRESH_SECONDS
+    def _cached_addresses(self) -> list[Address]:
+        is_fresh = self._reactor.seconds() - self._resolved_at < _CACHE_SECONDS
         return self._addresses.copy() if is_fresh else []
 
     async def _try(self, addresses: Sequence[Address], factory: IProtocolFactory) -> IProtocol:
         for address in addresses[:-1]:
             try:
-                return await self._connect_to(address, factory, _TURN_SECONDS)
+                return await self._connect_to(address, factory, _ADDRESS_TIMEOUT)
             except _CANCELLED:
                 raise
             except Exception:
                 continue
-        return await self._connect_to(addresses[-1], factory, _LAST_SECONDS)
+        return await self._connect_to(addresses[-1], factory, _LAST_TIMEOUT)
 
     async def _connect_to(
         self, address: Address, factory: IProtocolFactory, seconds: float
@@ -113,29 +113,32 @@ class HostEndpoint:
             self._addresses = [address, *(each for each in self._addresses if each != address)]
         return connected
 
-    async def _look_up(self) -> list[Address]:
-        """Return the addresses, of which there is at least one."""
-        if self._lookup is None:
-            self._lookup = _HostLookup(self._looked_up)
-            self._reactor.nameResolver.resolveHostName(self._lookup, self._host, self._port)
-        if self._lookup is not None:
-            await self._lookup.wait()
+    async def _resolve(self) -> list[Address]:
+        """Return the addresses of the host.
+
+        :raises DNSLookupError: if there is none.
+        """
+        if self._resolution is None:
+            self._resolution = _HostResolution(self._resolved)
+            self._reactor.nameResolver.resolveHostName(self._resolution, self._host, self._port)
+        if self._resolution is not None:
+            await self._resolution.wait()
         if not self._addresses:
             raise DNSLookupError(f"no address is known for {self._host}")
         return self._addresses.copy()
 
-    def _looked_up(self, addresses: list[Address]) -> None:
-        self._lookup = None
+    def _resolved(self, addresses: list[Address]) -> None:
+        self._resolution = None
         if addresses:
             last = self._addresses[:1]
             self._addresses = [*(each for each in last if each in addresses)]
             self._addresses += (each for each in addresses if each not in last)
-            self._looked_up_at = self._reactor.seconds()
+            self._resolved_at = self._reactor.seconds()
 
 
 @implementer(IResolutionReceiver)
-class _HostLookup:
-    """Addresses as they come in, and those who wait for them."""
+class _HostResolution:
+    """One resolution of a name, for which any number of connections wait."""
 
     def __init__(self, done: Callable[[list[Address]], None]) -> None:
         self._done = done
@@ -143,7 +146,7 @@ class _HostLookup:
         self._waiters: list[Deferred[None]] = []
 
     def wait(self) -> Deferred[None]:
-        """Fires once all are there; one that is cancelled leaves the others alone."""
+        """Return a Deferred that fires once the name is resolved; it can be cancelled by itself."""
         waiter: Deferred[None] = Deferred(self._waiters.remove)
         self._waiters.append(waiter)
         return waiter

@@ -1,4 +1,4 @@
-"""The interface of a backend: a way to hand events to PHP."""
+"""The interface of a backend."""
 
 from twisted.internet.defer import Deferred
 from zope.interface import Interface
@@ -8,35 +8,34 @@ from phpgw.backend.reply import Follow, Reply
 
 
 class IBackend(Interface):
-    """A way to hand events to PHP."""
+    """Asks PHP: sends events, and receives replies."""
 
     def ask(event: Event, follow: Follow | None = None) -> Deferred[Reply]:
-        """Hand one event to PHP, at most once.
+        """Send one event to PHP, at most once.
 
-        PHP has the configured time for its whole answer, from when it takes the event. For a body
-        that is taken piece by piece that time starts anew with each piece, and its length is not
-        limited.
+        The configured timeout is for the whole reply, from when PHP takes the event. For a
+        streamed reply it starts again with each piece, and the size is not limited.
 
         :param follow: see :data:`Follow`; it need not be called for a reply that is complete when
             its head is.
-        :returns: fires with the complete :class:`Reply`, whatever its status, or fails with a
-            :exc:`BackendError`. It may be cancelled, also from within what takes the body: PHP is
-            left then, and nothing more comes.
+        :returns: fires with the complete :class:`Reply`, with any status, or fails with a
+            :exc:`BackendError`. It can be cancelled, also from within what consumes the body: that
+            closes the connection to PHP, and nothing is called any more.
         """
 
     def withdraw(client_id: str) -> None:
-        """Hand no message or handshake of a client to PHP any more that certainly was not yet.
+        """Withdraw messages and the handshake of a client that certainly were not sent yet.
 
-        Its answer fails with a :exc:`twisted.internet.defer.CancelledError`, or with
-        :exc:`Withdrawn` where PHP could not be reached.
+        They fail with a :exc:`twisted.internet.defer.CancelledError`, or with :exc:`Withdrawn` if
+        PHP could not be reached.
         """
 
     def probe() -> Deferred[None]:
-        """Find out whether PHP can be reached, by what harms no script of the user's.
+        """Find out whether PHP can be reached, without an event.
 
-        :returns: fires with ``None`` once it has answered, or fails with a :exc:`BackendError`
-            that says what is in the way.
+        :returns: fires with ``None`` if so, or fails with a :exc:`BackendError` that says what is
+            in the way.
         """
 
     def close() -> Deferred[None]:
-        """Give back what is kept open between events."""
+        """Close all connections; fire once they are closed."""

@@ -1,4 +1,4 @@
-"""PHP's reply to an event: its head, its body, and how a streamed one is followed."""
+"""PHP's reply to an event: its head, its body, and callbacks for a streamed one."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,7 +8,7 @@ import attrs
 
 @attrs.frozen
 class Head:
-    """What a reply says before its body.
+    """The status and the headers of a reply.
 
     :ivar status: the HTTP status.
     :ivar headers: names in lower case, in order.
@@ -33,19 +33,19 @@ class Head:
 
     @property
     def is_success(self) -> bool:
-        """Whether the status is 2xx (RFC 9110, section 15.3)."""
+        """Return whether the status is 2xx (RFC 9110, section 15.3)."""
         return 200 <= self.status < 300
 
     def values(self, name: bytes) -> tuple[bytes, ...]:
-        """The values of all headers with this lower-case name."""
+        """Return the values of all headers with this lower-case name."""
         return tuple(value for each, value in self.headers if each == name)
 
 
 @attrs.frozen
 class Reply:
-    """PHP's answer, complete.
+    """A complete reply.
 
-    :ivar body: what the script printed; empty if it was taken piece by piece (:data:`Follow`).
+    :ivar body: what the script printed; empty if it was streamed (:data:`Follow`).
     """
 
     head: Head
@@ -53,21 +53,21 @@ class Reply:
 
 
 class FlowControl(Protocol):
-    """A reply on its way, which can be held up."""
+    """Pauses and resumes a streamed reply."""
 
     def pause(self) -> None:
-        """Take no more of it for now; meanwhile PHP is not taken for silent.
+        """Stop reading, because the client is slow. The timeout does not run meanwhile.
 
-        What has been read already may still come.
+        Data that has been read already may still follow.
         """
 
     def hold(self) -> None:
-        """Do the same as :meth:`pause`, though its client is not slow."""
+        """Do the same as :meth:`pause` for another reason than a slow client."""
 
     def resume(self) -> None:
-        """Go on."""
+        """Read again."""
 
 
-# Is shown a reply's head while the body is still on its way. It returns what takes the body piece
-# by piece, as PHP flushes it, or None for the body to be gathered.
+# A callback that is called with a reply's head before the body is complete. It returns a consumer
+# of the body, piece by piece as PHP flushes it, or None if the body is not to be streamed.
 Follow = Callable[[Head, FlowControl], Callable[[bytes], None] | None]

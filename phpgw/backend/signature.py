@@ -1,18 +1,18 @@
-"""Signatures, by which PHP can tell that it is the gateway who asks."""
+"""Signatures, by which PHP recognizes the gateway."""
 
 import hmac
 from collections.abc import Callable
 
-# The headers' names.
+# Names of headers.
 TIMESTAMP = b"Phpgw-Timestamp"
 SIGNATURE = b"Phpgw-Signature"
 
 
 class Signer:
-    """Signs what PHP is sent.
+    """Signs events.
 
-    :param secret: what the gateway and PHP alone know.
-    :param seconds: tells the time, in seconds since the epoch.
+    :param secret: the secret that the gateway and PHP share.
+    :param seconds: returns the time, in seconds since the epoch.
     """
 
     def __init__(self, secret: bytes, seconds: Callable[[], float]) -> None:
@@ -20,10 +20,10 @@ class Signer:
         self._seconds = seconds
 
     def sign(self, body: bytes) -> tuple[bytes, bytes]:
-        """Sign a request's body, now.
+        """Sign a request's body with the current time.
 
-        :returns: the values of :data:`TIMESTAMP`, in whole seconds, and of :data:`SIGNATURE`:
-            ``sha256=`` and in hexadecimal digits the HMAC (RFC 2104) of both, joined with a dot.
+        :returns: the value of :data:`TIMESTAMP`, in whole seconds, and of :data:`SIGNATURE`:
+            ``sha256=`` and the HMAC (RFC 2104) of timestamp, dot and body, in hexadecimal digits.
         """
         timestamp = b"%d" % self._seconds()
         digest = hmac.digest(self._secret, timestamp + b"." + body, "sha256")

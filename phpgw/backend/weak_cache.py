@@ -1,4 +1,4 @@
-"""What is made only once of a thing that does not change."""
+"""A cache of values derived from objects, each dropped with its object."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -9,20 +9,22 @@ T = TypeVar("T")
 
 
 class WeakCache(Generic[K, T]):
-    """Makes something of a thing on first use, and keeps it for as long as there is that thing.
+    """A cache of values derived from immutable objects, each dropped with its object.
 
-    By identity: values of handshakes take long to compare, and each goes with its client.
+    Keys are compared by identity: comparing handshakes by value takes long.
+
+    :param make: derives a value from an object.
     """
 
     def __init__(self, make: Callable[[K], T]) -> None:
         self._make = make
         self._made: dict[int, tuple[ref[K], T]] = {}
 
-    def __call__(self, thing: K) -> T:
-        """What was made of this thing."""
-        entry = self._made.get(id(thing))
+    def __call__(self, key: K) -> T:
+        """Return the value for an object, which is made on first use."""
+        entry = self._made.get(id(key))
         if entry is None:
-            key = id(thing)
-            entry = ref(thing, lambda _: self._made.pop(key)), self._make(thing)
-            self._made[key] = entry
+            number = id(key)
+            entry = ref(key, lambda _: self._made.pop(number)), self._make(key)
+            self._made[number] = entry
         return entry[1]

@@ -15,7 +15,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend.error_pages import is_before_php, is_without_php
+from phpgw.backend.error_pages import is_not_passed_on, is_server_error_page
 from phpgw.backend.errors import (
     BackendBroken,
     BackendBusy,
@@ -266,9 +266,9 @@ class DisconnectQueue:
         """Carry out the commands of a reply, unless a web server has sent it in place of PHP."""
         if self._has_web_server:
             status = reply.head.status
-            if is_before_php(reply):
+            if is_not_passed_on(reply):
                 raise _NotPassedOn(f"a web server answered with status {status}")
-            if is_without_php(reply):
+            if is_server_error_page(reply):
                 error = BackendTimeout if status == _GATEWAY_TIMEOUT else _PerhapsReceived
                 raise error(str(unusable(reply)))
         # The client cannot get a reply any longer, but its commands may be for others.

@@ -164,7 +164,7 @@ class FakeBackend:
 
     def withdraw(self, client_id: str) -> None:
         for asked in self.asked:
-            if asked.is_queued and asked.event.is_of(client_id):
+            if asked.is_queued and asked.event.is_awaited_by(client_id):
                 asked.answer.cancel()
 
     def probe(self) -> Deferred[None]:

@@ -136,7 +136,7 @@ class FastCgiBackend:
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""
         for request in self._pool.waiting():
-            if isinstance(request, FastCgiExchange) and request.event.is_of(client_id):
+            if isinstance(request, FastCgiExchange) and request.event.is_awaited_by(client_id):
                 self._pool.withdraw(request)
                 request.fail(Withdrawn(self._pool.recent_error()))
 

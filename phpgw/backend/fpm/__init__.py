@@ -1,1 +1,1 @@
-"""The gateway's own PHP-FPM."""
+"""An own PHP-FPM, and the configuration of an installed one."""

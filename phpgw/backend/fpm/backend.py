@@ -46,7 +46,7 @@ class OwnFpmBackend:
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""
         for asked, event in list(self._waiting.items()):
-            if event is not None and event.is_of(client_id):
+            if event is not None and event.is_awaited_by(client_id):
                 self._waiting[asked] = None
                 asked.cancel()
         self._backend.withdraw(client_id)

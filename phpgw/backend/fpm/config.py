@@ -1,4 +1,4 @@
-"""What a PHP-FPM of the gateway's own is told, and where its files are."""
+"""The configuration of an own PHP-FPM, and the places of its files."""
 
 import os
 import pwd
@@ -21,18 +21,18 @@ _USERS = ("www-data", "nobody")
 # PHP's own post_max_size.
 _POST_SIZE = 8 * 1024**2
 
-# Where a directory for the socket may be if TMPDIR is no place for it.
+# Places for the socket's directory if TMPDIR cannot be used.
 _OTHER_PLACES = ("/run", "/tmp", "/var/tmp", "/dev/shm")
-# What PHP-FPM reads in its configuration as it is; a colon would make a socket's path an address.
+# Paths that PHP-FPM reads as they are; with a colon, a socket's path would be an address.
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._+@,-]*")
-# unix(7): sun_path has 108 bytes, with a NUL at the end. Below the place come a directory's name
-# and a socket's.
-_LONGEST_PLACE = 107 - len("/phpgw-12345678/1234567.sock")
+# unix(7): sun_path has 108 bytes, with a NUL at the end. The names of a directory and of a socket
+# follow.
+_MAX_PLACE_LENGTH = 107 - len("/phpgw-12345678/1234567.sock")
 
 # A line of a pool's configuration: pm.max_requests = 500, php_value[memory_limit] = 256M
 _DIRECTIVE = re.compile(r"\s*(?P<name>[A-Za-z_.]+)\s*(?:\[[^]]*\]\s*)?=")
-# What would make another PHP-FPM of it than the one that is asked, each with what does it.
-_OURS = {
+# Directives that a pool file may not set, each with the option that does, or why.
+_RESERVED = {
     "listen": "the gateway's own business",
     "prefix": "the gateway's own business",
     "chroot": "the gateway's own business",
@@ -49,20 +49,20 @@ class FpmUnusable(Exception):
 
 
 class InvalidPool(ValueError):
-    """Somebody's pool settings cannot be used; the text says why."""
+    """A pool file cannot be used; the text says why."""
 
 
 @attrs.frozen(kw_only=True)
 class FpmConfig:
-    """The settings that PHP-FPM is started with.
+    """The configuration that PHP-FPM is started with.
 
     :ivar binary: the program.
-    :ivar workers: how many processes run PHP.
-    :ivar user: who they are when the gateway is root; ``None`` for the web server's user.
-    :ivar script_seconds: a script that runs for longer is ended, and its worker replaced;
-        PHP-FPM counts in whole seconds.
-    :ivar message_size: bytes of the largest message that a script is given.
-    :ivar pool_file: more settings of the pool.
+    :ivar workers: how many workers there are.
+    :ivar user: the workers' user if the gateway is root; ``None`` for the web server's user.
+    :ivar script_seconds: how long a script may run until its worker is replaced; PHP-FPM counts
+        in whole seconds.
+    :ivar message_size: bytes of the largest message.
+    :ivar pool_file: a file with more directives of the pool.
     :ivar env: environment variables that scripts see.
     """
 
@@ -77,17 +77,17 @@ class FpmConfig:
     def text(self, socket: Path) -> str:
         """Return the configuration file.
 
-        :param socket: where PHP-FPM is to listen.
-        :raises InvalidPool: if the pool settings cannot be read, or are none.
+        :param socket: where PHP-FPM should listen.
+        :raises InvalidPool: if the pool file cannot be used.
         """
         owner = ""
         if os.geteuid() == 0:
-            entry = _user(self.user)
+            entry = _find_user(self.user)
             owner = f"user = {entry.pw_name}\ngroup = {entry.pw_gid}\n"
         return (
             "[global]\n"
             "error_log = /proc/self/fd/2\n"
-            # One that is replaced lets its workers finish.
+            # A PHP-FPM that is replaced lets its workers finish.
             f"process_control_timeout = {ceil(self.script_seconds)}s\n"
             "[phpgw]\n"
             f"{owner}"
@@ -95,42 +95,43 @@ class FpmConfig:
             "listen.mode = 0600\n"
             "pm = static\n"
             f"pm.max_children = {self.workers}\n"
-            # Not ours, which is raised for the sake of many clients.
+            # The gateway's own limit is raised for many clients.
             f"rlimit_files = {INITIAL_LIMIT}\n"
             f"request_terminate_timeout = {ceil(self.script_seconds)}s\n"
             "catch_workers_output = yes\n"
             "decorate_workers_output = no\n"
-            # Of two settings the last one counts; of two for php.ini the first.
+            # Of two equal directives the last one counts; of two for php.ini, the first.
             f"{self._pool_text()}"
             f"php_value[post_max_size] = {max(_POST_SIZE, _form_size(self.message_size))}\n"
-            # As Debian's and php.ini-production: a script can set its status and headers although
-            # something was printed before, be it a byte order mark.
+            # As in Debian and php.ini-production: a script can set its status and headers after
+            # something was printed, such as a byte order mark.
             "php_value[output_buffering] = 4096\n"
-            # Errors belong in the log; without a php.ini PHP would print them, with status 200.
+            # Without a php.ini, PHP would print errors, with status 200.
             "php_flag[display_errors] = off\n"
             "php_admin_flag[log_errors] = on\n"
-        ) + "".join(f"env[{name}] = ${_carrier(name)}\n" for name, _ in self.env)
+        ) + "".join(f"env[{name}] = ${_carrier_name(name)}\n" for name, _ in self.env)
 
     def environment(self) -> dict[str, str]:
-        """Return PHP-FPM's own environment, which carries the scripts'.
+        """Return the environment of PHP-FPM, which contains the variables of the scripts.
 
-        Any value can stand there, and none gets into a file.
+        So they may have any value, and are not written to a file.
         """
-        return {**os.environ, **{_carrier(name): value for name, value in self.env}}
+        return {**os.environ, **{_carrier_name(name): value for name, value in self.env}}
 
     def command(self, configuration: Path) -> list[str]:
-        """Return the program and its arguments, but for the one that has it only test."""
-        # Its own log goes to us; without -O it would think of us as a daemon's parent.
+        """Return the program and its arguments."""
+        # PHP-FPM's log goes to the gateway. Without -O it would take the gateway for the parent of
+        # a daemon.
         arguments = ["--nodaemonize", "--force-stderr", "--fpm-config", str(configuration)]
         if os.geteuid() == 0 and self.user == "root":
             arguments.append("--allow-to-run-as-root")
         return [str(self.binary), *arguments]
 
     def check(self) -> None:
-        """Have PHP-FPM look at the configuration.
+        """Have PHP-FPM check the configuration.
 
-        :raises FpmUnusable: if it does not like what it sees.
-        :raises InvalidPool: if that is because of the pool settings.
+        :raises FpmUnusable: if PHP-FPM refuses it.
+        :raises InvalidPool: if PHP-FPM accepts it without the pool file.
         """
         directory = make_directory()
         try:
@@ -171,41 +172,41 @@ class FpmConfig:
                 raise InvalidPool(f"line {number} begins a section; there is one pool alone")
             match = _DIRECTIVE.match(line)
             name = match["name"] if match else ""
-            ours = _OURS.get("listen" if name.startswith("listen.") else name)
-            if ours is not None:
-                raise InvalidPool(f"line {number} sets {name}, which is {ours}")
+            reserved_by = _RESERVED.get("listen" if name.startswith("listen.") else name)
+            if reserved_by is not None:
+                raise InvalidPool(f"line {number} sets {name}, which is {reserved_by}")
         return f"{text}\n"
 
 
 def find_php_fpm(path: str | None = None) -> Path | None:
-    """The newest ``php-fpm`` that is installed, be its name ``php-fpm`` or ``php-fpm8.2``."""
+    """Return the newest ``php-fpm`` that is installed, with a name like ``php-fpm8.2``, too."""
     found: list[tuple[tuple[int, ...], Path]] = []
     directories = (path if path is not None else os.environ.get("PATH", "")).split(os.pathsep)
     for directory in (*directories, *_DIRECTORIES):
-        for candidate in _content(Path(directory or ".")):
+        for candidate in _list(Path(directory or ".")):
             match = _NAME.match(candidate.name)
             if match and os.access(candidate, os.X_OK):
-                # A name without version is the administrator's choice.
+                # A name without a version is the administrator's choice.
                 version = tuple(map(int, match[1].split("."))) if match[1] else (sys.maxsize,)
                 found.append((version, candidate))
     return max(found, key=lambda each: each[0])[1] if found else None
 
 
 def make_directory() -> Path:
-    """Make a directory for sockets and configurations, of which PHP-FPM can read the path.
+    """Make a directory for sockets and configurations, with a path that PHP-FPM can read.
 
-    :raises FpmUnusable: if there is no place for one.
+    :raises FpmUnusable: if there is no place for it.
     """
     usual = _usual_place()
     for place in (usual, *_OTHER_PLACES):
-        if len(os.fsencode(place)) <= _LONGEST_PLACE and _PLAIN_PATH.fullmatch(place):
+        if len(os.fsencode(place)) <= _MAX_PLACE_LENGTH and _PLAIN_PATH.fullmatch(place):
             try:
                 return Path(tempfile.mkdtemp(prefix="phpgw-", dir=place))
             except OSError:
                 continue
     raise FpmUnusable(
         f"there is no place for its socket: TMPDIR ({usual!r}) cannot be written to, or is longer "
-        f"than {_LONGEST_PLACE} bytes, or has more in it than letters, digits and ._+@,-/"
+        f"than {_MAX_PLACE_LENGTH} bytes, or has more in it than letters, digits and ._+@,-/"
     )
 
 
@@ -216,25 +217,25 @@ def _usual_place() -> str:
         return os.environ.get("TMPDIR", "")
 
 
-def _content(directory: Path) -> list[Path]:
-    """List a directory; nothing, if we may not read it."""
+def _list(directory: Path) -> list[Path]:
+    """List a directory; return nothing if it cannot be read."""
     try:
         return sorted(directory.iterdir())
     except OSError:
         return []
 
 
-def _carrier(name: str) -> str:
-    """Under which name a variable of the scripts' is PHP-FPM's."""
+def _carrier_name(name: str) -> str:
+    """Return the name that a variable of the scripts has in PHP-FPM's environment."""
     return f"PHPGW_ENV_{name}"
 
 
 def _form_size(message_size: int) -> int:
-    """Return the size of a form with a message of this size, percent-encoded, and more in it."""
+    """Return the maximum size of a form with a message of this size, percent-encoded."""
     return 3 * message_size + 65536
 
 
-def _user(name: str | None) -> pwd.struct_passwd:
+def _find_user(name: str | None) -> pwd.struct_passwd:
     names = (name,) if name is not None else _USERS
     for each in names:
         try:

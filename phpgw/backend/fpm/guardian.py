@@ -1,13 +1,13 @@
-"""Runs a program that must not outlive the gateway, however that ends.
+"""Runs a program that must not outlive the gateway, even if the gateway is killed.
 
-A script of its own, run as ``python guardian.py DIRECTORY PROGRAM [ARGUMENT ...]``: it becomes the
-program, in a process group of its own, and leaves a process behind that reads from file
-descriptor 3. As long as the gateway lives, nothing comes from there; a byte tells that all is
-done; and its end without one, that the gateway was killed. The group is killed then, and the
-directory removed.
+This is a script of its own, ``python guardian.py DIRECTORY PROGRAM [ARGUMENT ...]``. It becomes the
+program, in a new process group, and leaves a process behind that reads from file descriptor 3.
+The gateway holds the other end. A byte means that the program has ended properly. The end of the
+data without a byte means that the gateway was killed: then the group is killed, and the directory
+removed.
 
-The kernel could tell the program of its parent's end (prctl(2), PR_SET_PDEATHSIG), but PHP-FPM
-sometimes leaves workers behind when it is ended while it starts them.
+The kernel could signal the end of the parent to the program (prctl(2), PR_SET_PDEATHSIG). But
+PHP-FPM sometimes leaves workers behind if it ends while it starts them.
 """
 
 import os
@@ -20,11 +20,11 @@ WATCHED = 3
 
 
 def main(directory: str, program: str, *arguments: str) -> None:
-    """Become the program."""
+    """Start the guardian process, and become the program."""
     os.setpgid(0, 0)
     group = os.getpid()
     if os.fork() == 0:
-        # A session of its own, and no child of the program, which knows nothing of it.
+        # In a session of its own, and no child of the program, which does not expect one.
         os.setsid()
         if os.fork() == 0:
             _watch(group, directory)
@@ -35,9 +35,10 @@ def main(directory: str, program: str, *arguments: str) -> None:
 
 
 def _watch(group: int, directory: str) -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    """Wait for the end of the gateway or the program."""
+    null = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
+        os.dup2(null, standard)
     if not os.read(WATCHED, 1):
         with suppress(ProcessLookupError):
             os.killpg(group, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""What the configuration of an installed PHP-FPM says, where it can be read, for a hint."""
+"""Reads the configuration of an installed PHP-FPM, for hints in the log."""
 
 import os
 import re
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import attrs
 
-# Where Debian, Fedora, Alpine, Remi and Docker's images have it.
+# The places in Debian, Fedora, Alpine, Remi's packages and Docker's images.
 _MAIN_FILES = (
     "/etc/php/*/fpm/php-fpm.conf",
     "/etc/php-fpm.conf",
@@ -18,17 +18,17 @@ _MAIN_FILES = (
 _LINE = re.compile(r"\s*(?:\[(?P<section>[^]]*)\]|(?P<name>[a-z_.]+)\s*=\s*(?P<value>[^;\r\n]*))")
 _UNIX = re.compile(r"unix:(?:path=)?(?P<path>(?:[^:\\]|\\.)+)")
 _TCP = re.compile(r"tcp:(?:host=)?(?P<host>(?:[^:\\]|\\.)+):(?:port=)?(?P<port>[0-9]+)")
-_LONGEST_PATH = 107
+_MAX_PATH_LENGTH = 107
 _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 @attrs.frozen
 class InstalledPool:
-    """A pool that listens where we ask.
+    """The pool that listens at the upstream's endpoint.
 
-    :ivar main_file: the file with its ``[global]`` section.
-    :ivar reload_seconds: how long a reload lets scripts finish.
-    :ivar workers: how many there are at most; ``None`` if that is not said.
+    :ivar main_file: the file with the ``[global]`` section.
+    :ivar reload_seconds: process_control_timeout: how long a reload lets scripts finish.
+    :ivar workers: pm.max_children; ``None`` if it is not set.
     """
 
     main_file: str
@@ -36,9 +36,9 @@ class InstalledPool:
     workers: int | None
 
     def hints(self, concurrency: int) -> Iterator[str]:
-        """Say what had better be changed.
+        """Yield what the operator should change.
 
-        :param concurrency: how many events PHP is asked at once.
+        :param concurrency: how many events are sent to PHP at once.
         """
         if self.reload_seconds in ("0", "0s"):
             yield (
@@ -53,10 +53,10 @@ class InstalledPool:
 
 
 def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> InstalledPool | None:
-    """Find the pool that is asked; ``None`` if its configuration is not here, or not readable.
+    """Find the pool at an endpoint; return ``None`` if no configuration can be read.
 
     :param endpoint: a Twisted client endpoint string.
-    :param main_files: patterns of paths.
+    :param main_files: glob patterns of PHP-FPM's main files.
     """
     for main_file in (path for pattern in main_files for path in _matching(pattern)):
         timeout = "0"
@@ -67,7 +67,7 @@ def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> Install
             elif name == "process_control_timeout":
                 timeout = value
         for pool in pools.values():
-            if _is_asked(endpoint, pool.get("listen", "")):
+            if _listens_at(endpoint, pool.get("listen", "")):
                 workers = pool.get("pm.max_children", "")
                 count = int(workers) if workers.isascii() and workers.isdecimal() else None
                 return InstalledPool(str(main_file), timeout, count)
@@ -75,9 +75,9 @@ def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> Install
 
 
 def is_too_long(endpoint: str) -> bool:
-    """Return whether an endpoint is a UNIX socket with a path that none can have: unix(7)."""
+    """Return whether an endpoint is a UNIX socket whose path is too long: unix(7)."""
     unix = _UNIX.match(endpoint)
-    return unix is not None and len(os.fsencode(_unescaped(unix["path"]))) > _LONGEST_PATH
+    return unix is not None and len(os.fsencode(_unescaped(unix["path"]))) > _MAX_PATH_LENGTH
 
 
 def _settings(
@@ -99,17 +99,17 @@ def _settings(
         if name != "include":
             yield section, name, value
         elif depth == 0:
-            # Relative ones are relative to a prefix, which is above the main file's directory.
+            # A relative path is relative to a prefix, the parent of the main file's directory.
             for included in _matching(str(path.parent.parent / value)):
                 yield from _settings(included, section, depth + 1)
 
 
 def _matching(pattern: str) -> list[Path]:
-    """Return the paths that an absolute pattern matches."""
+    """Return the paths that an absolute glob pattern matches."""
     return sorted(Path("/").glob(pattern.strip("/"))) if pattern.strip("/") else []
 
 
-def _is_asked(endpoint: str, listen: str) -> bool:
+def _listens_at(endpoint: str, listen: str) -> bool:
     """Return whether a pool's ``listen`` is what an endpoint connects to."""
     unix = _UNIX.match(endpoint)
     if unix is not None:

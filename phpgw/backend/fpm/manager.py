@@ -1,6 +1,4 @@
-"""A PHP-FPM of the gateway's own: started, watched, started again when it dies, replaced by a new
-one on request, stopped with it.
-"""
+"""An own PHP-FPM: starts it, restarts it when it dies, replaces it on reload, stops it."""
 
 import shutil
 from pathlib import Path
@@ -18,11 +16,13 @@ from phpgw.backend.fpm.process import STOP_SECONDS, FpmProcess
 from phpgw.backend.upstream import UpstreamService
 from phpgw.log_limit import line_limit
 
-_FIRST_DELAY, _LONGEST_DELAY = 0.1, 10.0
-# After so long it is not the configuration that kills it.
+# Seconds until PHP-FPM is started again; the delay doubles with each failure.
+_FIRST_DELAY, _MAX_DELAY = 0.1, 10.0
+# Seconds after which PHP-FPM counts as stable, and the delay is the first again.
 _STABLE_SECONDS = 30
-# How long a new one may take until the old one is left to go on.
+# Seconds that a new PHP-FPM may take to start until the old one is kept.
 _REPLACE_SECONDS = 30
+# Seconds until a PHP-FPM is replaced whose guardian was killed.
 _GUARD_SECONDS = 1
 
 NOT_READY = "the gateway's PHP-FPM is not ready"
@@ -30,9 +30,9 @@ NOT_READY = "the gateway's PHP-FPM is not ready"
 
 @implementer(IStreamClientEndpoint)
 class OwnFpm(UpstreamService):
-    """Runs PHP-FPM on a socket that nobody else gets to see; an endpoint that leads to it.
+    """Runs PHP-FPM on a private socket. It is also an endpoint that leads to PHP-FPM.
 
-    Nothing of it is made before the service starts, since ``twistd --uid`` changes who we are.
+    It makes no files before the service starts, since ``twistd --uid`` changes the user.
 
     """
 
@@ -44,10 +44,10 @@ class OwnFpm(UpstreamService):
         self._config = config
         self._directory: Path | None = None
         self._started = 0
-        # The one that is asked; the one that starts; those that finish what they were asked.
+        # The process that is asked; the one that starts; those that only finish their events.
         self._current: FpmProcess | None = None
         self._next: FpmProcess | None = None
-        self._leaving: set[FpmProcess] = set()
+        self._retiring: set[FpmProcess] = set()
         self._delay = _FIRST_DELAY
         self._calls: list[IDelayedCall] = []
         self._ready_waiters: list[Deferred[None]] = []
@@ -62,12 +62,12 @@ class OwnFpm(UpstreamService):
         return self.stop_within(STOP_SECONDS)
 
     def stop_within(self, seconds: float) -> Deferred[None]:
-        """End it, by force if it has not ended by itself after so long."""
+        """See :meth:`phpgw.backend.upstream.UpstreamService.stop_within`."""
         super().stopService()
         self._cancel_calls()
-        self._not_reloaded()
+        self._fail_reload()
         ending = [process.stop(seconds) for process in self._processes()]
-        return DeferredList(ending).addCallback(self._remove)
+        return DeferredList(ending).addCallback(self._remove_directory)
 
     @property
     def is_ready(self) -> bool:
@@ -80,13 +80,13 @@ class OwnFpm(UpstreamService):
 
     @property
     def pid(self) -> int | None:
-        """The master process that is asked, or will be."""
+        """Return the id of the master process that is asked, or will be."""
         process = self._current or self._next
         return None if process is None else process.transport.pid
 
     @property
     def socket(self) -> Path | None:
-        """The socket on which it is asked, while it can be."""
+        """Return the socket on which PHP-FPM is asked; ``None`` while it cannot be asked."""
         return None if self._current is None else self._current.socket
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803
@@ -97,7 +97,7 @@ class OwnFpm(UpstreamService):
         return endpoint.connect(protocolFactory)
 
     def when_ready(self) -> Deferred[None]:
-        """Fires once it takes connections."""
+        """See :meth:`phpgw.backend.upstream.UpstreamService.when_ready`."""
         if self.is_ready:
             return succeed(None)
         waiter: Deferred[None] = Deferred()
@@ -105,23 +105,23 @@ class OwnFpm(UpstreamService):
         return waiter
 
     def reload(self) -> Deferred[bool]:
-        """Put a new PHP-FPM in its place, without keeping anybody waiting.
+        """Replace PHP-FPM by a new one, without interruption.
 
-        The new one reads its settings and all code anew. The old one is asked nothing more once
-        the new one is ready, and ends when all that it works on is done.
+        The new PHP-FPM reads its settings and all code again. Once it is ready, the old one is not
+        asked any more, and ends when its events are done.
 
         :returns: fires with whether that has been done.
         """
         waiter: Deferred[bool] = Deferred()
         self._reload_waiters.append(waiter)
         if self._next is not None:
-            # It may have read something of what is old.
-            self._leave(self._next)
+            # It may have read old files.
+            self._retire(self._next)
         if self._next is not None or self._current is not None:
             self._cancel_calls()
             self._start()
         if self._next is not None and self._current is not None:
-            self._after(_REPLACE_SECONDS, self._give_up_next)
+            self._after(_REPLACE_SECONDS, self._stop_next)
         return waiter
 
     def _start(self) -> None:
@@ -140,7 +140,7 @@ class OwnFpm(UpstreamService):
             process.start()
         except Exception as error:
             self._next = None
-            self._has_failed(str(error))
+            self._restart_later(str(error))
         else:
             self._next = process
 
@@ -154,43 +154,44 @@ class OwnFpm(UpstreamService):
             binary=self._config.binary,
             workers=self._config.workers,
         )
-        self._after(_STABLE_SECONDS, self._stable)
+        self._after(_STABLE_SECONDS, self._reset_delay)
         reload_waiters, self._reload_waiters = self._reload_waiters, []
-        left = succeed(None) if old is None else self._leave(old)
+        left = succeed(None) if old is None else self._retire(old)
         left.addCallback(lambda _: _fire(reload_waiters, True))
         ready_waiters, self._ready_waiters = self._ready_waiters, []
         _fire(ready_waiters, None)
 
-    def _leave(self, process: FpmProcess) -> Deferred[None]:
-        self._leaving.add(process)
-        return process.finish()
+    def _retire(self, process: FpmProcess) -> Deferred[None]:
+        self._retiring.add(process)
+        return process.retire()
 
-    def _give_up_next(self) -> None:
+    def _stop_next(self) -> None:
+        """Stop a new PHP-FPM that takes too long to start."""
         if self._next is not None:
             self.log.error("A new PHP-FPM is not ready after {seconds} s", seconds=_REPLACE_SECONDS)
-            self._leaving.add(self._next)
+            self._retiring.add(self._next)
             self._next.stop()
             self._next = None
-            self._not_reloaded()
+            self._fail_reload()
 
-    def _stable(self) -> None:
+    def _reset_delay(self) -> None:
         self._delay = _FIRST_DELAY
 
     def _ended(self, process: FpmProcess, how: str) -> None:
-        if process in self._leaving:
-            self._leaving.discard(process)
+        if process in self._retiring:
+            self._retiring.discard(process)
             return
         if process is self._current:
             self._current = None
         else:
             self._next = None
         if self.running:
-            self._has_failed(how)
+            self._restart_later(how)
 
-    def _has_failed(self, how: str) -> None:
-        """Start one that replaces the one that has ended, unless another is there."""
+    def _restart_later(self, how: str) -> None:
+        """Start PHP-FPM again after a delay, unless another one runs or starts."""
         if self._next is None:
-            self._not_reloaded()
+            self._fail_reload()
         if self._current is not None:
             self.log.error("A new PHP-FPM ended ({how}); the old one goes on", how=how)
         elif self._next is None:
@@ -201,20 +202,20 @@ class OwnFpm(UpstreamService):
             )
             self._cancel_calls()
             self._after(self._delay, self._start)
-            self._delay = min(2 * self._delay, _LONGEST_DELAY)
+            self._delay = min(2 * self._delay, _MAX_DELAY)
 
     def _unguarded(self, process: FpmProcess) -> None:
-        """It would outlive a gateway that is killed."""
-        if self.running and process not in self._leaving:
+        """Replace a PHP-FPM without a guardian, which would outlive a gateway that is killed."""
+        if self.running and process not in self._retiring:
             self.log.warn("The guardian of PHP-FPM was killed; PHP-FPM is replaced")
             self._after(_GUARD_SECONDS, self.reload)
 
-    def _not_reloaded(self) -> None:
+    def _fail_reload(self) -> None:
         waiters, self._reload_waiters = self._reload_waiters, []
         _fire(waiters, False)
 
     def _processes(self) -> list[FpmProcess]:
-        return [each for each in (self._current, self._next, *self._leaving) if each is not None]
+        return [each for each in (self._current, self._next, *self._retiring) if each is not None]
 
     def _after(self, seconds: float, call: Any) -> None:
         self._calls = [each for each in self._calls if each.active()]
@@ -226,7 +227,7 @@ class OwnFpm(UpstreamService):
             if call.active():
                 call.cancel()
 
-    def _remove(self, outcome: object) -> None:
+    def _remove_directory(self, outcome: object) -> None:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
 

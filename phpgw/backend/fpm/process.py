@@ -1,4 +1,4 @@
-"""One running PHP-FPM: its master process, its socket, and what it writes to its log."""
+"""One PHP-FPM process: its start, its end, its socket, and its log."""
 
 import os
 import re
@@ -23,30 +23,30 @@ from phpgw.log_limit import line_limit
 
 _POLL_SECONDS = 0.05
 STOP_SECONDS = 5
-# What has no end of a line by then is logged as one.
-_LONGEST_LINE = 65536
-# How long what was sent to it as it was replaced may wait for a worker.
-_LAST_SECONDS = 0.2
+# Longer lines are logged in parts.
+_MAX_LINE = 65536
+# How long events that were sent before it was replaced may wait for a worker.
+_RETIRE_SECONDS = 0.2
 
 # [24-Nov-2026 22:00:00] NOTICE: ready to handle connections
 _LOG_LINE = re.compile(r"\[[^]]+\] (?P<level>[A-Z]+): (?P<text>.*)")
 
-# What a script has logged, which comes with the answer to its event, too.
-_SAID_WITH_EVENT = "NOTICE: PHP message: "
+# Messages of scripts, which are also part of the reply to their event, and logged there.
+_SCRIPT_MESSAGE = "NOTICE: PHP message: "
 
-_KNOCKING = Factory.forProtocol(Protocol)
-_KNOCKING.noisy = False
+_CONNECT_ONLY = Factory.forProtocol(Protocol)
+_CONNECT_ONLY.noisy = False
 
 
 class FpmProcess(ProcessProtocol):
-    """A master process, from its start to its end.
+    """A master process of PHP-FPM, from its start to its end.
 
-    :param directory: where its files go.
-    :param number: tells its files from those of others there.
-    :param ready: called with it once it takes connections.
-    :param unguarded: called with it when its guardian has ended before it.
-    :param ended: called with it, and how it has ended.
-    :ivar socket: where it listens.
+    :param directory: the directory for its files.
+    :param number: part of the names of its files.
+    :param ready: called with this process once it accepts connections.
+    :param unguarded: called with this process if its guardian ends first.
+    :param ended: called with this process and a text about its end.
+    :ivar socket: the UNIX socket on which it listens.
     """
 
     log = Logger(observer=line_limit)
@@ -69,17 +69,17 @@ class FpmProcess(ProcessProtocol):
         self._configuration = directory / f"{number}.conf"
         self._ready = ready
         self._unguarded = unguarded
-        self._tell_end = ended
+        self._notify_ended = ended
         self._call: IDelayedCall | None = None
-        self._rest = bytearray()
-        self._is_awaited = True
+        self._partial_line = bytearray()
+        self._is_starting = True
         self._is_guarded = True
         self._has_exited = False
-        self._told: Deferred[None] = Deferred()
+        self._retired: Deferred[None] = Deferred()
         self._ended: Deferred[None] = Deferred()
 
     def start(self) -> None:
-        """Start it.
+        """Start the process, and poll its socket until it accepts connections.
 
         :raises Exception: if its configuration cannot be written.
         """
@@ -93,23 +93,23 @@ class FpmProcess(ProcessProtocol):
         )
         self._poll()
 
-    def finish(self) -> Deferred[None]:
-        """Have it end once what it works on is done.
+    def retire(self) -> Deferred[None]:
+        """Have the process end once its events are done.
 
-        :returns: fires once it begins nothing more.
+        :returns: fires once it accepts no more events.
         """
-        self._is_awaited = False
-        self._later(_LAST_SECONDS, self._quit)
-        return self._told
+        self._is_starting = False
+        self._schedule(_RETIRE_SECONDS, self._quit)
+        return self._retired
 
     def stop(self, seconds: float = STOP_SECONDS) -> Deferred[None]:
-        """End it; fires when it has.
+        """Stop the process; fire when it has ended.
 
-        :param seconds: how long it may take to do so by itself.
+        :param seconds: after so long it is killed.
         """
-        self._is_awaited = False
+        self._is_starting = False
         self._signal(signal.SIGTERM)
-        self._later(seconds, self._kill_group)
+        self._schedule(seconds, self._kill_group)
         return self._ended
 
     def connectionMade(self) -> None:
@@ -122,16 +122,16 @@ class FpmProcess(ProcessProtocol):
     def errReceived(self, data: bytes) -> None:
         *lines, rest = data.split(b"\n")
         for line in lines:
-            self._rest += line
+            self._partial_line += line
             self._end_line()
-        self._rest += rest
-        if len(self._rest) > _LONGEST_LINE:
+        self._partial_line += rest
+        if len(self._partial_line) > _MAX_LINE:
             self._end_line()
 
     def _end_line(self) -> None:
-        line = self._rest.decode("utf-8", "backslashreplace")
-        self._rest.clear()
-        self._forward(line)
+        line = self._partial_line.decode("utf-8", "backslashreplace")
+        self._partial_line.clear()
+        self._log_line(line)
 
     def childConnectionLost(self, childFD: int) -> None:  # noqa: N802, N803
         if childFD != guardian.WATCHED:
@@ -143,45 +143,45 @@ class FpmProcess(ProcessProtocol):
 
     def processExited(self, reason: Failure) -> None:
         self._has_exited = True
-        # Workers outlive a master that was killed, and would go on for ever, our pipes in hand.
+        # Workers outlive a master that was killed, and would keep the pipes open.
         self._kill_group()
         if self._is_guarded:
             self.transport.writeToChild(guardian.WATCHED, b".")
             self.transport.closeChildFD(guardian.WATCHED)
 
     def processEnded(self, reason: Failure) -> None:
-        if self._rest:
+        if self._partial_line:
             self._end_line()
-        self._cancel()
+        self._cancel_call()
         for path in (self.socket, self._configuration):
             path.unlink(missing_ok=True)
         error = reason.value
         how = "status 0"
         if isinstance(error, ProcessTerminated):
             how = f"signal {error.signal}" if error.signal else f"status {error.exitCode}"
-        self._tell_end(self, how)
+        self._notify_ended(self, how)
         self._ended.callback(None)
-        if not self._told.called:
-            self._told.callback(None)
+        if not self._retired.called:
+            self._retired.callback(None)
 
     def _poll(self) -> None:
-        """Knock until it opens."""
-        connecting = UNIXClientEndpoint(self._reactor, str(self.socket)).connect(_KNOCKING)
-        connecting.addCallbacks(self._opened, self._not_yet)
+        """Connect to the socket until that succeeds."""
+        connecting = UNIXClientEndpoint(self._reactor, str(self.socket)).connect(_CONNECT_ONLY)
+        connecting.addCallbacks(self._connected, self._poll_later)
 
-    def _not_yet(self, failure: Failure) -> None:
-        if self._is_awaited:
-            self._later(_POLL_SECONDS, self._poll)
+    def _poll_later(self, failure: Failure) -> None:
+        if self._is_starting:
+            self._schedule(_POLL_SECONDS, self._poll)
 
-    def _opened(self, protocol: Any) -> None:
+    def _connected(self, protocol: Any) -> None:
         protocol.transport.loseConnection()
-        if self._is_awaited and not self._has_exited:
-            self._is_awaited = False
+        if self._is_starting and not self._has_exited:
+            self._is_starting = False
             self._ready(self)
 
     def _quit(self) -> None:
         self._signal(signal.SIGQUIT)
-        self._told.callback(None)
+        self._retired.callback(None)
 
     def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessExitedAlready):
@@ -191,18 +191,19 @@ class FpmProcess(ProcessProtocol):
         with suppress(ProcessLookupError):
             os.killpg(self._group, signal.SIGKILL)
 
-    def _later(self, seconds: float, call: Callable[[], None]) -> None:
-        """Do one thing, in place of what was to come."""
-        self._cancel()
+    def _schedule(self, seconds: float, call: Callable[[], None]) -> None:
+        """Schedule a call in place of the one that is scheduled."""
+        self._cancel_call()
         if not self._has_exited:
             self._call = self._reactor.callLater(seconds, call)
 
-    def _cancel(self) -> None:
+    def _cancel_call(self) -> None:
         if self._call is not None and self._call.active():
             self._call.cancel()
 
-    def _forward(self, line: str) -> None:
-        if line.startswith(_SAID_WITH_EVENT):
+    def _log_line(self, line: str) -> None:
+        """Log a line of PHP-FPM's log at its own level."""
+        if line.startswith(_SCRIPT_MESSAGE):
             return
         match = _LOG_LINE.match(line)
         level, text = (match["level"], match["text"]) if match else ("WARNING", line)

@@ -2,7 +2,7 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.error_pages import is_before_php, is_without_php
+from phpgw.backend.error_pages import is_not_passed_on, is_server_error_page
 from phpgw.backend.reply import Head, Reply
 
 _NGINX = (
@@ -45,7 +45,7 @@ class WebServerTests(SynchronousTestCase):
             _reply(502, b"text/plain; charset=utf-8", b"Bad Gateway"),
             _reply(503, b"text/plain; charset=utf-8", b"no available server\n"),
         ):
-            self.assertTrue(is_without_php(reply), reply)
+            self.assertTrue(is_server_error_page(reply), reply)
 
     def test_scripts_own(self) -> None:
         for reply in (
@@ -59,8 +59,8 @@ class WebServerTests(SynchronousTestCase):
             _reply(200, b"text/html", _NGINX % (b"502", b"502", b"nginx")),
             _reply(500, b"text/html", b"Oops"),
         ):
-            self.assertFalse(is_without_php(reply), reply)
-            self.assertFalse(is_before_php(reply), reply)
+            self.assertFalse(is_server_error_page(reply), reply)
+            self.assertFalse(is_not_passed_on(reply), reply)
 
     def test_php_was_not_tried(self) -> None:
         for status, phrase in (
@@ -69,6 +69,6 @@ class WebServerTests(SynchronousTestCase):
         ):
             title = b"%d %b" % (status, phrase)
             page = _NGINX % (title, title, b"nginx/1.22.1")
-            self.assertTrue(is_before_php(_reply(status, b"text/html", page)))
-            self.assertFalse(is_before_php(_reply(502, b"text/html", page)))
-        self.assertFalse(is_before_php(_reply(503, b"text/html; charset=iso-8859-1", _APACHE)))
+            self.assertTrue(is_not_passed_on(_reply(status, b"text/html", page)))
+            self.assertFalse(is_not_passed_on(_reply(502, b"text/html", page)))
+        self.assertFalse(is_not_passed_on(_reply(503, b"text/html; charset=iso-8859-1", _APACHE)))
