@@ -7,6 +7,8 @@ beyond the next message.
 import zlib
 from struct import pack
 
+from phpgw.hub.commands import Target
+
 _TEXT, _BINARY = 0x81, 0x82
 _COMPRESSED = 0x40
 # The end of each deflated message, which is not sent: RFC 7692, section 7.2.1.
@@ -39,11 +41,19 @@ class FrameEncoder:
         self._cache: dict[tuple[int, int], tuple[bytes, bytes]] = {}
         self._cache_size = 0
 
-    def encode(self, payload: bytes, is_binary: bool, window_bits: int | None = None) -> bytes:
+    def encode(
+        self,
+        payload: bytes,
+        is_binary: bool,
+        window_bits: int | None = None,
+        target: Target | None = None,
+    ) -> bytes:
         """Return a message as a single frame.
 
         :param window_bits: the size of the peer's window, from 9 to 15; ``None`` if the message
             must not be compressed. It is compressed only if that makes it smaller.
+        :param target: the target of the command. Not used here; the encoder of a
+            subprotocol can name it in the frame.
         """
         if payload is not self._payload or is_binary is not self._is_binary:
             self._payload, self._is_binary = payload, is_binary

@@ -1,8 +1,8 @@
 """The opening handshake (RFC 6455, section 4.2): an HTTP request becomes a WebSocket connection.
 
-twisted.web reads the request, and PHP may be asked about it. Autobahn is given a request that we
-write, with nothing of the browser's in it but the checked key: its own parser would take characters
-inside a header's value for the start of another header.
+twisted.web reads the request, and PHP may be asked about it. Autobahn gets a new request, in which
+only the checked key comes from the browser: Autobahn's parser could take characters inside a header
+for the start of another header.
 """
 
 import re
@@ -35,20 +35,21 @@ from phpgw.websocket.request_info import OriginNotAllowed, RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
 _KEY_BYTES = 16
-# What twisted.web has no phrase for.
+# Reason phrases that twisted.web does not have.
 _PHRASES = {426: b"Upgrade Required", 429: b"Too Many Requests"}
-# Refusals that a crowd gets, and for which nobody wants a line each.
-_COMMON = frozenset((429, 503))
+# Refusals that many clients can get at the same time: not each of them is logged.
+_THROTTLED_STATUSES = frozenset((429, 503))
 _UPGRADE = ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class WebSocketResource(Resource):
-    """The path that speaks WebSocket.
+    """The HTTP resource that accepts WebSocket handshakes.
 
-    :param subprotocols: what chooses one where PHP does not.
-    :param proxy_detector: what learns from handshakes where there is a proxy, if that matters.
+    :param factory: makes the connections, and has their table.
+    :param subprotocols: selects the subprotocol if PHP does not.
+    :param proxy_detector: is given all requests, if it is needed.
     """
 
     isLeaf = True
@@ -71,25 +72,25 @@ class WebSocketResource(Resource):
         self._request_info = request_info
         self._admission = admission
         self._metrics = metrics
-        self._crowd = LogThrottle(factory.reactor.seconds)
+        self._log_throttle = LogThrottle(factory.reactor.seconds)
 
     def render(self, request: Request) -> bytes | int:
-        """Grant the handshake, or say what is wrong with it; PHP may have to be asked."""
+        """Accept the handshake or refuse it, perhaps after PHP was asked."""
         try:
-            opening = _checked_opening(request, self._factory.limits.compression)
-            protocol = self._admit(request)
+            opening = _read_opening(request, self._factory.limits.compression)
+            protocol = self._add_pending(request)
         except Refusal as refusal:
             return self._refuse(request, refusal)
         if self._admission.asks_php:
-            # The browser may go away meanwhile.
+            # The browser may disconnect in the meantime.
             request.notifyFinish().addErrback(lambda _: self._table.remove(protocol))
             asked = Deferred.fromCoroutine(self._ask(request, protocol, opening))
-            asked.addErrback(self._broken, protocol)
+            asked.addErrback(self._fail, protocol)
         else:
             self._open(request, protocol, opening, Grant())
         return NOT_DONE_YET
 
-    def _admit(self, request: Request) -> GatewayProtocol:
+    def _add_pending(self, request: Request) -> GatewayProtocol:
         try:
             handshake = self._request_info.read(request)
             if self._proxy_detector is not None:
@@ -104,7 +105,7 @@ class WebSocketResource(Resource):
         except InvalidForwardedHeaders as contradiction:
             raise Refusal(400, str(contradiction)) from None
         except Draining:
-            raise _draining() from None
+            raise _draining_refusal() from None
         except AddressLimitReached:
             self._metrics.handshakes_refused_per_address += 1
             raise Refusal(
@@ -123,46 +124,54 @@ class WebSocketResource(Resource):
         except ClientIdTaken as taken:
             raise Refusal(409, f"There is a client {taken} already.") from None
 
-    async def _ask(self, request: Request, protocol: GatewayProtocol, opening: "_Opening") -> None:
+    async def _ask(
+        self, request: Request, protocol: GatewayProtocol, opening: "_OpeningHandshake"
+    ) -> None:
         client = protocol.client
         try:
             grant = await self._admission.ask(client, opening.subprotocols)
         except Refusal as refusal:
-            self._turn_away(request, protocol, refusal)
+            self._refuse_pending(request, protocol, refusal)
             return
         if client.is_disconnected or self._table.is_draining:
-            # PHP takes the client for connected, so it has to hear of its end.
+            # PHP has granted the handshake, so it must get the disconnect, too.
             self._admission.welcome(client, grant)
-            self._turn_away(request, protocol, _draining())
+            self._refuse_pending(request, protocol, _draining_refusal())
         else:
             self._open(request, protocol, opening, grant)
 
-    def _turn_away(self, request: Request, protocol: GatewayProtocol, refusal: Refusal) -> None:
+    def _refuse_pending(
+        self, request: Request, protocol: GatewayProtocol, refusal: Refusal
+    ) -> None:
         if not protocol.client.is_disconnected:
             self._table.remove(protocol)
             request.write(self._refuse(request, refusal))
             request.finish()
 
-    def _broken(self, failure: Failure, protocol: GatewayProtocol) -> None:
-        self.log.failure("A handshake came to a bad end", failure)
+    def _fail(self, failure: Failure, protocol: GatewayProtocol) -> None:
+        self.log.failure("A handshake failed", failure)
         self._table.remove(protocol)
         protocol.abort()
 
     def _open(
-        self, request: Request, protocol: GatewayProtocol, opening: "_Opening", grant: Grant
+        self,
+        request: Request,
+        protocol: GatewayProtocol,
+        opening: "_OpeningHandshake",
+        grant: Grant,
     ) -> None:
         subprotocol = self._subprotocols.choose(opening.subprotocols, grant.subprotocol)
         protocol.subprotocol = subprotocol
         protocol.set_cookies = grant.set_cookies
-        early = _take_over(request, protocol)
-        protocol.dataReceived(opening.head(subprotocol))
+        unread = _take_transport(request, protocol)
+        protocol.dataReceived(opening.request_head(subprotocol))
         self._admission.welcome(protocol.client, grant)
-        if early:
-            protocol.dataReceived(early)
+        if unread:
+            protocol.dataReceived(unread)
 
     def _refuse(self, request: Request, refusal: Refusal) -> bytes:
         self._metrics.handshakes_refused += 1
-        self._note(request, refusal)
+        self._log_refusal(request, refusal)
         request.setResponseCode(refusal.status, _PHRASES.get(refusal.status))
         if refusal.body is None:
             request.setHeader("Content-Type", "text/plain; charset=utf-8")
@@ -172,8 +181,8 @@ class WebSocketResource(Resource):
         request.setHeader("Content-Length", str(len(body)))
         return body
 
-    def _note(self, request: Request, refusal: Refusal) -> None:
-        count = self._crowd.count() if refusal.status in _COMMON else 1
+    def _log_refusal(self, request: Request, refusal: Refusal) -> None:
+        count = self._log_throttle.count() if refusal.status in _THROTTLED_STATUSES else 1
         if count:
             others = f", and {count - 1} others meanwhile" if count > 1 else ""
             self.log.info(
@@ -186,33 +195,34 @@ class WebSocketResource(Resource):
 
 
 @attrs.frozen
-class _Opening:
-    """An opening handshake that is in order.
+class _OpeningHandshake:
+    """A valid opening handshake.
 
-    :ivar lines: the request as Autobahn gets it.
-    :ivar subprotocols: those that the browser offers.
+    :ivar lines: the lines of the request for Autobahn.
+    :ivar subprotocols: the subprotocols that the browser offers.
     """
 
     lines: tuple[bytes, ...]
     subprotocols: tuple[str, ...]
 
-    def head(self, subprotocol: str | None) -> bytes:
-        """The request, with the subprotocol that was chosen as the one that was offered."""
+    def request_head(self, subprotocol: str | None) -> bytes:
+        """Return the request for Autobahn, in which the selected subprotocol is the only one."""
         lines = self.lines
         if subprotocol is not None:
             lines += (b"Sec-WebSocket-Protocol: " + subprotocol.encode(),)
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
-def _draining() -> Refusal:
+def _draining_refusal() -> Refusal:
     return Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
 
 
-def _checked_opening(request: Request, compression: bool) -> _Opening:
-    """What the request asks for.
+def _read_opening(request: Request, compression: bool) -> _OpeningHandshake:
+    """Check the opening handshake and return it: RFC 6455, section 4.2.1.
 
-    :param compression: whether extensions are looked at, of which there is no other.
-    :raises Refusal: if it is no proper opening handshake.
+    :param compression: whether permessage-deflate can be accepted. Otherwise, extensions are
+        ignored.
+    :raises Refusal: if the handshake is invalid.
     """
     headers = request.requestHeaders
     if request.method != b"GET":
@@ -240,7 +250,7 @@ def _checked_opening(request: Request, compression: bool) -> _Opening:
         )
     has_length = request.getHeader(b"Content-Length") not in (None, b"0")
     if has_length or headers.hasHeader(b"Transfer-Encoding"):
-        # What comes behind the head is frames, and nothing in between should see it otherwise.
+        # Frames follow the header section. A proxy that expects a body could read them as one.
         raise Refusal(400, "A WebSocket handshake has no body.")
     for name, values in headers.getAllRawHeaders():
         if any(map(CONTROL.search, values)):
@@ -251,7 +261,7 @@ def _checked_opening(request: Request, compression: bool) -> _Opening:
         b"Upgrade: websocket",
         b"Connection: Upgrade",
         b"Sec-WebSocket-Version: 13",
-        b"Sec-WebSocket-Key: " + _checked_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ())),
+        b"Sec-WebSocket-Key: " + _read_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ())),
     ]
     extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
     try:
@@ -260,11 +270,11 @@ def _checked_opening(request: Request, compression: bool) -> _Opening:
         raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
     if offer is not None:
         lines.append(b"Sec-WebSocket-Extensions: " + offer)
-    return _Opening(tuple(lines), _checked_subprotocols(request))
+    return _OpeningHandshake(tuple(lines), _read_subprotocols(request))
 
 
-def _checked_subprotocols(request: Request) -> tuple[str, ...]:
-    """RFC 6455, section 4.2.1, item 8: tokens, each once."""
+def _read_subprotocols(request: Request) -> tuple[str, ...]:
+    """Return the offered subprotocols; refuse the handshake if one is no token, or not unique."""
     values = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol", [])
     names = [name.strip() for value in values for name in value.split(b",") if name.strip()]
     if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
@@ -277,8 +287,8 @@ def _tokens(request: Request, name: bytes) -> set[bytes]:
     return {token.strip().lower() for value in values for token in value.split(b",")}
 
 
-def _checked_key(keys: Sequence[bytes]) -> bytes:
-    """RFC 6455, section 4.2.1, item 5."""
+def _read_key(keys: Sequence[bytes]) -> bytes:
+    """Return the only key, if it is valid: RFC 6455, section 4.2.1, item 5."""
     try:
         [key] = keys
         if len(b64decode(key, validate=True)) == _KEY_BYTES:
@@ -288,13 +298,13 @@ def _checked_key(keys: Sequence[bytes]) -> bytes:
     raise Refusal(400, "There has to be one Sec-WebSocket-Key, 16 bytes in base64.")
 
 
-def _take_over(request: Request, protocol: GatewayProtocol) -> bytes:
-    """Give the request's transport to the WebSocket connection.
+def _take_transport(request: Request, protocol: GatewayProtocol) -> bytes:
+    """Take the transport from the HTTP channel, and connect the WebSocket protocol to it.
 
-    :returns: what the browser has sent on it since the request.
+    :returns: bytes that were read after the request, and belong to the WebSocket connection.
     """
     channel: Any = request.channel
-    early: bytes = channel.take_unread()
+    unread: bytes = channel.take_unread()
     transport, channel.transport = channel.transport, None
     if isinstance(transport, ProtocolWrapper):
         # TLS, or the PROXY protocol.
@@ -302,6 +312,6 @@ def _take_over(request: Request, protocol: GatewayProtocol) -> bytes:
     else:
         transport.protocol = protocol
     protocol.makeConnection(transport)
-    # Neither will be heard of any more; as long as each holds the other, both hold the transport.
+    # Both are finished. Without this, they would be a reference cycle that holds the transport.
     request.channel = None  # type: ignore[assignment]
-    return early
+    return unread

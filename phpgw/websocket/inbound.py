@@ -1,7 +1,7 @@
-"""What is taken from a peer: how large, in how many pieces, how fast, and when nothing is.
+"""Receiving from a peer: limits on size, fragments and rate; pausing and resuming.
 
-Whoever sends more than it may is read from more slowly, if that helps, so that TCP pushes back;
-and is told to go if it does not.
+If a peer sends too fast, reading is paused, so that TCP slows it down. If that does not help, or if
+a message is too large, the connection is failed (RFC 6455, section 7.1.7).
 """
 
 from typing import Any
@@ -14,19 +14,19 @@ from phpgw.websocket.autobahn_slim import SlimProtocol
 from phpgw.websocket.rate_limit import FRAGMENT, MESSAGE, TokenBucket
 from phpgw.websocket.short_frame import MAX_SIZE, MIN_SIZE, parse_text_frame
 
-# Why nothing is read from a peer at the moment; there can be several reasons.
-_INBOX, _RATE, _END, _OVER = 1, 2, 4, 8
-# Those for which what was read already has to wait, too.
-_NOT_PARSED = _INBOX | _RATE | _OVER
-# The longest head of a frame: RFC 6455, section 5.2.
-_LONGEST_HEAD = 14
+# Reasons for which reading is paused; there can be several at the same time.
+_INBOX_FULL, _RATE_LIMITED, _STOPPED, _DISCARDING = 1, 2, 4, 8
+# Reasons for which parsing of data that was read is paused, too.
+_PARSING_PAUSED = _INBOX_FULL | _RATE_LIMITED | _DISCARDING
+# The size of the longest frame header: RFC 6455, section 5.2.
+_MAX_HEADER_SIZE = 14
 
 
 class InboundProtocol(SlimProtocol):
-    """A protocol that holds its peer to the limits.
+    """A protocol that applies the limits to what its peer sends.
 
-    :ivar factory: which has the limits (:class:`~.limits.WebSocketLimits`), the reactor
-        and the metrics.
+    :ivar factory: has the limits (:class:`~.limits.WebSocketLimits`), the reactor, the metrics and
+        the partly received messages (:class:`~.partial_messages.PartialMessages`).
     """
 
     factory: Any
@@ -35,65 +35,65 @@ class InboundProtocol(SlimProtocol):
     inside_message: bool
     message_data_total_length: int
     maxMessagePayloadSize: int  # noqa: N815
-    # Here, since most connections never have others.
-    _holds = 0
-    _consuming = False
-    _fragments = 0
-    _is_unfinished = False
+    # Defaults of the class save memory: most connections keep them.
+    _pause_reasons = 0
+    _is_parsing = False
+    _fragment_count = 0
+    _is_partial = False
     _bucket: TokenBucket | None = None
-    _release_call: IDelayedCall | None = None
+    _resume_call: IDelayedCall | None = None
 
     @property
     def is_reading(self) -> bool:
-        """Whether bytes from the peer are read."""
-        return not self._holds
+        """Return whether bytes of the peer are read at the moment."""
+        return not self._pause_reasons
 
     def pause_reading(self) -> None:
-        """Take no further messages from the peer for now; TCP pushes back."""
-        # The answer to a close frame has to be read.
-        if self.state == self.STATE_OPEN and not self._holds & _INBOX:
+        """Pause reading and parsing, since the inbox is full; TCP slows the peer down."""
+        # In a closing handshake, the close frame of the peer must be read.
+        if self.state == self.STATE_OPEN and not self._pause_reasons & _INBOX_FULL:
             self.factory.metrics.inboxes_full += 1
-            self._hold(_INBOX)
+            self._pause(_INBOX_FULL)
 
     def resume_reading(self) -> None:
-        """Take messages again, unless there have been too many."""
-        if self._is_unfinished and self._holds & _INBOX:
+        """Resume reading and parsing, unless it is paused for another reason."""
+        if self._is_partial and self._pause_reasons & _INBOX_FULL:
             self.factory.partial_messages.restart(self)
-        self._release(_INBOX)
+        self._resume(_INBOX_FULL)
 
     @property
     def has_unparsed_data(self) -> bool:
-        """Return whether something that was read waits to be parsed."""
-        return bool(self._holds & _NOT_PARSED) and bool(self.data)
+        """Return whether there is data that was read and not parsed yet."""
+        return bool(self._pause_reasons & _PARSING_PAUSED) and bool(self.data)
 
     def stop_reading(self) -> None:
-        """Read no further messages at all; those that were read are taken, as far as they go."""
+        """Stop reading for good; messages that were read completely are still handled."""
         if self.state == self.STATE_OPEN:
-            self._hold(_END)
-            # What is missing of a message will not come.
-            self._forget_message()
+            self._pause(_STOPPED)
+            # The rest of a partly received message will not be read.
+            self._remove_partial_message()
 
     def resume_for_close_frame(self) -> None:
-        """Read, if not faster than is allowed, since the answer to a close frame is to come."""
-        self._release(_INBOX | _END)
+        """Resume reading for the peer's close frame; the rate limit still applies."""
+        self._resume(_INBOX_FULL | _STOPPED)
 
     def refuse_message(self, reason: str) -> None:
-        """Give up the message that is coming, and close with 1008."""
+        """Discard the partly received message, and fail the connection with 1008."""
         self._fail_connection(1008, reason)
 
-    # What Autobahn and the transport tell.
+    # Called by Autobahn and the transport.
 
     def dataReceived(self, data: bytes) -> None:
         if self.state == self.STATE_CLOSED:
-            # A peer over TLS can be heard until it, too, has closed that.
-            self._hold(_OVER)
+            # Over TLS, data can arrive until the peer has closed TLS, too.
+            self._pause(_DISCARDING)
             return
-        if MIN_SIZE <= len(data) <= MAX_SIZE and self._is_at_rest():
+        if MIN_SIZE <= len(data) <= MAX_SIZE and self._is_between_messages():
             text = parse_text_frame(data)
-            if text is not None and self._takes_freely(len(text)):
+            if text is not None and self._is_within_limits(len(text)):
                 self.onMessage(text, False)
                 return
-        # Autobahn's own makes arguments for a line in the debug log first.
+        # Autobahn's dataReceived would first format a line for the debug log.
         self._dataReceived(data)
 
     def onOpen(self) -> None:
@@ -103,28 +103,28 @@ class InboundProtocol(SlimProtocol):
             self._bucket = TokenBucket(rate)
 
     def consumeData(self) -> None:
-        # A message may lead to more being wanted at once; Autobahn is not done with it by then.
-        if not self._consuming:
-            self._consuming = True
+        # A message can resume reading, which calls this again. Autobahn cannot do that in between.
+        if not self._is_parsing:
+            self._is_parsing = True
             try:
                 super().consumeData()
             finally:
-                self._consuming = False
-            self._look_at_rest()
+                self._is_parsing = False
+            self._update_after_parsing()
 
     def processData(self) -> bool:
-        # Autobahn would go on with what it has read already, however much that is.
-        return not self._holds & _NOT_PARSED and super().processData()
+        # Autobahn would parse all data that was read.
+        return not self._pause_reasons & _PARSING_PAUSED and super().processData()
 
     def onMessageFrameBegin(self, length: int) -> None:
-        # In place of Autobahn's own, which has no limit but that of the size.
+        # Without a call of Autobahn's method, which limits only the size.
         self.message_data_total_length += length
         if self.current_frame.opcode:
-            self._fragments = 1
-            self._count(MESSAGE)
+            self._fragment_count = 1
+            self._take_tokens(MESSAGE)
         else:
-            self._fragments += 1
-            self._count(FRAGMENT)
+            self._fragment_count += 1
+            self._take_tokens(FRAGMENT)
         if self.failedByMe:
             return
         limits = self.factory.limits
@@ -135,42 +135,42 @@ class InboundProtocol(SlimProtocol):
             self._fail_connection(
                 1009, f"a frame may have {limits.max_frame_size} bytes at most (--max-frame-size)"
             )
-        elif 0 < limits.max_fragments < self._fragments:
+        elif 0 < limits.max_fragments < self._fragment_count:
             self.factory.metrics.messages_too_fragmented += 1
             self._fail_connection(
                 1008, f"a message may have {limits.max_fragments} frames at most (--max-fragments)"
             )
 
     def onMessageEnd(self) -> None:
-        self._forget_message()
+        self._remove_partial_message()
         super().onMessageEnd()
 
     def onPing(self, payload: bytes) -> None:  # noqa: N802
-        self._count(MESSAGE)
+        self._take_tokens(MESSAGE)
 
     def onPong(self, payload: bytes) -> None:  # noqa: N802
-        self._count(MESSAGE)
+        self._take_tokens(MESSAGE)
 
     def sendCloseFrame(self, *args: Any, **kwargs: Any) -> None:
         super().sendCloseFrame(*args, **kwargs)
-        # Nothing that is sent from now on is wanted.
+        # Messages that arrive from now on are ignored.
         if self.message_data:
             self.message_data = []
-        self._forget_message()
+        self._remove_partial_message()
 
     def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
         super().dropConnection(abort)
-        self._forget_message()
+        self._remove_partial_message()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._release_call is not None and self._release_call.active():
-            self._release_call.cancel()
-        self._release_call = None
+        if self._resume_call is not None and self._resume_call.active():
+            self._resume_call.cancel()
+        self._resume_call = None
         super().connectionLost(reason)
-        self._forget_message()
+        self._remove_partial_message()
 
     def refuse_too_large(self) -> None:
-        """Tell the peer that its message is too large: RFC 6455, section 7.4.1."""
+        """Fail the connection with 1009: the message is too large (RFC 6455, section 7.4.1)."""
         self.factory.metrics.messages_too_large += 1
         limit = self.factory.limits.max_message_size
         self._fail_connection(
@@ -178,74 +178,76 @@ class InboundProtocol(SlimProtocol):
         )
 
     def _max_message_size_exceeded(self, *_: object) -> None:
-        # Autobahn has found out while it decompressed.
+        # Called by Autobahn while it decompresses a message.
         self.refuse_too_large()
 
-    def _is_at_rest(self) -> bool:
-        """Tell whether nothing has been read that is not done with, and the next may be taken."""
+    def _is_between_messages(self) -> bool:
+        """Return whether a new frame can start: no data is unparsed, and nothing is paused."""
         return (
             self.state == self.STATE_OPEN
-            and not self._holds
+            and not self._pause_reasons
             and not self.data
             and self.current_frame is None
             and not self.inside_message
-            and not self._consuming
+            and not self._is_parsing
         )
 
-    def _takes_freely(self, size: int) -> bool:
-        """Tell whether a message of this size, in one frame, is within all limits, and count it."""
+    def _is_within_limits(self, size: int) -> bool:
+        """Return whether a message of this size, in one frame, is within all limits; count it."""
         if size > self.factory.limits.max_plain_size:
             return False
         bucket = self._bucket
         return bucket is None or bucket.try_take(MESSAGE, self.factory.reactor.seconds())
 
-    def _look_at_rest(self) -> None:
-        """See what is left once all has been parsed that may be."""
+    def _update_after_parsing(self) -> None:
+        """Update the partly received message after parsing; discard data that is not needed."""
         if self.state == self.STATE_OPEN:
-            if self.inside_message and not self._holds & _END:
-                self._is_unfinished = True
+            if self.inside_message and not self._pause_reasons & _STOPPED:
+                self._is_partial = True
                 self.factory.partial_messages.update(self, sum(map(len, self.message_data)))
-            elif self._is_unfinished:
-                self._forget_message()
+            elif self._is_partial:
+                self._remove_partial_message()
         elif self.state == self.STATE_CLOSED:
             self.data = b""
         elif (
-            self.state == self.STATE_CLOSING and not self._holds and len(self.data) > _LONGEST_HEAD
+            self.state == self.STATE_CLOSING
+            and not self._pause_reasons
+            and len(self.data) > _MAX_HEADER_SIZE
         ):
-            # There is nothing in it that could become a frame again.
+            # The frame is invalid, and so is all that follows.
             self.data = b""
-            self._hold(_OVER)
+            self._pause(_DISCARDING)
 
-    def _forget_message(self) -> None:
-        if self._is_unfinished:
-            self._is_unfinished = False
+    def _remove_partial_message(self) -> None:
+        if self._is_partial:
+            self._is_partial = False
             self.factory.partial_messages.remove(self)
 
-    def _count(self, count: float) -> None:
+    def _take_tokens(self, count: float) -> None:
         bucket = self._bucket
         if bucket is not None:
             now = self.factory.reactor.seconds()
             if pause := bucket.take(count, now):
-                self._throttle(pause, is_hopeless=bucket.is_out_of_patience(now))
+                self._throttle(pause, is_final=bucket.is_out_of_patience(now))
 
-    def _throttle(self, pause: float, *, is_hopeless: bool) -> None:
+    def _throttle(self, pause: float, *, is_final: bool) -> None:
         metrics = self.factory.metrics
         metrics.rate_pauses += 1
-        if is_hopeless and self.state == self.STATE_OPEN:
+        if is_final and self.state == self.STATE_OPEN:
             metrics.floods_closed += 1
             self._fail_connection(1008, "messages come too fast (--max-message-rate)")
-        # Also while the peer has yet to answer the close frame.
-        self._hold(_RATE)
-        self._release_call = self.factory.reactor.callLater(pause, self._release, _RATE)
+        # Also in a closing handshake, until the close frame of the peer arrives.
+        self._pause(_RATE_LIMITED)
+        self._resume_call = self.factory.reactor.callLater(pause, self._resume, _RATE_LIMITED)
 
-    def _hold(self, reason: int) -> None:
-        if not self._holds:
+    def _pause(self, reason: int) -> None:
+        if not self._pause_reasons:
             self.transport.pauseProducing()
-        self._holds |= reason
+        self._pause_reasons |= reason
 
-    def _release(self, reason: int) -> None:
-        if self._holds & reason:
-            self._holds &= ~reason
-            if not self._holds:
+    def _resume(self, reason: int) -> None:
+        if self._pause_reasons & reason:
+            self._pause_reasons &= ~reason
+            if not self._pause_reasons:
                 self.transport.resumeProducing()
             self.consumeData()

@@ -1,4 +1,4 @@
-"""What is sent to a peer, as fast as it reads: messages, pongs, and pings when it is slow."""
+"""Sending to a peer: messages and pongs, and limits for peers that read slowly."""
 
 from collections.abc import Callable
 from typing import Any
@@ -13,24 +13,24 @@ from phpgw.hub.commands import Target
 from phpgw.websocket.inbound import InboundProtocol
 from phpgw.websocket.outbox import Outbox, drop_unsent, unsent_bytes
 
-# How many pings a peer may leave without answer that does not read on.
-_SLOW_CHECKS = 4
-# Seconds between two looks at whether there is room again: a transport tells only when it is empty,
-# which it may never be for one that keeps pace.
-_LOOK_SECONDS = 0.2
+# Pings without a response after which a peer that reads nothing is closed.
+_MAX_UNANSWERED_PINGS = 4
+# Seconds between two checks for room in the transport. The transport itself calls back only when it
+# is empty; this may never happen while messages are sent.
+_CHECK_INTERVAL = 0.2
 
 
 @implementer(IPushProducer)
 class OutboundProtocol(InboundProtocol):
-    """A protocol that holds what is sent to the limits.
+    """A protocol that limits what is buffered for its peer.
 
-    :ivar factory: which has the limits (:class:`~.limits.WebSocketLimits`), the reactor,
-        the metrics, and what makes frames (:class:`phpgw.websocket.frames.FrameEncoder`).
+    :ivar factory: has the limits (:class:`~.limits.WebSocketLimits`), the reactor, the metrics, the
+        frame encoder (:class:`~.frames.FrameEncoder`) and the batch writer.
     """
 
     _perMessageCompress: Any
     _outbox: Outbox | None = None
-    _look_call: IDelayedCall | None = None
+    _check_call: IDelayedCall | None = None
     _window_bits: int | None = None
     _messages_out = 0
 
@@ -43,12 +43,12 @@ class OutboundProtocol(InboundProtocol):
     def send_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         if self.state != self.STATE_OPEN:
             if self.is_pending:
-                self._keep_until_open(payload, is_binary)
+                self._keep_until_open(payload, is_binary, target)
             return
         factory = self.factory
         outbox = self._outbox
-        # Not sendMessage, which holds what we send to the limit of what we receive.
-        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits)
+        # Not Autobahn's sendMessage: it applies the limit of received messages.
+        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits, target)
         if outbox is not None:
             if outbox.is_full(unsent_bytes(self.transport)):
                 factory.metrics.slow_consumers_closed += 1
@@ -61,26 +61,26 @@ class OutboundProtocol(InboundProtocol):
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         if self.state != self.STATE_OPEN or self._outbox is not None:
-            self.send_message(payload, is_binary)
+            self.send_message(payload, is_binary, target)
             return
         factory = self.factory
         self._messages_out += 1
         factory.metrics.messages_sent += 1
-        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits)
+        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits, target)
         factory.batch_writer.add(self.transport, frame)
 
     def when_writable(self, call: Callable[[], None]) -> bool:
         if self._outbox is None or self.state != self.STATE_OPEN:
             return False
         self._outbox.callbacks.append(call)
-        self._look_later()
+        self._schedule_check()
         return True
 
-    # What Autobahn and the transport tell.
+    # Called by Autobahn and the transport.
 
     def onOpen(self) -> None:
         super().onOpen()
-        # In place of the HTTP channel, which had the transport before.
+        # In place of the HTTP channel, which is still registered.
         self.unregisterProducer()
         self.registerProducer(self, True)
         if self._perMessageCompress is not None:
@@ -94,89 +94,89 @@ class OutboundProtocol(InboundProtocol):
         if outbox is None or outbox.has_room(unsent_bytes(self.transport)):
             self.sendPong(payload)
         else:
-            # Pongs would pile up; the last ping's will do for all: RFC 6455, section 5.5.3.
+            # Pongs would pile up. A pong for the last ping is enough: RFC 6455, section 5.5.3.
             outbox.ping = payload
-            self._look_later()
+            self._schedule_check()
 
     def pauseProducing(self) -> None:
-        """Count what comes on top of a transport's buffer that is full."""
+        """Create the outbox: the transport's buffer is full."""
         if self._outbox is None:
             buffered = min(unsent_bytes(self.transport), FileDescriptor.bufferSize)
             self._outbox = Outbox(self.factory.limits.max_outbox, buffered)
 
     def resumeProducing(self) -> None:
-        """Send what waits for an empty buffer."""
+        """Remove the outbox: the transport's buffer is empty."""
         self.flush_outbox()
 
     def stopProducing(self) -> None:
-        """Do nothing: the transport is gone, and connectionLost follows."""
+        """Do nothing: connectionLost follows."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        # Whoever waits to send more has been told by the relay.
+        # The callbacks are not needed: the relay knows that the client has disconnected.
         self._outbox = None
-        if self._look_call is not None and self._look_call.active():
-            self._look_call.cancel()
-        self._look_call = None
+        if self._check_call is not None and self._check_call.active():
+            self._check_call.cancel()
+        self._check_call = None
         transport = self.transport
         if self.state != self.STATE_CLOSED:
-            # TLS keeps its producer for ever.
+            # Without this, TLS keeps its reference to the producer.
             self.unregisterProducer()
         super().connectionLost(reason)
         drop_unsent(transport)
 
-    # For the protocol that this is part of.
+    # For the subclass.
 
     @property
     def is_pending(self) -> bool:
-        """Return whether PHP is being asked about it, and has not had it closed."""
+        """Return whether the connection is pending, and PHP has not closed it."""
         raise NotImplementedError
 
     def flush_outbox(self) -> None:
-        """Send what was kept, since nothing waits in the transport any more."""
+        """Send the messages that were kept and call those that wait for room; remove the outbox."""
         outbox, self._outbox = self._outbox, None
         if outbox is None:
             return
-        for payload, is_binary in outbox.messages:
-            self.send_message(payload, is_binary)
-        self._use_room(outbox)
+        for payload, is_binary, target in outbox.messages:
+            self.send_message(payload, is_binary, target)
+        self._notify_room(outbox)
 
     def note_data(self) -> None:
-        """Note that the peer is there."""
+        """Note that the peer has sent data, so that it is alive."""
         if self._outbox is not None:
             self._outbox.unanswered_pings = 0
 
     def may_be_alive(self) -> bool:
-        """Tell whether a ping that is not answered says nothing."""
+        """Return whether a peer that has not responded to a ping may still be alive."""
         outbox = self._outbox
         if outbox is None:
-            # The answer may wait behind the messages that we do not read.
+            # The pong may be behind messages that are not read at the moment.
             return not self.is_reading
-        # The ping may wait behind those that the peer takes its time to read.
-        return outbox.count_ping(unsent_bytes(self.transport)) < _SLOW_CHECKS
+        # The ping may be behind messages that the peer has not read yet.
+        return outbox.count_ping(unsent_bytes(self.transport)) < _MAX_UNANSWERED_PINGS
 
-    def _keep_until_open(self, payload: bytes, is_binary: bool) -> None:
+    def _keep_until_open(self, payload: bytes, is_binary: bool, target: Target | None) -> None:
         if self._outbox is None:
             self._outbox = Outbox(self.factory.limits.max_outbox)
-        if not self._outbox.keep(payload, is_binary):
+        if not self._outbox.keep(payload, is_binary, target):
             self.factory.metrics.slow_consumers_closed += 1
             self.close(1008, "too many messages before the first was read (--max-outbox)")
 
-    def _look_later(self) -> None:
-        if self._look_call is None:
-            self._look_call = self.factory.reactor.callLater(_LOOK_SECONDS, self._look)
+    def _schedule_check(self) -> None:
+        if self._check_call is None:
+            self._check_call = self.factory.reactor.callLater(_CHECK_INTERVAL, self._check_room)
 
-    def _look(self) -> None:
-        """See whether there is room for those that wait for it."""
-        self._look_call = None
+    def _check_room(self) -> None:
+        """Check whether there is room; if not, check again later."""
+        self._check_call = None
         outbox = self._outbox
         if outbox is None or self.state != self.STATE_OPEN:
             return
         if outbox.has_room(unsent_bytes(self.transport)):
-            self._use_room(outbox)
+            self._notify_room(outbox)
         elif outbox.callbacks or outbox.ping is not None:
-            self._look_later()
+            self._schedule_check()
 
-    def _use_room(self, outbox: Outbox) -> None:
+    def _notify_room(self, outbox: Outbox) -> None:
         callbacks, outbox.callbacks = outbox.callbacks, []
         ping, outbox.ping = outbox.ping, None
         if ping is not None:

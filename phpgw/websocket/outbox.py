@@ -7,6 +7,8 @@ import attrs
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import BufferingTLSTransport
 
+from phpgw.hub.commands import Target
+
 # Memory that a message takes beside its payload, in bytes.
 _MESSAGE_OVERHEAD = 100
 
@@ -45,7 +47,7 @@ class Outbox:
     :ivar limit: unsent bytes up to which another message is sent.
     :ivar buffered: bytes that do not count: those that the transport buffered before it paused us.
     :ivar size: bytes of the messages in :attr:`messages`.
-    :ivar messages: those of a pending connection; each with whether it is binary.
+    :ivar messages: those of a pending connection; each with whether it is binary, and its target.
     :ivar ping: the payload of the peer's last ping, if it got no pong yet.
     :ivar unanswered_pings: pings in a row without a response, while the peer has read nothing.
     :ivar written: bytes that were written since there is an outbox.
@@ -56,19 +58,19 @@ class Outbox:
     limit: int
     buffered: int = 0
     size: int = 0
-    messages: list[tuple[bytes, bool]] = attrs.field(factory=list)
+    messages: list[tuple[bytes, bool, Target | None]] = attrs.field(factory=list)
     ping: bytes | None = None
     unanswered_pings: int = 0
     written: int = 0
     taken: int | None = None
     callbacks: list[Callable[[], None]] = attrs.field(factory=list)
 
-    def keep(self, payload: bytes, is_binary: bool) -> bool:
+    def keep(self, payload: bytes, is_binary: bool, target: Target | None = None) -> bool:
         """Keep a message until the connection opens; return ``False`` if the limit is reached."""
         if self.size > self.limit:
             return False
         self.size += len(payload) + _MESSAGE_OVERHEAD
-        self.messages.append((payload, is_binary))
+        self.messages.append((payload, is_binary, target))
         return True
 
     def is_full(self, unsent: int) -> bool:

@@ -1,8 +1,7 @@
-"""The edge to browsers: WebSocket connections (RFC 6455), spoken by Autobahn.
+"""The WebSocket protocol (RFC 6455) of a browser's connection, and its factory.
 
-A connection comes here with its handshake already judged (:mod:`phpgw.websocket.handshake`). Its
-messages go down to the relay; replies and pushes come back through
-:class:`phpgw.hub.client.Connection`.
+:mod:`phpgw.websocket.handshake` accepts the handshake before. The messages of the client go to the
+relay; replies and pushes come through :class:`phpgw.hub.client.Connection`.
 """
 
 from collections.abc import Sequence
@@ -29,28 +28,28 @@ from phpgw.websocket.outbound import OutboundProtocol
 from phpgw.websocket.outbox import unsent_bytes
 from phpgw.websocket.partial_messages import PartialMessages
 
-# How long a peer may take to answer a close frame, or to read what is left for it.
-_CLOSE_SECONDS = 5
-_LONGEST_REASON = 123
-# Codes that no close frame bears: there was one without a code, and there was none.
-_NO_STATUS, _ABNORMAL = 1005, 1006
-# Those with which a peer's connection ends that is over a limit.
-_OVER_A_LIMIT = (1008, 1009)
+# Seconds for the peer to read what is unsent and to respond to a close frame.
+_CLOSE_TIMEOUT = 5
+_MAX_REASON_SIZE = 123
+# Codes that are never in a close frame: it had no code; there was no close frame.
+_NO_STATUS_RECEIVED, _ABNORMAL_CLOSURE = 1005, 1006
+# Codes of a connection that is closed since its peer exceeds a limit.
+_LIMIT_CODES = (1008, 1009)
 _CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
 
 
 class GatewayProtocol(OutboundProtocol):
-    """One browser's connection; a :class:`phpgw.hub.client.Connection`, and mortal.
+    """The connection of one client: a :class:`~.connection_table.TableConnection`.
 
-    :ivar subprotocol: what the handshake's answer says, of those that the browser offered.
-    :ivar set_cookies: what it says, too.
+    :ivar subprotocol: the selected subprotocol, for the response to the handshake.
+    :ivar set_cookies: the cookies for this response.
     """
 
-    _log = Logger(observer=line_limit)  # Autobahn has a ``log`` of its own
+    _log = Logger(observer=line_limit)  # ``log`` is Autobahn's
     factory: "GatewayFactory"
     client: Client
-    transport: Any  # a TCP or TLS one: both can pause, and abort
-    # Autobahn has none before there is a transport.
+    transport: Any  # TCP or TLS: both can pause and abort
+    # Autobahn sets it when there is a transport.
     state: int = OutboundProtocol.STATE_CONNECTING
     subprotocol: str | None = None
     set_cookies: Sequence[str] = ()
@@ -61,12 +60,11 @@ class GatewayProtocol(OutboundProtocol):
         self._keep_alive: KeepAlive | None = None
         self._abort_call: IDelayedCall | None = None
         self._opened_at: float | None = None
-        self._end: tuple[int, str] | None = None
-        # Whether it ends since the peer is over a limit.
-        self._is_over_a_limit = False
+        self._close_status: tuple[int, str] | None = None
+        self._has_exceeded_limit = False
         self._messages_in = 0
 
-    # What Autobahn and the transport tell.
+    # Called by Autobahn and the transport.
 
     def onConnect(self, request: object) -> tuple[str | None, dict[str, Any]]:
         return self.subprotocol, {"Set-Cookie": self.set_cookies} if self.set_cookies else {}
@@ -90,8 +88,8 @@ class GatewayProtocol(OutboundProtocol):
         self._log.info("Client {client_id} connected", client_id=self.client.id)
         factory.table.open(self)
         self.flush_outbox()
-        if self._end is not None:
-            self.sendCloseFrame(self._end[0], self._end[1].encode())
+        if self._close_status is not None:
+            self.sendCloseFrame(self._close_status[0], self._close_status[1].encode())
 
     def dataReceived(self, data: bytes) -> None:
         if self._keep_alive is not None:
@@ -109,16 +107,16 @@ class GatewayProtocol(OutboundProtocol):
         self.factory.relay.receive(self.client, Message(payload, isBinary))
 
     def onCloseFrame(self, code: int | None, reasonRaw: bytes | None) -> None:
-        # In place of Autobahn's own, which answers with 1000 whatever the peer has said, knows no
-        # 1014, and drops its answer to a bad one.
-        is_answer = self.state == self.STATE_CLOSING
+        # Without a call of Autobahn's method: it always responds with code 1000, does not know
+        # 1014, and loses its response to an invalid close frame.
+        is_response = self.state == self.STATE_CLOSING
         if self.state == self.STATE_OPEN:
-            self._answer_close(code, reasonRaw)
+            self._respond_to_close_frame(code, reasonRaw)
         self.wasClean = True
-        # Not at once where our own frame is still to be sent: theirs was no answer to it then.
-        self.dropConnection(abort=is_answer and not unsent_bytes(self.transport))
+        # Not at once if our close frame is unsent: the peer has not responded to it then.
+        self.dropConnection(abort=is_response and not unsent_bytes(self.transport))
 
-    def _answer_close(self, code: int | None, reason_utf8: bytes | None) -> None:
+    def _respond_to_close_frame(self, code: int | None, reason_utf8: bytes | None) -> None:
         if code is not None and not _is_close_code(code):
             self._protocol_violation(f"invalid close code {code}")
             return
@@ -127,7 +125,7 @@ class GatewayProtocol(OutboundProtocol):
         except UnicodeDecodeError:
             self._invalid_payload("invalid close reason (non-UTF8 payload)")
             return
-        self._end = code or _NO_STATUS, reason
+        self._close_status = code or _NO_STATUS_RECEIVED, reason
         # With the same code and reason: RFC 6455, section 5.5.1.
         self.sendCloseFrame(code, reason_utf8, isReply=True)
 
@@ -136,23 +134,23 @@ class GatewayProtocol(OutboundProtocol):
     ) -> None:
         super().sendCloseFrame(code, reasonUtf8, isReply)
         self.factory.table.close(self)
-        if self._end is None:
-            self._end = code or _NO_STATUS, (reasonUtf8 or b"").decode()
-            self._is_over_a_limit = code in _OVER_A_LIMIT
+        if self._close_status is None:
+            self._close_status = code or _NO_STATUS_RECEIVED, (reasonUtf8 or b"").decode()
+            self._has_exceeded_limit = code in _LIMIT_CODES
         if self._keep_alive is not None:
             self._keep_alive.stop()
         if self._abort_call is None:
-            self._abort_call = self.factory.reactor.callLater(_CLOSE_SECONDS, self.abort)
+            self._abort_call = self.factory.reactor.callLater(_CLOSE_TIMEOUT, self.abort)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._end is None:
-            self._end = _ABNORMAL, ""
+        if self._close_status is None:
+            self._close_status = _ABNORMAL_CLOSURE, ""
         self.factory.table.remove(self)
         if self._keep_alive is not None:
             self._keep_alive.stop()
         if self._abort_call is not None and self._abort_call.active():
             self._abort_call.cancel()
-        # Both refer to this object, which is to be freed without a search for such circles.
+        # Both refer to this object. Without reference cycles it is freed at once.
         self._keep_alive = self._abort_call = None
         super().connectionLost(reason)
 
@@ -166,8 +164,8 @@ class GatewayProtocol(OutboundProtocol):
             client_id=self.client.id,
             seconds=self.factory.reactor.seconds() - self._opened_at,
             code=self.close_status[0],
-            # Not what the peer says.
-            reason=f" ({self.close_status[1]})" if self._is_over_a_limit else "",
+            # The reason is ours here; that of a peer is not logged.
+            reason=f" ({self.close_status[1]})" if self._has_exceeded_limit else "",
             messages_in=self._messages_in,
             messages_out=self._messages_out,
         )
@@ -175,9 +173,9 @@ class GatewayProtocol(OutboundProtocol):
     # phpgw.hub.client.Connection
 
     def close(self, code: int, reason: str) -> None:
-        reason_utf8 = encode_truncate(reason, _LONGEST_REASON)
+        reason_utf8 = encode_truncate(reason, _MAX_REASON_SIZE)
         if self.is_pending:
-            self._end = code, reason_utf8.decode()
+            self._close_status = code, reason_utf8.decode()
             self.factory.table.close(self)
         if self.state != self.STATE_OPEN:
             return
@@ -209,13 +207,13 @@ class GatewayProtocol(OutboundProtocol):
 
     @property
     def close_status(self) -> tuple[int, str]:
-        """How it ended (code and reason), once it has: RFC 6455, sections 7.1.5 and 7.1.6."""
-        return self._end or (_ABNORMAL, "")
+        """Return the close code and the reason: RFC 6455, sections 7.1.5 and 7.1.6."""
+        return self._close_status or (_ABNORMAL_CLOSURE, "")
 
     @property
     def is_pending(self) -> bool:
-        """Whether PHP is being asked about it, and has not had it closed."""
-        return self.state == self.STATE_CONNECTING and self._end is None
+        """Return whether the connection is pending, and PHP has not closed it."""
+        return self.state == self.STATE_CONNECTING and self._close_status is None
 
     def _ping_timed_out(self) -> None:
         if self._keep_alive is not None and self.may_be_alive():
@@ -224,7 +222,7 @@ class GatewayProtocol(OutboundProtocol):
         self._log.info(
             "Client {client_id} answers no ping (--ping-timeout)", client_id=self.client.id
         )
-        self._end = _ABNORMAL, "no answer to a ping"
+        self._close_status = _ABNORMAL_CLOSURE, "no answer to a ping"
         self.abort()
 
 
@@ -260,11 +258,11 @@ class GatewayFactory(SlimFactory):
         self.setProtocolOptions(
             versions=[13],
             webStatus=False,
-            # One more than is allowed: Autobahn may cut a compressed message down to its limit
-            # and pass it on as if it were whole. One that long is then refused in onMessage.
+            # One byte more than the limit: Autobahn may cut a compressed message at its limit and
+            # call onMessage with it. A message of this size is refused there.
             maxMessagePayloadSize=limits.max_message_size + 1,
             failByDrop=False,
-            # Both time-outs are ours: Autobahn's go by the global reactor and by whole seconds.
+            # Autobahn's timeouts use the global reactor and whole seconds; we have our own.
             openHandshakeTimeout=0,
             closeHandshakeTimeout=0,
             perMessageCompressionAccept=_accept_deflate if limits.compression else _accept_none,
@@ -277,12 +275,12 @@ class GatewayFactory(SlimFactory):
 
 
 def _is_close_code(code: int) -> bool:
-    """Tell whether a close frame may bear this code: RFC 6455, section 7.4, and IANA's registry."""
+    """Return whether a close frame can have this code: RFC 6455, section 7.4; IANA's registry."""
     return code in _CLOSE_CODES or 3000 <= code <= 4999
 
 
 def _accept_deflate(offers: list[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
-    # The handshake has left but one, and it is acceptable.
+    # There is only one offer, and it is acceptable: see deflate_offer.
     return PerMessageDeflateOfferAccept(offers[0])
 
 

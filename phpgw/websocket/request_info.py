@@ -1,9 +1,9 @@
-"""What PHP gets to see of the request with which a browser connected.
+"""The part of a handshake's request that PHP gets.
 
-Where it comes from: a proxy may have a word in that (:mod:`phpgw.web.forwarded`). Headers by an
-allow-list; those that may say who somebody is (RFC 6454, section 3: a page of another site must not
-act in the name of its visitor) only for connections from the same site, or from one that the
-administrator trusts.
+The address can come from a trusted proxy (:mod:`phpgw.web.forwarded`). Headers are passed on by an
+allow-list. Headers with credentials are passed on only if the page is of the same site, or of a
+site that the administrator trusts: a page of another site must not act in the name of its visitor
+(RFC 6454, section 3).
 """
 
 import re
@@ -18,27 +18,26 @@ from phpgw.web.host import parse_host
 from phpgw.web.origin import parse_origin, parse_origin_pattern
 from phpgw.websocket.cross_origin import CrossOriginLog
 
-_PASSED_ON = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
-_TRUSTED = (b"Cookie", b"Authorization")
-# Where proxies say whether a browser has come by TLS.
+_SAFE_HEADERS = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
+_CREDENTIAL_HEADERS = (b"Cookie", b"Authorization")
+# Headers in which proxies say that a browser uses TLS.
 _PROTO_HEADERS = (b"X-Forwarded-Proto", b"X-Forwarded-Scheme", b"Forwarded")
 _TLS = re.compile(rb"\b(?:https|wss)\b", re.IGNORECASE)
 
 
 class OriginNotAllowed(Exception):
-    """A page of a site that may not connect."""
+    """The Origin header names a site that may not connect."""
 
 
 class RequestInfo:
-    """Decides what PHP sees of a handshake.
+    """Reads from a request what PHP is told of a handshake.
 
-    :param allowed_origins: sites whose pages are trusted like our own, as
-        :func:`phpgw.web.origin.parse_origin_pattern` reads them;
-        if there are any, those of no other site may connect.
-    :param forwarded: names of further headers that PHP sees of connections that are trusted: a
-        proxy may have named the visitor in one of them.
-    :param proxies: who is believed about where a browser is.
-    :param log: what is told of pages that are not trusted.
+    :param allowed_origins: origins that are trusted like the same site, in the form of
+        :func:`phpgw.web.origin.parse_origin_pattern`. If there are any, no other site may connect.
+    :param forwarded: names of further headers that PHP gets of trusted connections, such as one in
+        which a proxy names the visitor.
+    :param proxies: the proxies whose forwarded headers count.
+    :param log: records handshakes of pages that are not trusted.
     """
 
     def __init__(
@@ -52,13 +51,14 @@ class RequestInfo:
         self._proxies = proxies or TrustedProxies()
         self._allowed_origins = tuple(map(parse_origin_pattern, allowed_origins))
         names = (name.encode() for name in forwarded)
-        self._trusted = tuple(dict.fromkeys((*_PASSED_ON, *_TRUSTED, *names)))
+        self._all_headers = tuple(dict.fromkeys((*_SAFE_HEADERS, *_CREDENTIAL_HEADERS, *names)))
 
     def read(self, request: Request) -> Handshake:
-        """The handshake as PHP may see it.
+        """Return the handshake as PHP gets it.
 
-        :raises OriginNotAllowed: if there should be none.
-        :raises phpgw.web.forwarded.InvalidForwardedHeaders: if a trusted proxy has passed one on.
+        :raises OriginNotAllowed: if pages of this origin may not connect.
+        :raises phpgw.web.forwarded.InvalidForwardedHeaders: if the headers of a trusted proxy are
+            malformed or ambiguous.
         """
         source = self._source(request)
         is_trusted = self._is_trusted(request, source)
@@ -96,35 +96,35 @@ class RequestInfo:
 
     def _headers(self, request: Request, is_trusted: bool) -> tuple[tuple[bytes, bytes], ...]:
         headers = []
-        for name in self._trusted if is_trusted else _PASSED_ON:
+        for name in self._all_headers if is_trusted else _SAFE_HEADERS:
             values = request.requestHeaders.getRawHeaders(name, ())
             if values:
-                # Cookies are parted by semicolons (RFC 6265, section 4.2.1), lists by commas.
+                # Cookies are separated by semicolons (RFC 6265, section 4.2.1), lists by commas.
                 separator = b"; " if name == b"Cookie" else b", "
                 headers.append((name, separator.join(values)))
         return tuple(headers)
 
     def _is_trusted(self, request: Request, source: RequestSource) -> bool:
-        """Tell whether nobody else's page opened the connection.
+        """Return whether the connection is from the same site or an allowed origin.
 
-        Where there is no Origin, no page is behind it.
+        Without an Origin header, the client is not a page in a browser, and is trusted.
         """
         origins = request.requestHeaders.getRawHeaders(b"Origin", ())
         host = parse_host(source.requested_host)
         is_secure = source.is_secure or _claims_tls(request)
         return all(
-            _is_own(origin, host, is_secure)
+            _is_same_site(origin, host, is_secure)
             or any(allowed.matches(origin) for allowed in self._allowed_origins)
             for origin in origins
         )
 
 
-def _is_own(header: bytes, host: str | None, is_secure: bool) -> bool:
-    """Tell whether a page is one of the site that it connects to.
+def _is_same_site(header: bytes, host: str | None, is_secure: bool) -> bool:
+    """Return whether a page is of the same site that it connects to.
 
-    Cookies know no ports, so a page on the same host's port 80 is no stranger. But whoever is in
-    between can write the pages of http://, and these must not act on a site that is https:// only.
-    The other way round nothing is amiss: TLS ends at a proxy that does not say so.
+    The port does not matter, as with cookies. A page of http:// is not of the same site as https://:
+    an attacker on the network can change it. A page of https:// is of the same site as http://,
+    since TLS may end at a proxy that does not say so.
     """
     origin = parse_origin(header)
     if origin is None or not origin.is_web or not host or origin.host != host:
@@ -133,9 +133,10 @@ def _is_own(header: bytes, host: str | None, is_secure: bool) -> bool:
 
 
 def _claims_tls(request: Request) -> bool:
-    """Tell whether anybody says that the browser has come by TLS.
+    """Return whether a header says that the browser uses TLS.
 
-    It need be no trusted proxy: who forges this is trusted less, and no page can forge it.
+    It counts from any peer, not only from trusted proxies: pages cannot set these headers, and a
+    client that forges one is trusted less, not more.
     """
     headers = request.requestHeaders
     return any(

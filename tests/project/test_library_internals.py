@@ -223,4 +223,4 @@ class CompletenessTests(SynchronousTestCase):
     def test_deleted_attributes(self) -> None:
         """They are named in a list of strings."""
         module = autobahn_slim.__name__
-        self.assertEqual(set(), {*autobahn_slim._LEFT_OVER} - listed(module))
+        self.assertEqual(set(), {*autobahn_slim._UNUSED_ATTRIBUTES} - listed(module))

@@ -315,7 +315,7 @@ class TextTests(LinearTestCase):
                 headers: Any = Headers()
                 headers.addRawHeader(name.encode(), data)
                 request: Any = SimpleNamespace(requestHeaders=headers)
-                return handshake._checked_subprotocols(request), handshake._tokens(
+                return handshake._read_subprotocols(request), handshake._tokens(
                     request, name.encode()
                 )
 
@@ -333,7 +333,7 @@ class TextTests(LinearTestCase):
                     (*_PUNCTUATION, *(shape(each) for each in (b"a:1", b":1", b"[::1]:", b"1:"))),
                 ),
                 "key": (
-                    lambda data: handshake._checked_key([data]),
+                    lambda data: handshake._read_key([data]),
                     tuple(shape(each) for each in (b"a", b"=", b"a=", b" ", b"\xff")),
                 ),
                 "control characters": (CONTROL.search, _PUNCTUATION),

@@ -31,7 +31,9 @@ class OutboxTests(SynchronousTestCase):
         self.assertTrue(outbox.keep(b"one", False))
         self.assertTrue(outbox.keep(b"\x02" * 2000, True))
         self.assertFalse(outbox.keep(b"three", False))
-        self.assertEqual(outbox.messages, [(b"one", False), (b"\x02" * 2000, True)])
+        self.assertEqual(
+            [kept[:2] for kept in outbox.messages], [(b"one", False), (b"\x02" * 2000, True)]
+        )
 
     def test_empty_messages(self) -> None:
         """They take room as well."""
