@@ -1,3 +1,3 @@
-"""phpgw holds WebSocket connections on behalf of PHP code that runs under PHP-FPM."""
+"""A WebSocket gateway for PHP: it holds the connections of clients, and asks PHP-FPM."""
 
 __version__ = "0.1.0"

@@ -1,6 +1,6 @@
-"""The ``phpgw`` command. ``phpgw serve`` is ``twistd phpgw`` in the foreground.
+"""The ``phpgw`` command line. ``phpgw serve`` runs the gateway in the foreground.
 
-It writes no process id file and leaves nothing behind; its log goes to the standard error.
+It works like ``twistd -n phpgw``, without a process id file. The log goes to the standard error.
 """
 
 import signal
@@ -21,11 +21,11 @@ phpgw COMMAND --help explains a command. phpgw --version prints the version."""
 
 
 def serve(arguments: Sequence[str]) -> None:
-    """Run the gateway, until it is told to stop."""
+    """Run the gateway until it is told to stop."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Until the reactor runs: the first process of a container would not hear of them.
-        signal.signal(number, _leave)
-    # Here, since all that a command needs takes a while to load.
+        # Until the reactor runs. Process 1 of a container ignores signals without a handler.
+        signal.signal(number, _exit)
+    # Imported here, since loading these modules takes some time.
     from twisted.internet import reactor
     from twisted.logger import globalLogBeginner, textFileLogObserver
 
@@ -41,7 +41,7 @@ def serve(arguments: Sequence[str]) -> None:
     reactor.run()
 
 
-def _leave(number: int, frame: object) -> None:
+def _exit(number: int, frame: object) -> None:
     sys.exit(128 + number)
 
 
@@ -49,22 +49,22 @@ _COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {"serve": serve}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Do what the command line says.
+    """Run the command of the command line.
 
-    :raises SystemExit: with one line, if it makes no sense.
+    :raises SystemExit: with one line of text, if there is no such command.
     """
     name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     if name in _COMMANDS:
         _COMMANDS[name](rest)
     elif name in ("--help", "-h", "help"):
-        print(_USAGE.format(commands="\n".join(map(_line, _COMMANDS.items()))))
+        print(_USAGE.format(commands="\n".join(map(_help_line, _COMMANDS.items()))))
     elif name == "--version":
         print(f"phpgw {__version__}")
     else:
         sys.exit(f"phpgw: there is no command {name[:80]!r}; phpgw --help lists them")
 
 
-def _line(command: tuple[str, Callable[[Sequence[str]], None]]) -> str:
+def _help_line(command: tuple[str, Callable[[Sequence[str]], None]]) -> str:
     name, function = command
     return f"  {name:<8} {(function.__doc__ or '').splitlines()[0]}"
 

@@ -16,7 +16,7 @@ from phpgw.process.rlimit import raise_limit
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.relay.hold import Hold
 from phpgw.relay.relay import Relay
-from phpgw.time_slices import TimeSlices, pieces
+from phpgw.time_slices import TimeSlices, chunks
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.drain import STEP_INTERVAL, Drain
 
@@ -181,7 +181,7 @@ class Gateway(MultiService):
 
     async def _abort(self) -> None:
         """End all connections without waiting for their peers."""
-        for some in pieces(self._table.connections(), _MOST_ABORTS):
+        for some in chunks(self._table.connections(), _MOST_ABORTS):
             for connection in some:
                 connection.abort()
             # Most of the work comes in the next turn, when each hears that it is lost.

@@ -1,4 +1,4 @@
-"""Log lines that a flood of the same event would make many of."""
+"""Rate limits for log lines, so that a flood of the same event does not fill the log."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,44 +9,44 @@ from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
 from zope.interface import implementer
 
 _INTERVAL = 10.0
-# How many lines of a kind are written in that time.
-_MOST = 50
-# What is known of an event that a line about others like it needs.
-_KEPT = ("log_namespace", "log_level", "log_time", "log_system", "log_format")
+# The maximum number of lines of one kind in an interval.
+_MAX_LINES = 50
+# The keys of an event that the summary line needs.
+_KEPT_KEYS = ("log_namespace", "log_level", "log_time", "log_system", "log_format")
 
 
 class LogThrottle:
-    """Lets something be said now and then, and knows how often it could have been said.
+    """A rate limit for one log line, which counts the events in between.
 
-    :param seconds: the time.
+    :param seconds: returns the current time.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._said_at = float("-inf")
+        self._logged_at = float("-inf")
         self._count = 0
 
     def count(self) -> int:
-        """Count one more.
+        """Count one event.
 
-        :returns: how many there have been since it was said last, if it is to be said again; 0
-            if it is not.
+        :returns: the number of events since the last log line, if it is time for another line;
+            otherwise 0.
         """
         self._count += 1
         now = self._seconds()
-        if now - self._said_at < _INTERVAL:
+        if now - self._logged_at < _INTERVAL:
             return 0
-        self._said_at = now
+        self._logged_at = now
         count, self._count = self._count, 0
         return count
 
 
 @attrs.define
-class _Kind:
-    """Lines of one kind in an interval.
+class _LineCount:
+    """The number of log lines of one kind in an interval.
 
-    :ivar first: what is known of one of them.
-    :ivar count: how many there have been.
+    :ivar first: some keys of the first line's event.
+    :ivar count: the number of lines.
     """
 
     first: LogEvent
@@ -55,71 +55,72 @@ class _Kind:
 
 @implementer(ILogObserver)
 class LineLimit:
-    """Passes lines on to the log, of each kind so many in a time; what is beyond is counted.
+    """A log observer that passes a limited number of lines of each kind on to another observer.
 
-    Lines are of one kind if they are written by the same class, with the same format. Until it is
-    started, all lines pass.
+    Lines are of one kind if the same class writes them, with the same format. At the end of an
+    interval, one line has the number of those that were left out. All lines pass before
+    :meth:`start` and after :meth:`stop`.
     """
 
     def __init__(self, observer: ILogObserver) -> None:
         self._observer = observer
         self._reactor: Any = None
         self._call: Any = None
-        self._kinds: dict[object, _Kind] = {}
+        self._kinds: dict[object, _LineCount] = {}
 
     def __call__(self, event: LogEvent) -> None:
         if self._reactor is not None:
             name = event.get("log_namespace"), event.get("log_format")
             kind = self._kinds.get(name)
             if kind is None:
-                # Not the event itself, which holds whom it is about, buffers and all.
-                first = {each: event[each] for each in _KEPT if each in event}
-                kind = self._kinds[name] = _Kind(first)
+                # Not the event itself, which would keep its connection and buffers in memory.
+                first = {each: event[each] for each in _KEPT_KEYS if each in event}
+                kind = self._kinds[name] = _LineCount(first)
             kind.count += 1
-            if kind.count > _MOST:
+            if kind.count > _MAX_LINES:
                 return
             if self._call is None:
-                self._call = self._reactor.callLater(_INTERVAL, self._begin_anew)
+                self._call = self._reactor.callLater(_INTERVAL, self._end_interval)
         self._observer(event)
 
     def start(self, reactor: Any) -> None:
-        """Let too many lines of a kind pass no longer.
+        """Begin to limit lines.
 
-        :param reactor: tells the time.
+        :param reactor: measures the intervals.
         """
         self._reactor = reactor
 
     def stop(self) -> None:
-        """Let all lines pass, and say how many have not."""
+        """Stop limiting lines, and log how many were left out."""
         self._reactor = None
         if self._call is not None:
             self._call.cancel()
-            self._begin_anew()
+            self._end_interval()
 
-    def _begin_anew(self) -> None:
+    def _end_interval(self) -> None:
         kinds, self._kinds, self._call = self._kinds, {}, None
         for kind in kinds.values():
-            if kind.count > _MOST:
+            if kind.count > _MAX_LINES:
                 self._observer(_summary(kind))
 
 
-def _summary(kind: _Kind) -> LogEvent:
-    """A line that stands for those that were not written."""
+def _summary(kind: _LineCount) -> LogEvent:
+    """Return the event of a line with the number of those that were left out."""
     return {
         **kind.first,
         "log_format": "{count} more lines like this within {seconds:.0f} s: {like!r}",
-        "count": kind.count - _MOST,
+        "count": kind.count - _MAX_LINES,
         "seconds": _INTERVAL,
         "like": kind.first.get("log_format") or "",
     }
 
 
 line_limit = LineLimit(globalLogPublisher)
-"""What all our loggers write to, since strangers can make most of them write."""
+"""The observer of all loggers in this package, since clients can cause most log lines."""
 
 
 class LineLimitService(Service):
-    """Limits the log's lines from the gateway's start to the end of the process."""
+    """A service that limits log lines from the gateway's start to the end of the process."""
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -127,5 +128,5 @@ class LineLimitService(Service):
     def startService(self) -> None:
         super().startService()
         line_limit.start(self._reactor)
-        # Not with the service: a stop has lines about everybody who is there.
+        # Not when the service stops: a stop logs lines about all clients.
         self._reactor.addSystemEventTrigger("after", "shutdown", line_limit.stop)

@@ -1,4 +1,4 @@
-"""``twistd phpgw``: from the command line, the environment and a file to a service."""
+"""The options of ``twistd phpgw``, from command line, environment and file, and its service."""
 
 import difflib
 import os
@@ -25,8 +25,8 @@ from phpgw.settings import OPTIONS, Settings
 from phpgw.settings.option import Given, InvalidOption, Option, shortened
 
 _WIDTH = 79
-# More than that is a device, or something else without an end.
-_LONGEST_FILE = 1_000_000
+# A larger file is not a configuration file. It may be a device without an end.
+_MAX_FILE_SIZE = 1_000_000
 _CONFIG = Option(
     name="config",
     section="Running",
@@ -34,12 +34,12 @@ _CONFIG = Option(
     parse=Path,
     default=None,
     repeatable=False,
-    description='Read options from this TOML file: php-url = "http://localhost/websocket.php". A '
+    description='A TOML file with options, like php-url = "http://localhost/websocket.php". A '
     "repeatable option takes a list.",
 )
 _BY_NAME = {option.name: option for option in (*OPTIONS, _CONFIG)}
 
-_COMPLAINT = re.compile(
+_GETOPT_ERROR = re.compile(
     r"option (--?)(.*) (not recognized|requires argument|not a unique prefix)", re.DOTALL
 )
 _OPTIONS_OF_TWISTD = frozenset(
@@ -48,40 +48,44 @@ _OPTIONS_OF_TWISTD = frozenset(
         *("u", "uid", "g", "gid", "euid", "umask", "chroot", "r", "reactor", "b", "debug"),
     )
 )
-# What Kubernetes and Docker say of a service that is called phpgw, or phpgw-something.
+# Variables of Kubernetes and Docker for a service with the name phpgw, or phpgw-something.
 _SERVICE_VARIABLE = re.compile(
     r"PHPGW_(?:\w+_)?(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
 )
-_SERVICE_PORT = re.compile(r"(?:tcp|udp|sctp)://.*", re.DOTALL)
-# Those of the PHP library.
-_OTHERS_VARIABLES = frozenset(("PHPGW_URL", "PHPGW_TOKEN", "PHPGW_SECRET"))
+_SERVICE_URL = re.compile(r"(?:tcp|udp|sctp)://.*", re.DOTALL)
+# Variables of the PHP library.
+_LIBRARY_VARIABLES = frozenset(("PHPGW_URL", "PHPGW_TOKEN", "PHPGW_SECRET"))
 _log = Logger(observer=line_limit)
 
 _INTRODUCTION = """\
-Hold WebSocket connections for PHP code that runs under PHP-FPM. Browsers connect to
-ws://HOST:8080/ws; each message becomes one POST to a PHP script, whose output goes back over the
-socket. PHP pushes to any client by POSTing message and client_id to http://HOST:8080/send."""
+phpgw holds WebSocket connections for PHP code that runs under PHP-FPM. Browsers
+connect to ws://HOST:8080/ws. Each message becomes one POST to your PHP script,
+and the script's output goes back to the client. To send a message to any client
+at any time, POST message and client_id to http://HOST:8080/send."""
 
 _CLOSING = """\
-Every option can be set in three places: on the command line, in the environment, where --php-url
-is PHPGW_PHP_URL, and in the file that --config (PHPGW_CONFIG) names. The command line wins over
-the environment, the environment over the file. In the environment, values of a repeatable option
-are separated by spaces; quotes hold one together that has a space in it.
+You can set every option in three places: on the command line, in the
+environment (--php-url is PHPGW_PHP_URL), and in the file of --config
+(PHPGW_CONFIG). The command line wins over the environment, and the environment
+wins over the file. In the environment, put spaces between the values of a
+repeatable option, and quotes around a value that contains a space.
 
-A TIME is a number of seconds, or one with a unit (500ms, 10s, 5m, 1h); a SIZE is a number of
-bytes, or one with a unit (64K, 1M, 1G)."""
+A TIME is a number of seconds, or a number with a unit (500ms, 10s, 5m, 1h). A
+SIZE is a number of bytes, or a number with a unit (64K, 1M, 1G)."""
 
 _EXAMPLES = """\
   phpgw serve --php-url http://localhost/websocket.php
   phpgw serve --config /etc/phpgw.toml --listen 8080 --listen /run/phpgw.sock
-  twistd --pidfile /run/phpgw.pid --logfile /var/log/phpgw.log phpgw --php-url ..."""
+  twistd --pidfile /run/phpgw.pid --logfile /var/log/phpgw.log \\
+      phpgw --php-url http://localhost/websocket.php"""
 
 
 class Options(usage.Options):
-    """The command line of ``twistd phpgw``; :attr:`settings` is what it comes to.
+    """The command line of ``twistd phpgw``.
 
-    :param environment: where ``PHPGW_...`` variables are looked up.
-    :param program: what is run, in words for the user.
+    :param environment: contains the ``PHPGW_...`` variables.
+    :param program: the name of the program, for messages to the user.
+    :ivar settings: the result of :meth:`parseOptions`.
     """
 
     settings: Settings
@@ -101,17 +105,17 @@ class Options(usage.Options):
         sys.exit(0)
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
-        """Parse; a mistake ends the process with one line that says what would be right.
+        """Parse the options. On an error, exit with one line that says what is expected.
 
-        twistd itself would print the manual of twistd first, and the reason at its end.
+        twistd itself would print its whole manual first.
 
         :raises SystemExit: with status 1.
         """
         try:
             super().parseOptions(options)
         except usage.UsageError as error:
-            complaint = " ".join(self._with_suggestion(str(error)).splitlines())
-            sys.exit(f"phpgw: {complaint}")
+            message = " ".join(self._with_suggestion(str(error)).splitlines())
+            sys.exit(f"phpgw: {message}")
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
@@ -119,9 +123,9 @@ class Options(usage.Options):
             raise usage.UsageError(f"{found}: expected options alone; try {self._program} --help")
 
     def postOptions(self) -> None:
-        """Bring the three sources together.
+        """Combine command line, environment and file into :attr:`settings`.
 
-        :raises usage.UsageError: if a value cannot be used.
+        :raises usage.UsageError: if a value is invalid.
         """
         try:
             if self.parent is not None:
@@ -134,7 +138,7 @@ class Options(usage.Options):
             raise usage.UsageError(str(error)) from error
 
     def getUsage(self, width: int | None = None) -> str:
-        """The manual page."""
+        """Return the manual."""
         sections: dict[str, list[str]] = {}
         for option in sorted(_BY_NAME.values(), key=lambda option: option is _CONFIG):
             sections.setdefault(option.section, []).append(_manual_entry(option))
@@ -151,24 +155,24 @@ class Options(usage.Options):
         return "\n".join(lines)
 
     def _with_suggestion(self, problem: str) -> str:
-        """Word a complaint of getopt's in our form."""
-        complaint = _COMPLAINT.fullmatch(problem)
-        if complaint is None:
+        """Return an error message of getopt in our own words, with a suggestion."""
+        match = _GETOPT_ERROR.fullmatch(problem)
+        if match is None:
             return problem
-        dashes, name, what = complaint.groups()
+        dashes, name, what = match.groups()
         if what == "requires argument":
             return f"--{name}: got nothing; expected {_BY_NAME[name].metavar}"
         if name in _OPTIONS_OF_TWISTD:
-            return f"{dashes}{name}: {self._place_of_twistds()}"
+            return f"{dashes}{name}: {self._explain_twistd_option()}"
         return f"{dashes}{shortened(name)}: {_unknown_option(name)}"
 
-    def _place_of_twistds(self) -> str:
+    def _explain_twistd_option(self) -> str:
         if self.parent is None:
             return f"this is an option of twistd; {self._program} runs in the foreground anyway"
         return "this is an option of twistd, and comes before phpgw: twistd -n phpgw ..."
 
 
-def _recording(option: Option) -> Callable[[Options, str], None]:
+def _make_setter(option: Option) -> Callable[[Options, str], None]:
     def record(self: Options, text: str) -> None:
         given = Given(text, "on the command line")
         self._given.setdefault(option.name, []).append(given)
@@ -176,9 +180,9 @@ def _recording(option: Option) -> Callable[[Options, str], None]:
     return record
 
 
-# usage.Options finds what it accepts by the names of its methods, ``opt_`` and the option's.
+# usage.Options accepts the options for which it has a method with the prefix ``opt_``.
 for _option in _BY_NAME.values():
-    setattr(Options, "opt_" + _option.name.replace("-", "_"), _recording(_option))
+    setattr(Options, "opt_" + _option.name.replace("-", "_"), _make_setter(_option))
 
 
 def _manual_entry(option: Option) -> str:
@@ -205,7 +209,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
     given: dict[str, list[Given]] = {}
     known = {option.environment_name for option in _BY_NAME.values()}
     for variable in sorted(environment.keys() - known):
-        if variable.startswith("PHPGW_") and not _is_not_ours(variable, environment[variable]):
+        if variable.startswith("PHPGW_") and not _is_foreign(variable, environment[variable]):
             name = variable.removeprefix("PHPGW_").lower().replace("_", "-")
             _log.warn(
                 "{variable} in the environment: {reason}",
@@ -214,23 +218,23 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
             )
     for option in _BY_NAME.values():
         text = environment.get(option.environment_name)
-        # Empty is what a compose file makes of a variable that is not set.
+        # A Compose file sets a variable to an empty text if it has no value.
         if text:
             source = f"{option.environment_name} in the environment"
-            texts = _words(option, text, source) if option.repeatable else [text]
+            texts = _split_values(option, text, source) if option.repeatable else [text]
             given[option.name] = [Given(each, source) for each in texts]
     return given
 
 
-def _is_not_ours(variable: str, value: str) -> bool:
-    """Tell whether a variable means something to others."""
-    if variable in _OTHERS_VARIABLES or _SERVICE_VARIABLE.fullmatch(variable):
+def _is_foreign(variable: str, value: str) -> bool:
+    """Return whether a variable belongs to the PHP library, Docker or Kubernetes."""
+    if variable in _LIBRARY_VARIABLES or _SERVICE_VARIABLE.fullmatch(variable):
         return True
-    return variable.endswith("_PORT") and _SERVICE_PORT.fullmatch(value) is not None
+    return variable.endswith("_PORT") and _SERVICE_URL.fullmatch(value) is not None
 
 
-def _words(option: Option, text: str, source: str) -> list[str]:
-    """Several values in one variable: blanks part them, quotes hold one together."""
+def _split_values(option: Option, text: str, source: str) -> list[str]:
+    """Split the values in a variable at blanks. Quotes keep a value with blanks together."""
     try:
         return shlex.split(text)
     except ValueError as error:
@@ -245,8 +249,8 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
 
     try:
         with Path(named.text).open("rb") as file:
-            text = file.read(_LONGEST_FILE + 1)
-        if len(text) > _LONGEST_FILE:
+            text = file.read(_MAX_FILE_SIZE + 1)
+        if len(text) > _MAX_FILE_SIZE:
             raise invalid("a TOML file of a megabyte at most")
         table = tomllib.loads(text.removeprefix(BOM_UTF8).decode())
     except OSError as error:
@@ -254,7 +258,7 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
     except RecursionError:
         raise invalid("a TOML file (this one is nested too deeply)") from None
     except ValueError as error:
-        # Also of numbers with thousands of digits.
+        # It is also raised for numbers with thousands of digits.
         raise invalid(f"a TOML file ({error})") from None
     given: dict[str, list[Given]] = {}
     for key, value in table.items():
@@ -272,24 +276,25 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
 
 
 def _as_text(value: object) -> str:
-    """A TOML value the way it would be written on a command line."""
+    """Return a TOML value as it would be written on a command line."""
     if isinstance(value, bool):
         return "on" if value else "off"
     try:
         return str(value)
     except (ValueError, RecursionError):
-        # A number with thousands of digits, a list in a list in a list...
+        # A number with thousands of digits, or lists nested too deeply.
         return "..."
 
 
 def makeService(options: Options) -> IService:
-    """The gateway as a service that is not started yet, with its ports open.
+    """Return the gateway's service, not started yet, with its ports open.
 
-    What is in the way is said before twistd goes into the background, and before the log begins.
+    So errors are reported before twistd goes into the background and opens the log.
 
-    :raises SystemExit: with status 1 and one line of explanation, if it cannot be assembled.
+    :raises SystemExit: with status 1 and one line of explanation, if the options are invalid or a
+        port cannot be opened.
     """
-    # Only now has twistd chosen the reactor.
+    # Imported here, since twistd has only now chosen the reactor.
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)

@@ -1,8 +1,8 @@
-"""Long jobs in time slices: a few milliseconds in each turn of the reactor, round robin.
+"""Cooperative scheduling of long jobs: a few milliseconds in each turn of the reactor, round robin.
 
-Whatever goes over all clients, or over many commands, is a generator that yields after each small
-step. Between two slices the reactor reads from sockets and calls what is due, so nobody waits for
-the end of somebody else's job.
+A job over all clients, or over many commands, is a generator that yields after each small step.
+Between two slices, the reactor handles sockets and delayed calls. So no client waits until the job
+of another one is complete.
 """
 
 from collections import deque
@@ -16,19 +16,19 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 T = TypeVar("T")
 
-# A job: yields after each step of some microseconds, and returns its result.
+# A job is a generator. It yields after each step of some microseconds, and returns its result.
 Steps = Generator[None, None, T]
 
-# Seconds in each turn of the reactor for all jobs together.
-_BUDGET = 0.004
-# How many there may be before pushes that would be one more are refused.
-_MOST_JOBS = 100
-# How many jobs share a turn. More wait for the next: to change from one to another costs, too.
-_SHARES = 4
+# Seconds for all jobs together, in one turn of the reactor.
+_TURN_SECONDS = 0.004
+# The maximum number of jobs. Beyond it, requests that need a job are refused.
+_MAX_JOBS = 100
+# The number of jobs that run in one turn. A change from one job to another takes time too.
+_JOBS_PER_TURN = 4
 
 
 class JobsStopped(Exception):
-    """The gateway has ended before the job did, which is done in part."""
+    """The gateway stopped while the job was running. A part of it may be done."""
 
 
 class TooManyJobs(Exception):
@@ -42,17 +42,16 @@ class _Job:
 
 
 class TimeSlices:
-    """Runs jobs, a slice of each in its turn.
+    """A round-robin scheduler for jobs.
 
-    :param budget: seconds in each turn of the reactor.
-    :param now: a clock that tells how long a slice has taken. It is not the reactor's, which
-        stands still in tests.
+    :param budget: seconds for all jobs together, in one turn of the reactor.
+    :param now: a clock that measures slices. It is not the reactor's, which stands still in tests.
     """
 
     def __init__(
         self,
         reactor: IReactorTime,
-        budget: float = _BUDGET,
+        budget: float = _TURN_SECONDS,
         now: Callable[[], float] = perf_counter,
     ) -> None:
         self._reactor = reactor
@@ -63,65 +62,65 @@ class TimeSlices:
         self._idle_waiters: list[Deferred[None]] = []
 
     def __len__(self) -> int:
-        """Return how many jobs are under way."""
+        """Return the number of running jobs."""
         return len(self._jobs)
 
     @property
     def is_full(self) -> bool:
-        """Return whether there are so many jobs that whoever can wait with another should."""
-        return len(self._jobs) >= _MOST_JOBS
+        """Return whether the maximum number of jobs is running."""
+        return len(self._jobs) >= _MAX_JOBS
 
     def run(self, steps: Steps[T], *, begins_now: bool = False) -> Deferred[T]:
-        """Run a job; it begins with the reactor's next turn.
+        """Run a job. It begins in the reactor's next turn.
 
-        :param begins_now: whether its first slice comes at once. Not where many such jobs can come
-            in one turn.
-        :returns: fires with what the job returns, or fails with what it raises. To cancel it only
-            means that the result is not wanted.
+        :param begins_now: whether the first slice runs at once. Do not use it where many jobs can
+            start in one turn.
+        :returns: fires with the job's result, or fails with its exception. Cancelling it does not
+            stop the job.
         """
         job = _Job(steps)
         self._jobs.append(job)
         if begins_now:
             self._advance(job, self._now() + self._budget)
-        self._go_on()
+        self._schedule()
         return job.done
 
     def when_idle(self) -> Deferred[None]:
-        """Fire once there is no job."""
+        """Return a Deferred that fires when no job is running."""
         idle: Deferred[None] = Deferred()
         self._idle_waiters.append(idle)
-        self._notice_idle()
+        self._fire_if_idle()
         return idle
 
     def stop(self) -> None:
-        """Let all jobs fail with :exc:`JobsStopped`, wherever they are."""
+        """Stop all jobs. They fail with :exc:`JobsStopped`."""
         while self._jobs:
             job = self._jobs.popleft()
             job.steps.close()
             job.done.errback(JobsStopped())
-        self._notice_idle()
+        self._fire_if_idle()
 
-    def _go_on(self) -> None:
+    def _schedule(self) -> None:
         if self._jobs and self._call is None:
             self._call = self._reactor.callLater(0, self._work)
 
     def _work(self) -> None:
-        """Give the next jobs a slice each, until this turn's budget is used up."""
+        """Run a slice of each of the next jobs, until the budget of this turn is used up."""
         start = self._now()
-        share = self._budget / _SHARES
+        slice_seconds = self._budget / _JOBS_PER_TURN
         used = 0.0
         while self._jobs and used < self._budget:
             job = self._jobs.popleft()
-            # Before the job goes on, since it may be stopped by what it does.
+            # Before the job continues, since the job itself may call stop().
             self._jobs.append(job)
-            self._advance(job, start + used + share)
+            self._advance(job, start + used + slice_seconds)
             used = self._now() - start
         self._call = None
-        self._go_on()
-        self._notice_idle()
+        self._schedule()
+        self._fire_if_idle()
 
     def _advance(self, job: _Job, until: float) -> None:
-        """Go on with a job until a point in time, or its end."""
+        """Continue a job until this time, or its end."""
         steps, now = job.steps, self._now
         try:
             next(steps)
@@ -134,21 +133,21 @@ class TimeSlices:
             self._jobs.remove(job)
             job.done.errback()
 
-    def _notice_idle(self) -> None:
+    def _fire_if_idle(self) -> None:
         if not self._jobs:
             waiters, self._idle_waiters = self._idle_waiters, []
             for waiter in waiters:
                 waiter.callback(None)
 
 
-def pieces(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """Cut a sequence into pieces of this size, but for the last one."""
+def chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """Yield slices of a sequence of this size; the last one may be smaller."""
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
 
 def run_to_completion(steps: Steps[T]) -> T:
-    """Run a job that is known to be short; return its result."""
+    """Run a short job to its end, without time slices; return its result."""
     try:
         while True:
             next(steps)

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 from phpgw.hub.client import Client
 from phpgw.hub.registry import Index, Registry
-from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, pieces, run_to_completion
+from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, chunks, run_to_completion
 
 T = TypeVar("T")
 
@@ -64,7 +64,7 @@ class PageQuery:
     def select(self, names: Sequence[str]) -> Steps[tuple[list[str], str | None]]:
         """Return the page's names, in order, and the name after which the next page begins."""
         found: list[str] = []
-        for piece in pieces(names, _PIECE):
+        for piece in chunks(names, _PIECE):
             found += [name for name in piece if name > self.after]
             found.sort()
             del found[self.limit + 1 :]
@@ -144,7 +144,7 @@ class Directory:
         self, query: PageQuery, clients: Sequence[Client], user: str | None
     ) -> Steps[Page[ClientInfo]]:
         ids: list[str] = []
-        for piece in pieces(clients, _PIECE):
+        for piece in chunks(clients, _PIECE):
             ids += [each.id for each in piece if user is None or each.identity.user == user]
             yield
         part, following = yield from query.select(ids)

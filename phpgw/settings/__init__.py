@@ -1,4 +1,4 @@
-"""What a gateway can be told: the options, section by section, and the rules of a valid whole."""
+"""The settings: the options of each section, and the rules for options that depend on others."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,9 +18,9 @@ from phpgw.web.paths import RESERVED_ROOTS
 class Settings(
     ProcessSettings, ApiSettings, LimitSettings, BrowserSettings, FailureSettings, PhpSettings
 ):
-    """A gateway's whole configuration; an instance is valid.
+    """The complete configuration of a gateway. An instance is always valid.
 
-    :raises InvalidOption: if the options do not make sense together.
+    :raises InvalidOption: if options contradict each other.
     """
 
     def __attrs_post_init__(self) -> None:
@@ -44,7 +44,10 @@ class Settings(
             )
 
     def _check_upstream(self) -> None:
-        """There is one way to PHP, and nothing that belongs to another."""
+        """Check that there is one upstream, and no option that belongs to another one.
+
+        :raises InvalidOption: if not.
+        """
         if self.php_url is None and self.php_script is None:
             raise InvalidOption(
                 "php-script",
@@ -54,36 +57,36 @@ class Settings(
         if self.php_url is not None:
             for name in ("php_script", "php_fpm", "php_root", "php_fpm_binary", "php_user"):
                 if getattr(self, name) is not None:
-                    raise _out_of_place(name, getattr(self, name), "beside --php-url")
+                    raise _conflicting(name, getattr(self, name), "beside --php-url")
         if self.php_fpm is not None:
             for name in ("php_fpm_binary", "php_user"):
                 if getattr(self, name) is not None:
-                    raise _out_of_place(
+                    raise _conflicting(
                         name, getattr(self, name), "beside --php-fpm, which runs already"
                     )
 
     @classmethod
     def from_texts(cls, texts: Mapping[str, Sequence[Given]]) -> "Settings":
-        """Read the options' texts.
+        """Parse the texts of the options.
 
-        :param texts: for each option's name what was given for it; without an entry its default.
-        :raises InvalidOption: on the first text that cannot be used.
+        :param texts: the texts for each option's name. An option without an entry has its default.
+        :raises InvalidOption: for the first text that is invalid.
         """
         settings: dict[str, object] = {}
         for option in OPTIONS:
             given = texts.get(option.name)
             if given:
-                read = [_read(option, each) for each in given]
+                read = [_parse(option, each) for each in given]
                 value = tuple(read) if option.repeatable else read[-1]
                 settings[option.name.replace("-", "_")] = value
         return cls(**settings)  # type: ignore[arg-type]
 
 
-def _out_of_place(field: str, value: object, where: str) -> InvalidOption:
+def _conflicting(field: str, value: object, where: str) -> InvalidOption:
     return InvalidOption(field.replace("_", "-"), f"nothing {where}", repr(str(value)))
 
 
-def _read(option: Option, given: Given) -> object:
+def _parse(option: Option, given: Given) -> object:
     try:
         return option.parse(given.text)
     except ValueError as error:

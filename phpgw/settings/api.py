@@ -1,4 +1,4 @@
-"""Options of the edge to PHP's pushes."""
+"""Options of the API for PHP."""
 
 from pathlib import Path
 
@@ -7,51 +7,52 @@ import attrs
 from phpgw.settings import parsers
 from phpgw.settings.option import option
 
-_PUSHES = "Pushes from PHP"
+_API = "Pushes from PHP"
 
 
 @attrs.frozen(kw_only=True, slots=False)
 class ApiSettings:
-    """Where PHP pushes, and who may."""
+    """Where the API listens, and which programs can use it."""
 
     max_groups: int = option(
-        _PUSHES,
+        _API,
         "COUNT",
         parsers.count,
         "100",
-        "How many groups a client may be in.",
+        "The maximum number of groups that one client can be in.",
     )
     api_listen: tuple[str, ...] = option(
-        _PUSHES,
+        _API,
         "ENDPOINT",
         parsers.server_endpoint,
         None,
-        "Serve /send here, and no longer where browsers connect, like 127.0.0.1:8081. To be used "
-        "with a proxy in front. May be repeated.",
+        "Serve the API (/send and the other paths for PHP) here, for example on 127.0.0.1:8081, "
+        "and not where browsers connect. Use it when a proxy is in front of the gateway. May be "
+        "repeated.",
         repeatable=True,
     )
     api_token_file: Path | None = option(
-        _PUSHES,
+        _API,
         "FILE",
         parsers.existing_file,
         None,
-        "A file that holds a secret. Whoever sends it (Authorization: Bearer SECRET) may push from "
-        "anywhere, and nobody else may. Without this option programs of this machine may, and not "
-        "through a proxy.",
+        "A file with a secret. With this option, a program must send the secret (Authorization: "
+        "Bearer SECRET) to use the API, and can do so from any machine. Without this option, only "
+        "programs on this machine can use the API, and not through a proxy.",
     )
     api_trust_local: bool = option(
-        _PUSHES,
+        _API,
         "on|off",
         parsers.switch,
         "off",
-        "Let programs of this machine push without the secret, also where there is one, and where "
-        "browsers come to the same port through a proxy of this machine. Then that must pass on "
-        "nothing but --ws-path.",
+        "Let programs on this machine use the API without the secret, even with --api-token-file, "
+        "and even if a proxy on this machine forwards browsers to the same port. In that case the "
+        "proxy must forward nothing but --ws-path.",
     )
     max_push_size: int = option(
-        _PUSHES,
+        _API,
         "SIZE",
         parsers.size,
         "1M",
-        "The largest request body that /send takes; a larger one is answered with 413.",
+        "The largest request body that /send and /commands accept. A larger one gets status 413.",
     )

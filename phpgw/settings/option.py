@@ -1,8 +1,8 @@
-"""What an option is: its declaration, what was given for it, and what is wrong with that.
+"""An option: its declaration, a given value, and the error for an invalid one.
 
-A declaration gives the option its name on the command line (``php_url`` is ``--php-url``), in
-the environment (``PHPGW_PHP_URL``) and in a configuration file (``php-url``), its default, the
-way its text is read and its line in the manual. Nothing else in the package repeats any of it.
+The declaration is the only place for an option's names, default, parser and help text. The field
+``php_url`` is ``--php-url`` on the command line, ``PHPGW_PHP_URL`` in the environment, and
+``php-url`` in a configuration file.
 """
 
 from collections.abc import Callable
@@ -12,17 +12,17 @@ import attrs
 
 
 class InvalidOption(Exception):
-    """An option's value cannot be used.
+    """The value of an option is invalid.
 
-    :ivar name: the option, as ``php-url``.
-    :ivar given: what was given, with where it came from; ``None`` where nothing was.
-    :ivar expected: what would be right.
+    :ivar name: the name of the option, as in ``php-url``.
+    :ivar given: the given text and its source; ``None`` if the option is missing.
+    :ivar expected: a description of valid values.
     """
 
     def __init__(self, name: str, expected: str, given: str | None = None) -> None:
-        # Of a text that was shortened already, the place where it was given still fits.
+        # A longer limit, since the given text is already short and its source follows it.
         problem = f"got {shortened(given, 300)}; " if given is not None else ""
-        # Libraries explain themselves in several lines, or repeat what they were given.
+        # Error messages of libraries may have several lines, or contain the whole value.
         reason = shortened(" ".join(expected.split()))
         super().__init__(f"--{name}: {problem}expected {reason}")
         self.name = name
@@ -31,7 +31,7 @@ class InvalidOption(Exception):
 
 
 def shortened(text: str, length: int = 200) -> str:
-    """A text for a line that somebody is to read."""
+    """Return a text, cut off for use in a message if it is longer than this."""
     if len(text) <= length:
         return text
     return f"{text[:length]}... ({len(text)} characters)"
@@ -39,15 +39,16 @@ def shortened(text: str, length: int = 200) -> str:
 
 @attrs.frozen(kw_only=True)
 class Option:
-    """One option's declaration.
+    """The declaration of an option.
 
-    :ivar name: as on the command line, without dashes before it.
-    :ivar section: the heading in the manual under which it stands.
-    :ivar metavar: what stands for the value in the manual.
-    :ivar parse: text to value; raises :exc:`ValueError` saying what would be right.
-    :ivar default: as text, the way a user would write it; ``None`` where there is none.
-    :ivar repeatable: whether it may be given several times; its value is then a tuple.
-    :ivar description: what it does, in a sentence or two.
+    :ivar name: the name on the command line, without the leading dashes.
+    :ivar section: the heading in the manual.
+    :ivar metavar: the placeholder for the value in the manual.
+    :ivar parse: converts a text to a value; raises :exc:`ValueError` with a description of valid
+        values.
+    :ivar default: the default as a text; ``None`` if there is none.
+    :ivar repeatable: whether it can be given several times. Its value is then a tuple.
+    :ivar description: the help text.
     """
 
     name: str
@@ -60,13 +61,16 @@ class Option:
 
     @property
     def environment_name(self) -> str:
-        """The variable that sets it, as ``PHPGW_PHP_URL``."""
+        """Return the name of the environment variable, as in ``PHPGW_PHP_URL``."""
         return "PHPGW_" + self.name.replace("-", "_").upper()
 
 
 @attrs.frozen
 class Given:
-    """A text that was given for an option, and where: ``--config`` file, environment, ..."""
+    """A text that was given for an option.
+
+    :ivar source: where it was given, for error messages.
+    """
 
     text: str
     source: str
@@ -84,6 +88,11 @@ def option(
     *,
     repeatable: bool = False,
 ) -> Any:
+    """Declare a field of a settings class as an option.
+
+    See :class:`Option` for the parameters. The option's name is the field's name.
+    """
+
     def declared(name: str) -> Option:
         return Option(
             name=name.replace("_", "-"),

@@ -1,7 +1,7 @@
-"""How the text of an option becomes its value: one function for each kind of value.
+"""Parsers for the values of options, one function for each kind of value.
 
-Each takes the text as it was given and returns the value, or raises :exc:`ValueError` whose
-message says what would be right.
+Each takes the given text and returns the value. If the text is invalid, it raises a
+:exc:`ValueError` with a description of valid values.
 """
 
 import os
@@ -20,24 +20,24 @@ from phpgw.web.origin import parse_origin_pattern
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
 _DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
-# RFC 1035, section 2.3.4, and an underscore, which Docker and many a name server have in names.
+# RFC 1035, section 2.3.4, and the underscore, which Docker and some name servers use in names.
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-# What these numbers are computed with, and waited for, is bounded as well.
-_LONGEST_TIME = 10 * 366 * 86400
-_LARGEST_SIZE = 1024**4
-_LARGEST_COUNT = 1_000_000_000
+# Upper bounds, so that calculations and timers with these numbers work.
+_MAX_TIME = 10 * 366 * 86400
+_MAX_SIZE = 1024**4
+_MAX_COUNT = 1_000_000_000
 # PATH_MAX, with room for the working directory.
-_LONGEST_PATH = 2048
+_MAX_PATH = 2048
 _SIZE = re.compile(r"(\d+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
 _SIZE_UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _PRINTABLE = re.compile(r"[\x21-\x7e]+")
-# HOST:PORT, [IPV6]:PORT or PORT, as listen= of a PHP-FPM's pool has it, and as a URL would.
-_ADDRESS = re.compile(
+# HOST:PORT, [IPV6]:PORT or PORT, as in listen= of a PHP-FPM pool, optionally with a URL scheme.
+_FPM_ADDRESS = re.compile(
     r"(?:(?:tcp|fcgi)://|tcp:(?=\[|[0-9]+\Z))?"
     r"(?:(?:\[([0-9A-Fa-f:.]+(?:%[A-Za-z0-9._-]+)?)\]|([A-Za-z0-9._-]+)):)?([0-9]{1,5})"
 )
-# Those of one connection (RFC 9110, section 7.6.1), of the body, what is always passed on or set,
-# and what many a library takes a proxy's address from (CVE-2016-5385).
+# Hop-by-hop headers (RFC 9110, section 7.6.1), headers of the body, headers that PHP always gets,
+# and Proxy, which some libraries use as the address of a proxy (CVE-2016-5385).
 _NOT_FORWARDED = frozenset(
     (
         *("Connection", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade"),
@@ -47,30 +47,32 @@ _NOT_FORWARDED = frozenset(
     )
 )
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-# A host, if there is one, and a port.
-_PLACE = re.compile(r"(?:([0-9.]+|localhost|\*|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])?:)?([0-9]{1,5})")
+# An optional host, and a port.
+_HOST_AND_PORT = re.compile(
+    r"(?:([0-9.]+|localhost|\*|\[[0-9A-Fa-f:.]+(?:%[\w.-]+)?\])?:)?([0-9]{1,5})"
+)
 _LOCALHOST = {"": None, "localhost": "127.0.0.1"}
-_HIGHEST_PORT = 65535
+_MAX_PORT = 65535
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_SHORTEST_PERIOD = 0.1
-_LONGEST_PERIOD = 366 * 86400
+_MIN_PERIOD = 0.1
+_MAX_PERIOD = 366 * 86400
 
 
 def duration(text: str) -> float:
-    """Seconds from ``10``, ``2.5``, ``500ms``, ``10s``, ``5m`` or ``1h``; 0 is allowed."""
+    """Return the seconds in ``10``, ``2.5``, ``500ms``, ``10s``, ``5m`` or ``1h``; 0 is allowed."""
     match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError("a number of seconds, or one with a unit: 500ms, 10s, 5m, 1h")
     seconds = float(match[1]) * _DURATION_UNITS[match[2]]
-    if seconds > _LONGEST_TIME:
-        raise ValueError(f"a time of {_LONGEST_TIME // 3600}h at most")
+    if seconds > _MAX_TIME:
+        raise ValueError(f"a time of {_MAX_TIME // 3600}h at most")
     return seconds
 
 
 def positive_duration(text: str) -> float:
-    """Like :func:`duration`, but not 0."""
+    """Return the seconds in a text as :func:`duration` does, but refuse 0."""
     seconds = duration(text)
     if not seconds:
         raise ValueError("more than 0 seconds")
@@ -78,18 +80,18 @@ def positive_duration(text: str) -> float:
 
 
 def size(text: str) -> int:
-    """Bytes from ``65536``, ``64K``, ``1M`` or ``1G`` (powers of 1024); at least 1."""
+    """Return the bytes in ``65536``, ``64K``, ``1M`` or ``1G`` (powers of 1024); at least 1."""
     match = _SIZE.fullmatch(text.strip())
-    size = _bounded(match[1], _LARGEST_SIZE) * _SIZE_UNITS[match[2].lower()] if match else 0
+    size = _bounded(match[1], _MAX_SIZE) * _SIZE_UNITS[match[2].lower()] if match else 0
     if not size:
         raise ValueError("a number of bytes above 0, or one with a unit: 64K, 1M, 1G")
-    if size > _LARGEST_SIZE:
-        raise ValueError(f"{_LARGEST_SIZE // 1024**3}G at most")
+    if size > _MAX_SIZE:
+        raise ValueError(f"{_MAX_SIZE // 1024**3}G at most")
     return size
 
 
 def count(text: str) -> int:
-    """A whole number, at least 1."""
+    """Return a whole number, at least 1."""
     number = whole_number(text) if text.strip().isdecimal() else 0
     if not number:
         raise ValueError("a whole number above 0")
@@ -97,23 +99,23 @@ def count(text: str) -> int:
 
 
 def whole_number(text: str) -> int:
-    """A whole number; 0 is allowed."""
+    """Return a whole number; 0 is allowed."""
     if not text.strip().isdecimal():
         raise ValueError("a whole number")
-    number = _bounded(text.strip(), _LARGEST_COUNT)
-    if number > _LARGEST_COUNT:
-        raise ValueError(f"{_LARGEST_COUNT} at most")
+    number = _bounded(text.strip(), _MAX_COUNT)
+    if number > _MAX_COUNT:
+        raise ValueError(f"{_MAX_COUNT} at most")
     return number
 
 
 def _bounded(digits: str, limit: int) -> int:
-    """The number that these digits are, or one beyond the limit, however many they are."""
+    """Return the number of these digits, or one above the limit, without parsing long texts."""
     significant = digits.lstrip("0")
     return int(significant or "0") if len(significant) <= len(str(limit)) else limit + 1
 
 
 def switch(text: str) -> bool:
-    """``on`` or ``off``."""
+    """Return ``True`` for ``on``, ``False`` for ``off``."""
     try:
         return {"on": True, "off": False}[text.strip().lower()]
     except KeyError:
@@ -121,7 +123,7 @@ def switch(text: str) -> bool:
 
 
 def one_of(*choices: str) -> Callable[[str], str]:
-    """A parser for exactly one of these words."""
+    """Return a parser for one of these words."""
 
     def parse(text: str) -> str:
         if text not in choices:
@@ -132,7 +134,7 @@ def one_of(*choices: str) -> Callable[[str], str]:
 
 
 def some_of(*choices: str) -> Callable[[str], frozenset[str]]:
-    """A parser for any of these words, with commas between them, or ``none``."""
+    """Return a parser for a list of these words with commas in between, or ``none``."""
 
     def parse(text: str) -> frozenset[str]:
         words = frozenset(word.strip() for word in text.split(","))
@@ -146,7 +148,7 @@ def some_of(*choices: str) -> Callable[[str], frozenset[str]]:
 
 
 def timer(text: str) -> Timer:
-    """A name and when it is due: ``clock=10s``, or as in a crontab ``nightly=30 3 * * *``."""
+    """Return the timer in ``clock=10s``, or with cron fields ``nightly=30 3 * * *``."""
     name, _, when = (part.strip() for part in text.partition("="))
     if not _TIMER_NAME.fullmatch(name) or not when:
         raise ValueError(
@@ -161,13 +163,13 @@ def timer(text: str) -> Timer:
         period = duration(when)
     except ValueError:
         period = inf
-    if not _SHORTEST_PERIOD <= period <= _LONGEST_PERIOD:
+    if not _MIN_PERIOD <= period <= _MAX_PERIOD:
         raise ValueError(f"for {name} a time of 100ms at least and {24 * 366}h at most")
     return Timer(name, Every(period))
 
 
 def message_text(text: str) -> str:
-    """Any text that has a form in UTF-8."""
+    """Return the text, if it can be encoded in UTF-8."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -176,7 +178,7 @@ def message_text(text: str) -> str:
 
 
 def existing_file(text: str) -> Path:
-    """The path of a file that is there."""
+    """Return the path of an existing file."""
     path = Path(text)
     try:
         if path.is_file():
@@ -187,8 +189,8 @@ def existing_file(text: str) -> Path:
 
 
 def absolute_path(text: str) -> str:
-    """A path, which need not be there; a relative one starts at the working directory."""
-    if not text or "\0" in text or len(os.fsencode(text)) > _LONGEST_PATH:
+    """Return a path as an absolute one. It need not exist."""
+    if not text or "\0" in text or len(os.fsencode(text)) > _MAX_PATH:
         raise ValueError("a path, like /srv/app/websocket.php")
     try:
         return str(Path(text).absolute())
@@ -197,7 +199,7 @@ def absolute_path(text: str) -> str:
 
 
 def user_name(text: str) -> str:
-    """A user of this system."""
+    """Return the name of a user of this system."""
     try:
         getpwnam(text)
     except (KeyError, ValueError):
@@ -206,19 +208,19 @@ def user_name(text: str) -> str:
 
 
 def url_path(text: str) -> str:
-    """The path of a URL, as ``/ws``: segments of letters, digits and ``-._~``."""
+    """Return the path of a URL, like ``/ws``: segments of letters, digits and ``-._~``."""
     if not re.fullmatch(r"(?:/[A-Za-z0-9._~-]+)+", text):
         raise ValueError("a path that starts with a slash, like /ws")
     return text
 
 
 def origin(text: str) -> str:
-    """An origin, or several that are alike: see :func:`phpgw.web.origin.parse_origin_pattern`."""
+    """Return a pattern for origins: see :func:`phpgw.web.origin.parse_origin_pattern`."""
     return str(parse_origin_pattern(text))
 
 
 def subprotocol(text: str) -> str:
-    """The name of a subprotocol: a token of HTTP (RFC 6455, section 4.1; RFC 9110, 5.6.2)."""
+    """Return the name of a subprotocol: a token (RFC 6455, section 4.1; RFC 9110, 5.6.2)."""
     name = text.strip()
     if not _TOKEN.fullmatch(name):
         raise ValueError("the name of a subprotocol, like json or chat.v1, one each time")
@@ -226,7 +228,7 @@ def subprotocol(text: str) -> str:
 
 
 def network(text: str) -> IPv4Network | IPv6Network | str:
-    """An IP network (RFC 4632, section 3.1) or a single address; or the word ``unix``."""
+    """Return an IP network (RFC 4632, section 3.1), a single address, or the word ``unix``."""
     text = text.strip()
     if text == "unix":
         return text
@@ -239,7 +241,10 @@ def network(text: str) -> IPv4Network | IPv6Network | str:
 
 
 def forwardable_header(text: str) -> str:
-    """The name of a header that may be passed on: no other says how a request is to be read."""
+    """Return the name of a header that can be forwarded to PHP.
+
+    Headers that the gateway sets itself, or that control how a request is read, are refused.
+    """
     name = text.strip().title()
     if not re.fullmatch(r"[A-Za-z0-9-]+", name):
         raise ValueError("the name of a header: letters, digits and dashes")
@@ -249,7 +254,7 @@ def forwardable_header(text: str) -> str:
 
 
 def environment_variable(text: str) -> tuple[str, str]:
-    """A variable's name and value; the value is our own environment's if only the name is given."""
+    """Return a variable's name and value; without a value, the one in the gateway's environment."""
     name, has_value, value = text.partition("=")
     if not _VARIABLE_NAME.fullmatch(name) or "\0" in value:
         raise ValueError("NAME=VALUE, or NAME, with a name of letters, digits and underscores")
@@ -261,7 +266,7 @@ def environment_variable(text: str) -> tuple[str, str]:
 
 
 def http_url(text: str) -> str:
-    """An absolute ``http:`` or ``https:`` URL in ASCII, without user name or fragment."""
+    """Return an absolute ``http:`` or ``https:`` URL in ASCII, without user name or fragment."""
     expected = "an absolute URL, like http://localhost/websocket.php"
     if not _PRINTABLE.fullmatch(text):
         raise ValueError(expected + ", in ASCII without blanks (other characters %-encoded)")
@@ -287,29 +292,29 @@ def _is_ipv6(text: str) -> bool:
 
 
 def server_endpoint(text: str) -> str:
-    """A place to listen at: a port, perhaps with an address, a UNIX socket's path, an endpoint.
+    """Return the server endpoint for a port, an address with a port, a UNIX socket or an endpoint.
 
-    ``8080``, ``:8080``, ``127.0.0.1:8080``, ``[::1]:8080``, ``/run/phpgw.sock``, or what
-    ``twisted.internet.endpoints.serverFromString`` takes.
+    Valid are ``8080``, ``:8080``, ``127.0.0.1:8080``, ``[::1]:8080``, ``/run/phpgw.sock``, and the
+    texts of ``twisted.internet.endpoints.serverFromString``.
 
-    :returns: an endpoint's text.
+    :returns: a text for ``serverFromString``.
     """
     text = text.strip()
     if text.startswith("/") and "\0" not in text:
         return f"unix:{quoteStringArgument(text)}"
-    place = _PLACE.fullmatch(text)
-    if place is not None and int(place[2]) <= _HIGHEST_PORT:
-        host = _LOCALHOST.get(place[1] or "", place[1])
+    match = _HOST_AND_PORT.fullmatch(text)
+    if match is not None and int(match[2]) <= _MAX_PORT:
+        host = _LOCALHOST.get(match[1] or "", match[1])
         if host is None or host == "*":
-            return f"tcp:{place[2]}"
+            return f"tcp:{match[2]}"
         try:
             address = ip_address(host.removeprefix("[").removesuffix("]"))
         except ValueError:
             pass
         else:
             if host.startswith("[") == (address.version == 6):
-                return f"tcp:{place[2]}:interface={quoteStringArgument(str(address))}"
-    elif place is None and _ENDPOINT.fullmatch(text):
+                return f"tcp:{match[2]}:interface={quoteStringArgument(str(address))}"
+    elif match is None and _ENDPOINT.fullmatch(text):
         return text
     raise ValueError(
         "a port, an address with one, or the path of a UNIX socket, like 8080, 127.0.0.1:8080, "
@@ -319,14 +324,14 @@ def server_endpoint(text: str) -> str:
 
 
 def client_endpoint(text: str) -> str:
-    """A Twisted client endpoint string, from that or from an address as PHP-FPM has it.
+    """Return the client endpoint for an address as in ``listen=`` of PHP-FPM, or for an endpoint.
 
-    See ``twisted.internet.endpoints.clientFromString``.
+    :returns: a text for ``twisted.internet.endpoints.clientFromString``.
     """
     text = text.strip()
     if text.startswith("/"):
         return f"unix:{quoteStringArgument(text)}"
-    address = _ADDRESS.fullmatch(text)
+    address = _FPM_ADDRESS.fullmatch(text)
     if address is not None and 0 < int(address[3]) < 65536:
         host = address[1] or address[2] or "127.0.0.1"
         return f"tcp:{quoteStringArgument(host)}:{int(address[3])}"

@@ -1,4 +1,4 @@
-"""Options of the process as such."""
+"""Options of the gateway's process."""
 
 import attrs
 
@@ -10,15 +10,16 @@ _RUNNING = "Running"
 
 @attrs.frozen(kw_only=True, slots=False)
 class ProcessSettings:
-    """How it starts, runs and stops."""
+    """How the process stops."""
 
     drain_timeout: float = option(
         _RUNNING,
         "TIME",
         parsers.duration,
         "8s",
-        "How long stopping may take in all, from SIGTERM on. The clients are sent away (code "
-        "1001), each once PHP has answered what it has said: a hundred in a second, or more if "
-        "they are so many, within three fifths of this time. Docker kills what has not ended after "
-        "10 s, unless docker stop --time says otherwise.",
+        "The longest time for a stop, from SIGTERM on. The gateway closes each client with code "
+        "1001, as soon as PHP has replied to the messages that the client has sent. It closes 100 "
+        "clients a second, or more, so that three fifths of this time are enough for all of them. "
+        "Docker kills a container 10 s after docker stop, unless you give another time (docker "
+        "stop --time).",
     )

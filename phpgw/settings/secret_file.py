@@ -1,4 +1,4 @@
-"""A secret that an option names the file of."""
+"""Secrets, read from files that options name."""
 
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path
@@ -13,10 +13,10 @@ _log = Logger(observer=line_limit)
 
 
 def read_secret(option: str, path: Path) -> bytes:
-    """Return what is in the file, without byte order mark, and without white space at its ends.
+    """Return the secret in a file, without a byte order mark and without surrounding white space.
 
-    :param option: the option that names it.
-    :raises InvalidOption: if it cannot be read, or holds nothing that can be a secret.
+    :param option: the option that names the file.
+    :raises InvalidOption: if the file cannot be read, is empty, or is in UTF-16.
     """
     try:
         data, mode = path.read_bytes(), path.stat().st_mode
@@ -46,7 +46,7 @@ def read_secret(option: str, path: Path) -> bytes:
 
 
 def _is_utf_16(data: bytes) -> bool:
-    """Tell whether it is text in UTF-16, and no secret of bytes that happens to begin like it."""
+    """Return whether the data is text in UTF-16, and not random bytes that begin like it."""
     for mark, high in ((BOM_UTF16_LE, 1), (BOM_UTF16_BE, 0)):
         if data.startswith(mark):
             return not any(data[2 + high :: 2])
@@ -54,9 +54,9 @@ def _is_utf_16(data: bytes) -> bool:
 
 
 def read_token(option: str, path: Path) -> bytes:
-    """Return a secret that can stand in a header.
+    """Return a secret that can be sent in an HTTP header.
 
-    :raises InvalidOption: as :func:`read_secret` does, and if it cannot.
+    :raises InvalidOption: as :func:`read_secret` does, and if it contains control characters.
     """
     token = read_secret(option, path)
     if any(byte < 0x20 or byte == 0x7F for byte in token):

@@ -1,81 +1,52 @@
-"""When a timer is due: at an interval, or by cron's rules in local time."""
+"""Rules for when a timer is due: at an interval, or by cron fields in local time."""
 
 import math
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from itertools import islice, takewhile
 from typing import ClassVar, Protocol, Self
 
 import attrs
 from cronsim import CronSim, CronSimError
 
-# After a clock was set right by years, nobody wants the minutes in between counted.
-_MOST_COUNTED = 1000
+from phpgw.timers.local_zone import LOCAL_ZONE
 
-
-class LocalZone(tzinfo):
-    """The machine's time zone as the C library knows it, from ``TZ`` or ``/etc/localtime``.
-
-    Naive datetimes are in that zone, through all its changes (PEP 495).
-    """
-
-    def utcoffset(self, moment: datetime | None) -> timedelta | None:
-        """How far local time is ahead of UTC at this local time."""
-        if moment is None:
-            return None
-        local = moment.replace(tzinfo=None)
-        return local - datetime.fromtimestamp(local.timestamp(), UTC).replace(tzinfo=None)
-
-    def dst(self, moment: datetime | None) -> timedelta | None:
-        """Not known; only the whole offset matters."""
-        return None
-
-    def tzname(self, moment: datetime | None) -> str | None:
-        """Not known."""
-        return None
-
-    def fromutc(self, moment: datetime) -> datetime:
-        """The local time at a moment in UTC."""
-        stamp = moment.replace(tzinfo=UTC).timestamp()
-        return datetime.fromtimestamp(stamp).replace(tzinfo=self)
-
-
-LOCAL_ZONE = LocalZone()
+# After the clock was set by years, counting all runs in between would take too long.
+_MAX_COUNTED = 1000
 
 
 class Rule(Protocol):
-    """Says when a timer is due.
+    """Computes when a timer is due.
 
-    :cvar by_time_of_day: whether its times are seconds since the epoch, which may be set; otherwise
-        they are of a clock that never is.
-    :ivar unrepeated: by how many seconds that clock may be set back without anything being due for
-        a second time.
+    :cvar uses_wall_clock: whether its times are seconds since the epoch, by a clock that may be
+        set. Otherwise they are seconds of the monotonic clock.
+    :ivar max_setback: seconds by which the clock may be set back without repeated runs.
     """
 
-    by_time_of_day: ClassVar[bool]
+    uses_wall_clock: ClassVar[bool]
 
     @property
-    def unrepeated(self) -> float: ...
+    def max_setback(self) -> float: ...
 
-    def since(self, start: float) -> Self:
-        """This rule for timers that begin at this time."""
+    def starting_at(self, start: float) -> Self:
+        """Return this rule for a timer that starts at this time."""
 
-    def after(self, moment: float) -> float:
-        """When it is due next after this moment; ``inf`` for never."""
+    def next_after(self, moment: float) -> float:
+        """Return the first time after this moment at which it is due; ``inf`` for never."""
 
     def count(self, moment: float, until: float) -> int:
-        """How many times it is due after one moment and until another, that one included."""
+        """Return how often it is due after one moment and up to another, that one included."""
 
 
 @attrs.frozen
 class Every:
-    """Again and again, without drift; for the first time one period after the start.
+    """At a fixed interval, without drift. The first time is one period after the start.
 
-    :ivar period: seconds.
+    :ivar period: the interval in seconds.
     """
 
-    by_time_of_day: ClassVar[bool] = False
-    unrepeated: ClassVar[float] = 0
+    uses_wall_clock: ClassVar[bool] = False
+    max_setback: ClassVar[float] = 0
 
     period: float
     start: float = 0
@@ -83,28 +54,28 @@ class Every:
     def __str__(self) -> str:
         return f"every {self.period:g} s"
 
-    def since(self, start: float) -> Self:
+    def starting_at(self, start: float) -> Self:
         """See :class:`Rule`."""
         return attrs.evolve(self, start=start)
 
-    def after(self, moment: float) -> float:
+    def next_after(self, moment: float) -> float:
         """See :class:`Rule`."""
-        return self._time(self._number(moment) + 1)
+        return self._time(self._index(moment) + 1)
 
     def count(self, moment: float, until: float) -> int:
         """See :class:`Rule`."""
-        return max(0, self._number(until) - self._number(moment))
+        return max(0, self._index(until) - self._index(moment))
 
-    def _time(self, number: int) -> float:
-        return self.start + number * self.period
+    def _time(self, index: int) -> float:
+        return self.start + index * self.period
 
-    def _number(self, moment: float) -> int:
-        """The number of the last time until this moment."""
-        number = math.floor((moment - self.start) / self.period)
-        # The quotient is rounded, and may be off by one.
-        if self._time(number) > moment:
-            return number - 1
-        return number + 1 if self._time(number + 1) <= moment else number
+    def _index(self, moment: float) -> int:
+        """Return the index of the last time up to this moment."""
+        index = math.floor((moment - self.start) / self.period)
+        # The quotient is rounded, so the index may be off by one.
+        if self._time(index) > moment:
+            return index - 1
+        return index + 1 if self._time(index + 1) <= moment else index
 
 
 def _with_single_blanks(text: str) -> str:
@@ -113,23 +84,23 @@ def _with_single_blanks(text: str) -> str:
 
 @attrs.frozen
 class Cron:
-    """By the five fields of a crontab's line: minute, hour, day of month, month, day of week.
+    """By the five fields of a crontab: minute, hour, day of month, month, day of week.
 
-    Around a change of the clocks it is as with Debian's cron: what is set for a certain time of
-    day runs once, also where that time is left out or comes twice.
+    When daylight saving time begins or ends, it works like Debian's cron: a timer for a certain
+    time of day runs once, even if that time is skipped or comes twice.
 
-    :ivar expression: the fields; names of days and months, lists, ranges and steps are understood.
-    :ivar zone: whose time of day is meant.
-    :raises ValueError: if the fields cannot be read; it says what would be right.
+    :ivar expression: the fields, with names of days and months, lists, ranges and steps.
+    :ivar zone: the time zone of the fields.
+    :raises ValueError: if the fields are invalid; the text describes valid ones.
     """
 
-    by_time_of_day: ClassVar[bool] = True
+    uses_wall_clock: ClassVar[bool] = True
 
     expression: str = attrs.field(converter=_with_single_blanks)
     zone: tzinfo = LOCAL_ZONE
 
     def __attrs_post_init__(self) -> None:
-        problem = _problem_of(self.expression)
+        problem = _find_problem(self.expression)
         if problem is not None:
             raise ValueError(
                 "five fields as in a crontab (minute, hour, day of month, month, day of week), "
@@ -140,34 +111,34 @@ class Cron:
         return self.expression
 
     @property
-    def unrepeated(self) -> float:
-        """See :class:`Rule`; as in Debian's cron, three hours where a time of day is set."""
+    def max_setback(self) -> float:
+        """See :class:`Rule`. As in Debian's cron, it is three hours if a time of day is given."""
         minute, hour, *_ = self.expression.split()
         is_set = not minute.startswith("*") and not hour.startswith("*")
         return 3 * 3600 if is_set else 60
 
-    def since(self, start: float) -> Self:
-        """See :class:`Rule`; the start does not matter."""
+    def starting_at(self, start: float) -> Self:
+        """See :class:`Rule`. The start makes no difference."""
         return self
 
-    def after(self, moment: float) -> float:
+    def next_after(self, moment: float) -> float:
         """See :class:`Rule`."""
         return next(self._times(moment), math.inf)
 
     def count(self, moment: float, until: float) -> int:
-        """See :class:`Rule`; no more than a thousand."""
+        """See :class:`Rule`. The result is a thousand at most."""
         times = takewhile(lambda time: time <= until, self._times(moment))
-        return sum(1 for _ in islice(times, _MOST_COUNTED))
+        return sum(1 for _ in islice(times, _MAX_COUNTED))
 
     def _times(self, moment: float) -> Iterator[float]:
-        # datetime would round up what is a hair's breadth before a full minute.
+        # datetime would round a time just before a full minute up to it.
         local = datetime.fromtimestamp(math.floor(moment), self.zone)
         times = (each.timestamp() for each in CronSim(self.expression, local))
-        # In an hour that comes twice, its simulation begins with the first.
+        # In an hour that comes twice, CronSim begins with the first one.
         return (time for time in times if time > moment)
 
 
-def _problem_of(expression: str) -> str | None:
+def _find_problem(expression: str) -> str | None:
     fields = len(expression.split())
     if fields != 5:
         return f"{fields} of them"
@@ -182,10 +153,10 @@ def _problem_of(expression: str) -> str | None:
 
 @attrs.frozen
 class Timer:
-    """Something that PHP is told of at certain times.
+    """A timer, which sends PHP an event at certain times.
 
-    :ivar name: what it is called.
-    :ivar rule: when it is due.
+    :ivar name: its name, which is the message of the event.
+    :ivar rule: computes when it is due.
     """
 
     name: str

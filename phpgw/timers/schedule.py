@@ -1,4 +1,4 @@
-"""Timers: PHP is told when their time has come, and never of a time that has passed."""
+"""The schedule: a service that runs each timer when it is due, and skips missed runs."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -16,24 +16,24 @@ from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.timers.rules import Rule, Timer
 
-# Seconds that a run may be late. One that is later was missed: the process was stopped, the machine
-# suspended, or the clock set.
-_MOST_LATE = 60
-# Seconds after which to look at the clock anew: while the reactor waits, it does not notice that
-# the clock was set or the machine suspended.
-_LONGEST_SLEEP = 60
-# Seconds for which nothing more is said about a timer that skips runs.
-_SILENCE = 600
+# Seconds by which a run may be late. A later one counts as missed: the process was stopped, the
+# machine was suspended, or the clock was set.
+_MAX_DELAY = 60
+# Seconds after which to check the clock again. A waiting reactor does not notice that the clock was
+# set, or that the machine was suspended.
+_MAX_SLEEP = 60
+# Seconds between two log lines about skipped runs of a timer.
+_LOG_INTERVAL = 600
 
 
 class Schedule(Service):
-    """Runs timers, each at most once at a time.
+    """A service that runs timers, each of them at most once at a time.
 
-    A run that is due while the one before is under way, or whose time was missed, is skipped and
-    counted; it is not made up for.
+    A run is skipped if the run before has not ended, or if its time was missed. Skipped runs are
+    counted, and not repeated.
 
-    :param trigger: called with a timer's name; fires when that run is over.
-    :param wall_time: tells the time of day, by which cron's rules go.
+    :param trigger: called with a timer's name; returns a Deferred that fires when the run ends.
+    :param wall_time: returns the time of day, in seconds since the epoch, for cron rules.
     """
 
     log = Logger(observer=line_limit)
@@ -46,24 +46,26 @@ class Schedule(Service):
         metrics: Metrics,
         wall_time: Callable[[], float] = time.time,
     ) -> None:
-        self._clocks = [_Clock(reactor, wall_time, timer, trigger, metrics) for timer in timers]
+        self._runners = [
+            _TimerRunner(reactor, wall_time, timer, trigger, metrics) for timer in timers
+        ]
 
     def startService(self) -> None:
-        """Begin; an interval's first run is one interval away."""
+        """Start all timers. The first run of an interval is one interval later."""
         super().startService()
-        for clock in self._clocks:
-            clock.start()
+        for runner in self._runners:
+            runner.start()
 
     def stopService(self) -> None:
-        """Begin no further run; one that is under way goes on."""
+        """Start no further run. A run that has begun goes on."""
         super().stopService()
-        for clock in self._clocks:
-            clock.stop()
+        for runner in self._runners:
+            runner.stop()
 
 
 @attrs.define(eq=False)
-class _Clock:
-    """One timer's clock."""
+class _TimerRunner:
+    """Runs one timer."""
 
     log = Logger(observer=line_limit)
 
@@ -73,17 +75,17 @@ class _Clock:
     _trigger: Callable[[str], Deferred[None]]
     _metrics: Metrics
     _rule: Rule = attrs.field(init=False)
-    # Until when all that was due is settled.
-    _settled: float = attrs.field(default=0, init=False)
+    # All runs up to this time were started or skipped.
+    _handled_until: float = attrs.field(default=0, init=False)
     _call: IDelayedCall | None = attrs.field(default=None, init=False)
-    _is_under_way: bool = attrs.field(default=False, init=False)
+    _is_running: bool = attrs.field(default=False, init=False)
     _skipped: int = attrs.field(default=0, init=False)
-    _silent_until: float = attrs.field(default=-inf, init=False)
+    _next_log: float = attrs.field(default=-inf, init=False)
 
     def start(self) -> None:
         now = self._now()
-        self._rule = self._timer.rule.since(now)
-        self._settled = now
+        self._rule = self._timer.rule.starting_at(now)
+        self._handled_until = now
         self.log.info(
             "Timer {name} is due {rule}; it is {now} here",
             name=self._timer.name,
@@ -100,48 +102,48 @@ class _Clock:
             self._call = None
 
     def _now(self) -> float:
-        return self._wall_time() if self._timer.rule.by_time_of_day else self._reactor.seconds()
+        return self._wall_time() if self._timer.rule.uses_wall_clock else self._reactor.seconds()
 
     def _sleep(self, now: float) -> None:
-        delay = min(self._rule.after(self._settled) - now, _LONGEST_SLEEP)
-        self._call = self._reactor.callLater(delay, self._look)
+        delay = min(self._rule.next_after(self._handled_until) - now, _MAX_SLEEP)
+        self._call = self._reactor.callLater(delay, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._now()
-        due = self._rule.count(self._settled, now)
-        is_timely = self._rule.after(max(self._settled, now - _MOST_LATE)) <= now
-        if now > self._settled or now < self._settled - self._rule.unrepeated:
-            self._settled = now
+        due = self._rule.count(self._handled_until, now)
+        is_timely = self._rule.next_after(max(self._handled_until, now - _MAX_DELAY)) <= now
+        if now > self._handled_until or now < self._handled_until - self._rule.max_setback:
+            self._handled_until = now
         self._sleep(now)
-        if is_timely and not self._is_under_way:
-            self._skip(due - 1)
+        if is_timely and not self._is_running:
+            self._count_skipped(due - 1)
             self._run()
         else:
-            self._skip(due)
+            self._count_skipped(due)
 
     def _run(self) -> None:
         self._metrics.timer_runs += 1
-        self._is_under_way = True
+        self._is_running = True
         run = maybeDeferred(self._trigger, self._timer.name)
         run.addErrback(self._failed)
-        run.addCallback(self._over)
+        run.addCallback(self._finished)
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("Timer {name} failed", failure, name=self._timer.name)
 
-    def _over(self, outcome: object) -> None:
-        self._is_under_way = False
+    def _finished(self, outcome: object) -> None:
+        self._is_running = False
 
-    def _skip(self, count: int) -> None:
+    def _count_skipped(self, count: int) -> None:
         self._metrics.timer_runs_skipped += count
         self._skipped += count
         now = self._reactor.seconds()
-        if count and now >= self._silent_until:
+        if count and now >= self._next_log:
             self.log.warn(
                 "Timer {name}: skipped {count} runs, because {reason}",
                 name=self._timer.name,
                 count=self._skipped,
-                reason="one was still under way" if self._is_under_way else "their time was missed",
+                reason="one was still under way" if self._is_running else "their time was missed",
             )
             self._skipped = 0
-            self._silent_until = now + _SILENCE
+            self._next_log = now + _LOG_INTERVAL

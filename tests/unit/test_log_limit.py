@@ -15,20 +15,20 @@ class SeldomTests(SynchronousTestCase):
     def test_flood(self) -> None:
         """The first is told at once, and from then on how many there were, now and then."""
         clock = Clock()
-        seldom = LogThrottle(clock.seconds)
+        throttle = LogThrottle(clock.seconds)
         told = []
         for _ in range(25):
-            told.append(seldom.count())
+            told.append(throttle.count())
             clock.advance(1)
         self.assertEqual([1, 10, 10], [count for count in told if count])
         clock.advance(3600)
-        self.assertEqual(5, seldom.count())
+        self.assertEqual(5, throttle.count())
 
     def test_now_and_then(self) -> None:
         clock = Clock()
-        seldom = LogThrottle(clock.seconds)
+        throttle = LogThrottle(clock.seconds)
         for _ in range(3):
-            self.assertEqual(1, seldom.count())
+            self.assertEqual(1, throttle.count())
             clock.advance(11)
 
 
@@ -84,13 +84,13 @@ class LineLimitTests(SynchronousTestCase):
         for _ in range(1000):
             self.log.info("often")
         self.lines()
-        self.log.info("seldom")
+        self.log.info("throttle")
         other.info("often")
         try:
             raise ValueError("x")
         except ValueError:
             self.log.failure("broken")
-        self.assertEqual(["seldom", "often", "broken"], self.lines())
+        self.assertEqual(["throttle", "often", "broken"], self.lines())
 
     def test_the_end(self) -> None:
         """Nothing is kept back then."""

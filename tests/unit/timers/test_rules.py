@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.timers.rules import LOCAL_ZONE, Cron, Every, Rule
+from phpgw.timers.local_zone import LOCAL_ZONE
+from phpgw.timers.rules import Cron, Every, Rule
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NEW_YORK = ZoneInfo("America/New_York")
@@ -32,19 +33,19 @@ def next_times(rule: Rule, start: str, count: int, zone: tzinfo) -> list[str]:
     times = []
     moment = stamp(start, zone)
     for _ in range(count):
-        moment = rule.after(moment)
+        moment = rule.next_after(moment)
         times.append(datetime.fromtimestamp(moment, zone).isoformat(" ", "minutes"))
     return times
 
 
 class EveryTests(SynchronousTestCase):
     def test_first_after_one_period(self) -> None:
-        rule = Every(10).since(1000)
-        self.assertEqual([1010, 1010, 1020], [rule.after(at) for at in (1000, 1009.9, 1010)])
+        rule = Every(10).starting_at(1000)
+        self.assertEqual([1010, 1010, 1020], [rule.next_after(at) for at in (1000, 1009.9, 1010)])
 
     def test_count(self) -> None:
         """The later end belongs to it, the earlier does not."""
-        rule = Every(10).since(1000)
+        rule = Every(10).starting_at(1000)
         for moment, until, count in (
             (1000, 1009.9, 0),
             (1000, 1010, 1),
@@ -62,13 +63,13 @@ class EveryTests(SynchronousTestCase):
     )
     def test_no_drift(self, start: float, period: float, number: int) -> None:
         """The n-th time is n periods after the start, however it is come to; none comes twice."""
-        rule = Every(period).since(start)
+        rule = Every(period).starting_at(start)
         time = start + number * period
-        self.assertEqual(start + (number + 1) * period, rule.after(time))
-        self.assertEqual(1, rule.count(time, rule.after(time)))
+        self.assertEqual(start + (number + 1) * period, rule.next_after(time))
+        self.assertEqual(1, rule.count(time, rule.next_after(time)))
         self.assertEqual(number, rule.count(start, time))
-        just_before = nextafter(rule.after(time), 0)
-        self.assertEqual(rule.after(time), rule.after(just_before))
+        just_before = nextafter(rule.next_after(time), 0)
+        self.assertEqual(rule.next_after(time), rule.next_after(just_before))
         self.assertEqual(0, rule.count(time, just_before))
 
 
@@ -90,9 +91,9 @@ class CronTests(SynchronousTestCase):
         rule = Cron("* * * * *", UTC)
         for due in (1_780_000_020.0, 1_780_000_080.0):
             for early in (5e-7, 1e-3, 1):
-                self.assertEqual(due, rule.after(due - early))
+                self.assertEqual(due, rule.next_after(due - early))
                 self.assertEqual(1, rule.count(due - early, due))
-            self.assertEqual(due + 60, rule.after(due))
+            self.assertEqual(due + 60, rule.next_after(due))
 
     def test_count(self) -> None:
         rule = Cron("*/10 * * * *", UTC)
@@ -139,7 +140,7 @@ class CronTests(SynchronousTestCase):
         except ValueError as error:
             self.assertEqual(1, len(str(error).splitlines()))
         else:
-            self.assertGreater(rule.after(0), 0)
+            self.assertGreater(rule.next_after(0), 0)
 
 
 class ClockChangeTests(SynchronousTestCase):
@@ -215,7 +216,7 @@ class ClockChangeTests(SynchronousTestCase):
                 rule = Cron(expression, zone)
                 times = [stamp(change, zone)]
                 while len(times) < 20:
-                    times.append(rule.after(times[-1]))
+                    times.append(rule.next_after(times[-1]))
                 gaps = {later - earlier for earlier, later in pairwise(times)}
                 self.assertEqual({period}, gaps, (expression, change))
 
@@ -230,7 +231,7 @@ class ClockChangeTests(SynchronousTestCase):
         """Time goes forward, whenever a gateway is started."""
         rule = Cron(expression, zone)
         moment = start.replace(tzinfo=UTC).timestamp()
-        due = rule.after(moment)
+        due = rule.next_after(moment)
         self.assertLess(moment, due)
         self.assertLess(due, inf)
         self.assertEqual(1, rule.count(moment, due))
