@@ -1,4 +1,4 @@
-"""The phpgw command."""
+"""Tests for :mod:`phpgw.cli`."""
 
 import signal
 import sys
@@ -28,7 +28,7 @@ class CommandTests(SynchronousTestCase):
         return line
 
     def test_help(self) -> None:
-        """It is what one gets who says nothing."""
+        """Without arguments, the help is printed."""
         for arguments in ((), ("--help",), ("-h",)):
             self.assertIn("\n  serve    Run the gateway", self.printed(*arguments))
 
@@ -39,14 +39,14 @@ class CommandTests(SynchronousTestCase):
         self.assertIn("there is no command 'swerve'", self.complaint("swerve"))
 
     def test_stopped_while_it_starts(self) -> None:
-        """Quietly, with the status that shells know; also as the first process of a container."""
+        """It ends quietly, with the status of a signal; also as process 1 of a container."""
         for number, status in ((signal.SIGTERM, 143), (signal.SIGINT, 130)):
             self.complaint("serve")
             handler: Any = signal.getsignal(number)
             self.assertEqual(status, self.assertRaises(SystemExit, handler, number, None).code)
 
     def test_options_of_serve(self) -> None:
-        """They are those of twistd phpgw; those of twistd itself are not needed."""
+        """They are those of twistd phpgw. twistd's own options are not needed."""
         self.assertIn("phpgw: --php-script: expected", self.complaint("serve"))
         self.assertIn("phpgw serve --help", self.complaint("serve", "x"))
         for option in ("-n", "--nodaemon", "--pidfile=x", "-l"):

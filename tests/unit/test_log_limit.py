@@ -13,7 +13,7 @@ from phpgw.log_limit import LineLimit, LineLimitService, LogThrottle, line_limit
 
 class SeldomTests(SynchronousTestCase):
     def test_flood(self) -> None:
-        """The first is told at once, and from then on how many there were, now and then."""
+        """The first event is logged at once. Later lines have the number of events."""
         clock = Clock()
         throttle = LogThrottle(clock.seconds)
         told = []
@@ -50,7 +50,7 @@ class LineLimitTests(SynchronousTestCase):
         self.assertEqual(1000, len(self.lines()))
 
     def test_flood(self) -> None:
-        """The first pass, and those that did not are counted, once it is over."""
+        """The first lines pass. At the end of the interval, the others are counted."""
         self.limit.start(self.clock)
         for number in range(1000):
             self.log.warn("Client {number} left", number=number)
@@ -70,7 +70,7 @@ class LineLimitTests(SynchronousTestCase):
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_for_ever(self) -> None:
-        """However long it goes on, there are so many lines in a time."""
+        """A long flood causes a fixed number of lines in each interval."""
         self.limit.start(self.clock)
         for _ in range(10_000):
             self.log.info("x")
@@ -78,7 +78,7 @@ class LineLimitTests(SynchronousTestCase):
         self.assertLessEqual(len(self.lines()), 10 * 51)
 
     def test_other_kinds(self) -> None:
-        """What is rare is told, whatever else there is much of."""
+        """Other kinds of lines are not limited by a flood."""
         self.limit.start(self.clock)
         other = Logger("phpgw.other.Room", observer=self.limit)
         for _ in range(1000):
@@ -93,7 +93,7 @@ class LineLimitTests(SynchronousTestCase):
         self.assertEqual(["throttle", "often", "broken"], self.lines())
 
     def test_the_end(self) -> None:
-        """Nothing is kept back then."""
+        """At the end, the summary is logged."""
         self.limit.start(self.clock)
         for _ in range(51):
             self.log.info("x")
@@ -104,7 +104,7 @@ class LineLimitTests(SynchronousTestCase):
         self.test_not_started()
 
     def test_with_the_gateway(self) -> None:
-        """It lasts until the process ends: a stop may have a line about each client."""
+        """The limit works until the process ends, since a stop may log a line for each client."""
         reactor: Any = MemoryReactorClock()
         services = MultiService()
         LineLimitService(reactor).setServiceParent(services)

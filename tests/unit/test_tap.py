@@ -1,4 +1,4 @@
-"""The command line, the environment and the file: what users write, and what they are told."""
+"""Tests for :mod:`phpgw.tap`: options on the command line, in the environment and in a file."""
 
 import os
 import sys
@@ -26,7 +26,7 @@ class OptionsTestCase(SynchronousTestCase):
         return options.settings
 
     def complaint(self, *arguments: str, environment: Mapping[str, str] | None = None) -> str:
-        """The one line with which the process ends."""
+        """Return the line with which the process exits."""
         return self.exit_line(lambda: self.read(*arguments, environment=environment))
 
     def exit_line(self, function: object) -> str:
@@ -38,14 +38,14 @@ class OptionsTestCase(SynchronousTestCase):
         return line
 
     def output(self, *arguments: str) -> str:
-        """What is printed by options after which nothing is left to do."""
+        """Return the output of options that print and exit."""
         stdout = StringIO()
         self.patch(sys, "stdout", stdout)
         self.assertIn(self.assertRaises(SystemExit, self.read, *arguments).code, (0, None))
         return stdout.getvalue()
 
     def config(self, toml: str | bytes) -> str:
-        """The path of a configuration file with this text."""
+        """Return the path of a configuration file with this text."""
         path = Path(self.mktemp())
         path.write_bytes(toml if isinstance(toml, bytes) else toml.encode())
         return str(path)
@@ -63,7 +63,7 @@ class CommandLineTests(OptionsTestCase):
         self.assertEqual(("tcp:81", "unix:/run/phpgw.sock"), settings.listen)
 
     def test_said_twice(self) -> None:
-        """Of an option that takes one value the last one counts."""
+        """If an option takes one value, the last one counts."""
         self.assertEqual("/b", self.read(*PHP, "--ws-path", "/a", "--ws-path", "/b").ws_path)
 
     def test_wrong_value(self) -> None:
@@ -93,7 +93,7 @@ class CommandLineTests(OptionsTestCase):
         )
 
     def test_ambiguous(self) -> None:
-        """The beginning of several options' names is met with a suggestion too."""
+        """An ambiguous prefix gets a suggestion too."""
         self.assertIn(
             "--php: there is no such option; did you mean --", self.complaint("--php", URL)
         )
@@ -110,7 +110,7 @@ class CommandLineTests(OptionsTestCase):
 
 class EnvironmentTests(OptionsTestCase):
     def test_empty_is_not_given(self) -> None:
-        """As a compose file makes it of a variable that is not set."""
+        """Compose files make empty variables."""
         given = {"PHPGW_PHP_URL": URL, "PHPGW_LISTEN": "", "PHPGW_PHP_TIMEOUT": ""}
         options = Options(given)
         options.parseOptions([])
@@ -118,7 +118,7 @@ class EnvironmentTests(OptionsTestCase):
         self.assertEqual(10, options.settings.php_timeout)
 
     def test_every_option(self) -> None:
-        """Each can be set there, and says so where it is wrong."""
+        """Each option can be set there, and an error names the variable."""
         for option in OPTIONS:
             name = "PHPGW_" + option.name.upper().replace("-", "_")
             if option.name in ("php-url", "error-reply", "php-script", "php-root"):
@@ -130,14 +130,14 @@ class EnvironmentTests(OptionsTestCase):
         self.assertEqual(URL, self.read(environment={"PHPGW_PHP_URL": URL}).php_url)
 
     def test_text_with_spaces(self) -> None:
-        """Only a repeatable option's value is parted at spaces."""
+        """Only the value of a repeatable option is split at spaces."""
         environment = {"PHPGW_ERROR_REPLY": " try again ", "PHPGW_LISTEN": " 81  82 "}
         settings = self.read(*PHP, environment=environment)
         self.assertEqual(" try again ", settings.error_reply)
         self.assertEqual(("tcp:81", "tcp:82"), settings.listen)
 
     def test_others(self) -> None:
-        """What is not named after an option is of no interest."""
+        """Other variables are ignored."""
         environment = {"PHP_URL": "x", "PHPGW": "x", "LISTEN": "x", "phpgw_listen": "x"}
         self.assertEqual(Settings(php_url=URL), self.read(*PHP, environment=environment))
 
@@ -174,7 +174,7 @@ class PrecedenceTests(OptionsTestCase):
         )
 
     def test_command_line_over_environment(self) -> None:
-        """A repeatable option's values are replaced, not added to."""
+        """The values of a repeatable option are replaced, not extended."""
         settings = self.read("--ws-path=/line", "--listen=5", environment=self.environment)
         self.assertEqual(
             ("/line", "close", ("tcp:5",)),
@@ -182,14 +182,14 @@ class PrecedenceTests(OptionsTestCase):
         )
 
     def test_file_named_twice(self) -> None:
-        """The command line's file is read in place of the environment's."""
+        """The file of the command line replaces that of the environment."""
         other = self.config(f'php-url = "{URL}"\nws-path = "/other"')
         environment = {"PHPGW_CONFIG": self.file}
         settings = self.read("--config", other, environment=environment)
         self.assertEqual(("/other", "ignore"), (settings.ws_path, settings.on_error))
 
     def test_mistake_that_is_overridden(self) -> None:
-        """What does not count is not complained of."""
+        """An invalid value that is overridden is not an error."""
         environment = {**self.environment, "PHPGW_ON_ERROR": "explode"}
         self.assertEqual("reply", self.read("--on-error=reply", environment=environment).on_error)
 
@@ -200,7 +200,7 @@ class FileTests(OptionsTestCase):
         return self.complaint(*PHP, "--config", path).replace(path, "FILE")
 
     def test_kinds_of_values(self) -> None:
-        """Booleans, numbers and lists may be written as TOML has them, or as on a command line."""
+        """Values can be TOML booleans, numbers and lists, or texts as on a command line."""
         path = self.config(
             f"""
             # a comment
@@ -256,17 +256,17 @@ class FileTests(OptionsTestCase):
             self.assertIn("expected a TOML file (", self.complaint_about(text))
 
     def test_byte_order_mark(self) -> None:
-        """Editors put one there."""
+        """Some editors write one."""
         path = self.config(b"\xef\xbb\xbfphp-timeout = 3")
         self.assertEqual(3, self.read(*PHP, "--config", path).php_timeout)
 
     def test_no_end(self) -> None:
-        """A device is read no further than a file may be long."""
+        """A device is read only up to the maximum size of a file."""
         complaint = self.complaint(*PHP, "--config", "/dev/zero")
         self.assertIn("expected a TOML file of a megabyte at most", complaint)
 
     def test_twice(self) -> None:
-        """In both spellings; TOML itself has one key once."""
+        """An option must not be given in both spellings."""
         complaint = self.complaint_about("php-timeout = 1\nphp_timeout = 2")
         self.assertIn(
             "expected each option once, and php-timeout is there as php_timeout", complaint
@@ -295,7 +295,7 @@ class FileTests(OptionsTestCase):
         )
 
     def test_table(self) -> None:
-        """Options stand at the top, under no heading."""
+        """Options in a TOML table are refused."""
         self.assertIn("options as keys", self.complaint_about(f'[server]\nphp-url = "{URL}"'))
 
     def test_file_that_names_a_file(self) -> None:
@@ -339,7 +339,7 @@ class MakeServiceTests(OptionsTestCase):
         listen.assert_called_once_with()
 
     def test_endpoint_that_cannot_be(self) -> None:
-        """A mistake that only the endpoint's own parser sees ends the process in the same way."""
+        """An error from the endpoint's own parser ends the process in the same way."""
         options = Options({})
         options.parseOptions([*PHP, "--listen", "pigeon:1"])
         line = self.exit_line(lambda: makeService(options))

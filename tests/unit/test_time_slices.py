@@ -8,7 +8,7 @@ from tests.support.fake_clocks import ManualReactor, TickingClock
 
 
 class SlicesTestCase(SynchronousTestCase):
-    """Each step takes a second, and all jobs together have eight of them in a turn."""
+    """Each step takes a second, and the budget of a turn is eight seconds."""
 
     def setUp(self) -> None:
         self.clock = ManualReactor()
@@ -16,7 +16,7 @@ class SlicesTestCase(SynchronousTestCase):
         self.done: list[str] = []
 
     def steps(self, name: str, count: int) -> Steps[str]:
-        """A job that writes down what it does."""
+        """A job that records its steps."""
         for _ in range(count):
             self.done.append(name)
             yield
@@ -25,7 +25,7 @@ class SlicesTestCase(SynchronousTestCase):
 
 class RunTests(SlicesTestCase):
     def test_short(self) -> None:
-        """It begins with the next turn, so that many that come in one do not add up."""
+        """A job begins in the next turn, so that many new jobs do not add up."""
         job = self.slices.run(self.steps("a", 3))
         self.assertEqual(self.done, [])
         self.assertEqual(len(self.slices), 1)
@@ -35,7 +35,7 @@ class RunTests(SlicesTestCase):
         self.assertEqual(len(self.slices), 0)
 
     def test_first_slice_at_once(self) -> None:
-        """As much as fits into a turn; what is short is over then."""
+        """The first slice runs at once, and completes a short job."""
         self.successResultOf(self.slices.run(self.steps("a", 3), begins_now=True))
         long = self.slices.run(self.steps("b", 50), begins_now=True)
         self.assertTrue(0 < self.done.count("b") < 10)
@@ -43,7 +43,7 @@ class RunTests(SlicesTestCase):
         self.assertEqual(self.successResultOf(long), "B")
 
     def test_bounded_in_each_turn(self) -> None:
-        """However long it is: four times as much takes four times as many turns."""
+        """A job that is four times as long takes four times as many turns."""
         most = 0
         counts = []
         for length in (100, 400):
@@ -59,7 +59,7 @@ class RunTests(SlicesTestCase):
         self.assertEqual(round(counts[1] / counts[0]), 4)
 
     def test_round_robin(self) -> None:
-        """A long one does not keep a short one from its end."""
+        """A short job does not wait for a long one."""
         self.slices.run(self.steps("long", 1000))
         self.clock.turn()
         short = self.slices.run(self.steps("short", 2))
@@ -81,7 +81,7 @@ class RunTests(SlicesTestCase):
         self.assertEqual([name for name in self.done if name != "other"], ["a"] * 20 + ["b"] * 20)
 
     def test_error(self) -> None:
-        """It is the job's own."""
+        """The Deferred fails with the job's exception."""
 
         def steps() -> Steps[None]:
             yield
@@ -94,7 +94,7 @@ class RunTests(SlicesTestCase):
         self.assertEqual(self.successResultOf(other), "A")
 
     def test_job_that_leads_to_another(self) -> None:
-        """Also where it comes of the first one's end."""
+        """A job can start another one at its end."""
         second: list[Deferred[str]] = []
         first = self.slices.run(self.steps("a", 5))
         first.addCallback(lambda _: second.append(self.slices.run(self.steps("b", 5))))
@@ -102,7 +102,7 @@ class RunTests(SlicesTestCase):
         self.assertEqual(self.successResultOf(second[0]), "B")
 
     def test_unwanted(self) -> None:
-        """What is half done is done all the same."""
+        """A cancelled job runs to its end."""
         job = self.slices.run(self.steps("a", 100))
         self.clock.turn()
         job.cancel()
@@ -134,7 +134,7 @@ class EndTests(SlicesTestCase):
         self.successResultOf(self.slices.when_idle())
 
     def test_stop(self) -> None:
-        """Those that are not over fail, begun or not; none goes on."""
+        """All running and waiting jobs fail and stop."""
         jobs = [self.slices.run(self.steps("a", 100))]
         self.clock.turn()
         jobs.append(self.slices.run(self.steps("b", 100)))

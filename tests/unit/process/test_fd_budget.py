@@ -12,7 +12,7 @@ WANTED = FdBudget(clients=10_000, http=1000)
 
 class ShareTests(SynchronousTestCase):
     def allocate(self, hard: int, wanted: FdBudget = WANTED, sites: int = 1) -> FdBudget:
-        """With this hard limit of descriptors, and a lower one that is to be raised."""
+        """Return the budget with this hard limit, and a lower soft limit."""
         self.patch(resource, "getrlimit", lambda kind: (1024, hard))
         return allocate_descriptors(wanted, 16, sites)
 
@@ -23,7 +23,7 @@ class ShareTests(SynchronousTestCase):
         self.assertEqual([], events)
 
     def test_too_few(self) -> None:
-        """Something is left for PHP, pushes and ourselves, and the log says so."""
+        """Descriptors are reserved for PHP, HTTP and the gateway, and the log says so."""
         with capturedLogs() as events:
             shares = self.allocate(1024)
         self.assertEqual(FdBudget(clients=704, http=128), shares)
@@ -40,7 +40,7 @@ class ShareTests(SynchronousTestCase):
             self.assertGreaterEqual(self.allocate(hard).http, 1)
 
     def test_any_number(self) -> None:
-        """That is as many as there can be."""
+        """The limit is the number of descriptors."""
         with capturedLogs() as events:
             shares = self.allocate(1024, FdBudget(clients=0, http=10))
         self.assertEqual(FdBudget(clients=1024 - 32 - 32 - 20, http=10), shares)

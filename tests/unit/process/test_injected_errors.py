@@ -44,7 +44,7 @@ class Echo(Protocol):
 
 
 class Hearing(Protocol):
-    """Fires once it has heard this much, or once it has ended."""
+    """Fires after this much data was received, or after the end of the connection."""
 
     def __init__(self, length: int) -> None:
         self.heard: Deferred[bytes] = Deferred()
@@ -62,7 +62,7 @@ class Hearing(Protocol):
 
 
 class FailingSocket(socket.socket):
-    """A socket whose calls fail for as long as there are errors left for them."""
+    """A socket whose calls fail until the list of errors is empty."""
 
     accepting: ClassVar[deque[int]] = deque()
     sending: ClassVar[deque[int]] = deque()
@@ -87,7 +87,7 @@ class ListeningTests(TestCase):
     timeout = 20
 
     async def listen(self) -> TCP4ClientEndpoint:
-        """Have an echo, on a port whose calls fail as they are told."""
+        """Start an echo server on a port whose calls fail with the given errors."""
 
         def create(port: tcp.Port) -> socket.socket:
             failing = FailingSocket(port.addressFamily, port.socketType)
@@ -112,7 +112,7 @@ class ListeningTests(TestCase):
         protocol.transport.abortConnection()
 
     async def test_accept(self) -> None:
-        """Whoever comes is let in all the same."""
+        """A connection is accepted in spite of the error."""
         endpoint = await self.listen()
         for number in _NOT_ACCEPTED:
             FailingSocket.accepting.append(number)
@@ -122,7 +122,7 @@ class ListeningTests(TestCase):
         self.assertEqual(len(self.flushLoggedErrors(ConnectionResetError)), 1)
 
     async def test_accept_without_descriptor(self) -> None:
-        """Who comes is turned away at once, rather than left waiting; the next one is let in."""
+        """A connection is closed at once, and does not wait. The next one is accepted."""
         endpoint = await self.listen()
         FailingSocket.accepting.append(errno.EMFILE)
         hearing = Hearing(5)
@@ -131,7 +131,7 @@ class ListeningTests(TestCase):
         await self.assert_echo(endpoint)
 
     async def test_send(self) -> None:
-        """What the kernel has no memory for just now is sent a moment later."""
+        """Bytes for which the kernel has no memory are sent later."""
         endpoint = await self.listen()
         for number in (errno.ENOBUFS, errno.EINTR, errno.EAGAIN):
             FailingSocket.sending.append(number)
@@ -163,7 +163,7 @@ class FakeRequest:
 
 
 class ConnectingTests(SystemTestCase):
-    """On the way to PHP."""
+    """Connections to PHP."""
 
     async def test_no_descriptor(self) -> None:
         path = self.directory / "socket"

@@ -1,4 +1,4 @@
-"""The ports that the gateway listens on."""
+"""Tests for :mod:`phpgw.process.listener`."""
 
 import time
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.support.fakes import LOCAL
 
 
 class FakePort:
-    """Closes when the test lets it."""
+    """A port that closes when the test says so."""
 
     def __init__(self) -> None:
         self.closed: Deferred[None] = Deferred()
@@ -60,7 +60,7 @@ class ListenerTests(SynchronousTestCase):
         self.reactor = FakeReactor()
 
     def test_start(self) -> None:
-        """Nothing is opened before the gateway starts."""
+        """No port is opened before the gateway starts."""
         services = [listener(text, self.reactor) for text in ("tcp:8080", "tcp:8081")]
         self.assertEqual([], self.reactor.tcpServers)
         for service in services:
@@ -68,7 +68,7 @@ class ListenerTests(SynchronousTestCase):
         self.assertEqual([8080, 8081], [port for port, *_ in self.reactor.tcpServers])
 
     def test_privileged(self) -> None:
-        """A port below 1024 is taken while twistd still may, and only once."""
+        """A port below 1024 is opened before twistd drops its privileges, and only once."""
         service = listener("tcp:80", self.reactor)
         service.privilegedStartService()
         self.assertEqual(1, len(self.reactor.opened))
@@ -97,7 +97,7 @@ class ListenerTests(SynchronousTestCase):
         self.assertEqual([False, True], [port.is_open for port in self.reactor.opened])
 
     def test_backlog(self) -> None:
-        """Many may wait at once, if nothing else is said."""
+        """By default, many connections can wait."""
         directory = Path(self.mktemp())
         directory.mkdir()
         certificate = make_certificate(directory)
@@ -115,7 +115,7 @@ class ListenerTests(SynchronousTestCase):
 
 
 class ArrivalTests(SynchronousTestCase):
-    """Those who have just connected."""
+    """Connections that were accepted just now."""
 
     def setUp(self) -> None:
         self.reactor = FakeReactor()
@@ -140,7 +140,7 @@ class ArrivalTests(SynchronousTestCase):
         self.assertIsNotNone(kept.transport)
 
     def test_websocket(self) -> None:
-        """It has got what it came for."""
+        """Its handshake is complete."""
         protocol: Any = self.connect()
         protocol.transport = None
         self.assertFalse(self.listener.has_new_connections())
@@ -150,7 +150,7 @@ class ArrivalTests(SynchronousTestCase):
         self.assertFalse(self.listener.has_new_connections())
 
     def test_many(self) -> None:
-        """Nobody is remembered for longer than it takes."""
+        """Old connections are not kept in memory."""
         kept = []
         for _ in range(100):
             kept.append(self.connect())
@@ -159,7 +159,7 @@ class ArrivalTests(SynchronousTestCase):
         self.assertTrue(self.listener.has_new_connections())
 
     def test_refused(self) -> None:
-        """The factory may have no protocol for somebody."""
+        """The factory may return no protocol for a connection."""
         factory: Any = Factory()
         factory.buildProtocol = lambda address: None
         Listener("listen", "tcp:8081", factory, self.reactor).startService()
@@ -168,7 +168,7 @@ class ArrivalTests(SynchronousTestCase):
 
 
 class TlsTests(SynchronousTestCase):
-    """A port that speaks TLS; what it speaks is in test_tls."""
+    """A port with TLS. The details of TLS are in test_tls."""
 
     def setUp(self) -> None:
         self.reactor = FakeReactor()
@@ -180,13 +180,13 @@ class TlsTests(SynchronousTestCase):
         )
 
     def lines(self, do: Callable[[], object]) -> list[tuple[str, str]]:
-        """What this logs, with the level of each line."""
+        """Return the log lines of a call, with their levels."""
         with capturedLogs() as events:
             do()
         return [(event["log_level"].name, str(formatEvent(event))) for event in events]
 
     def test_start(self) -> None:
-        """It says which certificate it has, and for how long."""
+        """The log has the certificate and its validity."""
         service = listener(self.text, self.reactor)
         [(level, line)] = self.lines(service.startService)
         self.assertEqual("info", level)
@@ -198,14 +198,14 @@ class TlsTests(SynchronousTestCase):
         self.assertIsInstance(factory, TLSMemoryBIOFactory)
 
     def test_expired(self) -> None:
-        """It starts all the same, and warns."""
+        """It starts, with a warning."""
         in_ten_days = time.time() + 10 * 86400
         self.patch(time, "time", lambda: in_ten_days)
         levels = [level for level, _ in self.lines(listener(self.text, self.reactor).startService)]
         self.assertEqual(["info", "warn"], levels)
 
     def test_unusable(self) -> None:
-        """One line with the option, the file and the reason."""
+        """The error has one line with the option, the file and the reason."""
         self.certificate.key_path.unlink()
         line = str(self.assertRaises(InvalidOption, listener, self.text, self.reactor))
         self.assertEqual(
@@ -223,7 +223,7 @@ class TlsTests(SynchronousTestCase):
         self.assertTrue(service.reload())
 
     def test_reload_unusable(self) -> None:
-        """An error, and all stays as it was."""
+        """An error is logged, and the old certificate stays in use."""
         service = listener(self.text, self.reactor)
         self.certificate.path.write_text("nonsense")
         [(level, line)] = self.lines(service.reload)
@@ -240,7 +240,7 @@ class TlsTests(SynchronousTestCase):
 
 class MistakeTests(SynchronousTestCase):
     def test_no_endpoint(self) -> None:
-        """One line with the option, the text and what is wrong with it."""
+        """The error has one line with the option, the text and the reason."""
         for text in (
             "pigeon:1",
             "tcp:http",
@@ -256,7 +256,7 @@ class MistakeTests(SynchronousTestCase):
             self.assertEqual(1, len(line.splitlines()), line)
 
     def test_address_in_use(self) -> None:
-        """The process ends with a line that says so, and status 1."""
+        """The process ends with one line of text, and status 1."""
         in_use = CannotListenError("", 8080, OSError(98, "Address already in use"))
         for error, reason in (
             (in_use, "[Errno 98] Address already in use"),

@@ -1,4 +1,4 @@
-"""The log file, and what happens when it is moved away."""
+"""Tests for :mod:`phpgw.process.log_file`, with log rotation."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ class LogFileTests(SynchronousTestCase):
         self.publisher = publisher
 
     def open(self) -> None:
-        """What twistd does."""
+        """Open the log as twistd does."""
         application = Application("phpgw")
         service = LogObserverService(self.file)
         Service().setServiceParent(service)
@@ -35,7 +35,7 @@ class LogFileTests(SynchronousTestCase):
         self.assertFalse(self.path.exists())
 
     def test_moved(self) -> None:
-        """As logrotate does it, again and again."""
+        """logrotate moves the file, several times."""
         self.open()
         self.say("one")
         for number in range(3):
@@ -48,7 +48,7 @@ class LogFileTests(SynchronousTestCase):
             self.assertNotIn("late", self.path.read_text())
 
     def test_cut_off(self) -> None:
-        """As logrotate does it with copytruncate; nobody is told."""
+        """logrotate truncates the file with copytruncate, without a signal."""
         self.open()
         self.say("before")
         for _ in range(2):
@@ -59,7 +59,7 @@ class LogFileTests(SynchronousTestCase):
             self.file.reopen()
 
     def test_pipe_in_its_place(self) -> None:
-        """Be it read or not, nobody waits for it."""
+        """A pipe does not block, whether it is read or not."""
         self.open()
         self.path.rename(self.moved)
         os.mkfifo(self.path)
@@ -73,7 +73,7 @@ class LogFileTests(SynchronousTestCase):
         self.assertIn("still here", text)
 
     def test_no_new_one(self) -> None:
-        """It goes on where it is, and says why."""
+        """The log stays in the old file, with a line that says why."""
         self.open()
         self.path.rename(self.moved)
         self.path.mkdir()

@@ -1,4 +1,4 @@
-"""What durations are measured with."""
+"""Tests for :mod:`phpgw.process.monotonic_clock`."""
 
 import time
 from typing import Any
@@ -24,7 +24,7 @@ class MonotonicTests(SynchronousTestCase):
         self.assertTrue(before <= self.reactor.seconds() <= time.monotonic())
 
     def test_calls(self) -> None:
-        """What is to come later, and what that is put off to, goes by it; so does the wait."""
+        """Delayed calls, their resets and the reactor's wait use the monotonic clock."""
         call = self.reactor.callLater(1000, lambda: None)
         due = time.monotonic() + 1000
         self.assertApproximates(due, call.getTime(), 10)
@@ -33,5 +33,5 @@ class MonotonicTests(SynchronousTestCase):
         self.assertApproximates(due + 2000, call.getTime(), 10)
 
     def test_others(self) -> None:
-        """It is this reactor's alone."""
+        """Only this reactor is changed."""
         self.assertApproximates(time.time(), EPollReactor.seconds(), 10)

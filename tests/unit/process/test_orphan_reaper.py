@@ -10,7 +10,7 @@ from phpgw.process import orphan_reaper
 
 class ServiceTests(SynchronousTestCase):
     def test_process_1_alone(self) -> None:
-        """Elsewhere whoever is process 1 does it."""
+        """If the gateway is not process 1, it reaps nothing."""
         reaped: list[object] = []
         self.patch(orphan_reaper, "reap_orphans", reaped.append)
         for pid, count in ((1, 3), (2, 0)):

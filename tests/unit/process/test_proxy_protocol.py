@@ -1,4 +1,4 @@
-"""The header that a proxy sends before each connection, in whatever pieces."""
+"""Tests for :mod:`phpgw.process.proxy_protocol` and its header, in pieces of any size."""
 
 import struct
 from typing import Any
@@ -60,7 +60,7 @@ _INVALID = (
 
 
 class Server(Protocol):
-    """Keeps what comes."""
+    """A protocol that keeps received bytes."""
 
     def __init__(self) -> None:
         self.received = b""
@@ -78,7 +78,7 @@ class ReadTests(SynchronousTestCase):
                 self.assertEqual((len(data), source), (header.size, header.source), data)
 
     def test_cut_anywhere(self) -> None:
-        """A part of a header is waited with, however little has come."""
+        """An incomplete header is not an error, however short it is."""
         for data, _ in _HEADERS:
             for length in range(len(data)):
                 self.assertIsNone(parse_header(data[:length]), data[:length])
@@ -89,7 +89,7 @@ class ReadTests(SynchronousTestCase):
 
     @given(st.binary(max_size=300), st.sampled_from((b"", b"PROXY TCP4 ", _V2, _V2 + b"!")))
     def test_whatever_comes(self, data: bytes, start: bytes) -> None:
-        """It is a header, the beginning of one, or none."""
+        """Any bytes are a header, the beginning of one, or invalid."""
         try:
             header = parse_header(start + data)
         except InvalidProxyHeader:
@@ -119,7 +119,7 @@ class ProtocolTests(SynchronousTestCase):
             self.assertFalse(transport.disconnecting)
 
     def test_invalid(self) -> None:
-        """It is closed, nothing of it is served, and a flood of them is one line in the log."""
+        """The connection is closed without a response; many of them cause one log line."""
         with capturedLogs() as events:
             for data in _INVALID:
                 protocol, transport = self.connect()

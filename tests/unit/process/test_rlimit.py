@@ -1,4 +1,4 @@
-"""How many file descriptors there may be."""
+"""Tests for :mod:`phpgw.process.rlimit`."""
 
 import resource
 
@@ -15,7 +15,7 @@ class LimitTests(SynchronousTestCase):
         self.patch(resource, "setrlimit", lambda kind, limits: self.limits.append(limits))
 
     def raise_limit(self) -> tuple[str, str]:
-        """What is said of it."""
+        """Return the log line about it."""
         with capturedLogs() as events:
             raise_limit()
         [event] = events
@@ -27,14 +27,14 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(("info", "Up to 4096 file descriptors (from 1024)"), said)
 
     def test_at_its_height(self) -> None:
-        """Nothing is tried that a sandbox may forbid."""
+        """No call is made that a sandbox may forbid."""
         self.limits = [(4096, 4096)]
         said = self.raise_limit()
         self.assertEqual([(4096, 4096)], self.limits)
         self.assertEqual(("info", "Up to 4096 file descriptors (from 4096)"), said)
 
     def test_forbidden(self) -> None:
-        """It runs on with what it has."""
+        """It continues with the old limit."""
 
         def refuse(kind: int, limits: tuple[int, int]) -> None:
             raise PermissionError(1, "Operation not permitted")

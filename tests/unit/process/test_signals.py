@@ -1,4 +1,4 @@
-"""How the gateway is stopped from outside, and told to read its files again."""
+"""Tests for :mod:`phpgw.process.signals`."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from phpgw.process.signals import GracefulSignals
 
 
 class FakeReactor:
-    """Runs at once what it is given, and counts how often it was stopped."""
+    """A reactor that runs calls at once, and counts its stops."""
 
     def __init__(self) -> None:
         self.stops = 0
@@ -73,7 +73,7 @@ class SignalTests(SynchronousTestCase):
             self.assertEqual(signal.SIG_DFL, signal.getsignal(number))
 
     def test_log_was_moved(self) -> None:
-        """SIGUSR1, as often as it comes; while stopping it does no harm."""
+        """SIGUSR1 reopens the log each time. It is ignored during a stop."""
         self.reactor.run()
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGUSR1)
@@ -83,7 +83,7 @@ class SignalTests(SynchronousTestCase):
         self.assertEqual((2, 1), (len(self.reopened), self.reactor.stops))
 
     def test_thread_that_goes_on(self) -> None:
-        """All is over, and a name is still looked up somewhere."""
+        """The reactor has stopped, but a thread still waits for DNS."""
         [exit_soon] = self.reactor.stopping
         with mock.patch("threading.Timer") as timer:
             exit_soon()
@@ -92,20 +92,20 @@ class SignalTests(SynchronousTestCase):
         timer().start.assert_called_once_with()
 
     def test_before_the_reactor_runs(self) -> None:
-        """Its own signal handlers come first, ours replace them."""
+        """The reactor installs its signal handlers first; ours replace them."""
         before = signal.getsignal(signal.SIGTERM)
         self.assertNotEqual([], self.reactor.starting)
         self.assertEqual(before, signal.getsignal(signal.SIGTERM))
 
     def test_hang_up(self) -> None:
-        """SIGHUP has files read again, as often as it comes."""
+        """SIGHUP reloads each time."""
         self.reactor.run()
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGHUP)
         self.assertEqual((2, 0), (len(self.reloads), self.reactor.stops))
 
     def test_hang_up_while_stopping(self) -> None:
-        """It comes too late, and does no harm."""
+        """It is ignored during a stop."""
         self.reactor.run()
         os.kill(os.getpid(), signal.SIGTERM)
         os.kill(os.getpid(), signal.SIGHUP)
@@ -118,7 +118,7 @@ class SignalTests(SynchronousTestCase):
         self.assertEqual((1, 0), (len(self.reloads), self.reactor.stops))
 
     def test_closed_terminal(self) -> None:
-        """Whoever runs it in a terminal and closes that wants it to stop."""
+        """When the terminal is closed, the gateway stops."""
         self.terminal = True
         self.reactor.run()
         self.terminal = False

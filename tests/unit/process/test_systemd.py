@@ -1,4 +1,4 @@
-"""What the service manager hears."""
+"""Tests for :mod:`phpgw.process.systemd`."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from phpgw.process.systemd import SystemdNotifier
 
 
 class ServiceManager:
-    """Listens as systemd does."""
+    """A socket for notifications, as systemd has."""
 
     def __init__(self, address: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -23,7 +23,7 @@ class ServiceManager:
         self.close = self._socket.close
 
     def heard(self) -> list[list[str]]:
-        """The messages since the last call, each with its lines."""
+        """Return the messages since the last call, each as a list of lines."""
         messages = []
         while True:
             try:
@@ -62,7 +62,7 @@ class NotifierTestCase(SynchronousTestCase):
         self.reactor.advance(0)
 
     def beats(self, seconds: float) -> int:
-        """How often the watchdog is fed within so many seconds."""
+        """Return the number of watchdog notifications in these seconds."""
         self.manager.heard()
         self.reactor.pump([0.5] * int(2 * seconds))
         return sum("WATCHDOG=1" in message for message in self.manager.heard())
@@ -70,7 +70,7 @@ class NotifierTestCase(SynchronousTestCase):
 
 class ReadyTests(NotifierTestCase):
     def test_ready(self) -> None:
-        """Once the reactor runs and PHP can be asked, and not before."""
+        """READY is sent when the reactor runs and PHP is ready, and not before."""
         self.start()
         self.assertEqual([], self.manager.heard())
         self.run_reactor()
@@ -79,7 +79,7 @@ class ReadyTests(NotifierTestCase):
         self.assertEqual([["READY=1", "STATUS=7 clients", "WATCHDOG=1"]], self.manager.heard())
 
     def test_abstract_socket(self) -> None:
-        """Its name has an @ in place of the NUL."""
+        """An @ in its name stands for a NUL."""
         self.manager = self.listen(f"\0phpgw-{os.getpid()}")
         self.address = f"@phpgw-{os.getpid()}"
         self.start()
@@ -88,12 +88,12 @@ class ReadyTests(NotifierTestCase):
         self.assertEqual("READY=1", self.manager.heard()[0][0])
 
     def test_not_for_others(self) -> None:
-        """Processes that we start do not find out whom to tell."""
+        """Child processes do not get the variables."""
         self.start(WATCHDOG_USEC="1000000", WATCHDOG_PID="1")
         self.assertEqual({"PATH": "/bin"}, self.environment)
 
     def test_stopped_before(self) -> None:
-        """Who is told to stop is not ready any more."""
+        """After a stop, READY is not sent."""
         notifier = self.start()
         self.run_reactor()
         notifier.notify_stopping(10)
@@ -101,7 +101,7 @@ class ReadyTests(NotifierTestCase):
         self.assertNotIn("READY=1", str(self.manager.heard()))
 
     def test_nobody_to_tell(self) -> None:
-        """Without a service manager nothing happens."""
+        """Without a service manager, nothing is sent."""
         self.address = ""
         notifier = self.start()
         self.run_reactor()
@@ -113,7 +113,7 @@ class ReadyTests(NotifierTestCase):
         self.assertEqual([], self.reactor.getDelayedCalls())
 
     def test_nobody_listens(self) -> None:
-        """That is said once, and is no reason not to run."""
+        """One line is logged, and the gateway runs."""
         self.start()
         self.manager.close()
         Path(self.address).unlink()
@@ -137,7 +137,7 @@ class WatchdogTests(NotifierTestCase):
         self.assertEqual(5, self.beats(10))
 
     def test_patient(self) -> None:
-        """The status is kept up to date even so."""
+        """The status is still updated."""
         self.begin(WATCHDOG_USEC="600000000")
         self.assertEqual(2, self.beats(20))
 
@@ -152,7 +152,7 @@ class WatchdogTests(NotifierTestCase):
         self.assertEqual(2, self.beats(20))
 
     def test_goes_on_while_stopping(self) -> None:
-        """To the very end, and no longer ready."""
+        """The watchdog is fed until the end, without READY."""
         notifier = self.begin(WATCHDOG_USEC="2000000")
         notifier.notify_stopping(10)
         self.assertEqual(10, self.beats(10))
@@ -162,7 +162,7 @@ class WatchdogTests(NotifierTestCase):
         self.assertEqual(0, self.beats(10))
 
     def test_no_descriptor_left(self) -> None:
-        """It needs none that it does not have."""
+        """A notification needs no new descriptor."""
         self.begin(WATCHDOG_USEC="2000000")
         self.patch(socket, "socket", None)
         self.assertEqual(10, self.beats(10))
@@ -179,7 +179,7 @@ class OccasionTests(NotifierTestCase):
         self.assertEqual(["READY=1"], ready)
 
     def test_stopping(self) -> None:
-        """It asks for the time that it needs."""
+        """It asks for enough time."""
         self.start().notify_stopping(60)
         [message] = self.manager.heard()
         self.assertEqual(["STOPPING=1", "EXTEND_TIMEOUT_USEC=75000000"], message[:2])

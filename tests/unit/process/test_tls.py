@@ -1,4 +1,4 @@
-"""TLS on a port of the gateway's own."""
+"""Tests for :mod:`phpgw.process.tls`."""
 
 import contextlib
 import ssl
@@ -28,7 +28,7 @@ _UNKNOWN_CURVE = bytes.fromhex("06082a8648ce3d030166")
 
 
 def on_unknown_curve(path: Path) -> Path:
-    """A copy of this certificate or key that claims to be on that curve."""
+    """Return a copy of this certificate or key with an unknown curve."""
     first, *lines, last = path.read_text().splitlines()
     data = b64decode("".join(lines))
     assert _USUAL_CURVE in data
@@ -39,7 +39,7 @@ def on_unknown_curve(path: Path) -> Path:
 
 
 class EndpointTests(SynchronousTestCase):
-    """What an endpoint string says of TLS, and what is below."""
+    """The TLS arguments of an endpoint string, and the endpoint below."""
 
     def test_without_tls(self) -> None:
         for text in ("tcp:8080", "unix:/run/a\\:b.sock", "systemd:domain=INET:index=0"):
@@ -51,12 +51,12 @@ class EndpointTests(SynchronousTestCase):
         self.assertEqual(CertificateFiles(Path("/etc/key.pem"), Path("/etc/cert.pem")), files)
 
     def test_one_file(self) -> None:
-        """The certificate may be in the file of the key."""
+        """Certificate and key can be in one file."""
         _, files = split_tls_endpoint("ssl:8443:privateKey=/etc/both.pem")
         self.assertEqual(CertificateFiles(Path("/etc/both.pem"), Path("/etc/both.pem")), files)
 
     def test_options_of_the_port(self) -> None:
-        """What says nothing of TLS is passed on, be it before or behind."""
+        """Arguments that are not for TLS are kept, in any position."""
         below, files = split_tls_endpoint(
             r"ssl:8443:interface=\:\::privateKey=/k\:1.pem:extraCertChain=/chain.pem:backlog=10"
         )
@@ -66,7 +66,7 @@ class EndpointTests(SynchronousTestCase):
         )
 
     def test_other_endpoints(self) -> None:
-        """TLS goes on top of any: systemd's port, or what comes with a PROXY line before it."""
+        """TLS works on top of any endpoint: systemd's, or one with the PROXY protocol."""
         for below in ("systemd:domain=INET:index=0", "haproxy:tcp:8443", "unix:/run/phpgw.sock"):
             self.assertEqual(below, split_tls_endpoint(f"ssl:{below}:privateKey=/k.pem")[0])
 
@@ -74,7 +74,7 @@ class EndpointTests(SynchronousTestCase):
         self.assertEqual("tcp:port=8443", split_tls_endpoint("ssl:port=8443:privateKey=/k.pem")[0])
 
     def test_relative_paths(self) -> None:
-        """They mean the same when the working directory is another."""
+        """They work after a change of the working directory."""
         _, files = split_tls_endpoint("ssl:8443:privateKey=key.pem")
         assert files is not None
         self.assertEqual(Path.cwd() / "key.pem", files.key)
@@ -85,7 +85,7 @@ class EndpointTests(SynchronousTestCase):
 
 
 class TlsTestCase(SynchronousTestCase):
-    """With certificates in a directory of the test's own."""
+    """A test case with certificates in its own directory."""
 
     def setUp(self) -> None:
         self.directory = Path(self.mktemp())
@@ -101,7 +101,7 @@ class TlsTestCase(SynchronousTestCase):
 
 
 class FileTests(TlsTestCase):
-    """What is wrong with a certificate is said in one line, which names the file."""
+    """Each error in a certificate gives one line with the file."""
 
     def assert_unusable(self, files: CertificateFiles, path: Path, reason: str) -> None:
         error = str(self.assertRaises(UnusableCertificate, ServerTls, files))
@@ -150,7 +150,7 @@ class FileTests(TlsTestCase):
         self.assert_unusable(self.files(), self.certificate.key_path, "the key needs a password")
 
     def test_unsupported(self) -> None:
-        """A certificate, a key, or both of a kind that nobody uses; also when it is read again."""
+        """A certificate or key of an unsupported kind, at the start and at a reload."""
         good_key, good, _ = vars_of(self.files())
         key, certificate = map(on_unknown_curve, (good_key, good))
         reason = "Curve 1.2.840.10045.3.1.102 is not supported"
@@ -164,7 +164,7 @@ class FileTests(TlsTestCase):
         self.assertEqual(before, tls.description)
 
     def test_weak_key(self) -> None:
-        """OpenSSL has a say, too."""
+        """OpenSSL refuses it."""
         certificate = self.make("weak", key=rsa.generate_private_key(65537, 1024))
         self.assert_unusable(
             CertificateFiles(certificate.key_path, certificate.path),
@@ -173,7 +173,7 @@ class FileTests(TlsTestCase):
         )
 
     def test_one_file(self) -> None:
-        """Certificate and key may be together, in either order."""
+        """Certificate and key can be in one file, in either order."""
         path = self.directory / "both.pem"
         parts = [each.read_bytes() for each in self.certificate]
         for order in (parts, parts[::-1]):
@@ -191,7 +191,7 @@ class FileTests(TlsTestCase):
 
 
 class HandshakeTests(TlsTestCase):
-    """What is agreed on with a client."""
+    """The version and cipher that client and server select."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -224,7 +224,7 @@ class HandshakeTests(TlsTestCase):
             self.assertIn("no shared cipher", str(caught.exception), ciphers)
 
     def test_server_chooses(self) -> None:
-        """The client likes another cipher better."""
+        """The server's order of ciphers is used, not the client's."""
         strong, fast = b"ECDHE-ECDSA-AES256-GCM-SHA384", b"ECDHE-ECDSA-CHACHA20-POLY1305"
         chosen = {
             self.shake_hands(
@@ -246,7 +246,7 @@ class HandshakeTests(TlsTestCase):
         self.assertIn("no renegotiation", str(error))
 
     def test_no_resumption(self) -> None:
-        """No key is kept that would open yesterday's connections."""
+        """No session keys are stored that could decrypt old connections."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         for newest in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
@@ -255,7 +255,7 @@ class HandshakeTests(TlsTestCase):
             self.assertFalse(self.use(context, first.session).session_reused)
 
     def use(self, context: ssl.SSLContext, session: ssl.SSLSession | None) -> ssl.SSLObject:
-        """What Python's own client has after a message, if it offers to resume this session."""
+        """Return the client's TLS state after a message, with this session to resume."""
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         client = context.wrap_bio(incoming, outgoing, session=session)
         server = self.tls.serverConnectionForTLS(cast(Any, None))
@@ -276,7 +276,7 @@ class HandshakeTests(TlsTestCase):
         return client
 
     def test_chain(self) -> None:
-        """What leads to a known authority is sent along, from either file."""
+        """Intermediate certificates are sent, from either file."""
         others = [self.make(name).path.read_bytes() for name in ("second", "third")]
         self.certificate.path.write_bytes(self.certificate.path.read_bytes() + others[0])
         chain = self.directory / "chain.pem"
@@ -287,7 +287,7 @@ class HandshakeTests(TlsTestCase):
 
 
 class ReloadTests(TlsTestCase):
-    """A certificate that is renewed while the gateway runs."""
+    """A certificate that is replaced while the gateway runs."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -298,7 +298,7 @@ class ReloadTests(TlsTestCase):
             old.write_bytes(new.read_bytes())
 
     def serial(self) -> int:
-        """That of the certificate which a new client gets."""
+        """Return the serial number of the certificate that a new client gets."""
         ends = Ends(self.tls)
         ends.shake_hands()
         return ends.serial()
@@ -311,7 +311,7 @@ class ReloadTests(TlsTestCase):
         self.assertNotEqual(first, self.serial())
 
     def test_old_connections(self) -> None:
-        """They go on, and so does a handshake that was under way."""
+        """Open connections continue, and so does a running handshake."""
         old, early = Ends(self.tls), Ends(self.tls)
         old.shake_hands()
         self.renew()
@@ -323,7 +323,7 @@ class ReloadTests(TlsTestCase):
         self.assertEqual(b"still here", old.server.recv(100))
 
     def test_bad_file(self) -> None:
-        """Of two files, only one has been replaced so far: all stays as it was."""
+        """If only one of two files was replaced, the old certificate stays in use."""
         first, description = self.serial(), self.tls.description
         old_key = self.certificate.key_path.read_bytes()
         self.renew()
@@ -337,7 +337,7 @@ class ReloadTests(TlsTestCase):
 
 
 class Ends:
-    """A client and a server that speak TLS with each other, in memory."""
+    """A TLS client and a TLS server in memory."""
 
     def __init__(
         self, tls: ServerTls, newest: int = SSL.TLS1_3_VERSION, ciphers: bytes = b"DEFAULT"
@@ -352,7 +352,7 @@ class Ends:
         self.server.set_accept_state()
 
     def shake_hands(self) -> None:
-        """Agree, or fail with what either end says."""
+        """Complete the handshake, or fail with the error of either end."""
         for _ in range(4):
             for end in (self.client, self.server):
                 with contextlib.suppress(SSL.WantReadError):
@@ -360,13 +360,13 @@ class Ends:
                 self.exchange()
 
     def exchange(self) -> None:
-        """What either end has for the other."""
+        """Exchange the waiting bytes of both ends."""
         for source, target in ((self.client, self.server), (self.server, self.client)):
             with contextlib.suppress(SSL.WantReadError):
                 target.bio_write(source.bio_read(2**16))
 
     def serial(self) -> int:
-        """That of the server's certificate."""
+        """Return the serial number of the server's certificate."""
         certificate = self.client.get_peer_certificate(as_cryptography=True)
         assert certificate is not None
         return certificate.serial_number

@@ -1,4 +1,4 @@
-"""What twistd would stumble over, found before it does."""
+"""Tests for :mod:`phpgw.process.twistd_checks`."""
 
 import errno
 import os
@@ -40,14 +40,14 @@ class DaemonTestCase(SynchronousTestCase):
 
 class PidFileTests(DaemonTestCase):
     def test_foreground(self) -> None:
-        """There is none, if nobody names one."""
+        """There is none by default."""
         self.assertEqual("", self.prepare(nodaemon=1, pidfile="twistd.pid")["pidfile"])
         self.assertEqual("", self.prepare(debug=True, pidfile="twistd.pid")["pidfile"])
         named = str(self.directory / "pid")
         self.assertEqual(named, self.prepare(nodaemon=1, pidfile=named)["pidfile"])
 
     def test_something_else(self) -> None:
-        """A file that is none of a gateway's is left alone."""
+        """A file that is not a process id file is not changed."""
         for text in ("precious", "-1", "1 2"):
             self.pid_file.write_text(text)
             self.assertIn("something else in it", self.complaint())
@@ -76,7 +76,7 @@ class PidFileTests(DaemonTestCase):
         self.assertIn(f"cannot write {self.pid_file} (not permitted)", self.complaint())
 
     def test_nothing_stays(self) -> None:
-        """It may not start for another reason."""
+        """The check leaves no file, since the start may still fail."""
         self.prepare(logfile=str(self.directory / "log"))
         self.assertEqual([], [*self.directory.iterdir()])
 
@@ -102,7 +102,7 @@ class LogTests(DaemonTestCase):
             self.assertIn("--logfile", self.complaint(logfile=str(path)))
 
     def test_pipe(self) -> None:
-        """As /dev/stdout is in a container; twistd looks for its end."""
+        """/dev/stdout is a pipe in a container. twistd seeks to its end."""
         reading, writing = os.pipe()
         self.addCleanup(os.close, reading)
         self.addCleanup(os.close, writing)
@@ -134,7 +134,7 @@ class OtherOptionTests(DaemonTestCase):
             self.assertIn(f"--{name}", self.complaint(**{name: nowhere}))
 
     def test_not_root(self) -> None:
-        """twistd would find out in the background, and leave the shell waiting."""
+        """twistd would fail in the background, and the shell would wait."""
         self.patch(os, "geteuid", lambda: 1000)
         self.patch(os, "getegid", lambda: 1000)
         for name, value in (("uid", 33), ("gid", 33), ("chroot", "/")):

@@ -1,4 +1,4 @@
-"""UNIX sockets, of our own and handed over: what is in the way, and what is left behind."""
+"""Tests for :mod:`phpgw.process.unix_socket` and :mod:`phpgw.process.socket_activation`."""
 
 import errno
 import os
@@ -40,7 +40,7 @@ class UnixTestCase(SynchronousTestCase):
         return port
 
     def close(self, port: Any) -> None:
-        """What a reactor does in the end."""
+        """Close the port, as a reactor does at its end."""
         if port.connected:
             port.connectionLost(Failure(Exception("closed")))
 
@@ -64,7 +64,7 @@ class UnixTestCase(SynchronousTestCase):
 
 class OwnTests(UnixTestCase):
     def test_listens(self) -> None:
-        """There is nothing in the directory but the socket, and in the end nothing at all."""
+        """The directory contains only the socket, and is empty at the end."""
         port = self.listen(f"unix:{self.path}")
         self.visit()
         self.assertEqual(([self.path], 0o666), (list(self.directory.iterdir()), self.mode()))
@@ -76,7 +76,7 @@ class OwnTests(UnixTestCase):
         self.assertEqual(0o600, self.mode())
 
     def test_left_behind(self) -> None:
-        """By one that was killed, whatever ids processes have now."""
+        """A killed process left the socket, and its id may be in use."""
         self.make_socket().close()
         # Twisted's own mark, with the id of a process that runs.
         (self.directory / "socket.lock").symlink_to(str(os.getpid()))
@@ -84,7 +84,7 @@ class OwnTests(UnixTestCase):
         self.visit()
 
     def test_in_use(self) -> None:
-        """Also by one that is slow to accept."""
+        """The socket is in use, even if the process accepts slowly."""
         made = self.make_socket()
         for _ in range(4):
             for text in (f"unix:{self.path}", f"haproxy:unix:{self.path}"):
@@ -95,7 +95,7 @@ class OwnTests(UnixTestCase):
         made.close()
 
     def test_in_the_way(self) -> None:
-        """What is no socket is nobody's to delete."""
+        """A file that is not a socket is not deleted."""
         self.path.write_text("precious")
         listener = Listener("listen", f"unix:{self.path}", Factory(), self.reactor)
         line = self.assertRaises(SystemExit, listener.privilegedStartService).code
@@ -109,7 +109,7 @@ class OwnTests(UnixTestCase):
             self.assertEqual(1, len(line.splitlines()), line)
 
     def test_deleted_meanwhile(self) -> None:
-        """What has taken its place is another's; and nothing there is no reason to complain."""
+        """A file that replaced the socket is not deleted, and a missing one is not an error."""
         port = self.listen(f"unix:{self.path}")
         self.path.unlink()
         self.make_socket()
@@ -121,14 +121,14 @@ class OwnTests(UnixTestCase):
         self.close(port)
 
     def test_must_not_be_deleted(self) -> None:
-        """By who we are since twistd --uid; that keeps nothing from stopping."""
+        """After twistd --uid, the file cannot be deleted. The port still stops."""
         port = self.listen(f"unix:{self.path}")
         self.patch(Path, "unlink", not_permitted)
         self.close(port)
         self.assertFalse(port.connected)
 
     def test_relative(self) -> None:
-        """It is where it was when the text was read, though twistd goes elsewhere."""
+        """The path is resolved at once, since twistd may change the working directory."""
         before = Path.cwd()
         self.addCleanup(os.chdir, before)
         os.chdir(self.directory)
@@ -141,7 +141,7 @@ class OwnTests(UnixTestCase):
 
 
 class HandedOverTests(UnixTestCase):
-    """By systemd; here the descriptors are wherever there is room."""
+    """Sockets from systemd. In these tests, they have any descriptors."""
 
     def hand_over(self, handed: socket.socket) -> str:
         descriptor = os.dup(handed.fileno())
@@ -159,7 +159,7 @@ class HandedOverTests(UnixTestCase):
         self.visit()
 
     def test_address_family(self) -> None:
-        """It is seen, whatever the endpoint says of it."""
+        """The socket's own family is used, not the one in the endpoint."""
         for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
             with socket.socket(family) as made:
                 made.bind((host, 0))
@@ -178,7 +178,7 @@ class HandedOverTests(UnixTestCase):
         self.visit()
 
     def test_none(self) -> None:
-        """One line that says what would be right."""
+        """The error has one line with what is expected."""
         made = self.make_socket(listens=False)
         for text in (
             *("systemd:domain=INET:index=5000", "systemd:index=-1", "systemd:index=x"),

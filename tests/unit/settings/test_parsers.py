@@ -1,4 +1,4 @@
-"""What users may write as the value of an option."""
+"""Tests for :mod:`phpgw.settings.parsers`."""
 
 import os
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ class ValueTestCase(SynchronousTestCase):
     def assert_refused(
         self, parse: Callable[[str], object], expected: str, texts: Iterable[str]
     ) -> None:
-        """None of these is taken; each complaint says in one line what is expected."""
+        """Assert that each text is refused, with one line about what is expected."""
         for text in texts:
             complaint = str(self.assertRaises(ValueError, parse, text))
             self.assertIn(expected, complaint, repr(text))
@@ -160,7 +160,7 @@ class OriginTests(ValueTestCase):
             self.assertEqual(text, parsers.origin(text))
 
     def test_as_browsers_write_it(self) -> None:
-        """In small letters, without the port that goes without saying (RFC 6454, section 6.2)."""
+        """Lower case, without the default port (RFC 6454, section 6.2)."""
         for text, expected in {
             "HTTPS://App.Example.com": "https://app.example.com",
             " https://example.com/ ": "https://example.com",
@@ -182,7 +182,7 @@ class OriginTests(ValueTestCase):
         )
 
     def test_too_many_names(self) -> None:
-        """Not all of .com, nor what is no name, and the star has a place of its own."""
+        """No pattern for all of .com, for IP addresses, or with the star elsewhere."""
         self.assert_refused(
             parsers.origin,
             "a name of two parts at least behind *., like https://*.example.com",
@@ -254,7 +254,7 @@ class ForwardableHeaderTests(ValueTestCase):
             self.assertEqual(expected, parsers.forwardable_header(text))
 
     def test_no_name(self) -> None:
-        """PHP could not tell an underscore from a dash."""
+        """PHP cannot distinguish an underscore from a dash."""
         self.assert_refused(
             parsers.forwardable_header,
             "the name of a header: letters, digits and dashes",
@@ -262,7 +262,7 @@ class ForwardableHeaderTests(ValueTestCase):
         )
 
     def test_business_of_the_gateway(self) -> None:
-        """What frames the request, what says who sent it, and what is passed on anyway."""
+        """Headers that frame the request, that identify the sender, or that PHP gets anyway."""
         self.assert_refused(
             parsers.forwardable_header,
             "the name of a header that is not the gateway's own business",
@@ -323,7 +323,7 @@ class TimerTests(ValueTestCase):
         )
 
     def test_neither(self) -> None:
-        """One line has what is wrong and what would be right."""
+        """The error has one line with the problem and what is expected."""
         self.assertEqual(
             "for a a time, like 10s, or five fields as in a crontab (minute, hour, day of month, "
             "month, day of week), like 30 3 * * *; this has a bad hour",
@@ -349,12 +349,12 @@ class HttpUrlTests(ValueTestCase):
             self.assertEqual(url, parsers.http_url(url))
 
     def test_no_path(self) -> None:
-        """A host alone means its front page."""
+        """A host without a path means its front page."""
         self.assertEqual("http://localhost/", parsers.http_url("http://localhost"))
         self.assertEqual("http://localhost/?a=b", parsers.http_url("http://localhost?a=b"))
 
     def test_beyond_ascii(self) -> None:
-        """Neither a header nor a host of another name can be slipped in."""
+        """The text cannot inject a header or another host."""
         self.assert_refused(
             parsers.http_url,
             "in ASCII without blanks",
@@ -394,7 +394,7 @@ class HttpUrlTests(ValueTestCase):
         self.assertEqual("http://[::1]:8080/ws.php", parsers.http_url("http://[::1]:8080/ws.php"))
 
     def test_underscore(self) -> None:
-        """Container networks name hosts so, without asking DNS."""
+        """Container networks use such names, without DNS."""
         self.assertEqual("http://my_php/ws.php", parsers.http_url("http://my_php/ws.php"))
 
     def test_host_that_cannot_be(self) -> None:
@@ -422,7 +422,7 @@ class ServerEndpointTests(ValueTestCase):
             self.assertEqual(endpoint, parsers.server_endpoint(f" {endpoint} "))
 
     def test_short(self) -> None:
-        """As other programs take it."""
+        """Short forms, as other programs accept them."""
         for text, endpoint in (
             ("8080", "tcp:8080"),
             (":8080", "tcp:8080"),
@@ -456,7 +456,7 @@ class ClientEndpointTests(ValueTestCase):
             self.assertEqual(text, parsers.client_endpoint(text))
 
     def test_as_php_fpm_writes_it(self) -> None:
-        """The text of listen= in a pool's configuration will do, and of compose files."""
+        """The forms of listen= in a pool's configuration, and of Compose files."""
         for text, endpoint in {
             "/run/fpm.sock": "unix:/run/fpm.sock",
             "/run/a:b.sock": r"unix:/run/a\:b.sock",
@@ -540,7 +540,7 @@ class PropertyTests(ValueTestCase):
     @example("http://[", parsers.http_url)
     @settings(deadline=None)
     def test_whatever_is_given(self, text: str, parse: Callable[[str], object]) -> None:
-        """A value, or a line that says what is expected."""
+        """Any text gives a value, or an error of one line."""
         try:
             parse(text)
         except ValueError as error:

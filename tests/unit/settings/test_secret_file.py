@@ -49,14 +49,14 @@ class SecretTests(SynchronousTestCase):
                 self.assert_refused(read, data, "a file with a secret")
 
     def test_other_encodings(self) -> None:
-        """As some editors write them: nobody else would find the same secret in it."""
+        """Encodings of some editors. Other programs would read another secret."""
         for encoding in ("utf-16", "utf-16-le", "utf-16-be"):
             mark = {"utf-16-le": b"\xff\xfe", "utf-16-be": b"\xfe\xff"}.get(encoding, b"")
             data = mark + "s3cret\r\n".encode(encoding)
             self.assert_refused(read_secret, data, "a file in UTF-8")
 
     def test_token(self) -> None:
-        """It has to stand in a header."""
+        """A token must be valid in a header."""
         self.assertEqual(b"s3cret ok\xc3\xa9", read_token("x", self.file(b"s3cret ok\xc3\xa9\n")))
         for data in (b"s3cret\ntwo", b"s3cret\0x", b"\x7fs3cret", b"s3cret\rx", b"a\tb"):
             self.assert_refused(read_token, data, "one line, without control characters")

@@ -1,4 +1,4 @@
-"""Which options there are, and which of them make sense together."""
+"""Tests for :mod:`phpgw.settings`: the options, and those that contradict each other."""
 
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,7 +14,7 @@ URL = "http://localhost/websocket.php"
 
 
 def read(**texts: str | list[str]) -> Settings:
-    """Settings from these texts, as if each was given on a command line."""
+    """Return the settings for these texts, as given on a command line."""
     given = {
         name.replace("_", "-"): [
             Given(each, "on the command line")
@@ -30,7 +30,7 @@ class SettingsTests(SynchronousTestCase):
         return str(self.assertRaises(InvalidOption, read, **texts))
 
     def test_defaults(self) -> None:
-        """With the one required option, a gateway as the manual describes it."""
+        """With only the required option, all others have the documented defaults."""
         settings = read(php_url=URL)
         self.assertEqual(Settings(php_url=URL), settings)
         self.assertEqual((("tcp:8080",), "/ws"), (settings.listen, settings.ws_path))
@@ -44,7 +44,7 @@ class SettingsTests(SynchronousTestCase):
         self.assertEqual(Settings(php_url=URL), written_out)
 
     def test_every_option(self) -> None:
-        """What is given for an option arrives under its name, as a value of its kind."""
+        """Each option's text becomes a value of its type, under its name."""
         token_file, secret_file = self.mktemp(), self.mktemp()
         for file in (token_file, secret_file):
             Path(file).write_text("secret")
@@ -148,18 +148,18 @@ class SettingsTests(SynchronousTestCase):
         )
 
     def test_said_twice(self) -> None:
-        """Of an option that takes one value the last one counts."""
+        """If an option takes one value, the last one counts."""
         self.assertEqual("/b", read(php_url=URL, ws_path=["/a", "/b"]).ws_path)
 
     def test_wrong_value(self) -> None:
-        """One line: which option, what was given and where, what would be right."""
+        """The error has one line: the option, the text, its source, and what is expected."""
         self.assertEqual(
             "--php-timeout: got '0' (on the command line); expected more than 0 seconds",
             self.complaint(php_url=URL, php_timeout="0"),
         )
 
     def test_wrong_values(self) -> None:
-        """None of these is taken for something it is not."""
+        """Each of these values is refused."""
         wrong = {
             "php_url": "localhost",
             "php_max_run": "0",
@@ -222,7 +222,7 @@ class SettingsTests(SynchronousTestCase):
         )
 
     def test_one_road(self) -> None:
-        """What belongs to another way to PHP is a mistake, not ignored."""
+        """An option of another upstream is an error, and not ignored."""
         for name, text in {
             "php_script": "/srv/ws.php",
             "php_fpm": "unix:/run/fpm.sock",
@@ -240,7 +240,7 @@ class SettingsTests(SynchronousTestCase):
             )
 
     def test_api_where_browsers_connect(self) -> None:
-        """One port cannot be both for browsers and for pushes alone."""
+        """One port cannot be for browsers and only for the API."""
         complaint = self.complaint(php_url=URL, listen=["8080", "81"], api_listen="tcp:81")
         self.assertEqual(
             "--api-listen: got 'tcp:81'; expected an endpoint that --listen does not name too",
@@ -248,14 +248,14 @@ class SettingsTests(SynchronousTestCase):
         )
 
     def test_timers_of_one_name(self) -> None:
-        """PHP could not tell them apart."""
+        """PHP could not distinguish them."""
         self.assertEqual(
             "--timer: got 'a'; expected each name once",
             self.complaint(php_url=URL, timer=["a=1s", "b=1s", "a=* * * * *"]),
         )
 
     def test_websocket_where_something_else_is(self) -> None:
-        """A path for WebSocket must not take the place of /send, /stats or /healthz."""
+        """The WebSocket's path must not be /send, /stats or /healthz."""
         for path in ("/send", "/stats", "/healthz", "/healthz/ws"):
             self.assertIn("--ws-path", self.complaint(php_url=URL, ws_path=path))
 

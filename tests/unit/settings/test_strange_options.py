@@ -1,4 +1,4 @@
-"""Options that nobody means: each ends in one line, or does no harm."""
+"""Tests for unusual values of options: each gives an error of one line, or works."""
 
 from pathlib import Path
 
@@ -43,7 +43,7 @@ class StrangeOptionTests(SynchronousTestCase):
         self.assertLess(len(line), 800)
 
     def check_text(self, texts: dict[str, str]) -> None:
-        """A gateway is made of them, or a line says why not."""
+        """Make a gateway with these options, or expect an error of one line."""
         given = {name: [Given(text, "here")] for name, text in texts.items()}
         try:
             settings = Settings.from_texts(given)
@@ -52,7 +52,7 @@ class StrangeOptionTests(SynchronousTestCase):
             self.assert_one_line(str(error))
 
     def check(self, options: list[str], environment: dict[str, str]) -> None:
-        """The options are good, or a line says why not."""
+        """Parse the options, or expect an error of one line."""
         try:
             Options(environment).parseOptions(options)
         except SystemExit as ended:
@@ -73,7 +73,7 @@ class StrangeOptionTests(SynchronousTestCase):
                 self.check([*upstream, f"--config={file}"], {})
 
     def test_files(self) -> None:
-        """Whatever is named as the file with the options."""
+        """Any file as the configuration file."""
         file = Path(self.mktemp())
         for text in (
             *(
@@ -105,7 +105,7 @@ class UnknownVariableTests(SynchronousTestCase):
         return [str(formatEvent(event)) for event in events]
 
     def test_slip(self) -> None:
-        """It is said, with what is near, and does no more harm."""
+        """A misspelled variable gives a warning with a suggestion."""
         self.assertEqual(
             [
                 "PHPGW_LISTN in the environment: there is no such option; did you mean --listen?",
@@ -115,7 +115,7 @@ class UnknownVariableTests(SynchronousTestCase):
         )
 
     def test_of_others(self) -> None:
-        """Kubernetes has some for each service, Docker for each link, the PHP library its own."""
+        """Variables of Kubernetes, Docker and the PHP library give no warning."""
         address = "tcp://10.0.0.1:8080"
         for service in ("PHPGW", "PHPGW_WS", "PHPGW_LISTEN"):
             variables = {

@@ -1,4 +1,4 @@
-"""When timers are due, through the changes of the clocks too."""
+"""Tests for :mod:`phpgw.timers.rules`, with daylight saving time."""
 
 import os
 import time
@@ -23,13 +23,13 @@ LORD_HOWE = ZoneInfo("Australia/Lord_Howe")
 
 
 def stamp(text: str, zone: tzinfo = UTC) -> float:
-    """Seconds since the epoch of a local time, or of one with its offset."""
+    """Return the seconds since the epoch for a local time, or a time with an offset."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).timestamp()
 
 
 def next_times(rule: Rule, start: str, count: int, zone: tzinfo) -> list[str]:
-    """The next times by this rule, as the clock on the wall shows them."""
+    """Return the next times of this rule, as local times."""
     times = []
     moment = stamp(start, zone)
     for _ in range(count):
@@ -44,7 +44,7 @@ class EveryTests(SynchronousTestCase):
         self.assertEqual([1010, 1010, 1020], [rule.next_after(at) for at in (1000, 1009.9, 1010)])
 
     def test_count(self) -> None:
-        """The later end belongs to it, the earlier does not."""
+        """The later end is included, the earlier one is not."""
         rule = Every(10).starting_at(1000)
         for moment, until, count in (
             (1000, 1009.9, 0),
@@ -62,7 +62,7 @@ class EveryTests(SynchronousTestCase):
         st.integers(0, 10**6),
     )
     def test_no_drift(self, start: float, period: float, number: int) -> None:
-        """The n-th time is n periods after the start, however it is come to; none comes twice."""
+        """The n-th time is n periods after the start, and no time comes twice."""
         rule = Every(period).starting_at(start)
         time = start + number * period
         self.assertEqual(start + (number + 1) * period, rule.next_after(time))
@@ -87,7 +87,7 @@ class CronTests(SynchronousTestCase):
             self.assertEqual([f"{each}+00:00" for each in times], found, expression)
 
     def test_a_hair_before(self) -> None:
-        """What is rounded must not make a run lost."""
+        """Rounding must not skip a run."""
         rule = Cron("* * * * *", UTC)
         for due in (1_780_000_020.0, 1_780_000_080.0):
             for early in (5e-7, 1e-3, 1):
@@ -102,7 +102,7 @@ class CronTests(SynchronousTestCase):
             self.assertEqual(count, rule.count(start, start + seconds))
 
     def test_count_of_years(self) -> None:
-        """A clock that was wrong by decades does not stop the world."""
+        """A clock that was wrong by decades does not block the reactor."""
         self.assertEqual(1000, Cron("* * * * *", UTC).count(0, stamp("2026-06-01 12:00")))
 
     def test_as_it_is_written(self) -> None:
@@ -110,7 +110,7 @@ class CronTests(SynchronousTestCase):
         self.assertEqual(Cron("30 3 * * *"), Cron("30  3 * * *"))
 
     def test_refused(self) -> None:
-        """One line says what would be right, and what is wrong."""
+        """The error has one line with the problem and what is expected."""
         for expression, problem in {
             "": "0 of them",
             "soon": "1 of them",
@@ -134,7 +134,7 @@ class CronTests(SynchronousTestCase):
 
     @given(st.text("0123456789*,-/#LW aé²\0", max_size=20).map("* * * * {}".format))
     def test_nonsense(self, expression: str) -> None:
-        """It is understood or refused, nothing else."""
+        """Any text is parsed or refused."""
         try:
             rule = Cron(expression, UTC)
         except ValueError as error:
@@ -144,7 +144,7 @@ class CronTests(SynchronousTestCase):
 
 
 class ClockChangeTests(SynchronousTestCase):
-    """As Debian's cron: cron(8), on local time changes of less than three hours."""
+    """Changes of less than three hours, as Debian's cron(8) handles them."""
 
     def assert_times(
         self, expression: str, start: str, zone: tzinfo, expected: Iterable[str]
@@ -153,7 +153,7 @@ class ClockChangeTests(SynchronousTestCase):
         self.assertEqual(times, next_times(Cron(expression, zone), start, len(times), zone))
 
     def test_hour_that_is_left_out(self) -> None:
-        """What is set for it runs as soon as it would be over, once."""
+        """A timer in the skipped hour runs once, at the end of that hour."""
         self.assert_times(
             "30 2 * * *",
             "2026-03-28 01:00",
@@ -182,7 +182,7 @@ class ClockChangeTests(SynchronousTestCase):
         )
 
     def test_begun_in_the_second_of_two_hours(self) -> None:
-        """What has run in the first is not due anew."""
+        """A timer that ran in the first hour does not run again."""
         self.assert_times(
             "30 2 * * *",
             "2026-10-25 02:10+01:00",
@@ -205,7 +205,7 @@ class ClockChangeTests(SynchronousTestCase):
         )
 
     def test_often(self) -> None:
-        """What runs by the minute or hour goes on evenly."""
+        """Timers for each minute or hour continue at the same rate."""
         for zone, change in (
             (BERLIN, "2026-03-29 00:00"),
             (BERLIN, "2026-10-25 00:00"),
@@ -228,7 +228,7 @@ class ClockChangeTests(SynchronousTestCase):
         st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)),
     )
     def test_never_back(self, expression: str, zone: ZoneInfo, start: datetime) -> None:
-        """Time goes forward, whenever a gateway is started."""
+        """The next time is always later, for any start."""
         rule = Cron(expression, zone)
         moment = start.replace(tzinfo=UTC).timestamp()
         due = rule.next_after(moment)
@@ -240,7 +240,7 @@ class ClockChangeTests(SynchronousTestCase):
 
 class LocalZoneTests(SynchronousTestCase):
     def live_in(self, zone: str) -> None:
-        """Make this the zone of the machine, for one test."""
+        """Set the machine's time zone, for one test."""
         environment = mock.patch.dict(os.environ, TZ=zone)
         self.addCleanup(time.tzset)
         self.addCleanup(environment.stop)
@@ -248,7 +248,7 @@ class LocalZoneTests(SynchronousTestCase):
         time.tzset()
 
     def test_as_in_the_zone(self) -> None:
-        """Around each hour of two years, local times are those of the zone's own tables."""
+        """For each hour of two years, local times match the zone's tables."""
         for zone in (BERLIN, NEW_YORK, LORD_HOWE, ZoneInfo("Asia/Kolkata")):
             self.live_in(zone.key)
             moment = datetime(2026, 1, 1, tzinfo=UTC)
@@ -261,7 +261,7 @@ class LocalZoneTests(SynchronousTestCase):
                 moment += timedelta(minutes=30)
 
     def test_cron(self) -> None:
-        """The rule of a timer is in local time, if nothing else is said."""
+        """By default, cron rules use local time."""
         for zone in (BERLIN, NEW_YORK):
             self.live_in(zone.key)
             for expression in ("30 2 * * *", "30 1 * * *", "*/30 * * * *", "0 0 * * *"):
@@ -272,7 +272,7 @@ class LocalZoneTests(SynchronousTestCase):
                     )
 
     def test_zone_by_its_rules(self) -> None:
-        """TZ may also spell out when the clocks change (POSIX)."""
+        """TZ can contain the rules of a zone (POSIX)."""
         self.live_in("CET-1CEST,M3.5.0,M10.5.0/3")
         self.assertEqual(
             next_times(Cron("30 2 * * *", BERLIN), "2026-03-28", 3, BERLIN),

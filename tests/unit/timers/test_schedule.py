@@ -1,4 +1,4 @@
-"""Timers at work: when PHP is told, and which runs are left out."""
+"""Tests for :mod:`phpgw.timers.schedule`: which runs are started, and which are skipped."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
 class StrictClock(Clock):
-    """Takes no call for the past, as a real reactor."""
+    """Refuses calls in the past, like a real reactor."""
 
     def callLater(self, delay: float, *call: Any, **named: Any) -> IDelayedCall:  # noqa: N802
         assert delay >= 0
@@ -36,7 +36,7 @@ class ScheduleTestCase(SynchronousTestCase):
         at: datetime = NOON,
         trigger: Callable[[str], Deferred[None]] | None = None,
     ) -> Schedule:
-        """Start timers a, b, ... by these rules; each run is over at once."""
+        """Start timers a, b, ... with these rules. Each run ends at once."""
         self.clock = StrictClock()
         # What the reactor goes by has nothing to do with the time of day.
         self.clock.rightNow = 7000
@@ -61,24 +61,24 @@ class ScheduleTestCase(SynchronousTestCase):
         self.clock.pump([step] * ceil(seconds / step))
 
     def times(self, name: str = "a") -> list[float]:
-        """When a timer ran, in seconds after the start."""
+        """Return when a timer ran, in seconds after the start."""
         return [round(time - self.began, 3) for each, time in self.runs if each == name]
 
     def counts(self) -> tuple[int, int]:
-        """Runs, and runs that were skipped."""
+        """Return the numbers of runs and of skipped runs."""
         return self.metrics.timer_runs, self.metrics.timer_runs_skipped
 
 
 class IntervalTests(ScheduleTestCase):
     def test_rhythm(self) -> None:
-        """The first run is an interval away, and the others follow."""
+        """The first run is one interval later, and the others follow."""
         self.start(Every(10))
         self.let_pass(45)
         self.assertEqual([10, 20, 30, 40], self.times())
         self.assertEqual((4, 0), self.counts())
 
     def test_no_drift(self) -> None:
-        """A reactor that is a bit late each time does not move the later runs."""
+        """A reactor that is always late does not delay later runs."""
         self.start(Every(1))
         self.let_pass(100, step=0.7)
         for number, time in enumerate(self.times(), 1):
@@ -96,14 +96,14 @@ class IntervalTests(ScheduleTestCase):
         self.assertEqual([90, 180, 270], self.times())
 
     def test_several(self) -> None:
-        """Each goes by its own rule."""
+        """Each timer has its own rule."""
         self.start(Every(10), Every(25))
         self.let_pass(50)
         self.assertEqual([10, 20, 30, 40, 50], self.times("a"))
         self.assertEqual([25, 50], self.times("b"))
 
     def test_process_was_suspended(self) -> None:
-        """One run for the present, none for the past, and then in the old rhythm."""
+        """There is one run now and none for the past; then the interval continues."""
         self.start(Every(10))
         self.let_pass(15)
         self.clock.advance(3603)
@@ -112,7 +112,7 @@ class IntervalTests(ScheduleTestCase):
         self.assertEqual((4, 359), self.counts())
 
     def test_clock_is_set(self) -> None:
-        """An interval is one, whatever the time of day has become meanwhile."""
+        """A change of the clock does not change intervals."""
         for seconds in (3600, -3600, 86400 * 365, -86400 * 365, 0.4, -0.4):
             self.start(Every(10))
             self.let_pass(15)
@@ -122,7 +122,7 @@ class IntervalTests(ScheduleTestCase):
             self.assertEqual((4, 0), self.counts())
 
     def test_long_interval_missed(self) -> None:
-        """What is overdue for more than a minute is for the past."""
+        """A run that is late by more than a minute is skipped."""
         self.start(Every(3600))
         self.let_pass(3590)
         self.clock.advance(100)
@@ -141,7 +141,7 @@ class IntervalTests(ScheduleTestCase):
 
 class CronTimerTests(ScheduleTestCase):
     def shown(self, zone: ZoneInfo) -> list[str]:
-        """When timer a ran, as the clock on the wall shows it."""
+        """Return when timer a ran, in local time."""
         return [
             datetime.fromtimestamp(time, zone).isoformat(" ", "minutes")
             for name, time in self.runs
@@ -155,7 +155,7 @@ class CronTimerTests(ScheduleTestCase):
         self.assertEqual((12, 0), self.counts())
 
     def test_summer_time_begins(self) -> None:
-        """A time that the clocks leave out: once, as soon as they are past it."""
+        """A skipped time of day: one run, right after the change."""
         for zone, start, times in (
             (BERLIN, datetime(2026, 3, 28, 12), ["2026-03-29 03:00+02:00"]),
             (NEW_YORK, datetime(2026, 3, 7, 12), ["2026-03-08 03:00-04:00"]),
@@ -166,7 +166,7 @@ class CronTimerTests(ScheduleTestCase):
             self.assertEqual((1, 0), self.counts())
 
     def test_summer_time_ends(self) -> None:
-        """A time that comes twice: once."""
+        """A time of day that comes twice: one run."""
         for zone, start, expression, times in (
             (BERLIN, datetime(2026, 10, 24, 12), "30 2 * * *", ["2026-10-25 02:30+02:00"]),
             (NEW_YORK, datetime(2026, 10, 31, 12), "30 1 * * *", ["2026-11-01 01:30-04:00"]),
@@ -183,7 +183,7 @@ class CronTimerTests(ScheduleTestCase):
         self.assertEqual((25, 0), self.counts())
 
     def test_clock_is_set_while_it_waits(self) -> None:
-        """It looks at the clock each minute, and so is right however the clock was put right."""
+        """It checks the clock each minute, so it follows a change of the clock."""
         self.start(Cron("0 13 * * *", UTC))
         waits = [call.getTime() - self.clock.seconds() for call in self.clock.getDelayedCalls()]
         self.assertEqual([60], waits)
@@ -193,7 +193,7 @@ class CronTimerTests(ScheduleTestCase):
         self.assertEqual((1, 0), self.counts())
 
     def test_clock_is_set_back(self) -> None:
-        """What has a time of day runs once at it, what comes each few minutes goes on at once."""
+        """A timer with a time of day runs once; one for every few minutes continues at once."""
         for expression, seconds, minutes, runs in (
             ("0 12 * * *", 30, 65, 0),
             ("0 12 * * *", 3600, 65, 0),
@@ -213,7 +213,7 @@ class CronTimerTests(ScheduleTestCase):
             self.assertEqual((1 + runs, 0), self.counts(), (expression, seconds))
 
     def test_clock_is_set_beyond_it(self) -> None:
-        """By a few seconds it is late; by hours it was missed."""
+        """A run is late by a few seconds, or missed by hours."""
         for jump, counts in ((10, (1, 0)), (50, (1, 0)), (2 * 3600, (0, 1)), (26 * 3600, (0, 2))):
             self.start(Cron("0 13 * * *", UTC))
             self.let_pass(3590)
@@ -222,7 +222,7 @@ class CronTimerTests(ScheduleTestCase):
             self.assertEqual(counts, self.counts())
 
     def test_suspended_over_many(self) -> None:
-        """The minute that has just begun is run; those that have passed are not."""
+        """The current minute runs, and the minutes before do not."""
         self.start(Cron("* * * * *", UTC))
         self.clock.advance(8 * 3600 + 5)
         self.assertEqual([8 * 3600 + 5], self.times())
@@ -231,7 +231,7 @@ class CronTimerTests(ScheduleTestCase):
 
 class SlowRunTests(ScheduleTestCase):
     def test_never_two_at_once(self) -> None:
-        """A run that is due meanwhile is skipped, and not made up for."""
+        """A run that is due during another one is skipped, and not repeated."""
         ends: list[Deferred[None]] = []
 
         def trigger(name: str) -> Deferred[None]:
@@ -248,7 +248,7 @@ class SlowRunTests(ScheduleTestCase):
         self.assertEqual(([10, 40], (2, 3)), (self.times(), self.counts()))
 
     def test_others_go_on(self) -> None:
-        """A timer whose run takes long holds up no other."""
+        """A long run does not delay other timers."""
         self.start(
             Every(10),
             Every(10),
@@ -258,7 +258,7 @@ class SlowRunTests(ScheduleTestCase):
         self.assertEqual(([10], [10, 20, 30]), (self.times("a"), self.times("b")))
 
     def test_failure(self) -> None:
-        """Whatever goes wrong in one run, the next one comes."""
+        """After a failed run, the next one starts."""
 
         def trigger(name: str) -> Deferred[None]:
             raise RuntimeError("broken")
@@ -269,7 +269,7 @@ class SlowRunTests(ScheduleTestCase):
         self.assertEqual(3, len(self.flushLoggedErrors(RuntimeError)))
 
     def test_log(self) -> None:
-        """Of skipped runs there is a line at the first, and then one each ten minutes."""
+        """The first skipped run is logged, and then one line each ten minutes."""
         with capturedLogs() as events:
             self.start(Every(1), trigger=lambda name: Deferred())
             self.let_pass(1250)
@@ -294,7 +294,7 @@ class SlowRunTests(ScheduleTestCase):
 
 class ServiceTests(ScheduleTestCase):
     def test_stop(self) -> None:
-        """No run begins after it; there may be one under way."""
+        """No run begins after a stop. A run that has begun continues."""
         schedule = self.start(Every(10), Cron("* * * * *", UTC), trigger=lambda name: Deferred())
         self.let_pass(15)
         schedule.stopService()
@@ -312,12 +312,12 @@ class ServiceTests(ScheduleTestCase):
         self.assertEqual([10], self.times())
 
     def test_stop_before_start(self) -> None:
-        """As when another part of the gateway cannot start."""
+        """This happens when another part of the gateway cannot start."""
         timers = [Timer("a", Every(1))]
         Schedule(Clock(), timers, lambda name: Deferred(), Metrics()).stopService()
 
     def test_start_anew(self) -> None:
-        """What was due in between is of no interest."""
+        """Runs that were due in between are not counted."""
         schedule = self.start(Every(10))
         self.let_pass(15)
         schedule.stopService()
@@ -332,7 +332,7 @@ class ServiceTests(ScheduleTestCase):
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_log(self) -> None:
-        """At the start one sees what runs when, and in which zone."""
+        """At the start, the log has each timer's rule and the time zone."""
         with capturedLogs() as events:
             self.start(Every(0.5), Cron("30 3 * * *"))
         here = NOON.astimezone().isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""How peers are written: in client_id, in REMOTE_ADDR, in logs."""
+"""Tests for :mod:`phpgw.web.addresses`."""
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,17 +25,17 @@ class PeerTests(SynchronousTestCase):
         self.assertEqual("[fe80::1%eth0]:51110", peer_name(LINK_LOCAL))
 
     def test_ipv4_on_a_dual_stack_port(self) -> None:
-        """It reads the same whether or not the port speaks IPv6 too."""
+        """It is the same whether or not the port accepts IPv6 too."""
         self.assertEqual("192.0.2.1:51110", peer_name(MAPPED))
         self.assertEqual(("192.0.2.1", 51110), host_and_port(MAPPED))
 
     def test_ipv6_that_looks_like_mapped(self) -> None:
-        """Translated IPv4 (RFC 2765, section 2.1) is written in groups, and stays whole."""
+        """Translated IPv4 (RFC 2765, section 2.1) stays an IPv6 address."""
         translated = IPv6Address("TCP", "::ffff:0:c000:201", 51110)
         self.assertEqual("[::ffff:0:c000:201]:51110", peer_name(translated))
 
     def test_whatever_the_proxy_protocol_brings(self) -> None:
-        """Only an address is one; it is written in the usual way."""
+        """Only an IP address is accepted, and it is normalized."""
         for host in (
             "",
             "garbage",

@@ -1,4 +1,4 @@
-"""Whom proxies are believed to speak for, and who only claims that they do."""
+"""Tests for :mod:`phpgw.web.forwarded`: which headers of which proxies are trusted."""
 
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -27,7 +27,7 @@ class ForwardedTestCase(SynchronousTestCase):
     proxies = TrustedProxies((*NETWORKS, UNIX))
 
     def source(self, headers: Headers, seen: RequestSource = SEEN) -> RequestSource:
-        """Who has sent a request with these headers."""
+        """Return the source of a request with these headers."""
 
         def values(name: str) -> list[bytes]:
             given = headers.get(name, [])
@@ -63,7 +63,7 @@ class TrustTests(ForwardedTestCase):
             self.assertEqual(self.told, self.source(_ALL, self.seen(host)), host)
 
     def test_not_trusted(self) -> None:
-        """Whatever it says, nothing of it counts, nor is it looked at."""
+        """The headers of an untrusted peer are not read."""
         for host in ("127.0.0.2", "11.0.0.1", "fe80::1", "fe80::1%eth0", "::1", BROWSER):
             seen = self.seen(host)
             self.assertEqual(seen, self.source(_ALL, seen), host)
@@ -99,7 +99,7 @@ class XForwardedTests(ForwardedTestCase):
             self.assert_address(host, {"x-forwarded-for": node}, port)
 
     def test_right_to_left(self) -> None:
-        """A browser may say what it likes, and a proxy puts the truth behind it."""
+        """A browser can send any entry, but the proxy's entry comes after it."""
         for claimed in ("1.2.3.4", "10.0.0.1", "unknown", "1.2.3.4, 5.6.7.8", "", "<script>"):
             self.assert_address(BROWSER, {"x-forwarded-for": f"{claimed}, {BROWSER}"})
             self.assert_address(BROWSER, {"x-forwarded-for": [claimed, BROWSER]})
@@ -114,11 +114,11 @@ class XForwardedTests(ForwardedTestCase):
             self.assert_address(BROWSER, {"x-forwarded-for": f"1.2.3.4, {BROWSER}, {chain}"})
 
     def test_all_of_them_proxies(self) -> None:
-        """The first of them is where the request came from."""
+        """If all are trusted proxies, the first one is the source."""
         self.assert_address("10.0.0.1", {"x-forwarded-for": "10.0.0.1, 10.0.0.2"})
 
     def test_no_address(self) -> None:
-        """It ends the search: who said so is the last that is known."""
+        """It ends the search. The source is the proxy that added the entry."""
         for word in (
             *("unknown", "_hidden", "", "garbage", "unix:", "localhost", "1.2.3", "1.2.3.4.5"),
             *("1.2.3.4:x", "256.1.1.1", "01.2.3.4", "1.2.3.4/8", "fe80::1%eth0", "[x]"),
@@ -173,7 +173,7 @@ class XForwardedTests(ForwardedTestCase):
             self.assertEqual(expected, self.source({"x-forwarded-host": word}).requested_host, word)
 
     def test_each_of_its_own_hop(self) -> None:
-        """What a proxy has not said, one before it may have."""
+        """Headers that a proxy does not set may come from an earlier proxy."""
         told = self.source(
             {
                 "x-forwarded-for": f"1.2.3.4, {BROWSER}, 10.0.0.1",
@@ -218,7 +218,7 @@ class ForwardedHeaderTests(ForwardedTestCase):
             self.assert_address(BROWSER, {FORWARDED: [claimed, f"for={BROWSER}"]})
 
     def test_no_address(self) -> None:
-        """Who said so is the last that is known; what else it says counts."""
+        """The source is the proxy that added the entry. Its other parameters count."""
         for word in ("unknown", "_hidden", '"unknown:5"', "garbage", '""'):
             header = f"for=1.2.3.4, for={word};proto=https, for=10.0.0.1"
             told = self.source({FORWARDED: header})
@@ -226,7 +226,7 @@ class ForwardedHeaderTests(ForwardedTestCase):
         self.assert_address("127.0.0.1", {FORWARDED: "for=1.2.3.4, proto=https"}, 51110)
 
     def test_malformed(self) -> None:
-        """An open quote could make the proxy's word a part of the browser's."""
+        """With an open quote, the proxy's element could be part of the browser's."""
         for claimed in (
             'for="',
             'for="\\',
@@ -244,7 +244,7 @@ class ForwardedHeaderTests(ForwardedTestCase):
 
 class BothTests(ForwardedTestCase):
     def test_both(self) -> None:
-        """A proxy that sets one passes on the other as it came from the browser."""
+        """A proxy that sets one of them passes on the other from the browser."""
         for name in X_FORWARDED:
             headers = {name: "1.2.3.4", FORWARDED: f"for={BROWSER}"}
             self.assert_contradiction(headers, "--proxy-headers can name those")
@@ -276,7 +276,7 @@ _WORDS = st.one_of(
 class PropertyTests(ForwardedTestCase):
     @given(_WORDS, st.ip_addresses())
     def test_nobody_is_somebody_else(self, claimed: str, address: object) -> None:
-        """Whatever a browser claims in X-Forwarded-For, the proxy's word behind it counts."""
+        """Whatever a browser sends in X-Forwarded-For, the proxy's entry counts."""
         self.proxies = TrustedProxies([ip_network("192.0.2.1")])
         seen = RequestSource("192.0.2.1", 5, False, b"")
         told = self.source({"x-forwarded-for": f"{claimed}, {address}"}, seen)
@@ -288,7 +288,7 @@ class PropertyTests(ForwardedTestCase):
     @example('for="', '"[2001:db8::7]:5"')
     @example('for="x\\', '"203.0.113.7:5"')
     def test_nobody_is_somebody_else_in_forwarded(self, claimed: str, node: str) -> None:
-        """The proxy's word counts, or the request is refused."""
+        """The proxy's element counts, or the request is refused."""
         alone = self.source({FORWARDED: f"for={node}"})
         try:
             told = self.source({FORWARDED: f"{claimed}, for={node}"})
@@ -298,7 +298,7 @@ class PropertyTests(ForwardedTestCase):
 
     @given(st.dictionaries(st.sampled_from([*X_FORWARDED, FORWARDED]), _WORDS))
     def test_whatever_comes(self, headers: dict[str, str]) -> None:
-        """What comes out is an address, and a host, of those that came in."""
+        """The result has an address and a host from the input."""
         try:
             told = self.source(headers)
         except InvalidForwardedHeaders:

@@ -1,4 +1,4 @@
-"""What a port says of itself, and to those who ask for something that is not there."""
+"""Tests for :mod:`phpgw.web.front_page`."""
 
 import re
 from base64 import b64encode
@@ -31,7 +31,7 @@ class SignpostTests(SynchronousTestCase):
             self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
 
     def test_elsewhere(self) -> None:
-        """Whoever is lost is told what there is."""
+        """An unknown path gets the list of paths."""
         for target in ("/nothing", "/nothing/here", "//", "/v1", "/v1/", "/v1/x", "/%2e%2e/ws"):
             for method in ("GET", "POST", "DELETE"):
                 answer = request(self.root, method, target)
@@ -39,7 +39,7 @@ class SignpostTests(SynchronousTestCase):
                 self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
 
     def test_nothing_is_repeated(self) -> None:
-        """Nothing of the address gets into the page."""
+        """The requested path is not in the page."""
         self.assertNotIn(b"script", request(self.root, "GET", "/<script>x</script>").body)
 
     def test_head(self) -> None:
@@ -70,7 +70,7 @@ class TextTests(FrontPageTestCase):
             self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
 
     def test_elsewhere(self) -> None:
-        """Whoever is lost is told what there is."""
+        """An unknown path gets the list of paths."""
         for target in ("/nothing", "/nothing/here", "//", "/v1", "/v1/x", "/%2e%2e/ws"):
             for method in ("GET", "POST", "DELETE"):
                 answer = self.get(target, method, **_BROWSER)
@@ -78,7 +78,7 @@ class TextTests(FrontPageTestCase):
                 self.assertIn(b"\n/ws  WebSocket, for browsers\n", answer.body)
 
     def test_nothing_is_repeated(self) -> None:
-        """Nothing of the address gets into the page."""
+        """The requested path is not in the page."""
         self.assertNotIn(b"script", self.get("/<script>x</script>", **_BROWSER).body)
 
     def test_head(self) -> None:

@@ -15,7 +15,7 @@ class HealthTests(SynchronousTestCase):
             self.assertEqual((200, b"ok\n"), (answer.status, answer.body))
 
     def test_head(self) -> None:
-        """Asked every few seconds, and not a word of it in the log."""
+        """These frequent requests are not logged."""
         with capturedLogs() as events:
             answer = request(HealthResource(), "HEAD", "/")
         self.assertEqual(

@@ -1,4 +1,4 @@
-"""Whom a request was made to."""
+"""Tests for :mod:`phpgw.web.host`."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +66,7 @@ class HostNameTests(SynchronousTestCase):
 
     @given(st.binary(max_size=20))
     def test_whatever_comes(self, header: bytes) -> None:
-        """A name is always a part of the header, and harmless wherever it is written."""
+        """A name is always a part of the header, and has only safe characters."""
         name = parse_host(header)
         if name is not None:
             self.assertIn(name, header.decode().lower())

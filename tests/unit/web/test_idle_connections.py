@@ -20,7 +20,7 @@ GET = b"GET /%b HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
 class Slow(Resource):
-    """Answers when the test wants it to."""
+    """Responds when the test says so."""
 
     isLeaf = True
 
@@ -33,8 +33,8 @@ class Slow(Resource):
         return NOT_DONE_YET
 
 
-class LobbyTests(SynchronousTestCase):
-    """A idle_connections with room for three."""
+class IdleConnectionsTests(SynchronousTestCase):
+    """A limit of three connections."""
 
     def setUp(self) -> None:
         self.clock = Clock()
@@ -57,7 +57,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(3, self.metrics.http_connections_now)
 
     def test_one_more(self) -> None:
-        """The one that has waited for longest has to leave, whatever it has sent meanwhile."""
+        """The connection that has waited for longest is dropped, whatever it has sent."""
         browsers = [self.connect() for _ in range(3)]
         browsers[0].send(GET[:10])
         browsers.append(self.connect())
@@ -72,14 +72,14 @@ class LobbyTests(SynchronousTestCase):
         self.assert_cut(False, False, False, False, among=browsers)
 
     def test_waiting_anew(self) -> None:
-        """After an answer."""
+        """After a response, it is the newest idle connection."""
         browsers = [self.connect() for _ in range(3)]
         browsers[0].send(GET % b"nothing")
         browsers.append(self.connect())
         self.assert_cut(False, True, False, False, among=browsers)
 
     def test_waiting_for_an_answer(self) -> None:
-        """Who does is not in the idle_connections."""
+        """A connection that waits for a response is not idle."""
         browsers = [self.connect() for _ in range(3)]
         browsers[0].send(GET % b"slow")
         self.assertEqual(2, self.metrics.http_connections_now)
@@ -109,13 +109,13 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(0, self.metrics.http_connections_now)
 
     def test_does_not_read_the_last_answer(self) -> None:
-        """Then it does not keep its place either."""
+        """It does not count as active."""
         browsers = [self.connect()]
         browsers[0].send((GET % b"nothing").replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         self.assertEqual(1, self.metrics.http_connections_now)
 
     def test_log(self) -> None:
-        """A line now and then."""
+        """The number of log lines is limited."""
         with capturedLogs() as events:
             for _ in range(50):
                 self.connect()
@@ -126,7 +126,7 @@ class LobbyTests(SynchronousTestCase):
 
 class WebSocketTests(WebSocketSiteTestCase):
     def test_websockets_are_elsewhere(self) -> None:
-        """What has become one is not in the way of others, nor they in its."""
+        """WebSockets do not count, and are not dropped."""
         idle_connections = IdleConnections(self.clock, 1, self.metrics)
         self.site.idle_connections = idle_connections
         browsers = [

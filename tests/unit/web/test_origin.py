@@ -48,7 +48,7 @@ class OriginTests(SynchronousTestCase):
 
     @given(st.binary(max_size=30) | st.binary(max_size=20).map(b"http://".__add__))
     def test_whatever_comes(self, header: bytes) -> None:
-        """What is read is harmless wherever it is written, and reads the same again."""
+        """A parsed origin has only safe characters, and can be parsed again."""
         origin = parse_origin(header)
         if origin is not None:
             self.assertEqual(origin, parse_origin(str(origin).encode("ascii")))
@@ -77,7 +77,7 @@ class PatternTests(SynchronousTestCase):
         )
 
     def test_names_below(self) -> None:
-        """All of them, and nothing that only looks like one."""
+        """All subdomains match, and nothing else."""
         self.assert_matches(
             "https://*.example.com",
             ["https://a.example.com", "https://a.b.example.com:443", "https://A.EXAMPLE.com"],

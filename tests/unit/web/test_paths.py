@@ -25,7 +25,7 @@ class TableTests(SynchronousTestCase):
         )
 
     def test_methods(self) -> None:
-        """Each resource has those of the table, and HEAD beside GET."""
+        """Each resource has the methods of the table, and HEAD in addition to GET."""
         api = InMemoryApi()
         for path in API_PATHS:
             target = path.pattern.partition("{")[0] + ("x" if "{" in path.pattern else "")
@@ -33,7 +33,7 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(allowed - {"HEAD"}, set(path.methods), path.pattern)
 
     def test_reserved(self) -> None:
-        """No path of the gateway can be the WebSocket's, nor one that is planned."""
+        """The WebSocket cannot have a path of the gateway, or one that is planned."""
         self.assertLessEqual({path.root for path in (*API_PATHS, *HEALTH_PATHS)}, RESERVED_ROOTS)
         for root in (*RESERVED_ROOTS, "metrics"):
             for ws_path in (f"/{root}", f"/{root}/x"):

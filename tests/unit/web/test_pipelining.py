@@ -19,7 +19,7 @@ _FULL = 65536
 
 
 class _Answers(Resource):
-    """Answers at once, or when the test wants it to."""
+    """Responds at once, or when the test says so."""
 
     isLeaf = True
 
@@ -37,12 +37,12 @@ class _Answers(Resource):
 
 
 class _Transport(StringTransport):
-    """One whose peer reads when the test wants it to."""
+    """A transport whose peer reads when the test says so."""
 
     is_full = False
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
-        """What only a TCP transport has."""
+        """Do nothing. Only TCP transports have this method."""
 
     def pauseProducing(self) -> None:
         # A real one takes it at any time.
@@ -55,7 +55,7 @@ class _Transport(StringTransport):
             self.producer.pauseProducing()
 
     def read(self) -> bytes:
-        """Take all that is there."""
+        """Read all bytes that are there."""
         data = self.value()
         self.clear()
         if self.is_full:
@@ -85,7 +85,7 @@ class _Connection:
         self.channel.dataReceived(data)
 
     def answered(self) -> int:
-        """How many answers there are that have not been read."""
+        """Return the number of responses that were not read yet."""
         return self.transport.value().count(b"HTTP/1.1 ")
 
 
@@ -99,7 +99,7 @@ class PaceTestCase(SynchronousTestCase):
         return _Connection(factory or self.site)
 
     def turn(self) -> None:
-        """Do what is due now, and not what that asks for: unlike a clock, a reactor has turns."""
+        """Run the calls that are due, but not those that they schedule, like a reactor."""
         due = [call for call in self.clock.calls if call.getTime() <= self.clock.seconds()]
         for call in due:
             self.clock.calls.remove(call)
@@ -110,7 +110,7 @@ class PaceTestCase(SynchronousTestCase):
 
 class TurnTests(PaceTestCase):
     def test_few_a_turn(self) -> None:
-        """However many have come."""
+        """A few requests are handled in each turn, however many there are."""
         connection = self.connect()
         connection.send(GET % b"" * 1000)
         self.assertEqual(1, connection.answered())
@@ -123,7 +123,7 @@ class TurnTests(PaceTestCase):
         self.assertTrue(connection.is_read_from)
 
     def test_others_first(self) -> None:
-        """Who sends one request is answered at once, whatever waits of others."""
+        """A connection with one request gets its response before those with many."""
         crowd = [self.connect() for _ in range(100)]
         for each in crowd:
             each.send(GET % b"" * 1000)
@@ -135,7 +135,7 @@ class TurnTests(PaceTestCase):
         self.assertLessEqual(before, 100 + 20)
 
     def test_in_turns(self) -> None:
-        """Those that send many have their turns one after another."""
+        """Connections with many requests take turns."""
         crowd = [self.connect() for _ in range(10)]
         for each in crowd:
             each.send(GET % b"" * 100)
@@ -145,7 +145,7 @@ class TurnTests(PaceTestCase):
             self.assertLessEqual(max(counts) - min(counts), 1)
 
     def test_a_slow_resource(self) -> None:
-        """The time that answers take counts, too."""
+        """The time for responses counts too."""
         render = self.root.render
 
         def slowly(request: Request) -> bytes | int:
@@ -160,7 +160,7 @@ class TurnTests(PaceTestCase):
         self.assertEqual(2, connection.answered() - before)
 
     def test_a_body_in_many_pieces(self) -> None:
-        """One of tiny chunks keeps nobody waiting, nor is it lost."""
+        """A body of tiny chunks does not delay others, and is complete."""
         connection = self.connect()
         connection.send(
             b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -188,7 +188,7 @@ class TurnTests(PaceTestCase):
             self.assertFalse(self.site.pipeline_scheduler.is_busy)
 
     def test_order(self) -> None:
-        """Of requests and what is not yet there of one."""
+        """Requests keep their order, also when one is incomplete."""
         names = [b"%d" % number for number in range(50)]
         data = b"".join(GET % name for name in names)
         connection = self.connect()
@@ -202,7 +202,7 @@ class TurnTests(PaceTestCase):
 
 class NeverReadsTests(PaceTestCase):
     def test_answers_are_not_read(self) -> None:
-        """Then no more requests are, and none of those that are there is answered."""
+        """Then nothing is read, and no waiting request is handled."""
         connection = self.connect()
         connection.send(GET % b"long" * 1000)
         for _ in range(100):
@@ -226,7 +226,7 @@ class NeverReadsTests(PaceTestCase):
         self.assertTrue(connection.is_read_from)
 
     def test_one_at_a_time(self) -> None:
-        """Nor if each request comes by itself."""
+        """The same is true if the requests arrive one by one."""
         connection = self.connect()
         for _ in range(100):
             if connection.is_read_from:
@@ -237,7 +237,7 @@ class NeverReadsTests(PaceTestCase):
         self.assertTrue(connection.is_read_from)
 
     def test_for_ever(self) -> None:
-        """It is dropped in the end."""
+        """The connection is dropped at last."""
         connection = self.connect()
         connection.send(GET % b"long" * 1000)
         for _ in range(100):
@@ -248,7 +248,7 @@ class NeverReadsTests(PaceTestCase):
         self.assertTrue(connection.transport.disconnected)
 
     def test_while_one_is_answered(self) -> None:
-        """Who sends more before that is read from no more, and loses nothing."""
+        """Reading stops, and no bytes are lost."""
         connection = self.connect()
         connection.send(GET % b"slow")
         self.assertTrue(connection.is_read_from)
@@ -279,7 +279,7 @@ class NeverReadsTests(PaceTestCase):
         self.assertTrue(connection.is_read_from)
 
     def test_refused(self) -> None:
-        """What follows on a refusal is not kept."""
+        """Bytes after a refused request are discarded."""
         for data in (b"X\r\n\r\n", GET % b"a" * 3 + b"X\r\n\r\n", b"a" * 20_000):
             connection = self.connect(_Passing(self.site))
             connection.send(data)
@@ -297,7 +297,7 @@ class NeverReadsTests(PaceTestCase):
 
 
 class _Passing(WrappingFactory):
-    """What goes on to deliver after the end, as TLS does."""
+    """A transport that still delivers bytes after the end, as TLS does."""
 
     protocol = ProtocolWrapper
 

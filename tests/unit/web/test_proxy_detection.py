@@ -95,7 +95,7 @@ class SharedPortsTestCase(SynchronousTestCase):
 
 class HandshakeTests(SharedPortsTestCase):
     def test_through_a_proxy(self) -> None:
-        """From then on this machine's word counts for nothing on that port."""
+        """From then on, the port refuses API requests from this machine."""
         for headers in THROUGH_PROXIES:
             self.setUp()
             self.assertEqual(200, self.push().status)
@@ -112,14 +112,14 @@ class HandshakeTests(SharedPortsTestCase):
             self.assertEqual(200, self.push().status, headers)
 
     def test_from_another_machine(self) -> None:
-        """Whoever forges Host and Origin on the public port shuts nobody out."""
+        """Forged Host and Origin headers from other machines have no effect."""
         for peer in (REMOTE, IPv6Address("TCP", "2001:db8::1", 5)):
             for headers in THROUGH_PROXIES:
                 self.shake_hands(headers, peer=peer)
                 self.assertEqual(200, self.push().status, headers)
 
     def test_through_the_proxy_protocol(self) -> None:
-        """Nobody is local there in the first place."""
+        """No peer is local there."""
         for headers in THROUGH_PROXIES:
             exchange = Exchange(
                 _Noting(self.ports), peer=LOCAL, host=PORT, wrapper=HAProxyWrappingFactory
@@ -129,7 +129,7 @@ class HandshakeTests(SharedPortsTestCase):
             self.assertEqual(200, self.push().status)
 
     def test_other_ports(self) -> None:
-        """Those on which nothing has been seen are as they were."""
+        """Other ports do not change."""
         socket, other_socket = UNIXAddress("/run/a.sock"), UNIXAddress("/run/b.sock")
         with capturedLogs():
             self.shake_hands(THROUGH_PROXIES[0])
@@ -139,14 +139,14 @@ class HandshakeTests(SharedPortsTestCase):
         self.assert_open([(LOCAL, OTHER_PORT), (UNIX, other_socket)])
 
     def test_port_on_all_addresses(self) -> None:
-        """It is the same port, by whichever of its addresses it is reached."""
+        """It is the same port for all its addresses."""
         with capturedLogs():
             self.shake_hands(THROUGH_PROXIES[0], host=IPv6Address("TCP", "::1", 8080))
         for host in (PORT, IPv4Address("TCP", "127.0.0.2", 8080)):
             self.assertEqual(403, self.push(host=host).status)
 
     def test_log(self) -> None:
-        """One line, loud, with what gave the proxy away and what to do."""
+        """One critical line has the header that revealed the proxy, and what to do."""
         with capturedLogs() as events:
             for headers in THROUGH_PROXIES:
                 self.shake_hands(headers)
@@ -159,7 +159,7 @@ class HandshakeTests(SharedPortsTestCase):
             self.assertIn(fact, line)
 
     def test_trusted_machine(self) -> None:
-        """Where the administrator says so, it does not matter."""
+        """With --api-trust-local, it has no effect."""
         self.access = Access(trusts_local=True)
         with capturedLogs():
             self.shake_hands(THROUGH_PROXIES[0])
@@ -167,7 +167,7 @@ class HandshakeTests(SharedPortsTestCase):
 
 
 class TrustedProxyTests(SharedPortsTestCase):
-    """A proxy that the administrator has named need not be found out."""
+    """A configured proxy needs no detection."""
 
     proxies = TrustedProxies([ip_network("127.0.0.1"), UNIX_PROXY])
 

@@ -1,4 +1,4 @@
-"""The HTTP server's limits, as whoever connects meets them."""
+"""Tests for :mod:`phpgw.web.site` and :mod:`phpgw.web.request`: limits on bodies."""
 
 import tempfile
 
@@ -14,7 +14,7 @@ LIMIT = 1000
 
 
 class _Scale(Resource):
-    """Answers with what it got of the body."""
+    """Responds with the body that it got."""
 
     isLeaf = True
 
@@ -33,12 +33,12 @@ class BodyLimitTests(SynchronousTestCase):
             self.assertEqual(b"%d bytes" % length, self.weigh(length))
 
     def test_beyond(self) -> None:
-        """One byte more, and nothing of the body is kept."""
+        """With one more byte, nothing of the body is kept."""
         for length in (LIMIT + 1, LIMIT * 8):
             self.assertEqual(b"too large, 0 bytes kept", self.weigh(length))
 
     def test_byte_by_byte(self) -> None:
-        """It does not matter in which pieces the body comes."""
+        """The body can arrive in any pieces."""
         for length, expected in ((LIMIT, b"1000 bytes"), (LIMIT + 1, b"too large, 0 bytes kept")):
             exchange = Exchange(_Scale(), limit=LIMIT)
             exchange.send(request_head("POST", "/", length=length))
@@ -47,7 +47,7 @@ class BodyLimitTests(SynchronousTestCase):
             self.assertEqual(expected, exchange.answer().body)
 
     def test_chunked(self) -> None:
-        """Nor whether the length was announced."""
+        """The body can be chunked."""
         for length, expected in ((LIMIT, b"1000 bytes"), (LIMIT + 1, b"too large, 0 bytes kept")):
             exchange = Exchange(_Scale(), limit=LIMIT)
             headers = [("Transfer-Encoding", "chunked"), ("Content-Length", "")]
@@ -59,7 +59,7 @@ class BodyLimitTests(SynchronousTestCase):
             self.assertEqual(expected, exchange.answer().body)
 
     def test_next_request(self) -> None:
-        """The connection lives on, and the next request starts from nothing."""
+        """The connection stays open for the next request."""
         exchange = Exchange(_Scale(), limit=LIMIT)
         exchange.send(request_head("POST", "/", length=LIMIT + 1) + b"x" * (LIMIT + 1))
         exchange.transport.clear()
@@ -67,7 +67,7 @@ class BodyLimitTests(SynchronousTestCase):
         self.assertEqual(b"3 bytes", exchange.answer().body)
 
     def test_far_beyond(self) -> None:
-        """Who sends many times the limit, and has not said so before, is told before it ends."""
+        """A body of many times the limit gets its response early."""
         exchange = Exchange(_Scale(), limit=LIMIT)
         headers = [("Transfer-Encoding", "chunked"), ("Content-Length", "")]
         exchange.send(request_head("POST", "/", headers))
@@ -80,7 +80,7 @@ class BodyLimitTests(SynchronousTestCase):
         self.assertEqual(b"too large, 0 bytes kept", exchange.answer().body)
 
     def test_memory_alone(self) -> None:
-        """Nothing goes to disk, however long it is: there may be none that can be written to."""
+        """A long body is not written to disk, which may be read-only."""
         self.patch(tempfile, "TemporaryFile", None)
         size = 300_000
         headers = [("Transfer-Encoding", "chunked"), ("Content-Length", "")]
@@ -94,7 +94,7 @@ class BodyLimitTests(SynchronousTestCase):
             self.assertEqual(b"300000 bytes", exchange.answer().body)
 
     def test_not_wanted(self) -> None:
-        """Of whom the API is closed to, nothing is kept, nor said before the request has ended."""
+        """Without access to the API, the body is not kept, and the response comes at its end."""
         exchange = Exchange(_Scale(), limit=LIMIT, wants_body=lambda request: False)
         exchange.send(request_head("POST", "/", length=LIMIT) + b"x" * (LIMIT - 1))
         self.assertEqual(b"", exchange.transport.value())
@@ -105,7 +105,7 @@ class BodyLimitTests(SynchronousTestCase):
         self.assertEqual(b"0 bytes", exchange.answer().body)
 
     def test_wanted_by_head(self) -> None:
-        """All that a head has is there to decide it by."""
+        """The whole head is available for the decision."""
         seen = []
 
         def wants(request: Request) -> bool:
@@ -118,7 +118,7 @@ class BodyLimitTests(SynchronousTestCase):
         self.assertEqual([(b"POST", b"HTTP/1.1", b"b")], seen)
 
     def test_any_path(self) -> None:
-        """A form that is too large is nowhere read as one."""
+        """A form that is too large is not parsed on any path."""
         root = Resource()
         root.putChild(b"send", _Scale())
         body = b"a=1&" * LIMIT
@@ -128,7 +128,7 @@ class BodyLimitTests(SynchronousTestCase):
 
 class HabitTests(SynchronousTestCase):
     def test_headers(self) -> None:
-        """Nobody takes a text for a page, nor reads it from a page of somebody else's."""
+        """A browser does not treat a text as HTML, or show it to other sites."""
         for method, headers in (("GET", []), ("OPTIONS", [("Origin", "http://evil.example")])):
             answer = request(_Scale(), method, "/", headers=headers)
             self.assertEqual("nosniff", answer.headers["X-Content-Type-Options"])
@@ -137,7 +137,7 @@ class HabitTests(SynchronousTestCase):
                 self.assertFalse(name.lower().startswith("access-control-"), name)
 
     def test_log(self) -> None:
-        """What is asked for is not logged: it may be somebody's message."""
+        """The URL is not logged, since it may contain a message."""
         with capturedLogs() as events:
             request(_Scale(), "POST", "/send?message=secret", headers=[("User-Agent", "secret")])
         self.assertNotIn("secret", "\n".join(formatEvent(event) for event in events))

@@ -1,4 +1,4 @@
-"""What is not taken for a request, and who takes too long over one."""
+"""Tests for :mod:`phpgw.web.strict_http`: invalid requests, and timeouts."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ _CHUNKED = b"Transfer-Encoding: chunked"
 
 
 class _Counter(Resource):
-    """Keeps the requests that reach it, and echoes their bodies."""
+    """A resource that keeps its requests, and echoes their bodies."""
 
     isLeaf = True
 
@@ -42,7 +42,7 @@ class ChannelTestCase(SynchronousTestCase):
         self.exchange = Exchange(self.root, limit=LIMIT)
 
     def refusal(self, data: bytes) -> Answer:
-        """The answer to what cannot be a request; nothing that comes after it is looked at."""
+        """Return the response to an invalid request. Later bytes are not read."""
         self.exchange.send(data)
         answer = self.exchange.answer()
         self.assertTrue(self.exchange.transport.disconnecting)
@@ -86,7 +86,7 @@ class WritingTests(ChannelTestCase):
             self.assertEqual(b"[abc]" if b"abc" in data or b"bc" in data else b"[]", answer.body)
 
     def test_two_ways_to_find_the_end(self) -> None:
-        """RFC 9112, section 6.3: whoever is in front may have taken the other."""
+        """RFC 9112, section 6.3: a proxy in front may have used the other one."""
         length = b"Content-Length: 5"
         self.assert_refused(
             400,
@@ -209,12 +209,12 @@ class WritingTests(ChannelTestCase):
         )
 
     def test_targets(self) -> None:
-        """A path begins with a slash; twisted.web would leave out whatever is there."""
+        """A path begins with a slash. twisted.web would drop any first character."""
         for target in ("send", "\\send", "xsend", "*", "localhost:80", "?/", "ftp://localhost/"):
             self.assert_refused(400, request_head("POST", target), request_head("CONNECT", target))
 
     def test_absolute_form(self) -> None:
-        """RFC 9112, section 3.2.2: as a client writes it that takes us for its proxy."""
+        """RFC 9112, section 3.2.2: as a client sends it to a proxy."""
         for target, path, host in (
             ("http://localhost/send?a=/b", "/send?a=/b", "localhost"),
             ("HTTPS://LOCALHOST:80/send", "/send", "LOCALHOST:80"),
@@ -238,14 +238,14 @@ class WritingTests(ChannelTestCase):
             self.assert_refused(400, request_head("POST", "http://localhost/", headers))
 
     def test_deep_paths(self) -> None:
-        """There is none, and it takes no time to say so."""
+        """A deep path gets a 404 quickly."""
         self.exchange.send(request_head("POST", "/a" * 32))
         self.assertEqual(200, self.exchange.answer().status)
         for target in ("/" * 33, "/a" * 8000, "/clients" + "/%2F" * 50):
             self.assert_refused(404, request_head("POST", target))
 
     def test_handshake_with_a_body(self) -> None:
-        """It is answered before anything of the body has come, and nothing comes after it."""
+        """It gets its response before the body, and no further request is read."""
         for header in (b"Content-Length: 5", _CHUNKED):
             self.setUp()
             self.exchange.send(post(b"Upgrade: WebSocket", header))
@@ -292,7 +292,7 @@ class SizeTests(ChannelTestCase):
         )
 
     def test_body(self) -> None:
-        """One that is far too large is answered before anything of it is read."""
+        """A body that is far too large gets a response before it is read."""
         for length in (b"8001", b"9" * 18, b"9" * 19, b"9" * 5000):
             self.setUp()
             self.exchange.send(post(b"Content-Length: " + length, b"Expect: 100-continue"))
@@ -309,7 +309,7 @@ class SizeTests(ChannelTestCase):
             self.assertTrue(self.exchange.transport.disconnected)
 
     def test_body_in_the_end(self) -> None:
-        """The answer is for whoever sends it, however slow, and comes once."""
+        """A slow sender gets the response, once."""
         for slow in (False, True):
             self.setUp()
             self.root.is_slow = slow
@@ -327,7 +327,7 @@ class SizeTests(ChannelTestCase):
             self.assertTrue(self.exchange.transport.is_half_closed)
 
     def test_what_follows_on_the_last(self) -> None:
-        """Where more has come than is read, the kernel would reset a connection that is closed."""
+        """The kernel would reset a closed connection with unread bytes."""
         self.exchange.send(post(b"Connection: close"))
         self.assertFalse(self.exchange.transport.is_half_closed)
         self.setUp()
@@ -338,7 +338,7 @@ class SizeTests(ChannelTestCase):
 
 class TimeTests(ChannelTestCase):
     def assert_given_up(self, after: float, *, status: int | None) -> None:
-        """The connection is ended after so many seconds, and not earlier."""
+        """Assert that the connection is closed after these seconds, and not earlier."""
         self.exchange.clock.advance(after - 0.1)
         self.assertFalse(self.exchange.transport.disconnecting)
         self.exchange.transport.clear()
@@ -353,7 +353,7 @@ class TimeTests(ChannelTestCase):
             self.assertEqual(status, self.exchange.answer().status)
 
     def drip(self, data: bytes, seconds: int) -> None:
-        """A byte each second."""
+        """Send one byte each second."""
         for position in range(seconds):
             self.exchange.send(data[position : position + 1])
             self.exchange.clock.advance(1)
@@ -362,7 +362,7 @@ class TimeTests(ChannelTestCase):
         self.assert_given_up(10, status=None)
 
     def test_slow_head(self) -> None:
-        """Also if something comes all the time."""
+        """The timeout works even if bytes arrive all the time."""
         self.drip(post(b"X-A: " + b"a" * 100), 9)
         self.assert_given_up(1, status=408)
 
@@ -377,7 +377,7 @@ class TimeTests(ChannelTestCase):
         self.assert_given_up(1, status=408)
 
     def test_between_requests(self) -> None:
-        """A connection is kept for the next request, which then has its own time."""
+        """A connection waits for the next request, which has its own timeout."""
         self.exchange.send(post())
         self.assert_given_up(60, status=None)
         self.setUp()
@@ -397,7 +397,7 @@ class TimeTests(ChannelTestCase):
         self.assert_given_up(60, status=None)
 
     def test_times_are_changed_without_a_search(self) -> None:
-        """A reactor looks for a call that is to come sooner through those of all clients."""
+        """To make a call earlier, a reactor searches all calls."""
         sooner: list[object] = []
         for data in (
             *(post(), post(), b"POST", post(b"Content-Length: 2")[4:], b"a", b"b", post()),
@@ -410,7 +410,7 @@ class TimeTests(ChannelTestCase):
         self.assertEqual([], sooner)
 
     def test_who_does_not_read(self) -> None:
-        """What could not be said is not waited for any longer."""
+        """A peer that does not read its response is dropped."""
         self.exchange.send(b"POST")
         self.exchange.clock.advance(10)
         self.assertFalse(self.exchange.transport.disconnected)
@@ -418,7 +418,7 @@ class TimeTests(ChannelTestCase):
         self.assertTrue(self.exchange.transport.disconnected)
 
     def test_afterwards(self) -> None:
-        """No call is left over."""
+        """No delayed call remains."""
         for data in (b"", b"POST", post(), post(b"X"), post(b"Content-Length: 9")):
             self.setUp()
             self.exchange.send(data)
@@ -433,7 +433,7 @@ class PipeliningTests(ChannelTestCase):
         return [part.split(b"HTTP/")[0] for part in parts[1:]]
 
     def test_in_order(self) -> None:
-        """However many come at once, and in whatever pieces."""
+        """Requests are handled in order, in any number and pieces."""
         bodies = [b"%d" % number for number in range(200)]
         data = b"".join(post(b"Content-Length: %d" % len(body), body=body) for body in bodies)
         for size in (len(data), 1000, 7):
@@ -484,7 +484,7 @@ class PropertyTests(ChannelTestCase):
         )
     )
     def test_whatever_comes(self, parts: list[bytes]) -> None:
-        """It is the same whether it comes at once or byte by byte, and never an error of ours."""
+        """The result is the same in one piece or byte by byte, and never a failure."""
         data = b"".join(parts)
         self.setUp()
         self.exchange.send(data)

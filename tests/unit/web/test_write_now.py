@@ -14,7 +14,7 @@ from phpgw.web.write_now import write_now
 
 
 class End(Protocol):
-    """Gathers what it receives."""
+    """A protocol that keeps received bytes."""
 
     transport: Any
 
@@ -33,7 +33,7 @@ class EagerWriteTests(TestCase):
     timeout = 20
 
     async def connect(self) -> tuple[Any, End]:
-        """Two ends of a connection."""
+        """Return the two ends of a connection."""
         ends: list[End] = []
 
         class Accepting(Factory):
@@ -56,7 +56,7 @@ class EagerWriteTests(TestCase):
         return client, server
 
     async def test_order_and_completeness(self) -> None:
-        """More than the kernel takes, before and after things that the transport was given."""
+        """Bytes keep their order, when the kernel takes only some, and with transport.write."""
         client, server = await self.connect()
         large = bytes(range(256)) * 40_000
         sent = []
@@ -69,7 +69,7 @@ class EagerWriteTests(TestCase):
         await client.ended
 
     async def test_at_once(self) -> None:
-        """The other end can read it before the reactor had a turn."""
+        """The other end can read it before the reactor's next turn."""
         client, server = await self.connect()
         write_now(client.transport, b"now")
         self.assertEqual(server.transport.socket.recv(10), b"now")

@@ -12,7 +12,7 @@ SOCKETS = (UNIXAddress(None), UNIXAddress("/run/peer.sock"))
 
 class NamingTests(SynchronousTestCase):
     def test_peer_ids(self) -> None:
-        """The address says who it is, where there is one; others are numbered."""
+        """The id is the address, or a number if there is no address."""
         name = peer_ids()
         peers = (IPV4, SOCKETS[0], IPV6, SOCKETS[1], IPV4)
         self.assertEqual(
@@ -21,7 +21,7 @@ class NamingTests(SynchronousTestCase):
         )
 
     def test_random_ids(self) -> None:
-        """They say nothing of the peer, and each is new."""
+        """Random ids contain nothing about the peer, and each is new."""
         ids = {random_id(IPV4) for _ in range(1000)}
         self.assertEqual(1000, len(ids))
         for each in ids:
