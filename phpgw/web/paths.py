@@ -1,4 +1,4 @@
-"""The paths that the gateway serves beside the WebSocket's.
+"""The paths that the gateway serves in addition to the WebSocket's.
 
 Routing (:mod:`phpgw.api.routes`, :mod:`phpgw.service`), the front page, the reserved paths of
 ``--ws-path`` and the tests of ``openapi.json`` all read this table.
@@ -12,11 +12,11 @@ T = TypeVar("T")
 
 
 class Path(NamedTuple):
-    """A path.
+    """A path of the API, or of a health check.
 
-    :ivar pattern: as in OpenAPI, with names in braces.
-    :ivar methods: the request methods that it has; HEAD comes with GET.
-    :ivar description: for the front page; paths in a row share a line if it is the same.
+    :ivar pattern: the path, with the names of parameters in braces, as in OpenAPI.
+    :ivar methods: the request methods that it supports. GET includes HEAD.
+    :ivar description: for the front page. Neighbours with the same description share a line.
     """
 
     pattern: str
@@ -69,7 +69,7 @@ def index_lines(paths: Iterable[Path]) -> tuple[str, ...]:
 def route(paths: Iterable[Path], resources: Mapping[str, T]) -> dict[bytes, T]:
     """Return the resources of paths, by the first segment of each.
 
-    :param resources: likewise.
+    :param resources: by the first segment of their paths.
     :raises ValueError: if there is a resource without a path, or a path without a resource.
     """
     roots = {path.root for path in paths}

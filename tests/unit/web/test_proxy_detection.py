@@ -73,7 +73,7 @@ class _Noting(Resource):
         return b""
 
 
-class SharedPortsTestCase(SynchronousTestCase):
+class ProxyDetectionTestCase(SynchronousTestCase):
     proxies = TrustedProxies()
 
     def setUp(self) -> None:
@@ -93,7 +93,7 @@ class SharedPortsTestCase(SynchronousTestCase):
             self.assertEqual(200, self.push(peer, host).status, (peer, host))
 
 
-class HandshakeTests(SharedPortsTestCase):
+class HandshakeTests(ProxyDetectionTestCase):
     def test_through_a_proxy(self) -> None:
         """From then on, the port refuses API requests from this machine."""
         for headers in THROUGH_PROXIES:
@@ -166,7 +166,7 @@ class HandshakeTests(SharedPortsTestCase):
         self.assertEqual(200, self.push().status)
 
 
-class TrustedProxyTests(SharedPortsTestCase):
+class TrustedProxyTests(ProxyDetectionTestCase):
     """A configured proxy needs no detection."""
 
     proxies = TrustedProxies([ip_network("127.0.0.1"), UNIX_PROXY])
