@@ -11,7 +11,6 @@ from autobahn.websocket.compress import (
     PerMessageDeflateResponseAccept,
 )
 from autobahn.websocket.types import ConnectionResponse
-from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint, wrapClientTLS
 from twisted.internet.interfaces import IAddress, IStreamClientEndpoint
@@ -59,11 +58,13 @@ class Connection:
     :ivar headers: those of the server's handshake, names in lower case.
     :ivar subprotocol: the one that the server chose.
     :ivar is_compressed: whether permessage-deflate was agreed on.
+    :ivar local_port: its port on this side.
     """
 
     headers: Mapping[str, str]
     subprotocol: str | None
     is_compressed: bool
+    local_port: int
 
     def __init__(self) -> None:
         self._opened: Deferred[Connection] = Deferred()
@@ -71,13 +72,6 @@ class Connection:
         self._outcome: Closed | None = None
         self._waiting_for_end: list[Deferred[Closed]] = []
         self._protocol: _Protocol
-
-    @property
-    def local_port(self) -> int:
-        """The port that it comes from."""
-        address = self._protocol.transport.getHost()
-        assert isinstance(address, IPv4Address | IPv6Address)
-        return address.port
 
     @property
     def closed(self) -> Deferred[Closed]:
@@ -141,6 +135,8 @@ class _Protocol(WebSocketClientProtocol):
         connection._protocol = self
 
     def onConnect(self, response: ConnectionResponse) -> None:
+        # Kept, since a socket that is closed cannot tell it any longer.
+        self._connection.local_port = self.transport.getHost().port
         self._connection.headers = response.headers
         self._connection.subprotocol = response.protocol
         self._connection.is_compressed = bool(response.extensions)
