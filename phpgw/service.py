@@ -11,7 +11,8 @@ from twisted.web.resource import Resource
 from phpgw import __version__
 from phpgw.api.access import Access, describe_access
 from phpgw.api.batch import Batches
-from phpgw.api.fast_path import FastPath, FastPathSite
+from phpgw.api.fast_path import FastPath
+from phpgw.api.fast_path_site import FastPathSite
 from phpgw.api.routes import make_api
 from phpgw.backend.selection import make_upstream
 from phpgw.backend.upstream import Upstream

@@ -1,11 +1,11 @@
-"""Who may use the API.
+"""Access control of the API.
 
-With a token, whoever sends it. Without one, programs of this machine: those at a loopback address
-or a UNIX socket, and only where nothing tells of a proxy or of a browser, since either acts for
-somebody else (:mod:`phpgw.api.proxy_signs`, :mod:`phpgw.web.proxy_detection`).
+A caller with the token may use it. Without a token, programs of this machine may: those at a
+loopback address or a UNIX socket, unless there is a sign of a proxy or of a browser, which act for
+others (:mod:`phpgw.api.proxy_signs`, :mod:`phpgw.web.proxy_detection`).
 
-A browser tells of itself but in one case: a page whose name leads to this machine since a moment
-ago (DNS rebinding) takes us for its own server. Its name is in the Host header.
+A browser gives no sign in one case, DNS rebinding: a page whose host name has just been changed to
+an address of this machine takes the gateway for its own server. The Host header has that name.
 """
 
 from hmac import compare_digest
@@ -16,7 +16,7 @@ from twisted.internet.interfaces import ITransport
 from twisted.logger import Logger
 from twisted.web.server import Request
 
-from phpgw.api.proxy_signs import is_old_http, sign_of_another
+from phpgw.api.proxy_signs import find_sign, is_old_http
 from phpgw.log_limit import line_limit
 from phpgw.settings import Settings
 from phpgw.settings.secret_file import read_token
@@ -41,16 +41,15 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 
 class Denied(HttpError):
-    """A request that may not use the API."""
+    """The request may not use the API."""
 
 
 @attrs.frozen
 class Caller:
-    """The other end of a connection.
+    """The peer of a connection.
 
-    :ivar port: the port of ours that it came to, as of
-        :func:`phpgw.web.local_peer.port_or_path`.
-    :ivar obstacle: why it does not count as a program of this machine; ``None`` if it does.
+    :ivar port: the gateway's port or socket (:func:`phpgw.web.local_peer.port_or_path`).
+    :ivar obstacle: why the peer is not taken for a program of this machine; ``None`` if it is.
     """
 
     port: int | str
@@ -58,12 +57,12 @@ class Caller:
 
 
 class Access:
-    """Tells who may use the API.
+    """The access control of the API.
 
-    :param token: the secret that opens it to anyone who sends it; ``None`` if there is none.
-    :param trusts_local: whether programs of this machine need no token where there is one.
+    :param token: the secret with which any caller may use it; ``None`` if there is none.
+    :param trusts_local: whether programs of this machine need no token although there is one.
     :param is_shared: whether browsers connect to the same ports, perhaps through a proxy.
-    :ivar proxy_detector: what is known of these proxies, if it matters.
+    :param proxy_detector: knows the ports behind a proxy; ``None`` if that does not matter.
     """
 
     log = Logger(observer=line_limit)
@@ -99,14 +98,14 @@ class Access:
         )
 
     def check(self, request: Request) -> None:
-        """Let the request pass.
+        """Check that a request may use the API, and log it if it may not.
 
         :raises Denied: if it may not.
         """
         try:
             self._check(request)
         except Denied as denied:
-            # The resource's name, which is no secret: what follows may be.
+            # Only the first segment: what follows may be a secret.
             self.log.warn(
                 "Denied {peer} a request for /{place}: {reason}",
                 peer=peer_name(request.getClientAddress()),
@@ -116,7 +115,7 @@ class Access:
             raise
 
     def caller(self, transport: ITransport) -> Caller:
-        """Tell who is at the other end of a connection."""
+        """Return the peer of a connection."""
         obstacle = None
         peer = transport.getPeer()
         if uses_proxy_protocol(transport):
@@ -127,8 +126,8 @@ class Access:
             obstacle = _PROXIED.format(reason="--trusted-proxy")
         return Caller(port_or_path(transport.getHost()), obstacle)
 
-    def admits(self, caller: Caller, authorization: bytes) -> bool:
-        """Tell whether a request may pass that has no sign of anybody else.
+    def allows_caller(self, caller: Caller, authorization: bytes) -> bool:
+        """Return whether a request without any sign of a proxy or a browser may use the API.
 
         :param authorization: the header's value; empty if there is none.
         """
@@ -139,7 +138,7 @@ class Access:
         return self._trusts_local and self._obstacle(caller) is None
 
     def allows(self, request: Request) -> bool:
-        """Tell whether the request may pass, without a word to the log."""
+        """Return whether a request may use the API, without logging it."""
         try:
             self._check(request)
         except Denied:
@@ -156,7 +155,7 @@ class Access:
             raise self._denied(
                 "Without Authorization: Bearer TOKEN, with what is in --api-token-file."
             )
-        sign = sign_of_another(request)
+        sign = find_sign(request)
         if sign is not None:
             raise self._denied(f"{sign}. {_HINT}")
         transport: Any = request.channel.transport
@@ -165,11 +164,11 @@ class Access:
             raise self._denied(obstacle)
         if self._is_shared and is_old_http(request):
             raise self._denied(_OLD_HTTP)
-        if not is_for_us(request.getHeader(b"Host") or b""):
+        if not is_for_this_machine(request.getHeader(b"Host") or b""):
             raise self._denied(f"The request is for a host of another name. {_HINT}")
 
     def _obstacle(self, caller: Caller) -> str | None:
-        """Tell why a caller does not count as a program of this machine, as things are now."""
+        """Return why a caller is not taken for a program of this machine now."""
         ports = self.proxy_detector
         if caller.obstacle is None and ports is not None and ports.is_proxied(caller.port):
             return _PROXIED.format(reason="a browser's handshake came through it")
@@ -179,14 +178,14 @@ class Access:
         return Denied(403, reason) if self._token is None else Denied(401, reason, _CHALLENGE)
 
 
-def is_for_us(host: bytes) -> bool:
-    """Tell whether a request with this Host header was made to us in the first place."""
+def is_for_this_machine(host: bytes) -> bool:
+    """Return whether a Host header cannot come from DNS rebinding."""
     name = parse_host(host)
     return name is not None and is_safe_from_rebinding(name)
 
 
 def _bearer(authorization: bytes) -> bytes | None:
-    """Return the token in an Authorization header; ``None`` if it is of another scheme."""
+    """Return the token in an Authorization header; ``None`` if it has another scheme."""
     scheme, _, credentials = authorization.partition(b" ")
     return credentials.strip() if scheme.lower() == b"bearer" else None
 

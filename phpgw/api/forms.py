@@ -1,7 +1,7 @@
-"""The fields of a request, from its query and from its body, the way PHP would have them.
+"""The fields of a request, from its query and its body, as PHP would read them.
 
-Read by the resource that wants them, after it has asked who may call. twisted.web's own reading
-comes before that, takes a semicolon for an ampersand, and can be kept busy for seconds.
+A resource reads them after it has checked access. twisted.web would read them before that, would
+separate fields at semicolons, too, and could be kept busy for seconds.
 """
 
 from urllib.parse import unquote_to_bytes
@@ -22,20 +22,20 @@ from phpgw.time_slices import Steps
 _URL_ENCODED = "application/x-www-form-urlencoded"
 _MULTIPART = "multipart/form-data"
 _JSON = ("application/json", "application/vnd.phpgw+json")
-_MOST_FIELDS = 100
-# How many bytes are decoded in a step, which takes a millisecond.
+_MAX_FIELDS = 100
+# How many bytes are decoded in one step, which takes a millisecond.
 _PIECE = 4096
 _NAMES = ("client_id", "group", "user")
 
 
 class InvalidForm(Exception):
-    """The body or the query cannot be read as a form; the text says what is wrong."""
+    """The body or the query is not a valid form; the text says what is wrong."""
 
 
 def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
-    """Return all fields; those of the body win over those of the query.
+    """Return all fields; fields of the body override those of the query.
 
-    :raises InvalidForm: if there is no sense in what was sent.
+    :raises InvalidForm: if the body or the query cannot be read.
     """
     fields = url_encoded_fields(request.uri.partition(b"?")[2])
     yield
@@ -60,9 +60,9 @@ def request_fields(request: Request, body: bytes) -> Steps[dict[str, bytes]]:
 
 
 def url_encoded_fields(text: bytes) -> dict[str, bytes]:
-    """The fields of a query, or of a body of that type.
+    """Return the fields of a query, or of a URL-encoded body.
 
-    :raises InvalidForm: if there are too many.
+    :raises InvalidForm: if there are too many fields.
     """
     fields = {}
     for pair in _pairs(text):
@@ -72,15 +72,15 @@ def url_encoded_fields(text: bytes) -> dict[str, bytes]:
 
 
 def _pairs(text: bytes) -> list[bytes]:
-    """Return the pairs of a form, as they are encoded."""
-    pairs = text.split(b"&", _MOST_FIELDS)
-    if len(pairs) > _MOST_FIELDS:
-        raise InvalidForm(f"there are more than {_MOST_FIELDS} fields")
+    """Return the encoded pairs of name and value."""
+    pairs = text.split(b"&", _MAX_FIELDS)
+    if len(pairs) > _MAX_FIELDS:
+        raise InvalidForm(f"there are more than {_MAX_FIELDS} fields")
     return pairs if all(pairs) else list(filter(None, pairs))
 
 
 def _json(body: bytes) -> dict[str, bytes]:
-    """Read what makes a push from a JSON object, as a form would have it."""
+    """Return the fields of a push in a JSON object, as a form has them."""
     try:
         text = read_text(body)
         value = decode(text, "an object with message and client_id")
@@ -101,7 +101,7 @@ def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[st
         if name == "message":
             fields[name] = free_text(value, name, where)
         elif name in _NAMES and value is not None:
-            # What can be nobody's name is nobody's, as any other that nobody has.
+            # An invalid name is not found, like any name without a client.
             fields[name] = (target_name(value, name)[0] or "").encode()
         elif name == "all" and value is not None and value is not False:
             is_all = value is True or (type(value) in (int, str) and value in (1, "1"))
@@ -110,7 +110,7 @@ def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[st
 
 
 def _name(field: bytes) -> str:
-    # Latin-1 has a character for each byte; only names in ASCII are of interest.
+    # Latin-1 can decode any bytes; the names that are used are ASCII.
     return field.decode("latin-1")
 
 
@@ -124,7 +124,7 @@ def _decode_slowly(text: bytes) -> Steps[bytes]:
     start = 0
     while start < len(text):
         end = start + _PIECE
-        # An escape is not cut in two.
+        # Do not split an escape sequence.
         escape = text.find(b"%", end - 2, end)
         if escape >= 0:
             end = escape
@@ -135,11 +135,11 @@ def _decode_slowly(text: bytes) -> Steps[bytes]:
 
 
 def _multipart(body: bytes, boundary: str) -> dict[str, bytes]:
-    """RFC 7578, as PHP's curl sends it for an array."""
+    """Return the fields of a multipart form (RFC 7578), as PHP's curl sends an array."""
     fields: dict[str, bytes] = {}
     name = ""
     try:
-        with PushMultipartParser(boundary, max_segment_count=_MOST_FIELDS) as parser:
+        with PushMultipartParser(boundary, max_segment_count=_MAX_FIELDS) as parser:
             for event in parser.parse(body):
                 if isinstance(event, MultipartSegment):
                     name = event.name

@@ -1,4 +1,4 @@
-"""``POST /hold`` and ``POST /release``: events wait while a deployment reloads PHP-FPM."""
+"""``POST /hold`` and ``POST /release``: let events wait while a deployment reloads PHP-FPM."""
 
 import re
 from collections.abc import Mapping
@@ -13,61 +13,63 @@ from phpgw.relay.errors import Draining
 from phpgw.relay.hold import Hold
 from phpgw.web.response import HttpError, json_body
 
-# As in JSON.
+# A number as in JSON.
 _NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
-_USUAL_WAIT = 10.0
+_DEFAULT_WAIT = 10.0
 
 
 class HoldResource(JsonResource):
-    """Answers once PHP works on nothing, or later than that can be waited for."""
+    """``POST /hold``: holds events, and responds when none runs or the wait is over."""
 
     def __init__(self, access: Access, hold: Hold) -> None:
         super().__init__(access)
         self._hold = hold
 
     def render_POST(self, request: Request) -> int:
+        """Hold events for some seconds."""
         parameters = query_parameters(request, "seconds", "wait")
         longest = self._hold.longest
         seconds = min(_read_seconds(parameters, "seconds", longest), longest)
-        wait = min(_read_seconds(parameters, "wait", _USUAL_WAIT), longest)
+        wait = min(_read_seconds(parameters, "wait", _DEFAULT_WAIT), longest)
         if not seconds:
             raise HttpError(400, "seconds: expected more than 0")
         try:
             self._hold.begin(seconds)
         except Draining:
             raise HttpError(503, "the gateway is about to stop") from None
-        self._answer_once_still(request, wait)
+        self._respond_when_none_running(request, wait)
         return NOT_DONE_YET
 
-    def _answer_once_still(self, request: Request, wait: float) -> None:
-        still = self._hold.when_none_running(wait)
-        is_gone = False
+    def _respond_when_none_running(self, request: Request, wait: float) -> None:
+        none_running = self._hold.when_none_running(wait)
+        is_disconnected = False
 
-        def left(reason: Failure) -> None:
-            nonlocal is_gone
-            is_gone = True
-            still.cancel()
+        def cancel(reason: Failure) -> None:
+            nonlocal is_disconnected
+            is_disconnected = True
+            none_running.cancel()
 
-        def answer(outcome: object) -> None:
-            if not is_gone:
+        def respond(outcome: object) -> None:
+            if not is_disconnected:
                 body = _state(request, self._hold)
                 request.setHeader("Content-Length", str(len(body)))
                 request.write(body)
                 request.finish()
 
-        gone: Deferred[None] = request.notifyFinish()
-        gone.addErrback(left)
-        still.addBoth(answer)
+        finished: Deferred[None] = request.notifyFinish()
+        finished.addErrback(cancel)
+        none_running.addBoth(respond)
 
 
 class ReleaseResource(JsonResource):
-    """Answers at once; what is let go takes its time."""
+    """``POST /release``: ends a hold, and responds at once."""
 
     def __init__(self, access: Access, hold: Hold) -> None:
         super().__init__(access)
         self._hold = hold
 
     def render_POST(self, request: Request) -> bytes:
+        """Let held events run."""
         query_parameters(request)
         self._hold.release()
         return _state(request, self._hold)
@@ -82,10 +84,10 @@ def _state(request: Request, hold: Hold) -> bytes:
     return json_body(request, state)
 
 
-def _read_seconds(parameters: Mapping[str, str], name: str, usual: float) -> float:
+def _read_seconds(parameters: Mapping[str, str], name: str, default: float) -> float:
     text = parameters.get(name)
     if text is None:
-        return usual
+        return default
     if not _NUMBER.fullmatch(text):
         raise HttpError(400, f"{name}: expected a number of seconds, like 30 or 2.5")
     return float(text)

@@ -1,4 +1,4 @@
-"""``GET /openapi.json``: what the API is, for programs (OpenAPI 3.1)."""
+"""``GET /openapi.json``: the description of the API for programs (OpenAPI 3.1)."""
 
 import json
 from importlib import resources
@@ -30,12 +30,13 @@ def _stats_schema() -> dict[str, Any]:
 
 
 class OpenApiResource(JsonResource):
-    """Serves the document."""
+    """``GET /openapi.json``: the description."""
 
     def __init__(self, access: Access) -> None:
         super().__init__(access)
         self._document = openapi_document()
 
     def render_GET(self, request: Request) -> bytes:
+        """Respond with the description."""
         query_parameters(request)
         return json_body(request, self._document)

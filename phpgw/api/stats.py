@@ -16,5 +16,6 @@ class StatsResource(JsonResource):
         self._metrics = metrics
 
     def render_GET(self, request: Request) -> bytes:
+        """Respond with the value of each counter."""
         query_parameters(request)
         return json_body(request, self._metrics.as_dict())

@@ -129,7 +129,7 @@ class TextTests(LinearTestCase):
 
     def test_heads_of_plain_pushes(self) -> None:
         line = b"POST /send HTTP/1.1\r\n"
-        understood = fast_path._understood.__wrapped__
+        understood = fast_path._parse_head.__wrapped__
         self.assert_linear(
             lambda data: understood(line + data),
             *(
@@ -146,7 +146,7 @@ class TextTests(LinearTestCase):
         lane: Any = fast_path.FastPath.__new__(fast_path.FastPath)
         lane._limit = 0
         self.assert_linear(
-            lambda data: lane.answer(data, access.Caller(8080, None)),
+            lambda data: lane.respond(data, access.Caller(8080, None)),
             *(
                 shape(each, head=b"POST /send HTTP/1.1\r\n")
                 for each in (b"A: b\r\n", b"a", b"\r\n")
@@ -197,7 +197,7 @@ class TextTests(LinearTestCase):
             {
                 "host": (parse_host, _PUNCTUATION),
                 "nobody's": (_text(is_safe_from_rebinding.__wrapped__), _PUNCTUATION),
-                "for us": (access.is_for_us, _PUNCTUATION),
+                "for us": (access.is_for_this_machine, _PUNCTUATION),
                 "this machine": (_text(refers_to_this_machine.__wrapped__), _PUNCTUATION),
                 "proxies' headers": (proxy_signs._PROXY.search, _PUNCTUATION),
                 "browsers' headers": (proxy_signs._BROWSER.search, _PUNCTUATION),

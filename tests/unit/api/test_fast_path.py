@@ -18,7 +18,8 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
-from phpgw.api.fast_path import FastPath, FastPathSite, FastResponse
+from phpgw.api.fast_path import FastPath, FastResponse
+from phpgw.api.fast_path_site import FastPathSite
 from phpgw.api.routes import make_api
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
@@ -102,15 +103,15 @@ class Door:
             _LIMIT,
             wall_time=self.clock.seconds,
         )
-        answer = lane.answer
+        respond = lane.respond
 
         def noting(data: bytes, caller: Caller) -> FastResponse | None:
-            answered = answer(data, caller)
+            answered = respond(data, caller)
             if answered is not None:
                 self.lane.append(answered)
             return answered
 
-        lane.answer = noting  # type: ignore[method-assign]
+        lane.respond = noting  # type: ignore[method-assign]
         self._transport = StringTransport(peerAddress=peer)
         make_site = partial(FastPathSite, lane) if has_lane else GatewaySite
         self._site = make_site(root, _LIMIT, self.clock)

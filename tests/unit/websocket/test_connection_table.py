@@ -130,7 +130,7 @@ class ClosingTests(ConnectionsTestCase):
         self.assertIsNone(self.found())
         push = b"POST /send HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%b"
         body = b"message=x&client_id=" + ID.encode()
-        self.assertIsNone(self.fast_path.answer(push % (len(body), body), Caller(8080, None)))
+        self.assertIsNone(self.fast_path.respond(push % (len(body), body), Caller(8080, None)))
         self.clock.advance(0)
         self.assertEqual(CLOSE, browser.frames()[-1][0])
 
