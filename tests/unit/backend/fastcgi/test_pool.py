@@ -831,3 +831,61 @@ class TcpKernelTests(KernelTests):
         self.assertEqual(b"second", self.accept().read())
         self.reactor.advance(_IDLE_SECONDS)
         self.assertTrue(worker.is_closing)
+
+
+class ConnectionCountTests(PoolTestCase):
+    """No more connections are made than there are messages."""
+
+    def test_connecting_takes_long(self) -> None:
+        self.use(limit=16)
+        self.ask()
+        for _ in range(40):
+            self.reactor.advance(0.001)
+            self.assertEqual(1, len(self.endpoint.attempts))
+
+    def test_taking_takes_long(self) -> None:
+        self.use(limit=16)
+        self.ask(), self.ask()
+        for _ in range(2):
+            self.endpoint.accept(is_free=False)
+            self.reactor.pump([0.001] * 40)
+        self.assertEqual([], self.endpoint.attempts)
+
+    def test_one_after_the_other_from_afar(self) -> None:
+        """With 40 ms to PHP and back, a connection is kept for as long as an answer takes."""
+        worker = None
+        for number in range(20):
+            ask = self.ask(b"%d" % number)
+            if worker is None:
+                self.reactor.pump([0.001] * 40)
+                worker = self.endpoint.accept(is_free=False)
+            self.reactor.pump([0.001] * 40)
+            worker.take()
+            if not worker.read():
+                self.fail("another connection is waited for")
+            self.reactor.pump([0.001] * 40)
+            worker.transport.clear()
+            worker._protocol.dataReceived(b".")
+            self.assertEqual(b".", ask.outcome)
+            if worker.is_closing:
+                worker.hang_up()
+                worker = None
+            self.assertEqual([], self.endpoint.attempts)
+
+    def test_full_queue_while_others_are_served(self) -> None:
+        """PHP-FPM is there, so that those who wait go on waiting."""
+        self.ask(), self.ask()
+        self.endpoint.accept(is_free=False)
+        for _ in range(300):
+            self.reactor.advance(0.1)
+            if self.endpoint.attempts:
+                self.endpoint.refuse(ConnectError(string=Failure(error.ConnectionDone())))
+        self.assertEqual(2, len(self.pool._waiting))
+
+    def test_full_queue_and_no_connection(self) -> None:
+        ask = self.ask()
+        for _ in range(150):
+            if self.endpoint.attempts:
+                self.endpoint.refuse(ConnectError(string=Failure(error.ConnectionDone())))
+            self.reactor.advance(0.1)
+        self.assert_failed(ask, BackendUnreachable, "queue is full")

@@ -1,11 +1,10 @@
-"""What waits in PHP-FPM's queue, and how it is told from what PHP works on; PHP-FPM in memory."""
+"""Tests for :mod:`phpgw.backend.fastcgi.connection`, with PHP-FPM in memory."""
 
 from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet import error
 from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectError
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 
@@ -23,7 +22,6 @@ from tests.unit.backend.fastcgi.test_backend import (
     Worker,
     answer,
 )
-from tests.unit.backend.fastcgi.test_pool import PoolTestCase
 
 
 class QueueTests(FastCgiTestCase):
@@ -227,95 +225,3 @@ class OldPhpTests(FastCgiTestCase):
         asked = self.ask()
         self.find_out().hang_up()
         self.failureResultOf(asked, BackendBroken)
-
-
-class ConnectionCountTests(PoolTestCase):
-    """No more connections are made than there are messages."""
-
-    def test_connecting_takes_long(self) -> None:
-        self.use(limit=16)
-        self.ask()
-        for _ in range(40):
-            self.reactor.advance(0.001)
-            self.assertEqual(1, len(self.endpoint.attempts))
-
-    def test_taking_takes_long(self) -> None:
-        self.use(limit=16)
-        self.ask(), self.ask()
-        for _ in range(2):
-            self.endpoint.accept(is_free=False)
-            self.reactor.pump([0.001] * 40)
-        self.assertEqual([], self.endpoint.attempts)
-
-    def test_one_after_the_other_from_afar(self) -> None:
-        """With 40 ms to PHP and back, a connection is kept for as long as an answer takes."""
-        worker = None
-        for number in range(20):
-            ask = self.ask(b"%d" % number)
-            if worker is None:
-                self.reactor.pump([0.001] * 40)
-                worker = self.endpoint.accept(is_free=False)
-            self.reactor.pump([0.001] * 40)
-            worker.take()
-            if not worker.read():
-                self.fail("another connection is waited for")
-            self.reactor.pump([0.001] * 40)
-            worker.transport.clear()
-            worker._protocol.dataReceived(b".")
-            self.assertEqual(b".", ask.outcome)
-            if worker.is_closing:
-                worker.hang_up()
-                worker = None
-            self.assertEqual([], self.endpoint.attempts)
-
-    def test_full_queue_while_others_are_served(self) -> None:
-        """PHP-FPM is there, so that those who wait go on waiting."""
-        self.ask(), self.ask()
-        self.endpoint.accept(is_free=False)
-        for _ in range(300):
-            self.reactor.advance(0.1)
-            if self.endpoint.attempts:
-                self.endpoint.refuse(ConnectError(string=Failure(error.ConnectionDone())))
-        self.assertEqual(2, len(self.pool._waiting))
-
-    def test_full_queue_and_no_connection(self) -> None:
-        ask = self.ask()
-        for _ in range(150):
-            if self.endpoint.attempts:
-                self.endpoint.refuse(ConnectError(string=Failure(error.ConnectionDone())))
-            self.reactor.advance(0.1)
-        self.assert_failed(ask, BackendUnreachable, "queue is full")
-
-
-class ProbeTests(FastCgiTestCase):
-    def test_worker_is_there(self) -> None:
-        probed = self.backend.probe()
-        worker = self.accept()
-        self.assertIsNone(self.successResultOf(probed))
-        self.assertEqual({}, worker.request())
-        # It is there for whoever comes next.
-        self.ask()
-        self.assertIn(STDIN, worker.request())
-
-    def test_closed_as_it_is_answered(self) -> None:
-        probed = self.backend.probe().addCallback(lambda _: self.backend.close())
-        self.accept().hang_up()
-        self.successResultOf(probed)
-
-    def test_no_worker(self) -> None:
-        probed = self.backend.probe()
-        self.accept(answers=False)
-        self.reactor.advance(10)
-        self.failureResultOf(probed, BackendBusy)
-
-    def test_nobody(self) -> None:
-        probed = self.backend.probe()
-        self.reactor.advance(10)
-        self.assertIn("no connection", str(self.failureResultOf(probed, BackendUnreachable).value))
-
-    def test_cancelled(self) -> None:
-        probed = self.backend.probe().addErrback(lambda _: None)
-        probed.cancel()
-        self.accept()
-        self.reactor.advance(10)
-        self.assertEqual([], self.reactor.getDelayedCalls())
