@@ -15,6 +15,7 @@ from docutils.core import publish_doctree
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.settings import OPTIONS
+from tests.project.test_architecture import ROOMS
 from tests.support.real.gateway import ROOT
 
 _PAGES = [
@@ -165,6 +166,14 @@ class NamedTests(SynchronousTestCase):
 
 class ArchitecturePageTests(SynchronousTestCase):
     """The page about the architecture."""
+
+    def test_picture(self) -> None:
+        """Its picture has the floors in the order that their imports follow."""
+        picture = _ARCHITECTURE.read_text().split("::\n", 1)[1].split("Who may import whom")[0]
+        places = [re.search(rf"\b{room}(/|\.py)", picture) for room in ROOMS]
+        found = [place.start() for place in places if place is not None]
+        self.assertEqual(len(ROOMS), len(found))
+        self.assertEqual(sorted(found), found)
 
     def test_every_room_is_there(self) -> None:
         """It has a line for each file of the package."""
