@@ -67,7 +67,7 @@ class ConnectionTable:
 
     :param limit: counts the connections in the table.
     :param make_client_id: returns the id of a new client for the address of its peer, such as
-        :func:`phpgw.web.addresses.peer_ids`.
+        :func:`phpgw.websocket.client_ids.peer_ids`.
     :ivar is_draining: whether new connections are refused; set when the gateway stops.
     """
 

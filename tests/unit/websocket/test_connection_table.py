@@ -2,21 +2,20 @@
 
 import gc
 from pathlib import Path
-from typing import Any
 from weakref import ref
 
-from twisted.internet.abstract import FileDescriptor
 from twisted.internet.address import IPv4Address
-from twisted.internet.testing import MemoryReactorClock
 
 from phpgw.api.access import Caller
+from phpgw.hub.client import Client
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.time_slices import run_to_completion
 from phpgw.websocket.connection_table import ConnectionState
 from phpgw.websocket.drain import Drain
-from phpgw.websocket.outbox import drop_unsent, unsent_bytes
+from phpgw.websocket.lifetimes import Lifetime
 from phpgw.websocket.rate_limit import RateLimit
 from tests.support.certificate import make_certificate
+from tests.support.fakes import FakeConnection, handshake
 from tests.support.in_memory_browser import (
     CLOSE,
     PING,
@@ -352,14 +351,6 @@ class FreedTests(ConnectionsTestCase):
         browser.send(frame(TEXT, b"slow"))
         self.assert_freed(browser)
 
-    def test_buffers_of_the_transport(self) -> None:
-        transport: Any = FileDescriptor(MemoryReactorClock())
-        transport.dataBuffer, transport.offset = b"x" * 900, 100
-        transport._tempDataBuffer, transport._tempDataLen = [b"y" * 50], 50
-        self.assertEqual(850, unsent_bytes(transport))
-        drop_unsent(transport)
-        self.assertEqual(0, unsent_bytes(transport))
-
 
 class ConnectNotesTests(ConnectionsTestCase):
     def test_by_the_connect_reply(self) -> None:
@@ -374,40 +365,38 @@ class ConnectNotesTests(ConnectionsTestCase):
         )
 
 
-class StopTests(ConnectionsTestCase):
-    """What was read when the gateway stops is answered."""
+class OtherProtocolConnection(FakeConnection):
+    """A connection of some other protocol than WebSocket."""
 
-    asks_php = False
+    client: Client
+    lifetime: Lifetime | None = None
+    message_count = 0
+    is_busy = False
+    close_status = 1000, "over"
 
-    def test_more_than_an_inbox(self) -> None:
-        browser = self.connect()
-        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
-        self.drain(browser)
+    def stop_reading(self) -> None:
+        """Do nothing."""
 
-    def test_more_than_the_rate(self) -> None:
-        self.limit(rate_limit=RateLimit(messages=20, patience=30))
-        browser = self.connect()
-        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
-        self.drain(browser)
+    def close_if_idle(self, code: int, reason: str) -> bool:
+        self.close(code, reason)
+        return True
 
-    def test_part_of_a_message(self) -> None:
-        """What is missing of it is not waited for."""
-        self.limit(message_timeout=1)
-        browser = self.connect()
-        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
-        browser.send(frame(TEXT, b"half")[:-2])
-        self.drain(browser)
+    def abort(self) -> None:
+        """Do nothing."""
 
-    def drain(self, browser: InMemoryBrowser) -> None:
-        drain = Drain(self.table.connections, 10)
-        answered = 0
-        while run_to_completion(drain.close_next()):
-            self.assertFalse(browser.is_read_from)
-            for asked in self.php.asked[answered:]:
-                asked.reply(asked.event.message)
-                answered += 1
-            self.clock.advance(0.1)
-            self.assertLess(self.clock.seconds(), 60)
-        frames = browser.frames()
-        self.assertEqual([(TEXT, b"%d" % number) for number in range(100)], frames[:-1])
-        self.assertEqual((CLOSE, b"\x03\xe9the gateway stops"), frames[-1])
+
+class OtherProtocolTests(ConnectionsTestCase):
+    def test_from_first_to_last(self) -> None:
+        """It is known to everything else as one that speaks WebSocket is."""
+        peer = IPv4Address("TCP", "192.0.2.1", 5000)
+        connection = self.table.add_pending(peer, handshake(), OtherProtocolConnection)
+        self.assertEqual((ID, 0), (connection.client.id, len(self.registry)))
+        self.table.open(connection)
+        self.command({"op": "join", "to": {"client": ID}, "group": "room"}, *_EVERYBODY)
+        self.assertEqual([(b"hi", False)] * 2, connection.sent)
+        run_to_completion(Drain(self.table.connections, 10).close_next())
+        self.assertEqual((1001, "the gateway stops"), connection.closed)
+        self.table.close(connection)
+        self.assert_found_by_nothing()
+        self.table.remove(connection)
+        self.assertEqual((True, 0), (connection.client.is_disconnected, len(self.table)))

@@ -6,7 +6,15 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.hub.client import Client, Message
 from phpgw.time_slices import run_to_completion
 from phpgw.websocket.drain import STEP_INTERVAL, Drain, DrainingConnection
+from phpgw.websocket.rate_limit import RateLimit
 from tests.support.fakes import FakeConnection, identity
+from tests.support.in_memory_browser import (
+    CLOSE,
+    TEXT,
+    InMemoryBrowser,
+    frame,
+)
+from tests.support.site_with_relay import SiteWithRelayTestCase
 
 
 class FakeDrainingConnection(FakeConnection):
@@ -167,3 +175,42 @@ class EndTests(DrainTestCase):
             run_to_completion(self.drain().close_rest())
         self.assertEqual(20, self.gone())
         self.assertEqual([], events)
+
+
+class StopTests(SiteWithRelayTestCase):
+    """What was read when the gateway stops is answered."""
+
+    asks_php = False
+
+    def test_more_than_an_inbox(self) -> None:
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        self.drain(browser)
+
+    def test_more_than_the_rate(self) -> None:
+        self.limit(rate_limit=RateLimit(messages=20, patience=30))
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        self.drain(browser)
+
+    def test_part_of_a_message(self) -> None:
+        """What is missing of it is not waited for."""
+        self.limit(message_timeout=1)
+        browser = self.connect()
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))
+        browser.send(frame(TEXT, b"half")[:-2])
+        self.drain(browser)
+
+    def drain(self, browser: InMemoryBrowser) -> None:
+        drain = Drain(self.table.connections, 10)
+        answered = 0
+        while run_to_completion(drain.close_next()):
+            self.assertFalse(browser.is_read_from)
+            for asked in self.php.asked[answered:]:
+                asked.reply(asked.event.message)
+                answered += 1
+            self.clock.advance(0.1)
+            self.assertLess(self.clock.seconds(), 60)
+        frames = browser.frames()
+        self.assertEqual([(TEXT, b"%d" % number) for number in range(100)], frames[:-1])
+        self.assertEqual((CLOSE, b"\x03\xe9the gateway stops"), frames[-1])

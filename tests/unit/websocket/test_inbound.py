@@ -2,6 +2,7 @@
 
 import zlib
 
+from phpgw.hub.client import Client, Message
 from phpgw.websocket.rate_limit import RateLimit
 from tests.support.in_memory_browser import (
     BINARY,
@@ -251,3 +252,44 @@ class PauseTests(WebSocketSiteTestCase):
         self.assertTrue(browser.is_read_from)
         browser.send(frame(CLOSE, b"\x03\xe9"))
         self.assertTrue(browser.is_cut)
+
+
+class InboxTests(WebSocketSiteTestCase):
+    def test_paused_connection_is_not_read(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        connection.pause_reading()
+        self.assertFalse(browser.is_read_from)
+        connection.resume_reading()
+        self.assertTrue(browser.is_read_from)
+
+    def test_pause_counts_for_what_is_read_already(self) -> None:
+        browser = self.connect()
+        connection = self.connection()
+        receive = self.relay.receive
+
+        def receive_and_pause(client: Client, message: Message) -> None:
+            receive(client, message)
+            connection.pause_reading()
+
+        self.relay.receive = receive_and_pause
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
+        for count in (1, 2, 3):
+            self.assertEqual(len(self.relay.received), count)
+            connection.resume_reading()
+        self.assertEqual(self.relay.messages(), [b"0", b"1", b"2"])
+
+    def test_wanted_again_at_once(self) -> None:
+        """PHP takes a message that fills the inbox while it is still being delivered."""
+        browser = self.connect()
+        connection = self.connection()
+        receive = self.relay.receive
+
+        def receive_and_go_on(client: Client, message: Message) -> None:
+            connection.pause_reading()
+            receive(client, message)
+            connection.resume_reading()
+
+        self.relay.receive = receive_and_go_on
+        browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(3)))
+        self.assertEqual(self.relay.messages(), [b"0", b"1", b"2"])

@@ -1,8 +1,12 @@
 """What waits for a peer, and how much of it may."""
 
+from typing import Any
+
+from twisted.internet.abstract import FileDescriptor
+from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.websocket.outbox import Outbox
+from phpgw.websocket.outbox import Outbox, drop_unsent, unsent_bytes
 
 
 class OutboxTests(SynchronousTestCase):
@@ -40,3 +44,11 @@ class OutboxTests(SynchronousTestCase):
         outbox = Outbox(limit=1000)
         kept = [outbox.keep(b"", False) for _ in range(1000)]
         self.assertLess(sum(kept), 20)
+
+    def test_buffers_of_the_transport(self) -> None:
+        transport: Any = FileDescriptor(MemoryReactorClock())
+        transport.dataBuffer, transport.offset = b"x" * 900, 100
+        transport._tempDataBuffer, transport._tempDataLen = [b"y" * 50], 50
+        self.assertEqual(850, unsent_bytes(transport))
+        drop_unsent(transport)
+        self.assertEqual(0, unsent_bytes(transport))

@@ -1,12 +1,21 @@
 """Which of a browser's offers of compression is taken up."""
 
 import contextlib
+import tracemalloc
+import zlib
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.websocket.permessage_deflate import InvalidExtensions, deflate_offer
+from tests.support.in_memory_browser import (
+    BINARY,
+    TEXT,
+    frame,
+)
+from tests.support.websocket_site import WebSocketSiteTestCase
 
 _PARTS = (
     *(b"permessage-deflate", b"; ", b", ", b"=", b'"', b" ", b"x", b"client_max_window_bits"),
@@ -131,3 +140,97 @@ class DeflateOfferTests(SynchronousTestCase):
                 rb"|; server_max_window_bits=(9|1[0-5]))*\Z",
             )
             self.assertEqual(deflate_offer(offer), offer)
+
+
+class CompressionTests(WebSocketSiteTestCase):
+    OFFER = "permessage-deflate; client_max_window_bits"
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.limit(compression=True)
+
+    def deflated(self, payload: bytes) -> bytes:
+        deflate = zlib.compressobj(wbits=-15)
+        return (deflate.compress(payload) + deflate.flush(zlib.Z_SYNC_FLUSH))[:-4]
+
+    def test_not_without_the_option(self) -> None:
+        self.limit()
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        self.assertEqual(browser.status, 101)
+        self.assertNotIn(b"permessage-deflate", browser.response)
+
+    def test_not_without_the_offer(self) -> None:
+        self.assertNotIn(b"permessage-deflate", self.connect().response)
+
+    def test_both_ways(self) -> None:
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        self.assertIn(b"permessage-deflate", browser.response)
+        browser.send(frame(TEXT, self.deflated(b"hello " * 50), rsv=4))
+        browser.send(frame(TEXT, b"plain"))
+        self.assertEqual(self.relay.messages(), [b"hello " * 50, b"plain"])
+        self.connection().send_message(b"answer " * 400, False)
+        [(opcode, payload)] = browser.frames()
+        self.assertEqual(opcode, 0x40 | TEXT)
+        inflate = zlib.decompressobj(wbits=-15)
+        self.assertEqual(inflate.decompress(payload + b"\x00\x00\xff\xff"), b"answer " * 400)
+
+    def test_one_message_for_all(self) -> None:
+        """Each browser can read it, with any window, or none; and the next one, too."""
+        offers = [f"permessage-deflate; server_max_window_bits={bits}" for bits in range(9, 16)]
+        offers += ["permessage-deflate", "permessage-deflate; server_no_context_takeover", "other"]
+        browsers = [
+            self.connect(IPv4Address("TCP", "192.0.2.1", number), Sec_WebSocket_Extensions=offer)
+            for number, offer in enumerate(offers)
+        ]
+        inflators = [zlib.decompressobj(wbits=-bits) for bits in (*range(9, 16), 15, 15)]
+        messages = [b"news " * 3000, b"news", b"", bytes(range(256)) * 9, b"news " * 3000]
+        for message, is_binary in zip(messages, (False, False, False, True, True), strict=True):
+            for client in self.registry:
+                client.connection.send_message(message, is_binary)
+        for browser, inflator in zip(browsers, (*inflators, None), strict=True):
+            read = []
+            for opcode, payload in browser.frames():
+                if opcode & 0x40:
+                    assert inflator is not None
+                    payload = inflator.decompress(payload + b"\x00\x00\xff\xff")
+                read.append((opcode & 0x0F, payload))
+            expected = list(zip((TEXT, TEXT, TEXT, BINARY, BINARY), messages, strict=True))
+            self.assertEqual(read, expected, browser.response)
+
+    def test_memory(self) -> None:
+        """Sending compressed messages leaves nothing behind with each client."""
+        browsers = [
+            self.connect(
+                IPv4Address("TCP", "192.0.2.1", number), Sec_WebSocket_Extensions=self.OFFER
+            )
+            for number in range(20)
+        ]
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+        for number in range(5):
+            message = b"%d and more " % number * 100
+            for client in self.registry:
+                client.connection.send_message(message, False)
+        for browser in browsers:
+            self.assertEqual(len(browser.frames()), 5)
+        kept, _ = tracemalloc.get_traced_memory()
+        self.assertLess(kept / 20, 1000)
+
+    def test_size_counts_after_inflation(self) -> None:
+        """A message over the limit is never delivered, least of all cut short."""
+        for size in (*range(1001, 1300), 5000, 10_000_000):
+            browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+            browser.send(frame(BINARY, self.deflated(bytes(size)), rsv=4))
+            self.assertEqual(browser.close_frame()[0], 1009, size)
+            browser.hang_up()
+        self.assertEqual(self.relay.received, [])
+
+    def test_largest_message(self) -> None:
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        browser.send(frame(BINARY, self.deflated(bytes(1000)), rsv=4))
+        self.assertEqual(self.relay.messages(), [bytes(1000)])
+
+    def test_corrupt(self) -> None:
+        browser = self.connect(Sec_WebSocket_Extensions=self.OFFER)
+        browser.send(frame(BINARY, b"\xff\xff\xff\xff", rsv=4))
+        self.assertEqual(browser.close_frame()[0], 1007)
