@@ -102,8 +102,8 @@ class WebSocketResource(Resource):
             raise Refusal(
                 403, "Pages of this site may not connect; --allow-origin names those that may."
             ) from None
-        except InvalidForwardedHeaders as contradiction:
-            raise Refusal(400, str(contradiction)) from None
+        except InvalidForwardedHeaders as error:
+            raise Refusal(400, str(error)) from None
         except Draining:
             raise _draining_refusal() from None
         except AddressLimitReached:
@@ -121,8 +121,8 @@ class WebSocketResource(Resource):
                 "There is no room for more clients (--max-connections).",
                 [(b"Retry-After", b"10")],
             ) from None
-        except ClientIdTaken as taken:
-            raise Refusal(409, f"There is a client {taken} already.") from None
+        except ClientIdTaken as error:
+            raise Refusal(409, f"There is a client {error} already.") from None
 
     async def _ask(
         self, request: Request, protocol: GatewayProtocol, opening: "_OpeningHandshake"

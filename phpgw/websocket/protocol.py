@@ -220,7 +220,8 @@ class GatewayProtocol(OutboundProtocol):
             self._keep_alive.start()
             return
         self._log.info(
-            "Client {client_id} answers no ping (--ping-timeout)", client_id=self.client.id
+            "Client {client_id} does not respond to pings (--ping-timeout)",
+            client_id=self.client.id,
         )
         self._close_status = _ABNORMAL_CLOSURE, "no answer to a ping"
         self.abort()

@@ -39,9 +39,9 @@ class TokenBucket:
 
     _limit: RateLimit
     _full_at: float = attrs.field(default=0.0, init=False)
-    # When the bucket was first empty, of the times that count as one.
+    # The time of the first excess in a series.
     _exceeded_since: float | None = attrs.field(default=None, init=False)
-    # If the bucket is empty again before this time, it counts as the same.
+    # An excess before this time is in the same series.
     _exceeded_until: float = attrs.field(default=0.0, init=False)
 
     def take(self, count: float, now: float) -> float:
@@ -53,7 +53,7 @@ class TokenBucket:
         """
         if self.try_take(count, now):
             return 0.0
-        # The bucket cannot hold less than nothing; without this, it could if the clock is set back.
+        # At worst, the bucket is empty. Without min(), it could be less if the clock was set back.
         full_at = min(self._full_at, now + _BURST_SECONDS) + count * self._limit.interval
         self._full_at = full_at
         if self._exceeded_since is None or now > self._exceeded_until:
@@ -76,6 +76,6 @@ class TokenBucket:
         return True
 
     def is_out_of_patience(self, now: float) -> bool:
-        """Return whether the peer has exceeded the limit for longer than its patience allows."""
+        """Return whether the peer has exceeded the limit for the seconds of ``patience``."""
         since = self._exceeded_since
         return since is not None and now - since >= self._limit.patience

@@ -1,4 +1,4 @@
-"""That a connection takes little memory while nothing happens on it."""
+"""Tests for :mod:`phpgw.websocket.autobahn_slim`."""
 
 import gc
 import tracemalloc
@@ -17,7 +17,7 @@ class MemoryTests(WebSocketSiteTestCase):
         return [self.connect(IPv4Address("TCP", "192.0.2.1", port), **headers) for port in ports]
 
     def assert_small(self, **headers: str) -> None:
-        """A browser's end in this test counts in, which takes about 1.5 KB."""
+        """This includes the browser's end in this test: about 1.5 KB."""
         before = self.connect_many(1, **headers)
         gc.collect()
         tracemalloc.start()

@@ -1,4 +1,4 @@
-"""What is gathered for a peer: when it goes, in which order, and what becomes of it."""
+"""Tests for :mod:`phpgw.websocket.batch_writer`."""
 
 from functools import partial
 from pathlib import Path
@@ -44,7 +44,7 @@ class GatheringTests(SynchronousTestCase):
         self.clock.advance(0)
 
     def test_together(self) -> None:
-        """When the turn ends, in one write to each."""
+        """After the turn of the reactor, in one write per transport."""
         for transport, data in (
             *((self.one, b"a"), (self.two, b"b"), (self.one, b"c"), (self.one, b"d")),
         ):
@@ -54,7 +54,7 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual((self.one.writes, self.two.writes), ([b"acd"], [b"b"]))
 
     def test_many_peers(self) -> None:
-        """What is left for the end of a turn is bounded; each still gets what it gets in order."""
+        """The number of batches is limited; the order is kept."""
         transports = [NotingTransport() for _ in range(5000)]
         for data in (b"a", b"b"):
             for transport in transports:
@@ -71,7 +71,7 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual(self.one.writes, [b"a", b"b"])
 
     def test_calls(self) -> None:
-        """One for a turn in which something was gathered, none for others."""
+        """One timer for a turn with batches, none for others."""
         self.batch_writer.write(self.one, b"at once")
         self.batch_writer.add(self.one, b"x" * _BUFFER)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -82,7 +82,7 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_no_overtaking(self) -> None:
-        """What is written at once takes along what was gathered before it."""
+        """A write at once includes the batch before it."""
         self.batch_writer.add(self.one, b"a")
         self.batch_writer.add(self.two, b"x")
         self.batch_writer.write(self.one, b"b")
@@ -92,7 +92,7 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual((self.one.writes, self.two.writes), ([b"ab", b"c"], [b"x"]))
 
     def test_nothing_is_left(self) -> None:
-        """No peer is written nothing to."""
+        """There are no empty writes."""
         self.batch_writer.add(self.one, b"a")
         self.batch_writer.write(self.one, b"b")
         self.end_turn()
@@ -104,7 +104,7 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual(self.one.writes, [b"a" + b"b" * _BUFFER])
 
     def test_bounded(self) -> None:
-        """What waits is never more than what a transport would take without a word."""
+        """A batch is never larger than a transport's buffer."""
         for size in (1, 100, 1000, 2000, 3000):
             given_size = 0
             for _ in range(200):
@@ -126,7 +126,7 @@ class GatheringTests(SynchronousTestCase):
         )
     )
     def test_order(self, steps: list[tuple[str, int, int]]) -> None:
-        """To each peer goes all that it was to be sent, in order."""
+        """Each peer gets all its frames in order."""
         batch_writer, transports = BatchWriter(self.clock), (NotingTransport(), NotingTransport())
         expected = [b"", b""]
         for number, (step, peer, size) in enumerate(steps):
@@ -146,7 +146,7 @@ class GatheringTests(SynchronousTestCase):
 
 
 class MessageTests(WebSocketSiteTestCase):
-    """Messages that are gathered among all else that goes to a browser."""
+    """Gathered messages, and everything else that is sent to a browser."""
 
     def gather(self, *messages: bytes) -> None:
         """Messages for the only client."""
@@ -179,7 +179,7 @@ class MessageTests(WebSocketSiteTestCase):
         self.assertEqual(browser.frames(), [])
 
     def test_peer_closes(self) -> None:
-        """What it was sent before comes before the answer to its close frame."""
+        """Gathered messages come before the response to its close frame."""
         browser = self.connect()
         self.gather(b"one")
         browser.send(frame(CLOSE))
@@ -199,7 +199,7 @@ class MessageTests(WebSocketSiteTestCase):
             self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])
 
     def test_gone(self) -> None:
-        """Before the turn ends: to another one, nothing of it matters."""
+        """The peer ends the connection before the batch is written; others are not affected."""
         gone = self.connect(IPv4Address("TCP", "192.0.2.1", 1))
         self.gather(b"for nobody")
         gone.hang_up(cleanly=False)
@@ -223,7 +223,7 @@ class MessageTests(WebSocketSiteTestCase):
         self.assertEqual(self.relay.ends(), [(1006, "")])
 
     def test_before_the_handshake_is_answered(self) -> None:
-        """A message waits for that, like any other."""
+        """A gathered message is kept until the connection opens."""
         peer = IPv4Address("TCP", "192.0.2.1", 1)
         make_connection = partial(self.factory.make_connection, peer)
         connection = self.table.add_pending(peer, handshake(), make_connection)
@@ -233,7 +233,7 @@ class MessageTests(WebSocketSiteTestCase):
         self.assertEqual(self.metrics.slow_consumers_closed, 1)
 
     def test_full_outbox(self) -> None:
-        """It counts what is to be gathered, and the peer is closed in the end."""
+        """Gathered messages count for the limit, and the peer is closed at last."""
         browser = self.connect()
         self.connection().pauseProducing()
         self.gather(*[b"x" * 600] * 3)
@@ -241,7 +241,7 @@ class MessageTests(WebSocketSiteTestCase):
         self.assertEqual(self.metrics.slow_consumers_closed, 1)
 
     def test_slow_consumer(self) -> None:
-        """In one turn, a peer that reads nothing makes little more wait than without batches."""
+        """A peer that reads nothing has little more unsent than without batches."""
         browser = self.connect()
         connection = self.connection()
         write, transport = browser.transport.write, browser.transport

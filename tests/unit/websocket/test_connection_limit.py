@@ -44,7 +44,7 @@ class CensusTests(SynchronousTestCase):
         let_in(connection_limit, "192.0.2.1")
 
     def test_ipv6_network(self) -> None:
-        """One customer has 2**64 addresses."""
+        """One customer can have 2**64 addresses."""
         connection_limit = ConnectionLimit(address_limit=1)
         let_in(connection_limit, "2001:db8:0:1::1")
         address = "2001:db8:0:1:ffff:ffff:ffff:ffff"
@@ -59,7 +59,7 @@ class CensusTests(SynchronousTestCase):
         connection_limit.check("::ffff:192.0.2.2")
 
     def test_this_machine(self) -> None:
-        """A proxy on it, of which we know nothing, stands for many."""
+        """An unknown proxy on this machine has many clients."""
         connection_limit = ConnectionLimit(address_limit=1)
         for host in ("127.0.0.1", "127.5.5.5", "::1", "::ffff:127.0.0.1", ""):
             let_in(connection_limit, host, host, host)
@@ -68,7 +68,7 @@ class CensusTests(SynchronousTestCase):
         let_in(ConnectionLimit(), *["192.0.2.1"] * 100)
 
     def test_nothing_is_kept_of_those_who_have_left(self) -> None:
-        """Addresses are many."""
+        """There are many addresses, so memory must not grow."""
         connection_limit = ConnectionLimit(limit=1, address_limit=1)
         for number in range(256):
             host = f"192.0.2.{number}"
@@ -78,7 +78,7 @@ class CensusTests(SynchronousTestCase):
 
 
 class DoorTests(WebSocketSiteTestCase):
-    """What a browser gets to see of it."""
+    """The response to a browser."""
 
     def come(self, host: str, port: int = 5000) -> InMemoryBrowser:
         return self.connect(IPv4Address("TCP", host, port))
@@ -105,14 +105,14 @@ class DoorTests(WebSocketSiteTestCase):
         self.assertEqual(101, self.come("192.0.2.1", 4).status)
 
     def test_refused_for_another_reason(self) -> None:
-        """Who does not come in takes no place."""
+        """A refused handshake does not count."""
         self.limit(connection_limit=ConnectionLimit(limit=2))
         for _ in range(5):
             self.come("192.0.2.1")
         self.assertEqual(101, self.come("192.0.2.2").status)
 
     def test_log(self) -> None:
-        """A crowd that waits at the door gets a line now and then."""
+        """Many refusals are logged with few lines."""
         self.limit(connection_limit=ConnectionLimit(limit=1))
         self.come("192.0.2.1")
         with capturedLogs() as events:

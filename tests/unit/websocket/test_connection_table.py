@@ -1,4 +1,4 @@
-"""How far a connection has come, and who can find it then."""
+"""Tests for :mod:`phpgw.websocket.connection_table`."""
 
 import gc
 from pathlib import Path
@@ -50,7 +50,7 @@ class ConnectionsTestCase(SiteWithRelayTestCase):
 
 class PendingTests(ConnectionsTestCase):
     def test_found_by_its_id_alone(self) -> None:
-        """Who may yet be refused is in no group, and gets nothing that all get."""
+        """A pending client is in no group, and gets no broadcasts."""
         self.come()
         self.assertIs(ConnectionState.PENDING, self.state())
         self.assertEqual([1] * 4, [each["delivered"] for each in self.command(*_NOTES)])
@@ -66,7 +66,7 @@ class PendingTests(ConnectionsTestCase):
         self.assertEqual([], self.table.connections())
 
     def test_admitted(self) -> None:
-        """What was noted on it meanwhile counts."""
+        """User, state and groups that were set while it was pending count."""
         browser = self.come()
         self.command(*_NOTES, {"op": "send", "to": {"client": ID}, "message": "first"})
         self.php.asked[0].reply(status=204)
@@ -77,7 +77,7 @@ class PendingTests(ConnectionsTestCase):
         self.assertEqual([(TEXT, b"first"), *[(TEXT, b"hi")] * 3], browser.frames())
 
     def test_closed_by_php(self) -> None:
-        """It gets its close frame once it is there, and nothing else."""
+        """It gets only its close frame, once it is open."""
         browser = self.come()
         self.command({"op": "close", "to": {"client": ID}, "code": 4000, "reason": "no"})
         self.assertIs(ConnectionState.CLOSING, self.state())
@@ -115,7 +115,7 @@ class ClosingTests(ConnectionsTestCase):
         self.command({"op": "close", "to": {"client": ID}, "code": 4001, "reason": "bye"})
 
     def member(self) -> InMemoryBrowser:
-        """A browser that is in a group, and a user."""
+        """Return a browser whose client has a group and a user."""
         browser = self.connect()
         self.command(*_NOTES)
         return browser
@@ -134,7 +134,7 @@ class ClosingTests(ConnectionsTestCase):
         self.assertEqual(CLOSE, browser.frames()[-1][0])
 
     def test_every_way_to_close(self) -> None:
-        """Whoever began, and why ever."""
+        """Whichever side closes, and for any reason."""
         for close in (
             lambda browser: self.close(),
             lambda browser: self.connection().close_if_idle(1001, "old"),
@@ -153,7 +153,7 @@ class ClosingTests(ConnectionsTestCase):
             self.php.asked[-1].reply()
 
     def test_what_waits_in_its_inbox(self) -> None:
-        """It never reaches PHP, whether PHP works for it or others are first."""
+        """It never reaches PHP, whether another event of the client runs or waits."""
         browser = self.connect()
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(12)))
         self.close()
@@ -166,7 +166,7 @@ class ClosingTests(ConnectionsTestCase):
         self.assertEqual(4001, self.php.asked[-1].event.code)
 
     def test_behind_others(self) -> None:
-        """It gives its place in the line free."""
+        """It frees its place in the queue."""
         other = self.connect(IPv4Address("TCP", "192.0.2.2", 5000))
         other.send(frame(TEXT, b"first"))
         browser = self.connect()
@@ -187,7 +187,7 @@ class ClosingTests(ConnectionsTestCase):
         self.assertEqual([CLOSE], [opcode for opcode, _ in browser.frames()])
 
     def test_id_stays_its_own(self) -> None:
-        """Nobody takes it over before its connection has ended."""
+        """No other client gets its id before its connection has ended."""
         browser = self.connect()
         self.close()
         self.assertEqual(409, self.connect().status)
@@ -196,7 +196,7 @@ class ClosingTests(ConnectionsTestCase):
 
 
 class NotesTests(ConnectionsTestCase):
-    """What PHP notes on a client that has just left comes with its disconnect event."""
+    """What PHP sets on a client that has disconnected is in its disconnect event."""
 
     asks_php = False
 
@@ -248,7 +248,7 @@ class NotesTests(ConnectionsTestCase):
         )
 
     def test_until_it_was_handed_over(self) -> None:
-        """PHP was not there at first."""
+        """PHP is unreachable at first."""
         browser = self.connect()
         self.php.at_once = lambda asked: asked.refuse()
         browser.hang_up()
@@ -259,7 +259,7 @@ class NotesTests(ConnectionsTestCase):
         self.assert_told()
 
     def test_another_has_its_id(self) -> None:
-        """A command that names the id is for whoever has it now."""
+        """A command with the id is for the client that has it now."""
         browser = self.connect()
         browser.send(frame(TEXT, b"slow"))
         browser.hang_up()
@@ -273,7 +273,7 @@ class NotesTests(ConnectionsTestCase):
         self.assertEqual("zoe", client.identity.user)
 
     def test_nothing_but_notes(self) -> None:
-        """What was sent to it was not delivered."""
+        """A message to it counts as not delivered."""
         browser = self.connect()
         browser.send(frame(TEXT, b"slow"))
         browser.hang_up()
@@ -285,7 +285,7 @@ class NotesTests(ConnectionsTestCase):
 
 
 class FreedTests(ConnectionsTestCase):
-    """A connection that has ended is freed at once, and with it all that waited in its buffers.
+    """A connection that has ended is freed at once, with its buffers.
 
     The garbage collector looks for circles among old objects as rarely as every few minutes.
     """
@@ -320,7 +320,7 @@ class FreedTests(ConnectionsTestCase):
         self.assert_freed(browser.shake_hands())
 
     def test_http(self) -> None:
-        """Neither is anything kept of the request that it began with."""
+        """The HTTP request of the handshake is freed, too."""
         browser = self.connect()
         transport = ref(browser.transport)
         browser.hang_up()
@@ -346,7 +346,7 @@ class FreedTests(ConnectionsTestCase):
         self.assert_freed(browser)
 
     def test_last_event_under_way(self) -> None:
-        """Many may wait for PHP to hear of them."""
+        """Many disconnects can wait for PHP."""
         browser = self.connect()
         browser.send(frame(TEXT, b"slow"))
         self.assert_freed(browser)
@@ -354,7 +354,7 @@ class FreedTests(ConnectionsTestCase):
 
 class ConnectNotesTests(ConnectionsTestCase):
     def test_by_the_connect_reply(self) -> None:
-        """The tab was closed while PHP decided."""
+        """The browser disconnects while the connect event runs."""
         browser = self.come()
         browser.hang_up()
         self.reply({"op": "bind", "user": "zoe"}, {"op": "state", "state": "logged-in"})
@@ -387,7 +387,7 @@ class OtherProtocolConnection(FakeConnection):
 
 class OtherProtocolTests(ConnectionsTestCase):
     def test_from_first_to_last(self) -> None:
-        """It is known to everything else as one that speaks WebSocket is."""
+        """The table, the commands and the drain treat it like a WebSocket connection."""
         peer = IPv4Address("TCP", "192.0.2.1", 5000)
         connection = self.table.add_pending(peer, handshake(), OtherProtocolConnection)
         self.assertEqual((ID, 0), (connection.client.id, len(self.registry)))

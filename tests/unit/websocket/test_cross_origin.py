@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.websocket.cross_origin`: cookies are never kept back without a word."""
+"""Tests for :mod:`phpgw.websocket.cross_origin`."""
 
 from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
@@ -21,7 +21,7 @@ class LogTests(SynchronousTestCase):
         return [formatEvent(event) for event in events if event["log_level"] is LogLevel.warn]
 
     def test_remedies(self) -> None:
-        """With the page's origin, the host that it asked for, and what would help."""
+        """The line has the origin, the requested host and a remedy."""
         for origin, host, remedy in (
             ("http://localhost:8000", "127.0.0.1:8080", "connect to localhost, by the very name"),
             ("http://127.0.0.1", "localhost:8080", "connect to 127.0.0.1, by the very name"),
@@ -48,21 +48,21 @@ class LogTests(SynchronousTestCase):
         self.assertIn("--allow-origin https://a.example", line)
 
     def test_once(self) -> None:
-        """For each site, however it is written; all are counted."""
+        """Once per site, in any spelling; all handshakes are counted."""
         page, other = ("https://a.example", "b.example"), ("https://c.example", "b.example")
         self.assertEqual(2, len(self.lines(page, page, other, ("HTTPS://A.example:443", "x"))))
         self.assertEqual([], self.lines(page, other))
         self.assertEqual(6, self.metrics.handshakes_cross_origin)
 
     def test_flood(self) -> None:
-        """Whoever invents sites fills neither the log nor memory."""
+        """Many invented origins fill neither the log nor memory."""
         lines = self.lines(*((f"https://{number}.example", "b.example") for number in range(1000)))
         self.assertEqual(100, len(lines))
         self.assertTrue(lines[-1].endswith("(No further origin is named.)"))
         self.assertEqual(1000, self.metrics.handshakes_cross_origin)
 
     def test_nothing_unescaped(self) -> None:
-        """Nor at length."""
+        """Long origins do not, either."""
         [line] = self.lines(("\x1b[31m\xff" + "a" * 10_000, "\x9b" + "b" * 10_000))
         self.assertTrue(line.isascii() and line.isprintable())
         self.assertLess(len(line), 400)

@@ -1,4 +1,4 @@
-"""Who is sent away when, while the gateway stops."""
+"""Tests for :mod:`phpgw.websocket.drain`."""
 
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
@@ -18,7 +18,7 @@ from tests.support.site_with_relay import SiteWithRelayTestCase
 
 
 class FakeDrainingConnection(FakeConnection):
-    """A connection, and whose it is.
+    """A connection and its client.
 
     :ivar takes_more: whether messages of its peer are taken.
     """
@@ -39,7 +39,7 @@ class DrainTestCase(SynchronousTestCase):
         self.connections: list[FakeDrainingConnection] = []
 
     def arrive(self, count: int = 1, *, is_busy: bool = False) -> FakeDrainingConnection:
-        """Let so many connect; returns the last one."""
+        """Add connections; return the last one."""
         for _ in range(count):
             connection = FakeDrainingConnection()
             connection.client = Client(identity(f"192.0.2.1:{len(self.connections)}"), connection)
@@ -54,11 +54,11 @@ class DrainTestCase(SynchronousTestCase):
         return Drain(connections, seconds)
 
     def gone(self) -> int:
-        """How many have been sent away."""
+        """Return the number of closed connections."""
         return sum(connection.closed is not None for connection in self.connections)
 
     def steps(self, drain: Drain) -> list[int]:
-        """How many go in each step, to the last."""
+        """Return the number of connections that each step closes."""
         counts = []
         before = 0
         is_more = True
@@ -71,7 +71,7 @@ class DrainTestCase(SynchronousTestCase):
 
 class PaceTests(DrainTestCase):
     def test_a_few_at_a_time(self) -> None:
-        """However many go in a step, or are left at the end, others have their turn in between."""
+        """The job yields after each connection."""
         self.arrive(5000)
         drain = self.drain(1)
         for job in (drain.close_next(), drain.close_rest()):
@@ -85,19 +85,19 @@ class PaceTests(DrainTestCase):
         self.assertFalse(run_to_completion(self.drain().close_next()))
 
     def test_few(self) -> None:
-        """They go at once, with the code that says why."""
+        """They are closed at once, with code and reason."""
         self.arrive(10)
         self.assertFalse(run_to_completion(self.drain().close_next()))
         closed = {connection.closed for connection in self.connections}
         self.assertEqual({(1001, "the gateway stops")}, closed)
 
     def test_some(self) -> None:
-        """A hundred in a second."""
+        """100 are closed in a second."""
         self.arrive(95)
         self.assertEqual([10] * 9 + [5], self.steps(self.drain()))
 
     def test_many(self) -> None:
-        """Evenly, and early enough for PHP to answer what the last ones have said."""
+        """Evenly, with time left for PHP to reply to the last messages."""
         self.arrive(10_000)
         steps = self.steps(self.drain(seconds=10))
         self.assertEqual({125}, set(steps))
@@ -108,7 +108,7 @@ class PaceTests(DrainTestCase):
         self.assertEqual([500], self.steps(self.drain(seconds=0)))
 
     def test_newcomer(self) -> None:
-        """Who was about to connect is sent away in turn."""
+        """Connections that open during the drain are closed in a later step."""
         self.arrive(15)
         drain = self.drain()
         self.assertTrue(run_to_completion(drain.close_next()))
@@ -122,7 +122,7 @@ class PaceTests(DrainTestCase):
 
 class LastMessageTests(DrainTestCase):
     def test_waits_for_php(self) -> None:
-        """Nobody goes before PHP has answered."""
+        """A busy connection is closed after PHP has replied."""
         connection = self.arrive(is_busy=True)
         drain = self.drain()
         self.assertTrue(run_to_completion(drain.close_next()))
@@ -132,7 +132,7 @@ class LastMessageTests(DrainTestCase):
         self.assertEqual((1001, "the gateway stops"), connection.closed)
 
     def test_takes_no_more(self) -> None:
-        """It is told so again, since PHP may have let it in only now."""
+        """Reading is stopped in each step: the connection may have been pending before."""
         connection = self.arrive(is_busy=True)
         drain = self.drain()
         run_to_completion(drain.close_next())
@@ -141,7 +141,7 @@ class LastMessageTests(DrainTestCase):
         self.assertFalse(connection.takes_more)
 
     def test_served_until_then(self) -> None:
-        """Whose time has not come is read from."""
+        """Connections of later steps are still read."""
         self.arrive(10)
         last = self.arrive(is_busy=True)
         run_to_completion(self.drain().close_next())
@@ -158,7 +158,7 @@ class LastMessageTests(DrainTestCase):
 
 class EndTests(DrainTestCase):
     def test_late(self) -> None:
-        """Whom PHP has not answered in time goes without; what is lost is said."""
+        """Busy connections are closed at the deadline, and the lost messages are logged."""
         self.arrive(20)
         connection = self.arrive(is_busy=True)
         connection.client.inbox += [Message(b"1"), Message(b"2")]
@@ -178,7 +178,7 @@ class EndTests(DrainTestCase):
 
 
 class StopTests(SiteWithRelayTestCase):
-    """What was read when the gateway stops is answered."""
+    """PHP replies to all messages that were read before the drain."""
 
     asks_php = False
 
@@ -194,7 +194,7 @@ class StopTests(SiteWithRelayTestCase):
         self.drain(browser)
 
     def test_part_of_a_message(self) -> None:
-        """What is missing of it is not waited for."""
+        """A partly received message does not delay the drain."""
         self.limit(message_timeout=1)
         browser = self.connect()
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(100)))

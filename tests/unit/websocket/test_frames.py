@@ -1,4 +1,4 @@
-"""Messages as frames: what a browser makes of them, and that each is made once."""
+"""Tests for :mod:`phpgw.websocket.frames`."""
 
 import random
 import zlib
@@ -44,7 +44,7 @@ class PlainTests(SynchronousTestCase):
         self.assertIs(frames.encode(payload, False), frames.encode(payload, False))
 
     def test_one_after_another(self) -> None:
-        """A frame is of the message that it is asked for, whatever came before."""
+        """The cache never returns a frame of another message."""
         frames = FrameEncoder()
         messages = [b"a", b"b", b"a", b"", b"a" * 1, b"ab"]
         for payload in messages:
@@ -67,7 +67,7 @@ class DeflatedTests(SynchronousTestCase):
         return lengths
 
     def test_by_turns(self) -> None:
-        """Large messages are compressed once, though others are sent in between."""
+        """Large messages are compressed once, also with other messages in between."""
         lengths = self.count_work()
         frames = FrameEncoder()
         payloads = [bytes((n,)) * 50_000 for n in range(20)]
@@ -82,7 +82,7 @@ class DeflatedTests(SynchronousTestCase):
         self.assertEqual(lengths.count(50_000), 40)
 
     def test_what_is_kept(self) -> None:
-        """It is bounded; the ones that were used last stay."""
+        """The cache is limited and drops the least recent messages."""
         lengths = self.count_work()
         frames = FrameEncoder()
         often = b"x" * 3_000_000
@@ -102,7 +102,7 @@ class DeflatedTests(SynchronousTestCase):
         self.assertLess(len(deflated), len(payload) / 10)
 
     def test_not_smaller(self) -> None:
-        """What does not shrink is sent as it is: RFC 7692, section 6."""
+        """A message that does not get smaller is sent uncompressed: RFC 7692, section 6."""
         frames = FrameEncoder()
         for payload in (b"", b"x", b"hello", random.Random(1).randbytes(5000)):
             for bits in (9, 15):
@@ -130,7 +130,7 @@ class DeflatedTests(SynchronousTestCase):
                 self.assertEqual(inflated, payload, bits)
 
     def test_made_once(self) -> None:
-        """For each window, and never one for another."""
+        """There is one frame per window size."""
         frames, payload = FrameEncoder(), b"for many, " * 1000
         windows: list[int | None] = [None, *_WINDOWS]
         made = [frames.encode(payload, False, bits) for bits in windows]

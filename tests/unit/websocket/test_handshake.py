@@ -182,7 +182,7 @@ class HandshakeTests(WebSocketSiteTestCase):
     )
     @settings(deadline=None)
     def test_whatever_comes(self, headers: dict[str, str | None], path: str) -> None:
-        """It is a WebSocket or it is not; nothing is ever our mistake."""
+        """Any request gets 101 or a 4xx status, never a 500."""
         self.setUp()
         self.request_info = RequestInfo(proxies=TrustedProxies([ip_network("192.0.2.1")]))
         self.limit(compression=True)
@@ -195,7 +195,7 @@ class HandshakeTests(WebSocketSiteTestCase):
             self.assertEqual(browser.status == 101, len(self.registry) == 1)
 
     def test_subprotocols_are_left_to_php(self) -> None:
-        """Nobody has chosen one here, and the header may come empty."""
+        """None is selected without PHP or an option; an empty header is allowed."""
         for offer in ("chat, superchat", "", " , "):
             browser = self.connect(Sec_WebSocket_Protocol=offer)
             self.assertEqual(browser.status, 101)
@@ -212,7 +212,7 @@ class HandshakeTests(WebSocketSiteTestCase):
         self.assertNotIn(b"Sec-WebSocket-Protocol", self.connect().response)
 
     def test_offers_that_are_declined(self) -> None:
-        """They do not keep the browser out."""
+        """They do not lead to a refusal."""
         self.limit(compression=True)
         for offer in (
             "permessage-deflate; server_max_window_bits=8",
@@ -226,7 +226,7 @@ class HandshakeTests(WebSocketSiteTestCase):
             browser.hang_up()
 
     def test_offers_that_are_none(self) -> None:
-        """They matter where there is an extension to be agreed upon."""
+        """They matter only if compression is on."""
         for offer in ("ä", "a;=1", "(", "permessage-deflate; a=b=c"):
             for compression, status in ((True, 400), (False, 101)):
                 self.limit(compression=compression)
@@ -269,7 +269,7 @@ class HandshakeTests(WebSocketSiteTestCase):
             self.assertEqual(self.connect(peer, Origin=welcome).status, 101, welcome)
 
     def test_proxied(self) -> None:
-        """The client is who the proxy says it is."""
+        """The address of the client is the one that the proxy names."""
         browser = InMemoryBrowser(ProxyFactory(self.site, self.clock))
         browser.send(b"PROXY TCP4 203.0.113.9 192.0.2.80 4321 8080\r\n")
         browser.shake_hands()
@@ -312,7 +312,7 @@ class HandshakeTests(WebSocketSiteTestCase):
 
 @implementer(IBackend)
 class FakePhp:
-    """Takes its time; an :class:`phpgw.backend.interface.IBackend`.
+    """A backend that replies later; an :class:`phpgw.backend.interface.IBackend`.
 
     :ivar events: what it was told, oldest first.
     """
@@ -338,11 +338,11 @@ class FakePhp:
         return [(event.type, event.message) for event in self.events]
 
     def answer(self, status: int, body: bytes = b"", *headers: tuple[bytes, bytes]) -> None:
-        """Reply the oldest event that waits."""
+        """Reply to the oldest event."""
         self._replies.pop(0).callback(Reply(Head(status, headers), body))
 
     def command(self, *commands: dict[str, Any]) -> None:
-        """PendingReply it with these."""
+        """Reply to it with these commands."""
         self.answer(200, json.dumps(commands).encode(), (b"content-type", _COMMANDS))
 
     def fail(self) -> None:
@@ -385,7 +385,7 @@ class AskingTests(WebSocketSiteTestCase):
         return Admission(self.relay, self.replies, asks_php=True)
 
     def come(self, browser: InMemoryBrowser | None = None, **headers: str) -> InMemoryBrowser:
-        """A browser that waits for the answer."""
+        """Return a browser whose connection is pending."""
         browser = browser or InMemoryBrowser(self.site)
         browser.send(request(**headers))
         return browser
@@ -430,7 +430,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertNotIn(b"x-powered-by", browser.response.lower())
 
     def test_refused(self) -> None:
-        """With PHP's own words; and the connection is as good as ever."""
+        """The response has PHP's body, and the HTTP connection can be used again."""
         browser = self.come()
         self.php.answer(
             401,
@@ -472,7 +472,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertNotIn(b"location", browser.response.lower())
 
     def test_pushed_to_before(self) -> None:
-        """What PHP sends while it decides comes first, and what it answers after that."""
+        """Messages that PHP sends while the connect event runs come before those of its reply."""
         browser = self.come()
         self.push(b"one")
         client = self.registry.find("192.0.2.1:5000")
@@ -487,7 +487,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.registry.groups.members("room"), [client])
 
     def test_too_much_is_pushed_before(self) -> None:
-        """No more is kept than for a slow browser, however small the messages are."""
+        """The limit of unsent bytes applies, also to small messages."""
         for payload in (b"x" * 300, b""):
             browser = self.come()
             for _ in range(1000):
@@ -517,7 +517,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.php.events[1].code, 4000)
 
     def test_commands(self) -> None:
-        """They find the client there, and its first message finds them done."""
+        """They run after the connection opens and before its first message."""
         browser = self.come()
         browser.send(frame(TEXT, b"early"))
         self.php.command(
@@ -537,7 +537,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual((browser.status, browser.close_frame()), (101, (4003, "full")))
 
     def test_early_frames(self) -> None:
-        """PHP gets them in order, after it has let the client in."""
+        """PHP gets them in order, after it has granted the handshake."""
         browser = self.come()
         browser.send(frame(TEXT, b"one") + frame(TEXT, b"two")[:3])
         browser.send(frame(TEXT, b"two")[3:] + frame(PING, b"?"))
@@ -549,7 +549,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.php.told()[1:], [("server", b"one"), ("server", b"two")])
 
     def test_many_early_frames(self) -> None:
-        """No more is read than will do; none is lost, and all is read after that."""
+        """Reading pauses at a limit; no message is lost."""
         self.limit(max_message_size=100_000)
         pem = make_pem(self.mktemp())
         for browser in (InMemoryBrowser(self.site), InMemoryTlsBrowser(self.site, pem)):
@@ -599,7 +599,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.php.told()[1:], [("disconnect", b"bye")])
 
     def test_browser_leaves(self) -> None:
-        """It is gone at once; PHP, which lets it in all the same, is told so."""
+        """It is removed at once; if PHP grants the handshake later, it gets the disconnect."""
         browser = self.come()
         browser.hang_up(cleanly=False)
         self.assertEqual((len(self.registry), self.table.connections()), (0, []))
@@ -619,7 +619,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.metrics.clients_now, 1)
 
     def test_browser_leaves_and_is_refused(self) -> None:
-        """PHP never took it for connected."""
+        """PHP gets no disconnect of a refused client."""
         for answer in (self.php.fail, lambda: self.php.answer(403)):
             browser = self.come()
             browser.hang_up(cleanly=False)
@@ -635,7 +635,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.php.told(), [("connect", b"")])
 
     def test_id_in_use(self) -> None:
-        """Also by one that waits."""
+        """Also by a pending connection."""
         self.come()
         other = self.come()
         other.read_response()
@@ -643,7 +643,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(len(self.php.events), 1)
 
     def test_draining_meanwhile(self) -> None:
-        """Too late; PHP, which has let it in, hears of its end."""
+        """The handshake is refused, and PHP, which granted it, gets the disconnect."""
         browser = self.come()
         browser.send(frame(TEXT, b"early"))
         self.table.is_draining = True
@@ -675,7 +675,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.php.told()[-1], ("disconnect", b""))
 
     def test_bad_end(self) -> None:
-        """Whatever goes wrong, nobody is left half connected, and PHP hears of it once."""
+        """After any error, the connection is removed and PHP gets one disconnect."""
         browser = self.come()
         self.registry.join = None  # type: ignore[method-assign, assignment]
         self.php.command({"op": "join", "group": "room"})
@@ -687,7 +687,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(self.php.told(), [("connect", b""), ("disconnect", b"")])
 
     def test_crowd_that_comes_and_goes(self) -> None:
-        """While PHP is stuck: nothing is kept of it, and nobody takes the place of others."""
+        """While PHP hangs, clients that disconnect leave nothing behind and free their places."""
         policy = RelayPolicy(
             concurrency=4, inbox_count=4, inbox_size=1000, max_waiting=20, no_client=handshake()
         )
@@ -713,7 +713,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(statuses, [b""] * 400)
 
     def test_no_time_limit_but_phps(self) -> None:
-        """The HTTP server's own, for slow requests, is over."""
+        """The HTTP server's timeout for requests no longer applies."""
         browser = self.come()
         self.clock.advance(100)
         browser.send(frame(PING))

@@ -30,7 +30,7 @@ class SizeTests(WebSocketSiteTestCase):
         self.assertEqual(1, self.metrics.messages_too_large)
 
     def test_message_that_is_far_too_large(self) -> None:
-        """It is not waited for, and counts once, whatever follows."""
+        """It is refused before it is complete, and counted once."""
         browser = self.connect()
         browser.send(frame(BINARY, b"x" * 100_000)[:5000] + frame(TEXT, b"x" * 5000))
         self.assertEqual(
@@ -77,7 +77,7 @@ class FragmentTests(WebSocketSiteTestCase):
         self.limit(max_fragments=4)
 
     def test_as_many_as_allowed(self) -> None:
-        """In each message, and a ping in between is none of them."""
+        """The count starts again with each message; pings do not count."""
         browser = self.connect()
         for _ in range(3):
             browser.send(
@@ -127,7 +127,7 @@ class RateTests(WebSocketSiteTestCase):
             self.clock.advance(0.05)
 
     def test_flood(self) -> None:
-        """It is taken as fast as is allowed, and all of it, in order."""
+        """All messages are received in order, at the allowed rate."""
         browser = self.connect()
         browser.send(b"".join(frame(TEXT, b"%d" % number) for number in range(30)))
         self.assertFalse(browser.is_read_from)
@@ -158,7 +158,7 @@ class RateTests(WebSocketSiteTestCase):
         self.assertLess(len(self.relay.received), 65)
 
     def test_flood_after_the_close_frame(self) -> None:
-        """It is no faster then, delivered to nobody, and over after a while."""
+        """In the closing handshake, the limit still applies, and messages are ignored."""
         browser = self.connect()
         self.connection().close(1000, "")
         sent = 0
@@ -174,7 +174,7 @@ class RateTests(WebSocketSiteTestCase):
         self.assertEqual(0, self.metrics.floods_closed)
 
     def test_answer_to_the_close_frame(self) -> None:
-        """Also from one who is not read from just now."""
+        """Also while reading is paused."""
         browser = self.connect()
         browser.send(frame(TEXT, b"x") * 12)
         self.connection().close(1000, "")
@@ -192,7 +192,7 @@ class RateTests(WebSocketSiteTestCase):
             browser.hang_up()
 
     def test_fragments(self) -> None:
-        """Eight of them are like a message."""
+        """Eight fragments count like one message."""
         browser = self.connect()
         browser.send(frame(TEXT, fin=False) + frame(CONTINUATION, b"x", fin=False) * 70)
         self.assertTrue(browser.is_read_from)
@@ -200,7 +200,7 @@ class RateTests(WebSocketSiteTestCase):
         self.assertFalse(browser.is_read_from)
 
     def test_full_inbox_meanwhile(self) -> None:
-        """Reading goes on when nothing is against it any more, whichever is the last."""
+        """Reading resumes when the last reason to pause ends, in any order."""
         browser = self.connect()
         connection = self.connection()
         browser.send(frame(TEXT, b"x") * 12)
@@ -241,7 +241,7 @@ class PauseTests(WebSocketSiteTestCase):
         self.assertEqual(2, self.metrics.inboxes_full)
 
     def test_take_no_more(self) -> None:
-        """Whatever room there is in the inbox, until it is closed."""
+        """Reading that was stopped is resumed only for the close frame."""
         browser = self.connect()
         connection = self.connection()
         connection.stop_reading()

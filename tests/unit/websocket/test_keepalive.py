@@ -1,4 +1,4 @@
-"""When a client is pinged, and when it is taken for lost."""
+"""Tests for :mod:`phpgw.websocket.keepalive`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from phpgw.websocket.keepalive import KeepAlive
 
 
 class StrictClock(Clock):
-    """Takes no call for the past, as a real reactor."""
+    """A clock that takes no negative delays, like a real reactor."""
 
     def callLater(self, delay: float, *call: Any, **named: Any) -> IDelayedCall:  # noqa: N802
         assert delay >= 0
@@ -36,7 +36,7 @@ class KeepAliveTests(SynchronousTestCase):
         self.clock.pump([1] * seconds)
 
     def test_answered(self) -> None:
-        """Pings come at the interval for as long as each is answered in time."""
+        """Pings are sent at the interval while the peer responds in time."""
         keep_alive = self.start()
         for _ in range(3):
             self.let_pass(25)
@@ -53,7 +53,7 @@ class KeepAliveTests(SynchronousTestCase):
         self.assertEqual(([25, 50], []), (self.pings, self.lost_at))
 
     def test_silence(self) -> None:
-        """Without an answer the client is lost, once, and pinged no more."""
+        """Without a response, the timeout is called once, and no more pings are sent."""
         self.start()
         self.let_pass(34)
         self.assertEqual([], self.lost_at)
@@ -61,7 +61,7 @@ class KeepAliveTests(SynchronousTestCase):
         self.assertEqual(([25], [35]), (self.pings, self.lost_at))
 
     def test_heard_before(self) -> None:
-        """What came before the ping does not answer it."""
+        """Data before the ping is no response to it."""
         keep_alive = self.start()
         self.let_pass(24)
         keep_alive.note_data()
@@ -76,14 +76,14 @@ class KeepAliveTests(SynchronousTestCase):
         self.assertEqual(([25, 50], [60]), (self.pings, self.lost_at))
 
     def test_no_timeout(self) -> None:
-        """With a timeout of 0 a silent client is pinged for ever."""
+        """With a timeout of 0, pings go on without a response."""
         self.start(interval=5, timeout=0)
         self.let_pass(100)
         self.assertEqual(list(range(5, 101, 5)), self.pings)
         self.assertEqual([], self.lost_at)
 
     def test_stop(self) -> None:
-        """Once stopped, nothing is left to happen; not even on a second stop."""
+        """After a stop there are no timers; a second stop does nothing."""
         for seconds in (0, 10, 26):
             keep_alive = self.start()
             self.let_pass(seconds)

@@ -12,7 +12,7 @@ from tests.support.fake_clocks import ManualReactor, TickingClock
 
 
 class FakeConnection:
-    """A connection that can come to its end.
+    """A connection that can be closed for its age.
 
     :ivar retirements: how often it was asked to go, and with what.
     """
@@ -51,17 +51,17 @@ class LifetimeTestCase(SynchronousTestCase):
         return lifetimes
 
     def wait(self, seconds: float) -> None:
-        """Let time go by as it does."""
+        """Advance the clock in small steps."""
         self.clock.pump([0.05] * round(seconds / 0.05))
 
     def open(self) -> int:
-        """How many have not been closed."""
+        """Return the number of open connections."""
         return sum(connection.is_open for connection in self.connections)
 
 
 class CrowdTests(LifetimeTestCase):
     def test_in_slices(self) -> None:
-        """Others have their turn while all are looked at; and the next look does not come first."""
+        """A check runs in time slices, and only one check runs at a time."""
         self.connections = [FakeConnection() for _ in range(5000)]
         turns = self.clock = ManualReactor()
         lifetimes = Lifetimes(
@@ -177,7 +177,7 @@ class AgeTests(LifetimeTestCase):
 
 class ClockTests(LifetimeTestCase):
     def test_clock_that_is_set(self) -> None:
-        """Forward by an hour: that is not the end of all connections."""
+        """Forward by an hour: connections are not closed."""
         self.start(max_age=100, idle_timeout=100)
         self.wait(1)
         self.clock.advance(3600)

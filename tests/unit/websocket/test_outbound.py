@@ -33,7 +33,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
         self.assertLess(len(opcodes), 600)
 
     def test_pings_of_a_slow_consumer(self) -> None:
-        """No more than half of what may wait piles up; the last ping is answered in the end."""
+        """Pongs take at most half of the limit; the last ping gets a pong."""
         browser = self.connect()
         connection = self.connection()
         connection.pauseProducing()
@@ -48,7 +48,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
         self.assertEqual(browser.frames(), [(PONG, b"again")])
 
     def test_when_writable(self) -> None:
-        """Whoever waits is called once, when nothing waits any more."""
+        """A callback is called once, when there is room."""
         self.connect()
         connection, calls = self.connection(), []
         self.assertFalse(connection.when_writable(lambda: calls.append("never")))
@@ -63,7 +63,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
         self.assertEqual(calls, ["first", "second"])
 
     def test_full_again(self) -> None:
-        """One that is called may fill the connection, and wait anew."""
+        """A callback may fill the buffer and wait again."""
         self.connect()
         connection, calls = self.connection(), []
 
@@ -87,7 +87,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
         self.assertFalse(connection.when_writable(lambda: None))
 
     def test_gone_while_somebody_waits(self) -> None:
-        """There is no call, and who waits is not kept in memory."""
+        """There is no call, and the callback is freed."""
         browser = self.connect()
         connection, calls = self.connection(), []
 
@@ -112,7 +112,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
             connection.resumeProducing()
 
     def test_consumer_that_keeps_pace(self) -> None:
-        """Something waits all the time, and never too much."""
+        """There are unsent bytes all the time, and never too many."""
         browser = self.connect()
         connection = self.connection()
         connection.pauseProducing()
@@ -122,7 +122,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
         self.assertEqual(self.metrics.slow_consumers_closed, 0)
 
     def test_room_while_something_waits(self) -> None:
-        """Whoever waits to send more need not wait until all is read."""
+        """A callback is called before all bytes are sent."""
         self.connect()
         connection, calls = self.connection(), []
         connection.pauseProducing()
@@ -140,7 +140,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_ping_of_one_that_keeps_pace(self) -> None:
-        """Its answers take their time, but it goes on reading."""
+        """Its pongs are late, but it goes on reading."""
         self.limit(ping_interval=25, ping_timeout=10)
         browser = self.connect()
         connection = self.connection()
@@ -184,7 +184,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
         self.assertTrue(browser.is_cut)
 
     def test_ping_behind_what_is_read_slowly(self) -> None:
-        """Who takes much to read has more time, but not for ever; nor does it hold PHP up."""
+        """A slow reader has more time, with a limit, and does not block PHP."""
         for is_read in (True, False):
             self.limit(ping_interval=25, ping_timeout=10)
             browser = self.connect()
@@ -202,7 +202,7 @@ class SlowConsumerTests(WebSocketSiteTestCase):
             browser.hang_up()
 
     def test_no_ping_timeout_while_the_gateway_does_not_read(self) -> None:
-        """The answer may lie in the buffers that wait for PHP."""
+        """The pong may be behind messages that are not read."""
         self.limit(ping_interval=25, ping_timeout=10)
         browser = self.connect()
         self.connection().pause_reading()

@@ -1,4 +1,4 @@
-"""What waits for a peer, and how much of it may."""
+"""Tests for :mod:`phpgw.websocket.outbox`."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ class OutboxTests(SynchronousTestCase):
         self.assertFalse(outbox.has_room(501))
 
     def test_full(self) -> None:
-        """What a transport buffers before it says so is no sign of a peer that is slow."""
+        """Bytes that the transport buffers anyway do not count."""
         outbox = Outbox(limit=1000, buffered=500)
         self.assertFalse(outbox.is_full(1500))
         self.assertTrue(outbox.is_full(1501))
 
     def test_checks(self) -> None:
-        """One that goes on reading is alive, however much waits."""
+        """A peer that goes on reading is alive."""
         outbox = Outbox(limit=1000)
         self.assertEqual([1, 2], [outbox.count_ping(900) for _ in range(2)])
         outbox.written += 300
@@ -40,7 +40,7 @@ class OutboxTests(SynchronousTestCase):
         )
 
     def test_empty_messages(self) -> None:
-        """They take room as well."""
+        """Empty messages count, too."""
         outbox = Outbox(limit=1000)
         kept = [outbox.keep(b"", False) for _ in range(1000)]
         self.assertLess(sum(kept), 20)

@@ -1,4 +1,4 @@
-"""Messages that come in pieces: what they cost, and how long they may take."""
+"""Tests for :mod:`phpgw.websocket.partial_messages`."""
 
 import tracemalloc
 
@@ -21,7 +21,7 @@ class UnfinishedTests(WebSocketSiteTestCase):
         return self.connect(IPv4Address("TCP", "192.0.2.9", 5000 + number))
 
     def test_whole(self) -> None:
-        """However it is cut, the message is what was sent."""
+        """The message is complete for any size of reads."""
         for step in (1, 2, 7, 100, 1000):
             browser = self.connect()
             message = bytes(number % 251 for number in range(1000))
@@ -58,7 +58,7 @@ class UnfinishedTests(WebSocketSiteTestCase):
         self.assertLess(tracemalloc.get_traced_memory()[0], 50_000)
 
     def test_budget(self) -> None:
-        """The one that has been coming for longest goes, and the others are served."""
+        """The oldest message is refused; others are not affected."""
         browsers = []
         for number in range(15):
             browsers.append(self.peer(number))
@@ -82,7 +82,7 @@ class UnfinishedTests(WebSocketSiteTestCase):
         self.assertEqual((0, 0), (self.metrics.unfinished_dropped, self.relay.ends().count(1008)))
 
     def test_slow_drip(self) -> None:
-        """Pings and single bytes in between give it no more time."""
+        """Pings and single bytes do not restart the timeout."""
         self.limit(message_timeout=60)
         browser = self.connect()
         browser.send(frame(TEXT, b"x", fin=False))
@@ -113,7 +113,7 @@ class UnfinishedTests(WebSocketSiteTestCase):
         self.assertEqual(1008, one.close_frame()[0])
 
     def test_not_read_meanwhile(self) -> None:
-        """While its earlier messages wait for PHP, the clock does not run against it."""
+        """Time in which reading is paused does not count."""
         self.limit(message_timeout=60)
         browser = self.connect()
         browser.send(frame(TEXT, b"one") + frame(TEXT, b"two", fin=False))

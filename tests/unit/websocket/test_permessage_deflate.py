@@ -1,4 +1,4 @@
-"""Which of a browser's offers of compression is taken up."""
+"""Tests for :mod:`phpgw.websocket.permessage_deflate`."""
 
 import contextlib
 import tracemalloc

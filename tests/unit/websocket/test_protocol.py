@@ -55,7 +55,7 @@ class MessageTests(WebSocketSiteTestCase):
         self.assertEqual(self.relay.messages(), [b"x" * 200])
 
     def test_frames_in_the_handshakes_packet(self) -> None:
-        """An impatient client's first message is not lost."""
+        """A message that is sent with the handshake is not lost."""
         InMemoryBrowser(self.site).send(request() + frame(TEXT, b"early"))
         self.assertEqual(self.relay.messages(), [b"early"])
 
@@ -149,7 +149,7 @@ class IdentityTests(WebSocketSiteTestCase):
         self.assertEqual(self.ids(), ["unix:1", "unix:2"])
 
     def test_same_port_again(self) -> None:
-        """A client that comes back from the same port is a new one, and reachable."""
+        """A client that reconnects from the same port is a new one, and can be found."""
         first = self.connect()
         first.hang_up(cleanly=False)
         self.assertEqual(self.ids(), [])
@@ -180,7 +180,7 @@ class IdentityTests(WebSocketSiteTestCase):
         self.assertEqual(self.metrics.clients_now, 0)
 
     def test_log(self) -> None:
-        """One line when a client comes, one with the essentials when it leaves."""
+        """One line for the connect, one for the disconnect."""
         with capturedLogs() as events:
             browser = self.connect()
             browser.send(frame(TEXT, b"a secret"))
@@ -347,7 +347,7 @@ class EndTests(WebSocketSiteTestCase):
             self.assert_end(code, reason)
 
     def test_browser_closes_badly(self) -> None:
-        """It is us then who end the connection."""
+        """Then the gateway ends the TCP connection."""
         bad = [(b"\x03", 1002), (b"\x03\xe8\xff", 1007), (b"\x03\xe8" + b"\xc3" * 2, 1007)]
         bad += [(code.to_bytes(2), 1002) for code in _NO_CODES]
         for payload, code in bad:
@@ -359,7 +359,7 @@ class EndTests(WebSocketSiteTestCase):
             self.assert_end(code)
 
     def test_our_own_close_frame_is_sent_first(self) -> None:
-        """Where it still waits in the transport, theirs cannot be an answer to it."""
+        """While it is unsent, the close frame of the peer is no response to it."""
         pem = make_pem(self.mktemp())
         for bad, code in [
             (frame(CLOSE, b"\x03"), 1002),
@@ -392,7 +392,7 @@ class EndTests(WebSocketSiteTestCase):
             self.assert_end(1011, "x" * 122)
 
     def test_closes_cross(self) -> None:
-        """The first one is the one that counts."""
+        """The first close frame counts."""
         browser = self.connect()
         self.connection().close(4001, "first")
         self.connection().close(4002, "second")
@@ -435,7 +435,7 @@ class EndTests(WebSocketSiteTestCase):
         self.assert_end(1006, "no answer to a ping")
 
     def test_no_answer_while_closing(self) -> None:
-        """Nobody is pinged any more who has been told to go."""
+        """A closing connection gets no more pings."""
         self.limit(ping_interval=25, ping_timeout=10)
         browser = self.connect()
         self.clock.pump([25, 9])

@@ -19,7 +19,7 @@ class AllowanceTests(SynchronousTestCase):
         return self.bucket.is_out_of_patience(self.clock.seconds())
 
     def take_until_told(self, count: float = MESSAGE) -> tuple[int, float]:
-        """How many went through before the one that was too many, and the pause after it."""
+        """Return the number of messages within the limit, and the pause after the next."""
         taken = 0
         while not (pause := self.take(count)):
             taken += 1
@@ -68,7 +68,7 @@ class AllowanceTests(SynchronousTestCase):
         self.assert_near(10_000, self.take_until_told()[0], 1)
 
     def test_patience(self) -> None:
-        """It ends with one that has never been below the rate for long enough."""
+        """A peer that never stays below the rate exceeds the patience."""
         self.assertFalse(self.is_out_of_patience())
         start = self.clock.seconds()
         while not self.is_out_of_patience():
@@ -76,7 +76,7 @@ class AllowanceTests(SynchronousTestCase):
         self.assert_near(30, self.clock.seconds() - start, 0.2)
 
     def test_patience_with_bursts(self) -> None:
-        """One after the other, with rests between them, can go on for ever."""
+        """Bursts with rests in between are allowed without end."""
         for _ in range(100):
             for _ in range(5):
                 self.clock.advance(self.take_until_told()[1])
@@ -86,7 +86,7 @@ class AllowanceTests(SynchronousTestCase):
             self.assertFalse(self.is_out_of_patience())
 
     def test_clock_that_is_set(self) -> None:
-        """Back by an hour: nobody has to wait for that long."""
+        """Back by an hour: the pause does not get longer."""
         self.take()
         self.clock.rightNow -= 3600
         self.assertLess(self.take_until_told()[1], 0.2)

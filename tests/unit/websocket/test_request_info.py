@@ -1,4 +1,4 @@
-"""What PHP gets to see of a browser's handshake, and whose cookies it gets."""
+"""Tests for :mod:`phpgw.websocket.request_info`."""
 
 import contextlib
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ class IdentityTestCase(SynchronousTestCase):
         return looking.seen
 
     def see(self, *headers: tuple[str, str], **request: Any) -> Handshake:
-        """The same of one that is not refused."""
+        """Return the handshake of a request that is not refused."""
         seen = self.look(*headers, **request)
         assert seen is not None
         return seen
@@ -84,7 +84,7 @@ class HandshakeTests(IdentityTestCase):
 
 
 class ProxyTests(IdentityTestCase):
-    """What a proxy says is for the administrator to believe."""
+    """Headers of proxies count only if the administrator trusts them."""
 
     trusting = RequestInfo(proxies=TrustedProxies([ip_network("127.0.0.1"), UNIX_PROXY]))
     said = (
@@ -192,7 +192,7 @@ class HeaderTests(IdentityTestCase):
         )
 
     def test_forwarded(self) -> None:
-        """What the administrator names is passed on, once, and nothing else."""
+        """Named headers are passed on, once, and no others."""
         self.request_info = RequestInfo(forwarded=["X-Request-Id", "X-Team", "X-Request-Id"])
         seen = self.see(
             ("x-request-id", "7"), ("X-Team", "red"), ("X-Team", "blue"), ("X-Other", "x")
@@ -200,7 +200,7 @@ class HeaderTests(IdentityTestCase):
         self.assertEqual(((b"X-Request-Id", b"7"), (b"X-Team", b"red, blue")), seen.headers)
 
     def test_forwarded_of_strangers(self) -> None:
-        """A proxy may have named the visitor in it, whom a foreign page must not act for."""
+        """Named headers can have credentials, so pages of other sites do not pass them on."""
         self.request_info = RequestInfo(forwarded=["X-Remote-User"])
         for origin, expected in [
             ("http://localhost", {b"Origin", b"X-Remote-User"}),
@@ -267,7 +267,7 @@ class OriginTests(IdentityTestCase):
         )
 
     def test_odd(self) -> None:
-        """What no browser writes is nobody's page, however much it looks like one of the site."""
+        """An Origin that no browser writes is never of the same site."""
         self.assert_known(
             [
                 *((origin, "example.com") for origin in ODD if origin and origin == origin.strip()),
@@ -281,7 +281,7 @@ class OriginTests(IdentityTestCase):
         )
 
     def test_insecure_page_of_a_secure_site(self) -> None:
-        """Whoever is in between can write such a page, and must not act for its visitor."""
+        """An attacker on the network can write pages of http://."""
         site = ("Host", "example.com")
         said: tuple[tuple[str, str], ...]
         for is_secure, said in (
@@ -330,7 +330,7 @@ class OriginTests(IdentityTestCase):
         )
 
     def test_php_is_told(self) -> None:
-        """That it sees a page of another site, be there cookies or not."""
+        """PHP is told of a cross-origin page, with or without cookies."""
         for headers, expected in (
             ((), False),
             ((("Origin", "http://localhost"),), False),
@@ -363,7 +363,7 @@ class OriginTests(IdentityTestCase):
         self.assert_known([("http://example.com", " "), ("null", " ")], False)
 
     def test_no_origin(self) -> None:
-        """A program is no browser, and acts for whoever gave it the cookie."""
+        """A client without an Origin is no page in a browser, so it is trusted."""
         seen = self.see(("Cookie", "PHPSESSID=1"), ("Authorization", "Bearer x"))
         self.assertEqual(
             {b"Cookie": b"PHPSESSID=1", b"Authorization": b"Bearer x"}, dict(seen.headers)
@@ -434,7 +434,7 @@ class PropertyTests(IdentityTestCase):
         )
     )
     def test_whatever_comes(self, headers: list[tuple[str, str]]) -> None:
-        """Nothing goes on that is not listed, and credentials only for pages of the same host."""
+        """Only listed headers are passed on, and credentials only for the same site."""
         self.request_info = RequestInfo(forwarded=["X-Team"])
         seen = self.see(("Host", "example.com"), *headers)
         names = [name for name, _ in seen.headers]

@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.websocket.short_frame`, and that the short cut leads where the way does."""
+"""Tests for :mod:`phpgw.websocket.short_frame`."""
 
 from random import Random
 
@@ -108,7 +108,7 @@ class LimitTests(WebSocketSiteTestCase):
         self.assertEqual(1009, browser.close_frame()[0])
 
     def test_rate(self) -> None:
-        """What is too much waits for its time, and is read no further meanwhile."""
+        """Messages over the rate wait, and reading is paused."""
         self.limit(rate_limit=RateLimit(messages=4, patience=60.0))
         browser = self.connect()
         self.send_all(browser)

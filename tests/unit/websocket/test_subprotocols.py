@@ -9,7 +9,7 @@ from phpgw.websocket.subprotocols import Subprotocols
 
 class ChoiceTests(SynchronousTestCase):
     def test_first_that_is_known(self) -> None:
-        """In the browser's order, since it is the browser that has a preference."""
+        """The browser's order counts."""
         subprotocols = Subprotocols(["mqtt", "chat.v1", "chat.v2"], Clock().seconds)
         for offered, chosen in (
             (["chat.v2", "chat.v1"], "chat.v2"),
@@ -39,7 +39,7 @@ class ChoiceTests(SynchronousTestCase):
             self.assertNotIn("s3cret", line)
 
     def test_hint(self) -> None:
-        """Where a browser gets no answer to its offers; now and then."""
+        """A line is logged if none is selected, at most one per interval."""
         clock = Clock()
         subprotocols = Subprotocols(["known"], clock.seconds)
         [line] = self.hints(subprotocols, ["json", "xml"], ["json"], php=None)
