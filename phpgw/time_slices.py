@@ -32,7 +32,7 @@ class JobsStopped(Exception):
 
 
 class TooManyJobs(Exception):
-    """So many jobs run already that one that can come again later should not begin."""
+    """The maximum number of jobs is running. The client can try again later."""
 
 
 @attrs.define(eq=False)

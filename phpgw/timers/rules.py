@@ -20,7 +20,8 @@ class Rule(Protocol):
 
     :cvar uses_wall_clock: whether its times are seconds since the epoch, by a clock that may be
         set. Otherwise they are seconds of the monotonic clock.
-    :ivar max_setback: seconds by which the clock may be set back without repeated runs.
+    :ivar max_setback: the largest number of seconds by which the clock may be set back without
+        repeated runs.
     """
 
     uses_wall_clock: ClassVar[bool]
