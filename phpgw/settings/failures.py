@@ -5,7 +5,7 @@ import attrs
 from phpgw.settings import parsers
 from phpgw.settings.option import option
 
-_FAILURES = "When PHP is in trouble"
+_FAILURES = "When PHP is slow or down"
 
 
 @attrs.frozen(kw_only=True, slots=False)
