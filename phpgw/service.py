@@ -29,10 +29,10 @@ from phpgw.process.signals import GracefulSignals
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.relay.connect import Admission
 from phpgw.relay.hold import Hold
-from phpgw.relay.policy import RelayPolicy
+from phpgw.relay.policy import RelayPolicy, ReplyPolicy
 from phpgw.relay.probe import Prober
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import Replies, ReplyPolicy
+from phpgw.relay.replies import Replies
 from phpgw.settings import Settings
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule

@@ -99,7 +99,7 @@ class Client:
     :ivar handshake: its handshake, without the cookies that PHP has set since.
     :ivar groups: its groups; only the registry changes them.
     :ivar inbox: messages for which PHP has not been asked yet, oldest first.
-    :ivar is_busy: whether one of its events waits or runs.
+    :ivar is_busy: whether one of its events waits or runs, or must not run yet.
     :ivar is_disconnected: whether its connection has ended.
     :ivar reports_disconnect: whether PHP is told when it disconnects.
     :ivar is_finished: whether PHP is told of no more events of it: to change its groups, its user

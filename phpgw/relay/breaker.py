@@ -1,11 +1,11 @@
-"""A circuit breaker: while PHP as a whole does not answer, events fail at once.
+"""A circuit breaker: while PHP as a whole does not reply, events fail at once.
 
-So they neither hold a turn for as long as PHP may take, nor pile up, nor keep PHP from recovering.
-From time to time one of them is let through, to see whether PHP is back.
+So they do not occupy the queue until their timeout, and PHP can recover. From time to time one
+event is sent as a trial, to find out whether PHP is back.
 
-A connection that cannot be made says something about PHP. A time-out, or the 502 of a web server,
-may be the doing of that very event, which somebody may send on purpose: they count by network, so
-that it takes several to open the breaker.
+If no connection can be made, the cause is PHP. But a timeout, or status 502 of a web server, may be
+caused by the event itself, and an attacker may send such events. So these failures are counted per
+network, and it takes several networks to open the breaker.
 """
 
 from collections.abc import Hashable
@@ -25,27 +25,27 @@ from phpgw.metrics import Metrics
 from phpgw.relay.errors import ClientDisconnected, new_error_id
 from phpgw.web.addresses import network_of
 
-# Seconds until PHP is asked again; they double with each attempt in vain.
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
-# For so many seconds nobody must have been answered where a web server does answer: it does so at
-# once, and others may just be silent.
+# Seconds until the first trial, and between two trials at most; they double with each failed trial.
+_FIRST_PAUSE, _MAX_PAUSE = 1.0, 30.0
+# PHP must have been silent this long before failures of several networks open the breaker.
+# A web server reports failures at once, while slow replies to other events may be on their way.
 _SILENCE = 3.0
-# So many suspects are told apart; what is beyond that has no short cut.
-_MOST_SUSPECTS = 10_000
-# A PHP that had no worker free may well be working.
-_SAYS_NOTHING = (CancelledError, ClientDisconnected, BackendBusy)
+# How many suspects are counted. If there are more, all events wait for the time of the next trial.
+_MAX_SUSPECTS = 10_000
+# Outcomes that do not tell whether PHP replies. If no worker was free, PHP may be working.
+_INCONCLUSIVE = (CancelledError, ClientDisconnected, BackendBusy)
 
 
 class CircuitOpen(BackendUnreachable):
-    """PHP was not asked, since it has not answered of late."""
+    """PHP was not asked, because it has not replied recently."""
 
 
 @attrs.frozen(kw_only=True)
 class BreakerPolicy:
-    """When PHP counts as being in trouble.
+    """When the circuit breaker opens.
 
-    :ivar failures: after so many events in a row that it has not answered; 0 for never.
-    :ivar statuses: the status codes by which a web server says that PHP has not answered.
+    :ivar failures: after how many failures in a row; 0 for never.
+    :ivar statuses: the status codes with which a web server reports that PHP has not replied.
     """
 
     failures: int = 0
@@ -54,10 +54,10 @@ class BreakerPolicy:
 
 @attrs.define(eq=False)
 class Ticket:
-    """An event's ticket on its way to PHP.
+    """Identifies an event while PHP works on it.
 
-    :ivar epoch: when it was given, in changes between open and closed.
-    :ivar since: when it was given, in seconds.
+    :ivar epoch: how often the breaker had changed its state when the event was sent.
+    :ivar since: when the event was sent, in seconds of the reactor's clock.
     """
 
     epoch: int
@@ -66,18 +66,19 @@ class Ticket:
 
     @property
     def suspect(self) -> Hashable:
-        """Return whom a failure counts for: an address, or a client."""
+        """Return what a failure counts for: a network, or a client."""
         return _suspect(self.event)
 
 
 class Breaker:
-    """Knows whether PHP replies.
+    """A circuit breaker, which opens while PHP does not reply.
 
-    An outcome counts if its event began after the last time that this changed, so that those who
-    were under way all along say nothing about a PHP that is back. A sign of life always counts.
+    A failure counts only if its event was sent after the last change of the breaker's state. So
+    older events say nothing about a PHP that is back. A success always counts.
 
     :ivar is_open: whether events fail at once.
-    :ivar alive_at: when the last sign of life was.
+    :ivar last_seen_at: when an event has last shown that PHP is there, in seconds of the reactor's
+        clock.
     """
 
     log = Logger(observer=line_limit)
@@ -88,23 +89,23 @@ class Breaker:
         self._metrics = metrics
         self.is_open = False
         self._epoch = 0
-        # When PHP was heard of last, and since then: how often no connection was made; whose events
-        # failed otherwise, with when they last did; and when the first of these began.
-        self.alive_at = float("-inf")
+        self.last_seen_at = float("-inf")
+        # Since then: how often no connection could be made; whose events failed for other
+        # reasons, and when each last did; and since when PHP has been silent.
         self._failures = 0
         self._suspects: dict[Hashable, float] = {}
         self._silent_since = 0.0
         self._pause = _FIRST_PAUSE
-        self._asked_again_at = 0.0
-        # Whose event has been let through, if one is under way.
-        self._prober: Hashable = None
+        self._next_trial_at = 0.0
+        # Whose event is the trial that runs, if one does.
+        self._on_trial: Hashable = None
         self._refused = 0
         self._error_id = ""
 
     def enter(self, event: Event) -> Ticket:
-        """Let an event go to PHP.
+        """Check that an event may be sent to PHP.
 
-        :returns: what to call :meth:`leave` with once it is over.
+        :returns: what :meth:`leave` needs when the event has ended.
         :raises CircuitOpen: if it may not.
         """
         if self.is_open:
@@ -114,63 +115,63 @@ class Breaker:
                 self._refused += 1
                 self._metrics.events_refused_by_breaker += 1
                 raise CircuitOpen(trouble, self._error_id)
-            self._prober = suspect
+            self._on_trial = suspect
             self._epoch += 1
         return Ticket(self._epoch, event, self._seconds())
 
-    def hear(self, head: Head) -> None:
-        """PHP has begun to answer an event."""
+    def note_head(self, head: Head) -> None:
+        """Note that the head of a reply has arrived, before :meth:`leave` is called."""
         if head.status not in self._policy.statuses:
-            self._is_alive()
+            self._note_alive()
 
     def leave(self, ticket: Ticket, outcome: Reply | Failure) -> None:
-        """An event is over.
+        """Note how an event has ended.
 
-        :param ticket: what :meth:`enter` gave for it.
-        :param outcome: PHP's answer, or what there was in place of one.
+        :param ticket: what :meth:`enter` has returned for it.
+        :param outcome: PHP's reply, or the failure.
         """
         if isinstance(outcome, Reply) and outcome.head.status not in self._policy.statuses:
-            self._is_alive()
+            self._note_alive()
             return
         is_current = ticket.epoch == self._epoch
-        if isinstance(outcome, Failure) and outcome.check(*_SAYS_NOTHING):
+        if isinstance(outcome, Failure) and outcome.check(*_INCONCLUSIVE):
             if is_current:
-                self._prober = None
+                self._on_trial = None
             return
         reason = self._reason(outcome)
         if reason is None:
-            self._is_alive()
+            self._note_alive()
         elif is_current:
             self._count(ticket, outcome)
-            self._has_failed(reason)
+            self._note_failure(reason)
 
     def trouble(self) -> str | None:
-        """Return why events fail at once; ``None`` if they do not, or it is time to try one."""
+        """Return why events fail at once; ``None`` if they do not, or if a trial is due."""
         if not self.is_open:
             return None
-        return self._trouble_at(self._asked_again_at)
+        return self._trouble_at(self._next_trial_at)
 
     def _trouble_for(self, suspect: Hashable) -> str | None:
-        """Return why an event fails at once; ``None`` if it is the one that is let through.
+        """Return why an event of a suspect fails at once; ``None`` if it may be the trial.
 
-        Those whose events have failed come after all others: perhaps only theirs do.
+        Events of suspects come last, since perhaps only theirs fail.
         """
         failed_at = self._suspects.get(suspect)
         if failed_at is not None:
-            return self._trouble_at(max(self._asked_again_at, failed_at + 2 * self._pause))
-        if not self._suspects or len(self._suspects) >= _MOST_SUSPECTS:
-            return self._trouble_at(self._asked_again_at)
-        return None if self._prober in self._suspects else self._trouble_at(0)
+            return self._trouble_at(max(self._next_trial_at, failed_at + 2 * self._pause))
+        if not self._suspects or len(self._suspects) >= _MAX_SUSPECTS:
+            return self._trouble_at(self._next_trial_at)
+        return None if self._on_trial in self._suspects else self._trouble_at(0)
 
     def _trouble_at(self, time: float) -> str | None:
-        """Return why PHP is not asked before this time."""
-        if self._prober is not None:
+        """Return why PHP is not asked before a time; ``None`` if that has come."""
+        if self._on_trial is not None:
             return "PHP does not answer; it is being asked again"
         left = time - self._seconds()
         return f"PHP does not answer; it is asked again in {ceil(left)} s" if left > 0 else None
 
     def _reason(self, outcome: Reply | Failure) -> str | None:
-        """Return why an outcome tells of trouble; ``None`` if it is a sign of life."""
+        """Return why an outcome counts as a failure; ``None`` if PHP is there."""
         if isinstance(outcome, Reply):
             return f"status {outcome.head.status}"
         if outcome.check(BackendUnreachable, BackendTimeout):
@@ -178,23 +179,25 @@ class Breaker:
         return None
 
     def _count(self, ticket: Ticket, outcome: Reply | Failure) -> None:
+        """Count a failure."""
         if isinstance(outcome, Failure) and outcome.check(BackendUnreachable):
             self._failures += 1
             return
         if not self._suspects:
-            self._silent_since = max(ticket.since, self.alive_at)
+            self._silent_since = max(ticket.since, self.last_seen_at)
         suspect = ticket.suspect
-        if suspect in self._suspects or len(self._suspects) < _MOST_SUSPECTS:
+        if suspect in self._suspects or len(self._suspects) < _MAX_SUSPECTS:
             self._suspects[suspect] = self._seconds()
 
-    def _is_alive(self) -> None:
-        self.alive_at = self._seconds()
+    def _note_alive(self) -> None:
+        """Reset the counts, and close the breaker."""
+        self.last_seen_at = self._seconds()
         self._failures = 0
         self._suspects.clear()
         if not self.is_open:
             return
         self.is_open = False
-        self._prober = None
+        self._on_trial = None
         self._epoch += 1
         self._metrics.breaker_open_now = 0
         self.log.info(
@@ -202,25 +205,26 @@ class Breaker:
             count=self._refused,
         )
 
-    def _has_failed(self, reason: str) -> None:
-        self._prober = None
+    def _note_failure(self, reason: str) -> None:
+        """Open the breaker if enough has failed, or wait longer for the next trial."""
+        self._on_trial = None
         if self.is_open:
-            self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+            self._pause = min(2 * self._pause, _MAX_PAUSE)
         elif self._is_enough():
             self._open(reason)
         else:
             return
-        self._asked_again_at = self._seconds() + self._pause
+        self._next_trial_at = self._seconds() + self._pause
 
     def _is_enough(self) -> bool:
-        """Tell whether so much has failed that PHP as a whole is in trouble."""
-        most = self._policy.failures
-        if not most:
+        """Return whether the failures are enough to open the breaker."""
+        limit = self._policy.failures
+        if not limit:
             return False
-        if self._failures >= most:
+        if self._failures >= limit:
             return True
         is_silent = self._seconds() - self._silent_since >= _SILENCE
-        return self._failures + len(self._suspects) >= most and is_silent
+        return self._failures + len(self._suspects) >= limit and is_silent
 
     def _open(self, reason: str) -> None:
         self.is_open = True
@@ -240,6 +244,6 @@ class Breaker:
 
 
 def _suspect(event: Event) -> Hashable:
-    """Return whose doing an event is: a network, or a client of which no network is known."""
+    """Return what a failure of an event counts for: its network, or its client if it has none."""
     identity = event.identity
     return network_of(identity.handshake.peer_host) or identity.client_id

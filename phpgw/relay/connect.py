@@ -1,4 +1,4 @@
-"""Who is let in: what a refused handshake is told, and PHP's word on those that are in order."""
+"""Admission of clients: asks PHP about handshakes; its reply is a grant or a refusal."""
 
 import re
 from collections.abc import Sequence
@@ -14,28 +14,29 @@ from phpgw.hub.commands import Command
 from phpgw.log_limit import line_limit
 from phpgw.relay.errors import ClientDisconnected, UnusableReply
 from phpgw.relay.excerpt import excerpt
-from phpgw.relay.ndjson import Stream
+from phpgw.relay.ndjson import CommandStream
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import Replies, is_stream, is_utf8, unusable
+from phpgw.relay.replies import Replies
+from phpgw.relay.reply_reader import is_stream, is_utf8, wrong_status
 
-# What a browser gets to see of PHP's refusal, beside the body.
-_RELAYED = (
+# The headers of PHP's refusal that the browser gets.
+_PASSED_ON = (
     *(b"content-type", b"content-language", b"www-authenticate", b"retry-after"),
     *(b"cache-control", b"set-cookie"),
 )
-# What no header's value may have in it: RFC 9110, section 5.5. Neither the control characters that
-# ISO 8859-1 and Unicode have beyond ASCII: some parsers take U+0085 for the end of a line.
+# Control characters, which a header's value must not contain (RFC 9110, section 5.5), with those of
+# ISO 8859-1 and Unicode beyond ASCII: some parsers take U+0085 for the end of a line.
 CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]|\xc2[\x80-\x9f]|(?<![\x80-\xff])[\x80-\x9f]")
 
 
 class Refusal(Exception):
-    """A handshake that is not granted.
+    """The handshake is refused.
 
-    :ivar status: the HTTP status.
-    :ivar reason: what was wrong, for the developer who reads the answer.
-    :ivar headers: further headers of the answer.
-    :ivar body: the answer's body, where it is not the reason.
-    :ivar note: what the log says in place of the reason, where a browser is not to see it.
+    :ivar status: the HTTP status of the response.
+    :ivar reason: what is wrong, for the developer who reads the response.
+    :ivar headers: more headers of the response.
+    :ivar body: the body of the response, if it is not the reason.
+    :ivar note: what the log says instead of the reason, if a browser must not see that.
     """
 
     def __init__(
@@ -56,11 +57,11 @@ class Refusal(Exception):
 
 @attrs.frozen
 class Grant:
-    """A handshake that is granted.
+    """What PHP has replied about a client that it admits.
 
-    :ivar subprotocol: the one that was chosen: RFC 6455, section 1.9.
+    :ivar subprotocol: the subprotocol that PHP has chosen (RFC 6455, section 1.9).
     :ivar set_cookies: values of Set-Cookie headers for the browser.
-    :ivar commands: what is done as soon as the connection is open.
+    :ivar commands: what to run as soon as the connection is open.
     """
 
     subprotocol: str | None = None
@@ -69,9 +70,9 @@ class Grant:
 
 
 class Admission:
-    """Has PHP decide on handshakes.
+    """Lets PHP decide which clients are admitted.
 
-    :ivar asks_php: whether it does; all are granted otherwise.
+    :ivar asks_php: whether PHP is asked; if not, all clients are admitted.
     """
 
     log = Logger(observer=line_limit)
@@ -82,65 +83,69 @@ class Admission:
         self._replies = replies
 
     def ask(self, client: Client, offered: Sequence[str]) -> Deferred[Grant]:
-        """Ask PHP about a client.
+        """Ask PHP whether to admit a client.
 
-        :param offered: the subprotocols that the browser speaks.
-        :returns: fires with PHP's grant, or fails with a :exc:`Refusal`.
+        :param offered: the subprotocols that the browser offers.
+        :returns: fires with a :class:`Grant`, or fails with a :exc:`Refusal`.
         """
         asked = self._relay.connect(client)
         decided: Deferred[Grant] = asked.addCallback(self._decide, client, offered)
         return decided.addErrback(self._failed, client)
 
-    def welcome(self, client: Client, grant: Grant) -> None:
-        """A connection is open; do what PHP wants done with it."""
+    def admit(self, client: Client, grant: Grant) -> None:
+        """Admit a client whose connection is open, and run the commands of its grant."""
         self._relay.admit(client)
         running = self._replies.run(grant.commands, client) if grant.commands else None
         if running is not None:
             self._relay.delay_events(client, running)
 
     def _decide(self, reply: Reply, client: Client, offered: Sequence[str]) -> Grant:
+        """Turn PHP's reply into a grant, or raise it as a refusal."""
         head = reply.head
         if 300 <= head.status < 400:
-            # What frameworks do with visitors that have not logged in.
+            # Frameworks do this with visitors that have not logged in.
             raise Refusal(
-                403, "PHP redirected the handshake; is a login needed?", note=str(unusable(reply))
+                403,
+                "PHP redirected the handshake; is a login needed?",
+                note=str(wrong_status(reply)),
             )
         if 400 <= head.status < 500:
             headers = [
                 (name, value)
                 for name, value in head.headers
-                if name in _RELAYED and not CONTROL.search(value)
+                if name in _PASSED_ON and not CONTROL.search(value)
             ]
-            body = self._presentable(reply.body, client)
+            body = self._body_of_refusal(reply.body, client)
             raise Refusal(
                 head.status,
                 f"PHP answered with status {head.status}",
                 headers,
                 body,
-                note=str(unusable(reply)),
+                note=str(wrong_status(reply)),
             )
         if not head.is_success:
-            raise unusable(reply)
+            raise wrong_status(reply)
         subprotocol, commands = _subprotocol(head, offered), self._commands(reply, client)
         if head.set_cookies:
             client.keep_cookies(head.set_cookies, self._replies.wall_time())
         return Grant(subprotocol, self._cookies(head, client), tuple(commands))
 
     def _commands(self, reply: Reply, client: Client) -> list[Command]:
-        """Return the commands of a reply that lets the client in.
+        """Return the commands of a reply that admits the client.
 
-        :raises UnusableReply: if anything is printed. A script that died with a message, lost its
-            status to what was printed before it, or is a catch-all page did not decide.
+        :raises UnusableReply: if PHP has printed anything else. Then the script has not decided: it
+            ended with a message, printed something before it set the status, or is a catch-all
+            page.
         """
         if is_stream(reply.head):
             lines: list[Command] = []
-            stream = Stream(lines.extend, client, self._replies.policy.max_line)
+            stream = CommandStream(lines.extend, client, self._replies.policy.max_line)
             stream.receive(reply.body)
             stream.finish()
             return lines
-        commands = self._replies.read(reply, has_sender=True)
+        commands = self._replies.reader.read(reply, has_sender=True)
         if commands is None and reply.body:
-            # That may be nothing but a blank line or a byte order mark.
+            # The excerpt is empty for a blank line or a byte order mark.
             printed = excerpt(reply.body) or repr(reply.body[:20])[2:-1]
             raise UnusableReply(
                 f'PHP printed "{printed}", which lets nobody in: to let a client in, '
@@ -149,28 +154,29 @@ class Admission:
             )
         return commands or []
 
-    def _presentable(self, body: bytes, client: Client) -> bytes | None:
-        """A refusal's body, if PHP has printed no error into it."""
+    def _body_of_refusal(self, body: bytes, client: Client) -> bytes | None:
+        """Return the body of a refusal; ``None`` if a browser must not see it."""
         try:
-            self._replies.check(body)
+            self._replies.reader.check(body)
         except UnusableReply:
-            self._replies.failed(f"the refusal of client {client.id}", Failure(), None)
+            self._replies.report_failure(f"the refusal of client {client.id}", Failure(), None)
             return None
         return body
 
     def _failed(self, failure: Failure, client: Client) -> Grant:
+        """Refuse a client for which PHP has sent no usable reply."""
         if failure.check(Refusal):
             failure.raiseException()
         reason = "This cannot be decided at the moment."
-        what = f"the connect of client {client.id}"
+        subject = f"the connect of client {client.id}"
         if failure.check(ClientDisconnected, CancelledError):
-            self._replies.left(what, failure)
+            self._replies.report_cause(subject, failure)
         else:
-            reason += f" (error {self._replies.failed(what, failure, None)})"
+            reason += f" (error {self._replies.report_failure(subject, failure, None)})"
         raise Refusal(503, reason, [(b"Retry-After", b"5")])
 
     def _cookies(self, head: Head, client: Client) -> tuple[str, ...]:
-        """The values of Set-Cookie that can stand in the handshake's answer."""
+        """Return the values of Set-Cookie that are valid in the response to the handshake."""
         cookies = []
         for value in head.set_cookies:
             if is_utf8(value) and not CONTROL.search(value):
@@ -185,6 +191,7 @@ class Admission:
 
 
 def _subprotocol(head: Head, offered: Sequence[str]) -> str | None:
+    """Return the subprotocol that PHP has chosen, which must be one of those offered."""
     chosen = [value.decode("latin-1") for value in head.values(b"sec-websocket-protocol")]
     if not chosen:
         return None

@@ -31,7 +31,8 @@ from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.fifo import QueuedEvent
 from phpgw.relay.queue import EventQueue
-from phpgw.relay.replies import PendingReply, Replies, unusable
+from phpgw.relay.replies import PendingReply, Replies
+from phpgw.relay.reply_reader import wrong_status
 from phpgw.relay.retry import RetryingBackend
 from phpgw.web.addresses import network_of
 
@@ -270,7 +271,7 @@ class DisconnectQueue:
                 raise _NotPassedOn(f"a web server answered with status {status}")
             if is_server_error_page(reply):
                 error = BackendTimeout if status == _GATEWAY_TIMEOUT else _PerhapsReceived
-                raise error(str(unusable(reply)))
+                raise error(str(wrong_status(reply)))
         # The client cannot get a reply any longer, but its commands may be for others.
         return PendingReply(self._replies, None).complete(reply)
 
@@ -301,7 +302,8 @@ class DisconnectQueue:
         self._received(None, disconnect)
 
     def _log_failure(self, failure: Failure, disconnect: _Disconnect) -> None:
-        self._replies.failed(f"the disconnect of client {disconnect.client.id}", failure, None)
+        subject = f"the disconnect of client {disconnect.client.id}"
+        self._replies.report_failure(subject, failure, None)
 
     def _received(self, outcome: None, disconnect: _Disconnect) -> None:
         """Remove a disconnect; nothing more is sent for it."""

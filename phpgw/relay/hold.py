@@ -1,6 +1,6 @@
-"""Keeping events from PHP for a while, as long as a deployment takes to reload PHP-FPM.
+"""Holds events back while a deployment reloads PHP-FPM.
 
-Messages wait with their clients, and in the browsers' own buffers once those are full.
+The messages wait in the gateway, and in the browsers when the gateway reads no more from them.
 """
 
 from twisted.internet.defer import Deferred
@@ -12,17 +12,16 @@ from phpgw.metrics import Metrics
 from phpgw.relay.errors import Draining
 from phpgw.relay.relay import Relay
 
-# A PHP that has been reloaded compiles all scripts anew: so many steps, and seconds between them,
-# lead from few events at a time to the usual number.
+# After a reload, PHP has to compile all scripts again. So the number of events at once rises to the
+# usual one in this many steps, with this many seconds between them.
 _STEPS = 20
 _STEP_SECONDS = 0.1
 
 
 class Hold:
-    """Holds events back, and lets them go at a pace.
+    """Holds events back, and releases them step by step.
 
-    :param relay: what they go through.
-    :param longest: seconds after which they are let go in any case.
+    :param longest: how many seconds a hold may last.
     :ivar is_held: whether events are held back.
     """
 
@@ -37,13 +36,13 @@ class Hold:
         self._metrics = metrics
         self.is_held = False
         self._is_closed = False
-        # When what is held is let go, or the next step is due.
+        # The call that ends the hold, or takes the next step after it.
         self._call: IDelayedCall | None = None
 
     def begin(self, seconds: float) -> None:
-        """Hand no event to PHP from now on; those that it works on go on.
+        """Send no event to PHP from now on. Events that PHP works on go on.
 
-        :param seconds: until when, from now on, if nobody lets them go.
+        :param seconds: after how many seconds the hold ends by itself.
         :raises Draining: if the gateway is about to stop.
         """
         if self._is_closed:
@@ -57,13 +56,13 @@ class Hold:
             self.log.info("Events are held back, for {seconds} s at most", seconds=seconds)
 
     def release(self) -> None:
-        """Let them go."""
+        """End the hold, and release the events step by step."""
         if self.is_held:
-            self._let_go()
+            self._release()
             self.log.info("Events are let go")
 
     def close(self) -> None:
-        """Let them go all at once, and hold nothing back any more."""
+        """End the hold, release all events at once, and allow no other hold."""
         self._is_closed = True
         self._cancel()
         self._end()
@@ -75,39 +74,39 @@ class Hold:
 
     @property
     def running(self) -> int:
-        """How many events PHP works on."""
+        """Return how many events PHP works on."""
         return self._relay.running
 
     @property
     def seconds_left(self) -> float:
-        """Until they are let go if nobody does so before; 0 if none are held back."""
+        """Return how many seconds are left of the hold; 0 if there is none."""
         if not self.is_held or self._call is None:
             return 0
         return self._call.getTime() - self._reactor.seconds()
 
-    def when_none_running(self, patience: float) -> Deferred[None]:
-        """Fires once PHP works on nothing, or after so many seconds."""
-        still = self._relay.when_none_running()
-        return still.addTimeout(patience, self._reactor, onTimeoutCancel=lambda *_: None)
+    def when_none_running(self, timeout: float) -> Deferred[None]:
+        """Return a Deferred that fires when PHP works on no event, or after a timeout."""
+        none_running = self._relay.when_none_running()
+        return none_running.addTimeout(timeout, self._reactor, onTimeoutCancel=lambda *_: None)
 
     def _expire(self) -> None:
         self._call = None
-        self._let_go()
+        self._release()
         self.log.warn("Events are let go, since nobody has done so in time (--max-hold)")
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._cancel()
         self._end()
-        self._widen(1)
+        self._step(1)
 
     def _end(self) -> None:
         self.is_held = False
         self._metrics.held_now = 0
 
-    def _widen(self, step: int) -> None:
+    def _step(self, step: int) -> None:
         self._call = None
         if step < _STEPS:
-            self._call = self._reactor.callLater(_STEP_SECONDS, self._widen, step + 1)
+            self._call = self._reactor.callLater(_STEP_SECONDS, self._step, step + 1)
         self._relay.set_concurrency(max(1, self._relay.concurrency * step // _STEPS))
 
     def _cancel(self) -> None:

@@ -1,4 +1,4 @@
-"""A reply that comes line by line, each line a command (``application/x-ndjson``)."""
+"""Streamed replies in the format NDJSON (``application/x-ndjson``): a command per line."""
 
 from collections.abc import Callable, Sequence
 
@@ -13,19 +13,19 @@ from phpgw.relay.errors import UnusableReply
 from phpgw.relay.php_errors import find_php_error
 
 
-class Stream:
-    """Runs commands as their lines arrive.
+class CommandStream:
+    """Runs the commands of a streamed reply as their lines arrive.
 
-    While the client is slow to take what it is sent, no more is read from PHP, which then waits in
-    ``flush()``: so a reply may be longer than an outbox, and memory.
+    While the client reads too slowly, no more is read from PHP, which then waits in ``flush()``. So
+    a reply may be longer than the outbox of a connection.
 
-    The lines of one piece are run together. Where that takes a while, no more is read, either, and
-    what comes in spite of that waits.
+    The commands of all lines in one piece of data run together. While they run, no more is read
+    either; data that still arrives is kept.
 
-    :param run: runs commands; may return what fires once it has.
-    :param client: who is being answered; ``None`` if nobody is.
-    :param limit: bytes that a line may have.
-    :param flow: what holds PHP up, where the reply is still on its way.
+    :param run: runs commands; returns a Deferred if that takes longer.
+    :param client: the client that the event is about; ``None`` for other events.
+    :param limit: how many bytes a line may have.
+    :param flow: the flow control of the reply; ``None`` for a reply that is complete.
     """
 
     def __init__(
@@ -40,18 +40,18 @@ class Stream:
         self._limit = limit
         self._flow = flow
         self._line_number = 0
-        # Many small pieces would each take more than what is in them.
+        # The incomplete last line; a list of many small pieces would take more memory.
         self._rest = bytearray()
-        # Those that are to be run.
+        # Commands that have yet to run.
         self._commands: list[Command] = []
         self._is_running = False
         self._failure: Failure | None = None
         self._waiters: list[Deferred[None]] = []
 
     def receive(self, data: bytes) -> None:
-        """Take what PHP has flushed.
+        """Take data that PHP has flushed.
 
-        :raises UnusableReply: if a line in it makes no sense; those before it are run.
+        :raises UnusableReply: if a line is invalid; the commands before it run.
         """
         *lines, rest = data.split(b"\n")
         try:
@@ -60,7 +60,7 @@ class Stream:
                 self._end_line()
             self._add(rest)
         finally:
-            self._go_on()
+            self._run_waiting()
         if self._flow is not None:
             if self._is_running:
                 self._flow.hold()
@@ -68,21 +68,21 @@ class Stream:
                 self._flow.pause()
 
     def finish(self) -> Deferred[None] | None:
-        """Run the reply's last line, which need not have an end.
+        """Run the last line of the reply, which may lack its line feed.
 
         :returns: see :meth:`when_run`.
-        :raises UnusableReply: if it makes no sense.
+        :raises UnusableReply: if it is invalid.
         """
-        # There is nothing to be held up any longer.
+        # The reply is complete, so there is no flow to pause.
         self._flow = None
         try:
             self._end_line()
         finally:
-            self._go_on()
+            self._run_waiting()
         return self.when_run()
 
     def when_run(self) -> Deferred[None] | None:
-        """Return what fires once all lines so far have been run; ``None`` if they have been."""
+        """Return a Deferred that fires when all lines so far have run; ``None`` if they have."""
         if self._failure is not None:
             return fail(self._failure)
         if not self._is_running:
@@ -91,8 +91,8 @@ class Stream:
         self._waiters.append(waiter)
         return waiter
 
-    def _go_on(self) -> None:
-        """Run what waits, unless something is being run."""
+    def _run_waiting(self) -> None:
+        """Run the commands that wait, unless others run."""
         if self._is_running or not self._commands:
             return
         commands, self._commands = self._commands, []
@@ -103,7 +103,7 @@ class Stream:
 
     def _ran(self, outcome: None) -> None:
         self._is_running = False
-        self._go_on()
+        self._run_waiting()
         if self._is_running:
             return
         if self._flow is not None:
@@ -121,10 +121,11 @@ class Stream:
         self._ran(None)
 
     def _is_congested(self, flow: FlowControl) -> bool:
-        """Return whether the client is slow; the flow is resumed once it is not, then."""
+        """Return whether the client reads too slowly; if so, resume the flow when it has read."""
         return self._client is not None and self._client.connection.when_writable(flow.resume)
 
     def _end_line(self) -> None:
+        """Parse the line that is complete now."""
         self._line_number += 1
         line = bytes(self._rest).strip()
         self._rest.clear()
@@ -138,6 +139,7 @@ class Stream:
         self._commands.append(command)
 
     def _add(self, piece: bytes) -> None:
+        """Append a piece to the line that is incomplete."""
         if len(self._rest) + len(piece) > self._limit:
             raise UnusableReply(
                 f"line {self._line_number + 1} of PHP's reply is larger than {self._limit} bytes "
@@ -147,7 +149,7 @@ class Stream:
 
 
 def _hint(line: bytes) -> str:
-    """What a line is that is no command, if PHP itself has printed it."""
+    """Return what to add to the error if PHP itself has printed an invalid line."""
     if line == b"<br />":
         return "; PHP prints its errors there (display_errors)"
     php_error = find_php_error(line)

@@ -1,7 +1,7 @@
-"""Where PHP has printed its own trouble into a reply, as it does with ``display_errors`` on.
+"""Finds errors that PHP has printed into a reply, as it does with ``display_errors`` on.
 
-What is looked for is what PHP and Xdebug print, to the letter: a line of their own, a kind, a file
-and a line number. People may talk about such things.
+Only the exact format of PHP and Xdebug counts: a line of its own with kind, file and line number.
+Anything less strict would match messages in which people write about such errors.
 """
 
 import re
@@ -11,11 +11,11 @@ import attrs
 
 from phpgw.relay.excerpt import first_line
 
-# How far before its place a report may begin: that of an exception has a stack trace in between.
-_FARTHEST = 65536
+# How many bytes an error may have before its line number; an exception has a stack trace there.
+_MAX_ERROR = 65536
 
 _ON_LINE = b" on line "
-# "... in /srv/app/chat.php on line 3", the same with html_errors, and in a table of Xdebug's.
+# "... in /srv/app/chat.php on line 3": plain, with html_errors, and in a table of Xdebug's.
 _END = re.compile(rb" on line (?:\d+(?=[\r\n]|\Z)|<b>\d+</b><br />|<i>\d+</i></th>)")
 _START = re.compile(
     rb"(?:\A|\n|</span> )(?:<b>)?(?:PHP )?"
@@ -24,7 +24,7 @@ _START = re.compile(
 )
 _ROOT = rb"(?:/|[A-Za-z]:[\\/]|[a-z][a-z0-9.+-]*://)"
 _PLACE = re.compile(rb" in (?:<b>)?(?:%b|Unknown|Command line code)" % _ROOT)
-# What Xdebug makes of var_dump(): "/srv/app/chat.php:3:", and the value.
+# The output of var_dump() with Xdebug: "/srv/app/chat.php:3:", and the value.
 _DUMP = re.compile(
     rb"(?:\A|\n)((%b[^\n:]{1,1024}:\d+:)\n"
     rb"(?:array|string|int|double|bool|object|resource|class|enum|NULL)\b)" % _ROOT
@@ -37,10 +37,10 @@ _STACK = b"\n\nCall Stack:\n"
 
 @attrs.frozen
 class PhpError:
-    """Something that PHP has printed, and not the script.
+    """An error that PHP itself has printed.
 
     :ivar kind: ``Warning``, ``Fatal error``, ``var_dump`` and so on.
-    :ivar line: its first line, without markup or control characters, for the log.
+    :ivar line: its first line for the log, without markup or control characters.
     """
 
     kind: str
@@ -48,9 +48,9 @@ class PhpError:
 
 
 def find_php_error(body: bytes, said: bytes = b"") -> PhpError | None:
-    """The first in a reply's body; ``None`` where all is as the script wants it.
+    """Return the first PHP error in the body of a reply; ``None`` if there is none.
 
-    The time it takes is proportional to the body's length, whatever is in it.
+    The time is proportional to the length of the body, for any content.
 
     :param said: the message that is answered. What is within its echo, word for word, is no
         error of PHP's: its sender has it already.
@@ -66,9 +66,9 @@ def find_php_error(body: bytes, said: bytes = b"") -> PhpError | None:
 
 @attrs.frozen
 class _Found:
-    """Where there is one.
+    """The position of an error in a body.
 
-    :ivar shown: where that ends which may be shown to whoever reads the log.
+    :ivar shown: the end of the part that may be logged.
     """
 
     kind: str
@@ -93,7 +93,7 @@ def _reports(body: bytes) -> Iterator[_Found]:
     body_end = len(body.rstrip())
     last_end = 0
     for end in _END.finditer(body):
-        begin = max(last_end, end.start() - _FARTHEST)
+        begin = max(last_end, end.start() - _MAX_ERROR)
         last_end = end.end()
         starts = list(_START.finditer(body, begin, end.start()))
         if not starts:

@@ -1,8 +1,8 @@
-"""Plain replies that are not meant for a browser: PHP's source, and commands without their type.
+"""Finds plain replies that a browser must not see: PHP source, and commands without their type.
 
-Both look like a success. A web server that does not hand a script to PHP any more serves its
-source, with the passwords in it. A script that printed something before ``header()`` lost its
-``Content-Type``, and its commands look like text.
+Both have a success status. A web server that no longer passes a script to PHP serves its source,
+with the passwords in it. A script that prints something before ``header()`` loses its
+``Content-Type``, so its commands look like text.
 """
 
 import json
@@ -11,10 +11,10 @@ import re
 from phpgw.hub.command_parser import OPS
 
 _BOM = b"\xef\xbb\xbf"
-# PHP's opening tags are the same in capitals. The short one is too common but at the beginning.
+# PHP's opening tags, in any case. The short tag counts at the beginning only, as it is common.
 _SOURCE = re.compile(rb"<\?(?:php(?![a-z0-9])|=)|\A\s*<\?\s", re.IGNORECASE)
-# What is around an echo is more of a script if it has the end of a statement, of an entry in an
-# array, or of PHP.
+# The text around an echo is source if it contains the end of a statement, of an array entry, or of
+# PHP code.
 _CODE = re.compile(rb"[;,][ \t]*(?:\r?\n|\Z|//|#|\?>)|=>|\?>")
 _LIST = re.compile(rb"\[\s*\{")
 _OP = b'"op"'
@@ -22,18 +22,18 @@ _read = json.JSONDecoder().raw_decode
 
 
 def find_problem(body: bytes, said: bytes = b"") -> str | None:
-    """Return why a plain body may not be sent to a browser; ``None`` if it may.
+    """Return why a browser must not see a plain body; ``None`` if it may.
 
-    The time it takes is proportional to the body's length.
+    The time is proportional to the length of the body.
 
-    :param said: the message that is answered. Its echo, word for word, is no problem: whoever
-        sent it has it already.
+    :param said: the message that PHP replies to. An exact echo of it is allowed: its sender has it
+        already.
     """
     if b"<?" not in body and _OP not in body:
         return None
     text = body.removeprefix(_BOM).strip()
     echo = _span(text, said.strip())
-    # Nothing that is JSON as a whole is PHP's source, whatever its strings quote.
+    # A body that is valid JSON is not PHP source, even if its strings quote some.
     if _has_source(text, echo) and _json(text) is None:
         return (
             "it is the source of a PHP script (it has <?php in it): does the web server hand the "
@@ -49,7 +49,7 @@ def find_problem(body: bytes, said: bytes = b"") -> str | None:
 
 
 def _span(text: bytes, said: bytes) -> tuple[int, int]:
-    """Find the echo of a message; from 0 to 0 if there is none."""
+    """Return start and end of the echo of a message; 0 and 0 if there is none."""
     start = text.find(said) if said else -1
     return (0, 0) if start < 0 else (start, start + len(said))
 
@@ -59,7 +59,7 @@ def _is_within(part: tuple[int, int], echo: tuple[int, int]) -> bool:
 
 
 def _has_source(text: bytes, echo: tuple[int, int]) -> bool:
-    """Tell source, but for an echo; who writes ``<?php`` is not given the script for it."""
+    """Return whether a text has PHP source beyond an echo of a message that has ``<?php`` in it."""
     tags = [tag.span() for tag in _SOURCE.finditer(text)]
     if not all(_is_within(tag, echo) for tag in tags):
         return True
@@ -67,10 +67,10 @@ def _has_source(text: bytes, echo: tuple[int, int]) -> bool:
 
 
 def _has_commands(text: bytes, echo: tuple[int, int], ends_line: bool) -> bool:
-    """Tell commands, but for those in an echo.
+    """Return whether a text has commands outside an echo.
 
-    :param ends_line: whether a line feed is behind the text. Streamed commands have one each; an
-        application's own JSON has none.
+    :param ends_line: whether a line feed follows the text. Each streamed command ends with one; an
+        application's own JSON does not.
     """
     start = _start_of_lines(text) if ends_line else None
     if start is not None:
@@ -82,12 +82,12 @@ def _has_commands(text: bytes, echo: tuple[int, int], ends_line: bool) -> bool:
 
 
 def _list_in(text: bytes) -> tuple[int, int] | None:
-    """Find a list of commands, with or without something printed before and behind it."""
+    """Return start and end of a list of commands, with any text before and after it."""
     start = _LIST.search(text)
     if start is None:
         return None
     try:
-        # Latin-1 has a character for each byte, and JSON's own are the same in it.
+        # Latin-1 has a character for each byte, and the same ones for JSON's syntax.
         values, end = _read(text.decode("latin-1"), start.start())
     except (ValueError, RecursionError):
         return None
@@ -96,7 +96,7 @@ def _list_in(text: bytes) -> tuple[int, int] | None:
 
 
 def _start_of_lines(text: bytes) -> int | None:
-    """Find lines of commands that go on to the end; something may be printed before."""
+    """Return the start of lines of commands that go on to the end, with any text before them."""
     start = 0 if text.startswith(b"{") else text.find(b"\n{") + 1
     lines = text[start:].splitlines()
     is_stream = text[start:].startswith(b"{") and all(

@@ -1,4 +1,4 @@
-"""How events are relayed to PHP: what the settings say about it."""
+"""What the settings say about events and replies."""
 
 from typing import Self
 
@@ -12,18 +12,20 @@ from phpgw.settings import Settings
 
 @attrs.frozen(kw_only=True)
 class RelayPolicy:
-    """The rules by which events are relayed.
+    """How events are sent to PHP.
 
     :ivar concurrency: how many events PHP works on at once.
     :ivar inbox_count: how many messages of one client may wait.
-    :ivar inbox_size: how many bytes of one client may wait.
-    :ivar max_waiting: how many events may wait for PHP, beside the word of those who have left.
-    :ivar waiting_timeout: seconds for which each may wait; 0 for ever.
-    :ivar longest_run: seconds after which a script counts as ended that was not answered in time.
-    :ivar stream_pause: seconds for which a streamed reply may wait for its client to read.
-    :ivar breaker: when PHP counts as being in trouble.
+    :ivar inbox_size: how many bytes of one client's messages may wait.
+    :ivar max_waiting: how many events may wait for PHP, without disconnects.
+    :ivar waiting_timeout: how many seconds each may wait; 0 for no timeout.
+    :ivar longest_run: after how many seconds a script that has exceeded its timeout counts as
+        ended.
+    :ivar stream_pause: how many seconds a streamed reply may be paused because its client does not
+        read.
+    :ivar breaker: when the circuit breaker opens.
     :ivar has_web_server: whether there is a web server before PHP, with error pages of its own.
-    :ivar reports_disconnects: whether PHP is told of clients that have left.
+    :ivar reports_disconnects: whether PHP is told of disconnects.
     :ivar no_client: the handshake of events that are about no client.
     """
 
@@ -41,7 +43,7 @@ class RelayPolicy:
 
     @classmethod
     def from_settings(cls, settings: Settings, upstream: Upstream) -> Self:
-        """Return the rules that the settings state, for this upstream."""
+        """Return the policy that the settings state, for this upstream."""
         no_client = Handshake(
             peer_host="127.0.0.1",
             peer_port=0,
@@ -68,4 +70,34 @@ class RelayPolicy:
             has_web_server=upstream.has_web_server,
             reports_disconnects="disconnect" in settings.events,
             no_client=no_client,
+        )
+
+
+@attrs.frozen(kw_only=True)
+class ReplyPolicy:
+    """How replies are treated.
+
+    :ivar on_error: what a client gets when its message fails: ``ignore`` for nothing, ``close`` for
+        the end of its connection, ``reply`` for a message.
+    :ivar error_reply: that message, with ``%id%`` in place of the error id.
+    :ivar skip_empty_replies: whether empty replies are not sent.
+    :ivar hide_php_errors: whether a reply fails if PHP has printed an error into it.
+    :ivar max_line: how many bytes a line of a streamed reply may have.
+    """
+
+    on_error: str = "ignore"
+    error_reply: bytes = b""
+    skip_empty_replies: bool = False
+    hide_php_errors: bool = True
+    max_line: int
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the policy that the settings state."""
+        return cls(
+            on_error=settings.on_error,
+            error_reply=settings.error_reply.encode(),
+            skip_empty_replies=settings.skip_empty_replies,
+            hide_php_errors=settings.hide_php_errors,
+            max_line=settings.max_reply_size,
         )

@@ -1,4 +1,4 @@
-"""Finding out whether PHP is there while no event does."""
+"""Probes that find out whether PHP runs while no event does so."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,22 +14,23 @@ from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.retry import RetryingBackend
 
-# How often it is looked whether there is a reason to probe.
-_LOOK_SECONDS = 1.0
-# Seconds between two probes in vain; they double.
-_FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 5.0
-# Seconds without a word of a PHP that was there.
+# Seconds between two checks whether a probe is due.
+_CHECK_INTERVAL = 1.0
+# Seconds between two failed probes: at first, and at most; they double.
+_FIRST_PAUSE, _MAX_PAUSE = 1.0, 5.0
+# A PHP that has replied is probed again after this many seconds without a reply.
 _SILENCE = 15.0
 
 
 class Prober(Service):
-    """Probes PHP until it has answered once, and whenever it stops to answer.
+    """Probes PHP until it has replied once, and whenever it stops replying.
 
-    A PHP that was there and has nothing to do is probed only for somebody who wants to know, since
-    a probe over HTTP runs a script that does not look at the method. Events tell as much.
+    If PHP was there and has nothing to do, it is probed only after :meth:`trouble` was called: over
+    HTTP, a probe runs the whole script if that ignores the request method. Replies to events tell
+    as much as a probe.
 
     :param probe: see :meth:`phpgw.backend.interface.IBackend.probe`.
-    :param php: knows how events fare.
+    :param backend: tells when PHP has replied to events.
     """
 
     log = Logger(observer=line_limit)
@@ -38,20 +39,20 @@ class Prober(Service):
         self,
         reactor: Any,
         probe: Callable[[], Deferred[None]],
-        php: RetryingBackend,
+        backend: RetryingBackend,
         metrics: Metrics,
     ) -> None:
         self._seconds = reactor.seconds
         self._probe = probe
-        self._php = php
+        self._backend = backend
         self._metrics = metrics
-        self._looking = LoopingCall(self._look)
-        self._looking.clock = reactor
+        self._checking = LoopingCall(self._check)
+        self._checking.clock = reactor
         self._probing: Deferred[None] | None = None
         self._problem: str | None = "PHP has not answered yet"
         self._problem_at = self._seconds()
-        # When a probe was answered last.
-        self._answered_at = float("-inf")
+        # When a probe has last succeeded.
+        self._succeeded_at = float("-inf")
         self._logged: str | None = None
         self._pause = _FIRST_PAUSE
         self._next_at = 0.0
@@ -59,42 +60,43 @@ class Prober(Service):
 
     def startService(self) -> None:
         super().startService()
-        self._looking.start(_LOOK_SECONDS)
+        self._checking.start(_CHECK_INTERVAL)
 
     def stopService(self) -> None:
         super().stopService()
-        if self._looking.running:
-            self._looking.stop()
+        if self._checking.running:
+            self._checking.stop()
         if self._probing is not None:
             self._probing.cancel()
 
     def trouble(self) -> str | None:
-        """Return why PHP would not answer just now; ``None`` if it would.
+        """Return why PHP would not reply now; ``None`` if it would.
 
-        A PHP that has been silent is probed soon, for the next who wants to know.
+        If PHP has been silent, this makes it be probed soon, for the next call.
         """
         self._is_wanted = True
-        if self._php.is_away:
-            return self._php.trouble() or self._problem
-        return None if self._php.heard_at >= self._problem_at else self._problem
+        if self._backend.is_away:
+            return self._backend.trouble() or self._problem
+        return None if self._backend.last_seen_at >= self._problem_at else self._problem
 
-    def _look(self) -> None:
+    def _check(self) -> None:
+        """Probe PHP if that is due."""
         due = self._next_at
-        if not self._php.is_away:
-            if self._php.heard_at >= self._problem_at:
+        if not self._backend.is_away:
+            if self._backend.last_seen_at >= self._problem_at:
                 self._problem = self._logged = None
                 self._pause = _FIRST_PAUSE
             if self._problem is None:
                 if not self._is_wanted:
                     return
-                due = max(due, self._php.heard_at + _SILENCE, self._answered_at + _SILENCE)
+                due = max(due, self._backend.last_seen_at + _SILENCE, self._succeeded_at + _SILENCE)
         if self._probing is None and not self._metrics.php_requests_now and self._seconds() >= due:
-            self._begin()
+            self._start()
 
-    def _begin(self) -> None:
+    def _start(self) -> None:
         self._is_wanted = False
         self._next_at = self._seconds() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._pause = min(2 * self._pause, _MAX_PAUSE)
         probing = self._probing = self._probe()
         probing.addBoth(self._probed)
 
@@ -107,7 +109,7 @@ class Prober(Service):
                 self.log.info("PHP can be reached now")
             self._problem = self._logged = None
             self._pause = _FIRST_PAUSE
-            self._answered_at = self._seconds()
+            self._succeeded_at = self._seconds()
             return
         if not outcome.check(BackendError):
             self.log.failure("PHP could not be probed", outcome)

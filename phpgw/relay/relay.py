@@ -243,9 +243,9 @@ class Relay:
             failure = Failure(running.error)
         if failure.check(CancelledError, ClientDisconnected):
             self._metrics.replies_without_client += 1
-            self._replies.left(subject, failure)
+            self._replies.report_cause(subject, failure)
         else:
-            self._replies.failed(subject, failure, client)
+            self._replies.report_failure(subject, failure, client)
             ended = self._overruns.until_ended(failure)
             if ended is not None:
                 self.delay_events(client, ended)

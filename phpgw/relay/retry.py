@@ -1,4 +1,4 @@
-"""Asking PHP, and asking again while it is away."""
+"""Calls the backend, with retries, behind the circuit breaker."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,10 +17,10 @@ from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, CircuitOpen, Ticket
 from phpgw.relay.errors import ClientDisconnected
 
-# Seconds between the attempts to reach PHP; what reached it is not tried again.
-_PATIENCE = (0.1, 0.2, 0.4, 0.8)
-# An attempt may take long by itself; so many seconds after the first, there is no other.
-_LONGEST = 5.0
+# Seconds between the attempts to reach PHP. An event that has reached PHP is not sent again.
+_RETRY_DELAYS = (0.1, 0.2, 0.4, 0.8)
+# An attempt may take long; there is no other after this many seconds.
+_MAX_RETRY_SECONDS = 5.0
 
 
 def _always() -> bool:
@@ -28,7 +28,7 @@ def _always() -> bool:
 
 
 class RetryingBackend:
-    """The one who is asked, unless the circuit breaker is open."""
+    """Calls the backend, with retries, behind the circuit breaker."""
 
     def __init__(
         self, reactor: IReactorTime, backend: IBackend, breaker: Breaker, metrics: Metrics
@@ -40,16 +40,16 @@ class RetryingBackend:
 
     @property
     def is_away(self) -> bool:
-        """Whether it has not answered of late."""
+        """Return whether the circuit breaker is open: PHP has not replied recently."""
         return self._breaker.is_open
 
     @property
-    def heard_at(self) -> float:
-        """When it has answered an event last."""
-        return self._breaker.alive_at
+    def last_seen_at(self) -> float:
+        """Return when an event has last shown that PHP is there, in reactor seconds."""
+        return self._breaker.last_seen_at
 
     def trouble(self) -> str | None:
-        """Why it would not be asked just now; ``None`` if it would."""
+        """Return why PHP would not be asked now; ``None`` if it would."""
         return self._breaker.trouble()
 
     def withdraw(self, client_id: str) -> None:
@@ -57,7 +57,7 @@ class RetryingBackend:
         self._backend.withdraw(client_id)
 
     def probe(self) -> Deferred[None]:
-        """See :meth:`~phpgw.backend.interface.IBackend.probe`; the circuit breaker has no part."""
+        """See :meth:`~phpgw.backend.interface.IBackend.probe`; ignores the circuit breaker."""
         probed: Deferred[None] = self._backend.probe()
         return probed
 
@@ -69,26 +69,26 @@ class RetryingBackend:
     ) -> Deferred[Any]:
         """Call the backend's ``ask``. Retry for up to 1.5 s while PHP is unreachable.
 
-        :param is_wanted: whether somebody still waits for the answer, before each new attempt; it
-            fails with a :exc:`phpgw.relay.errors.ClientDisconnected` otherwise.
+        :param is_wanted: called before each retry. If it returns false, the event fails with a
+            :exc:`phpgw.relay.errors.ClientDisconnected` instead.
         """
         try:
             ticket = self._breaker.enter(event)
         except CircuitOpen as error:
             return fail(error)
         if follow is not None and self._breaker.is_open:
-            follow = partial(self._begun, follow)
+            follow = partial(self._follow, follow)
         self._metrics.php_requests += 1
         self._metrics.php_requests_now += 1
         asked: Deferred[Any] = maybeDeferred(self._backend.ask, event, follow)
-        asked.addErrback(self._failed, event, follow, is_wanted, ticket.since + _LONGEST)
+        asked.addErrback(self._failed, event, follow, is_wanted, ticket.since + _MAX_RETRY_SECONDS)
         return asked.addBoth(self._asked, ticket)
 
-    def _begun(
+    def _follow(
         self, follow: Follow, head: Head, flow: FlowControl
     ) -> Callable[[bytes], None] | None:
-        """The whole of a streamed answer may take long."""
-        self._breaker.hear(head)
+        """Tell the circuit breaker at once, since a streamed reply may take long to end."""
+        self._breaker.note_head(head)
         return follow(head, flow)
 
     def _failed(
@@ -99,12 +99,13 @@ class RetryingBackend:
         is_wanted: Callable[[], bool],
         until: float,
     ) -> Failure | Deferred[Reply]:
+        """Retry if PHP was unreachable."""
         if not isinstance(failure.value, BackendUnreachable):
             return failure
-        asking = self._ask_again(failure.value, event, follow, is_wanted, until)
-        return Deferred.fromCoroutine(asking)
+        retrying = self._retry(failure.value, event, follow, is_wanted, until)
+        return Deferred.fromCoroutine(retrying)
 
-    async def _ask_again(
+    async def _retry(
         self,
         error: BackendUnreachable,
         event: Event,
@@ -112,8 +113,11 @@ class RetryingBackend:
         is_wanted: Callable[[], bool],
         until: float,
     ) -> Reply:
-        """Wait a little for a PHP that is not there: it may be restarting."""
-        for delay in _PATIENCE:
+        """Ask again after a short time: PHP may be restarting.
+
+        :param until: when to stop, in seconds of the reactor's clock.
+        """
+        for delay in _RETRY_DELAYS:
             if self._reactor.seconds() + delay > until:
                 break
             await deferLater(self._reactor, delay)
@@ -122,8 +126,8 @@ class RetryingBackend:
             self._metrics.php_retries += 1
             try:
                 reply: Reply = await self._backend.ask(event, follow)
-            except BackendUnreachable as again:
-                error = again
+            except BackendUnreachable as new_error:
+                error = new_error
             else:
                 return reply
         raise error

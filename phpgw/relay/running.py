@@ -11,7 +11,8 @@ from phpgw.backend.reply import FlowControl, Head
 from phpgw.hub.client import Client
 from phpgw.metrics import Metrics
 from phpgw.relay.fifo import QueuedEvent
-from phpgw.relay.replies import PendingReply, is_stream
+from phpgw.relay.replies import PendingReply
+from phpgw.relay.reply_reader import is_stream
 from phpgw.relay.stream_limits import LimitedFlow, StreamLimits
 
 _POLICY_VIOLATION = 1008

@@ -59,7 +59,7 @@ class TimerEvents:
 
         def failed(failure: Failure) -> Deferred[None] | None:
             nonlocal overrun
-            self._replies.failed(f"timer {name}", failure, None)
+            self._replies.report_failure(f"timer {name}", failure, None)
             overrun = self._overruns.until_ended(failure)
             return reply.break_off()
 

@@ -135,7 +135,7 @@ class WebSocketResource(Resource):
             return
         if client.is_disconnected or self._table.is_draining:
             # PHP has granted the handshake, so it must get the disconnect, too.
-            self._admission.welcome(client, grant)
+            self._admission.admit(client, grant)
             self._refuse_pending(request, protocol, _draining_refusal())
         else:
             self._open(request, protocol, opening, grant)
@@ -165,7 +165,7 @@ class WebSocketResource(Resource):
         protocol.set_cookies = grant.set_cookies
         unread = _take_transport(request, protocol)
         protocol.dataReceived(opening.request_head(subprotocol))
-        self._admission.welcome(protocol.client, grant)
+        self._admission.admit(protocol.client, grant)
         if unread:
             protocol.dataReceived(unread)
 

@@ -18,9 +18,9 @@ from phpgw.hub.client import Client, Message
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
-from phpgw.relay.policy import RelayPolicy
+from phpgw.relay.policy import RelayPolicy, ReplyPolicy
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import Replies, ReplyPolicy
+from phpgw.relay.replies import Replies
 from phpgw.time_slices import TimeSlices
 from tests.support.fakes import FakeConnection, fake_client, handshake
 

@@ -13,9 +13,9 @@ from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.relay.connect import Admission
-from phpgw.relay.policy import RelayPolicy
+from phpgw.relay.policy import RelayPolicy, ReplyPolicy
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import Replies, ReplyPolicy
+from phpgw.relay.replies import Replies
 from phpgw.time_slices import TimeSlices
 from phpgw.websocket.request_info import RequestInfo
 from tests.support.fake_backend import COMMANDS, FakeBackend

@@ -32,7 +32,7 @@ from phpgw.hub.command_parser import parse_commands
 from phpgw.hub.cookies import CookieJar
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.relay.connect import CONTROL
-from phpgw.relay.ndjson import Stream
+from phpgw.relay.ndjson import CommandStream
 from phpgw.relay.php_errors import find_php_error
 from phpgw.web import forwarded
 from phpgw.web.addresses import _normalized
@@ -480,7 +480,7 @@ class PieceTests(LinearTestCase):
 
     def test_lines_of_streams(self) -> None:
         def begin() -> Callable[[bytes], object]:
-            return Stream(lambda commands: None, None, 1 << 20).receive
+            return CommandStream(lambda commands: None, None, 1 << 20).receive
 
         line = b'{"op": "send", "to": {"all": true}, "message": "a"}\n'
         self.assert_linear_in_pieces(

@@ -199,7 +199,7 @@ class OpenTests(BreakerTestCase):
     def test_head_of_a_long_answer(self) -> None:
         self.clock.advance(1)
         ticket = self.enter()
-        self.breaker.hear(Head(200))
+        self.breaker.note_head(Head(200))
         self.assertFalse(self.breaker.is_open)
         self.breaker.leave(ticket, _AWAY)
         self.fail_times(2)
@@ -210,7 +210,7 @@ class OpenTests(BreakerTestCase):
         self.fail_times(1)
         self.clock.advance(1)
         self.enter()
-        self.breaker.hear(Head(502))
+        self.breaker.note_head(Head(502))
         self.assertTrue(self.breaker.is_open)
 
 
@@ -347,7 +347,7 @@ class SuspectTests(BreakerTestCase):
         self.enter("c")
 
     def test_too_many_to_tell_apart(self) -> None:
-        self.patch(breaker, "_MOST_SUSPECTS", 3)
+        self.patch(breaker, "_MAX_SUSPECTS", 3)
         self.fail_for("a", "b", "c")
         self.assert_refused("good")
         self.clock.advance(1)

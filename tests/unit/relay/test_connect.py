@@ -133,13 +133,13 @@ class GrantTests(AdmissionTestCase):
     def test_nothing_is_run_before_the_connection_is_open(self) -> None:
         grant = self.grant(b"[%b, %b]" % (_JOIN, _SEND), media_type=COMMANDS)
         self.assertEqual((self.newcomer.groups, self.connection.sent), (set(), []))
-        self.admission.welcome(self.newcomer, grant)
+        self.admission.admit(self.newcomer, grant)
         self.assertEqual(self.newcomer.groups, {"g"})
         self.assertEqual(self.connection.sent, [(b"hi", False)])
 
     def test_php_hears_of_the_end_of_whom_it_has_let_in(self) -> None:
         grant = self.grant()
-        self.admission.welcome(self.newcomer, grant)
+        self.admission.admit(self.newcomer, grant)
         self.leave(self.newcomer)
         self.assertEqual(self.backend.told(), [("connect", "new"), ("disconnect", "new")])
 
@@ -152,7 +152,7 @@ class GrantTests(AdmissionTestCase):
     def open(self, grant: Grant) -> None:
         """As the edge does, with a message that came right behind the handshake."""
         self.relay.receive(self.newcomer, Message(b"early"))
-        self.admission.welcome(self.newcomer, grant)
+        self.admission.admit(self.newcomer, grant)
 
 
 class RefusalTests(AdmissionTestCase):
@@ -322,7 +322,7 @@ class RefusalTests(AdmissionTestCase):
         self.assertEqual((self.connection.sent, self.connection.closed), ([], None))
 
     def test_our_own_mistake(self) -> None:
-        self.patch(self.replies, "read", None)
+        self.patch(self.replies.reader, "read", None)
         self.assert_unavailable(self.refusal())
         self.assertEqual(len(self.flushLoggedErrors(TypeError)), 1)
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.hub.client import Client
 from phpgw.hub.commands import Command, Join, Send, Target
 from phpgw.relay.errors import UnusableReply
-from phpgw.relay.ndjson import Stream
+from phpgw.relay.ndjson import CommandStream
 from tests.support.fake_backend import FakeFlow
 from tests.support.fakes import FakeConnection, fake_client
 
@@ -29,7 +29,7 @@ class StreamTestCase(SynchronousTestCase):
         self.use()
 
     def use(self, limit: int = 1000, flow: FakeFlow | None = None) -> None:
-        self.stream = Stream(self.ran.extend, self.client, limit, flow)
+        self.stream = CommandStream(self.ran.extend, self.client, limit, flow)
 
     def sent(self) -> list[str]:
         return [command.message.decode() for command in self.ran if isinstance(command, Send)]
@@ -119,7 +119,7 @@ class LineTests(StreamTestCase):
 
     def test_about_no_client(self) -> None:
         """Whom a command is for has to be said where nobody is answered."""
-        self.stream = Stream(self.ran.extend, None, 1000, self.flow)
+        self.stream = CommandStream(self.ran.extend, None, 1000, self.flow)
         self.stream.receive(b'{"op": "send", "to": {"all": true}, "message": "tick"}\n')
         self.assertEqual(self.ran, [Send(Target("all"), b"tick")])
         self.assertFalse(self.flow.is_paused)

@@ -9,7 +9,8 @@ from phpgw.backend.errors import BackendBroken
 from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.relay.errors import ClientDisconnected, UnusableReply
-from phpgw.relay.replies import PendingReply, is_utf8
+from phpgw.relay.replies import PendingReply
+from phpgw.relay.reply_reader import is_utf8
 from tests.support.fake_backend import COMMANDS, STREAM, FakeBackendTestCase, FakeFlow, head
 from tests.support.fakes import FakeConnection
 
@@ -324,7 +325,9 @@ class CookieTests(AnswerTestCase):
 
 class FailureTests(AnswerTestCase):
     def failed(self, error: Exception | None = None) -> None:
-        self.replies.failed("a message", Failure(error or BackendBroken("cut off")), self.sender)
+        self.replies.report_failure(
+            "a message", Failure(error or BackendBroken("cut off")), self.sender
+        )
 
     def test_ignored(self) -> None:
         with capturedLogs() as events:

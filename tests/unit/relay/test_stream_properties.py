@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.hub.commands import Command
 from phpgw.relay.errors import UnusableReply
-from phpgw.relay.ndjson import Stream
+from phpgw.relay.ndjson import CommandStream
 from tests.support.fakes import fake_client
 
 
@@ -35,7 +35,7 @@ class StreamTests(SynchronousTestCase):
     def read(self, pieces: Sequence[bytes]) -> tuple[list[Command], str | None]:
         ran: list[Command] = []
         client, _ = fake_client()
-        stream = Stream(ran.extend, client, 60)
+        stream = CommandStream(ran.extend, client, 60)
         try:
             for piece in pieces:
                 stream.receive(piece)

@@ -24,9 +24,9 @@ from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.relay.connect import Admission
-from phpgw.relay.policy import RelayPolicy
+from phpgw.relay.policy import RelayPolicy, ReplyPolicy
 from phpgw.relay.relay import Relay
-from phpgw.relay.replies import Replies, ReplyPolicy
+from phpgw.relay.replies import Replies
 from phpgw.time_slices import TimeSlices
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.websocket.request_info import RequestInfo
