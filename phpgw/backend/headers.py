@@ -71,6 +71,6 @@ def check_not_compressed(values: Iterable[bytes]) -> None:
         if value.strip().lower() not in (b"", b"identity"):
             coding = value.decode("latin-1")
             raise BackendBroken(
-                f"PHP's answer is compressed (Content-Encoding: {coding!r}), though nobody asked "
-                "for it: let neither the script nor its web server do that"
+                f"PHP's reply is compressed (Content-Encoding: {coding!r}), though "
+                "the gateway does not ask for it: turn it off in the script and its web server"
             )

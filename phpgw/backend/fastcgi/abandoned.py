@@ -32,7 +32,7 @@ class AbandonedRequest:
         is_complete = self._decoder.receive(data)
         self._decoder.take_errors()
         if not is_complete and self._decoder.take_output():
-            raise BackendBroken("nobody waits for what the script prints")
+            raise BackendBroken("the script prints after its timeout")
         return is_complete
 
     def complete(self) -> None:

@@ -120,7 +120,7 @@ def split_response(output: bytes) -> tuple[Head, bytes]:
     """
     parts = find_head(output)
     if parts is None:
-        raise BackendBroken("PHP's answer has no end to its headers")
+        raise BackendBroken("PHP's reply has no end to its headers")
     return parts
 
 
@@ -131,7 +131,7 @@ def _parse_head(text: bytes) -> Head:
     for line in filter(None, text.split(b"\n")):
         name, colon, value = line.partition(b":")
         if not colon:
-            raise BackendBroken("PHP's answer has a header without a colon")
+            raise BackendBroken("PHP's reply has a header without a colon")
         headers.append((name.strip().lower(), value.strip()))
     check_not_compressed(value for name, value in headers if name == b"content-encoding")
     # RFC 3875, section 6.3.3: Status is for the gateway, and no header of the reply.
@@ -144,5 +144,5 @@ def _status(headers: dict[bytes, bytes]) -> int:
     text = headers.get(b"status", b"302" if b"location" in headers else b"200")
     status = _STATUS.fullmatch(text)
     if status is None:
-        raise BackendBroken("PHP's answer has a status that is none")
+        raise BackendBroken("PHP's reply has an invalid status")
     return int(status[1])

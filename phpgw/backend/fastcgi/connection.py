@@ -231,7 +231,7 @@ class FastCgiConnection(Protocol):
         self._owner.lost(self, reason if self._problem is None else Failure(self._problem))
         if request is not None:
             # PHP may have begun with it, so there is no retry.
-            request.fail(BackendBroken(f"PHP's answer was cut off: {reason.getErrorMessage()}"))
+            request.fail(BackendBroken(f"PHP's reply was cut off: {reason.getErrorMessage()}"))
 
     def pause(self) -> None:
         """Stop reading, which makes PHP wait."""
@@ -270,4 +270,4 @@ class FastCgiConnection(Protocol):
         request = self._request
         self.abort()
         if request is not None:
-            request.fail(BackendBroken("the gateway stopped before PHP answered"))
+            request.fail(BackendBroken("the gateway stopped before PHP replied"))

@@ -257,7 +257,7 @@ class FastCgiExchange:
         if status:
             if status in _REFUSALS and self._head is None and not self._decoder.output:
                 raise BackendUnreachable(f"PHP refused the event: {_REFUSALS[status]}")
-            raise BackendBroken(f"PHP ended its answer with the protocol status {status}")
+            raise BackendBroken(f"PHP ended its reply with the protocol status {status}")
         if self._decoder.app_status:
             raise BackendBroken(f"the script ended with status {self._decoder.app_status}")
         if self._reported_error is not None:

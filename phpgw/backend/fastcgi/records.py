@@ -215,7 +215,7 @@ class FastCgiDecoder:
             start = position + _HEADER_SIZE
             end = start + length
             if version != 1 or request_id != (kind not in _MANAGEMENT):
-                raise BackendBroken("PHP's answer is not FastCGI")
+                raise BackendBroken("PHP's reply is not FastCGI")
             if end + padding > size:
                 self._missing = end + padding - position
                 break
@@ -227,14 +227,14 @@ class FastCgiDecoder:
                 self._output += data[start:end]
             elif kind == _END_REQUEST:
                 if length != _END_BODY.size:
-                    raise BackendBroken("PHP's answer ends with a record of the wrong size")
+                    raise BackendBroken("PHP's reply ends with a record of the wrong size")
                 self.app_status, self.protocol_status = _END_BODY.unpack_from(data, start)
                 self.is_followed = position < size
                 return True
             elif kind == _STDERR:
                 self.errors.append(data[start:end])
             elif kind not in _MANAGEMENT:
-                raise BackendBroken(f"PHP's answer has a record of type {kind} in it")
+                raise BackendBroken(f"PHP's reply has a record of type {kind} in it")
         if position < size:
             self._pending.append(data[position:])
             self._missing -= size - position

@@ -54,11 +54,13 @@ class OwnFpm(UpstreamService):
         self._reload_waiters: list[Deferred[bool]] = []
 
     def startService(self) -> None:
+        """Start PHP-FPM."""
         super().startService()
         self._directory = make_directory()
         self._start()
 
     def stopService(self) -> Deferred[None]:
+        """Stop PHP-FPM; fire when all its processes have ended."""
         return self.stop_within(STOP_SECONDS)
 
     def stop_within(self, seconds: float) -> Deferred[None]:

@@ -113,13 +113,16 @@ class FpmProcess(ProcessProtocol):
         return self._ended
 
     def connectionMade(self) -> None:
+        """Close standard input, which PHP-FPM does not need."""
         self._group = self.transport.pid
         self.transport.closeStdin()
 
     def outReceived(self, data: bytes) -> None:
+        """Log standard output like standard error."""
         self.errReceived(data)
 
     def errReceived(self, data: bytes) -> None:
+        """Log complete lines."""
         *lines, rest = data.split(b"\n")
         for line in lines:
             self._partial_line += line
@@ -134,6 +137,7 @@ class FpmProcess(ProcessProtocol):
         self._log_line(line)
 
     def childConnectionLost(self, childFD: int) -> None:  # noqa: N802, N803
+        """Report the end of the guardian."""
         if childFD != guardian.WATCHED:
             super().childConnectionLost(childFD)
             return
@@ -142,6 +146,7 @@ class FpmProcess(ProcessProtocol):
             self._unguarded(self)
 
     def processExited(self, reason: Failure) -> None:
+        """Kill the workers that are left, and end the guardian."""
         self._has_exited = True
         # Workers outlive a master that was killed, and would keep the pipes open.
         self._kill_group()
@@ -150,6 +155,7 @@ class FpmProcess(ProcessProtocol):
             self.transport.closeChildFD(guardian.WATCHED)
 
     def processEnded(self, reason: Failure) -> None:
+        """Remove the files, and report the end."""
         if self._partial_line:
             self._end_line()
         self._cancel_call()

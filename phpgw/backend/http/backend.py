@@ -241,8 +241,8 @@ class HttpBackend:
                 return BackendBroken(f"the TLS connection to {url} failed: {tls_reason(error)}")
         problem = "; ".join(reason.getErrorMessage() for reason in reasons)
         if any(reason.check(ConnectionClosed) for reason in reasons):
-            return BackendBroken(f"the answer from {url} was cut off: {problem}")
-        return BackendBroken(f"the answer from {url} is not proper HTTP: {problem}")
+            return BackendBroken(f"the response from {url} was cut off: {problem}")
+        return BackendBroken(f"the response from {url} is not proper HTTP: {problem}")
 
 
 @implementer(IBodyProducer)

@@ -58,10 +58,12 @@ class _MonitoredConnection(ProtocolWrapper):
     _head_is_too_large = False
 
     def write(self, data: bytes) -> None:
+        """Write a part of a request."""
         self._request_sent()
         super().write(data)
 
     def writeSequence(self, data: list[bytes]) -> None:
+        """Write a part of a request."""
         self._request_sent()
         super().writeSequence(data)
 
@@ -70,6 +72,7 @@ class _MonitoredConnection(ProtocolWrapper):
         self._is_secured = True
 
     def dataReceived(self, data: bytes) -> None:
+        """Hand data on, and close the connection if the head is larger than the limit."""
         self._was_used = True
         self._awaiting_first_byte = False
         super().dataReceived(data)
@@ -96,6 +99,7 @@ class _MonitoredConnection(ProtocolWrapper):
             super().loseConnection()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Hand on a reason that says what happened."""
         if ISSLTransport.providedBy(self.transport) and not self._is_secured:
             reason = Failure(TlsFailed(_tls_failure(reason)))
         elif self._head_is_too_large:
@@ -130,6 +134,7 @@ class MonitoredEndpoint:
     _endpoint: IStreamClientEndpoint
 
     def connect(self, factory: Any) -> Deferred[IProtocol]:
+        """See ``IStreamClientEndpoint.connect``."""
         factory.noisy = False
         connected: Deferred[Any] = self._endpoint.connect(_MonitoredConnectionFactory(factory))
         return connected.addCallback(lambda watching: watching.wrappedProtocol)

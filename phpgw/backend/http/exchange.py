@@ -104,7 +104,7 @@ class HttpExchange(Protocol):
         """Fail the reply, since the gateway stops."""
         if self._script_end is not None:
             self._disconnect()
-        self._fail(BackendBroken("the gateway stopped before PHP answered"))
+        self._fail(BackendBroken("the gateway stopped before PHP replied"))
 
     def pause(self) -> None:
         """See :class:`phpgw.backend.reply.FlowControl`."""
