@@ -1,7 +1,7 @@
 """Long lists, a page at a time.
 
 A page begins after the last entry of the page before, in the order of the entries' names. So a
-client that stays connected is listed once, whoever connects and disconnects between two pages.
+client that stays connected is listed once, even if others connect and disconnect between two pages.
 """
 
 import json
