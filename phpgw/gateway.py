@@ -1,4 +1,4 @@
-"""The running gateway: what starts, and in which order it stops."""
+"""The running gateway: start, reload and stop, in order."""
 
 from collections.abc import Sequence
 
@@ -20,32 +20,33 @@ from phpgw.time_slices import TimeSlices, chunks
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.drain import STEP_INTERVAL, Drain
 
-# How long clients may take to answer the last close frame, and PHP to hear of the last of them;
-# less where that would be more than an eighth of all the time there is.
-_FAREWELL_SECONDS = 1
-_FAREWELL_SHARE = 1 / 8
-_SHORTEST_FAREWELL = 0.1
-# How many connections are aborted in a turn of the reactor, which takes 4 ms.
-_MOST_ABORTS = 50
-# How long connections to PHP and a PHP-FPM of our own have in any case, to end by themselves.
-_LAST_SECONDS = 1
+# Seconds for clients to reply to the last close frames, and as many for PHP to be told of the last
+# disconnects; each is at most an eighth of the drain timeout.
+_CLOSE_SECONDS = 1
+_MAX_CLOSE_SHARE = 1 / 8
+_MIN_CLOSE_SECONDS = 0.1
+# The number of connections that are aborted in one turn of the reactor, which takes 4 ms.
+_MAX_ABORTS_PER_TURN = 50
+# Seconds for connections to PHP, and the processes of the upstream, to end, however late it is.
+_MIN_UPSTREAM_SECONDS = 1
 
 
 class Gateway(MultiService):
-    """Starts by listening; stops by draining.
+    """The root service: starts, reloads and stops the parts of a gateway in order.
 
     :param public: listeners for browsers; they close first.
-    :param private: listeners for pushes alone, if there are any; they close last, since PHP may
-        push while it finishes.
-    :param hold: what may keep events from PHP, though not while it stops.
+    :param private: listeners for PHP alone, if there are any; they close last, since PHP may push
+        while it finishes.
+    :param hold: keeps events from PHP on demand, but not while the gateway stops.
     :param upstream: the way to PHP, which is closed last.
-    :param slices: runs what is for many clients; what is under way finishes, or fails.
-    :param background: what asks PHP by itself, such as timers, and is the first to stop.
-    :param notifier: whom the service manager hears it from, to the very end.
-    :param drain_timeout: seconds for all of it: sending the clients away, each once PHP has
-        answered it, and what follows.
+    :param slices: runs long jobs, such as pushes to many clients; they finish before the end, or
+        fail.
+    :param background: sends events and probes to PHP by itself, such as timers; it stops first.
+    :param notifier: informs the service manager, until the very end.
+    :param drain_timeout: seconds in all for stopping: from closing the ports to closing the
+        upstream.
     :param summary: what is where, in a line for the log.
-    :param log_file: where the log goes, if it is a file of twistd's.
+    :param log_file: the log file of twistd, if there is one.
     """
 
     log = Logger(observer=line_limit)
@@ -95,7 +96,7 @@ class Gateway(MultiService):
             self.log.warn("{hint}", hint=hint)
 
     def open_ports(self) -> None:
-        """Listen already, though nobody is served before it starts.
+        """Bind the ports and listen. Nothing is accepted before the gateway starts.
 
         :raises SystemExit: with status 1 and a line of explanation, if an address is not free.
         """
@@ -103,13 +104,14 @@ class Gateway(MultiService):
             listener.open()
 
     def reopen_log(self) -> None:
-        """Go on in a new log file, if there is one that other programs may have moved away."""
+        """Open the log file again, since another program may have moved it away (logrotate)."""
         if self._log_file is not None:
             self._log_file.reopen()
 
     def reload(self) -> Deferred[None]:
-        """Read again what may change while it runs: certificates, and the code that PHP runs;
-        and open the log file anew.
+        """Open the log file again, and reload certificates and the code that PHP runs.
+
+        :returns: fires once all is reloaded.
         """
         return Deferred.fromCoroutine(self._reload())
 
@@ -124,8 +126,15 @@ class Gateway(MultiService):
         finally:
             self._notifier.notify_reloaded()
 
+    def obstacle(self) -> str | None:
+        """Return why no client is admitted; ``None`` while the gateway runs."""
+        return None if self.running else "the gateway is starting or stopping"
+
     def stopService(self) -> Deferred[None]:
-        """Listen no more, let PHP finish and send the clients away, let go of PHP."""
+        """Drain: close the ports and the connections, let PHP finish, and close the upstream.
+
+        :returns: fires once all has stopped, within the drain timeout and a few seconds.
+        """
         self.running = 0
         return Deferred.fromCoroutine(self._drain())
 
@@ -133,35 +142,21 @@ class Gateway(MultiService):
         self.log.info("Stopping; {count} clients are connected", count=len(self._table))
         self._notifier.notify_stopping(self._drain_timeout)
         deadline = self._reactor.seconds() + self._drain_timeout
-        share = self._drain_timeout * _FAREWELL_SHARE
-        farewell = max(min(_FAREWELL_SECONDS, share), _SHORTEST_FAREWELL)
+        max_close_seconds = min(_CLOSE_SECONDS, self._drain_timeout * _MAX_CLOSE_SHARE)
+        close_seconds = max(max_close_seconds, _MIN_CLOSE_SECONDS)
         self._background.stopService()
         self._hold.close()
         self._relay.lift_disconnect_limit()
         await DeferredList([listener.stopService() for listener in self._public])
-        await self._send_off(deadline - 2 * farewell)
-        if not await self._within(farewell, self._table.when_empty()):
-            await self._abort()
-            # Which takes a turn of the reactor.
-            await self._within(farewell / 2, self._table.when_empty())
-        left = max(deadline - self._reactor.seconds(), 0)
-        pushes_end = self._within(left, self._slices.when_idle())
-        if not await self._within(left, self._relay.when_idle()):
-            self.log.warn(
-                "PHP does not know that {count} clients have left",
-                count=self._relay.disconnects_waiting,
-            )
-        if not await pushes_end:
-            self.log.warn("{count} pushes are done in part alone", count=len(self._slices))
-            self._slices.stop()
+        await self._close_connections(deadline - 2 * close_seconds)
+        await self._wait_for_connections(close_seconds)
+        await self._wait_for_jobs(deadline)
         await DeferredList([listener.stopService() for listener in self._private])
-        left = max(deadline - self._reactor.seconds(), _LAST_SECONDS)
-        await self._within(left, self._upstream.backend.close())
-        await self._upstream.service.stop_within(left)
+        await self._close_upstream(deadline)
         self._notifier.stopService()
 
-    async def _send_off(self, deadline: float) -> None:
-        """Send the clients away, also those who were about to connect when the ports closed."""
+    async def _close_connections(self, deadline: float) -> None:
+        """Start the closing handshake of each connection, also of those accepted last."""
         drain = Drain(self._table.connections, deadline - self._reactor.seconds())
 
         async def step() -> None:
@@ -174,20 +169,44 @@ class Gateway(MultiService):
 
         stepping = LoopingCall(lambda: Deferred.fromCoroutine(step()))
         stepping.clock = self._reactor
-        # Not before what has come until now was read off the sockets.
+        # Not now: what the sockets have received is read first.
         await stepping.start(STEP_INTERVAL, now=self._drain_timeout == 0)
         self._table.is_draining = True
         await self._slices.run(drain.close_rest(), begins_now=True)
 
-    async def _abort(self) -> None:
-        """End all connections without waiting for their peers."""
-        for some in chunks(self._table.connections(), _MOST_ABORTS):
+    async def _wait_for_connections(self, seconds: float) -> None:
+        """Wait until all connections have closed, and abort those that take longer."""
+        if not await self._happens_within(seconds, self._table.when_empty()):
+            await self._abort_connections()
+            # An aborted connection leaves the table in the next turn of the reactor.
+            await self._happens_within(seconds / 2, self._table.when_empty())
+
+    async def _abort_connections(self) -> None:
+        for some in chunks(self._table.connections(), _MAX_ABORTS_PER_TURN):
             for connection in some:
                 connection.abort()
-            # Most of the work comes in the next turn, when each hears that it is lost.
+            # Most of the work is in the next turn, in which connectionLost is called.
             await deferLater(self._reactor, 0)
 
-    def _within(self, seconds: float, event: Deferred[None]) -> Deferred[bool]:
-        """Whether the event comes in time."""
+    async def _wait_for_jobs(self, deadline: float) -> None:
+        """Wait until PHP was told of all disconnects, and all pushes are done."""
+        left = max(deadline - self._reactor.seconds(), 0)
+        are_pushes_done = self._happens_within(left, self._slices.when_idle())
+        if not await self._happens_within(left, self._relay.when_idle()):
+            self.log.warn(
+                "PHP does not know that {count} clients have left",
+                count=self._relay.disconnects_waiting,
+            )
+        if not await are_pushes_done:
+            self.log.warn("{count} pushes are done in part alone", count=len(self._slices))
+            self._slices.stop()
+
+    async def _close_upstream(self, deadline: float) -> None:
+        seconds = max(deadline - self._reactor.seconds(), _MIN_UPSTREAM_SECONDS)
+        await self._happens_within(seconds, self._upstream.backend.close())
+        await self._upstream.service.stop_within(seconds)
+
+    def _happens_within(self, seconds: float, event: Deferred[None]) -> Deferred[bool]:
+        """Return a Deferred of whether the event happens in time."""
         in_time = event.addCallback(lambda _: True)
         return in_time.addTimeout(seconds, self._reactor, onTimeoutCancel=lambda *_: False)

@@ -1,4 +1,4 @@
-"""Assembles the running gateway from the rooms below."""
+"""The assembly of a gateway: its parts are made from the settings, and connected."""
 
 import os
 from collections.abc import Callable, Sequence
@@ -37,10 +37,10 @@ from phpgw.settings import Settings
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
 from phpgw.web.forwarded import TrustedProxies
-from phpgw.web.front_page import FrontPageResource, IndexResource
 from phpgw.web.health import HealthResource, ReadinessResource
 from phpgw.web.idle_connections import IdleConnections
-from phpgw.web.paths import API_PATHS, HEALTH_PATHS, index_lines, route
+from phpgw.web.paths import HEALTH_PATHS, route
+from phpgw.web.roots import make_private_root, make_public_root
 from phpgw.web.site import GatewaySite
 from phpgw.websocket.client_ids import peer_ids, random_id
 from phpgw.websocket.connection_limit import ConnectionLimit
@@ -57,95 +57,104 @@ from phpgw.websocket.subprotocols import Subprotocols
 def make_gateway(
     settings: Settings, reactor: Any, log_file: ReopenableLogFile | None = None
 ) -> Gateway:
-    """The gateway that these settings describe, not yet started.
+    """Make the parts of a gateway, connect them, and return it, not yet started.
 
     :param reactor: a real one, or one with clock and sockets in memory.
     :param log_file: where the log goes, if it is a file of twistd's.
     :raises InvalidOption: if something that the settings name cannot be used.
     """
     metrics = Metrics()
-    registry = Registry()
-    upstream = make_upstream(settings, reactor, metrics)
     slices = TimeSlices(reactor)
+    upstream = make_upstream(settings, reactor, metrics)
+    budget = allocate_descriptors(
+        FdBudget(settings.max_connections, settings.max_http_connections),
+        upstream.concurrency,
+        sites=2 if settings.api_listen else 1,
+    )
+
+    # Clients, and the commands to them.
+    registry = Registry()
+    directory = Directory(registry, slices)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices)
+
+    # Events to PHP, and its replies.
     replies = Replies(dispatcher, slices, ReplyPolicy.from_settings(settings), metrics)
-    relay = Relay(
-        reactor, upstream.backend, replies, RelayPolicy.from_settings(settings, upstream), metrics
-    )
-    wanted = FdBudget(settings.max_connections, settings.max_http_connections)
-    sites = 2 if settings.api_listen else 1
-    shares = allocate_descriptors(wanted, upstream.concurrency, sites)
-    connection_limit = ConnectionLimit(shares.clients, settings.max_connections_per_address)
-    make_client_id = random_id if settings.client_id == "random" else peer_ids()
-    table = ConnectionTable(connection_limit, registry, relay, make_client_id)
-    factory = GatewayFactory(
-        reactor=reactor,
-        limits=WebSocketLimits.from_settings(settings),
-        table=table,
-        relay=relay,
-        metrics=metrics,
-    )
+    relay_policy = RelayPolicy.from_settings(settings, upstream)
+    relay = Relay(reactor, upstream.backend, replies, relay_policy, metrics)
+    hold = Hold(reactor, relay, settings.max_hold, metrics)
+    schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics)
+    prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
+    background = MultiService()
+    for service in (schedule, prober) if settings.php_probe else (schedule,):
+        service.setServiceParent(background)
+
+    # The API.
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     access = Access.from_settings(settings, proxies)
     fast_path = FastPath(access, dispatcher, Batches(dispatcher, slices), settings.max_push_size)
-    hold = Hold(reactor, relay, settings.max_hold, metrics)
-    directory = Directory(registry, slices)
     api = make_api(dispatcher, directory, slices, hold, access, metrics, settings.max_push_size)
-    edge = WebSocketResource(
-        factory,
-        RequestInfo(
-            settings.allow_origin, settings.forward_header, proxies, CrossOriginLog(metrics)
+
+    # Browsers.
+    connection_limit = ConnectionLimit(budget.clients, settings.max_connections_per_address)
+    make_client_id = random_id if settings.client_id == "random" else peer_ids()
+    table = ConnectionTable(connection_limit, registry, relay, make_client_id)
+    cross_origin_log = CrossOriginLog(metrics)
+    websocket = WebSocketResource(
+        GatewayFactory(
+            reactor=reactor,
+            limits=WebSocketLimits.from_settings(settings),
+            table=table,
+            relay=relay,
+            metrics=metrics,
         ),
+        RequestInfo(settings.allow_origin, settings.forward_header, proxies, cross_origin_log),
         Admission(relay, replies, asks_php="connect" in settings.events),
         metrics,
         Subprotocols(settings.subprotocol, reactor.seconds),
         access.proxy_detector,
     )
 
+    # Load balancers.
     def is_not_running() -> str | None:
-        return None if gateway.running else "the gateway is starting or stopping"
+        return gateway.obstacle()
 
-    background = MultiService()
-    Schedule(reactor, settings.timer, relay.timers.trigger, metrics).setServiceParent(background)
-    prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
-    if settings.php_probe:
-        prober.setServiceParent(background)
-    php_trouble = prober.trouble if settings.php_probe else relay.backend.trouble
-    ready = ReadinessResource(
-        (
-            is_not_running,
-            connection_limit.obstacle,
-            upstream.service.obstacle,
-            php_trouble,
-            hold.obstacle,
-        )
+    readiness_checks = (
+        is_not_running,
+        connection_limit.obstacle,
+        upstream.service.obstacle,
+        prober.trouble if settings.php_probe else relay.backend.trouble,
+        hold.obstacle,
     )
+    ready = ReadinessResource(readiness_checks)
     health = route(HEALTH_PATHS, {"healthz": HealthResource(), "readyz": ready})
 
-    def listen(option: str, texts: Sequence[str], root: Resource) -> list[Listener]:
-        takes_pushes = b"send" in root.listStaticNames()
-        make_site = partial(FastPathSite, fast_path) if takes_pushes else GatewaySite
-        idle_connections = IdleConnections(reactor, shares.http, metrics)
+    # Ports.
+    def make_listeners(
+        option: str, endpoints: Sequence[str], root: Resource, make_site: Callable[..., GatewaySite]
+    ) -> list[Listener]:
         site = make_site(
             root,
             settings.max_push_size,
             reactor,
-            idle_connections,
+            IdleConnections(reactor, budget.http, metrics),
             settings.handshake_timeout,
-            # Nobody else's would be read, and strangers may send many that never end.
+            # A body is not kept that no resource will read: a stranger may send many without end.
             wants_body=access.allows,
         )
-        return [Listener(option, text, site, reactor) for text in texts]
+        return [Listener(option, endpoint, site, reactor) for endpoint in endpoints]
 
-    api_root = IndexResource(200, index_lines((*API_PATHS, *HEALTH_PATHS)))
+    with_api = {**api, **health}
+    make_api_site = partial(FastPathSite, fast_path)
+    public_root = make_public_root(
+        settings.ws_path, websocket, health if settings.api_listen else with_api, reactor.seconds
+    )
+    make_public_site = GatewaySite if settings.api_listen else make_api_site
+    private_root = make_private_root(with_api)
+
     gateway = Gateway(
         reactor=reactor,
-        public=listen(
-            "listen",
-            settings.listen,
-            _public_root(settings, edge, health, api, reactor.seconds),
-        ),
-        private=listen("api-listen", settings.api_listen, _attach(api_root, {**api, **health})),
+        public=make_listeners("listen", settings.listen, public_root, make_public_site),
+        private=make_listeners("api-listen", settings.api_listen, private_root, make_api_site),
         table=table,
         relay=relay,
         hold=hold,
@@ -154,7 +163,7 @@ def make_gateway(
         background=background,
         notifier=SystemdNotifier(reactor, os.environ, upstream.service.when_ready, metrics.summary),
         drain_timeout=settings.drain_timeout,
-        summary=f"{_summary(settings, upstream)}; {describe_access(settings, proxies)}",
+        summary=_summary(settings, upstream, proxies),
         log_file=log_file,
     )
     GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
@@ -171,31 +180,10 @@ def make_gateway(
     return gateway
 
 
-def _public_root(
-    settings: Settings,
-    edge: Resource,
-    health: dict[bytes, Resource],
-    api: dict[bytes, Resource],
-    seconds: Callable[[], float],
-) -> Resource:
-    """What browsers see, with the API if that has no place of its own."""
-    paths = HEALTH_PATHS if settings.api_listen else (*API_PATHS, *HEALTH_PATHS)
-    lines = (f"{settings.ws_path}  WebSocket, for browsers", *index_lines(paths))
-    root = FrontPageResource(lines, settings.ws_path, edge, seconds)
-    return _attach(root, health if settings.api_listen else {**api, **health})
-
-
-def _attach(root: IndexResource, resources: dict[bytes, Resource]) -> IndexResource:
-    """Put resources under a front page."""
-    for name, resource in resources.items():
-        root.putChild(name, resource)
-    return root
-
-
-def _summary(settings: Settings, upstream: Upstream) -> str:
-    places = ", ".join(settings.listen)
+def _summary(settings: Settings, upstream: Upstream, proxies: TrustedProxies) -> str:
+    """Return what is where, for the log."""
     return (
-        f"phpgw {__version__}: browsers connect to {settings.ws_path} on {places}; "
-        f"PHP is {upstream.description}, {upstream.concurrency} events at once"
-        f"{upstream.concurrency_note}"
+        f"phpgw {__version__}: browsers connect to {settings.ws_path} on "
+        f"{', '.join(settings.listen)}; PHP is {upstream.description}, {upstream.concurrency} "
+        f"events at once{upstream.concurrency_note}; {describe_access(settings, proxies)}"
     )
