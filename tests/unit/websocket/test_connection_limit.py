@@ -20,7 +20,7 @@ def let_in(connection_limit: ConnectionLimit, *hosts: str) -> None:
         connection_limit.add(host)
 
 
-class CensusTests(SynchronousTestCase):
+class ConnectionLimitTests(SynchronousTestCase):
     def test_in_all(self) -> None:
         connection_limit = ConnectionLimit(limit=2)
         let_in(connection_limit, "192.0.2.1", "192.0.2.2")
