@@ -227,6 +227,7 @@ class Breaker:
         return self._failures + len(self._suspects) >= limit and is_silent
 
     def _open(self, reason: str) -> None:
+        """Open the breaker, and log why."""
         self.is_open = True
         self._epoch += 1
         self._pause = _FIRST_PAUSE

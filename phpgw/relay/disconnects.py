@@ -143,6 +143,7 @@ class DisconnectQueue:
             await empty
 
     def _drop(self, client: Client) -> None:
+        """Count and log a disconnect that PHP is never told of, as too many wait."""
         self._metrics.disconnects_lost += 1
         self._dropped += 1
         now = self._reactor.seconds()
@@ -158,6 +159,7 @@ class DisconnectQueue:
             self._drops_logged_until = now + _LOG_INTERVAL
 
     def _enqueue(self, disconnect: _Disconnect) -> None:
+        """Let a disconnect wait until PHP has a place for it."""
         run = partial(self._send, disconnect)
         self._queue.enqueue_low_priority(QueuedEvent(run, self._queue.disconnects))
 
@@ -180,6 +182,7 @@ class DisconnectQueue:
             )
 
     def _probe_later(self) -> None:
+        """Probe PHP after a while, if disconnects are postponed."""
         if self._postponed and self._probe_call is None:
             self._probe_call = self._reactor.callLater(_PROBE_INTERVAL, self._probe_if_allowed)
 
@@ -222,6 +225,7 @@ class DisconnectQueue:
         self._end_probe()
 
     def _end_probe(self) -> None:
+        """Probe again for what has become doubtful meanwhile."""
         if self._doubtful:
             # They have been added during the probe.
             self._probe()
@@ -240,6 +244,7 @@ class DisconnectQueue:
             self._probe_call = self._reactor.callLater(0, self._enqueue_more)
 
     def _enqueue_more(self) -> None:
+        """Enqueue more of the postponed disconnects, unless PHP is away again."""
         self._probe_call = None
         if self._is_away:
             self._probe_later()
@@ -276,6 +281,7 @@ class DisconnectQueue:
         return PendingReply(self._replies, None).complete(reply)
 
     def _failed(self, failure: Failure, disconnect: _Disconnect) -> None:
+        """Postpone a disconnect that PHP has not received; give up one that it may have."""
         if failure.check(BackendUnreachable, BackendBusy):
             # PHP has not received it, and would take the client for connected forever.
             disconnect.client.is_finished = False

@@ -90,11 +90,13 @@ class Hold:
         return none_running.addTimeout(timeout, self._reactor, onTimeoutCancel=lambda *_: None)
 
     def _expire(self) -> None:
+        """End a hold that nothing else has ended in time."""
         self._call = None
         self._release()
         self.log.warn("Events are let go, since nobody has done so in time (--max-hold)")
 
     def _release(self) -> None:
+        """End the hold, and allow few events at once at first."""
         self._cancel()
         self._end()
         self._step(1)
@@ -104,6 +106,7 @@ class Hold:
         self._metrics.held_now = 0
 
     def _step(self, step: int) -> None:
+        """Allow a few more events at once, until the usual number is reached."""
         self._call = None
         if step < _STEPS:
             self._call = self._reactor.callLater(_STEP_SECONDS, self._step, step + 1)

@@ -102,6 +102,7 @@ class CommandStream:
             running.addCallbacks(self._ran, self._failed)
 
     def _ran(self, outcome: None) -> None:
+        """Go on after commands have run: with those that wait, or with reading."""
         self._is_running = False
         self._run_waiting()
         if self._is_running:
@@ -116,6 +117,7 @@ class CommandStream:
             waiter.callback(self._failure)
 
     def _failed(self, failure: Failure) -> None:
+        """Keep the failure for the end of the reply, and drop the commands that wait."""
         self._failure = failure
         self._commands.clear()
         self._ran(None)

@@ -96,6 +96,7 @@ class WaitingLimits:
         self._check_call = self._reactor.callLater(seconds, self._check_times)
 
     def _check_times(self) -> None:
+        """Make events fail that have waited too long, some at a time."""
         self._check_call = None
         if self._queue.is_held:
             self.watch()
@@ -113,6 +114,7 @@ class WaitingLimits:
         self.watch()
 
     def _refuse(self, reason: "_Reason") -> Overloaded:
+        """Count a refused event, and return its error."""
         self._metrics.events_refused_by_overload += 1
         return reason.error()
 

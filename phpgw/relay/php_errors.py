@@ -52,8 +52,8 @@ def find_php_error(body: bytes, said: bytes = b"") -> PhpError | None:
 
     The time is proportional to the length of the body, for any content.
 
-    :param said: the message that is answered. What is within its echo, word for word, is no
-        error of PHP's: its sender has it already.
+    :param said: the message that PHP replies to. An error within an exact echo of it does not
+        count: its sender has it already.
     """
     if _ON_LINE in body and _START.search(body):
         found = _outside_echo(_reports(body), body, said)
@@ -78,6 +78,7 @@ class _Found:
 
 
 def _outside_echo(all_found: Iterator[_Found], body: bytes, said: bytes) -> PhpError | None:
+    """Return the first error that is not part of an echo of the message."""
     said = said.strip()
     echo_start = body.find(said)
     if echo_start < 0:
@@ -90,6 +91,7 @@ def _outside_echo(all_found: Iterator[_Found], body: bytes, said: bytes) -> PhpE
 
 
 def _reports(body: bytes) -> Iterator[_Found]:
+    """Find errors with a line number, in order."""
     body_end = len(body.rstrip())
     last_end = 0
     for end in _END.finditer(body):
@@ -108,6 +110,7 @@ def _reports(body: bytes) -> Iterator[_Found]:
 
 
 def _dumps(body: bytes) -> Iterator[_Found]:
+    """Find the output of Xdebug's var_dump()."""
     for pattern in (_HTML_DUMP, _DUMP):
         found = pattern.search(body)
         if found is not None:

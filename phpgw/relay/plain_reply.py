@@ -55,6 +55,7 @@ def _span(text: bytes, said: bytes) -> tuple[int, int]:
 
 
 def _is_within(part: tuple[int, int], echo: tuple[int, int]) -> bool:
+    """Return whether a part of a text lies within the echo."""
     return echo[0] <= part[0] and part[1] <= echo[1]
 
 
@@ -106,10 +107,12 @@ def _start_of_lines(text: bytes) -> int | None:
 
 
 def _is_command(value: object) -> bool:
+    """Return whether a JSON value looks like a command."""
     return isinstance(value, dict) and isinstance(value.get("op"), str) and value["op"] in OPS
 
 
 def _json(text: bytes) -> object:
+    """Return a JSON value; ``None`` if the text is not valid JSON."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

@@ -94,6 +94,7 @@ class Prober(Service):
             self._start()
 
     def _start(self) -> None:
+        """Start a probe."""
         self._is_wanted = False
         self._next_at = self._seconds() + self._pause
         self._pause = min(2 * self._pause, _MAX_PAUSE)
@@ -101,6 +102,7 @@ class Prober(Service):
         probing.addBoth(self._probed)
 
     def _probed(self, outcome: Failure | None) -> None:
+        """Note how a probe has ended, and log a change."""
         self._probing = None
         if not self.running:
             return

@@ -234,16 +234,19 @@ class EventQueue:
     # Waiting
 
     def _set_network(self, event: QueuedEvent) -> None:
+        """Set the network that an event is counted for while it waits."""
         if event.client is not None:
             event.network = network_of(event.client.handshake.peer_host)
 
     def _wait(self, event: QueuedEvent) -> None:
+        """Add an event to its queue, and run what may run."""
         self._add(event)
         self._run_next()
         if self.waiting:
             self.limits.watch()
 
     def _add(self, event: QueuedEvent) -> None:
+        """Add an event to its queue, and count it."""
         fifo = event.fifo
         fifo.add(event)
         if fifo is not self.messages:
@@ -323,6 +326,7 @@ class EventQueue:
         self._run_next()
 
     def _run(self, event: QueuedEvent) -> None:
+        """Run an event, which takes a place until it has ended."""
         event.fifo.running += 1
         self._running += 1
         try:
@@ -363,6 +367,7 @@ class EventQueue:
         return short < max(1, self.limit - self._reserve - self.streams.running)
 
     def _ended(self, outcome: Any, event: QueuedEvent) -> None:
+        """Free the place of an event, and run what waits."""
         self._running -= 1
         event.fifo.running -= 1
         self._go_on()
@@ -380,6 +385,7 @@ class EventQueue:
 
 
 def _fire(waiters: list[Deferred[None]]) -> None:
+    """Fire Deferreds; callbacks may add others for later."""
     fired = waiters.copy()
     waiters.clear()
     for waiter in fired:

@@ -206,6 +206,7 @@ class Relay:
         return len(inbox) >= self._policy.inbox_count or size >= self._policy.inbox_size
 
     def _next_message(self, client: Client, since: float) -> QueuedEvent:
+        """Return the queue entry for a client's next message."""
         fifo = self._queue.streams if client.expects_stream else self._queue.messages
         return QueuedEvent(partial(self._run_message, client), fifo, since, client)
 
@@ -237,6 +238,7 @@ class Relay:
         return asked
 
     def _failed(self, failure: Failure, running: RunningMessage) -> Deferred[None] | None:
+        """Report the failure of a message, and end its reply."""
         client = running.client
         subject = f"a message of client {client.id}"
         if running.error is not None:
@@ -274,6 +276,7 @@ class Relay:
         return outcome
 
     def _report_disconnect(self, client: Client, code: int, reason: str) -> None:
+        """Tell PHP of a disconnect, if it must be told."""
         if client.reports_disconnect:
             self._disconnects.add(client, code, reason)
         else:

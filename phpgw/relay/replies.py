@@ -193,10 +193,12 @@ class PendingReply:
         return None if self._stream is None else self._stream.when_run()
 
     def _run(self, commands: list[Command], head: Head) -> Deferred[None] | None:
+        """Run the commands of a long reply."""
         self._keep_cookies(head)
         return self._replies.run(commands, self._client)
 
     def _start_stream(self, head: Head, flow: FlowControl | None) -> CommandStream:
+        """Start to run commands as their lines arrive."""
         self._keep_cookies(head)
         self._replies.metrics.replies_streamed += 1
         replies, client = self._replies, self._client

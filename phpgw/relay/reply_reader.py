@@ -109,6 +109,7 @@ class ReplyReader:
         raise UnusableReply(f"PHP's reply has an invalid command: {failure.value}") from None
 
     def _check_php_errors(self, body: bytes, said: bytes = b"") -> None:
+        """Raise an error if PHP has printed one into a body."""
         php_error = find_php_error(body, said)
         if php_error is not None:
             self._metrics.replies_with_php_errors += 1

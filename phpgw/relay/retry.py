@@ -133,6 +133,7 @@ class RetryingBackend:
         raise error
 
     def _asked(self, outcome: Any, ticket: Ticket) -> Any:
+        """Tell the circuit breaker how an event has ended."""
         self._metrics.php_requests_now -= 1
         self._breaker.leave(ticket, outcome)
         return outcome

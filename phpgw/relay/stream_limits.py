@@ -152,6 +152,7 @@ class StreamLimits:
             self._end_long_streams(now)
 
     def _end_long_streams(self, now: float) -> None:
+        """End the oldest streams beyond their share that have run for long."""
         excess = self._queue.excess_streams
         for flow in list(self._streams)[:excess]:
             if now - flow.started_at >= self._patience:
@@ -163,10 +164,12 @@ class StreamLimits:
                 )
 
     def _close(self, flow: LimitedFlow) -> None:
+        """End a stream that was paused for too long, with its client's connection."""
         self.resume(flow)
         flow.close_client()
 
     def _warn(self) -> None:
+        """Log from time to time that streams take all places."""
         if self._throttle.count():
             self.log.warn(
                 "Streamed replies hold all {count} of PHP's turns while {waiting} events wait; "

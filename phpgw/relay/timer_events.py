@@ -52,6 +52,7 @@ class TimerEvents:
     def _run(
         self, name: str, ended: Deferred[None], queued: QueuedEvent, error: BackendError | None
     ) -> Deferred[Any]:
+        """Ask PHP; with an error, fail in the same way."""
         reply = PendingReply(self._replies, None)
         event = Event("timer", name.encode(), self._identity)
         asked = fail(error) if error else self._backend.ask(event, reply.follow)
