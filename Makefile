@@ -3,7 +3,7 @@
 
 # Most tests of real processes wait most of the time, so that a core takes more than one.
 CORES := $(shell nproc)
-JOBS ?= $(shell expr 2 \* $(CORES))
+JOBS ?= $(shell expr 1 + $(CORES))
 
 help:
 	@echo "make demo     a chat in your browser (rooms, logins, a streamed story), its logic in PHP"

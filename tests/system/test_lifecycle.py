@@ -223,8 +223,8 @@ class LifecycleTests(UpstreamTestCase):
 
     async def test_client_leaves_while_php_decides(self) -> None:
         """PHP has let it in, so it hears of its end."""
-        self.start(_NOTE + "if ($_POST['type'] === 'connect') { usleep(400000); }", *_BOTH)
-        await self.assertFailure(self.shake_hands("--max-time", "0.2"), CurlError)
+        self.start(_NOTE + "if ($_POST['type'] === 'connect') { usleep(1500000); }", *_BOTH)
+        await self.assertFailure(self.shake_hands("--max-time", "1"), CurlError)
         [event] = await self.disconnects(1)
         self.assertEqual(event["code"], "1006")
 

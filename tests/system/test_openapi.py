@@ -69,7 +69,7 @@ class _Crowd:
 class LiveTests(TestCase):
     """Thousands of requests, right and wrong ones, made after the description alone."""
 
-    timeout = 170
+    timeout = 400
 
     def setUp(self) -> None:
         api = with_health(InMemoryApi(limit=_LIMIT, clock=reactor))
@@ -94,6 +94,6 @@ class LiveTests(TestCase):
         ended = await run(
             [sys.executable, "-m", "schemathesis.cli", "--no-color", "run", url],
             directory=directory,
-            timeout=150,
+            timeout=380,
         )
         self.assertEqual(0, ended.status, f"{ended.stdout[-20_000:]}{ended.stderr[-2_000:]}")

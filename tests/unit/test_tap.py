@@ -10,7 +10,7 @@ from unittest import mock
 from twisted.application.service import IService
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw import __version__
+from phpgw import __version__, service
 from phpgw.process.listener import Listener
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options, makeService
@@ -331,6 +331,10 @@ class ManualTests(OptionsTestCase):
 
 
 class MakeServiceTests(OptionsTestCase):
+    def setUp(self) -> None:
+        # It would end the process of the tests a second after their reactor has stopped.
+        self.patch(service, "GracefulSignals", mock.Mock())
+
     def test_service(self) -> None:
         options = Options({})
         options.parseOptions(PHP)

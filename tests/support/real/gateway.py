@@ -42,9 +42,9 @@ class Gateway(Process):
     ) -> None:
         self.port = port or free_port()
         listen = f"tcp:{self.port}:interface=127.0.0.1"
-        super().__init__(
-            directory, _command_line("--listen", listen, *arguments), env=environment(env)
-        )
+        # The last port that it opens: once it accepts, all others do.
+        command = _command_line(*arguments, "--listen", listen)
+        super().__init__(directory, command, env=environment(env))
 
     def is_ready(self) -> bool:
         return accepts(self.port)

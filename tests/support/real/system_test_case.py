@@ -23,6 +23,8 @@ from tests.support.real.websocket_client import Connection, connect
 # The script of the article that the project began with, where it is kept beside the checkout.
 _SEED_PHP = ROOT.parent / "shared" / "peers" / "seed-php"
 _OWN_PHP = Path(__file__).with_name("websocket.php")
+# In characters: a worker of trial sends at most 64 KiB at once.
+_LONGEST_LOG_EVENT = 15_000
 _OWN_PUSH_URL = "http://127.0.0.1:8080/send"
 
 
@@ -139,4 +141,7 @@ class SystemTestCase(TestCase):
         try:
             await deferToThread(room.stop)
         finally:
-            self.log.info("{room} printed:\n{text}", room=type(room).__name__, text=room.log)
+            name, text = type(room).__name__, room.log
+            for start in range(0, len(text), _LONGEST_LOG_EVENT):
+                part = text[start : start + _LONGEST_LOG_EVENT]
+                self.log.info("{name} printed:\n{part}", name=name, part=part)
