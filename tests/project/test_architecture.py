@@ -1,6 +1,7 @@
 """The shape of the package: which room may import which, and which library stays where."""
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -81,6 +82,16 @@ def is_within(name: str, package: str) -> bool:
 
 
 class ArchitectureTests(SynchronousTestCase):
+    def test_no_class_name_twice(self) -> None:
+        """A name means one thing. That is true of private classes, too."""
+        names = Counter(
+            node.name
+            for path in MODULES.values()
+            for node in ast.walk(ast.parse(path.read_bytes()))
+            if isinstance(node, ast.ClassDef)
+        )
+        self.assertEqual({}, {name: count for name, count in names.items() if count > 1})
+
     def test_every_room_is_in_the_table(self) -> None:
         self.assertEqual(
             {*MAY_IMPORT}, {module.split(".")[1] for module in MODULES if module != "phpgw"}

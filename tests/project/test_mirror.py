@@ -1,0 +1,73 @@
+"""Each module of the package has its tests, and they are where a reader looks for them."""
+
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Modules that the tests of others cover, by their room: the module, and where its tests are.
+TESTED_ELSEWHERE = {
+    "api/batch": "unit/api/test_commands",
+    "api/fast_path_site": "unit/api/test_fast_path",
+    "api/proxy_signs": "unit/api/test_access",
+    "api/routes": "unit/api/test_openapi",
+    "backend/errors": "unit/relay/test_relay",
+    "backend/event": "unit/backend/test_form",
+    "backend/fastcgi/abandoned": "unit/backend/fastcgi/test_exchange",
+    "backend/fastcgi/worker_shortage": "unit/backend/fastcgi/test_pool",
+    "backend/fpm/guardian": "system/test_fpm",
+    "backend/fpm/manager": "system/test_fpm",
+    "backend/fpm/process": "system/test_fpm",
+    "backend/http/connection": "unit/backend/http/test_backend",
+    "backend/http/fixed_url": "unit/backend/http/test_backend",
+    "backend/interface": "unit/backend/fastcgi/test_backend",
+    "backend/reply": "unit/backend/fastcgi/test_exchange",
+    "backend/tls_errors": "unit/backend/http/test_backend",
+    "backend/upstream": "unit/backend/test_selection",
+    "hub/command_fields": "unit/hub/test_command_parser",
+    "hub/command_json": "unit/hub/test_command_parser",
+    "hub/commander": "unit/hub/test_dispatch",
+    "hub/commands": "unit/hub/test_command_parser",
+    "process/server_endpoint": "unit/process/test_unix_socket",
+    "relay/errors": "unit/relay/test_relay",
+    "relay/excerpt": "unit/relay/test_replies",
+    "relay/fifo": "unit/relay/test_queue",
+    "relay/overruns": "unit/relay/test_relay",
+    "relay/policy": "unit/relay/test_relay",
+    "relay/reply_reader": "unit/relay/test_replies",
+    "relay/running": "unit/relay/test_queue",
+    "relay/timer_events": "unit/relay/test_relay",
+    "settings/api": "unit/settings/test_settings",
+    "settings/browsers": "unit/settings/test_settings",
+    "settings/failures": "unit/settings/test_settings",
+    "settings/option": "unit/settings/test_settings",
+    "settings/php": "unit/settings/test_settings",
+    "settings/process": "unit/settings/test_settings",
+    "web/local_peer": "unit/api/test_access",
+    "web/response": "unit/web/test_site",
+    "web/roots": "unit/web/test_site",
+}
+
+
+def has_test(module: Path) -> bool:
+    """Return whether a test file mirrors the module."""
+    mirrored = ROOT / "tests/unit" / module.parent / f"test_{module.name}.py"
+    return mirrored.exists() or (ROOT / "tests/system" / f"test_{module.name}.py").exists()
+
+
+class MirrorTests(SynchronousTestCase):
+    def test_each_module(self) -> None:
+        """A module without a test file of its own is listed with the file that tests it."""
+        package = ROOT / "phpgw"
+        modules = {
+            path.relative_to(package).with_suffix("")
+            for path in package.rglob("*.py")
+            if path.name != "__init__.py"
+        }
+        without = {str(module) for module in modules if not has_test(module)}
+        self.assertEqual(set(TESTED_ELSEWHERE), without)
+
+    def test_list(self) -> None:
+        for module, test in TESTED_ELSEWHERE.items():
+            self.assertTrue((ROOT / "tests" / f"{test}.py").exists(), f"{module}: {test}")
