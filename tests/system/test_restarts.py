@@ -229,7 +229,8 @@ class ActivationTests(SystemTestCase):
         for _ in range(2):
             before = self.came
             await gateway.restarted()
-            self.assertGreater(self.came, before)
+            while self.came == before:
+                await pause(0.05)
         after = self.came
         while self.came < after + 20:
             await pause(0.05)
