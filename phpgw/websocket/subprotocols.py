@@ -36,7 +36,7 @@ class Subprotocols:
         if chosen is None and (count := self._unselected.count()):
             others = f" (and {count - 1} others since)" if count > 1 else ""
             self.log.warn(
-                "A browser offers {offered}, and none is selected{others}; "
+                "A browser offers {offered}, and none is answered{others}; "
                 "Chromium and others close such a connection at once. Name it with --subprotocol, "
                 "or let PHP name it in its reply to the connect event",
                 offered=_describe(offered),

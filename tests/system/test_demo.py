@@ -15,13 +15,26 @@ from twisted.internet.threads import deferToThread
 from tests.support.real.browser import Browser
 from tests.support.real.curl import curl
 from tests.support.real.gateway import ROOT, environment
-from tests.support.real.process import Process, free_port
+from tests.support.real.process import Process, free_port, wait_until
 from tests.support.real.process_table import descendants
 from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.waiting import until
 from tests.support.real.websocket_client import HandshakeFailed
 
 _DEMO = ROOT / "examples" / "demo" / "demo.py"
+
+
+def php_processes(pid: int) -> list[int]:
+    """Return the processes that run PHP: of its own web server, and PHP-FPM's workers.
+
+    Return none until there are both.
+    """
+    found = []
+    for process in descendants(pid):
+        command = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+        if re.search(rb"php\S*\0-S\0|^php-fpm: pool", command):
+            found.append(process.pid)
+    return found if len(found) > 1 else []
 
 
 class Demo(Process):
@@ -276,13 +289,8 @@ class DemoTests(SystemTestCase):
     async def test_php_is_not_root(self) -> None:
         """Whoever starts it."""
         demo = self.start_demo()
-        php = [
-            process.pid
-            for process in descendants(demo.pid)
-            if re.search(
-                rb"php\S*\0-S\0|^php-fpm: pool", Path(f"/proc/{process.pid}/cmdline").read_bytes()
-            )
-        ]
+        # PHP-FPM starts its workers a moment after it accepts connections.
+        php = wait_until(lambda: php_processes(demo.pid), timeout=10, what="PHP's processes")
         self.assertGreater(len(php), 1)
         uids = {Path(f"/proc/{pid}").stat().st_uid for pid in php}
         self.assertEqual(1, len(uids))

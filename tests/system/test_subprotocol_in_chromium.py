@@ -22,4 +22,4 @@ class SubprotocolTests(SystemTestCase):
         await browser.run(_CONNECT, gateway.ws_url)
         self.assertIn("open for xml,json: json", await browser.console_with("open for"))
         self.assertIn("failed for xml", await browser.console_with("failed for"))
-        self.assertIn("offers the subprotocol xml, and none is selected", gateway.log)
+        self.assertIn("offers the subprotocol xml, and none is answered", gateway.log)
