@@ -79,6 +79,12 @@ class ClientThatDoesNotWaitTestCase(UpstreamTestCase):
         name = f"client 127.0.0.1:{client.local_port}"
         self.php.stop()
         client.send("x")
+
+        async def is_tried() -> bool:
+            return (await self.stats())["php_requests_now"] == 1
+
+        # A message that has not been tried is dropped with its client, without a line.
+        await until(is_tried)
         await client.close()
 
         async def is_logged() -> bool:
