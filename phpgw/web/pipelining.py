@@ -164,7 +164,7 @@ class PipeliningChannel(IdleTrackingChannel):
         else:
             self._networkProducer.resumeProducing()
 
-    def loseConnection(self) -> None:  # noqa: N802
+    def loseConnection(self) -> None:
         if self._unread or self._dataBuffer or self.expects_body:
             self.close_lingering()
         elif not self.is_closing:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.http.connection import PersistentPool
+from phpgw.backend.http.backend import IDLE_SECONDS
 from phpgw.process.tls import split_tls_endpoint
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options
@@ -70,7 +70,7 @@ class NginxFileTests(SynchronousTestCase):
         text = "".join((_DEPLOY / name).read_text() for name in files)
         [read, idle] = re.findall(r"^ *(?:proxy_read|keepalive)_timeout (\d+)s;$", text, re.M)
         self.assertGreater(int(read), 3 * _DEFAULTS.ping_interval)
-        self.assertGreater(int(idle), PersistentPool.cachedConnectionTimeout)
+        self.assertGreater(int(idle), IDLE_SECONDS)
 
 
 class SampleTests(SynchronousTestCase):

@@ -7,19 +7,10 @@ from urllib.parse import urlsplit
 import attrs
 from OpenSSL import SSL
 from treq.client import HTTPClient
-from treq.response import _Response
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
-from twisted.internet.interfaces import IConsumer
 from twisted.python.failure import Failure
-from twisted.web.client import (
-    HTTPConnectionPool,
-    RequestTransmissionFailed,
-    ResponseFailed,
-    ResponseNeverReceived,
-)
-from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IBodyProducer
+from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from phpgw.backend.deadlines import Deadlines
@@ -34,20 +25,17 @@ from phpgw.backend.errors import (
 from phpgw.backend.event import Event, Handshake, Identity
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import browser_headers, event_headers, identity_headers
-from phpgw.backend.http.connection import (
-    HeadTooLarge,
-    NoRetryPool,
-    PersistentPool,
-    StaleConnection,
-    TlsFailed,
-)
+from phpgw.backend.http.agent import HttpAgent
+from phpgw.backend.http.connection import HeadTooLarge, NotHttp, TlsFailed
 from phpgw.backend.http.exchange import HttpContext, HttpExchange
-from phpgw.backend.http.fixed_url import (
-    CompleteHeaders,
+from phpgw.backend.http.pool import HttpPool
+from phpgw.backend.http.prepared import (
     CompleteUrl,
-    FixedUrlAgent,
     NoCookies,
+    PreparedHeaders,
+    RequestBody,
     complete_url,
+    header_lines,
 )
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Reply
@@ -56,6 +44,8 @@ from phpgw.backend.tls_errors import tls_reason
 from phpgw.backend.weak_cache import WeakCache
 from phpgw.metrics import Metrics
 
+# Shorter than Nginx's default keepalive_timeout (75 s), so that the gateway closes first.
+IDLE_SECONDS = 60
 _NO_COOKIES = NoCookies()
 # Permanent redirects: RFC 9110, sections 15.4.2 and 15.4.9.
 _MOVED = frozenset((301, 308))
@@ -66,7 +56,7 @@ class _HttpTemplate:
     """The parts that all requests of an identity share."""
 
     url: CompleteUrl
-    headers: CompleteHeaders
+    headers: PreparedHeaders
     fields: IdentityFields
 
 
@@ -90,12 +80,11 @@ class HttpBackend:
         reactor: Any,
         agent: IAgent,
         fresh_agent: IAgent,
-        pool: HTTPConnectionPool,
+        pool: HttpPool,
         url: str,
         timeout: float,
         max_reply_size: int,
         signer: Signer | None,
-        metrics: Metrics,
     ) -> None:
         self._reactor = reactor
         self._client = HTTPClient(agent, cookiejar=_NO_COOKIES)
@@ -111,20 +100,26 @@ class HttpBackend:
         self._signer = signer
         self._deadlines: Deadlines[HttpExchange] = Deadlines(reactor, timeout, HttpExchange.expire)
         self._context = HttpContext(self._deadlines, max_reply_size)
-        self._metrics = metrics
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
         template = self._templates(event.identity)
         body = encode_form(event, template.fields)
-        headers = template.headers.extended(_event_headers(event.type, event.is_binary))
+        lines = _event_lines(event.type, event.is_binary)
         if self._signer is not None:
             timestamp, signature = self._signer.sign(body)
-            headers = headers.extended({TIMESTAMP: [timestamp], SIGNATURE: [signature]})
-        form = _FormBody(body)
+            lines += header_lines(((TIMESTAMP, timestamp), (SIGNATURE, signature)))
+        form = RequestBody(body)
         exchange = HttpExchange(self._context, follow, form if self._shows_script_end else None)
-        responding: Deferred[Any] = self._post(self._client, template.url, form, headers)
-        responding.addErrback(self._retry_stale, template.url, form, headers)
+        responding: Deferred[Any] = self._client.post(
+            template.url,
+            data=form,
+            headers=template.headers.extended(lines),
+            cookies=_NO_COOKIES,
+            allow_redirects=False,
+            unbuffered=True,
+            reactor=self._reactor,
+        )
         exchange.begin(responding)
         return exchange.reply.addErrback(self._explain)
 
@@ -140,8 +135,11 @@ class HttpBackend:
         without fields.
         """
         exchange = HttpExchange(self._context, None)
-        headers = CompleteHeaders({b"Host": [self._host], b"Phpgw-Event": [b"probe"]})
-        headers.is_complete = True
+        headers = PreparedHeaders(
+            header_lines(
+                ((b"Host", self._host), (b"Phpgw-Event", b"probe"), (b"Connection", b"close"))
+            )
+        )
         responding: Deferred[Any] = self._fresh_client.request(
             "OPTIONS",
             self._url,
@@ -159,7 +157,7 @@ class HttpBackend:
         for exchange in list(self._context.active):
             exchange.stop()
         self._deadlines.close()
-        return self._pool.closeCachedConnections()
+        return self._pool.close()
 
     def _check_probed(self, reply: Reply) -> None:
         """Accept any response that could come from PHP.
@@ -185,120 +183,59 @@ class HttpBackend:
             )
 
     def _make_template(self, identity: Identity) -> _HttpTemplate:
-        more = {name: [value] for name, value in identity_headers(identity)}
-        headers = self._headers(identity.handshake).extended(more)
+        lines = header_lines(identity_headers(identity))
+        headers = self._headers(identity.handshake).extended(lines)
         return _HttpTemplate(self._url_for(identity.handshake), headers, identity_fields(identity))
 
     def _url_for(self, handshake: Handshake) -> CompleteUrl:
         return self._url.with_query(handshake.query) if handshake.query else self._url
 
-    def _post(
-        self, client: HTTPClient, url: CompleteUrl, body: "_FormBody", headers: Headers
-    ) -> Deferred[_Response]:
-        return client.post(
-            url,
-            data=body,
-            headers=headers,
-            cookies=_NO_COOKIES,
-            allow_redirects=False,
-            unbuffered=True,
-            reactor=self._reactor,
-        )
-
-    def _retry_stale(
-        self, failure: Failure, url: CompleteUrl, body: "_FormBody", headers: Headers
-    ) -> Any:
-        failure.trap(RequestTransmissionFailed, ResponseNeverReceived)
-        error: Any = failure.value
-        if not any(reason.check(StaleConnection) for reason in error.reasons):
-            return failure
-        self._metrics.php_retries += 1
-        return self._post(self._fresh_client, url, body, headers)
-
     def _explain(self, failure: Failure) -> NoReturn:
-        """Raise a :exc:`BackendError` in place of an error of Twisted's."""
-        error = cast(BaseException, failure.value)
+        """Raise a :exc:`BackendError` in place of what ended the connection."""
+        error, url = cast(BaseException, failure.value), self._url_text
         if isinstance(error, BackendError):
             raise error
+        if isinstance(error, TlsFailed):
+            raise BackendUnreachable(f"no TLS connection to {url}: {error.args[0]}")
         if isinstance(error, (ConnectError, DNSLookupError)):
-            raise BackendUnreachable(f"no connection to {self._url_text}: {error}")
-        if isinstance(error, (RequestTransmissionFailed, ResponseFailed)):
-            raise self._explain_broken(error.reasons)
+            raise BackendUnreachable(f"no connection to {url}: {error}")
+        if isinstance(error, HeadTooLarge):
+            raise ReplyTooLarge(f"{url} sends more than 64 KB of headers")
+        if isinstance(error, SSL.Error):
+            raise BackendBroken(f"the TLS connection to {url} failed: {tls_reason(error)}")
+        if isinstance(error, ConnectionClosed):
+            problem = failure.getErrorMessage()
+            raise BackendBroken(f"the response from {url} was cut off: {problem}")
+        if isinstance(error, NotHttp):
+            raise BackendBroken(f"the response from {url} is not proper HTTP: {error}")
         raise error
 
-    def _explain_broken(self, reasons: list[Failure]) -> BackendError:
-        """Return the error of an incomplete response."""
-        url = self._url_text
-        for reason in reasons:
-            error = cast(BaseException, reason.value)
-            if isinstance(error, TlsFailed):
-                return BackendUnreachable(f"no TLS connection to {url}: {error.args[0]}")
-            if isinstance(error, HeadTooLarge):
-                return ReplyTooLarge(
-                    f"{url} sends more than 64 KB of headers, or one of more than 16 KB"
-                )
-            if isinstance(error, SSL.Error):
-                return BackendBroken(f"the TLS connection to {url} failed: {tls_reason(error)}")
-        problem = "; ".join(reason.getErrorMessage() for reason in reasons)
-        if any(reason.check(ConnectionClosed) for reason in reasons):
-            return BackendBroken(f"the response from {url} was cut off: {problem}")
-        return BackendBroken(f"the response from {url} is not proper HTTP: {problem}")
 
-
-@implementer(IBodyProducer)
-@attrs.define(eq=False)
-class _FormBody:
-    """A request body that is written at once; treq's own takes a turn of the reactor or two.
-
-    :ivar is_sent: whether it was written to a connection.
-    """
-
-    _data: bytes
-    is_sent: bool = False
-
-    @property
-    def length(self) -> int:
-        """Return the size in bytes."""
-        return len(self._data)
-
-    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
-        """Write the whole body."""
-        self.is_sent = True
-        consumer.write(self._data)
-        return succeed(None)
-
-    def pauseProducing(self) -> None:
-        """Do nothing: all is written."""
-
-    def resumeProducing(self) -> None:
-        """Do nothing: all is written."""
-
-    def stopProducing(self) -> None:
-        """Do nothing: all is written."""
-
-
-def _make_headers(host: bytes, handshake: Handshake) -> CompleteHeaders:
+def _make_headers(host: bytes, handshake: Handshake) -> PreparedHeaders:
     """Return the headers that depend on the handshake alone.
 
     A web server in between can restore the client's address from X-Forwarded-For.
     """
-    headers = CompleteHeaders(
-        {b"Host": [host], b"Content-Type": [b"application/x-www-form-urlencoded"]}
-    )
-    for name, value in browser_headers(handshake):
-        headers.addRawHeader(name, value)
+    forwarded = [(b"X-Forwarded-Proto", b"https" if handshake.is_secure else b"http")]
     if handshake.peer_host:
-        headers.addRawHeader(b"X-Forwarded-For", handshake.peer_host.encode())
-    headers.addRawHeader(b"X-Forwarded-Proto", b"https" if handshake.is_secure else b"http")
+        forwarded.insert(0, (b"X-Forwarded-For", handshake.peer_host.encode()))
     if handshake.host:
-        headers.addRawHeader(b"X-Forwarded-Host", handshake.host)
-    headers.is_complete = True
-    return headers
+        forwarded.append((b"X-Forwarded-Host", handshake.host))
+    return PreparedHeaders(
+        header_lines(
+            (
+                (b"Host", host),
+                (b"Content-Type", b"application/x-www-form-urlencoded"),
+                *browser_headers(handshake),
+                *forwarded,
+            )
+        )
+    )
 
 
 @lru_cache(maxsize=16)
-def _event_headers(type_: str, is_binary: bool) -> dict[bytes, list[bytes]]:
-    return {name: [value] for name, value in event_headers(type_, is_binary)}
+def _event_lines(type_: str, is_binary: bool) -> bytes:
+    return header_lines(event_headers(type_, is_binary))
 
 
 def _host_header(url: str) -> bytes:
@@ -323,16 +260,14 @@ def make_http_backend(
     :param concurrency: how many idle connections are kept.
     :raises UnicodeError: if there can be no certificate for the host of an ``https:`` URL.
     """
-    pool = PersistentPool(reactor)
-    pool.maxPersistentPerHost = concurrency
+    pool = HttpPool(reactor, concurrency, IDLE_SECONDS)
     return HttpBackend(
         reactor=reactor,
-        agent=FixedUrlAgent(reactor, url, pool),
-        fresh_agent=FixedUrlAgent(reactor, url, NoRetryPool(reactor, persistent=False)),
+        agent=HttpAgent(reactor, url, pool, metrics),
+        fresh_agent=HttpAgent(reactor, url, HttpPool(reactor, 0, IDLE_SECONDS), metrics),
         pool=pool,
         url=url,
         timeout=timeout,
         max_reply_size=max_reply_size,
         signer=signer,
-        metrics=metrics,
     )

@@ -1,117 +1,259 @@
-"""Connections to a web server: persistent ones, why one ended, and a limit on a response's head."""
+"""One connection to a web server: HTTP/1.1 (RFC 9112), parsed by httptools."""
 
 from typing import Any
+from typing import Protocol as Interface
 
-import attrs
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from OpenSSL import SSL
 from service_identity import VerificationError
-from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IProtocol,
-    ISSLTransport,
-    IStreamClientEndpoint,
-)
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHandshakeListener, ISSLTransport, ITCPTransport
+from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
-from twisted.web.client import HTTPConnectionPool
 from zope.interface import implementer
 
+from phpgw.backend.errors import BackendBroken
+from phpgw.backend.headers import check_not_compressed
+from phpgw.backend.http.response import HttpResponse, ResponseHeaders
 from phpgw.backend.tls_errors import tls_reason
+from phpgw.web.write_now import write_now
 
-# Shorter than Nginx's default keepalive_timeout (75 s), so that the gateway closes first.
-_IDLE_SECONDS = 60
-# As over FastCGI. Twisted limits only the length of one line, to 16 KB.
+# As over FastCGI.
 _MAX_HEAD = 65536
+_FIRST_FINAL_STATUS = 200
+# Headers that are about the connection: they tell nothing of the script's reply.
+_OF_CONNECTION = frozenset(
+    (
+        b"connection",
+        b"content-length",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailers",
+        b"transfer-encoding",
+        b"upgrade",
+    )
+)
 
 
 class StaleConnection(ConnectionLost):
-    """A connection that had been used before ended without a byte of a response.
+    """A kept connection ended without a byte of a response.
 
-    The server closed the idle connection while the request was on its way, and did not process it.
+    The server had closed it, idle, while the request was on its way: nothing was done with it.
     """
-
-
-class HeadTooLarge(ConnectionLost):
-    """The head of a response is larger than the limit."""
 
 
 class TlsFailed(ConnectionLost):
-    """A connection ended before the TLS handshake was complete: nothing was sent over it."""
+    """A connection ended before TLS was agreed on: nothing was said over it."""
+
+
+class HeadTooLarge(Exception):
+    """A response has more than 64 KB of headers."""
+
+
+class NotHttp(Exception):
+    """What came is no response."""
+
+
+class Request(Interface):
+    """A request, and what waits for its response."""
+
+    def respond(self, response: HttpResponse) -> None:
+        """Take the response, whose body is to come."""
+
+    def fail(self, reason: Failure) -> None:
+        """Take note that there will be no response."""
+
+
+class ConnectionOwner(Interface):
+    """What keeps connections between requests."""
+
+    def released(self, connection: "HttpConnection") -> None:
+        """Take back a connection after a response."""
+
+    def lost(self, connection: "HttpConnection") -> None:
+        """Forget a connection that has ended."""
 
 
 @implementer(IHandshakeListener)
-class _MonitoredConnection(ProtocolWrapper):
-    """Limits a response's head, and reports why a connection ended.
+class HttpConnection(Protocol):
+    """A connection to a web server; carries one request at a time.
 
-    :exc:`StaleConnection`, :exc:`TlsFailed` and :exc:`HeadTooLarge` are told apart from a response
-    that was cut off.
+    :param owner: keeps it between requests.
     """
 
-    _was_used = False
-    _awaiting_first_byte = False
-    _is_secured = False
-    _in_head = False
-    _head_size = 0
-    _head_is_too_large = False
+    transport: Any
 
-    def write(self, data: bytes) -> None:
-        """Write a part of a request."""
-        self._request_sent()
-        super().write(data)
+    def __init__(self, owner: ConnectionOwner) -> None:
+        self._owner = owner
+        self._parser: Any = HttpResponseParser(self)
+        # What Twisted's client takes, too: folded headers, and lines that end with LF alone.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True
+        )
+        self._request: Request | None = None
+        self._response: HttpResponse | None = None
+        self._headers: list[tuple[bytes, bytes]] = []
+        # The length of the body, and whether the end of the connection is its own.
+        self._length: int | None = None
+        self._ends_with_connection = True
+        self._is_secured = False
+        self._has_served = False
+        self._has_heard = False
+        self._is_complete = False
+        self._is_kept = False
+        # Bytes since the request, or since the last of the body, that were nothing of a body.
+        self._overhead = 0
 
-    def writeSequence(self, data: list[bytes]) -> None:
-        """Write a part of a request."""
-        self._request_sent()
-        super().writeSequence(data)
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
 
     def handshakeCompleted(self) -> None:  # noqa: N802
-        """Note that the TLS handshake is complete."""
+        """Note that TLS is agreed on."""
         self._is_secured = True
 
+    def send(self, data: bytes, request: Request) -> None:
+        """Send a request."""
+        self._request = request
+        self._has_heard = False
+        self._length, self._ends_with_connection = None, True
+        self._overhead = 0
+        write_now(self.transport, data)
+
     def dataReceived(self, data: bytes) -> None:
-        """Hand data on, and close the connection if the head is larger than the limit."""
-        self._was_used = True
-        self._awaiting_first_byte = False
-        super().dataReceived(data)
-        if self._in_head:
-            # All data before this read was head, also that of responses like 103.
-            self._head_size += len(data)
-            if self._head_size > _MAX_HEAD:
-                self.loseConnection()
-
-    def pauseProducing(self) -> None:
-        """Stop reading; Twisted does that when a head has ended, before the body."""
-        self._in_head = False
-        transport: Any = self.transport
-        transport.pauseProducing()
-
-    def loseConnection(self) -> None:  # noqa: N802
-        """Close it; during a response at once, without waiting for TLS's close_notify."""
-        client: Any = self.wrappedProtocol
-        if client is not None and client.state == "WAITING":
-            # Twisted closes the connection if a line is too long, and does not say why.
-            self._head_is_too_large = self._in_head
-            self.abortConnection()
-        else:
-            super().loseConnection()
+        if self._request is None and self._response is None:
+            # Nobody asked: a server says so before it closes an idle connection.
+            self.abort()
+            return
+        self._has_heard = True
+        self._overhead += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if self._is_complete:
+                # What follows a response that has no body by its status is none of ours.
+                self._is_kept = False
+                self._finish()
+                return
+            self._fail(NotHttp(str(error) if isinstance(error, HttpParserError) else "an upgrade"))
+            return
+        if self._is_complete:
+            self._finish()
+        elif self._overhead > _MAX_HEAD:
+            self._fail(HeadTooLarge())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Hand on a reason that says what happened."""
-        if ISSLTransport.providedBy(self.transport) and not self._is_secured:
-            reason = Failure(TlsFailed(_tls_failure(reason)))
-        elif self._head_is_too_large:
-            reason = Failure(HeadTooLarge())
-        elif self._was_used and self._awaiting_first_byte:
-            reason = Failure(StaleConnection(reason.getErrorMessage()))
-        super().connectionLost(reason)
+        # It refers to this object, which is to be freed without a search for such circles.
+        self._parser = None
+        self._owner.lost(self)
+        request, self._request = self._request, None
+        response, self._response = self._response, None
+        if request is not None:
+            request.fail(self._reason(reason))
+        elif response is not None:
+            if self._ends_with_connection and reason.check(ConnectionDone):
+                response.finish()
+            else:
+                response.finish(reason)
 
-    def _request_sent(self) -> None:
-        """Note that a request is being sent."""
-        self._awaiting_first_byte = self._in_head = True
-        self._head_size = 0
+    def pause(self) -> None:
+        """Read no more for now."""
+        self.transport.pauseProducing()
+
+    def resume(self) -> None:
+        """Read on."""
+        self.transport.resumeProducing()
+
+    def close(self) -> None:
+        """Close it in between requests."""
+        self.transport.loseConnection()
+
+    def abort(self) -> None:
+        """Close it at once; nobody is told of a response any more."""
+        self._request = self._response = None
+        self.transport.abortConnection()
+
+    # What the parser tells.
+
+    def on_message_begin(self) -> None:
+        """Note that a response begins; one too many ends the connection."""
+        if self._is_complete:
+            self._is_kept = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; a field behind the body is of no use."""
+        if self._request is None:
+            return
+        name = name.lower()
+        if name not in _OF_CONNECTION:
+            self._headers.append((name, value))
+        elif name == b"content-length":
+            # RFC 9112, section 6.3; the parser refuses what contradicts itself.
+            self._length, self._ends_with_connection = int(value), False
+        elif name == b"transfer-encoding":
+            self._ends_with_connection = False
+
+    def on_headers_complete(self) -> None:
+        """Hand on the response."""
+        request = self._request
+        if request is None:
+            return
+        status = self._parser.get_status_code()
+        pairs, self._headers = tuple(self._headers), []
+        if status < _FIRST_FINAL_STATUS:
+            return
+        self._overhead = 0
+        self._request = None
+        try:
+            check_not_compressed(value for name, value in pairs if name == b"content-encoding")
+        except BackendBroken:
+            self.abort()
+            request.fail(Failure())
+            return
+        self._response = HttpResponse(self, status, ResponseHeaders(pairs), self._length)
+        request.respond(self._response)
+
+    def on_body(self, data: bytes) -> None:
+        """Hand on a piece of the body."""
+        self._overhead = 0
+        if self._response is not None:
+            self._response.receive(data)
+
+    def on_message_complete(self) -> None:
+        """Note that the response is complete; what comes with it is known later."""
+        if self._response is not None:
+            self._is_complete = True
+            self._is_kept = self._parser.should_keep_alive()
+
+    def _finish(self) -> None:
+        self._is_complete = False
+        self._has_served = True
+        response, self._response = self._response, None
+        if response is not None and response.is_paused:
+            self.resume()
+        if response is None or not self._is_kept:
+            self.close()
+        else:
+            self._owner.released(self)
+        if response is not None:
+            response.finish()
+
+    def _fail(self, error: Exception) -> None:
+        request, response = self._request, self._response
+        self.abort()
+        if request is not None:
+            request.fail(Failure(error))
+        elif response is not None:
+            response.finish(Failure(error))
+
+    def _reason(self, reason: Failure) -> Failure:
+        """Return why there is no response."""
+        if ISSLTransport.providedBy(self.transport) and not self._is_secured:
+            return Failure(TlsFailed(_tls_failure(reason)))
+        if self._has_served and not self._has_heard:
+            return Failure(StaleConnection(reason.getErrorMessage()))
+        return reason
 
 
 def _tls_failure(reason: Failure) -> str:
@@ -119,40 +261,3 @@ def _tls_failure(reason: Failure) -> str:
         assert reason.value is not None
         return tls_reason(reason.value)
     return "the connection was closed"
-
-
-class _MonitoredConnectionFactory(WrappingFactory):
-    protocol = _MonitoredConnection
-    noisy = False
-
-
-@implementer(IStreamClientEndpoint)
-@attrs.frozen
-class MonitoredEndpoint:
-    """Opens connections that are monitored."""
-
-    _endpoint: IStreamClientEndpoint
-
-    def connect(self, factory: Any) -> Deferred[IProtocol]:
-        """See ``IStreamClientEndpoint.connect``."""
-        factory.noisy = False
-        connected: Deferred[Any] = self._endpoint.connect(_MonitoredConnectionFactory(factory))
-        return connected.addCallback(lambda watching: watching.wrappedProtocol)
-
-    def __repr__(self) -> str:
-        return repr(self._endpoint)
-
-
-class NoRetryPool(HTTPConnectionPool):
-    """A connection pool that does not retry requests.
-
-    Twisted retries idempotent methods alone; the backend decides by the reason of the failure.
-    """
-
-    retryAutomatically = False
-
-
-class PersistentPool(NoRetryPool):
-    """A connection pool with persistent connections."""
-
-    cachedConnectionTimeout = _IDLE_SECONDS

@@ -6,11 +6,10 @@ from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionAborted
+from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
-from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import IResponse
 
 from phpgw.backend.deadlines import Deadlines
@@ -132,22 +131,13 @@ class HttpExchange(Protocol):
             self._restart_deadline()
 
     def dataReceived(self, data: bytes) -> None:
-        """Receive a piece of the body.
-
-        :raises ConnectionAborted: if the reply is over, since Twisted would go on reading
-            otherwise, and use the connection again.
-        """
+        """Receive a piece of the body."""
         if not self._is_over:
             self._receive(data)
-        if self._is_over:
-            raise ConnectionAborted
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fire the reply at the end of the body.
-
-        Without a length, as from PHP's built-in server, that is the end of the connection.
-        """
-        if not reason.check(ResponseDone, PotentialDataLoss):
+        """Fire the reply at the end of the body."""
+        if not reason.check(ResponseDone):
             self._fail(reason)
         elif not self._is_over:
             assert self._head is not None
@@ -156,16 +146,13 @@ class HttpExchange(Protocol):
 
     def _responded(self, response: IResponse) -> None:
         self._responding = None
-        self._head = _make_head(response)
+        self._head = Head(response.code, response.headers.pairs)
         response.deliverBody(self)
         if self._script_end is not None:
             self._disconnect()
             self._script_ended()
         if self._is_over:
             return
-        if self._is_paused:
-            # deliverBody() resumed the transport.
-            self.transport.pauseProducing()
         if self._consume is None and isinstance(response.length, int):
             self._check_size(response.length)
 
@@ -237,13 +224,3 @@ class HttpExchange(Protocol):
         self._is_over = True
         self._context.deadlines.stop(self)
         self._context.active.discard(self)
-
-
-def _make_head(response: IResponse) -> Head:
-    headers = (
-        (name.lower(), value)
-        for name, values in response.headers.getAllRawHeaders()
-        for value in values
-    )
-    # treq adds an empty Content-Encoding where there was none.
-    return Head(response.code, tuple(h for h in headers if h != (b"content-encoding", b"")))
