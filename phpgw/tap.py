@@ -23,6 +23,7 @@ from phpgw.process.twistd_checks import CannotStart, log_path, prepare
 from phpgw.service import make_gateway
 from phpgw.settings import OPTIONS, Settings
 from phpgw.settings.option import Given, InvalidOption, Option, shortened
+from phpgw.transport.socket_reactor import make_socket_reactor
 
 _WIDTH = 79
 # A larger file is not a configuration file. It may be a device without an end.
@@ -301,7 +302,7 @@ def makeService(options: Options) -> IService:
     try:
         path = None if options.parent is None else log_path(options.parent)
         log = None if path is None else ReopenableLogFile(path)
-        gateway = make_gateway(options.settings, reactor, log)
+        gateway = make_gateway(options.settings, make_socket_reactor(reactor), log)
         gateway.open_ports()
     except InvalidOption as error:
         sys.exit(f"phpgw: {error}")

@@ -4,9 +4,9 @@ from typing import Any
 
 from phpgw.api.access import Caller
 from phpgw.api.fast_path import FastPath
+from phpgw.transport.write_now import write_now
 from phpgw.web.site import GatewaySite
 from phpgw.web.strict_http import StrictChannel
-from phpgw.web.write_now import write_now
 
 
 class FastPathChannel(StrictChannel):

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from phpgw.web.write_now import write_now
+from phpgw.transport.write_now import write_now
 
 # Together 64 KB: a transport buffers as much before it pauses its producer.
 _MAX_FRAME_SIZE = 2048

@@ -17,15 +17,16 @@ MAY_IMPORT: dict[str, set[str]] = {
     "log_limit": set(),
     "metrics": set(),
     "time_slices": set(),
-    "web": {*_FOUNDATIONS},
+    "transport": {*_FOUNDATIONS},
+    "web": {*_FOUNDATIONS, "transport"},
     "timers": {*_FOUNDATIONS},
     "settings": {*_FOUNDATIONS, "timers", "web"},
     "process": {*_FOUNDATIONS, "settings"},
-    "backend": {*_FOUNDATIONS, "process", "settings"},
+    "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
-    "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "web"},
-    "api": {*_FOUNDATIONS, "hub", "relay", "settings", "web"},
+    "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
+    "api": {*_FOUNDATIONS, "hub", "relay", "settings", "transport", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
     # It puts all together.
     "service": {
@@ -33,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("web", "timers", "settings", "process", "backend", "hub"),
         *("relay", "websocket", "api", "gateway"),
     },
-    "tap": {*_FOUNDATIONS, "process", "service", "settings"},
+    "tap": {*_FOUNDATIONS, "process", "service", "settings", "transport"},
     "cli": {"tap"},
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.

@@ -16,7 +16,7 @@ from phpgw.backend.errors import BackendBroken
 from phpgw.backend.headers import check_not_compressed
 from phpgw.backend.http.response import HttpResponse, ResponseHeaders
 from phpgw.backend.tls_errors import tls_reason
-from phpgw.web.write_now import write_now
+from phpgw.transport.write_now import write_now
 
 # As over FastCGI.
 _MAX_HEAD = 65536

@@ -21,7 +21,7 @@ from phpgw.backend.fastcgi.pool import FastCgiPool
 from phpgw.backend.fastcgi.records import GET_VALUES
 from phpgw.metrics import Metrics
 from phpgw.process.listener import Listener
-from phpgw.web.write_now import write_now
+from phpgw.transport.write_now import write_now
 from tests.support.real.process import free_port
 from tests.support.real.system_test_case import SystemTestCase
 from tests.unit.backend.fastcgi.test_backend import TAKEN

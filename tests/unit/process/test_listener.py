@@ -43,7 +43,7 @@ class FakeReactor(MemoryReactorClock):
         self.opened: list[FakePort] = []
         self.error = error
 
-    def listenTCP(self, *arguments: Any, **options: Any) -> Any:  # noqa: N802
+    def listenTCP(self, *arguments: Any, **options: Any) -> Any:
         if self.error is not None:
             raise self.error
         super().listenTCP(*arguments, **options)

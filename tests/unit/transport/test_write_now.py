@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.web.write_now`, with real sockets and the real reactor."""
+"""Tests for :mod:`phpgw.transport.write_now`, with real sockets and the real reactor."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from phpgw.web.write_now import write_now
+from phpgw.transport.write_now import write_now
 
 
 class End(Protocol):

@@ -1,0 +1,165 @@
+"""Readiness of many sockets (epoll), dispatched to their transports without a detour.
+
+Twisted's reactor hands each event on through its logging context, which takes longer than reading
+from the socket does. Here all sockets of browsers and of PHP are behind one descriptor of the
+reactor. When that is ready, each socket that is ready is read or written directly. The CPU of the
+gateway for a message over FastCGI was 0.9 of what it is without.
+"""
+
+import select
+from typing import Any
+
+from twisted.internet import main
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableDescriptor, IReadDescriptor
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from phpgw.log_limit import line_limit
+
+_DISCONNECTED = select.EPOLLHUP | select.EPOLLERR
+_FAILURES = {each: Failure(each()) for each in (ConnectionDone, ConnectionLost)}
+
+
+@implementer(IReadDescriptor)
+class Poller:
+    """An epoll set of descriptors, which is itself one descriptor of a reactor.
+
+    It does for its descriptors what Twisted's own epoll reactor does: a read before a write, and
+    ``connectionLost`` after an error.
+
+    :param reactor: has to watch this descriptor.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        # Made on first use: a gateway in the background has forked by then.
+        self._epoll: select.epoll | None = None
+        self._readers: dict[int, Any] = {}
+        self._writers: dict[int, Any] = {}
+
+    def add_reader(self, descriptor: Any) -> None:
+        """Call ``doRead`` when a descriptor is readable."""
+        self._add(descriptor, self._readers, self._writers, select.EPOLLIN)
+
+    def add_writer(self, descriptor: Any) -> None:
+        """Call ``doWrite`` when a descriptor is writable."""
+        self._add(descriptor, self._writers, self._readers, select.EPOLLOUT)
+
+    def remove_reader(self, descriptor: Any) -> None:
+        """Stop calling ``doRead``."""
+        self._remove(descriptor, self._readers, self._writers, select.EPOLLOUT)
+
+    def remove_writer(self, descriptor: Any) -> None:
+        """Stop calling ``doWrite``."""
+        self._remove(descriptor, self._writers, self._readers, select.EPOLLIN)
+
+    def remove_all(self) -> list[Any]:
+        """Remove and return all descriptors."""
+        descriptors = list(dict.fromkeys((*self._readers.values(), *self._writers.values())))
+        for descriptor in descriptors:
+            self.remove_reader(descriptor)
+            self.remove_writer(descriptor)
+        return descriptors
+
+    def fileno(self) -> int:
+        """Return the number of the epoll descriptor."""
+        return -1 if self._epoll is None else self._epoll.fileno()
+
+    def logPrefix(self) -> str:
+        """Return a name for log lines of Twisted's own."""
+        return "Poller"
+
+    def doRead(self) -> None:
+        """Read and write all descriptors that are ready."""
+        assert self._epoll is not None
+        readers = self._readers
+        for fd, event in self._epoll.poll(0, len(readers) + len(self._writers) or 1):
+            descriptor = readers.get(fd)
+            if descriptor is None or event != select.EPOLLIN:
+                self._dispatch(fd, event)
+                continue
+            try:
+                reason = descriptor.doRead()
+            except Exception as error:
+                reason = error
+                self.log.failure("A connection is closed, since it could not be read")
+            if reason is not None:
+                self._disconnect(descriptor, reason, is_read=True)
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Disconnect all descriptors, since the reactor has stopped."""
+        for descriptor in self.remove_all():
+            descriptor.connectionLost(reason)
+        if self._epoll is not None:
+            self._epoll.close()
+            self._epoll = None
+
+    def _add(
+        self, descriptor: Any, descriptors: dict[int, Any], others: dict[int, Any], event: int
+    ) -> None:
+        fd = descriptor.fileno()
+        if fd in descriptors:
+            return
+        if self._epoll is None:
+            self._epoll = select.epoll()
+            self._reactor.addReader(self)
+        if fd in others:
+            self._epoll.modify(fd, select.EPOLLIN | select.EPOLLOUT)
+        else:
+            self._epoll.register(fd, event)
+        descriptors[fd] = descriptor
+
+    def _remove(
+        self, descriptor: Any, descriptors: dict[int, Any], others: dict[int, Any], rest: int
+    ) -> None:
+        fd = descriptor.fileno()
+        if fd == -1:
+            # It was closed before.
+            fd = next((each for each, one in descriptors.items() if one is descriptor), -1)
+        if fd not in descriptors or self._epoll is None:
+            return
+        del descriptors[fd]
+        if fd in others:
+            self._epoll.modify(fd, rest)
+        else:
+            self._epoll.unregister(fd)
+
+    def _dispatch(self, fd: int, event: int) -> None:
+        """Handle an event that is more than bytes to read."""
+        is_reader = fd in self._readers
+        descriptor = self._readers.get(fd) or self._writers.get(fd)
+        if descriptor is None:
+            # An earlier event of the same poll has removed it.
+            return
+        reason: Any = None
+        is_read = False
+        try:
+            if event & _DISCONNECTED and not event & select.EPOLLIN:
+                is_read = is_reader
+                reason = main.CONNECTION_DONE if is_reader else main.CONNECTION_LOST
+            else:
+                if event & select.EPOLLIN:
+                    is_read = True
+                    reason = descriptor.doRead()
+                if reason is None and event & select.EPOLLOUT:
+                    is_read = False
+                    reason = descriptor.doWrite()
+        except Exception as error:
+            reason = error
+            self.log.failure("A connection is closed, since it could not be used")
+        if reason is not None:
+            self._disconnect(descriptor, reason, is_read)
+
+    def _disconnect(self, descriptor: Any, reason: Any, is_read: bool) -> None:
+        self.remove_reader(descriptor)
+        failure = _FAILURES.get(type(reason)) or Failure(reason)
+        is_half_closed = is_read and isinstance(reason, ConnectionDone)
+        if is_half_closed and IHalfCloseableDescriptor.providedBy(descriptor):
+            descriptor.readConnectionLost(failure)
+        else:
+            self.remove_writer(descriptor)
+            descriptor.connectionLost(failure)

@@ -1,0 +1,200 @@
+"""Tests for :mod:`phpgw.transport.poller`, with real sockets and without a reactor that runs."""
+
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHalfCloseableDescriptor
+from twisted.internet.main import CONNECTION_DONE
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from phpgw.transport.poller import Poller
+
+
+class Reactor:
+    """Notes what it has to watch."""
+
+    def __init__(self) -> None:
+        self.readers: list[Any] = []
+
+    def addReader(self, reader: Any) -> None:
+        self.readers.append(reader)
+
+
+class Descriptor:
+    """One end of a pair of sockets."""
+
+    def __init__(self) -> None:
+        self.socket, self.peer = socket.socketpair()
+        self.socket.setblocking(False)
+        self.events: list[object] = []
+        self.at_read: Callable[[], Any] = lambda: None
+        self.at_write: Callable[[], Any] = lambda: None
+
+    def fileno(self) -> int:
+        return self.socket.fileno()
+
+    def doRead(self) -> Any:
+        data = self.socket.recv(100)
+        self.events.append(data)
+        return self.at_read() if data else CONNECTION_DONE
+
+    def doWrite(self) -> Any:
+        self.events.append("write")
+        return self.at_write()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self.events.append(reason.type)
+
+
+@implementer(IHalfCloseableDescriptor)
+class HalfCloseable(Descriptor):
+    def readConnectionLost(self, reason: Failure) -> None:
+        self.events.append("half")
+
+    def writeConnectionLost(self, reason: Failure) -> None:
+        """Nothing closes this side."""
+
+
+class PollerTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = Reactor()
+        self.poller = Poller(self.reactor)
+        self.sockets: list[socket.socket] = []
+
+    def tearDown(self) -> None:
+        self.poller.connectionLost(Failure(ConnectionLost()))
+        for each in self.sockets:
+            each.close()
+
+    def descriptor(self, kind: type[Descriptor] = Descriptor) -> Descriptor:
+        descriptor = kind()
+        self.sockets += (descriptor.socket, descriptor.peer)
+        self.poller.add_reader(descriptor)
+        return descriptor
+
+    def test_one_descriptor_of_the_reactor(self) -> None:
+        self.assertEqual(-1, self.poller.fileno())
+        for _ in range(3):
+            self.descriptor()
+        self.assertEqual([self.poller], self.reactor.readers)
+        self.assertNotEqual(-1, self.poller.fileno())
+
+    def test_only_what_is_ready(self) -> None:
+        one, other = self.descriptor(), self.descriptor()
+        one.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual(([b"a"], []), (one.events, other.events))
+        self.poller.doRead()
+        self.assertEqual([b"a"], one.events)
+
+    def test_twice(self) -> None:
+        """Adding and removing again changes nothing."""
+        one = self.descriptor()
+        self.poller.add_reader(one)
+        one.peer.send(b"a")
+        for _ in range(2):
+            self.poller.remove_reader(one)
+            self.poller.remove_writer(one)
+        self.poller.doRead()
+        self.assertEqual([], one.events)
+
+    def test_read_before_write(self) -> None:
+        one = self.descriptor()
+        self.poller.add_writer(one)
+        one.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual([b"a", "write"], one.events)
+        self.poller.remove_reader(one)
+        self.poller.doRead()
+        self.poller.remove_writer(one)
+        self.poller.doRead()
+        self.assertEqual([b"a", "write", "write"], one.events)
+
+    def test_no_write_after_the_end(self) -> None:
+        one = self.descriptor()
+        self.poller.add_writer(one)
+        one.at_read = lambda: CONNECTION_DONE
+        one.peer.send(b"a")
+        self.poller.doRead()
+        self.poller.doRead()
+        self.assertEqual([b"a", ConnectionDone], one.events)
+
+    def test_peer_closes(self) -> None:
+        one = self.descriptor()
+        one.peer.close()
+        self.poller.doRead()
+        self.poller.doRead()
+        self.assertEqual(ConnectionDone, one.events[-1])
+        self.assertEqual(1, one.events.count(ConnectionDone))
+
+    def test_peer_closes_while_paused(self) -> None:
+        """Nothing is read, so the error is found by the one who would write."""
+        one = self.descriptor()
+        self.poller.add_writer(one)
+        self.poller.remove_reader(one)
+        one.peer.close()
+        self.poller.doRead()
+        self.assertEqual([ConnectionLost], one.events)
+
+    def test_half_closed(self) -> None:
+        one = self.descriptor(HalfCloseable)
+        self.poller.add_writer(one)
+        one.peer.shutdown(socket.SHUT_WR)
+        self.poller.doRead()
+        self.assertEqual([b"", "half"], one.events)
+        self.poller.doRead()
+        self.assertEqual([b"", "half", "write"], one.events)
+
+    def test_exception(self) -> None:
+        """It ends one connection, is logged, and the others are served."""
+        bad, good = self.descriptor(), self.descriptor()
+        bad.at_read = lambda: 1 / 0
+        for each in (bad, good):
+            each.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual([b"a", ZeroDivisionError], bad.events)
+        self.assertEqual([b"a"], good.events)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        bad.peer.send(b"b")
+        self.poller.doRead()
+        self.assertEqual([b"a", ZeroDivisionError], bad.events)
+
+    def test_exception_in_a_write(self) -> None:
+        bad = self.descriptor()
+        self.poller.add_writer(bad)
+        bad.at_write = lambda: 1 / 0
+        self.poller.doRead()
+        self.assertEqual(["write", ZeroDivisionError], bad.events)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    def test_removed_by_another_of_the_same_poll(self) -> None:
+        one, other = self.descriptor(), self.descriptor()
+
+        def remove_both() -> None:
+            for each in (one, other):
+                self.poller.remove_reader(each)
+
+        for each in (one, other):
+            each.at_read = remove_both
+            each.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual(1, len(one.events + other.events))
+
+    def test_reactor_stops(self) -> None:
+        one, other = self.descriptor(), self.descriptor()
+        self.poller.add_writer(one)
+        self.poller.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(([ConnectionLost], [ConnectionLost]), (one.events, other.events))
+        self.assertEqual(-1, self.poller.fileno())
+
+    def test_many(self) -> None:
+        """All that are ready are served in one turn."""
+        descriptors = [self.descriptor() for _ in range(100)]
+        for each in descriptors:
+            each.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual([[b"a"]] * 100, [each.events for each in descriptors])
