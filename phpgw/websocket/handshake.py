@@ -1,15 +1,15 @@
 """The opening handshake (RFC 6455, section 4.2): an HTTP request becomes a WebSocket connection.
 
-twisted.web reads the request, and PHP may be asked about it. Autobahn gets a new request, in which
-only the checked key comes from the browser: Autobahn's parser could take characters inside a header
-for the start of another header.
+twisted.web reads the request, and PHP may be asked about it. Autobahn's part begins behind the
+response.
 """
 
 import re
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
 from functools import partial
+from hashlib import sha1
 from typing import Any
 
 import attrs
@@ -35,6 +35,14 @@ from phpgw.websocket.request_info import OriginNotAllowed, RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
 _KEY_BYTES = 16
+# RFC 6455, section 1.3.
+_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_SWITCHING = (
+    b"HTTP/1.1 101 Switching Protocols\r\n"
+    b"Server: phpgw\r\n"
+    b"Upgrade: WebSocket\r\n"
+    b"Connection: Upgrade"
+)
 # Reason phrases that twisted.web does not have.
 _PHRASES = {426: b"Upgrade Required", 429: b"Too Many Requests"}
 # Refusals that many clients can get at the same time: not each of them is logged.
@@ -161,10 +169,8 @@ class WebSocketResource(Resource):
         grant: Grant,
     ) -> None:
         subprotocol = self._subprotocols.choose(opening.subprotocols, grant.subprotocol)
-        protocol.subprotocol = subprotocol
-        protocol.set_cookies = grant.set_cookies
         unread = _take_transport(request, protocol)
-        protocol.dataReceived(opening.request_head(subprotocol))
+        protocol.open(opening.response(subprotocol, grant.set_cookies), opening.deflate)
         self._admission.admit(protocol.client, grant)
         if unread:
             protocol.dataReceived(unread)
@@ -198,18 +204,24 @@ class WebSocketResource(Resource):
 class _OpeningHandshake:
     """A valid opening handshake.
 
-    :ivar lines: the lines of the request for Autobahn.
+    :ivar key: the value of Sec-WebSocket-Key.
+    :ivar deflate: the offer of permessage-deflate that is accepted; ``None`` if there is none.
     :ivar subprotocols: the subprotocols that the browser offers.
     """
 
-    lines: tuple[bytes, ...]
+    key: bytes
+    deflate: bytes | None
     subprotocols: tuple[str, ...]
 
-    def request_head(self, subprotocol: str | None) -> bytes:
-        """Return the request for Autobahn, in which the selected subprotocol is the only one."""
-        lines = self.lines
+    def response(self, subprotocol: str | None, set_cookies: Sequence[str]) -> bytes:
+        """Return the response (RFC 6455, section 4.2.2) with this subprotocol and these cookies."""
+        lines = [_SWITCHING, *(b"Set-Cookie: " + cookie.encode() for cookie in set_cookies)]
         if subprotocol is not None:
-            lines += (b"Sec-WebSocket-Protocol: " + subprotocol.encode(),)
+            lines.append(b"Sec-WebSocket-Protocol: " + subprotocol.encode())
+        accept = b64encode(sha1(self.key + _GUID, usedforsecurity=False).digest())
+        lines.append(b"Sec-WebSocket-Accept: " + accept)
+        if self.deflate is not None:
+            lines.append(b"Sec-WebSocket-Extensions: " + self.deflate)
         return b"\r\n".join(lines) + b"\r\n\r\n"
 
 
@@ -255,22 +267,13 @@ def _read_opening(request: Request, compression: bool) -> _OpeningHandshake:
     for name, values in headers.getAllRawHeaders():
         if any(map(CONTROL.search, values)):
             raise Refusal(400, f"The header {name.decode('ascii')} has a control character in it.")
-    lines = [
-        b"GET / HTTP/1.1",
-        b"Host: phpgw",
-        b"Upgrade: websocket",
-        b"Connection: Upgrade",
-        b"Sec-WebSocket-Version: 13",
-        b"Sec-WebSocket-Key: " + _read_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ())),
-    ]
+    key = _read_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ()))
     extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
     try:
-        offer = deflate_offer(b", ".join(extensions))
+        deflate = deflate_offer(b", ".join(extensions))
     except InvalidExtensions:
         raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
-    if offer is not None:
-        lines.append(b"Sec-WebSocket-Extensions: " + offer)
-    return _OpeningHandshake(tuple(lines), _read_subprotocols(request))
+    return _OpeningHandshake(key, deflate, _read_subprotocols(request))
 
 
 def _read_subprotocols(request: Request) -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Negotiation of permessage-deflate: RFC 7692, section 7.1."""
 
 import re
+from functools import lru_cache
 
 _DEFLATE = "permessage-deflate"
 _WINDOW_BITS = frozenset(map(str, range(8, 16)))
@@ -20,11 +21,14 @@ class InvalidExtensions(ValueError):
     """Sec-WebSocket-Extensions is malformed: RFC 6455, section 9.1."""
 
 
+# All visitors with the same browser send the same.
+@lru_cache(maxsize=64)
 def deflate_offer(header: bytes) -> bytes | None:
     """Return the first acceptable offer of permessage-deflate; ``None`` if there is none.
 
     :param header: the value of Sec-WebSocket-Extensions.
-    :returns: the offer with only the parameters that the response needs.
+    :returns: the offer with only the parameters that the response needs. It is also what the
+        response has to contain.
     :raises InvalidExtensions: if the header is malformed.
     """
     offers = [
@@ -57,7 +61,7 @@ def _accept(parameters: list[tuple[str, str]]) -> bytes | None:
     for parameter in parameters:
         match parameter:
             case "server_no_context_takeover", "":
-                offer.append("server_no_context_takeover")
+                offer.insert(1, "server_no_context_takeover")
             case "server_max_window_bits", bits if bits in _SERVER_WINDOW_BITS:
                 offer.append(f"server_max_window_bits={bits}")
             case "client_no_context_takeover", "":

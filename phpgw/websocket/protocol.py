@@ -4,11 +4,9 @@
 relay; replies and pushes come through :class:`phpgw.hub.client.Connection`.
 """
 
-from collections.abc import Sequence
 from typing import Any, cast
 
 from autobahn.util import encode_truncate
-from autobahn.websocket.compress import PerMessageDeflateOffer, PerMessageDeflateOfferAccept
 from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
@@ -39,35 +37,23 @@ _CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
 
 
 class GatewayProtocol(OutboundProtocol):
-    """The connection of one client: a :class:`~.connection_table.TableConnection`.
-
-    :ivar subprotocol: the selected subprotocol, for the response to the handshake.
-    :ivar set_cookies: the cookies for this response.
-    """
+    """The connection of one client: a :class:`~.connection_table.TableConnection`."""
 
     _log = Logger(observer=line_limit)  # ``log`` is Autobahn's
     factory: "GatewayFactory"
     client: Client
     transport: Any  # TCP or TLS: both can pause and abort
-    # Autobahn sets it when there is a transport.
     state: int = OutboundProtocol.STATE_CONNECTING
-    subprotocol: str | None = None
-    set_cookies: Sequence[str] = ()
     lifetime: Lifetime | None = None
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._keep_alive: KeepAlive | None = None
-        self._abort_call: IDelayedCall | None = None
-        self._opened_at: float | None = None
-        self._close_status: tuple[int, str] | None = None
-        self._has_exceeded_limit = False
-        self._messages_in = 0
+    _keep_alive: KeepAlive | None = None
+    _abort_call: IDelayedCall | None = None
+    _opened_at: float | None = None
+    _close_status: tuple[int, str] | None = None
+    _has_exceeded_limit = False
+    _messages_in = 0
 
     # Called by Autobahn and the transport.
-
-    def onConnect(self, request: object) -> tuple[str | None, dict[str, Any]]:
-        return self.subprotocol, {"Set-Cookie": self.set_cookies} if self.set_cookies else {}
 
     def onOpen(self) -> None:
         super().onOpen()
@@ -266,7 +252,6 @@ class GatewayFactory(SlimFactory):
             # Autobahn's timeouts use the global reactor and whole seconds; we have our own.
             openHandshakeTimeout=0,
             closeHandshakeTimeout=0,
-            perMessageCompressionAccept=_accept_deflate if limits.compression else _accept_none,
         )
         self.specialize(self.protocol)
 
@@ -278,12 +263,3 @@ class GatewayFactory(SlimFactory):
 def _is_close_code(code: int) -> bool:
     """Return whether a close frame can have this code: RFC 6455, section 7.4; IANA's registry."""
     return code in _CLOSE_CODES or 3000 <= code <= 4999
-
-
-def _accept_deflate(offers: list[PerMessageDeflateOffer]) -> PerMessageDeflateOfferAccept:
-    # There is only one offer, and it is acceptable: see deflate_offer.
-    return PerMessageDeflateOfferAccept(offers[0])
-
-
-def _accept_none(offers: list[object]) -> None:
-    return None

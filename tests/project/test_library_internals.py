@@ -13,7 +13,6 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementedBy
 
-from phpgw.websocket import autobahn_slim
 from tests.project.test_architecture import MODULES
 
 _LIBRARIES = ("twisted.", "autobahn.", "treq.", "hyperlink.")
@@ -219,8 +218,3 @@ class CompletenessTests(SynchronousTestCase):
                 for user in entry["users"]:
                     text = MODULES[f"phpgw.{user}"].read_text()
                     self.assertIn(name, text, f"{owner}.{name} is not used in {user}")
-
-    def test_deleted_attributes(self) -> None:
-        """They are named in a list of strings."""
-        module = autobahn_slim.__name__
-        self.assertEqual(set(), {*autobahn_slim._UNUSED_ATTRIBUTES} - listed(module))
