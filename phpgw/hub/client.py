@@ -99,6 +99,7 @@ class Client:
     :ivar handshake: its handshake, without the cookies that PHP has set since.
     :ivar groups: its groups; only the registry changes them.
     :ivar inbox: messages for which PHP has not been asked yet, oldest first.
+    :ivar is_paused: whether its connection is not read, since its inbox is full.
     :ivar is_busy: whether one of its events waits or runs, or must not run yet.
     :ivar is_disconnected: whether its connection has ended.
     :ivar reports_disconnect: whether PHP is told when it disconnects.
@@ -113,6 +114,7 @@ class Client:
     handshake: Handshake = attrs.field(init=False)
     groups: frozenset[str] = _NOTHING
     inbox: list[Message] = attrs.field(factory=list)
+    is_paused: bool = False
     is_busy: bool = False
     is_disconnected: bool = False
     reports_disconnect: bool = False

@@ -131,7 +131,9 @@ class Breaker:
         :param outcome: PHP's reply, or the failure.
         """
         if isinstance(outcome, Reply) and outcome.head.status not in self._policy.statuses:
-            self._note_alive()
+            self.last_seen_at = self._seconds()
+            if self._failures or self._suspects or self.is_open:
+                self._note_alive()
             return
         is_current = ticket.epoch == self._epoch
         if isinstance(outcome, Failure) and outcome.check(*_INCONCLUSIVE):

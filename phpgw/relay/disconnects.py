@@ -29,7 +29,7 @@ from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.fifo import DeferredEvent, QueuedEvent
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import PendingReply, Replies
 from phpgw.relay.reply_reader import wrong_status
@@ -161,7 +161,7 @@ class DisconnectQueue:
     def _enqueue(self, disconnect: _Disconnect) -> None:
         """Let a disconnect wait until PHP has a place for it."""
         run = partial(self._send, disconnect)
-        self._queue.enqueue_low_priority(QueuedEvent(run, self._queue.disconnects))
+        self._queue.enqueue_low_priority(DeferredEvent(run, self._queue.disconnects))
 
     # While PHP is away
 

@@ -1,36 +1,102 @@
-"""FIFO queues of events of one kind, with the share of the concurrency limit that they may take."""
+"""Events that wait, and FIFO queues of one kind of them, each with its share of the limit."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
-import attrs
 from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
 from phpgw.hub.client import Client
-
-# Runs an event. The Deferred fires when it has ended; None means that there is nothing left to do.
-# If it is called with an error, the event must fail with that error instead.
-Run = Callable[["QueuedEvent", BackendError | None], Deferred[Any] | None]
+from phpgw.log_limit import line_limit
 
 
-@attrs.define(eq=False)
 class QueuedEvent:
     """An event for PHP, from when it is queued until it has ended.
 
-    :ivar run: called once, with this event, and ``None`` to run it or the error that it fails with.
     :ivar fifo: the queue of its kind.
     :ivar waiting_since: when it began to wait, in seconds of the reactor's clock.
     :ivar client: the client that it is about; ``None`` for timers and disconnects.
     :ivar network: the network that it is counted for while it waits; ``None`` for no network.
+    :ivar is_running: whether it takes a place of its queue; only the queue changes it.
     """
 
-    run: Run
-    fifo: "Fifo"
-    waiting_since: float = 0.0
-    client: Client | None = None
-    network: Hashable = None
+    __slots__ = ("client", "fifo", "is_running", "network", "waiting_since")
+
+    log = Logger(observer=line_limit)
+
+    def __init__(
+        self,
+        fifo: "Fifo",
+        waiting_since: float = 0.0,
+        client: Client | None = None,
+        network: Hashable = None,
+    ) -> None:
+        self.fifo = fifo
+        self.waiting_since = waiting_since
+        self.client = client
+        self.network = network
+        self.is_running = False
+
+    def run(self, queue: "Places") -> bool:
+        """Begin to run.
+
+        :param queue: is told when the event has ended.
+        :returns: whether it has been told, or will be; false if there is nothing left to do.
+        """
+        raise NotImplementedError
+
+    def refuse(self, error: BackendError) -> None:
+        """Fail with an error, in place of :meth:`run`."""
+        raise NotImplementedError
+
+    def log_failure(self, failure: Failure) -> None:
+        """Log an error in the gateway itself."""
+        self.log.failure("A turn came to a bad end", failure)
+
+
+class DeferredEvent(QueuedEvent):
+    """An event for PHP that a function runs.
+
+    :param call: called once, with this event, and ``None`` to run it or the error that it fails
+        with. It returns a Deferred that fires when the event has ended, or ``None`` if there is
+        nothing left to do.
+    """
+
+    __slots__ = ("_call",)
+
+    def __init__(
+        self,
+        call: Callable[[QueuedEvent, BackendError | None], Deferred[Any] | None],
+        fifo: "Fifo",
+        waiting_since: float = 0.0,
+        client: Client | None = None,
+        network: Hashable = None,
+    ) -> None:
+        super().__init__(fifo, waiting_since, client, network)
+        self._call = call
+
+    def run(self, queue: "Places") -> bool:
+        """See :class:`QueuedEvent`."""
+        running = self._call(self, None)
+        if running is None:
+            return False
+        running.addErrback(self.log_failure)
+        running.addCallback(lambda _: queue.ended(self))
+        return True
+
+    def refuse(self, error: BackendError) -> None:
+        """See :class:`QueuedEvent`."""
+        self._call(self, error)
+
+
+class Places(Protocol):
+    """Where events run, each in a place of its own."""
+
+    def ended(self, event: QueuedEvent) -> None:
+        """Free the place of an event, if it has one, and run what waits."""
 
 
 class Fifo:

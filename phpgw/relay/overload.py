@@ -107,7 +107,7 @@ class WaitingLimits:
         if self._timeout and now - self._counted_from > self._timeout:
             overdue = self._queue.cancel_overdue(now - self._timeout, _MAX_PER_REACTOR_TURN)
             for event in overdue:
-                event.run(event, self._refuse(self._too_long))
+                event.refuse(self._refuse(self._too_long))
             if overdue and self._queue.waiting:
                 # More events may be overdue, also the next messages of these clients.
                 self._check_later(0)

@@ -7,11 +7,10 @@ each of these has a queue of its own and a limited share.
 from collections import Counter, deque
 from collections.abc import Callable, Hashable
 from itertools import islice
-from typing import Any, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
 from phpgw.hub.client import Client
@@ -129,7 +128,7 @@ class EventQueue:
             self._set_network(event)
             error = self.limits.check(event)
             if error is not None:
-                event.run(event, error)
+                event.refuse(error)
                 return
             self._wait(event)
         else:
@@ -154,6 +153,13 @@ class EventQueue:
         else:
             self._run_or_wait(event)
 
+    def ended(self, event: QueuedEvent) -> None:
+        """Free the place of an event, if it has one, and run what waits."""
+        if event.is_running:
+            self._leave(event)
+            if self.waiting or self._others_waiting or not self._running:
+                self._go_on()
+
     def cancel(self, event: QueuedEvent) -> None:
         """Remove a waiting event. Its ``run`` is not called."""
         event.fifo.remove(event)
@@ -170,7 +176,7 @@ class EventQueue:
         if event is None:
             return False
         self.cancel(event)
-        event.run(event, None)
+        event.run(self)
         return True
 
     def cancel_overdue(self, since: float, max_count: int) -> list[QueuedEvent]:
@@ -290,13 +296,14 @@ class EventQueue:
         self._is_starting = True
         self._run(event)
         self._is_starting = False
-        self._go_on()
+        if self.waiting or self._others_waiting or not self._running:
+            self._go_on()
 
     def _go_on(self) -> None:
-        """Run what waits, if anything does."""
+        """Run what waits, or note that nothing runs."""
         if self.waiting or self._others_waiting:
             self._run_next()
-        elif not self._running:
+        elif self._none_running_waiters or self._idle_waiters:
             self._notify()
 
     def _run_next(self) -> None:
@@ -327,20 +334,25 @@ class EventQueue:
 
     def _run(self, event: QueuedEvent) -> None:
         """Run an event, which takes a place until it has ended."""
+        event.is_running = True
         event.fifo.running += 1
         self._running += 1
         try:
-            ended = event.run(event, None)
+            is_begun = event.run(self)
         except Exception:
             # Its place must not stay taken, or all others would wait for ever.
             self.log.failure("A turn could not begin")
-            ended = None
-        if ended is None:
-            event.fifo.running -= 1
-            self._running -= 1
-        else:
+            is_begun = False
+        if is_begun:
             self._last_served = event.fifo
-            ended.addCallbacks(self._ended, self._failed, (event,), errbackArgs=(event,))
+        elif event.is_running:
+            self._leave(event)
+
+    def _leave(self, event: QueuedEvent) -> None:
+        """Free the place of an event."""
+        event.is_running = False
+        event.fifo.running -= 1
+        self._running -= 1
 
     def _next_fifo(self) -> Fifo | None:
         """Return the queue to serve next; ``None`` if none may be served."""
@@ -365,16 +377,6 @@ class EventQueue:
             return True
         short = self.handshakes.running + self.disconnects.running
         return short < max(1, self.limit - self._reserve - self.streams.running)
-
-    def _ended(self, outcome: Any, event: QueuedEvent) -> None:
-        """Free the place of an event, and run what waits."""
-        self._running -= 1
-        event.fifo.running -= 1
-        self._go_on()
-
-    def _failed(self, failure: Failure, event: QueuedEvent) -> None:
-        self.log.failure("A turn came to a bad end", failure)
-        self._ended(None, event)
 
     def _notify(self) -> None:
         """Fire the Deferreds whose condition is met."""

@@ -6,9 +6,9 @@ longer than there are clients. The disconnect is the last event of a client.
 """
 
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
-from twisted.internet.defer import CancelledError, Deferred, fail
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -21,18 +21,16 @@ from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker
 from phpgw.relay.disconnects import DisconnectQueue
 from phpgw.relay.errors import ClientDisconnected
-from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.fifo import DeferredEvent, QueuedEvent
+from phpgw.relay.message import ClientMessage, MessageContext
 from phpgw.relay.overload import WaitingLimits
 from phpgw.relay.overruns import Overruns
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.queue import EventQueue
-from phpgw.relay.replies import PendingReply, Replies
+from phpgw.relay.replies import Replies
 from phpgw.relay.retry import RetryingBackend
-from phpgw.relay.running import RunningMessage
 from phpgw.relay.stream_limits import StreamLimits
 from phpgw.relay.timer_events import TimerEvents
-
-T = TypeVar("T")
 
 
 class Relay:
@@ -73,7 +71,18 @@ class Relay:
         self._disconnects = DisconnectQueue(
             reactor, self.backend, replies, queue, metrics, policy.has_web_server
         )
-        self._running: dict[Client, RunningMessage] = {}
+        self._running: dict[Client, ClientMessage] = {}
+        self._context = MessageContext(
+            backend=self.backend,
+            replies=replies,
+            queue=queue,
+            stream_limits=self._stream_limits,
+            metrics=metrics,
+            running=self._running,
+            may_resume=self._resume_if_not_full,
+            failed=self._wait_for_script,
+            go_on=self._go_on,
+        )
         # Close code and reason of clients that have disconnected while an event of theirs runs.
         self._close_codes: dict[Client, tuple[int, str]] = {}
         # Clients whose next event is delayed.
@@ -105,7 +114,8 @@ class Relay:
         if not client.is_busy:
             client.is_busy = True
             self._queue.enqueue(self._next_message(client, message.received_at))
-        if self._is_full(client):
+        if client.inbox and self._is_full(client):
+            client.is_paused = True
             client.connection.pause_reading()
 
     def connect(self, client: Client) -> Deferred[Reply]:
@@ -117,7 +127,7 @@ class Relay:
         replied: Deferred[Reply] = Deferred()
         client.is_busy = True
         run = partial(self._run_connect, client, replied)
-        self._queue.enqueue(QueuedEvent(run, self._queue.handshakes, self._now(), client))
+        self._queue.enqueue(DeferredEvent(run, self._queue.handshakes, self._now(), client))
         return replied
 
     def admit(self, client: Client) -> None:
@@ -142,7 +152,7 @@ class Relay:
 
         def resume(outcome: None) -> None:
             self._delayed.remove(client)
-            self._run_next(None, client)
+            self._go_on(client)
 
         until.addBoth(resume)
 
@@ -205,67 +215,32 @@ class Relay:
             size += len(message.payload)
         return len(inbox) >= self._policy.inbox_count or size >= self._policy.inbox_size
 
+    def _resume_if_not_full(self, client: Client) -> None:
+        """Read from a client again, since a message has been taken from its inbox."""
+        if not self._is_full(client):
+            client.is_paused = False
+            client.connection.resume_reading()
+
     def _next_message(self, client: Client, since: float) -> QueuedEvent:
         """Return the queue entry for a client's next message."""
-        fifo = self._queue.streams if client.expects_stream else self._queue.messages
-        return QueuedEvent(partial(self._run_message, client), fifo, since, client)
+        queue = self._queue
+        fifo = queue.streams if client.expects_stream else queue.messages
+        return ClientMessage(self._context, client, fifo, since)
 
-    def _run_message(
-        self, client: Client, queued: QueuedEvent, error: BackendError | None
-    ) -> Deferred[Any] | None:
-        """Ask PHP about the next message of a client; with an error, fail it in the same way."""
-        if not client.inbox:
-            # It has disconnected, or its connection is closing.
-            self._run_next(None, client)
-            return None
-        was_full = self._is_full(client)
-        message = client.inbox.pop(0)
-        reply = PendingReply(self._replies, client, message.is_binary, message.payload)
-        running = RunningMessage(client, queued, reply, self._stream_limits, self._metrics)
-        if error is None:
-            identity = client.identity_at(self._replies.wall_time())
-            event = Event("server", message.payload, identity, message.is_binary)
-            asked = self.backend.ask(event, running.follow, client.is_connected)
-        else:
-            asked = fail(error)
-        running.asked = asked
-        self._running[client] = running
-        asked.addCallback(reply.complete)
-        asked.addErrback(self._failed, running)
-        asked.addBoth(self._run_next, client, was_asked=error is None)
-        if was_full and not self._is_full(client):
-            client.connection.resume_reading()
-        return asked
+    def _wait_for_script(self, client: Client, failure: Failure) -> None:
+        """Delay the events of a client whose message has failed while its script still runs."""
+        ended = self._overruns.until_ended(failure)
+        if ended is not None:
+            self.delay_events(client, ended)
 
-    def _failed(self, failure: Failure, running: RunningMessage) -> Deferred[None] | None:
-        """Report the failure of a message, and end its reply."""
-        client = running.client
-        subject = f"a message of client {client.id}"
-        if running.error is not None:
-            failure = Failure(running.error)
-        if failure.check(CancelledError, ClientDisconnected):
-            self._metrics.replies_without_client += 1
-            self._replies.report_cause(subject, failure)
-        else:
-            self._replies.report_failure(subject, failure, client)
-            ended = self._overruns.until_ended(failure)
-            if ended is not None:
-                self.delay_events(client, ended)
-        return running.reply.break_off()
-
-    def _run_next(self, outcome: T, client: Client, was_asked: bool = True) -> T:
+    def _go_on(self, client: Client, was_asked: bool = True) -> None:
         """Queue the next event of a client, since the previous one has ended.
 
         :param was_asked: whether PHP was asked. If it was not, the next message has been waiting
             since it was received.
         """
-        running = self._running.pop(client, None)
-        if running is not None:
-            client.expects_stream = running.flow is not None
-            if running.flow is not None:
-                self._stream_limits.remove(running.flow)
         if client in self._delayed:
-            return outcome
+            return
         if client.inbox:
             since = self._now() if was_asked else client.inbox[0].received_at
             self._queue.requeue(self._next_message(client, since))
@@ -273,7 +248,6 @@ class Relay:
             client.is_busy = False
             if client.is_disconnected:
                 self._report_disconnect(client, *self._close_codes.pop(client))
-        return outcome
 
     def _report_disconnect(self, client: Client, code: int, reason: str) -> None:
         """Tell PHP of a disconnect, if it must be told."""
@@ -294,9 +268,9 @@ class Relay:
         """Ask PHP whether a client may connect; with an error, fail in the same way."""
         if client.is_disconnected:
             replied.errback(ClientDisconnected("the client has left"))
-            self._run_next(None, client)
+            self._go_on(client)
             return None
         event = Event("connect", b"", client.identity)
         asked = fail(error) if error else self.backend.ask(event, is_wanted=client.is_connected)
         asked.addCallbacks(replied.callback, replied.errback)
-        return asked.addBoth(self._run_next, client)
+        return asked.addBoth(lambda _: self._go_on(client))

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
@@ -25,6 +25,30 @@ _MAX_RETRY_SECONDS = 5.0
 
 def _always() -> bool:
     return True
+
+
+class Receiver(Protocol):
+    """Waits for the reply to an event.
+
+    :ivar follow: called with the head of the reply; see :data:`phpgw.backend.reply.Follow`.
+    :ivar is_wanted: called before the event is sent again. If it returns false, the event fails
+        with a :exc:`phpgw.relay.errors.ClientDisconnected` instead.
+    """
+
+    @property
+    def follow(self) -> Follow | None: ...
+
+    @property
+    def is_wanted(self) -> Callable[[], bool]: ...
+
+    def replied(self, reply: Reply) -> Deferred[None] | None:
+        """Take the reply.
+
+        :returns: fires when that is done, and can be cancelled until then; ``None`` if it is done.
+        """
+
+    def failed(self, failure: Failure) -> Deferred[None] | None:
+        """Take the failure of the event; see :meth:`replied`."""
 
 
 class RetryingBackend:
@@ -67,22 +91,67 @@ class RetryingBackend:
         follow: Follow | None = None,
         is_wanted: Callable[[], bool] = _always,
     ) -> Deferred[Any]:
+        """Do the same as :meth:`send`, with the reply in a Deferred; it can be cancelled."""
+        receiver = _DeferredReply(follow, is_wanted)
+        receiver.sent = self.send(event, receiver)
+        return receiver.reply
+
+    def send(self, event: Event, receiver: Receiver) -> Deferred[Any]:
         """Call the backend's ``ask``. Retry for up to 1.5 s while PHP is unreachable.
 
-        :param is_wanted: called before each retry. If it returns false, the event fails with a
-            :exc:`phpgw.relay.errors.ClientDisconnected` instead.
+        The backend's Deferred gets one pair of callbacks for all that the relay does with a reply:
+        each further pair takes 0.4 us, of 30 for a message.
+
+        :returns: fires when the receiver is done; can be cancelled until then.
         """
         try:
             ticket = self._breaker.enter(event)
         except CircuitOpen as error:
-            return fail(error)
+            return succeed(receiver.failed(Failure(error)))
+        follow = receiver.follow
         if follow is not None and self._breaker.is_open:
             follow = partial(self._follow, follow)
         self._metrics.php_requests += 1
         self._metrics.php_requests_now += 1
-        asked: Deferred[Any] = maybeDeferred(self._backend.ask, event, follow)
-        asked.addErrback(self._failed, event, follow, is_wanted, ticket.since + _MAX_RETRY_SECONDS)
-        return asked.addBoth(self._asked, ticket)
+        try:
+            asked: Deferred[Any] = self._backend.ask(event, follow)
+        except Exception:
+            asked = fail()
+        return asked.addCallbacks(
+            self._replied,
+            self._failed,
+            (receiver, ticket),
+            errbackArgs=(receiver, ticket, follow),
+        )
+
+    def _replied(self, reply: Reply, receiver: Receiver, ticket: Ticket) -> Deferred[None] | None:
+        """Hand a reply to the receiver."""
+        self._metrics.php_requests_now -= 1
+        self._breaker.leave(ticket, reply)
+        return receiver.replied(reply)
+
+    def _failed(
+        self, failure: Failure, receiver: Receiver, ticket: Ticket, follow: Follow | None
+    ) -> Deferred[None] | None:
+        """Retry if PHP was unreachable."""
+        if not isinstance(failure.value, BackendUnreachable):
+            return self._given_up(failure, receiver, ticket)
+        until = ticket.since + _MAX_RETRY_SECONDS
+        retrying = Deferred.fromCoroutine(
+            self._retry(failure.value, ticket.event, follow, receiver.is_wanted, until)
+        )
+        arguments = receiver, ticket
+        return retrying.addCallbacks(
+            self._replied, self._given_up, arguments, errbackArgs=arguments
+        )
+
+    def _given_up(
+        self, failure: Failure, receiver: Receiver, ticket: Ticket
+    ) -> Deferred[None] | None:
+        """Hand a failure to the receiver."""
+        self._metrics.php_requests_now -= 1
+        self._breaker.leave(ticket, failure)
+        return receiver.failed(failure)
 
     def _follow(
         self, follow: Follow, head: Head, flow: FlowControl
@@ -90,20 +159,6 @@ class RetryingBackend:
         """Tell the circuit breaker at once, since a streamed reply may take long to end."""
         self._breaker.note_head(head)
         return follow(head, flow)
-
-    def _failed(
-        self,
-        failure: Failure,
-        event: Event,
-        follow: Follow | None,
-        is_wanted: Callable[[], bool],
-        until: float,
-    ) -> Failure | Deferred[Reply]:
-        """Retry if PHP was unreachable."""
-        if not isinstance(failure.value, BackendUnreachable):
-            return failure
-        retrying = self._retry(failure.value, event, follow, is_wanted, until)
-        return Deferred.fromCoroutine(retrying)
 
     async def _retry(
         self,
@@ -132,8 +187,22 @@ class RetryingBackend:
                 return reply
         raise error
 
-    def _asked(self, outcome: Any, ticket: Ticket) -> Any:
-        """Tell the circuit breaker how an event has ended."""
-        self._metrics.php_requests_now -= 1
-        self._breaker.leave(ticket, outcome)
-        return outcome
+
+class _DeferredReply:
+    """The receiver of a reply that fires a Deferred.
+
+    :ivar sent: the Deferred of :meth:`RetryingBackend.send`.
+    :ivar reply: fires with the reply; cancels the event if it is cancelled.
+    """
+
+    def __init__(self, follow: Follow | None, is_wanted: Callable[[], bool]) -> None:
+        self.follow = follow
+        self.is_wanted = is_wanted
+        self.sent: Deferred[Any] = Deferred()
+        self.reply: Deferred[Any] = Deferred(lambda _: self.sent.cancel())
+
+    def replied(self, reply: Reply) -> None:
+        self.reply.callback(reply)
+
+    def failed(self, failure: Failure) -> None:
+        self.reply.errback(failure)

@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
 from phpgw.backend.event import Event, Handshake, Identity
-from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.fifo import DeferredEvent, QueuedEvent
 from phpgw.relay.overruns import Overruns
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import PendingReply, Replies
@@ -46,7 +46,7 @@ class TimerEvents:
         """
         ended: Deferred[None] = Deferred()
         run = partial(self._run, name, ended)
-        self._queue.enqueue(QueuedEvent(run, self._queue.messages, self._now()))
+        self._queue.enqueue(DeferredEvent(run, self._queue.messages, self._now()))
         return ended
 
     def _run(

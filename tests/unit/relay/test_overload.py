@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.errors import BackendError
 from phpgw.metrics import Metrics
-from phpgw.relay.fifo import Fifo, QueuedEvent
+from phpgw.relay.fifo import DeferredEvent, Fifo, QueuedEvent
 from phpgw.relay.overload import Overloaded, WaitingLimits
 from phpgw.relay.queue import EventQueue
 
@@ -46,7 +46,7 @@ class WaitingLimitsTests(SynchronousTestCase):
     ) -> QueuedEvent:
         begin = partial(self.begin, name)
         fifo = self.queue.messages if fifo is None else fifo
-        return QueuedEvent(begin, fifo, self.clock.seconds(), network=network)
+        return DeferredEvent(begin, fifo, self.clock.seconds(), network=network)
 
     def wait(self, *names: str, fifo: Fifo | None = None, network: str | None = None) -> None:
         for name in names:

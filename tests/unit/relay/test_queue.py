@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.errors import BackendError
 from phpgw.metrics import Metrics
-from phpgw.relay.fifo import Fifo, QueuedEvent
+from phpgw.relay.fifo import DeferredEvent, Fifo, QueuedEvent
 from phpgw.relay.queue import EventQueue
 
 
@@ -27,7 +27,7 @@ class QueueTestCase(SynchronousTestCase):
         return self.under_way[name]
 
     def turn(self, name: str, fifo: Fifo, **fields: Any) -> QueuedEvent:
-        return QueuedEvent(partial(self.begin, name), fifo, **fields)
+        return DeferredEvent(partial(self.begin, name), fifo, **fields)
 
     def end(self, *names: str) -> None:
         for name in names:
@@ -60,7 +60,7 @@ class QueueTests(QueueTestCase):
 
     def test_nothing_to_do_any_more(self) -> None:
         queue = EventQueue(1, Metrics())
-        queue.enqueue(QueuedEvent(lambda event, error: None, queue.messages))
+        queue.enqueue(DeferredEvent(lambda event, error: None, queue.messages))
         self.take(queue, "a", "b")
         self.assertEqual(self.begun, ["a"])
 
@@ -72,10 +72,10 @@ class QueueTests(QueueTestCase):
             nonlocal left
             left -= 1
             if left:
-                queue.enqueue(QueuedEvent(begin, queue.messages))
+                queue.enqueue(DeferredEvent(begin, queue.messages))
             return succeed(None)
 
-        queue.enqueue(QueuedEvent(begin, queue.messages))
+        queue.enqueue(DeferredEvent(begin, queue.messages))
         self.assertEqual(left, 0)
         self.successResultOf(queue.when_idle())
 
@@ -86,7 +86,7 @@ class QueueTests(QueueTestCase):
             self.take(queue, "a")
             raise ZeroDivisionError
 
-        queue.enqueue(QueuedEvent(begin, queue.messages))
+        queue.enqueue(DeferredEvent(begin, queue.messages))
         self.assertEqual(self.begun, ["a"])
         self.take(queue, "b")
         self.end("a")
@@ -107,7 +107,7 @@ class QueueTests(QueueTestCase):
     def test_one_that_fails_is_logged(self) -> None:
         queue = EventQueue(4, Metrics())
         for fifo in (queue.messages, queue.disconnects):
-            queue.enqueue(QueuedEvent(lambda event, error: fail(ZeroDivisionError()), fifo))
+            queue.enqueue(DeferredEvent(lambda event, error: fail(ZeroDivisionError()), fifo))
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 2)
         self.take(queue, *"abcd")
         self.assertEqual(len(self.begun), 4)
@@ -144,7 +144,7 @@ class DisconnectTests(QueueTestCase):
         queue = EventQueue(1, Metrics())
         self.take(queue, "a")
         self.take_disconnects(queue, "p0", "p1")
-        queue.enqueue(QueuedEvent(lambda event, error: None, queue.messages))
+        queue.enqueue(DeferredEvent(lambda event, error: None, queue.messages))
         self.take(queue, "b")
         self.end("a")
         self.end("p0")
@@ -270,7 +270,7 @@ class IdleTests(QueueTestCase):
         queue = EventQueue(1, Metrics())
         asked: list[Deferred[None]] = []
         queue.enqueue(
-            QueuedEvent(lambda event, error: asked.append(queue.when_idle()), queue.messages)
+            DeferredEvent(lambda event, error: asked.append(queue.when_idle()), queue.messages)
         )
         self.successResultOf(asked[0])
 
@@ -283,7 +283,7 @@ class IdleTests(QueueTestCase):
             self.assertNoResult(asked[0])
             return self.begin("a")
 
-        queue.enqueue(QueuedEvent(begin, queue.messages))
+        queue.enqueue(DeferredEvent(begin, queue.messages))
         self.assertNoResult(asked[0])
         self.end("a")
         self.successResultOf(asked[0])

@@ -9,7 +9,7 @@ from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.metrics import Metrics
-from phpgw.relay.fifo import QueuedEvent
+from phpgw.relay.fifo import DeferredEvent
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.stream_limits import LimitedFlow, StreamLimits
 from tests.support.fake_backend import FakeFlow
@@ -107,7 +107,7 @@ class StreamLimitsTests(SynchronousTestCase):
 
     def stream(self, name: str) -> LimitedFlow:
         """One that runs, in a turn of its own."""
-        turn = QueuedEvent(lambda event, error: Deferred(), self.queue.messages)
+        turn = DeferredEvent(lambda event, error: Deferred(), self.queue.messages)
         self.queue.enqueue(turn)
         self.queue.count_as_stream(turn)
         flow = self.flow(name)
@@ -116,7 +116,7 @@ class StreamLimitsTests(SynchronousTestCase):
 
     def wait(self) -> None:
         """Have somebody wait, from now on."""
-        waiting = QueuedEvent(
+        waiting = DeferredEvent(
             lambda event, error: Deferred(), self.queue.messages, self.clock.seconds()
         )
         self.queue.enqueue(waiting)
@@ -162,7 +162,7 @@ class StreamLimitsTests(SynchronousTestCase):
     def test_streams_that_run_hold_all_turns(self) -> None:
         """The log says what to do."""
         for number in range(4):
-            turn = QueuedEvent(lambda event, error: Deferred(), self.queue.messages)
+            turn = DeferredEvent(lambda event, error: Deferred(), self.queue.messages)
             self.queue.enqueue(turn)
             if number == 3:
                 with capturedLogs() as events:
