@@ -1,5 +1,5 @@
 # Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
-.PHONY: help demo check test unit test-latest pythons coverage bench soak conformance lint types package
+.PHONY: help demo check test unit test-latest pythons coverage costs bench soak conformance lint types package
 
 # Most tests of real processes wait most of the time, so that a core takes more than one.
 CORES := $(shell nproc)
@@ -12,6 +12,7 @@ help:
 	@echo "make coverage branch coverage of phpgw/ by the unit tests, and whether it is enough"
 	@echo "make test-latest  unit tests and types with the newest Twisted, Autobahn and treq"
 	@echo "make pythons  unit tests with each Python that is found, and the lowest dependencies"
+	@echo "make costs    count what a message costs, in calls; see CONTRIBUTING.rst"
 	@echo "make bench    speed and memory, beside the article's Go gateway where that can be built"
 	@echo "make soak     minutes of mixed load, and whether memory stays flat; with a plot"
 	@echo "make conformance  the Autobahn|Testsuite, all cases; needs a Python 2.7"
@@ -45,6 +46,10 @@ test-latest:
 pythons:
 	@scripts/setup check
 	.venv/bin/nox
+
+costs:
+	@scripts/setup check
+	.venv/bin/python -m tests.support.cost_scenarios
 
 bench:
 	@scripts/setup bench
