@@ -15,6 +15,9 @@ from phpgw.relay.excerpt import first_line
 _MAX_ERROR = 65536
 
 _ON_LINE = b" on line "
+_DUMPED = (b"xdebug-var-dump", b".php:")
+# A body with none of these has no error in it.
+MARKS = (_ON_LINE, *_DUMPED)
 # "... in /srv/app/chat.php on line 3": plain, with html_errors, and in a table of Xdebug's.
 _END = re.compile(rb" on line (?:\d+(?=[\r\n]|\Z)|<b>\d+</b><br />|<i>\d+</i></th>)")
 _START = re.compile(
@@ -59,7 +62,7 @@ def find_php_error(body: bytes, said: bytes = b"") -> PhpError | None:
         found = _outside_echo(_reports(body), body, said)
         if found is not None:
             return found
-    if b"xdebug-var-dump" in body or b".php:" in body:
+    if any(mark in body for mark in _DUMPED):
         return _outside_echo(_dumps(body), body, said)
     return None
 

@@ -17,7 +17,9 @@ _SOURCE = re.compile(rb"<\?(?:php(?![a-z0-9])|=)|\A\s*<\?\s", re.IGNORECASE)
 # PHP code.
 _CODE = re.compile(rb"[;,][ \t]*(?:\r?\n|\Z|//|#|\?>)|=>|\?>")
 _LIST = re.compile(rb"\[\s*\{")
-_OP = b'"op"'
+_OPEN, _OP = b"<?", b'"op"'
+# A body with none of these has no problem.
+MARKS = (_OPEN, _OP)
 _read = json.JSONDecoder().raw_decode
 
 
@@ -29,7 +31,7 @@ def find_problem(body: bytes, said: bytes = b"") -> str | None:
     :param said: the message that PHP replies to. An exact echo of it is allowed: its sender has it
         already.
     """
-    if b"<?" not in body and _OP not in body:
+    if _OPEN not in body and _OP not in body:
         return None
     text = body.removeprefix(_BOM).strip()
     echo = _span(text, said.strip())

@@ -19,7 +19,14 @@ from phpgw.metrics import Metrics
 from phpgw.relay.errors import ClientDisconnected, UnusableReply, new_error_id
 from phpgw.relay.ndjson import CommandStream
 from phpgw.relay.policy import ReplyPolicy
-from phpgw.relay.reply_reader import ReplyReader, is_commands, is_stream, is_utf8, wrong_status
+from phpgw.relay.reply_reader import (
+    ReplyReader,
+    is_commands,
+    is_plain,
+    is_stream,
+    is_utf8,
+    wrong_status,
+)
 from phpgw.time_slices import JobsStopped, TimeSlices
 
 _INTERNAL_ERROR = 1011
@@ -165,6 +172,9 @@ class PendingReply:
         """
         self._has_ended = True
         head, client = reply.head, self._client
+        if self._stream is None and is_plain(head):
+            self._complete_plain(reply)
+            return None
         if not head.is_success:
             raise wrong_status(reply, self._said)
         if self._stream is None and is_stream(head):
@@ -175,13 +185,9 @@ class PendingReply:
         if len(reply.body) > LONG_TEXT and is_commands(head):
             reading = reader.read_slowly(reply, client is not None)
             return reading.addCallback(self._run, head)
-        commands = reader.read(reply, client is not None, self._said)
+        commands = reader.read(reply, client is not None)
         self._keep_cookies(head)
-        if commands is not None:
-            return self._replies.run(commands, client)
-        if client is not None:
-            self._send(client, reply)
-        return None
+        return self._replies.run(commands or (), client)
 
     def break_off(self) -> Deferred[None] | None:
         """End a reply that has failed, and take no more of it.
@@ -211,17 +217,22 @@ class PendingReply:
         if head.set_cookies and self._client is not None:
             self._client.keep_cookies(head.set_cookies, self._replies.wall_time())
 
-    def _send(self, client: Client, reply: Reply) -> None:
+    def _complete_plain(self, reply: Reply) -> None:
         """Send a plain reply to the client as a message."""
-        if client.is_disconnected:
-            self._replies.metrics.replies_without_client += 1
+        replies, client, body = self._replies, self._client, reply.body
+        replies.reader.check(body, self._said)
+        if reply.head.set_cookies:
+            self._keep_cookies(reply.head)
+        if client is None:
             return
-        body = reply.body
-        if self._replies.policy.skip_empty_replies and not body:
+        if client.is_disconnected:
+            replies.metrics.replies_without_client += 1
+            return
+        if replies.policy.skip_empty_replies and not body:
             return
         if not self._is_binary and not is_utf8(body):
             raise UnusableReply("PHP answered a text message with bytes that are not UTF-8")
-        self._replies.commander.reply(client, body, self._is_binary)
+        replies.commander.reply(client, body, self._is_binary)
 
 
 def _ignore_stop(failure: Failure) -> None:

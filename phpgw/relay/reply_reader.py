@@ -12,13 +12,17 @@ from phpgw.hub.commands import Command, InvalidCommand
 from phpgw.metrics import Metrics
 from phpgw.relay.errors import UnusableReply
 from phpgw.relay.excerpt import MAX_EXCERPT, excerpt, first_line
+from phpgw.relay.php_errors import MARKS as PHP_ERROR_MARKS
 from phpgw.relay.php_errors import find_php_error
+from phpgw.relay.plain_reply import MARKS as PROBLEM_MARKS
 from phpgw.relay.plain_reply import find_problem
 from phpgw.relay.policy import ReplyPolicy
 from phpgw.time_slices import JobsStopped, TimeSlices
 
 _COMMANDS = b"application/vnd.phpgw+json"
 _STREAM = b"application/x-ndjson"
+
+_MARKS = (*PHP_ERROR_MARKS, *PROBLEM_MARKS)
 
 # Such a response has no body (RFC 9110, section 15.3.5).
 _NO_CONTENT = 204
@@ -61,17 +65,16 @@ class ReplyReader:
         self._policy = policy
         self._metrics = metrics
 
-    def read(self, reply: Reply, has_sender: bool, said: bytes = b"") -> list[Command] | None:
+    def read(self, reply: Reply, has_sender: bool) -> list[Command] | None:
         """Return the commands in a reply that is not streamed; ``None`` for a plain message.
 
         :param has_sender: whether the event is about a client.
-        :param said: the message that PHP replies to.
         :raises UnusableReply: if the commands are invalid, or a browser must not see the message.
         """
         if reply.head.status == _NO_CONTENT:
             return []
         if reply.head.media_type != _COMMANDS:
-            self.check(reply.body, said)
+            self.check(reply.body)
             return None
         try:
             return parse_commands(reply.body, has_sender)
@@ -93,6 +96,12 @@ class ReplyReader:
         :raises UnusableReply: if PHP has printed an error into it, or it is PHP's source, or
             commands.
         """
+        for mark in _MARKS:
+            if mark in body:
+                break
+        else:
+            # This is nearly every body.
+            return
         if self._policy.hide_php_errors:
             self._check_php_errors(body, said)
         problem = find_problem(body, said)
@@ -114,6 +123,17 @@ class ReplyReader:
         if php_error is not None:
             self._metrics.replies_with_php_errors += 1
             raise UnusableReply(f"PHP has printed an error into its reply: {php_error.line}")
+
+
+def is_plain(head: Head) -> bool:
+    """Return whether the body of a reply is a message for the client."""
+    status = head.status
+    return (
+        200 <= status < 300
+        and status != _NO_CONTENT
+        and head.media_type != _COMMANDS
+        and head.media_type != _STREAM
+    )
 
 
 def is_stream(head: Head) -> bool:

@@ -11,6 +11,8 @@ from phpgw.hub.commands import Target
 
 _TEXT, _BINARY = 0x81, 0x82
 _COMPRESSED = 0x40
+# Lengths below this one take no further bytes.
+_SHORT = 126
 # The end of each deflated message, which is not sent: RFC 7692, section 7.2.1.
 _DEFLATE_TAIL = b"\x00\x00\xff\xff"
 # zlib's smallest window, the bytes of a window that it does not use, its highest memory level.
@@ -60,7 +62,12 @@ class FrameEncoder:
             self._frames_by_window = {}
         elif (frame := self._frames_by_window.get(window_bits)) is not None:
             return frame
-        frame = self._frames_by_window[window_bits] = self._encode(payload, is_binary, window_bits)
+        if window_bits is None and len(payload) < _SHORT:
+            # The same as below, without two calls.
+            frame = _SHORT_HEADS[_BINARY if is_binary else _TEXT][len(payload)] + payload
+        else:
+            frame = self._encode(payload, is_binary, window_bits)
+        self._frames_by_window[window_bits] = frame
         return frame
 
     def _encode(self, payload: bytes, is_binary: bool, window_bits: int | None) -> bytes:
@@ -88,13 +95,13 @@ class FrameEncoder:
 
 
 _SHORT_HEADS = {
-    first: [bytes((first, length)) for length in range(126)]
+    first: [bytes((first, length)) for length in range(_SHORT)]
     for first in (_TEXT, _BINARY, _TEXT | _COMPRESSED, _BINARY | _COMPRESSED)
 }
 
 
 def _head(first: int, length: int) -> bytes:
-    if length < 126:
+    if length < _SHORT:
         return _SHORT_HEADS[first][length]
     if length < 0x10000:
         return pack(">BBH", first, 126, length)

@@ -84,15 +84,12 @@ class InboundProtocol(SlimProtocol):
     # Called by Autobahn and the transport.
 
     def dataReceived(self, data: bytes) -> None:
+        if MIN_SIZE <= len(data) <= MAX_SIZE and self._receive_short_message(data):
+            return
         if self.state == self.STATE_CLOSED:
             # Over TLS, data can arrive until the peer has closed TLS, too.
             self._pause(_DISCARDING)
             return
-        if MIN_SIZE <= len(data) <= MAX_SIZE and self._is_between_messages():
-            text = parse_text_frame(data)
-            if text is not None and self._is_within_limits(len(text)):
-                self.onMessage(text, False)
-                return
         # Autobahn's dataReceived would first format a line for the debug log.
         self._dataReceived(data)
 
@@ -181,23 +178,30 @@ class InboundProtocol(SlimProtocol):
         # Called by Autobahn while it decompresses a message.
         self.refuse_too_large()
 
-    def _is_between_messages(self) -> bool:
-        """Return whether a new frame can start: no data is unparsed, and nothing is paused."""
-        return (
-            self.state == self.STATE_OPEN
-            and not self._pause_reasons
-            and not self.data
-            and self.current_frame is None
-            and not self.inside_message
-            and not self._is_parsing
-        )
+    def _receive_short_message(self, data: bytes) -> bool:
+        """Receive a short text message if that is all that was read, and within the limits.
 
-    def _is_within_limits(self, size: int) -> bool:
-        """Return whether a message of this size, in one frame, is within all limits; count it."""
-        if size > self.factory.limits.max_plain_size:
+        :returns: whether it was; if not, nothing has changed.
+        """
+        if (
+            self._pause_reasons
+            or self.data
+            or self.current_frame is not None
+            or self.inside_message
+            or self._is_parsing
+            or self.state != self.STATE_OPEN
+        ):
+            # No frame can start here, or it must wait.
+            return False
+        text = parse_text_frame(data)
+        factory = self.factory
+        if text is None or len(text) > factory.limits.max_plain_size:
             return False
         bucket = self._bucket
-        return bucket is None or bucket.try_take(MESSAGE, self.factory.reactor.seconds())
+        if bucket is not None and not bucket.try_take(MESSAGE, factory.reactor.seconds()):
+            return False
+        self.onMessage(text, False)
+        return True
 
     def _update_after_parsing(self) -> None:
         """Update the partly received message after parsing; discard data that is not needed."""

@@ -15,6 +15,7 @@ class KeepAlive:
         no timeout.
     :ivar ping: sends a ping.
     :ivar on_timeout: called once, when the peer has sent nothing for that time.
+    :ivar has_data: whether the peer has sent data since the last ping; its reader sets it.
     """
 
     _reactor: IReactorTime
@@ -22,7 +23,7 @@ class KeepAlive:
     timeout: float
     ping: Callable[[], None]
     on_timeout: Callable[[], None]
-    _has_data: bool = attrs.field(default=False, init=False)
+    has_data: bool = attrs.field(default=False, init=False)
     _call: IDelayedCall | None = attrs.field(default=None, init=False)
 
     def start(self) -> None:
@@ -35,12 +36,8 @@ class KeepAlive:
             self._call.cancel()
         self._call = None
 
-    def note_data(self) -> None:
-        """Note that the peer has sent data."""
-        self._has_data = True
-
     def _send_ping(self) -> None:
-        self._has_data = False
+        self.has_data = False
         self.ping()
         if self.timeout:
             self._call = self._reactor.callLater(self.timeout, self._check_timeout)
@@ -48,7 +45,7 @@ class KeepAlive:
             self.start()
 
     def _check_timeout(self) -> None:
-        if self._has_data:
+        if self.has_data:
             self._call = self._reactor.callLater(self.interval - self.timeout, self._send_ping)
         else:
             self._call = None

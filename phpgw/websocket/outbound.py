@@ -140,11 +140,6 @@ class OutboundProtocol(InboundProtocol):
             self.send_message(payload, is_binary, target)
         self._notify_room(outbox)
 
-    def note_data(self) -> None:
-        """Note that the peer has sent data, so that it is alive."""
-        if self._outbox is not None:
-            self._outbox.unanswered_pings = 0
-
     def may_be_alive(self) -> bool:
         """Return whether a peer that has not responded to a ping may still be alive."""
         outbox = self._outbox

@@ -79,8 +79,9 @@ class GatewayProtocol(OutboundProtocol):
 
     def dataReceived(self, data: bytes) -> None:
         if self._keep_alive is not None:
-            self._keep_alive.note_data()
-            self.note_data()
+            self._keep_alive.has_data = True
+            if self._outbox is not None:
+                self._outbox.unanswered_pings = 0
         super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:

@@ -40,7 +40,7 @@ class KeepAliveTests(SynchronousTestCase):
         keep_alive = self.start()
         for _ in range(3):
             self.let_pass(25)
-            keep_alive.note_data()
+            keep_alive.has_data = True
         self.let_pass(9)
         self.assertEqual([25, 50, 75], self.pings)
         self.assertEqual([], self.lost_at)
@@ -48,7 +48,7 @@ class KeepAliveTests(SynchronousTestCase):
     def test_last_moment(self) -> None:
         keep_alive = self.start()
         self.let_pass(34)
-        keep_alive.note_data()
+        keep_alive.has_data = True
         self.let_pass(16)
         self.assertEqual(([25, 50], []), (self.pings, self.lost_at))
 
@@ -64,14 +64,14 @@ class KeepAliveTests(SynchronousTestCase):
         """Data before the ping is no response to it."""
         keep_alive = self.start()
         self.let_pass(24)
-        keep_alive.note_data()
+        keep_alive.has_data = True
         self.let_pass(11)
         self.assertEqual([35], self.lost_at)
 
     def test_lost_later(self) -> None:
         keep_alive = self.start()
         self.let_pass(26)
-        keep_alive.note_data()
+        keep_alive.has_data = True
         self.let_pass(34)
         self.assertEqual(([25, 50], [60]), (self.pings, self.lost_at))
 
