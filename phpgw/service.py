@@ -12,7 +12,6 @@ from phpgw import __version__
 from phpgw.api.access import Access, describe_access
 from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath
-from phpgw.api.fast_path_site import FastPathSite
 from phpgw.api.routes import make_api
 from phpgw.backend.selection import make_upstream
 from phpgw.backend.upstream import Upstream
@@ -36,6 +35,7 @@ from phpgw.relay.replies import Replies
 from phpgw.settings import Settings
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
+from phpgw.web.fast_path_site import FastPathSite
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.health import HealthResource, ReadinessResource
 from phpgw.web.idle_connections import IdleConnections
@@ -144,7 +144,7 @@ def make_gateway(
         return [Listener(option, endpoint, site, reactor) for endpoint in endpoints]
 
     with_api = {**api, **health}
-    make_api_site = partial(FastPathSite, fast_path)
+    make_api_site = partial(FastPathSite, [fast_path])
     public_root = make_public_root(
         settings.ws_path, websocket, health if settings.api_listen else with_api, reactor.seconds
     )

@@ -22,6 +22,7 @@ from phpgw.api.batch import Batches
 from phpgw.api.forms import InvalidForm, url_encoded_fields
 from phpgw.hub.commander import Commander
 from phpgw.hub.commands import InvalidCommand
+from phpgw.web.fast_path_site import FastPathChannel
 
 # The request lines that are served here, with the content types that a body may have.
 _TYPES = {
@@ -106,6 +107,17 @@ class FastPath:
         self._second = -1
         self._head = b""
         self._sent: tuple[FastResponse, FastResponse]
+
+    def serve(self, channel: FastPathChannel, data: bytes) -> bool:
+        """Serve a plain push or batch; see :class:`phpgw.web.fast_path_site.IFastPath`."""
+        caller = channel.caller
+        if caller is None:
+            caller = channel.caller = self.access.caller(channel.transport)
+        response = self.respond(data, caller)
+        if response is None:
+            return False
+        channel.respond(response.data, response.is_last)
+        return True
 
     def respond(self, data: bytes, caller: Caller) -> FastResponse | None:
         """Serve a plain push or batch, and return the response.

@@ -8,6 +8,7 @@ from twisted.internet.interfaces import IConnector, IListeningPort
 from zope.interface import directlyProvides, providedBy
 
 from phpgw.transport.poller import Poller
+from phpgw.transport.prompt_port import PromptPort
 
 
 class SocketReactor:
@@ -36,7 +37,7 @@ class SocketReactor:
         self, port: int, factory: Any, backlog: int = 50, interface: str = ""
     ) -> IListeningPort:
         """See ``IReactorTCP``."""
-        listening: IListeningPort = tcp.Port(port, factory, backlog, interface, self)
+        listening: IListeningPort = PromptPort(port, factory, backlog, interface, self)
         listening.startListening()
         return listening
 

@@ -14,9 +14,18 @@ from twisted.internet import tcp
 def write_now(transport: Any, data: bytes) -> None:
     """Write to a transport, and send at once as much as the kernel accepts.
 
-    The rest goes to ``transport.write``. So does everything if the transport is not a plain TCP or
-    UNIX socket, if other bytes wait already, or if the socket is broken. The transport then handles
-    the error.
+    The rest goes to ``transport.write``.
+    """
+    sent = send_now(transport, data)
+    if sent < len(data):
+        transport.write(data[sent:] if sent else data)
+
+
+def send_now(transport: Any, data: bytes) -> int:
+    """Send as much as the kernel accepts at once, and return how many bytes that is.
+
+    It is 0 if the transport is not a plain TCP or UNIX socket, if other bytes wait already, or if
+    the socket is broken. ``transport.write`` then handles the error.
     """
     if (
         isinstance(transport, tcp.Connection)
@@ -28,10 +37,7 @@ def write_now(transport: Any, data: bytes) -> None:
         and not transport._aborting
     ):
         try:
-            sent = transport.socket.send(data)
+            return transport.socket.send(data)
         except OSError:
-            sent = 0
-        if sent == len(data):
-            return
-        data = data[sent:]
-    transport.write(data)
+            return 0
+    return 0

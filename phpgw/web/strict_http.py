@@ -13,7 +13,7 @@ from phpgw.web.pipelining import PipeliningChannel
 
 # Seconds for a body to arrive, and for an idle connection to send the next request.
 _BODY_TIMEOUT = 60
-_IDLE_TIMEOUT = 60
+IDLE_TIMEOUT = 60
 # More digits than any real length has, and fewer than the limit of Python's int().
 _MAX_LENGTH_DIGITS = 18
 # Bytes of trailer fields behind a chunked body. They are not used.
@@ -30,10 +30,6 @@ class StrictChannel(PipeliningChannel):
     _request_has_begun = False
     length: int | None
     _version: bytes
-
-    def connectionMade(self) -> None:
-        super().connectionMade()
-        self.setTimeout(self.site.head_timeout)
 
     def read_request(self) -> None:
         if not self._request_has_begun:
@@ -57,7 +53,7 @@ class StrictChannel(PipeliningChannel):
     def await_request(self) -> None:
         """Start the timeout for the next request."""
         self._request_has_begun = self._is_first_request = False
-        self.setTimeout(_IDLE_TIMEOUT)
+        self.setTimeout(IDLE_TIMEOUT)
 
     def allHeadersReceived(self) -> None:  # noqa: N802
         super().allHeadersReceived()

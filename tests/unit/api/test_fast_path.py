@@ -19,7 +19,6 @@ from twisted.web.resource import Resource
 from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath, FastResponse
-from phpgw.api.fast_path_site import FastPathSite
 from phpgw.api.routes import make_api
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
@@ -27,6 +26,7 @@ from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.time_slices import TimeSlices
+from phpgw.web.fast_path_site import FastPathSite
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.site import GatewaySite
@@ -113,7 +113,7 @@ class Door:
 
         lane.respond = noting  # type: ignore[method-assign]
         self._transport = StringTransport(peerAddress=peer)
-        make_site = partial(FastPathSite, lane) if has_lane else GatewaySite
+        make_site = partial(FastPathSite, [lane]) if has_lane else GatewaySite
         self._site = make_site(root, _LIMIT, self.clock)
         factory: Any = self._site
         if wrapper is not None:

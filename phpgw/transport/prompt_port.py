@@ -1,0 +1,111 @@
+"""A listening TCP port that reads from a connection as soon as it has accepted it.
+
+A peer's first request has often arrived when its connection is accepted. Then the connection needs
+no place in epoll before it is read, and none at all if it is closed after the response. Twisted's
+port makes some objects for each connection that are only used in log lines; this one does not.
+"""
+
+import socket
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.log_limit import line_limit
+
+
+class PromptServer(tcp.Server):
+    """The transport of an accepted connection.
+
+    It is watched for reading after :meth:`read_first`.
+    """
+
+    logstr = "connection"
+    repstr = "<connection>"
+    _is_new = True
+    _wants_reading = True
+
+    def __init__(
+        self, sock: socket.socket, protocol: Any, peer: IPv4Address | IPv6Address, reactor: Any
+    ) -> None:
+        # Without a call of Server's own method, which makes texts for the log.
+        tcp.Connection.__init__(self, sock, protocol, reactor)
+        self._peer = peer
+        self._addressType = type(peer)
+        self.connected = 1
+
+    def getPeer(self) -> IPv4Address | IPv6Address:  # noqa: N802
+        return self._peer
+
+    def read_first(self) -> None:
+        """Read what has arrived, and watch the socket if the connection stays open."""
+        try:
+            # A reason to disconnect is found again when the socket is watched.
+            self.doRead()
+        finally:
+            self._is_new = False
+        if self._wants_reading and self.connected:
+            self.startReading()
+
+    def startReading(self) -> None:  # noqa: N802
+        """Watch the socket, unless it is new."""
+        if self._is_new:
+            self._wants_reading = True
+        else:
+            self.reactor.addReader(self)
+
+    def stopReading(self) -> None:  # noqa: N802
+        """Do not watch the socket."""
+        if self._is_new:
+            self._wants_reading = False
+        else:
+            self.reactor.removeReader(self)
+
+
+class PromptPort(tcp.Port):
+    """A listening TCP port of a :class:`~.socket_reactor.SocketReactor`."""
+
+    log = Logger(observer=line_limit)
+    factory: Any
+
+    def doRead(self) -> None:
+        """Accept connections, and read from each."""
+        accepted = 0
+        while accepted < self.numberAccepts:
+            try:
+                sock, address = self.socket.accept()
+            except BlockingIOError:
+                break
+            except OSError:
+                # Twisted keeps a descriptor in reserve, for example.
+                super().doRead()
+                return
+            accepted += 1
+            self._open(sock, address)
+        # As Twisted does: after a full round, more connections may be waiting.
+        full = accepted == self.numberAccepts
+        self.numberAccepts = accepted + 20 if full else max(1, accepted)
+
+    def _open(self, sock: socket.socket, address: Any) -> None:
+        if len(address) == 4 and address[3]:
+            # A link-local address: the name has its zone.
+            name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+            address = (name, *address[1:])
+        transport = None
+        try:
+            peer = self._buildAddr(address)
+            protocol = self.factory.buildProtocol(peer)
+            if protocol is None:
+                sock.close()
+                return
+            transport = PromptServer(sock, protocol, peer, self.reactor)
+            protocol.makeConnection(transport)
+            transport.read_first()
+        except Exception:
+            self.log.failure("A connection is closed, since it could not be used")
+            if transport is None:
+                sock.close()
+            else:
+                transport.connectionLost(Failure())
