@@ -50,9 +50,11 @@ class Identity:
     state: str | None = None
 
 
-@attrs.frozen
+@attrs.define(unsafe_hash=True)
 class Event:
-    """An event: one POST with the fields ``type``, ``message``, ``client_id``.
+    """An event: one POST with the fields ``type``, ``message``, ``client_id``. It never changes.
+
+    It is not frozen, since to make it would take 0.6 us and not 0.2 us, for each message.
 
     :ivar type: ``server`` for a message from a client, ``connect``, ``disconnect`` or ``timer``.
     :ivar message: the payload's bytes; the close reason; the timer's name.

@@ -41,9 +41,9 @@ class Head:
         return tuple(value for each, value in self.headers if each == name)
 
 
-@attrs.frozen
+@attrs.define(unsafe_hash=True)
 class Reply:
-    """A complete reply.
+    """A complete reply. It never changes; as for an event, ``frozen`` would take time.
 
     :ivar body: what the script printed; empty if it was streamed (:data:`Follow`).
     """

@@ -51,6 +51,11 @@ def _event_pairs(type_: str, is_binary: bool) -> bytes:
     return _encode_headers(event_headers(type_, is_binary))
 
 
+@lru_cache(maxsize=256)
+def _length_pair(size: int) -> bytes:
+    return encode_pair(b"CONTENT_LENGTH", b"%d" % size)
+
+
 def _encode_headers(headers: Iterable[Header]) -> bytes:
     return b"".join(encode_pair(*pair) for pair in header_pairs(headers))
 
@@ -121,8 +126,7 @@ class FastCgiBackend:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
         template = self._templates(event.identity)
         body = encode_form(event, template.fields)
-        pairs = template.pairs + _event_pairs(event.type, event.is_binary)
-        pairs += encode_pair(b"CONTENT_LENGTH", b"%d" % len(body))
+        pairs = template.pairs + _event_pairs(event.type, event.is_binary) + _length_pair(len(body))
         if self._signer is not None:
             timestamp, signature = self._signer.sign(body)
             pairs += encode_pair(_TIMESTAMP, timestamp) + encode_pair(_SIGNATURE, signature)

@@ -21,6 +21,7 @@ from phpgw.backend.fastcgi.cgi import find_head, split_response
 from phpgw.backend.fastcgi.connection import FastCgiConnection
 from phpgw.backend.fastcgi.pool import FastCgiPool
 from phpgw.backend.fastcgi.records import FastCgiDecoder
+from phpgw.backend.fastcgi.short_reply import parse_short_reply
 from phpgw.backend.fastcgi.stderr import find_reported_error
 from phpgw.backend.fastcgi.worker_shortage import WorkerShortageLog
 from phpgw.backend.reply import Follow, Head, Reply
@@ -67,50 +68,37 @@ class FastCgiExchange:
     :param follow: see :data:`phpgw.backend.reply.Follow`.
     :ivar event: the event.
     :ivar data: its records.
-    :ivar connection: where it was sent; ``None`` before.
     :ivar reply: fires with the reply.
     """
 
-    __slots__ = (
-        "_consume",
-        "_context",
-        "_decoder",
-        "_follow",
-        "_head",
-        "_is_paused",
-        "_log_left",
-        "_reported_error",
-        "_searched",
-        "_waits_since",
-        "connection",
-        "data",
-        "event",
-        "reply",
-    )
-
     log = Logger(observer=line_limit)
+
+    # Where the event was sent. Most events need none of these; as defaults of the class they take
+    # no time.
+    connection: FastCgiConnection | None = None
+    # The reply, if it came as a whole.
+    _short_reply: Reply | None = None
+    # Of a streamed reply: its head, and what consumes its body.
+    _head: Head | None = None
+    _consume: Callable[[bytes], None] | None = None
+    _is_paused = False
+    _decoder: FastCgiDecoder | None = None
+    _log_left = _MAX_LOGGED
+    # How many bytes certainly do not contain the end of the head.
+    _searched = 0
+    # What PHP has reported on standard error that makes the reply worthless.
+    _reported_error: str | None = None
+    # Since when the event waits for a worker, if there was none at once.
+    _waits_since: float | None = None
 
     def __init__(
         self, context: FastCgiContext, event: Event, data: bytes, follow: Follow | None
     ) -> None:
         self.data = data
-        self.connection: FastCgiConnection | None = None
         self.reply: Deferred[Reply] = Deferred(self._cancel)
         self._context = context
         self.event = event
         self._follow = follow
-        # Of a streamed reply: its head, and what consumes its body.
-        self._head: Head | None = None
-        self._consume: Callable[[bytes], None] | None = None
-        self._is_paused = False
-        self._decoder = FastCgiDecoder(context.max_reply_size + _MAX_HEAD)
-        self._log_left = _MAX_LOGGED
-        # How many bytes certainly do not contain the end of the head.
-        self._searched = 0
-        # What PHP has reported on standard error that makes the reply worthless.
-        self._reported_error: str | None = None
-        # Since when the event waits for a worker, if there was none at once.
-        self._waits_since: float | None = None
 
     def sent(self, connection: FastCgiConnection) -> None:
         """See :meth:`phpgw.backend.fastcgi.connection.FastCgiRequest.sent`."""
@@ -130,13 +118,18 @@ class FastCgiExchange:
     def receive(self, data: bytes) -> bool:
         """See :meth:`phpgw.backend.fastcgi.connection.FastCgiRequest.receive`."""
         decoder = self._decoder
+        if decoder is None:
+            self._short_reply = parse_short_reply(data, self._context.max_reply_size)
+            if self._short_reply is not None:
+                return True
+            decoder = self._decoder = self._new_decoder()
         is_complete = decoder.receive(data)
         if decoder.errors:
             self._receive_errors(decoder.take_errors())
         if self._consume is not None:
             self._hand_on(self._consume, decoder.take_output())
         elif self._follow is not None and not is_complete:
-            self._show_head(self._follow)
+            self._show_head(self._follow, decoder)
         if is_complete:
             assert self.connection is not None
             if decoder.protocol_status or decoder.is_followed:
@@ -148,7 +141,7 @@ class FastCgiExchange:
     def complete(self) -> None:
         """Fire the reply."""
         try:
-            reply = self._make_reply()
+            reply = self._short_reply or self._make_reply()
         except BackendError as error:
             self.fail(error)
         else:
@@ -168,7 +161,7 @@ class FastCgiExchange:
         else:
             problem = f"no answer within {within}"
         assert self.connection is not None
-        abandoned = AbandonedRequest(self._decoder)
+        abandoned = AbandonedRequest(self._decoder or self._new_decoder())
         self.connection.abandon(abandoned)
         self.fail(BackendTimeout(problem, abandoned.ended))
 
@@ -218,9 +211,12 @@ class FastCgiExchange:
         else:
             self.connection.abort()
 
-    def _show_head(self, follow: Follow) -> None:
+    def _new_decoder(self) -> FastCgiDecoder:
+        return FastCgiDecoder(self._context.max_reply_size + _MAX_HEAD)
+
+    def _show_head(self, follow: Follow, decoder: FastCgiDecoder) -> None:
         """Call the follower once the head is complete, and stream the body if it wants that."""
-        output = self._decoder.growing_output
+        output = decoder.growing_output
         parts = find_head(output, self._searched)
         if parts is None:
             # All but the last byte of the head's end may be there.
@@ -235,7 +231,7 @@ class FastCgiExchange:
         consume = follow(head, self)
         if consume is not None and not self.reply.called:
             self._head, self._consume = head, consume
-            self._decoder.take_output()
+            decoder.take_output()
             self._restart_deadline()
             self._hand_on(consume, body)
 
@@ -253,18 +249,20 @@ class FastCgiExchange:
 
         :raises BackendError: if it is unusable.
         """
-        status = self._decoder.protocol_status
+        decoder = self._decoder
+        assert decoder is not None
+        status = decoder.protocol_status
         if status:
-            if status in _REFUSALS and self._head is None and not self._decoder.output:
+            if status in _REFUSALS and self._head is None and not decoder.output:
                 raise BackendUnreachable(f"PHP refused the event: {_REFUSALS[status]}")
             raise BackendBroken(f"PHP ended its reply with the protocol status {status}")
-        if self._decoder.app_status:
-            raise BackendBroken(f"the script ended with status {self._decoder.app_status}")
+        if decoder.app_status:
+            raise BackendBroken(f"the script ended with status {decoder.app_status}")
         if self._reported_error is not None:
             raise PhpErrorReported(self._reported_error)
         if self._head is not None:
             return Reply(self._head)
-        head, body = split_response(self._decoder.output)
+        head, body = split_response(decoder.output)
         limit = self._context.max_reply_size
         if len(body) > limit:
             raise ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")

@@ -40,6 +40,10 @@ _BEGIN = _HEADER.pack(1, _BEGIN_REQUEST, _REQUEST_ID, 8, 0) + Struct(">HB5x").pa
 _END_OF_PARAMS = _HEADER.pack(1, _PARAMS, _REQUEST_ID, 0, 0)
 _END_OF_STDIN = _HEADER.pack(1, _STDIN, _REQUEST_ID, 0, 0)
 
+# Records of a reply: an empty one of standard output, and the end of a script that has succeeded.
+EMPTY_STDOUT = _HEADER.pack(1, _STDOUT, _REQUEST_ID, 0, 0)
+END_OF_SUCCESS = _HEADER.pack(1, _END_REQUEST, _REQUEST_ID, 8, 0) + _END_BODY.pack(0, 0)
+
 
 def encode_pair(name: bytes, value: bytes) -> bytes:
     """Encode a name-value pair: section 3.4."""
