@@ -35,7 +35,7 @@ from phpgw.relay.replies import Replies
 from phpgw.settings import Settings
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
-from phpgw.web.fast_path_site import FastPathSite
+from phpgw.web.fast_path_site import FastPathSite, IFastPath
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.health import HealthResource, ReadinessResource
 from phpgw.web.idle_connections import IdleConnections
@@ -46,6 +46,7 @@ from phpgw.websocket.client_ids import peer_ids, random_id
 from phpgw.websocket.connection_limit import ConnectionLimit
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.cross_origin import CrossOriginLog
+from phpgw.websocket.fast_handshake import FastHandshakes
 from phpgw.websocket.handshake import WebSocketResource
 from phpgw.websocket.lifetimes import Lifetimes
 from phpgw.websocket.limits import WebSocketLimits
@@ -99,6 +100,7 @@ def make_gateway(
     make_client_id = random_id if settings.client_id == "random" else peer_ids()
     table = ConnectionTable(connection_limit, registry, relay, make_client_id)
     cross_origin_log = CrossOriginLog(metrics)
+    admission = Admission(relay, replies, asks_php="connect" in settings.events)
     websocket = WebSocketResource(
         GatewayFactory(
             reactor=reactor,
@@ -108,7 +110,7 @@ def make_gateway(
             metrics=metrics,
         ),
         RequestInfo(settings.allow_origin, settings.forward_header, proxies, cross_origin_log),
-        Admission(relay, replies, asks_php="connect" in settings.events),
+        admission,
         metrics,
         Subprotocols(settings.subprotocol, reactor.seconds),
         access.proxy_detector,
@@ -145,10 +147,13 @@ def make_gateway(
 
     with_api = {**api, **health}
     make_api_site = partial(FastPathSite, [fast_path])
+    public_paths: list[IFastPath] = [] if settings.api_listen else [fast_path]
+    if not admission.asks_php:
+        public_paths.append(FastHandshakes(websocket, settings.ws_path))
     public_root = make_public_root(
         settings.ws_path, websocket, health if settings.api_listen else with_api, reactor.seconds
     )
-    make_public_site = GatewaySite if settings.api_listen else make_api_site
+    make_public_site = partial(FastPathSite, public_paths)
     private_root = make_private_root(with_api)
 
     gateway = Gateway(

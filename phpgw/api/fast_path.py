@@ -110,6 +110,8 @@ class FastPath:
 
     def serve(self, channel: FastPathChannel, data: bytes) -> bool:
         """Serve a plain push or batch; see :class:`phpgw.web.fast_path_site.IFastPath`."""
+        if not data.startswith(_START):
+            return False
         caller = channel.caller
         if caller is None:
             caller = channel.caller = self.access.caller(channel.transport)
@@ -126,8 +128,6 @@ class FastPath:
         :returns: ``None`` if it is not exactly one plain request, or not allowed, or cannot be
             served at once; the resources have to serve it then.
         """
-        if not data.startswith(_START):
-            return None
         end = data.find(_BLANK_LINE, 0, _MAX_HEAD_BYTES) + len(_BLANK_LINE)
         body = data[end:]
         head = _parse_head(data[:end])

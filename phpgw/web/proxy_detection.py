@@ -12,11 +12,11 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.logger import Logger
-from twisted.web.server import Request
 
 from phpgw.log_limit import line_limit
 from phpgw.web.addresses import host_and_port
 from phpgw.web.forwarded import TrustedProxies
+from phpgw.web.handshake_request import HandshakeRequest
 from phpgw.web.host import is_loopback, parse_host, refers_to_this_machine
 from phpgw.web.local_peer import is_local, port_or_path
 from phpgw.web.origin import parse_origin
@@ -52,7 +52,7 @@ class ProxyDetector:
         host, _ = host_and_port(peer)
         return self._proxies.trusts(host)
 
-    def inspect_handshake(self, request: Request) -> None:
+    def inspect_handshake(self, request: HandshakeRequest) -> None:
         """Look for a proxy in the headers of a valid handshake.
 
         One from another machine proves nothing, since any program can choose its Host and Origin.
@@ -77,7 +77,7 @@ class ProxyDetector:
             return
 
 
-def _remote_names(request: Request) -> Iterator[tuple[str, str]]:
+def _remote_names(request: HandshakeRequest) -> Iterator[tuple[str, str]]:
     """Yield the headers, with their values, that name another machine or its site."""
     headers = request.requestHeaders
     for value in headers.getRawHeaders(b"Host", ()):

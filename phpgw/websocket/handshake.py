@@ -1,55 +1,40 @@
-"""The opening handshake (RFC 6455, section 4.2): an HTTP request becomes a WebSocket connection.
+"""Handshakes (RFC 6455, section 4.2): a request becomes a WebSocket connection, or is refused.
 
 twisted.web reads the request, and PHP may be asked about it. Autobahn's part begins behind the
 response.
 """
 
-import re
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
-from collections.abc import Sequence
 from functools import partial
-from hashlib import sha1
 from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import ITCPTransport
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
+from phpgw.backend.event import Handshake
 from phpgw.hub.registry import ClientIdTaken
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.connect import CONTROL, Admission, Grant, Refusal
+from phpgw.relay.connect import Admission, Grant, Refusal
 from phpgw.relay.errors import Draining
 from phpgw.web.addresses import peer_name
 from phpgw.web.forwarded import InvalidForwardedHeaders
+from phpgw.web.handshake_request import HandshakeRequest
 from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.websocket.connection_limit import AddressLimitReached, ConnectionLimitReached
-from phpgw.websocket.permessage_deflate import InvalidExtensions, deflate_offer
+from phpgw.websocket.opening import OpeningHandshake, read_opening
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
 from phpgw.websocket.request_info import OriginNotAllowed, RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
 
-_KEY_BYTES = 16
-# RFC 6455, section 1.3.
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_SWITCHING = (
-    b"HTTP/1.1 101 Switching Protocols\r\n"
-    b"Server: phpgw\r\n"
-    b"Upgrade: WebSocket\r\n"
-    b"Connection: Upgrade"
-)
 # Reason phrases that twisted.web does not have.
 _PHRASES = {426: b"Upgrade Required", 429: b"Too Many Requests"}
 # Refusals that many clients can get at the same time: not each of them is logged.
 _THROTTLED_STATUSES = frozenset((429, 503))
-_UPGRADE = ((b"Upgrade", b"websocket"), (b"Connection", b"Upgrade"))
-# RFC 9110, section 5.6.2.
-_TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class WebSocketResource(Resource):
@@ -85,7 +70,7 @@ class WebSocketResource(Resource):
     def render(self, request: Request) -> bytes | int:
         """Accept the handshake or refuse it, perhaps after PHP was asked."""
         try:
-            opening = _read_opening(request, self._factory.limits.compression)
+            opening = read_opening(request, self._factory.limits.compression)
             protocol = self._add_pending(request)
         except Refusal as refusal:
             return self._refuse(request, refusal)
@@ -98,14 +83,39 @@ class WebSocketResource(Resource):
             self._open(request, protocol, opening, Grant())
         return NOT_DONE_YET
 
+    def open_directly(self, request: HandshakeRequest) -> bool:
+        """Accept a handshake that :meth:`render` would accept at once, without asking PHP.
+
+        :returns: whether it was accepted. If not, nothing was counted or logged, and
+            :meth:`render` has to refuse it.
+        """
+        try:
+            opening = read_opening(request, self._factory.limits.compression)
+            handshake = self._request_info.read_trusted(request)
+            if handshake is None:
+                return False
+            protocol = self._add_connection(request, handshake)
+        except (
+            *(Refusal, InvalidForwardedHeaders, Draining),
+            *(ConnectionLimitReached, ClientIdTaken),
+        ):
+            return False
+        transport = request.channel.release()
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+        self.open(transport, protocol, opening, Grant())
+        return True
+
+    def _add_connection(self, request: HandshakeRequest, handshake: Handshake) -> GatewayProtocol:
+        if self._proxy_detector is not None:
+            self._proxy_detector.inspect_handshake(request)
+        peer = request.getClientAddress()
+        make_connection = partial(self._factory.make_connection, peer)
+        return self._table.add_pending(peer, handshake, make_connection)
+
     def _add_pending(self, request: Request) -> GatewayProtocol:
         try:
-            handshake = self._request_info.read(request)
-            if self._proxy_detector is not None:
-                self._proxy_detector.inspect_handshake(request)
-            peer = request.getClientAddress()
-            make_connection = partial(self._factory.make_connection, peer)
-            return self._table.add_pending(peer, handshake, make_connection)
+            return self._add_connection(request, self._request_info.read(request))
         except OriginNotAllowed:
             raise Refusal(
                 403, "Pages of this site may not connect; --allow-origin names those that may."
@@ -133,7 +143,7 @@ class WebSocketResource(Resource):
             raise Refusal(409, f"There is a client {error} already.") from None
 
     async def _ask(
-        self, request: Request, protocol: GatewayProtocol, opening: "_OpeningHandshake"
+        self, request: Request, protocol: GatewayProtocol, opening: OpeningHandshake
     ) -> None:
         client = protocol.client
         try:
@@ -165,15 +175,36 @@ class WebSocketResource(Resource):
         self,
         request: Request,
         protocol: GatewayProtocol,
-        opening: "_OpeningHandshake",
+        opening: OpeningHandshake,
         grant: Grant,
     ) -> None:
-        subprotocol = self._subprotocols.choose(opening.subprotocols, grant.subprotocol)
-        unread = _take_transport(request, protocol)
-        protocol.open(opening.response(subprotocol, grant.set_cookies), opening.deflate)
-        self._admission.admit(protocol.client, grant)
+        channel: Any = request.channel
+        unread = channel.take_unread()
+        transport, channel.transport = channel.transport, None
+        transport.unregisterProducer()
+        # Both are finished. Without this, they would be a reference cycle that holds the transport.
+        request.channel = None  # type: ignore[assignment]
+        self.open(transport, protocol, opening, grant)
         if unread:
             protocol.dataReceived(unread)
+
+    def open(
+        self,
+        transport: Any,
+        protocol: GatewayProtocol,
+        opening: OpeningHandshake,
+        grant: Grant,
+    ) -> None:
+        """Connect a pending protocol to its transport, and open the connection."""
+        subprotocol = self._subprotocols.choose(opening.subprotocols, grant.subprotocol)
+        if isinstance(transport, ProtocolWrapper):
+            # TLS, or the PROXY protocol.
+            transport.wrappedProtocol = protocol
+        else:
+            transport.protocol = protocol
+        protocol.makeConnection(transport)
+        protocol.open(opening.response(subprotocol, grant.set_cookies), opening.deflate)
+        self._admission.admit(protocol.client, grant)
 
     def _refuse(self, request: Request, refusal: Refusal) -> bytes:
         self._metrics.handshakes_refused += 1
@@ -200,121 +231,5 @@ class WebSocketResource(Resource):
             )
 
 
-@attrs.frozen
-class _OpeningHandshake:
-    """A valid opening handshake.
-
-    :ivar key: the value of Sec-WebSocket-Key.
-    :ivar deflate: the offer of permessage-deflate that is accepted; ``None`` if there is none.
-    :ivar subprotocols: the subprotocols that the browser offers.
-    """
-
-    key: bytes
-    deflate: bytes | None
-    subprotocols: tuple[str, ...]
-
-    def response(self, subprotocol: str | None, set_cookies: Sequence[str]) -> bytes:
-        """Return the response (RFC 6455, section 4.2.2) with this subprotocol and these cookies."""
-        lines = [_SWITCHING, *(b"Set-Cookie: " + cookie.encode() for cookie in set_cookies)]
-        if subprotocol is not None:
-            lines.append(b"Sec-WebSocket-Protocol: " + subprotocol.encode())
-        accept = b64encode(sha1(self.key + _GUID, usedforsecurity=False).digest())
-        lines.append(b"Sec-WebSocket-Accept: " + accept)
-        if self.deflate is not None:
-            lines.append(b"Sec-WebSocket-Extensions: " + self.deflate)
-        return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
 def _draining_refusal() -> Refusal:
     return Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
-
-
-def _read_opening(request: Request, compression: bool) -> _OpeningHandshake:
-    """Check the opening handshake and return it: RFC 6455, section 4.2.1.
-
-    :param compression: whether permessage-deflate can be accepted. Otherwise, extensions are
-        ignored.
-    :raises Refusal: if the handshake is invalid.
-    """
-    headers = request.requestHeaders
-    if request.method != b"GET":
-        raise Refusal(405, "A WebSocket handshake is a GET request.", [(b"Allow", b"GET")])
-    if b"websocket" not in _tokens(request, b"Upgrade"):
-        raise Refusal(
-            426,
-            "This address speaks WebSocket. Connect to it from a page's script: "
-            "new WebSocket('ws://HOST:PORT/PATH')",
-            _UPGRADE,
-        )
-    if request.clientproto != b"HTTP/1.1":
-        raise Refusal(505, "A WebSocket handshake needs HTTP/1.1.")
-    if b"upgrade" not in _tokens(request, b"Connection"):
-        raise Refusal(
-            400,
-            "The Connection header does not say Upgrade. Is there a proxy in between that "
-            "does not pass it on?",
-        )
-    if headers.getRawHeaders(b"Sec-WebSocket-Version") != [b"13"]:
-        raise Refusal(
-            426,
-            "Sec-WebSocket-Version has to be 13.",
-            [(b"Sec-WebSocket-Version", b"13"), *_UPGRADE],
-        )
-    has_length = request.getHeader(b"Content-Length") not in (None, b"0")
-    if has_length or headers.hasHeader(b"Transfer-Encoding"):
-        # Frames follow the header section. A proxy that expects a body could read them as one.
-        raise Refusal(400, "A WebSocket handshake has no body.")
-    for name, values in headers.getAllRawHeaders():
-        if any(map(CONTROL.search, values)):
-            raise Refusal(400, f"The header {name.decode('ascii')} has a control character in it.")
-    key = _read_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ()))
-    extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
-    try:
-        deflate = deflate_offer(b", ".join(extensions))
-    except InvalidExtensions:
-        raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
-    return _OpeningHandshake(key, deflate, _read_subprotocols(request))
-
-
-def _read_subprotocols(request: Request) -> tuple[str, ...]:
-    """Return the offered subprotocols; refuse the handshake if one is no token, or not unique."""
-    values = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol", [])
-    names = [name.strip() for value in values for name in value.split(b",") if name.strip()]
-    if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
-        raise Refusal(400, "Sec-WebSocket-Protocol has to be a list of names, each once.")
-    return tuple(name.decode("ascii") for name in names)
-
-
-def _tokens(request: Request, name: bytes) -> set[bytes]:
-    values = request.requestHeaders.getRawHeaders(name, [])
-    return {token.strip().lower() for value in values for token in value.split(b",")}
-
-
-def _read_key(keys: Sequence[bytes]) -> bytes:
-    """Return the only key, if it is valid: RFC 6455, section 4.2.1, item 5."""
-    try:
-        [key] = keys
-        if len(b64decode(key, validate=True)) == _KEY_BYTES:
-            return key
-    except (ValueError, Base64Error):
-        pass
-    raise Refusal(400, "There has to be one Sec-WebSocket-Key, 16 bytes in base64.")
-
-
-def _take_transport(request: Request, protocol: GatewayProtocol) -> bytes:
-    """Take the transport from the HTTP channel, and connect the WebSocket protocol to it.
-
-    :returns: bytes that were read after the request, and belong to the WebSocket connection.
-    """
-    channel: Any = request.channel
-    unread: bytes = channel.take_unread()
-    transport, channel.transport = channel.transport, None
-    if isinstance(transport, ProtocolWrapper):
-        # TLS, or the PROXY protocol.
-        transport.wrappedProtocol = protocol
-    else:
-        transport.protocol = protocol
-    protocol.makeConnection(transport)
-    # Both are finished. Without this, they would be a reference cycle that holds the transport.
-    request.channel = None  # type: ignore[assignment]
-    return unread

@@ -80,8 +80,6 @@ class OutboundProtocol(InboundProtocol):
 
     def onOpen(self) -> None:
         super().onOpen()
-        # In place of the HTTP channel, which is still registered.
-        self.unregisterProducer()
         self.registerProducer(self, True)
         if self._perMessageCompress is not None:
             self._window_bits = self._perMessageCompress.server_max_window_bits

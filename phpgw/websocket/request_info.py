@@ -9,11 +9,10 @@ site that the administrator trusts: a page of another site must not act in the n
 import re
 from collections.abc import Iterable
 
-from twisted.web.server import Request
-
 from phpgw.backend.event import Handshake
 from phpgw.web.addresses import host_and_port
 from phpgw.web.forwarded import RequestSource, TrustedProxies
+from phpgw.web.handshake_request import HandshakeRequest
 from phpgw.web.host import parse_host
 from phpgw.web.origin import parse_origin, parse_origin_pattern
 from phpgw.websocket.cross_origin import CrossOriginLog
@@ -53,7 +52,7 @@ class RequestInfo:
         names = (name.encode() for name in forwarded)
         self._all_headers = tuple(dict.fromkeys((*_SAFE_HEADERS, *_CREDENTIAL_HEADERS, *names)))
 
-    def read(self, request: Request) -> Handshake:
+    def read(self, request: HandshakeRequest) -> Handshake:
         """Return the handshake as PHP gets it.
 
         :raises OriginNotAllowed: if pages of this origin may not connect.
@@ -68,6 +67,21 @@ class RequestInfo:
             self._log.record(origin, source.requested_host, is_refused=is_refused)
             if is_refused:
                 raise OriginNotAllowed
+        return self._handshake(request, source, is_trusted)
+
+    def read_trusted(self, request: HandshakeRequest) -> Handshake | None:
+        """Return the handshake as PHP gets it; ``None`` if it is of a page of another site.
+
+        :raises phpgw.web.forwarded.InvalidForwardedHeaders: as for :meth:`read`.
+        """
+        source = self._source(request)
+        if not self._is_trusted(request, source):
+            return None
+        return self._handshake(request, source, is_trusted=True)
+
+    def _handshake(
+        self, request: HandshakeRequest, source: RequestSource, is_trusted: bool
+    ) -> Handshake:
         path, _, query = request.uri.partition(b"?")
         server_host, server_port = host_and_port(request.getHost())
         return Handshake(
@@ -83,7 +97,7 @@ class RequestInfo:
             is_cross_origin=not is_trusted,
         )
 
-    def _source(self, request: Request) -> RequestSource:
+    def _source(self, request: HandshakeRequest) -> RequestSource:
         host, port = host_and_port(request.getClientAddress())
         seen = RequestSource(
             host=host,
@@ -94,7 +108,9 @@ class RequestInfo:
         headers = request.requestHeaders
         return self._proxies.source(seen, lambda name: headers.getRawHeaders(name.encode(), ()))
 
-    def _headers(self, request: Request, is_trusted: bool) -> tuple[tuple[bytes, bytes], ...]:
+    def _headers(
+        self, request: HandshakeRequest, is_trusted: bool
+    ) -> tuple[tuple[bytes, bytes], ...]:
         headers = []
         for name in self._all_headers if is_trusted else _SAFE_HEADERS:
             values = request.requestHeaders.getRawHeaders(name, ())
@@ -104,7 +120,7 @@ class RequestInfo:
                 headers.append((name, separator.join(values)))
         return tuple(headers)
 
-    def _is_trusted(self, request: Request, source: RequestSource) -> bool:
+    def _is_trusted(self, request: HandshakeRequest, source: RequestSource) -> bool:
         """Return whether the connection is from the same site or an allowed origin.
 
         Without an Origin header, the client is not a page in a browser, and is trusted.
@@ -132,7 +148,7 @@ def _is_same_site(header: bytes, host: str | None, is_secure: bool) -> bool:
     return origin.scheme == "https" or not is_secure
 
 
-def _claims_tls(request: Request) -> bool:
+def _claims_tls(request: HandshakeRequest) -> bool:
     """Return whether a header says that the browser uses TLS.
 
     It counts from any peer, not only from trusted proxies: pages cannot set these headers, and a

@@ -86,10 +86,10 @@ class WebSocketSiteTestCase(SynchronousTestCase):
             metrics=self.metrics,
         )
         root = Resource()
-        edge = WebSocketResource(
+        self.websocket = WebSocketResource(
             self.factory, self.request_info, self.admission(), self.metrics, self.subprotocols
         )
-        root.putChild(b"ws", edge)
+        root.putChild(b"ws", self.websocket)
         self.site = GatewaySite(root, 1000, self.clock)
 
     def admission(self) -> Admission:

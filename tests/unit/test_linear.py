@@ -38,7 +38,8 @@ from phpgw.web import forwarded
 from phpgw.web.addresses import _normalized
 from phpgw.web.host import is_safe_from_rebinding, parse_host, refers_to_this_machine
 from phpgw.web.origin import parse_origin, parse_origin_pattern
-from phpgw.websocket import handshake, permessage_deflate, request_info
+from phpgw.websocket import opening as handshake
+from phpgw.websocket import permessage_deflate, request_info
 from tests.support.fakes import Exchange
 
 _SHORTEST, _LONGEST = 32, 64 * 1024
