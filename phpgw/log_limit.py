@@ -83,6 +83,17 @@ class LineLimit:
                 self._call = self._reactor.callLater(_INTERVAL, self._end_interval)
         self._observer(event)
 
+    def count_if_over(self, namespace: str, log_format: str) -> bool:
+        """Count a line if it would be left out, so that its event need not be made.
+
+        :returns: whether it was counted. If not, it has to be logged.
+        """
+        kind = self._kinds.get((namespace, log_format))
+        if kind is None or kind.count < _MAX_LINES:
+            return False
+        kind.count += 1
+        return True
+
     def start(self, reactor: Any) -> None:
         """Begin to limit lines.
 

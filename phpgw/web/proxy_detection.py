@@ -58,7 +58,7 @@ class ProxyDetector:
         One from another machine proves nothing, since any program can choose its Host and Origin.
         """
         transport: Any = request.channel.transport
-        port = port_or_path(transport.getHost())
+        port = port_or_path(request.getHost())
         if port in self._proxied or not is_local(transport):
             return
         for name, said in _remote_names(request):

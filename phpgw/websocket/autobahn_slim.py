@@ -25,6 +25,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
+from phpgw.transport.close_now import close_soon
 from phpgw.websocket.batch_writer import BatchWriter
 
 
@@ -100,6 +101,12 @@ class SlimProtocol(WebSocketServerProtocol):
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         # Autobahn can send in chunks or with delays, for tests of other implementations.
         self.factory.batch_writer.write(self.transport, data)
+
+    def _closeConnection(self, abort: bool = False) -> None:  # noqa: N802
+        if abort:
+            self.transport.abortConnection()
+        else:
+            close_soon(self.transport)
 
     def onMessageFrameData(self, payload: bytes) -> None:
         # Autobahn would keep a list of all pieces, which can be empty or single bytes.

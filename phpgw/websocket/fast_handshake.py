@@ -4,7 +4,7 @@ A plain handshake comes complete, in one piece and with nothing behind it, and a
 can parse it. The checks are those of any other handshake. If it is not plain, or not accepted, it
 is left to twisted.web and the resources, so that each refusal is made in one place.
 
-In memory, a connection with its handshake and its close took 199 us of CPU, and takes 90.
+In memory, a connection with its handshake and its close takes 0.5 of the CPU that it took before.
 """
 
 import re
@@ -50,7 +50,7 @@ class _HeaderFields:
 class _PlainRequest:
     """The request of a plain handshake: a :class:`phpgw.web.handshake_request.HandshakeRequest`."""
 
-    __slots__ = ("channel", "requestHeaders", "uri")
+    __slots__ = ("_host", "channel", "requestHeaders", "uri")
 
     method = b"GET"
     clientproto = b"HTTP/1.1"
@@ -59,10 +59,13 @@ class _PlainRequest:
         self.uri = uri
         self.requestHeaders = headers
         self.channel = channel
+        self._host: IAddress | None = None
 
     def getHost(self) -> IAddress:  # noqa: N802
-        host: IAddress = self.channel.getHost()
-        return host
+        # It takes a system call.
+        if self._host is None:
+            self._host = self.channel.getHost()
+        return self._host
 
     def getClientAddress(self) -> IAddress:  # noqa: N802
         peer: IAddress = self.channel.getPeer()

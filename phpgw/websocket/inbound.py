@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 
 from phpgw.websocket.autobahn_slim import SlimProtocol
 from phpgw.websocket.rate_limit import FRAGMENT, MESSAGE, TokenBucket
-from phpgw.websocket.short_frame import MAX_SIZE, MIN_SIZE, parse_text_frame
+from phpgw.websocket.short_frame import MAX_SIZE, MIN_SIZE, parse_close_frame, parse_text_frame
 
 # Reasons for which reading is paused; there can be several at the same time.
 _INBOX_FULL, _RATE_LIMITED, _STOPPED, _DISCARDING = 1, 2, 4, 8
@@ -84,7 +84,7 @@ class InboundProtocol(SlimProtocol):
     # Called by Autobahn and the transport.
 
     def dataReceived(self, data: bytes) -> None:
-        if MIN_SIZE <= len(data) <= MAX_SIZE and self._receive_short_message(data):
+        if MIN_SIZE <= len(data) <= MAX_SIZE and self._receive_short_frame(data):
             return
         if self.state == self.STATE_CLOSED:
             # Over TLS, data can arrive until the peer has closed TLS, too.
@@ -178,8 +178,8 @@ class InboundProtocol(SlimProtocol):
         # Called by Autobahn while it decompresses a message.
         self.refuse_too_large()
 
-    def _receive_short_message(self, data: bytes) -> bool:
-        """Receive a short text message if that is all that was read, and within the limits.
+    def _receive_short_frame(self, data: bytes) -> bool:
+        """Receive a short text message, within the limits, or a close frame, if it was read alone.
 
         :returns: whether it was; if not, nothing has changed.
         """
@@ -195,7 +195,12 @@ class InboundProtocol(SlimProtocol):
             return False
         text = parse_text_frame(data)
         factory = self.factory
-        if text is None or len(text) > factory.limits.max_plain_size:
+        if text is None:
+            closing = parse_close_frame(data)
+            if closing is not None:
+                self.onCloseFrame(*closing)
+            return closing is not None
+        if len(text) > factory.limits.max_plain_size:
             return False
         bucket = self._bucket
         if bucket is not None and not bucket.try_take(MESSAGE, factory.reactor.seconds()):

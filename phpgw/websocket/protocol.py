@@ -33,13 +33,18 @@ _MAX_REASON_SIZE = 123
 _NO_STATUS_RECEIVED, _ABNORMAL_CLOSURE = 1005, 1006
 # Codes of a connection that is closed since its peer exceeds a limit.
 _LIMIT_CODES = (1008, 1009)
+_CONNECTED = "Client {client_id} connected"
+_LEFT = (
+    "Client {client_id} left after {seconds:.1f} s: code {code}{reason}, "
+    "{messages_in} messages in, {messages_out} out"
+)
 _CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
 
 
 class GatewayProtocol(OutboundProtocol):
     """The connection of one client: a :class:`~.connection_table.TableConnection`."""
 
-    _log = Logger(observer=line_limit)  # ``log`` is Autobahn's
+    client_log = Logger(observer=line_limit)  # ``log`` is Autobahn's
     factory: "GatewayFactory"
     client: Client
     transport: Any  # TCP or TLS: both can pause and abort
@@ -71,7 +76,9 @@ class GatewayProtocol(OutboundProtocol):
                 self._ping_timed_out,
             )
             self._keep_alive.start()
-        self._log.info("Client {client_id} connected", client_id=self.client.id)
+        log = factory.client_log
+        if not line_limit.count_if_over(log.namespace, _CONNECTED):
+            log.info(_CONNECTED, client_id=self.client.id)
         factory.table.open(self)
         self.flush_outbox()
         if self._close_status is not None:
@@ -145,9 +152,11 @@ class GatewayProtocol(OutboundProtocol):
         if self._opened_at is None:
             return
         self.factory.metrics.clients_now -= 1
-        self._log.info(
-            "Client {client_id} left after {seconds:.1f} s: code {code}{reason}, "
-            "{messages_in} messages in, {messages_out} out",
+        log = self.factory.client_log
+        if line_limit.count_if_over(log.namespace, _LEFT):
+            return
+        log.info(
+            _LEFT,
             client_id=self.client.id,
             seconds=self.factory.reactor.seconds() - self._opened_at,
             code=self.close_status[0],
@@ -206,7 +215,7 @@ class GatewayProtocol(OutboundProtocol):
         if self._keep_alive is not None and self.may_be_alive():
             self._keep_alive.start()
             return
-        self._log.info(
+        self.client_log.info(
             "Client {client_id} does not respond to pings (--ping-timeout)",
             client_id=self.client.id,
         )
@@ -220,6 +229,7 @@ class GatewayFactory(SlimFactory):
     :cvar protocol: the class of the protocols. A subclass can set another one.
     :ivar table: the protocols tell it when their state changes.
     :ivar relay: takes the messages of their clients.
+    :ivar client_log: the logger of all protocols.
     """
 
     noisy = False
@@ -239,6 +249,8 @@ class GatewayFactory(SlimFactory):
         self.table = table
         self.relay = relay
         self.metrics = metrics
+        # The logger of the class is the same for all: Logger makes a new one for each object.
+        self.client_log = self.protocol.client_log
         self.frame_encoder = FrameEncoder()
         self.partial_messages = PartialMessages(
             reactor, limits.max_unfinished, limits.message_timeout, metrics

@@ -1,13 +1,16 @@
-"""A fast path for the most common frame: a short text message in one frame and one read.
+"""A fast path for the most common frames: a short text message or a close frame in one read.
 
-Autobahn needs forty calls to parse such a frame. This parser knows only this kind; Autobahn parses
-all others. It saves 12 of the 100 us of CPU time that a message and its reply by FastCGI take.
+Autobahn needs forty calls to parse such a frame. This parser knows only these; Autobahn parses all
+others. It saves 12 of the 100 us of CPU time that a message and its reply by FastCGI take.
 """
 
 # FIN, no RSV bits, the text opcode; MASK, and a payload length of 7 bits: RFC 6455, section 5.2.
 _FIRST_BYTE = 0x81
+# The same with the opcode of a close frame.
+_CLOSE = 0x88
 _MASKED = 0x80
 _HEADER_SIZE = 6
+_CODE_SIZE = 2
 MIN_SIZE, MAX_SIZE = _HEADER_SIZE + 1, _HEADER_SIZE + 125
 
 
@@ -30,3 +33,17 @@ def parse_text_frame(data: bytes) -> bytes | None:
         except UnicodeDecodeError:
             return None
     return text
+
+
+def parse_close_frame(data: bytes) -> tuple[int, bytes] | None:
+    """Return the code and the reason of a masked close frame.
+
+    :param data: all bytes that were read, as for :func:`parse_text_frame`.
+    :returns: ``None`` if the bytes are anything else, or a close frame without a code.
+    """
+    size = len(data) - _HEADER_SIZE
+    if data[0] != _CLOSE or data[1] != _MASKED | size or size < _CODE_SIZE:
+        return None
+    mask = data[2:_HEADER_SIZE]
+    payload = bytes(each ^ mask[at % 4] for at, each in enumerate(data[_HEADER_SIZE:]))
+    return int.from_bytes(payload[:_CODE_SIZE], "big"), payload[_CODE_SIZE:]

@@ -46,8 +46,8 @@ CEILINGS = {
     "push, resource": Ceiling(187, 157, 221, 672),
     "batch of 10": Ceiling(213, 213, 25, 397),
     "broadcast to 100": Ceiling(922, 471, 318, 1547),
-    "handshake": Ceiling(200, 121, 252, 823),
-    "hang-up": Ceiling(39, 14, 24, 71),
+    "handshake": Ceiling(135, 135, 40, 400),
+    "hang-up": Ceiling(32, 12, 18, 55),
     "hang-up, disconnect events": Ceiling(161, 270, 36, 388),
     "handshake, connect events": Ceiling(396, 409, 330, 1377),
 }

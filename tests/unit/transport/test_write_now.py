@@ -29,7 +29,7 @@ class End(Protocol):
         self.ended.callback(self.received)
 
 
-class EagerWriteTests(TestCase):
+class SocketTestCase(TestCase):
     timeout = 20
 
     async def connect(self) -> tuple[Any, End]:
@@ -55,6 +55,8 @@ class EagerWriteTests(TestCase):
         [server] = [end for end in ends if end is not client]
         return client, server
 
+
+class EagerWriteTests(SocketTestCase):
     async def test_order_and_completeness(self) -> None:
         """Bytes keep their order, when the kernel takes only some, and with transport.write."""
         client, server = await self.connect()

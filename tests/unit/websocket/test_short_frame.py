@@ -5,7 +5,7 @@ from random import Random
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.websocket.rate_limit import RateLimit
-from phpgw.websocket.short_frame import MAX_SIZE, MIN_SIZE, parse_text_frame
+from phpgw.websocket.short_frame import MAX_SIZE, MIN_SIZE, parse_close_frame, parse_text_frame
 from tests.support.in_memory_browser import (
     BINARY,
     CLOSE,
@@ -60,6 +60,32 @@ class TextOfTests(SynchronousTestCase):
         self.assertEqual(MAX_SIZE, len(frame(TEXT, b"x" * 125)))
 
 
+class CodeAndReasonTests(SynchronousTestCase):
+    def test_close_frames(self) -> None:
+        for code in (0, 1000, 4999, 65535):
+            for reason in (b"", b"bye", b"\xff" * 123):
+                whole = frame(CLOSE, code.to_bytes(2, "big") + reason)
+                self.assertEqual((code, reason), parse_close_frame(whole))
+
+    def test_mask(self) -> None:
+        masked = bytes(each ^ b"abcd"[at % 4] for at, each in enumerate(b"\x03\xe8bye"))
+        self.assertEqual((1000, b"bye"), parse_close_frame(b"\x88\x85abcd" + masked))
+
+    def test_anything_else(self) -> None:
+        whole = frame(CLOSE, b"\x03\xe8bye")
+        others = [
+            *(frame(opcode, b"hello") for opcode in range(16) if opcode != CLOSE),
+            *(frame(CLOSE, b"hello", rsv=rsv) for rsv in range(1, 8)),
+            frame(CLOSE, b"hello", fin=False),
+            frame(CLOSE, b"x"),
+            whole[:-1],
+            whole + b"\x88",
+            bytes((0x88, 5)) + b"hello" + b"more",
+        ]
+        for other in others:
+            self.assertIsNone(parse_close_frame(other), other)
+
+
 class SameOutcomeTests(WebSocketSiteTestCase):
     """Whatever comes, in one read or byte by byte, where there is no short cut."""
 
@@ -89,7 +115,7 @@ class SameOutcomeTests(WebSocketSiteTestCase):
         opcode = random.choice((TEXT,) * 6 + (BINARY, CONTINUATION, PING, CLOSE, 3))
         payload = random.choice((b"hello", "grüß".encode(), b"\xff", b"x" * 100, b"x" * 101, b""))
         if opcode == CLOSE:
-            payload = b"\x03\xe8" + payload
+            payload = random.choice((b"\x03\xe8", b"\x0f\xa0", b"\x03\xed", b"")) + payload
         rsv = random.choice((0,) * 9 + (4,))
         return frame(opcode, payload, fin=random.random() < 0.8, rsv=rsv)
 
