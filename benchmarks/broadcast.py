@@ -1,12 +1,10 @@
 """Broadcast: one message to thousands of clients."""
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import partial
-from urllib.parse import urlencode
 
+from benchmarks.api import MESSAGE, Requests
 from benchmarks.case import Case, Column
 from benchmarks.contest import Contender, Sample, Unmeasured
 from benchmarks.cpu import CpuMeter
@@ -14,10 +12,9 @@ from benchmarks.door import status_of
 from benchmarks.helper import Helper
 from benchmarks.stage import Stage
 from benchmarks.subjects import GO, Subject, ours
-from benchmarks.wrk import FORM, JSON, posting_once
+from benchmarks.wrk import posting_once
 from tests.support.real.process import free_port
 
-_MESSAGE = "x" * 48
 # In a sample, so that the processor's clock, which ticks a hundred times a second, is fine enough.
 _TIMES = 10
 # PHP processes that push at the same time.
@@ -36,7 +33,7 @@ def contenders(stage: Stage, subjects: list[Subject]) -> Iterator[tuple[str, lis
     audience = stage.room_for(stage.options.audience)
     entrants = []
     for subject in ours(subjects):
-        if subject.name != GO:
+        if subject.api.has_broadcast:
             entrants.append(_by_command(subject, audience))
         entrants.append(_one_by_one(subject, audience))
     yield f"to {audience:,} clients", [*entrants, _bare(audience)]
@@ -59,12 +56,12 @@ CASE = Case(
 
 def _by_command(subject: Subject, audience: int) -> Contender:
     def measure() -> Sample:
-        door = _find_door(subject)
+        requests = subject.api.broadcast()
 
         @contextmanager
         def start(_: list[str]) -> Iterator[float]:
             began = time.monotonic()
-            door()
+            _post(requests)
             yield began
 
         return _broadcast(subject.ws_url, subject.gateway_pids(), audience, start, _TIMES)
@@ -77,9 +74,14 @@ def _one_by_one(subject: Subject, audience: int) -> Contender:
 
     @contextmanager
     def start(ids: list[str]) -> Iterator[float]:
-        bodies = [urlencode({"client_id": each, "message": _MESSAGE}) for each in ids]
+        requests = subject.api.single(ids)
         began = time.monotonic()
-        with posting_once(subject.send_url, bodies, connections=_PUSHERS):
+        with posting_once(
+            requests.url,
+            requests.lines,
+            connections=_PUSHERS,
+            content_type=requests.content_type,
+        ):
             yield began
 
     def measure() -> Sample:
@@ -98,7 +100,7 @@ def _bare(audience: int) -> Contender:
 
             @contextmanager
             def start(_: list[str]) -> Iterator[float]:
-                yield server.ask("broadcast", message=_MESSAGE)["began"]
+                yield server.ask("broadcast", message=MESSAGE)["began"]
 
             return _broadcast(f"ws://127.0.0.1:{port}/", [server.pid], audience, start, _TIMES)
 
@@ -123,23 +125,7 @@ def _broadcast(url: str, pids: list[int], audience: int, start: _Start, times: i
     return {"cpu": 1000 * used / times, "last": 1000 * took / times, "reached": reached}
 
 
-def _find_door(subject: Subject) -> Callable[[], None]:
-    """The first way that this gateway has to send to all.
-
-    :raises Unmeasured: if it has none.
-    """
-    commands = json.dumps([{"op": "send", "to": {"all": True}, "message": _MESSAGE}])
-    requests = (
-        ("/commands", commands, JSON),
-        ("/send", urlencode({"all": "1", "message": _MESSAGE}), FORM),
-    )
-    for request in requests:
-        if status_of(subject, *request) == 200:
-            return partial(_insist, subject, request)
-    raise Unmeasured("not there yet: neither /commands nor /send?all=1 sends to all")
-
-
-def _insist(subject: Subject, request: tuple[str, str, str]) -> None:
-    status = status_of(subject, *request)
-    if status != 200:
-        raise Unmeasured(f"{request[0]} answered {status}")
+def _post(requests: Requests) -> None:
+    status = status_of(requests.url, requests.lines[0], requests.content_type)
+    if status >= 300:
+        raise Unmeasured(f"{requests.url} answered {status}")

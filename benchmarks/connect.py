@@ -28,8 +28,8 @@ CASE = Case(
     name="connect",
     title="Connect",
     columns=(
-        Column("rate", "connections/s", 0, ratio=True, of_bound=True),
         Column("cpu_gateway", "gateway", 3, ratio=True),
+        Column("rate", "connections/s", 0, ratio=True, of_bound=True),
         Column("cpu_load", "load", 3),
         Column("load_share", "load %", 0),
         Column("failures", "failures", 0),

@@ -12,9 +12,13 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport, ws_
 from benchmarks.dialogue import requests, run, say
 
 _MESSAGE_SIZE = 48
+# In a URL: the number of a client, for a gateway that does not know clients by their addresses.
+_NUMBER = "{n}"
 # How many handshakes are under way at once.
 _CONNECTING = 64
 _HANDSHAKE_SECONDS = 20.0
+# Nchan subscribes a client to its channel a moment after the handshake.
+_SETTLE_SECONDS = 0.2
 _WARM_UP_SECONDS = 0.5
 # How long answers may take that are still missing in the end.
 _PATIENCE = 2.0
@@ -80,17 +84,19 @@ class Holder(WSListener):
 
 
 async def connect_all(url: str, listeners: list[Any]) -> list[WSTransport]:
-    """One client for each of these listeners."""
+    """One client for each of these listeners; ``{n}`` in the URL is its number."""
     places = asyncio.Semaphore(_CONNECTING)
 
-    async def connect(listener: WSListener) -> WSTransport:
+    async def connect(number: int, listener: WSListener) -> WSTransport:
         async with places:
             transport, _ = await ws_connect(
-                lambda: listener, url, websocket_handshake_timeout=_HANDSHAKE_SECONDS
+                lambda: listener,
+                url.replace(_NUMBER, str(number)),
+                websocket_handshake_timeout=_HANDSHAKE_SECONDS,
             )
             return transport
 
-    return list(await asyncio.gather(*map(connect, listeners)))
+    return list(await asyncio.gather(*map(connect, range(len(listeners)), listeners)))
 
 
 async def leave_all(transports: list[WSTransport]) -> None:
@@ -111,6 +117,7 @@ async def roundtrip(url: str, clients: int, seconds: float) -> None:
     """A closed loop: each client has one message under way at any time."""
     callers = [Caller(number) for number in range(clients)]
     transports = await connect_all(url, callers)
+    await asyncio.sleep(_SETTLE_SECONDS)
     for caller, transport in zip(callers, transports, strict=True):
         caller.call(transport)
     await asyncio.sleep(_WARM_UP_SECONDS)
@@ -146,7 +153,8 @@ async def connect(url: str, workers: int, seconds: float) -> None:
         nonlocal connections, failures
         while time.perf_counter() - began < seconds:
             try:
-                transport, _ = await ws_connect(WSListener, url)
+                numbered = url.replace(_NUMBER, str(connections))
+                transport, _ = await ws_connect(WSListener, numbered)
                 transport.send_close(WSCloseCode.OK)
                 await asyncio.wait_for(transport.wait_disconnected(), _PATIENCE)
             except (OSError, TimeoutError):
@@ -162,12 +170,10 @@ async def hold(url: str, clients: int) -> None:
     """Connect and stay until the benchmark closes the pipe."""
     began = time.perf_counter()
     transports = await connect_all(url, [Holder() for _ in range(clients)])
+    took = time.perf_counter() - began
     addresses = (each.underlying_transport.get_extra_info("sockname") for each in transports)
-    say(
-        "ready",
-        seconds=time.perf_counter() - began,
-        ids=[f"{host}:{port}" for host, port in addresses],
-    )
+    ids = [f"{host}:{port}" for host, port in addresses]
+    say("ready", seconds=took, ids=list(map(str, range(clients))) if _NUMBER in url else ids)
     async for request in requests():
         if request["do"] == "expect":
             Holder.epoch += 1

@@ -1,11 +1,14 @@
 -- wrk: POST the lines of a file, one after the other, and print what came of it as JSON.
+-- A line is a body, or a path, a tab and a body.
 -- arguments: FILE CONTENT_TYPE CONNECTION [COUNT]; the run ends after COUNT answers, if given.
 
-local bodies, sent, answered, wanted = {}, 0, 0, nil
+local bodies, paths, sent, answered, wanted = {}, {}, 0, 0, nil
 
 function init(args)
   for line in io.lines(args[1]) do
-    bodies[#bodies + 1] = line
+    local path, body = line:match("^([^\t]*)\t(.*)$")
+    bodies[#bodies + 1] = body or line
+    paths[#bodies] = path
   end
   wrk.method = "POST"
   wrk.headers["Content-Type"] = args[2]
@@ -18,7 +21,8 @@ end
 
 function request()
   sent = sent + 1
-  return wrk.format(nil, nil, nil, bodies[(sent - 1) % #bodies + 1])
+  local number = (sent - 1) % #bodies + 1
+  return wrk.format(nil, paths[number], nil, bodies[number])
 end
 
 function response(status)

@@ -13,11 +13,14 @@ from benchmarks.contest import Row
 from benchmarks.memory import CASE as MEMORY
 from benchmarks.push import CASE as PUSH
 from benchmarks.roundtrip import CASE as ROUNDTRIP
+from benchmarks.roundtrip import FEW_WORKERS_CASE as FEW_WORKERS
 from benchmarks.table import render
 
 HERE = Path(__file__).parent
 DEFAULT_PATH = HERE / "results.json"
-CASES: dict[str, Case] = {case.name: case for case in (ROUNDTRIP, PUSH, CONNECT, BROADCAST, MEMORY)}
+CASES: dict[str, Case] = {
+    case.name: case for case in (ROUNDTRIP, FEW_WORKERS, PUSH, CONNECT, BROADCAST, MEMORY)
+}
 
 
 @attrs.define

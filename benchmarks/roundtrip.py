@@ -2,19 +2,25 @@
 
 from collections.abc import Iterator
 
+import attrs
+
 from benchmarks.case import Case, Column
 from benchmarks.contest import Contender, Sample, Unmeasured
 from benchmarks.cpu import CpuMeter, Roles
 from benchmarks.helper import Helper
 from benchmarks.stage import Stage
-from benchmarks.subjects import BEHIND_NGINX, BY_FASTCGI, Subject
+from benchmarks.subjects import BEHIND_NGINX, BY_FASTCGI, Subject, start_subjects
 from benchmarks.wrk import post
 from tests.support.real.process import free_port
 
 _LOAD = "load generator alone: echo"
+# All that takes part, but for the load generator.
+_SERVERS = ("gateway", "nginx", "php")
 # What the gateways send for a message.
 _BODY = f"type=server&client_id=127.0.0.1:50000&message={'x' * 48}"
 _LIMIT = 120.0
+# So many a PHP-FPM has as Debian installs it.
+_FEW_WORKERS = 5
 
 
 def contenders(stage: Stage, subjects: list[Subject]) -> Iterator[tuple[str, list[Contender]]]:
@@ -29,18 +35,39 @@ CASE = Case(
     name="roundtrip",
     title="Round trip",
     columns=(
+        Column("cpu_gateway", "gateway", 3, ratio=True),
+        Column("cpu_nginx", "nginx", 3),
+        Column("cpu_php", "php-fpm", 3),
+        Column("cpu_all", "all", 3, ratio=True),
         Column("rate", "messages/s", 0, ratio=True, of_bound=True),
         Column("p50", "p50 ms", 2, ratio=True),
         Column("p99", "p99 ms", 2, ratio=True),
-        Column("cpu_gateway", "gateway", 3),
-        Column("cpu_nginx", "nginx", 3),
-        Column("cpu_php", "php-fpm", 3),
         Column("cpu_load", "load", 3),
         Column("load_share", "load %", 0),
     ),
     legend="gateway, nginx, php-fpm, load: the CPU seconds that these use for 1,000 messages; "
-    "load %: of one core",
+    "all: the first three; load %: of one core",
     contenders=contenders,
+)
+
+
+def _with_few_workers(
+    stage: Stage, subjects: list[Subject]
+) -> Iterator[tuple[str, list[Contender]]]:
+    """The same with all gateways started anew beside a small PHP-FPM."""
+    clients = tuple(number for number in stage.options.clients if number > _FEW_WORKERS)
+    options = attrs.evolve(
+        stage.options, workers=_FEW_WORKERS, clients=clients, port=None, peers={}
+    )
+    with Stage(options, stage.report) as small:
+        yield from contenders(small, start_subjects(small)[0])
+
+
+FEW_WORKERS_CASE = attrs.evolve(
+    CASE,
+    name="few-workers",
+    title=f"Round trip with {_FEW_WORKERS} PHP-FPM workers",
+    contenders=_with_few_workers,
 )
 
 
@@ -71,8 +98,13 @@ def _watch(load: Helper, roles: Roles) -> Sample:
     said = load.hear("end")
     sample: Sample = {key: value for key, value in said.items() if key != "say"}
     sample["rate"] = said["messages"] / said["seconds"]
-    sample |= meter.used_per_thousand(said["messages"])
+    sample |= _cpu(meter, said["messages"])
     return {**sample, "load_share": sample["cpu_load"] * sample["rate"] / 10}
+
+
+def _cpu(meter: CpuMeter, messages: float) -> Sample:
+    used = meter.used_per_thousand(messages)
+    return {**used, "cpu_all": sum(used.get(f"cpu_{each}", 0.0) for each in _SERVERS)}
 
 
 def _by_fastcgi(stage: Stage, clients: int) -> Contender:
@@ -107,7 +139,7 @@ def _behind_nginx(stage: Stage, clients: int) -> Contender:
         seconds = stage.options.seconds
         outcome = post(stage.php_url, [_BODY], connections=clients, seconds=seconds)
         return {
-            **meter.used_per_thousand(outcome.requests),
+            **_cpu(meter, outcome.requests),
             "rate": outcome.rate,
             "p50": outcome.p50,
             "p99": outcome.p99,

@@ -50,6 +50,7 @@ class Stage:
     """Runs while its ``with`` block does; whatever was started on it is stopped at the end.
 
     :ivar directory: for all files; it is removed at the end.
+    :ivar root: below it, for scripts that Nginx has PHP-FPM run.
     :ivar exits: what is to be done at the end.
     :ivar report: is told what happens.
     """
@@ -65,13 +66,13 @@ class Stage:
             self.directory = Path(exits.enter_context(tempfile.TemporaryDirectory("-phpgw")))
             # A PHP-FPM that a gateway starts runs its workers as another user than root.
             self.directory.chmod(0o755)
-            root = self.directory / "root"
-            root.mkdir()
-            self.script = root / _SCRIPT_NAME
+            self.root = self.directory / "root"
+            self.root.mkdir()
+            self.script = self.root / _SCRIPT_NAME
             self.script.write_text(_SCRIPT)
             self.php_fpm = PhpFpm(
                 self.directory / "php-fpm",
-                root,
+                self.root,
                 workers=self.options.workers,
                 main={"log_level": "notice"},
                 pool={"listen.backlog": "4096"},
@@ -82,7 +83,7 @@ class Stage:
             self.nginx = Nginx(
                 self.directory / "nginx",
                 self.php_fpm,
-                root,
+                self.root,
                 server=f"{_NGINX_SERVER} {_NGINX_NOTHING}",
             )
             if self.options.port is not None:

@@ -54,7 +54,7 @@ def post(
     content_type: str = FORM,
     connection: Literal["keep-alive", "close"] = "keep-alive",
 ) -> Outcome:
-    """POST these bodies in turn, for so long.
+    """POST these bodies in turn, for so long; a path and a tab may stand before a body.
 
     :param connection: whether connections are used again.
     :raises Unmeasured: if wrk is missing, or not one request was answered well.
@@ -74,10 +74,12 @@ def post(
 
 
 @contextmanager
-def posting_once(url: str, bodies: Sequence[str], *, connections: int) -> Iterator[None]:
-    """POST each of these forms, and hardly one of them twice, while the ``with`` block runs."""
+def posting_once(
+    url: str, bodies: Sequence[str], *, connections: int, content_type: str = FORM
+) -> Iterator[None]:
+    """POST each of these bodies, and hardly one of them twice, while the ``with`` block runs."""
     options = [f"-c{connections}", "-d60s"]
-    with _started(url, bodies, options, [FORM, "keep-alive", str(len(bodies))]):
+    with _started(url, bodies, options, [content_type, "keep-alive", str(len(bodies))]):
         yield
 
 
