@@ -13,7 +13,7 @@ help:
 	@echo "make test-latest  unit tests and types with the newest Twisted, Autobahn and treq"
 	@echo "make pythons  unit tests with each Python that is found, and the lowest dependencies"
 	@echo "make costs    count what a message costs, in calls; see CONTRIBUTING.rst"
-	@echo "make bench    speed and memory, beside the article's Go gateway where that can be built"
+	@echo "make bench    speed and memory, beside the article's Go gateway, Nchan and Pushpin"
 	@echo "make soak     minutes of mixed load, and whether memory stays flat; with a plot"
 	@echo "make conformance  the Autobahn|Testsuite, all cases; needs a Python 2.7"
 	@echo "make lint     ruff"

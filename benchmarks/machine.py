@@ -15,6 +15,7 @@ _PROGRAMS = (
     ("PHP-FPM", ("php-fpm", *(f"php-fpm8.{minor}" for minor in range(9, -1, -1))), "-v"),
     ("Nginx", ("nginx",), "-v"),
     ("Go", ("go",), "version"),
+    ("Pushpin", ("pushpin",), "--version"),
     ("wrk", ("wrk",), "-v"),
 )
 
@@ -28,6 +29,7 @@ def describe() -> dict[str, str]:
         "Python": platform.python_version(),
         **{name: _package(name) for name in _PACKAGES},
         **{name: _program(names, option) for name, names, option in _PROGRAMS},
+        "Nchan": _debian_package("libnginx-mod-nchan"),
     }
 
 
@@ -48,6 +50,16 @@ def _package(name: str) -> str:
         return version(name)
     except PackageNotFoundError:
         return "not installed"
+
+
+def _debian_package(name: str) -> str:
+    try:
+        program = find(["dpkg-query"], "dpkg")
+    except MissingProgram:
+        return "unknown"
+    command = [program, "--show", "--showformat=${Version}", name]
+    printed = subprocess.run(command, capture_output=True, text=True)
+    return printed.stdout if printed.returncode == 0 else "not installed"
 
 
 def _program(names: Sequence[str], option: str) -> str:
