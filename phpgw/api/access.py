@@ -23,7 +23,7 @@ from phpgw.settings.secret_file import read_token
 from phpgw.web.addresses import peer_name
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.host import is_safe_from_rebinding, parse_host
-from phpgw.web.local_peer import is_local_address, port_or_path, uses_proxy_protocol
+from phpgw.web.local_peer import is_local_address, local_port, uses_proxy_protocol
 from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.response import HttpError
 
@@ -44,7 +44,8 @@ class Denied(HttpError):
     """The request may not use the API."""
 
 
-@attrs.frozen
+# One is made for each connection. To freeze it would take longer than all else in it.
+@attrs.define
 class Caller:
     """The peer of a connection.
 
@@ -124,7 +125,7 @@ class Access:
             obstacle = f"The request came from another machine. {_HINT}"
         elif self.proxy_detector is not None and self.proxy_detector.is_proxy(peer):
             obstacle = _PROXIED.format(reason="--trusted-proxy")
-        return Caller(port_or_path(transport.getHost()), obstacle)
+        return Caller(local_port(transport), obstacle)
 
     def allows_caller(self, caller: Caller, authorization: bytes) -> bool:
         """Return whether a request without any sign of a proxy or a browser may use the API.

@@ -144,10 +144,11 @@ class FastPath:
             fields = url_encoded_fields(body)
             message, client_id = fields["message"], fields["client_id"].decode()
             # A text message is UTF-8, or browsers drop the connection: RFC 6455, section 8.1.
-            message.decode()
+            if not message.isascii():
+                message.decode()
         except (InvalidForm, KeyError, UnicodeDecodeError):
             return None
-        if not _OTHER_TARGETS.isdisjoint(fields):
+        if len(fields) > 2 and not _OTHER_TARGETS.isdisjoint(fields):
             return None
         if not self._commander.push_to_client(client_id, message):
             return None

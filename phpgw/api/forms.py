@@ -26,6 +26,7 @@ _MAX_FIELDS = 100
 # How many bytes are decoded in one step, which takes a millisecond.
 _PIECE = 4096
 _NAMES = ("client_id", "group", "user")
+_USUAL_NAMES = {b"client_id": "client_id", b"message": "message"}
 
 
 class InvalidForm(Exception):
@@ -67,7 +68,7 @@ def url_encoded_fields(text: bytes) -> dict[str, bytes]:
     fields = {}
     for pair in _pairs(text):
         name, _, value = pair.partition(b"=")
-        fields[_name(_decoded(name))] = _decoded(value)
+        fields[_USUAL_NAMES.get(name) or _name(_decoded(name))] = _decoded(value)
     return fields
 
 
@@ -115,7 +116,9 @@ def _name(field: bytes) -> str:
 
 
 def _decoded(text: bytes) -> bytes:
-    return unquote_to_bytes(text.replace(b"+", b" "))
+    if b"+" in text:
+        text = text.replace(b"+", b" ")
+    return unquote_to_bytes(text) if b"%" in text else text
 
 
 def _decode_slowly(text: bytes) -> Steps[bytes]:

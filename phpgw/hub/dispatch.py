@@ -19,6 +19,8 @@ _NOT_FOUND = "client not found"
 _CHANGES = (Bind, Unbind, SetState, Join, Leave)
 # Kinds of targets with an index.
 _SHARED = ("group", "user")
+# Kinds of targets that name no client.
+_CROWDS = (*_SHARED, "all")
 # The results of most commands.
 _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
@@ -181,6 +183,13 @@ class Dispatcher(Commander):
 
     def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
         """Carry out a command, a client in each step."""
+        if type(command) is Send and command.to.kind in _CROWDS:
+            return self._broadcast(command, is_gathered)
+        return self._steps_of_one(command, sender, is_gathered)
+
+    def _steps_of_one(
+        self, command: Command, sender: Client | None, is_gathered: bool
+    ) -> Steps[Result]:
         apply = self._effect(command, is_gathered)
         # These also apply to a client that has disconnected, until PHP has been told of that.
         is_change = isinstance(command, _CHANGES)
@@ -205,6 +214,30 @@ class Dispatcher(Commander):
                 yield
             yield
         return Result(delivered, error)
+
+    def _broadcast(self, send: Send, is_gathered: bool) -> Steps[Result]:
+        """Send to a group, a user or all, a client in each step, with as few calls as possible."""
+        message, is_binary, to = send.message, send.is_binary, send.to
+        registry, excluded = self._registry, to.excluded
+        delivered, start = 0, registry.removals
+        for clients in self._clients(to, None, is_change=False):
+            for client in clients:
+                removals = registry.removals
+                if (
+                    client is not None
+                    and (not excluded or client.id not in excluded)
+                    and (removals == start or registry.find(client.id) is client)
+                ):
+                    if is_gathered:
+                        client.connection.gather_message(message, is_binary, to)
+                    else:
+                        client.connection.send_message(message, is_binary, to)
+                    # A client that reads too slowly is closed in place of being sent more.
+                    if removals == registry.removals or registry.find(client.id) is client:
+                        delivered += 1
+                yield
+            yield
+        return Result(delivered, to.problem)
 
     def _effect(self, command: Command, is_gathered: bool) -> _Effect:
         """Return what a command does to a client; mypy sees to it that there is a case for each."""

@@ -153,17 +153,19 @@ class _NewConnections(WrappingFactory):
         # The protocol is not wrapped, although WrappingFactory is made for that.
         protocol = self.wrappedFactory.buildProtocol(addr)
         if protocol is not None:
-            self._drop_old()
-            self._recent.append((self._seconds(), ref(protocol)))
+            now = self._seconds()
+            self._drop_old(now)
+            self._recent.append((now, ref(protocol)))
         return protocol
 
     def any_exist(self) -> bool:
         """Return whether any of them is new, and has not become a WebSocket yet."""
-        self._drop_old()
+        self._drop_old(self._seconds())
         protocols = (protocol() for _, protocol in self._recent)
         return any(each is not None and each.transport is not None for each in protocols)
 
-    def _drop_old(self) -> None:
-        oldest = self._seconds() - _NEW_SECONDS
-        while self._recent and self._recent[0][0] <= oldest:
-            self._recent.popleft()
+    def _drop_old(self, now: float) -> None:
+        oldest = now - _NEW_SECONDS
+        recent = self._recent
+        while recent and recent[0][0] <= oldest:
+            recent.popleft()

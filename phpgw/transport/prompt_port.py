@@ -20,6 +20,8 @@ class PromptServer(tcp.Server):
     """The transport of an accepted connection.
 
     It is watched for reading after :meth:`read_first`.
+
+    :ivar local_port: the number of the port that accepted it.
     """
 
     logstr = "connection"
@@ -28,11 +30,17 @@ class PromptServer(tcp.Server):
     _wants_reading = True
 
     def __init__(
-        self, sock: socket.socket, protocol: Any, peer: IPv4Address | IPv6Address, reactor: Any
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        peer: IPv4Address | IPv6Address,
+        local_port: int,
+        reactor: Any,
     ) -> None:
         # Without a call of Server's own method, which makes texts for the log.
         tcp.Connection.__init__(self, sock, protocol, reactor)
         self._peer = peer
+        self.local_port = local_port
         self._addressType = type(peer)
         self.connected = 1
 
@@ -69,13 +77,19 @@ class PromptPort(tcp.Port):
 
     log = Logger(observer=line_limit)
     factory: Any
+    socket: Any
+
+    def startListening(self) -> None:  # noqa: N802
+        super().startListening()
+        self._local_port: int = self.getHost().port
 
     def doRead(self) -> None:
         """Accept connections, and read from each."""
         accepted = 0
         while accepted < self.numberAccepts:
             try:
-                sock, address = self.socket.accept()
+                # The socket's own accept() looks up family and type of each connection.
+                descriptor, address = self.socket._accept()
             except BlockingIOError:
                 break
             except OSError:
@@ -83,6 +97,7 @@ class PromptPort(tcp.Port):
                 super().doRead()
                 return
             accepted += 1
+            sock = socket.socket(self.addressFamily, socket.SOCK_STREAM, 0, descriptor)
             self._open(sock, address)
         # As Twisted does: after a full round, more connections may be waiting.
         full = accepted == self.numberAccepts
@@ -100,7 +115,7 @@ class PromptPort(tcp.Port):
             if protocol is None:
                 sock.close()
                 return
-            transport = PromptServer(sock, protocol, peer, self.reactor)
+            transport = PromptServer(sock, protocol, peer, self._local_port, self.reactor)
             protocol.makeConnection(transport)
             transport.read_first()
         except Exception:

@@ -81,10 +81,12 @@ class FastPathChannel(StrictChannel):
         elif is_last:
             close_now(self.transport)
         else:
-            self._timeouts.stop(self)
-            self._is_first_request = False
-            self._timeouts.start(self)
-            self.site.idle_connections.add(self)
+            site = self.site
+            if self._is_first_request:
+                site.head_timeouts.stop(self)
+                self._is_first_request = False
+            site.idle_timeouts.start(self)
+            site.idle_connections.add(self)
 
     def release(self) -> Any:
         """Return the transport, for another protocol; this one is not used any longer."""
@@ -121,7 +123,9 @@ class FastPathChannel(StrictChannel):
             self._is_light = False
             super().__init__()
             self.site.prepare(self)
-            self.timeOut = self._timeouts.stop(self)
+            timeouts = self._timeouts
+            self.timeOut = timeouts.seconds_left(self)
+            timeouts.stop(self)
             # It is among the idle connections already.
             HTTPChannel.connectionMade(self)
 

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IAddress, ITransport
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
+from phpgw.transport.prompt_port import PromptServer
 from phpgw.web.addresses import host_and_port
 from phpgw.web.host import is_loopback
 
@@ -33,6 +34,14 @@ def is_local_address(peer: IAddress) -> bool:
         host, _ = host_and_port(peer)
         return bool(host) and is_loopback(host)
     return isinstance(peer, UNIXAddress)
+
+
+def local_port(transport: ITransport) -> int | str:
+    """Return the gateway's end of a connection, as :func:`port_or_path` does."""
+    if isinstance(transport, PromptServer):
+        # Without a system call.
+        return transport.local_port
+    return port_or_path(transport.getHost())
 
 
 def port_or_path(address: IAddress) -> int | str:

@@ -34,9 +34,13 @@ class TimeoutQueue:
         if self._call is None:
             self._call = self._reactor.callLater(self._seconds, self._expire)
 
-    def stop(self, connection: TimedConnection) -> float:
-        """Stop the timeout of a connection; return the seconds that were left, or 0."""
-        due = self._due.pop(connection, None)
+    def stop(self, connection: TimedConnection) -> None:
+        """Stop the timeout of a connection, if it runs."""
+        self._due.pop(connection, None)
+
+    def seconds_left(self, connection: TimedConnection) -> float:
+        """Return how long a connection may still wait; 0 if its timeout does not run."""
+        due = self._due.get(connection)
         return 0 if due is None else max(due - self._reactor.seconds(), 0)
 
     def _expire(self) -> None:

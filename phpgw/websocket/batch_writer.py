@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from phpgw.transport.write_now import write_now
+from phpgw.transport.write_now import send_now, write_now
 
 # Together 64 KB: a transport buffers as much before it pauses its producer.
 _MAX_FRAME_SIZE = 2048
@@ -45,7 +45,10 @@ class BatchWriter:
         """Write the transport's batch and then these bytes, at once."""
         if self._batches and transport in self._batches:
             data = b"".join((*self._batches.pop(transport), data))
-        write_now(transport, data)
+        # As write_now does, in a call less for each client of a broadcast.
+        sent = send_now(transport, data)
+        if sent < len(data):
+            transport.write(data[sent:] if sent else data)
 
     def _write_all(self) -> None:
         # One by one: a write that fails can add frames for other transports.

@@ -45,8 +45,10 @@ class TimeoutQueueTests(SynchronousTestCase):
     def test_stopped(self) -> None:
         self.queue.start(self.one)
         self.pass_seconds(4)
-        self.assertEqual(6, self.queue.stop(self.one))
-        self.assertEqual(0, self.queue.stop(self.one))
+        self.assertEqual(6, self.queue.seconds_left(self.one))
+        for _ in range(2):
+            self.queue.stop(self.one)
+            self.assertEqual(0, self.queue.seconds_left(self.one))
         self.pass_seconds(30)
         self.assertEqual([], self.one.at)
 
