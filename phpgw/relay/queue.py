@@ -155,10 +155,12 @@ class EventQueue:
 
     def ended(self, event: QueuedEvent) -> None:
         """Free the place of an event, if it has one, and run what waits."""
-        if event.is_running:
-            self._leave(event)
-            if self.waiting or self._others_waiting or not self._running:
-                self._go_on()
+        if not event.is_running:
+            return
+        event.is_running = False
+        event.fifo.running -= 1
+        self._running -= 1
+        self._go_on()
 
     def cancel(self, event: QueuedEvent) -> None:
         """Remove a waiting event. Its ``run`` is not called."""
@@ -247,7 +249,8 @@ class EventQueue:
     def _wait(self, event: QueuedEvent) -> None:
         """Add an event to its queue, and run what may run."""
         self._add(event)
-        self._run_next()
+        if self._running < self._allowed:
+            self._run_next()
         if self.waiting:
             self.limits.watch()
 
@@ -296,11 +299,10 @@ class EventQueue:
         self._is_starting = True
         self._run(event)
         self._is_starting = False
-        if self.waiting or self._others_waiting or not self._running:
-            self._go_on()
+        self._go_on()
 
     def _go_on(self) -> None:
-        """Run what waits, or note that nothing runs."""
+        """Run what waits, if anything does."""
         if self.waiting or self._others_waiting:
             self._run_next()
         elif self._none_running_waiters or self._idle_waiters:
@@ -326,7 +328,8 @@ class EventQueue:
             self._removed(event)
             self._run(event)
         self._is_starting = False
-        self._notify()
+        if self._none_running_waiters or self._idle_waiters:
+            self._notify()
 
     def _run_deferred(self) -> None:
         self._is_deferred = False
@@ -346,13 +349,9 @@ class EventQueue:
         if is_begun:
             self._last_served = event.fifo
         elif event.is_running:
-            self._leave(event)
-
-    def _leave(self, event: QueuedEvent) -> None:
-        """Free the place of an event."""
-        event.is_running = False
-        event.fifo.running -= 1
-        self._running -= 1
+            event.is_running = False
+            event.fifo.running -= 1
+            self._running -= 1
 
     def _next_fifo(self) -> Fifo | None:
         """Return the queue to serve next; ``None`` if none may be served."""

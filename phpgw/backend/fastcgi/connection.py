@@ -6,12 +6,11 @@ import sys
 from array import array
 from contextlib import suppress
 from fcntl import ioctl
-from functools import partial
 from termios import TIOCOUTQ
 from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet import tcp
+from twisted.internet import main, tcp
 from twisted.internet.interfaces import ISSLTransport, ITCPTransport
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -19,6 +18,8 @@ from twisted.python.failure import Failure
 from phpgw.backend.errors import BackendBroken
 from phpgw.backend.fastcgi.records import GET_VALUES, strip_values_result
 
+# How many bytes are read at once: as many as a Twisted transport reads.
+_READ_SIZE = 65536
 # A request of this size is sent whole with one write, also over TLS, where that cannot be seen.
 _MAX_SINGLE_WRITE = 65536
 
@@ -105,12 +106,29 @@ class FastCgiConnection(Protocol):
             self._unread = array("i", [0])
             if self._socket.family == socket.AF_UNIX:
                 self.shows_idle = sys.platform == "linux"
-                # The transport's own also looks for passed descriptors: 2 us more, of 22.
-                do_read = partial(tcp.Connection.doRead, transport)
-                transport.doRead = do_read  # type: ignore[method-assign]
-                return
+            else:
+                transport.setTcpNoDelay(True)
+            transport.doRead = self._read  # type: ignore[method-assign]
+            return
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
+
+    def _read(self) -> Any:
+        """Do the same as the transport's ``doRead``, without its three calls in between.
+
+        That of a UNIX socket also looks for passed descriptors. In all this saves 3 us.
+        """
+        assert self._socket is not None
+        try:
+            data = self._socket.recv(_READ_SIZE)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        self.dataReceived(data)
+        return None
 
     @property
     def is_queried(self) -> bool:

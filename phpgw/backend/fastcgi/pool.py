@@ -125,7 +125,11 @@ class FastCgiPool:
             request.fail(BackendUnreachable("too much waits for PHP already"))
         else:
             self._waiting.append(request)
-            self._serve()
+            if len(self._waiting) == 1:
+                # No worker was ready a moment ago.
+                self._await_worker()
+            else:
+                self._serve()
 
     def recent_error(self) -> BackendUnreachable | None:
         """Return why connecting failed a moment ago; ``None`` if it did not."""
@@ -244,17 +248,23 @@ class FastCgiPool:
         :param checks: how many checks there were, one after the other.
         """
         self._send_waiting()
-        if not self._waiting or self._retry_timer is not None:
+        if self._waiting:
+            self._await_worker(checks)
+
+    def _await_worker(self, checks: int = 0) -> None:
+        """Send waiting requests soon: open a connection, or check again later."""
+        if self._retry_timer is not None:
             return
         now = self._seconds()
-        if self._count_expected(now)[0]:
+        soon, queried = self._count_expected(now)
+        if soon:
             # The worker may need this processor to get ready: with one connection, this makes
             # 19,000 requests a second of 12,000.
             _yield()
             self._send_waiting()
             if not self._waiting:
                 return
-        soon, queried = self._count_expected(now)
+            soon, queried = self._count_expected(now)
         room = self._limit + len(self._abandoned) - len(self._opened) - len(self._connecting)
         missing = min(room, len(self._waiting) - soon - queried - len(self._connecting))
         if missing > 0 and now - self._opened_last >= _TICK:
