@@ -23,6 +23,19 @@ Road = Literal["FastCGI", "own PHP-FPM", "HTTP"]
 
 REPLY = b"reply"
 
+# What browsers send beside the headers of a handshake.
+_BROWSER = {
+    "User_Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept": "*/*",
+    "Accept_Language": "en-US,en;q=0.5",
+    "Accept_Encoding": "gzip, deflate",
+    "Sec_WebSocket_Extensions": "permessage-deflate",
+    "Origin": "http://example.com:8080",
+    "Cookie": "PHPSESSID=0123456789abcdef0123456789",
+    "Pragma": "no-cache",
+    "Cache_Control": "no-cache",
+}
+
 _STDOUT, _END, _VALUES = 6, 3, 10
 _QUESTION = b"FCGI_MPXS_CONNS"
 
@@ -54,11 +67,11 @@ class InMemoryGateway:
         peer = cast(IPv4Address, self.browser.transport.getPeer())
         return f"{peer.host}:{peer.port}"
 
-    def connect(self, **headers: str | None) -> InMemoryBrowser:
+    def connect(self) -> InMemoryBrowser:
         """Connect one more browser, from a port of its own; PHP admits it, if it is asked."""
         peer = IPv4Address("TCP", "192.0.2.1", next(self._ports))
         browser = InMemoryBrowser(self.site, peer)
-        browser.shake_hands(**headers)
+        browser.shake_hands(**_BROWSER)
         if not browser.response:
             self.php.reply(b"")
             browser.read_response()
