@@ -36,7 +36,7 @@ class HttpAgent:
     def __init__(self, reactor: Any, url: str, pool: HttpPool, metrics: Metrics) -> None:
         self._endpoint = _endpoint(reactor, URI.fromBytes(url.encode("ascii")))
         self._path_start = url.index("/", url.index("//") + 2)
-        self._factory = _ConnectionFactory(pool)
+        self._factory = _HttpConnectionFactory(pool)
         self._pool = pool
         self._metrics = metrics
 
@@ -138,7 +138,7 @@ class RequestAborted(Exception):
 
 
 @attrs.define(eq=False)
-class _ConnectionFactory(Factory):
+class _HttpConnectionFactory(Factory):
     noisy = False
     _pool: HttpPool
 

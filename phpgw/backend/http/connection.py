@@ -65,7 +65,7 @@ class Request(Interface):
         """Take note that there will be no response."""
 
 
-class ConnectionOwner(Interface):
+class HttpConnectionOwner(Interface):
     """What keeps connections between requests."""
 
     def released(self, connection: "HttpConnection") -> None:
@@ -84,7 +84,7 @@ class HttpConnection(Protocol):
 
     transport: Any
 
-    def __init__(self, owner: ConnectionOwner) -> None:
+    def __init__(self, owner: HttpConnectionOwner) -> None:
         self._owner = owner
         self._parser: Any = HttpResponseParser(self)
         # What Twisted's client takes, too: folded headers, and lines that end with LF alone.
@@ -187,7 +187,7 @@ class HttpConnection(Protocol):
             return
         name = name.lower()
         if name not in _OF_CONNECTION:
-            self._headers.append((name, value))
+            self._headers.append((name, value.rstrip(b" \t")))
         elif name == b"content-length":
             # RFC 9112, section 6.3; the parser refuses what contradicts itself.
             self._length, self._ends_with_connection = int(value), False
@@ -217,12 +217,12 @@ class HttpConnection(Protocol):
     def on_body(self, data: bytes) -> None:
         """Hand on a piece of the body."""
         self._overhead = 0
-        if self._response is not None:
+        if self._response is not None and not self._is_complete:
             self._response.receive(data)
 
     def on_message_complete(self) -> None:
         """Note that the response is complete; what comes with it is known later."""
-        if self._response is not None:
+        if self._response is not None and not self._is_complete:
             self._is_complete = True
             self._is_kept = self._parser.should_keep_alive()
 

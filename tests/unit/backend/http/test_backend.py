@@ -62,6 +62,9 @@ class Server:
     def hang_up(self) -> None:
         self._protocol.connectionLost(Failure(error.ConnectionDone()))
 
+    def reset(self) -> None:
+        self._protocol.connectionLost(Failure(error.ConnectionLost()))
+
 
 class HttpTestCase(SynchronousTestCase):
     def setUp(self) -> None:
