@@ -9,7 +9,6 @@ ROOT = Path(__file__).resolve().parents[2]
 # Modules that the tests of others cover, by their room: the module, and where its tests are.
 TESTED_ELSEWHERE = {
     "api/batch": "unit/api/test_commands",
-    "api/fast_path_site": "unit/api/test_fast_path",
     "api/proxy_signs": "unit/api/test_access",
     "api/routes": "unit/api/test_openapi",
     "backend/errors": "unit/relay/test_relay",
@@ -32,12 +31,12 @@ TESTED_ELSEWHERE = {
     "hub/commands": "unit/hub/test_command_parser",
     "process/server_endpoint": "unit/process/test_unix_socket",
     "relay/errors": "unit/relay/test_relay",
+    "relay/message": "unit/relay/test_relay",
     "relay/excerpt": "unit/relay/test_replies",
     "relay/fifo": "unit/relay/test_queue",
     "relay/overruns": "unit/relay/test_relay",
     "relay/policy": "unit/relay/test_relay",
     "relay/reply_reader": "unit/relay/test_replies",
-    "relay/running": "unit/relay/test_queue",
     "relay/timer_events": "unit/relay/test_relay",
     "settings/api": "unit/settings/test_settings",
     "settings/browsers": "unit/settings/test_settings",
@@ -48,6 +47,10 @@ TESTED_ELSEWHERE = {
     "web/local_peer": "unit/api/test_access",
     "web/response": "unit/web/test_site",
     "web/roots": "unit/web/test_site",
+    "transport/prompt_port": "unit/web/test_fast_path_site",
+    "transport/socket_reactor": "unit/web/test_fast_path_site",
+    "web/handshake_request": "unit/websocket/test_fast_handshake",
+    "websocket/opening": "unit/websocket/test_handshake",
 }
 
 
