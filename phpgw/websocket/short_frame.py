@@ -12,6 +12,13 @@ _MASKED = 0x80
 _HEADER_SIZE = 6
 _CODE_SIZE = 2
 MIN_SIZE, MAX_SIZE = _HEADER_SIZE + 1, _HEADER_SIZE + 125
+# For each length of the payload: what repeats a mask of four bytes as often, and all its bits.
+_MASKS = [
+    (sum(1 << 32 * index for index in range((size + 3) // 4)), (1 << 8 * size) - 1)
+    for size in range(126)
+]
+
+_from_bytes = int.from_bytes
 
 
 def parse_text_frame(data: bytes) -> bytes | None:
@@ -24,9 +31,9 @@ def parse_text_frame(data: bytes) -> bytes | None:
     if data[0] != _FIRST_BYTE or data[1] != _MASKED | size:
         return None
     # Unmask all bytes at once: section 5.3.
-    mask = (data[2:_HEADER_SIZE] * (size // 4 + 1))[:size]
-    whole = int.from_bytes(data[_HEADER_SIZE:], "little") ^ int.from_bytes(mask, "little")
-    text = whole.to_bytes(size, "little")
+    repeat, bits = _MASKS[size]
+    mask = _from_bytes(data[2:_HEADER_SIZE], "little") * repeat
+    text = ((_from_bytes(data[_HEADER_SIZE:], "little") ^ mask) & bits).to_bytes(size, "little")
     if not text.isascii():
         try:
             text.decode()
