@@ -12,7 +12,7 @@ from hmac import compare_digest
 from typing import Any, Self
 
 import attrs
-from twisted.internet.interfaces import ITransport
+from twisted.internet.interfaces import IAddress, ITransport
 from twisted.logger import Logger
 from twisted.web.server import Request
 
@@ -37,6 +37,7 @@ _OLD_HTTP = (
     "curl, or set 'protocol_version' => 1.1 in the stream context's http options. Or push to a "
     "port of --api-listen, or set --api-token-file."
 )
+_MAX_CALLERS = 1000
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 
@@ -44,8 +45,7 @@ class Denied(HttpError):
     """The request may not use the API."""
 
 
-# One is made for each connection. To freeze it would take longer than all else in it.
-@attrs.define
+@attrs.frozen
 class Caller:
     """The peer of a connection.
 
@@ -79,6 +79,8 @@ class Access:
         self._token = token
         self._trusts_local = trusts_local or token is None
         self._is_shared = is_shared
+        # By port and host of the peer. Most connections have the same few.
+        self._callers: dict[tuple[int | str, str | None], Caller] = {}
         self.proxy_detector = proxy_detector
 
     @classmethod
@@ -117,15 +119,18 @@ class Access:
 
     def caller(self, transport: ITransport) -> Caller:
         """Return the peer of a connection."""
-        obstacle = None
-        peer = transport.getPeer()
+        port = local_port(transport)
         if uses_proxy_protocol(transport):
             obstacle = f"The request came through a proxy (PROXY protocol). {_HINT}"
-        elif not is_local_address(peer):
-            obstacle = f"The request came from another machine. {_HINT}"
-        elif self.proxy_detector is not None and self.proxy_detector.is_proxy(peer):
-            obstacle = _PROXIED.format(reason="--trusted-proxy")
-        return Caller(local_port(transport), obstacle)
+            return Caller(port, obstacle)
+        peer = transport.getPeer()
+        key = port, getattr(peer, "host", None)
+        caller = self._callers.get(key)
+        if caller is None:
+            if len(self._callers) == _MAX_CALLERS:
+                self._callers.clear()
+            caller = self._callers[key] = Caller(port, self._peer_obstacle(peer))
+        return caller
 
     def allows_caller(self, caller: Caller, authorization: bytes) -> bool:
         """Return whether a request without any sign of a proxy or a browser may use the API.
@@ -167,6 +172,14 @@ class Access:
             raise self._denied(_OLD_HTTP)
         if not is_for_this_machine(request.getHeader(b"Host") or b""):
             raise self._denied(f"The request is for a host of another name. {_HINT}")
+
+    def _peer_obstacle(self, peer: IAddress) -> str | None:
+        """Return why a peer is never taken for a program of this machine."""
+        if not is_local_address(peer):
+            return f"The request came from another machine. {_HINT}"
+        if self.proxy_detector is not None and self.proxy_detector.is_proxy(peer):
+            return _PROXIED.format(reason="--trusted-proxy")
+        return None
 
     def _obstacle(self, caller: Caller) -> str | None:
         """Return why a caller is not taken for a program of this machine now."""

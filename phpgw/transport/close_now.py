@@ -7,10 +7,19 @@ it as writable. If nothing is unsent, it can be closed without that.
 from typing import Any
 
 from twisted.internet import tcp
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.python.failure import Failure
 
-_DONE = Failure(ConnectionDone())
+
+class _Done(Failure):
+    """The reason of a connection that was closed as it should be."""
+
+    def check(self, *errorTypes: Any) -> Any:  # noqa: N803
+        # Twisted asks for this one whenever it closes a socket. It would compare names of classes.
+        return None if errorTypes == (ConnectionAborted,) else super().check(*errorTypes)
+
+
+_DONE = _Done(ConnectionDone())
 
 
 def close_now(transport: Any) -> None:
