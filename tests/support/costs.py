@@ -4,6 +4,8 @@ Counts are the same on each run and on each machine, so that a test can compare 
 """
 
 import gc
+import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +18,10 @@ from twisted.logger import LogPublisher
 import phpgw
 
 _OURS = f"{Path(phpgw.__file__).parent}/"
-_LIBRARIES = "/site-packages/"
+_STANDARD_LIBRARY = f"{Path(os.__file__).parent}/"
+_SITE_PACKAGES = "/site-packages/"
+# A class with methods that attrs has made is in their file name.
+_MADE_BY_ATTRS = re.compile(r"<attrs generated \w+ phpgw\.(.+)>")
 # They stand in for the sockets and the clock of a real reactor.
 _FAKES = ("twisted/internet/testing.py", "twisted/internet/task.py")
 # What the observers of the log do depends on who runs the tests.
@@ -31,7 +36,7 @@ class Calls:
     :ivar own: calls of Python functions of phpgw, by function. Each time that a generator
         continues is a call.
     :ivar c: calls of functions written in C from functions of phpgw, by the calling function.
-    :ivar library: calls of Python functions of libraries, by file.
+    :ivar library: calls of Python functions of libraries, the standard library included, by file.
     """
 
     own: Counter[str] = attrs.field(factory=Counter)
@@ -124,10 +129,16 @@ def _watch(action: Callable[[], object], note: Callable[[FrameType, str], None])
 def _own_function(code: CodeType) -> str:
     """Return room and name of a function of phpgw; empty for any other function."""
     name = code.co_filename
-    return f"{name[len(_OURS) :]} {code.co_qualname}" if name.startswith(_OURS) else ""
+    if name.startswith(_OURS):
+        return f"{name[len(_OURS) :]} {code.co_qualname}"
+    made = _MADE_BY_ATTRS.fullmatch(name)
+    return f"{made[1]} {code.co_name}" if made else ""
 
 
 def _library(code: CodeType) -> str:
     """Return the file of a function of a library; empty for any other function."""
-    _, separator, name = code.co_filename.rpartition(_LIBRARIES)
-    return name if separator and name not in _FAKES else ""
+    _, separator, name = code.co_filename.rpartition(_SITE_PACKAGES)
+    if separator:
+        return name if name not in _FAKES else ""
+    name = code.co_filename
+    return name[len(_STANDARD_LIBRARY) :] if name.startswith(_STANDARD_LIBRARY) else ""
