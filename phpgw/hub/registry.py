@@ -101,8 +101,10 @@ class Registry:
         :raises ClientIdTaken: if another one has its id.
         """
         if self._pending.get(client.id) is client:
+            # No other client can have got its id.
             del self._pending[client.id]
-        self._check_id(client)
+        else:
+            self._check_id(client)
         self._open[client.id] = client
         for group in client.groups:
             self.groups.add(group, client)
@@ -152,8 +154,9 @@ class Registry:
         return self._open.get(client.id) is client
 
     def _check_id(self, client: Client) -> None:
-        if any(client.id in each for each in (self._open, self._pending, self._closing)):
-            raise ClientIdTaken(client.id)
+        name = client.id
+        if name in self._open or name in self._pending or name in self._closing:
+            raise ClientIdTaken(name)
 
     def _hide(self, client: Client) -> bool:
         """Make a client impossible to find; return false if it could not be found before."""

@@ -27,10 +27,12 @@ def close_now(transport: Any) -> None:
     transport.connectionLost(_DONE)
 
 
-def close_soon(transport: Any) -> None:
+def close_soon(transport: Any) -> bool:
     """Close a transport once all its bytes have been sent, but not in this turn of the reactor.
 
     It does so itself if it is not a plain TCP or UNIX socket, or if bytes are unsent.
+
+    :returns: whether it is closed in the next turn, whatever its peer does.
     """
     if (
         isinstance(transport, tcp.Connection)
@@ -47,5 +49,6 @@ def close_soon(transport: Any) -> None:
         transport.disconnecting = True
         reactor: Any = transport.reactor
         reactor.callLater(0, transport.connectionLost, _DONE)
-    else:
-        transport.loseConnection()
+        return True
+    transport.loseConnection()
+    return False

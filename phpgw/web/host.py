@@ -13,6 +13,8 @@ _HOST = re.compile(
 _CONTAINER_HOSTS = frozenset(("host.docker.internal", "host.containers.internal"))
 
 
+# A site is reached by a few names.
+@lru_cache(maxsize=256)
 def parse_host(header: bytes) -> str | None:
     """Return the DNS name or the IP address of a Host header, in lower case, without port and zone.
 

@@ -3,8 +3,8 @@
 The gateway reads and answers the opening handshake itself; Autobahn's part begins at the first
 frame. What Autobahn sets on each new connection are defaults of the class here. This makes
 connections faster and smaller; the bytes on the wire stay the same. In memory, an echo of 48 bytes
-took 12.2 us before and takes 7.6 us, a connection took 295 us and takes 199 us, and the objects of
-an idle connection took 9.8 KB and take 4.9 KB.
+took 12.2 us before and takes 7.6 us. With the handshake parsed once, a connection from its request
+to its close takes two thirds of the CPU; and an idle client takes 3 KB, and took 6.
 """
 
 from functools import cached_property, lru_cache
@@ -25,8 +25,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
-from phpgw.transport.close_now import close_soon
 from phpgw.websocket.batch_writer import BatchWriter
+
+_FIN = 0x80
 
 
 class _UnusedFuture:
@@ -102,11 +103,18 @@ class SlimProtocol(WebSocketServerProtocol):
         # Autobahn can send in chunks or with delays, for tests of other implementations.
         self.factory.batch_writer.write(self.transport, data)
 
-    def _closeConnection(self, abort: bool = False) -> None:  # noqa: N802
-        if abort:
-            self.transport.abortConnection()
+    def sendFrame(self, opcode: int, payload: bytes = b"", *_: Any, **options: Any) -> None:
+        # Autobahn sends only control frames in this way: short ones, and a server masks none.
+        self.sendData(bytes((_FIN | opcode, len(payload))) + payload)
+
+    def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
+        if self.wasClean and self.state != self.STATE_CLOSED:
+            # Autobahn's method would first format a line for the debug log.
+            self.unregisterProducer()
+            self.state = self.STATE_CLOSED
+            self._closeConnection(abort)
         else:
-            close_soon(self.transport)
+            super().dropConnection(abort)
 
     def onMessageFrameData(self, payload: bytes) -> None:
         # Autobahn would keep a list of all pieces, which can be empty or single bytes.

@@ -4,7 +4,8 @@ A plain handshake comes complete, in one piece and with nothing behind it, and a
 can parse it. The checks are those of any other handshake. If it is not plain, or not accepted, it
 is left to twisted.web and the resources, so that each refusal is made in one place.
 
-In memory, a connection with its handshake and its close takes 0.5 of the CPU that it took before.
+In memory, a connection with its handshake and its close takes less than half of the CPU that it
+takes without.
 """
 
 import re

@@ -26,7 +26,7 @@ from phpgw.web.forwarded import InvalidForwardedHeaders
 from phpgw.web.handshake_request import HandshakeRequest
 from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.websocket.connection_limit import AddressLimitReached, ConnectionLimitReached
-from phpgw.websocket.opening import OpeningHandshake, read_opening
+from phpgw.websocket.opening import OpeningHandshake, read_opening, read_printable_opening
 from phpgw.websocket.protocol import GatewayFactory, GatewayProtocol
 from phpgw.websocket.request_info import OriginNotAllowed, RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
@@ -86,11 +86,12 @@ class WebSocketResource(Resource):
     def open_directly(self, request: HandshakeRequest) -> bool:
         """Accept a handshake that :meth:`render` would accept at once, without asking PHP.
 
+        :param request: all of its headers are printable ASCII.
         :returns: whether it was accepted. If not, nothing was counted or logged, and
             :meth:`render` has to refuse it.
         """
         try:
-            opening = read_opening(request, self._factory.limits.compression)
+            opening = read_printable_opening(request, self._factory.limits.compression)
             handshake = self._request_info.read_trusted(request)
             if handshake is None:
                 return False

@@ -58,6 +58,20 @@ def read_opening(request: HandshakeRequest, compression: bool) -> OpeningHandsha
         ignored.
     :raises Refusal: if the handshake is invalid.
     """
+    _check_upgrade(request)
+    for name, values in request.requestHeaders.getAllRawHeaders():
+        if any(map(CONTROL.search, values)):
+            raise Refusal(400, f"The header {name.decode('ascii')} has a control character in it.")
+    return _read_offers(request, compression)
+
+
+def read_printable_opening(request: HandshakeRequest, compression: bool) -> OpeningHandshake:
+    """Do the same as :func:`read_opening`, for headers that are known to be printable ASCII."""
+    _check_upgrade(request)
+    return _read_offers(request, compression)
+
+
+def _check_upgrade(request: HandshakeRequest) -> None:
     headers = request.requestHeaders
     if request.method != b"GET":
         raise Refusal(405, "A WebSocket handshake is a GET request.", [(b"Allow", b"GET")])
@@ -86,9 +100,10 @@ def read_opening(request: HandshakeRequest, compression: bool) -> OpeningHandsha
     if has_length or headers.hasHeader(b"Transfer-Encoding"):
         # Frames follow the header section. A proxy that expects a body could read them as one.
         raise Refusal(400, "A WebSocket handshake has no body.")
-    for name, values in headers.getAllRawHeaders():
-        if any(map(CONTROL.search, values)):
-            raise Refusal(400, f"The header {name.decode('ascii')} has a control character in it.")
+
+
+def _read_offers(request: HandshakeRequest, compression: bool) -> OpeningHandshake:
+    headers = request.requestHeaders
     key = _read_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ()))
     extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
     try:

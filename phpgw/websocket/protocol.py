@@ -16,6 +16,7 @@ from phpgw.hub.client import Client, Message
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.relay import Relay
+from phpgw.transport.close_now import close_soon
 from phpgw.websocket.autobahn_slim import SlimFactory
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.frames import FrameEncoder
@@ -133,6 +134,17 @@ class GatewayProtocol(OutboundProtocol):
             self._has_exceeded_limit = code in _LIMIT_CODES
         if self._keep_alive is not None:
             self._keep_alive.stop()
+        if not isReply:
+            self._start_close_timeout()
+
+    def _closeConnection(self, abort: bool = False) -> None:  # noqa: N802
+        if abort:
+            self.transport.abortConnection()
+        elif not close_soon(self.transport):
+            # Bytes are unsent, or TLS has to be closed.
+            self._start_close_timeout()
+
+    def _start_close_timeout(self) -> None:
         if self._abort_call is None:
             self._abort_call = self.factory.reactor.callLater(_CLOSE_TIMEOUT, self.abort)
 

@@ -126,6 +126,8 @@ class RequestInfo:
         Without an Origin header, the client is not a page in a browser, and is trusted.
         """
         origins = request.requestHeaders.getRawHeaders(b"Origin", ())
+        if not origins:
+            return True
         host = parse_host(source.requested_host)
         is_secure = source.is_secure or _claims_tls(request)
         return all(
