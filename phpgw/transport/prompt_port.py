@@ -90,9 +90,6 @@ class PromptPort(tcp.Port):
     def startListening(self) -> None:  # noqa: N802
         super().startListening()
         self._local_port: int = self.getHost().port
-
-    def startListening(self) -> None:  # noqa: N802
-        super().startListening()
         # Accepted sockets inherit it, which saves a system call for each.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
