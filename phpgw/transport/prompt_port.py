@@ -18,6 +18,9 @@ from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
 
+# Ports that are bound to these addresses take connections to all addresses of the machine.
+_WILDCARDS = ("0.0.0.0", "::")
+
 
 class PromptServer(tcp.Server):
     """The transport of an accepted connection.
@@ -37,18 +40,25 @@ class PromptServer(tcp.Server):
         sock: socket.socket,
         protocol: Any,
         peer: IPv4Address | IPv6Address,
-        local_port: int,
+        bound: IPv4Address | IPv6Address,
         reactor: Any,
     ) -> None:
         # Without a call of Server's own method, which makes texts for the log.
         tcp.Connection.__init__(self, sock, protocol, reactor)
         self._peer = peer
-        self.local_port = local_port
+        self._bound = bound
+        self.local_port = bound.port
         self._addressType = type(peer)
         self.connected = 1
 
     def getPeer(self) -> IPv4Address | IPv6Address:  # noqa: N802
         return self._peer
+
+    def getHost(self) -> IPv4Address | IPv6Address:  # noqa: N802
+        # To ask the socket takes a system call.
+        if self._bound.host in _WILDCARDS:
+            return super().getHost()
+        return self._bound
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
         """Set TCP_NODELAY, which it has already from its port."""
@@ -89,7 +99,7 @@ class PromptPort(tcp.Port):
 
     def startListening(self) -> None:  # noqa: N802
         super().startListening()
-        self._local_port: int = self.getHost().port
+        self._bound = self.getHost()
         # Accepted sockets inherit it, which saves a system call for each.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
@@ -125,7 +135,7 @@ class PromptPort(tcp.Port):
             if protocol is None:
                 sock.close()
                 return
-            transport = PromptServer(sock, protocol, peer, self._local_port, self.reactor)
+            transport = PromptServer(sock, protocol, peer, self._bound, self.reactor)
             protocol.makeConnection(transport)
             transport.read_first()
         except Exception:

@@ -10,7 +10,7 @@ In memory, a connection with its handshake and its close takes 70 us of CPU, and
 import re
 from typing import Any
 
-from twisted.internet.interfaces import IAddress
+from twisted.internet.interfaces import IAddress, ISSLTransport
 
 from phpgw.web.fast_path_site import FastPathChannel, IFastPath
 from phpgw.web.host import parse_host
@@ -72,7 +72,7 @@ class _PlainRequest:
         return peer
 
     def isSecure(self) -> bool:  # noqa: N802
-        return bool(self.channel.isSecure())
+        return bool(ISSLTransport.providedBy(self.channel.transport))
 
     def getHeader(self, name: bytes) -> bytes | None:  # noqa: N802
         values = self.requestHeaders.values.get(name.lower())

@@ -4,6 +4,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1
 
 import attrs
@@ -107,7 +108,7 @@ def _read_offers(request: HandshakeRequest, compression: bool) -> OpeningHandsha
     key = _read_key(headers.getRawHeaders(b"Sec-WebSocket-Key", ()))
     extensions = headers.getRawHeaders(b"Sec-WebSocket-Extensions", []) if compression else []
     try:
-        deflate = deflate_offer(b", ".join(extensions))
+        deflate = deflate_offer(b", ".join(extensions)) if extensions else None
     except InvalidExtensions:
         raise Refusal(400, "Sec-WebSocket-Extensions has to be a list of extensions.") from None
     return OpeningHandshake(key, deflate, _read_subprotocols(request))
@@ -115,16 +116,24 @@ def _read_offers(request: HandshakeRequest, compression: bool) -> OpeningHandsha
 
 def _read_subprotocols(request: HandshakeRequest) -> tuple[str, ...]:
     """Return the offered subprotocols; refuse the handshake if one is no token, or not unique."""
-    values = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol", [])
+    values = request.requestHeaders.getRawHeaders(b"Sec-WebSocket-Protocol", ())
+    if not values:
+        return ()
     names = [name.strip() for value in values for name in value.split(b",") if name.strip()]
     if not all(map(_TOKEN.fullmatch, names)) or len(set(names)) < len(names):
         raise Refusal(400, "Sec-WebSocket-Protocol has to be a list of names, each once.")
     return tuple(name.decode("ascii") for name in names)
 
 
-def _tokens(request: HandshakeRequest, name: bytes) -> set[bytes]:
-    values = request.requestHeaders.getRawHeaders(name, [])
-    return {token.strip().lower() for value in values for token in value.split(b",")}
+def _tokens(request: HandshakeRequest, name: bytes) -> frozenset[bytes]:
+    values = request.requestHeaders.getRawHeaders(name, ())
+    return _split(values[0] if len(values) == 1 else b",".join(values))
+
+
+# Nearly all clients send the same few values.
+@lru_cache(maxsize=64)
+def _split(value: bytes) -> frozenset[bytes]:
+    return frozenset(token.strip().lower() for token in value.split(b","))
 
 
 def _read_key(keys: Sequence[bytes]) -> bytes:

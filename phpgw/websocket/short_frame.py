@@ -51,6 +51,7 @@ def parse_close_frame(data: bytes) -> tuple[int, bytes] | None:
     size = len(data) - _HEADER_SIZE
     if data[0] != _CLOSE or data[1] != _MASKED | size or size < _CODE_SIZE:
         return None
-    mask = data[2:_HEADER_SIZE]
-    payload = bytes(each ^ mask[at % 4] for at, each in enumerate(data[_HEADER_SIZE:]))
+    mask = (data[2:_HEADER_SIZE] * (size // 4 + 1))[:size]
+    whole = int.from_bytes(data[_HEADER_SIZE:], "big") ^ int.from_bytes(mask, "big")
+    payload = whole.to_bytes(size, "big")
     return int.from_bytes(payload[:_CODE_SIZE], "big"), payload[_CODE_SIZE:]

@@ -174,7 +174,7 @@ class TextTests(LinearTestCase):
     def test_extensions(self) -> None:
         deflate = b"permessage-deflate"
         self.assert_linear(
-            permessage_deflate.deflate_offer,
+            permessage_deflate.deflate_offer.__wrapped__,
             *_PUNCTUATION,
             *(
                 shape(parameter, head=deflate, tail=tail)
@@ -196,7 +196,7 @@ class TextTests(LinearTestCase):
     def test_hosts_and_addresses(self) -> None:
         self.assert_all_linear(
             {
-                "host": (parse_host, _PUNCTUATION),
+                "host": (parse_host.__wrapped__, _PUNCTUATION),
                 "nobody's": (_text(is_safe_from_rebinding.__wrapped__), _PUNCTUATION),
                 "for us": (access.is_for_this_machine, _PUNCTUATION),
                 "this machine": (_text(refers_to_this_machine.__wrapped__), _PUNCTUATION),
@@ -316,9 +316,7 @@ class TextTests(LinearTestCase):
                 headers: Any = Headers()
                 headers.addRawHeader(name.encode(), data)
                 request: Any = SimpleNamespace(requestHeaders=headers)
-                return handshake._read_subprotocols(request), handshake._tokens(
-                    request, name.encode()
-                )
+                return handshake._read_subprotocols(request), handshake._split.__wrapped__(data)
 
             return parse
 
