@@ -47,7 +47,6 @@ TESTED_ELSEWHERE = {
     "web/local_peer": "unit/api/test_access",
     "web/response": "unit/web/test_site",
     "web/roots": "unit/web/test_site",
-    "transport/prompt_port": "unit/web/test_fast_path_site",
     "transport/socket_reactor": "unit/web/test_fast_path_site",
     "web/handshake_request": "unit/websocket/test_fast_handshake",
     "websocket/opening": "unit/websocket/test_handshake",
