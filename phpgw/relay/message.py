@@ -13,7 +13,7 @@ from phpgw.backend.reply import FlowControl, Head, Reply
 from phpgw.hub.client import Client
 from phpgw.metrics import Metrics
 from phpgw.relay.errors import ClientDisconnected
-from phpgw.relay.fifo import Fifo, Places, QueuedEvent
+from phpgw.relay.fifo import Places, QueuedEvent
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import PendingReply, Replies
 from phpgw.relay.reply_reader import is_stream
@@ -64,9 +64,10 @@ class ClientMessage(QueuedEvent):
 
     client: Client
 
-    def __init__(self, context: MessageContext, client: Client, fifo: Fifo, since: float) -> None:
-        # As in the base class, whose call would take longer than all of this.
-        self.fifo = fifo
+    def __init__(self, context: MessageContext, client: Client, since: float) -> None:
+        # Without a call of the base class, which would take longer than all of this.
+        queue = context.queue
+        self.fifo = queue.streams if client.expects_stream else queue.messages
         self.waiting_since = since
         self.client = client
         self.network = None

@@ -113,7 +113,7 @@ class Relay:
         client.inbox.append(message)
         if not client.is_busy:
             client.is_busy = True
-            self._queue.enqueue(self._next_message(client, message.received_at))
+            self._queue.enqueue(ClientMessage(self._context, client, message.received_at))
         if client.inbox and self._is_full(client):
             client.is_paused = True
             client.connection.pause_reading()
@@ -221,12 +221,6 @@ class Relay:
             client.is_paused = False
             client.connection.resume_reading()
 
-    def _next_message(self, client: Client, since: float) -> QueuedEvent:
-        """Return the queue entry for a client's next message."""
-        queue = self._queue
-        fifo = queue.streams if client.expects_stream else queue.messages
-        return ClientMessage(self._context, client, fifo, since)
-
     def _wait_for_script(self, client: Client, failure: Failure) -> None:
         """Delay the events of a client whose message has failed while its script still runs."""
         ended = self._overruns.until_ended(failure)
@@ -243,7 +237,7 @@ class Relay:
             return
         if client.inbox:
             since = self._now() if was_asked else client.inbox[0].received_at
-            self._queue.requeue(self._next_message(client, since))
+            self._queue.requeue(ClientMessage(self._context, client, since))
         else:
             client.is_busy = False
             if client.is_disconnected:
