@@ -118,7 +118,8 @@ class CostTests(SynchronousTestCase):
             for name, ceiling in CEILINGS.items()
             for excess in _excesses(name, _cost(name).calls, ceiling, baseline[name])
         ]
-        self.assertFalse(excesses, "".join(f"\n{excess}" for excess in excesses))
+        if excesses:
+            self.fail("\n".join(excesses))
 
     def test_blocks(self) -> None:
         """Nothing allocates more blocks of memory than its ceiling allows."""
