@@ -99,8 +99,8 @@ class RetryingBackend:
     def send(self, event: Event, receiver: Receiver) -> Deferred[Any]:
         """Call the backend's ``ask``. Retry for up to 1.5 s while PHP is unreachable.
 
-        The backend's Deferred gets one pair of callbacks for all that the relay does with a reply:
-        each further pair takes 0.4 us, of 30 for a message.
+        The backend's Deferred gets one pair of callbacks for all that the relay does with a reply,
+        since each pair takes time.
 
         :returns: fires when the receiver is done; can be cancelled until then.
         """
