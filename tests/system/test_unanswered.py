@@ -81,7 +81,7 @@ class ClientThatDoesNotWaitTestCase(UpstreamTestCase):
         client.send("x")
 
         async def is_tried() -> bool:
-            return (await self.stats())["php_requests_now"] == 1
+            return (await self.stats())["php_requests"] > 0
 
         # A message that has not been tried is dropped with its client, without a line.
         await until(is_tried)
