@@ -27,7 +27,8 @@ class Poller:
     """An epoll set of descriptors, which is itself one descriptor of a reactor.
 
     It does for its descriptors what Twisted's own epoll reactor does: a read before a write, and
-    ``connectionLost`` after an error.
+    ``connectionLost`` after an error. An exception of one descriptor never reaches the others, nor
+    the reactor, which would close all of them.
 
     :param reactor: has to watch this descriptor.
     """
@@ -93,7 +94,10 @@ class Poller:
     def connectionLost(self, reason: Failure) -> None:
         """Disconnect all descriptors, since the reactor has stopped."""
         for descriptor in self.remove_all():
-            descriptor.connectionLost(reason)
+            try:
+                descriptor.connectionLost(reason)
+            except Exception:
+                self.log.failure("A connection could not be closed as it should be")
         if self._epoll is not None:
             self._epoll.close()
             self._epoll = None
@@ -155,11 +159,14 @@ class Poller:
             self._disconnect(descriptor, reason, is_read)
 
     def _disconnect(self, descriptor: Any, reason: Any, is_read: bool) -> None:
-        self.remove_reader(descriptor)
         failure = _FAILURES.get(type(reason)) or Failure(reason)
         is_half_closed = is_read and isinstance(reason, ConnectionDone)
-        if is_half_closed and IHalfCloseableDescriptor.providedBy(descriptor):
-            descriptor.readConnectionLost(failure)
-        else:
-            self.remove_writer(descriptor)
-            descriptor.connectionLost(failure)
+        try:
+            self.remove_reader(descriptor)
+            if is_half_closed and IHalfCloseableDescriptor.providedBy(descriptor):
+                descriptor.readConnectionLost(failure)
+            else:
+                self.remove_writer(descriptor)
+                descriptor.connectionLost(failure)
+        except Exception:
+            self.log.failure("A connection could not be closed as it should be")

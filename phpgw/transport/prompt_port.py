@@ -13,6 +13,7 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -20,6 +21,9 @@ from phpgw.log_limit import line_limit
 
 # Ports that are bound to these addresses take connections to all addresses of the machine.
 _WILDCARDS = ("0.0.0.0", "::")
+# How many connections are accepted in one turn of the reactor: about 2 ms. Each is served at once,
+# and its peer may open the next one meanwhile, while all other connections wait.
+_MAX_ACCEPTS = 32
 
 
 class PromptServer(tcp.Server):
@@ -99,6 +103,7 @@ class PromptPort(tcp.Port):
 
     def startListening(self) -> None:  # noqa: N802
         super().startListening()
+        self.numberAccepts = _MAX_ACCEPTS
         self._bound = self.getHost()
         # Accepted sockets inherit it, which saves a system call for each.
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
@@ -121,15 +126,16 @@ class PromptPort(tcp.Port):
             self._open(sock, address)
         # As Twisted does: after a full round, more connections may be waiting.
         full = accepted == self.numberAccepts
-        self.numberAccepts = accepted + 20 if full else max(1, accepted)
+        self.numberAccepts = min(accepted + 20, _MAX_ACCEPTS) if full else max(1, accepted)
 
     def _open(self, sock: socket.socket, address: Any) -> None:
-        if len(address) == 4 and address[3]:
-            # A link-local address: the name has its zone.
-            name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
-            address = (name, *address[1:])
+        """Read from a connection. An exception closes it, and never the port."""
         transport = None
         try:
+            if len(address) == 4 and address[3]:
+                # A link-local address: the name has its zone.
+                name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+                address = (name, *address[1:])
             peer = self._buildAddr(address)
             protocol = self.factory.buildProtocol(peer)
             if protocol is None:
@@ -140,7 +146,13 @@ class PromptPort(tcp.Port):
             transport.read_first()
         except Exception:
             self.log.failure("A connection is closed, since it could not be used")
+            self._close(sock, transport)
+
+    def _close(self, sock: socket.socket, transport: PromptServer | None) -> None:
+        try:
             if transport is None:
                 sock.close()
             else:
-                transport.connectionLost(Failure())
+                transport.connectionLost(Failure(ConnectionLost()))
+        except Exception:
+            self.log.failure("A connection could not be closed as it should be")

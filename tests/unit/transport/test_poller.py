@@ -171,6 +171,25 @@ class PollerTests(SynchronousTestCase):
         self.assertEqual(["write", ZeroDivisionError], bad.events)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
+    def test_exception_at_the_end(self) -> None:
+        """It is logged, and neither the others nor the reactor hear of it."""
+
+        class Bad(Descriptor):
+            def connectionLost(self, reason: Failure) -> None:
+                super().connectionLost(reason)
+                raise ZeroDivisionError
+
+        bad, good = self.descriptor(Bad), self.descriptor()
+        bad.peer.close()
+        good.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual(([b"", ConnectionDone], [b"a"]), (bad.events, good.events))
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+        self.descriptor(Bad)
+        self.poller.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual([b"a", ConnectionLost], good.events)
+        self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+
     def test_removed_by_another_of_the_same_poll(self) -> None:
         one, other = self.descriptor(), self.descriptor()
 

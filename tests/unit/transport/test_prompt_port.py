@@ -54,3 +54,70 @@ class PromptServerTests(TestCase):
         self.assertTrue(transport.getTcpNoDelay())
         transport.setTcpNoDelay(False)
         self.assertFalse(transport.getTcpNoDelay())
+
+
+class _Unusable(Protocol):
+    """Fails whenever it is called."""
+
+    def connectionMade(self) -> None:
+        raise ZeroDivisionError
+
+    def connectionLost(self, reason: object = None) -> None:
+        raise ZeroDivisionError
+
+
+class _Noting(Protocol):
+    """Notes that it was made, and closes the connection."""
+
+    factory: "_Any"
+
+    def connectionMade(self) -> None:
+        self.factory.made += 1
+        transport: Any = self.transport
+        transport.abortConnection()
+
+
+class _Any(Factory):
+    noisy = False
+    made = 0
+
+    def __init__(self, protocol: type[Protocol]) -> None:
+        self.protocol = protocol
+
+
+class PromptPortTests(TestCase):
+    timeout = 20
+
+    def listen(self, factory: Factory) -> Any:
+        port = PromptPort(0, factory, 200, "127.0.0.1", reactor)
+        port.startListening()
+        self.addCleanup(port.stopListening)
+        return port
+
+    def connect(self, port: Any) -> None:
+        client = socket.create_connection(("127.0.0.1", port.getHost().port))
+        self.addCleanup(client.close)
+
+    async def test_exceptions(self) -> None:
+        """They close connections, and the port takes the next ones."""
+        port = self.listen(_Any(_Unusable))
+        for _ in range(3):
+            self.connect(port)
+        port.doRead()
+        port.doRead()
+        self.assertTrue(port.connected)
+        # One when it is made, and one when it is lost.
+        self.assertEqual(6, len(self.flushLoggedErrors(ZeroDivisionError)))
+
+    async def test_others_have_their_turn(self) -> None:
+        """However many connections wait, a few are accepted in a turn."""
+        factory = _Any(_Noting)
+        port = self.listen(factory)
+        most = 0
+        for _ in range(3):
+            for _ in range(50):
+                self.connect(port)
+            before = factory.made
+            port.doRead()
+            most = max(most, factory.made - before)
+        self.assertLessEqual(most, 32)
