@@ -11,11 +11,11 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import BackendBusy, BackendTimeout
 from phpgw.backend.event import Event
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Reply
+from phpgw.deadlines import Deadlines
 from phpgw.metrics import Metrics
 
 _NO_WORKER = (

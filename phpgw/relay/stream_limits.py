@@ -5,9 +5,9 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import BackendError
 from phpgw.backend.reply import FlowControl
+from phpgw.deadlines import Deadlines
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.relay.fifo import QueuedEvent
 from phpgw.relay.queue import EventQueue

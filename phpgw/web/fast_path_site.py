@@ -13,11 +13,11 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from twisted.web.http import HTTPChannel
 
+from phpgw.deadlines import Deadlines
 from phpgw.transport.close_now import close_now
 from phpgw.transport.write_now import send_now
 from phpgw.web.site import GatewaySite
 from phpgw.web.strict_http import IDLE_TIMEOUT, StrictChannel
-from phpgw.web.timeout_queue import TimeoutQueue
 
 
 class IFastPath(Protocol):
@@ -106,12 +106,9 @@ class FastPathChannel(StrictChannel):
             super().connectionLost(reason)
 
     @property
-    def _timeouts(self) -> TimeoutQueue:
-        site = self.site
-        timeouts: TimeoutQueue = (
-            site.head_timeouts if self._is_first_request else site.idle_timeouts
-        )
-        return timeouts
+    def _timeouts(self) -> "Deadlines[FastPathChannel]":
+        site: FastPathSite = self.site
+        return site.head_timeouts if self._is_first_request else site.idle_timeouts
 
     def _forget(self) -> None:
         self.site.idle_connections.discard(self)
@@ -144,8 +141,13 @@ class FastPathSite(GatewaySite):
         """Take the fast paths, and the arguments of any other site."""
         super().__init__(*arguments, **options)
         self.fast_paths = tuple(fast_paths)
-        self.head_timeouts = TimeoutQueue(self.reactor, self.head_timeout)
-        self.idle_timeouts = TimeoutQueue(self.reactor, IDLE_TIMEOUT)
+        expire = FastPathChannel.timeoutConnection
+        self.head_timeouts: Deadlines[FastPathChannel] = Deadlines(
+            self.reactor, self.head_timeout, expire
+        )
+        self.idle_timeouts: Deadlines[FastPathChannel] = Deadlines(
+            self.reactor, IDLE_TIMEOUT, expire
+        )
 
     def buildProtocol(self, addr: IAddress | None) -> Any:
         """Return a light channel."""

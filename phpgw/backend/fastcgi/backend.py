@@ -10,7 +10,6 @@ from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 from zope.interface import implementer
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import Withdrawn
 from phpgw.backend.event import Event, Handshake, Identity
 from phpgw.backend.fastcgi.cgi import Script, client_pairs, header_pairs, pair_name
@@ -25,6 +24,7 @@ from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.backend.weak_cache import WeakCache
+from phpgw.deadlines import Deadlines
 from phpgw.metrics import Metrics
 
 # Opening a connection takes 0.2 ms, so keeping one for longer saves little.

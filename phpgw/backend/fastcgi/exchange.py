@@ -6,7 +6,6 @@ import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import (
     BackendBroken,
     BackendError,
@@ -25,6 +24,7 @@ from phpgw.backend.fastcgi.short_reply import parse_short_reply
 from phpgw.backend.fastcgi.stderr import find_reported_error
 from phpgw.backend.fastcgi.worker_shortage import WorkerShortageLog
 from phpgw.backend.reply import Follow, Head, Reply
+from phpgw.deadlines import Deadlines
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 

@@ -2,9 +2,9 @@
 
 from twisted.internet.defer import Deferred
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.fastcgi.connection import FastCgiConnection
 from phpgw.backend.fastcgi.pool import FastCgiPool
+from phpgw.deadlines import Deadlines
 
 
 class FastCgiProbe:

@@ -13,7 +13,6 @@ from twisted.python.failure import Failure
 from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.error_pages import OUTAGE_STATUSES
 from phpgw.backend.errors import (
     BackendBroken,
@@ -42,6 +41,7 @@ from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.backend.tls_errors import tls_reason
 from phpgw.backend.weak_cache import WeakCache
+from phpgw.deadlines import Deadlines
 from phpgw.metrics import Metrics
 
 # Shorter than Nginx's default keepalive_timeout (75 s), so that the gateway closes first.

@@ -12,9 +12,9 @@ from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
 from twisted.web.iweb import IResponse
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.errors import BackendBroken, BackendTimeout, ReplyTooLarge
 from phpgw.backend.reply import Follow, Head, Reply
+from phpgw.deadlines import Deadlines
 
 
 @attrs.frozen

@@ -4,8 +4,8 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 
-from phpgw.backend.deadlines import Deadlines
 from phpgw.backend.http.connection import HttpConnection
+from phpgw.deadlines import Deadlines
 
 
 class HttpPool:

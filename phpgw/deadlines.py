@@ -40,6 +40,11 @@ class Deadlines(Generic[K]):
         """Stop the timeout of a key, if it was started."""
         self._due.pop(key, None)
 
+    def seconds_left(self, key: K) -> float:
+        """Return the rest of the timeout of a key; 0 if it was not started."""
+        due = self._due.get(key)
+        return 0 if due is None else max(due - self._now(), 0)
+
     def close(self) -> None:
         """Cancel the timer."""
         if self._timer is not None and self._timer.active():
@@ -47,13 +52,18 @@ class Deadlines(Generic[K]):
             self._timer = None
 
     def _expire_due(self) -> None:
-        # A call of expire() may start a timeout; no other timer is set until all were called.
         now = self._now()
-        while self._due:
-            key, due = next(iter(self._due.items()))
-            if due > now + _TICK:
-                self._timer = self._reactor.callLater(due - now, self._expire_due)
-                return
-            del self._due[key]
-            self._expire(key)
-        self._timer = None
+        try:
+            while self._due:
+                key, due = next(iter(self._due.items()))
+                if due > now + _TICK:
+                    break
+                del self._due[key]
+                self._expire(key)
+        finally:
+            # Not before: a call of expire() may start a timeout, and one timer is enough. Also
+            # after an exception, or nothing would expire any more.
+            self._timer = None
+            if self._due:
+                due = next(iter(self._due.values()))
+                self._timer = self._reactor.callLater(max(due - now, 0), self._expire_due)

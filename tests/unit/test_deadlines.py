@@ -1,9 +1,9 @@
-"""Tests for :mod:`phpgw.backend.deadlines`."""
+"""Tests for :mod:`phpgw.deadlines`."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.deadlines import Deadlines
+from phpgw.deadlines import Deadlines
 
 
 class DeadlinesTests(SynchronousTestCase):
@@ -59,3 +59,48 @@ class DeadlinesTests(SynchronousTestCase):
         self.deadlines.start("a")
         self.deadlines.close()
         self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_again(self) -> None:
+        """A timeout that is started again counts from then."""
+        self.deadlines.start("one")
+        self.deadlines.start("other")
+        self.clock.pump([1] * 4)
+        self.deadlines.start("one")
+        self.clock.pump([1] * 30)
+        self.assertEqual([("other", 10), ("one", 14)], self.expired)
+
+    def test_seconds_left(self) -> None:
+        self.deadlines.start("one")
+        self.clock.pump([1] * 4)
+        self.assertEqual(6, self.deadlines.seconds_left("one"))
+        for _ in range(2):
+            self.deadlines.stop("one")
+            self.assertEqual(0, self.deadlines.seconds_left("one"))
+        self.clock.pump([1] * 30)
+        self.assertEqual([], self.expired)
+
+    def test_one_timer(self) -> None:
+        for name in "abcde":
+            self.deadlines.start(name)
+            self.clock.pump([1])
+        self.assertEqual(1, len(self.clock.getDelayedCalls()))
+        self.clock.pump([1] * 10)
+        self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_exception(self) -> None:
+        """What it leaves behind expires all the same."""
+
+        def expire(name: str) -> None:
+            self.expire(name)
+            if name == "a":
+                raise ZeroDivisionError
+
+        self.deadlines = Deadlines(self.clock, 10, expire)
+        for name in "ab":
+            self.deadlines.start(name)
+        self.assertRaises(ZeroDivisionError, self.clock.advance, 10)
+        self.clock.advance(0)
+        self.assertEqual(["a", "b"], [name for name, _ in self.expired])
+        self.deadlines.start("c")
+        self.clock.advance(10)
+        self.assertEqual(("c", 20), self.expired[-1])
