@@ -101,4 +101,5 @@ class Close:
 
 # A class that is added here needs an entry in command_parser.OPS, which a test checks, and a case
 # in Dispatcher._effect, which mypy checks.
-Command = Send | Join | Leave | Bind | Unbind | SetState | Close
+AppliedCommand = Join | Leave | Bind | Unbind | SetState | Close
+Command = Send | AppliedCommand

@@ -9,7 +9,18 @@ from twisted.internet.defer import Deferred
 
 from phpgw.hub.client import Client
 from phpgw.hub.commander import Commander, Result, is_undelivered
-from phpgw.hub.commands import Bind, Close, Command, Join, Leave, Send, SetState, Target, Unbind
+from phpgw.hub.commands import (
+    AppliedCommand,
+    Bind,
+    Close,
+    Command,
+    Join,
+    Leave,
+    Send,
+    SetState,
+    Target,
+    Unbind,
+)
 from phpgw.hub.registry import Index, Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, run_to_completion
@@ -183,18 +194,15 @@ class Dispatcher(Commander):
 
     def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
         """Carry out a command, a client in each step."""
-        if type(command) is Send and command.to.kind in _CROWDS:
-            return self._broadcast(command, is_gathered)
-        return self._steps_of_one(command, sender, is_gathered)
+        if isinstance(command, Send):
+            return self._sending(command, sender, is_gathered)
+        return self._applying(command, sender)
 
-    def _steps_of_one(
-        self, command: Command, sender: Client | None, is_gathered: bool
-    ) -> Steps[Result]:
-        apply = self._effect(command, is_gathered)
+    def _applying(self, command: AppliedCommand, sender: Client | None) -> Steps[Result]:
+        """Carry out a command that sends nothing."""
+        apply = self._effect(command)
         # These also apply to a client that has disconnected, until PHP has been told of that.
         is_change = isinstance(command, _CHANGES)
-        # A client of a group that disconnects meanwhile is no error.
-        is_named = command.to.kind in ("client", "sender")
         excluded = command.to.excluded
         registry = self._registry
         removals = registry.removals
@@ -209,24 +217,26 @@ class Dispatcher(Commander):
                     problem = apply(client)
                     if problem is None:
                         delivered += 1
-                    elif problem != _NOT_FOUND or is_named:
+                    else:
                         error = problem
                 yield
             yield
         return Result(delivered, error)
 
-    def _broadcast(self, send: Send, is_gathered: bool) -> Steps[Result]:
-        """Send to a group, a user or all, a client in each step, with as few calls as possible."""
+    def _sending(self, send: Send, sender: Client | None, is_gathered: bool) -> Steps[Result]:
+        """Send a message, to a client in each step, with as few calls as possible."""
         message, is_binary, to = send.message, send.is_binary, send.to
         registry, excluded = self._registry, to.excluded
-        delivered, start = 0, registry.removals
-        for clients in self._clients(to, None, is_change=False):
+        # A client of a group that disconnects meanwhile is no error.
+        missing = to.problem if to.kind in _CROWDS else _NOT_FOUND
+        delivered, error, start = 0, to.problem, registry.removals
+        for clients in self._clients(to, sender, is_change=False):
             for client in clients:
                 removals = registry.removals
-                if (
-                    client is not None
-                    and (not excluded or client.id not in excluded)
-                    and (removals == start or registry.find(client.id) is client)
+                if client is None:
+                    error = missing
+                elif (not excluded or client.id not in excluded) and (
+                    removals == start or registry.find(client.id) is client
                 ):
                     if is_gathered:
                         client.connection.gather_message(message, is_binary, to)
@@ -235,15 +245,15 @@ class Dispatcher(Commander):
                     # A client that reads too slowly is closed in place of being sent more.
                     if removals == registry.removals or registry.find(client.id) is client:
                         delivered += 1
+                    else:
+                        error = missing
                 yield
             yield
-        return Result(delivered, to.problem)
+        return Result(delivered, error)
 
-    def _effect(self, command: Command, is_gathered: bool) -> _Effect:
+    def _effect(self, command: AppliedCommand) -> _Effect:
         """Return what a command does to a client; mypy sees to it that there is a case for each."""
         match command:
-            case Send():
-                return self._sending(command, is_gathered)
             case Join():
                 return partial(self._join, command.group)
             case Leave():
@@ -269,24 +279,6 @@ class Dispatcher(Commander):
         if removals != self._registry.removals and not self._is_reachable(client, False):
             return _MISSED
         return _DELIVERED
-
-    def _sending(self, send: Send, is_gathered: bool) -> _Effect:
-        """Return what a message to several clients does to each."""
-        registry = self._registry
-        message, is_binary, to = send.message, send.is_binary, send.to
-
-        def send_to(client: Client) -> str | None:
-            removals = registry.removals
-            if is_gathered:
-                client.connection.gather_message(message, is_binary, to)
-            else:
-                client.connection.send_message(message, is_binary, to)
-            # A client that reads too slowly is closed in place of being sent more.
-            if removals != registry.removals and registry.find(client.id) is not client:
-                return _NOT_FOUND
-            return None
-
-        return send_to
 
     def _join(self, group: str, client: Client) -> str | None:
         if group not in client.groups and len(client.groups) >= self._max_groups:

@@ -44,13 +44,13 @@ CEILINGS = {
     "round trip, own PHP-FPM": Ceiling(84, 59, 19, 181),
     "round trip, HTTP": Ceiling(116, 53, 96, 340),
     "push, fast path": Ceiling(25, 23, 9, 61),
-    "push, resource": Ceiling(136, 114, 168, 493),
+    "push, resource": Ceiling(121, 99, 168, 470),
     "batch of 10": Ceiling(144, 163, 22, 308),
     "broadcast to 100": Ceiling(558, 438, 235, 1012),
-    "handshake": Ceiling(143, 202, 31, 487),
+    "handshake": Ceiling(123, 166, 29, 428),
     "hang-up": Ceiling(27, 9, 18, 46),
-    "hang-up, disconnect events": Ceiling(122, 231, 28, 301),
-    "handshake, connect events": Ceiling(327, 381, 310, 1239),
+    "hang-up, disconnect events": Ceiling(120, 231, 28, 295),
+    "handshake, connect events": Ceiling(305, 360, 310, 1180),
 }
 
 # With these settings, a message costs the least. All else that can be turned off is off by default.
