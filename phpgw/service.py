@@ -124,7 +124,7 @@ def make_gateway(
         is_not_running,
         connection_limit.obstacle,
         upstream.service.obstacle,
-        prober.trouble if settings.php_probe else relay.backend.trouble,
+        prober.obstacle if settings.php_probe else relay.backend.obstacle,
         hold.obstacle,
     )
     ready = ReadinessResource(readiness_checks)

@@ -23,7 +23,7 @@ from phpgw.api.batch import Batches
 from phpgw.api.forms import InvalidForm, url_encoded_fields
 from phpgw.hub.commander import Commander
 from phpgw.hub.commands import InvalidCommand
-from phpgw.web.fast_path_site import FastPathChannel
+from phpgw.web.fast_path_site import HEADER_LINES, FastPathChannel
 
 # The request lines that are served here, with the content types that a body may have.
 _TYPES = {
@@ -34,9 +34,7 @@ _SEND, _COMMANDS = _TYPES
 _START = b"POST /"
 _BLANK_LINE = b"\r\n\r\n"
 _MAX_HEAD_BYTES = 1000
-# The spaces around a value are part of it here. If a space could match in two places, a line that
-# does not match would make the expression try each line before it in two ways.
-_HEADERS = re.compile(rb"(?:[A-Za-z-]+:[\x20-\x7e]*\r\n)+\r\n")
+_HEADERS = re.compile(HEADER_LINES + rb"\r\n")
 # Headers that are no sign of a proxy or a browser.
 _PLAIN_HEADERS = frozenset(
     (

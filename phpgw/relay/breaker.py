@@ -147,7 +147,7 @@ class Breaker:
             self._count(ticket, outcome)
             self._note_failure(reason)
 
-    def trouble(self) -> str | None:
+    def obstacle(self) -> str | None:
         """Return why events fail at once; ``None`` if they do not, or if a trial is due."""
         if not self.is_open:
             return None

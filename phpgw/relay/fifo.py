@@ -1,5 +1,6 @@
 """Events that wait, and FIFO queues of one kind of them, each with its share of the limit."""
 
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 
 
-class QueuedEvent:
+class QueuedEvent(ABC):
     """An event for PHP, from when it is queued until it has ended.
 
     :ivar fifo: the queue of its kind.
@@ -40,17 +41,17 @@ class QueuedEvent:
         self.network = network
         self.is_running = False
 
+    @abstractmethod
     def run(self, queue: "Places") -> bool:
         """Begin to run.
 
         :param queue: is told when the event has ended.
         :returns: whether it has been told, or will be; false if there is nothing left to do.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def refuse(self, error: BackendError) -> None:
         """Fail with an error, in place of :meth:`run`."""
-        raise NotImplementedError
 
     def log_failure(self, failure: Failure) -> None:
         """Log an error in the gateway itself."""

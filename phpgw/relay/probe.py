@@ -69,14 +69,14 @@ class Prober(Service):
         if self._probing is not None:
             self._probing.cancel()
 
-    def trouble(self) -> str | None:
+    def obstacle(self) -> str | None:
         """Return why PHP would not reply now; ``None`` if it would.
 
         If PHP has been silent, this makes it be probed soon, for the next call.
         """
         self._is_wanted = True
         if self._backend.is_away:
-            return self._backend.trouble() or self._problem
+            return self._backend.obstacle() or self._problem
         return None if self._backend.last_seen_at >= self._problem_at else self._problem
 
     def _check(self) -> None:

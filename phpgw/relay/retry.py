@@ -72,9 +72,9 @@ class RetryingBackend:
         """Return when an event has last shown that PHP is there, in reactor seconds."""
         return self._breaker.last_seen_at
 
-    def trouble(self) -> str | None:
+    def obstacle(self) -> str | None:
         """Return why PHP would not be asked now; ``None`` if it would."""
-        return self._breaker.trouble()
+        return self._breaker.obstacle()
 
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""

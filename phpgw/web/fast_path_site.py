@@ -19,6 +19,11 @@ from phpgw.transport.write_now import send_now
 from phpgw.web.site import GatewaySite
 from phpgw.web.strict_http import IDLE_TIMEOUT, StrictChannel
 
+# The header lines of a plain request. The spaces around a value are part of it here. If a space
+# could match in two places, a line that does not match would make the expression try each line
+# before it in two ways.
+HEADER_LINES = rb"(?:[A-Za-z-]+:[\x20-\x7e]*\r\n)+"
+
 
 class IFastPath(Protocol):
     """A way to serve a kind of request without twisted.web."""

@@ -12,15 +12,13 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, ISSLTransport
 
-from phpgw.web.fast_path_site import FastPathChannel, IFastPath
+from phpgw.web.fast_path_site import HEADER_LINES, FastPathChannel, IFastPath
 from phpgw.web.host import parse_host
 from phpgw.websocket.handshake import WebSocketResource
 
 _MAX_HEAD_SIZE = 8192
 _MAX_HEADERS = 100
-# The spaces around a value are part of it here. If a space could match in two places, a line that
-# does not match would make the expression try each line before it in two ways.
-_HEADERS = rb" HTTP/1\.1\r\n((?:[A-Za-z-]+:[\x20-\x7e]*\r\n)+)\r\n"
+_HEADERS = rb" HTTP/1\.1\r\n(" + HEADER_LINES + rb")\r\n"
 _QUERY = rb"(?:\?[!-~]*)?"
 # Headers that say where the request ends, or ask for a response before it has ended.
 _FRAMING = frozenset((b"content-length", b"transfer-encoding", b"expect"))

@@ -1,5 +1,6 @@
 """Sending to a peer: messages and pongs, and limits for peers that read slowly."""
 
+from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -21,7 +22,7 @@ _CHECK_INTERVAL = 0.2
 
 
 @implementer(IPushProducer)
-class OutboundProtocol(InboundProtocol):
+class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
     """A protocol that limits what is buffered for its peer.
 
     :ivar factory: has the limits (:class:`~.limits.WebSocketLimits`), the reactor, the metrics, the
@@ -34,9 +35,9 @@ class OutboundProtocol(InboundProtocol):
     _window_bits: int | None = None
     _messages_out = 0
 
+    @abstractmethod
     def close(self, code: int, reason: str) -> None:
         """Start the closing handshake."""
-        raise NotImplementedError
 
     # phpgw.hub.client.Connection
 
@@ -125,9 +126,9 @@ class OutboundProtocol(InboundProtocol):
     # For the subclass.
 
     @property
+    @abstractmethod
     def is_pending(self) -> bool:
         """Return whether the connection is pending, and PHP has not closed it."""
-        raise NotImplementedError
 
     def flush_outbox(self) -> None:
         """Send the messages that were kept and call those that wait for room; remove the outbox."""

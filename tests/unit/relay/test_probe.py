@@ -43,9 +43,9 @@ class ProberTests(PhpTestCase):
 
     def test_answered_probe(self) -> None:
         self.prober.startService()
-        self.assertEqual("PHP has not answered yet", self.prober.trouble())
+        self.assertEqual("PHP has not answered yet", self.prober.obstacle())
         self.probes[0].callback(None)
-        self.assertIsNone(self.prober.trouble())
+        self.assertIsNone(self.prober.obstacle())
         self.wait(14)
         self.assertEqual(1, len(self.probes))
 
@@ -53,19 +53,19 @@ class ProberTests(PhpTestCase):
         self.prober.startService()
         self.probes[0].callback(None)
         for _ in range(3):
-            self.assertIsNone(self.prober.trouble())
+            self.assertIsNone(self.prober.obstacle())
             self.wait(15)
             self.probes[-1].callback(None)
         self.assertEqual(4, len(self.probes))
-        self.assertIsNone(self.prober.trouble())
+        self.assertIsNone(self.prober.obstacle())
         self.wait(15)
         self.assertEqual(["PHP cannot be reached: gone"], self.fail_probe("gone"))
-        self.assertEqual("PHP cannot be reached: gone", self.prober.trouble())
+        self.assertEqual("PHP cannot be reached: gone", self.prober.obstacle())
         self.wait(1)
         with capturedLogs() as events:
             self.probes[-1].callback(None)
         self.assertEqual(["PHP can be reached now"], list(map(formatEvent, events)))
-        self.assertIsNone(self.prober.trouble())
+        self.assertIsNone(self.prober.obstacle())
 
     def test_not_while_nobody_wants_to_know(self) -> None:
         """A probe over HTTP may run a script."""
@@ -74,7 +74,7 @@ class ProberTests(PhpTestCase):
         self.wait(1000)
         self.assertEqual(1, len(self.probes))
         for _ in range(10):
-            self.assertIsNone(self.prober.trouble())
+            self.assertIsNone(self.prober.obstacle())
         self.wait(2)
         self.assertEqual(2, len(self.probes))
         self.probes[1].callback(None)
@@ -95,7 +95,7 @@ class ProberTests(PhpTestCase):
         self.prober.startService()
         lines = self.fail_probe()
         self.assertEqual(["PHP cannot be reached: no such socket"], lines)
-        self.assertEqual("PHP cannot be reached: no such socket", self.prober.trouble())
+        self.assertEqual("PHP cannot be reached: no such socket", self.prober.obstacle())
         for seconds in (1, 2, 4, 5, 5):
             before = len(self.probes)
             self.wait(seconds - 1)
@@ -109,7 +109,7 @@ class ProberTests(PhpTestCase):
         with capturedLogs() as events:
             self.probes[-1].callback(None)
         self.assertEqual(["PHP can be reached now"], list(map(formatEvent, events)))
-        self.assertIsNone(self.prober.trouble())
+        self.assertIsNone(self.prober.obstacle())
 
     def test_one_at_a_time(self) -> None:
         self.prober.startService()
@@ -121,7 +121,7 @@ class ProberTests(PhpTestCase):
         self.fail_probe()
         self.ask()
         self.backend.asked[-1].reply(b"")
-        self.assertIsNone(self.prober.trouble())
+        self.assertIsNone(self.prober.obstacle())
         self.wait(14)
         self.assertEqual(1, len(self.probes))
 
@@ -139,15 +139,15 @@ class ProberTests(PhpTestCase):
         for _ in range(3):
             self.fail_event()
         self.assertTrue(self.php.is_away)
-        self.assertIn("PHP does not answer", self.prober.trouble() or "")
+        self.assertIn("PHP does not answer", self.prober.obstacle() or "")
         self.wait(2)
         self.assertEqual(2, len(self.probes))
         self.fail_probe("gone")
-        self.assertIn("PHP", self.prober.trouble() or "")
+        self.assertIn("PHP", self.prober.obstacle() or "")
         self.wait(30)
-        self.assertEqual("PHP cannot be reached: gone", self.prober.trouble())
+        self.assertEqual("PHP cannot be reached: gone", self.prober.obstacle())
         self.probes[-1].callback(None)
-        self.assertIsNone(self.prober.trouble())
+        self.assertIsNone(self.prober.obstacle())
 
     def test_stopped(self) -> None:
         self.prober.startService()

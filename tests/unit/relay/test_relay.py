@@ -265,7 +265,7 @@ class BreakerTests(RelayTestCase):
         self.assertEqual(len(events), 3)
         self.assertEqual(self.connection.sent, [(events[1]["error_id"].encode(), False)] * 2)
         self.assertEqual(self.metrics.php_failures, 5)
-        self.assertIn("asked again in 1 s", self.relay.backend.trouble() or "")
+        self.assertIn("asked again in 1 s", self.relay.backend.obstacle() or "")
         self.assert_idle()
 
     def test_those_in_line_do_not_wait(self) -> None:
@@ -293,12 +293,12 @@ class BreakerTests(RelayTestCase):
     def test_php_is_back(self) -> None:
         self.open()
         self.clock.advance(1)
-        self.assertIsNone(self.relay.backend.trouble())
+        self.assertIsNone(self.relay.backend.obstacle())
         self.say(self.talker, b"3")
-        self.assertIn("being asked", self.relay.backend.trouble() or "")
+        self.assertIn("being asked", self.relay.backend.obstacle() or "")
         self.backend.asked[0].reply(b"here again")
         self.assertEqual(self.connection.sent, [(b"here again", False)])
-        self.assertIsNone(self.relay.backend.trouble())
+        self.assertIsNone(self.relay.backend.obstacle())
 
     def test_one_client_and_the_others(self) -> None:
         """Whatever it does, and however often, they are answered."""

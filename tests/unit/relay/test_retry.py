@@ -151,10 +151,10 @@ class BreakerTests(PhpTestCase):
 
     def test_not_asked_any_more(self) -> None:
         self.assertFalse(self.php.is_away)
-        self.assertIsNone(self.php.trouble())
+        self.assertIsNone(self.php.obstacle())
         self.fail_times(3)
         self.assertTrue(self.php.is_away)
-        self.assertIsNotNone(self.php.trouble())
+        self.assertIsNotNone(self.php.obstacle())
         for _ in range(5):
             self.failureResultOf(self.php.ask(_EVENT), CircuitOpen)
         self.assertEqual(self.backend.asked, [])
