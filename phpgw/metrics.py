@@ -10,7 +10,7 @@ _DESCRIPTION = "description"
 
 @attrs.frozen
 class MetricFamily:
-    """What an exporter with labels shows as one metric.
+    """Numbers that an exporter with labels shows as one metric.
 
     :ivar name: its name there, without prefix or suffix.
     :ivar help: a sentence for people.
@@ -22,7 +22,7 @@ class MetricFamily:
 
 @attrs.frozen(kw_only=True)
 class MetricDescription:
-    """What an exporter needs to know of one metric, beside its value.
+    """The description of one metric, for exporters.
 
     :ivar name: its name in ``/stats``, and its attribute in :class:`Metrics`.
     :ivar kind: ``counter`` for a total since the start, ``gauge`` for what is there now.

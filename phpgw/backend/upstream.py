@@ -71,7 +71,7 @@ class Upstream:
 
 @attrs.frozen(kw_only=True)
 class BackendContext:
-    """What every backend is made with.
+    """The context that every backend is made with.
 
     :ivar signer: signs each event, if events are to be signed.
     """

@@ -13,7 +13,7 @@ _NOTHING: frozenset[str] = frozenset()
 
 
 class Connection(Protocol):
-    """What the hub and the relay do with a client's WebSocket connection.
+    """A client's WebSocket connection, as the hub and the relay use it.
 
     Until PHP has granted the handshake, messages and the close are kept for later.
     """

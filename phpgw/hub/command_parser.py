@@ -270,7 +270,7 @@ def _close(to: Target, fields: _Fields, where: Place | None) -> Close:
 
 
 class Op(NamedTuple):
-    """How commands with one ``op`` are read.
+    """The reader of commands with one ``op``.
 
     :ivar command: the class.
     :ivar fields: the names of the fields that they may have, as keys.

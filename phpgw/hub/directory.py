@@ -23,7 +23,7 @@ Kind = Literal["group", "user"]
 
 @attrs.frozen
 class ClientInfo:
-    """What may be told of a client: nothing that allows to act in its name.
+    """Public facts about a client: nothing that allows to act in its name.
 
     :ivar groups: in order.
     :ivar connected_at: in seconds since the epoch.
@@ -52,7 +52,7 @@ class NameCount:
 
 @attrs.frozen
 class PageQuery:
-    """Which page of a list is wanted.
+    """A query for one page of a list.
 
     :ivar limit: how many entries, at most.
     :ivar after: the name after which the page begins; empty for the first page.

@@ -42,7 +42,7 @@ class CircuitOpen(BackendUnreachable):
 
 @attrs.frozen(kw_only=True)
 class BreakerPolicy:
-    """When the circuit breaker opens.
+    """The conditions under which the circuit breaker opens.
 
     :ivar failures: after how many failures in a row; 0 for never.
     :ivar statuses: the status codes with which a web server reports that PHP has not replied.

@@ -57,7 +57,7 @@ class Refusal(Exception):
 
 @attrs.frozen
 class Grant:
-    """What PHP has replied about a client that it admits.
+    """PHP's reply about a client that it admits.
 
     :ivar subprotocol: the subprotocol that PHP has chosen (RFC 6455, section 1.9).
     :ivar set_cookies: values of Set-Cookie headers for the browser.

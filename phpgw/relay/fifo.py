@@ -94,7 +94,7 @@ class DeferredEvent(QueuedEvent):
 
 
 class Places(Protocol):
-    """Where events run, each in a place of its own."""
+    """The places in which events run, each in its own."""
 
     def ended(self, event: QueuedEvent) -> None:
         """Free the place of an event, if it has one, and run what waits."""

@@ -25,7 +25,7 @@ _POLICY_VIOLATION = 1008
 
 @attrs.frozen(kw_only=True)
 class MessageContext:
-    """What all messages share.
+    """The context of all messages.
 
     :ivar backend: asks PHP.
     :ivar replies: carries out PHP's replies.

@@ -1,4 +1,4 @@
-"""What the settings say about events and replies."""
+"""Policies: the settings for events and replies."""
 
 from typing import Self
 
@@ -12,7 +12,7 @@ from phpgw.settings import Settings
 
 @attrs.frozen(kw_only=True)
 class RelayPolicy:
-    """How events are sent to PHP.
+    """The policy for sending events to PHP.
 
     :ivar concurrency: how many events PHP works on at once.
     :ivar inbox_count: how many messages of one client may wait.
@@ -75,7 +75,7 @@ class RelayPolicy:
 
 @attrs.frozen(kw_only=True)
 class ReplyPolicy:
-    """How replies are treated.
+    """The policy for replies.
 
     :ivar on_error: what a client gets when its message fails: ``ignore`` for nothing, ``close`` for
         the end of its connection, ``reply`` for a message.

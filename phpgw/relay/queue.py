@@ -26,7 +26,7 @@ _MAX_PER_REACTOR_TURN = 100
 
 
 class QueueLimits(Protocol):
-    """What limits the number of waiting events, and their time; see :mod:`phpgw.relay.overload`."""
+    """Limits on the number and the time of waiting events; see :mod:`phpgw.relay.overload`."""
 
     def check(self, event: QueuedEvent) -> BackendError | None:
         """Return the error that refuses an event that would have to wait; ``None`` to queue it."""

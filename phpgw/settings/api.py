@@ -12,7 +12,7 @@ _API = "Pushes from PHP"
 
 @attrs.frozen(kw_only=True, slots=False)
 class ApiSettings:
-    """Where the API listens, and which programs can use it."""
+    """The API's endpoints, and the programs that can use it."""
 
     max_groups: int = option(
         _API,

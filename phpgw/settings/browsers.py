@@ -13,7 +13,7 @@ _BROWSERS = "Browsers"
 
 @attrs.frozen(kw_only=True, slots=False)
 class BrowserSettings:
-    """Where browsers connect, and how their connections work."""
+    """The endpoints for browsers, and their connections."""
 
     listen: tuple[str, ...] = option(
         _BROWSERS,

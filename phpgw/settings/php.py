@@ -14,7 +14,7 @@ _TIMERS = "Timers"
 
 @attrs.frozen(kw_only=True, slots=False)
 class PhpSettings:
-    """How to reach PHP, which events it gets, and how its replies are used."""
+    """The way to PHP, the events that it gets, and the use of its replies."""
 
     php_url: str | None = option(
         _PHP,

@@ -10,7 +10,7 @@ _RUNNING = "Running"
 
 @attrs.frozen(kw_only=True, slots=False)
 class ProcessSettings:
-    """How the process stops."""
+    """The stop of the process."""
 
     drain_timeout: float = option(
         _RUNNING,

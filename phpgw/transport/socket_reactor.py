@@ -12,7 +12,7 @@ from phpgw.transport.prompt_port import PromptPort
 
 
 class SocketReactor:
-    """What ports and connections take for the reactor; :class:`Poller` dispatches their events.
+    """The reactor of ports and connections; :class:`Poller` dispatches their events.
 
     Ports and connections that are made through it stand behind the poller, and so do the
     connections that those ports accept. All else is the reactor's own.

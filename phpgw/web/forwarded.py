@@ -41,7 +41,7 @@ class InvalidForwardedHeaders(Exception):
 
 @attrs.frozen
 class RequestSource:
-    """Where a request comes from, and the host that it asks for.
+    """The origin of a request, and the host that it asks for.
 
     :ivar host: the IP address; empty if it is unknown, or for a UNIX socket.
     :ivar port: the port; 0 if it is unknown.

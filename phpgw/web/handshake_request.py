@@ -19,7 +19,7 @@ class HeaderFields(Protocol):
 
 
 class HandshakeRequest(Protocol):
-    """What is checked of a request: that of twisted.web has it, and that of the fast path."""
+    """The checked parts of a request: twisted.web's has them, and that of the fast path."""
 
     method: bytes
     uri: bytes

@@ -1,4 +1,4 @@
-"""Whether a connection comes from this machine, and which port it came to."""
+"""The peer of a connection: tell if it is on this machine, and which port it used."""
 
 from typing import Any
 

@@ -1,1 +1,1 @@
-"""What tests have in common."""
+"""Support for the tests."""

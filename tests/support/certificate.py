@@ -12,7 +12,7 @@ from cryptography.x509.oid import NameOID
 
 
 class Certificate(NamedTuple):
-    """Where a self-signed certificate and its key are, each in PEM."""
+    """The files of a self-signed certificate and its key, each in PEM."""
 
     path: Path
     key_path: Path

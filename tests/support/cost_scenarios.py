@@ -28,7 +28,7 @@ _FORM, _JSON = "application/x-www-form-urlencoded", "application/json"
 
 @attrs.frozen
 class Act:
-    """What is counted.
+    """A scenario to count.
 
     :ivar do: does it once.
     :ivar undo: checks that it was done, and has all as it was before; not counted.
@@ -40,7 +40,7 @@ class Act:
 
 @attrs.frozen
 class Cost:
-    """What an act costs each time; see :mod:`tests.support.costs`."""
+    """The costs of an act; see :mod:`tests.support.costs`."""
 
     calls: Calls
     blocks: int

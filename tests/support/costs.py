@@ -1,4 +1,4 @@
-"""What code costs, counted instead of timed: calls, and blocks of memory.
+"""The costs of code, counted instead of timed: calls, and blocks of memory.
 
 Counts are the same on each run and on each machine, so that a test can compare them.
 """

@@ -50,7 +50,7 @@ class FakeFlow:
 def head(
     status: int = 200, media_type: bytes = b"text/html", set_cookies: Iterable[bytes] = ()
 ) -> Head:
-    """What a reply says before its body."""
+    """Make the head of a reply."""
     cookies = ((b"set-cookie", value) for value in set_cookies)
     return Head(status, ((b"content-type", media_type + b"; charset=UTF-8"), *cookies))
 
@@ -77,7 +77,7 @@ class AskedEvent:
 
     @property
     def is_begun(self) -> bool:
-        """Whether the answer's head has been sent, of one that is followed."""
+        """Return whether the head of a followed reply has been sent."""
         return self._head is not None
 
     def reply(
@@ -155,7 +155,7 @@ class FakeBackend:
         return asked.answer
 
     def messages(self) -> list[bytes]:
-        """What all of them said."""
+        """Return the messages of all of them."""
         return [asked.event.message for asked in self.asked]
 
     def told(self) -> list[tuple[str, str]]:
@@ -215,7 +215,7 @@ class FakeBackendTestCase(SynchronousTestCase):
         )
 
     def slices(self) -> TimeSlices:
-        """What runs what is for many clients."""
+        """Return the time slices."""
         return TimeSlices(self.clock)
 
     def client(self, client_id: str = "192.0.2.1:5000") -> tuple[Client, FakeConnection]:

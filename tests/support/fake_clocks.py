@@ -19,7 +19,7 @@ class ManualReactor(Clock):
 
     @property
     def is_busy(self) -> bool:
-        """Whether there is something to do in the next turn."""
+        """Return whether there is something to do in the next turn."""
         return bool(self._calls)
 
     def callLater(  # type: ignore[override]  # noqa: N802

@@ -1,4 +1,4 @@
-"""What the unit tests put in place of a browser, its connection and the network."""
+"""Fakes of a browser, its connection and the network."""
 
 from collections.abc import Callable, Iterable
 from email.message import Message as Headers
@@ -69,7 +69,7 @@ class FakeConnection:
 
 
 def handshake(**changes: Any) -> Handshake:
-    """How some browser connected, except for these changes."""
+    """Make the handshake of some browser, with these changes."""
     usual = Handshake(
         peer_host="127.0.0.1",
         peer_port=51110,
@@ -85,7 +85,7 @@ def handshake(**changes: Any) -> Handshake:
 
 
 def identity(client_id: str = "127.0.0.1:51110", **changes: Any) -> Identity:
-    """What PHP knows of some client, except for these changes."""
+    """Make the identity of some client, with these changes."""
     return Identity(**{"client_id": client_id, "handshake": handshake(), **changes})
 
 
@@ -117,7 +117,7 @@ class _Transport(StringTransport):
         self.disconnecting = self.is_half_closed = True
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
-        """What only a TCP transport has; TLS asks for it."""
+        """Do nothing: TLS asks for it, and only TCP transports have it."""
 
 
 class Exchange:

@@ -1,4 +1,4 @@
-"""What events go through, as far as a hold sees it."""
+"""A fixture of a hold, with the relay that it holds."""
 
 from typing import Any, cast
 

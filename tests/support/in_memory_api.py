@@ -88,7 +88,7 @@ class InMemoryApi:
         )
 
     def get(self, target: str) -> Any:
-        """What a GET that has to succeed gives."""
+        """Return the JSON of a GET that has to succeed."""
         answer = self.ask("GET", target)
         assert answer.status == 200, answer
         assert answer.headers["Content-Type"] == "application/json"

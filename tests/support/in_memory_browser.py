@@ -64,7 +64,7 @@ class _Transport(StringTransport):
             super().pauseProducing()
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
-        """What only a TCP transport has; TLS asks for it."""
+        """Do nothing: TLS asks for it, and only TCP transports have it."""
 
 
 class InMemoryBrowser:
@@ -92,12 +92,12 @@ class InMemoryBrowser:
 
     @property
     def is_cut(self) -> bool:
-        """Whether the gateway ended the TCP connection."""
+        """Return whether the gateway has ended the TCP connection."""
         return self.transport.disconnecting or self.transport.disconnected
 
     @property
     def is_read_from(self) -> bool:
-        """Whether the gateway takes bytes from this connection."""
+        """Return whether the gateway reads from this connection."""
         return self.transport.producerState == "producing"
 
     def send(self, data: bytes) -> None:
@@ -173,7 +173,7 @@ class InMemoryTlsBrowser(InMemoryBrowser):
         self._exchange()
 
     def _exchange(self) -> None:
-        """What either end has for the other."""
+        """Pass on the bytes that either end has for the other."""
         if data := self._read_all(self._tls.bio_read):
             super().send(data)
         # Small writes wait for the reactor's next turn, to go together.

@@ -147,10 +147,10 @@ class _Transport(StringTransport):
     """A TCP connection."""
 
     def setTcpNoDelay(self, enabled: bool) -> None:  # noqa: N802
-        """What only a TCP transport has."""
+        """Do nothing: only TCP transports have it."""
 
     def setTcpKeepAlive(self, enabled: bool) -> None:  # noqa: N802
-        """What only a TCP transport has."""
+        """Do nothing: only TCP transports have it."""
 
 
 class _Worker:

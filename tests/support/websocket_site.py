@@ -37,21 +37,21 @@ class RecordingRelay:
         self.received.append((client, message))
 
     def admit(self, client: Client) -> None:
-        """Which is not noted."""
+        """Do nothing."""
 
     def discard_events(self, client: Client) -> None:
-        """Which is not noted."""
+        """Do nothing."""
 
     def disconnect(self, client: Client, code: int, reason: str) -> None:
         client.is_disconnected = True
         self.forgotten.append((client, code, reason))
 
     def messages(self) -> list[bytes]:
-        """What has been received."""
+        """Return the received messages."""
         return [message.payload for _, message in self.received]
 
     def ends(self) -> list[tuple[int, str]]:
-        """How those have left that have."""
+        """Return the close codes and reasons of disconnected clients."""
         return [(code, reason) for _, code, reason in self.forgotten]
 
 
@@ -93,7 +93,7 @@ class WebSocketSiteTestCase(SynchronousTestCase):
         self.site = GatewaySite(root, 1000, self.clock)
 
     def admission(self) -> Admission:
-        """Who decides on handshakes: nobody."""
+        """Return an admission that asks nobody."""
         replies: Any = None
         return Admission(self.relay, replies, asks_php=False)
 

@@ -3,35 +3,19 @@
 from pathlib import Path
 from typing import Any
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from phpgw.backend.fpm.config import (
     FpmConfig,
     FpmUnusable,
     InvalidPool,
     find_php_fpm,
 )
+from tests.support.fpm_config_test_case import FpmConfigTestCase
 from tests.support.real.process import find
 
 _SOCKET = Path("/nowhere/1.sock")
 
 
-class ConfigTestCase(SynchronousTestCase):
-    def config(self, pool: str | None = None, **changes: Any) -> FpmConfig:
-        usual: dict[str, Any] = {
-            "binary": Path("/usr/sbin/php-fpm"),
-            "workers": 2,
-            "user": None,
-            "script_seconds": 10.5,
-            "message_size": 4_000_000,
-        }
-        if pool is not None:
-            usual["pool_file"] = Path(self.mktemp())
-            usual["pool_file"].write_text(pool)
-        return FpmConfig(**{**usual, **changes})
-
-
-class CheckTests(ConfigTestCase):
+class CheckTests(FpmConfigTestCase):
     def real(self, pool: str | None = None, **changes: Any) -> FpmConfig:
         binary = find_php_fpm() or find(["php-fpm"], "php-fpm")
         return self.config(pool, **{"binary": Path(binary), **changes})

@@ -39,7 +39,7 @@ _REFUSALS = {1: "it does not multiplex", 2: "it is overloaded", 3: "it is not a 
 
 @attrs.frozen
 class FastCgiContext:
-    """What all exchanges of a backend share.
+    """The context of all exchanges of a backend.
 
     :ivar pool: finds a connection for each.
     :ivar queue: ends exchanges that wait too long for a worker.

@@ -52,7 +52,7 @@ class HeadTooLarge(Exception):
 
 
 class NotHttp(Exception):
-    """What came is no response."""
+    """The received bytes are not an HTTP response."""
 
 
 class Request(Interface):
@@ -66,7 +66,7 @@ class Request(Interface):
 
 
 class HttpConnectionOwner(Interface):
-    """What keeps connections between requests."""
+    """The keeper of connections between requests."""
 
     def released(self, connection: "HttpConnection") -> None:
         """Take back a connection after a response."""

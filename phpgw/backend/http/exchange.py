@@ -19,7 +19,7 @@ from phpgw.deadlines import Deadlines
 
 @attrs.frozen
 class HttpContext:
-    """What all exchanges of a backend share.
+    """The context of all exchanges of a backend.
 
     :ivar deadlines: ends exchanges that take too long.
     :ivar max_reply_size: bytes that a body may have, unless it is streamed.

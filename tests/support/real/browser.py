@@ -132,7 +132,7 @@ class Browser:
 
     @property
     def log(self) -> str:
-        """What chromedriver and the browser have printed."""
+        """Return the output of chromedriver and the browser."""
         return self._chromedriver.log
 
     def _open_window(self) -> Remote:

@@ -16,7 +16,7 @@ from tests.support.real.process import tied
 
 
 class Ended(NamedTuple):
-    """How a command ended; the status is negative for a signal."""
+    """The end of a command; the status is negative for a signal."""
 
     status: int
     stdout: str

@@ -18,7 +18,7 @@ class CurlError(Exception):
 
 
 def curl(*arguments: str, timeout: float = 30.0) -> Deferred[str]:
-    """What curl prints: the body of the answer, whatever its status, if not told otherwise.
+    """Return curl's output: the body of the response, whatever its status, if not told otherwise.
 
     :raises CurlError: with what curl says on its standard error.
     """

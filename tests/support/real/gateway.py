@@ -51,12 +51,12 @@ class Gateway(Process):
 
     @property
     def ws_url(self) -> str:
-        """Where browsers connect."""
+        """Return the URL for browsers."""
         return f"ws://127.0.0.1:{self.port}/ws"
 
     @property
     def send_url(self) -> str:
-        """Where PHP pushes."""
+        """Return the URL for pushes."""
         return f"http://127.0.0.1:{self.port}/send"
 
     @staticmethod

@@ -58,7 +58,7 @@ class LightClient(Protocol):
 
     @property
     def id(self) -> str:
-        """What the gateway calls it."""
+        """Return its client id."""
         here = self.transport.getHost()
         return f"{here.host}:{here.port}"
 

@@ -39,16 +39,16 @@ class MeasuredGateway(Gateway):
 
     @property
     def open_files(self) -> int:
-        """How many descriptors are open."""
+        """Return the number of open descriptors."""
         return open_files(self.pid)
 
     @property
     def processor_seconds(self) -> float:
-        """How long it has had a processor."""
+        """Return the CPU time that it has used."""
         return processor_seconds(self.pid)
 
     async def census(self) -> Counter[str]:
-        """How many objects it has of each type, garbage not counted."""
+        """Return the number of objects of each type, without garbage."""
         self._census.unlink(missing_ok=True)
         self.signal(signal.SIGRTMIN)
         while not self._census.exists():

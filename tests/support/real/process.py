@@ -86,7 +86,7 @@ def _own_ports() -> Iterator[int]:
 
 
 def accepts(port: int) -> bool:
-    """Whether someone listens on this port of 127.0.0.1."""
+    """Return whether someone listens on this port of 127.0.0.1."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
@@ -131,7 +131,7 @@ class Process:
         """Write the files that the program reads."""
 
     def is_ready(self) -> bool:
-        """Whether it does its work by now."""
+        """Return whether it is ready."""
         return True
 
     def start(self) -> Self:
@@ -212,12 +212,12 @@ class Process:
 
     @property
     def is_running(self) -> bool:
-        """Whether it was started and has not ended."""
+        """Return whether it was started and has not ended."""
         return self._child is not None and not self._has_ended()
 
     @property
     def log(self) -> str:
-        """What it has printed, over all its runs."""
+        """Return its output, over all its runs."""
         return self._log_path.read_text(errors="replace") if self._log_path.exists() else ""
 
     def children(self) -> list[int]:

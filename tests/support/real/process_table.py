@@ -1,4 +1,4 @@
-"""Which processes there are on this machine, and who has started them; Linux alone."""
+"""The process table of this machine, with parents; Linux alone."""
 
 from collections.abc import Collection, Iterator
 from pathlib import Path

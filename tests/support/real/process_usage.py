@@ -1,4 +1,4 @@
-"""How a process is doing: what it holds and what it has used; Linux alone."""
+"""The usage of a process: descriptors, memory, CPU time; Linux alone."""
 
 import os
 import re
@@ -13,12 +13,12 @@ def resident(pid: int) -> int:
 
 
 def open_files(pid: int) -> int:
-    """How many descriptors it has open."""
+    """Return the number of its open descriptors."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def processor_seconds(pid: int) -> float:
-    """How long it has had a processor."""
+    """Return the CPU time that it has used."""
     # The name, in parentheses, may itself hold blanks and parentheses.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -81,7 +81,7 @@ class RawClient:
                 return int.from_bytes(payload[:2], "big") if payload else None
 
     def read_until(self, end: bytes) -> bytes:
-        """What comes up to these bytes."""
+        """Return the bytes that come, up to these."""
         data = b""
         while not data.endswith(end):
             data += self._read(1)
@@ -96,7 +96,7 @@ class RawClient:
         return data
 
     def seconds(self) -> float:
-        """How long it has been connected."""
+        """Return the seconds since it has connected."""
         return time.monotonic() - self._started_at
 
     def _read(self, length: int) -> bytes:

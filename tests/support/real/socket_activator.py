@@ -1,4 +1,4 @@
-"""What systemd does for a service with a socket unit: it listens, and starts the service.
+"""The part of systemd for a socket unit: listens, and starts the service.
 
 A script: ``python socket_activator.py ADDRESS PROGRAM [ARGUMENT ...]``. The address is a port,
 or the path of a UNIX socket that is for its owner alone and has no name. SIGHUP restarts the

@@ -29,7 +29,7 @@ _OWN_PUSH_URL = "http://127.0.0.1:8080/send"
 
 
 class _Room(Protocol):
-    """What the test case has to end."""
+    """A thing that the test case has to end."""
 
     @property
     def log(self) -> str: ...
@@ -70,7 +70,7 @@ class SystemTestCase(TestCase):
 
     @cached_property
     def document_root(self) -> Path:
-        """Where PHP scripts and pages are."""
+        """Return the directory of PHP scripts and pages."""
         document_root = self.directory / "www"
         document_root.mkdir()
         return document_root

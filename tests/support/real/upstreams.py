@@ -48,19 +48,19 @@ class UpstreamTestCase(SystemTestCase):
         return stats
 
     async def php_works(self) -> bool:
-        """Whether PHP is working on one message just now."""
+        """Return whether PHP is working on one message just now."""
         return (await self.stats())["php_requests_now"] == 1
 
     async def php_is_done(self) -> bool:
-        """Whether PHP is working on nothing."""
+        """Return whether PHP is working on nothing."""
         return (await self.stats())["php_requests_now"] == 0
 
     async def php_failed(self) -> bool:
-        """Whether PHP has failed on a message."""
+        """Return whether PHP has failed on a message."""
         return (await self.stats())["php_failures"] > 0
 
     def recorded(self) -> list[str]:
-        """What a script that keeps a record has handled."""
+        """Return the messages that a recording script has handled."""
         record = self.document_root / "record"
         return record.read_text().split() if record.exists() else []
 

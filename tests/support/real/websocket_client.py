@@ -21,7 +21,7 @@ _PATIENCE = 20
 
 
 class Closed(NamedTuple):
-    """How a connection ended; 1006 where it broke off."""
+    """The end of a connection; 1006 where it broke off."""
 
     code: int | None
     reason: str | None

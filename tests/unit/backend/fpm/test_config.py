@@ -9,12 +9,12 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.fpm.config import (
-    FpmConfig,
     FpmUnusable,
     InvalidPool,
     find_php_fpm,
     make_directory,
 )
+from tests.support.fpm_config_test_case import FpmConfigTestCase
 
 _SOCKET = Path("/nowhere/1.sock")
 
@@ -104,22 +104,7 @@ class DirectoryTests(SynchronousTestCase):
         self.assertIn("there is no place for its socket: TMPDIR", problem)
 
 
-class ConfigTestCase(SynchronousTestCase):
-    def config(self, pool: str | None = None, **changes: Any) -> FpmConfig:
-        usual: dict[str, Any] = {
-            "binary": Path("/usr/sbin/php-fpm"),
-            "workers": 2,
-            "user": None,
-            "script_seconds": 10.5,
-            "message_size": 4_000_000,
-        }
-        if pool is not None:
-            usual["pool_file"] = Path(self.mktemp())
-            usual["pool_file"].write_text(pool)
-        return FpmConfig(**{**usual, **changes})
-
-
-class TextTests(ConfigTestCase):
+class TextTests(FpmConfigTestCase):
     def test_workers_may_finish(self) -> None:
         """One that is replaced waits for its scripts as long as they may run."""
         text = self.config().text(_SOCKET)
