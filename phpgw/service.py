@@ -19,10 +19,12 @@ from phpgw.gateway import Gateway
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
+from phpgw.log_limit import LineLimitService
 from phpgw.metrics import Metrics
 from phpgw.process.fd_budget import FdBudget, allocate_descriptors
 from phpgw.process.listener import Listener
 from phpgw.process.log_file import ReopenableLogFile
+from phpgw.process.monotonic_clock import use_monotonic_time
 from phpgw.process.orphan_reaper import OrphanReaper
 from phpgw.process.signals import GracefulSignals
 from phpgw.process.systemd import SystemdNotifier
@@ -35,6 +37,7 @@ from phpgw.relay.replies import Replies
 from phpgw.settings import Settings
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
+from phpgw.transport.socket_reactor import make_socket_reactor
 from phpgw.web.fast_path_site import FastPathSite, IFastPath
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.health import HealthResource, ReadinessResource
@@ -53,6 +56,22 @@ from phpgw.websocket.limits import WebSocketLimits
 from phpgw.websocket.protocol import GatewayFactory
 from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
+
+
+def open_gateway(
+    settings: Settings, reactor: Any, log_file: ReopenableLogFile | None = None
+) -> Gateway:
+    """Return a gateway for a process of its own, not yet started, with its ports open.
+
+    :param reactor: the process's reactor.
+    :param log_file: as :func:`make_gateway` takes it.
+    :raises InvalidOption: if something that the settings name cannot be used, such as a port.
+    """
+    use_monotonic_time(reactor)
+    gateway = make_gateway(settings, make_socket_reactor(reactor), log_file)
+    gateway.open_ports()
+    LineLimitService(reactor).setServiceParent(gateway)
+    return gateway
 
 
 def make_gateway(

@@ -5,7 +5,6 @@ Most kinds are Twisted's own. ``unix:``, ``systemd:`` and ``haproxy:`` are repla
 """
 
 import os
-import re
 import socket
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,8 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from phpgw.process.proxy_protocol import ProxyEndpoint
 from phpgw.process.socket_activation import InheritedEndpoint, find_descriptor
 from phpgw.process.unix_socket import UnixEndpoint
+from phpgw.settings.endpoint_text import parse_arguments, split_parts
 
-# A part of an endpoint string, up to the next colon that is not escaped by a backslash.
-_PART = re.compile(r"(?:\\.|[^\\:])+", re.DOTALL)
-_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_NAMED_ARGUMENT = re.compile(r"([A-Za-z]\w*)=(.*)", re.DOTALL)
 # Connections that may wait to be accepted. Twisted's default of 50 is too small when all browsers
 # reconnect at once. The kernel has its own limit, net.core.somaxconn.
 _BACKLOG = 4096
@@ -36,7 +32,7 @@ def make_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
     kind, *parts = split_parts(text)
     if kind == "haproxy":
         return ProxyEndpoint(make_endpoint(reactor, ":".join(parts)), reactor)
-    positional, named = _parse_arguments(parts)
+    positional, named = parse_arguments(parts)
     match kind:
         case "systemd":
             named.pop("domain", None)
@@ -51,28 +47,6 @@ def make_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
             return serverFromString(reactor, ":".join([kind, *parts]))
         case _:
             return serverFromString(reactor, text)
-
-
-def split_parts(text: str) -> list[str]:
-    """Split an endpoint's text at its colons; the parts keep their backslashes."""
-    return _PART.findall(text)
-
-
-def unescape(part: str) -> str:
-    """Return a part, or a piece of one, without the backslashes that escape characters."""
-    return _ESCAPED.sub(r"\1", part)
-
-
-def _parse_arguments(parts: list[str]) -> tuple[list[str], dict[str, str]]:
-    positional: list[str] = []
-    named: dict[str, str] = {}
-    for part in parts:
-        argument = _NAMED_ARGUMENT.fullmatch(part)
-        if argument is not None:
-            named[argument[1]] = unescape(argument[2])
-        else:
-            positional.append(unescape(part))
-    return positional, named
 
 
 def _make_unix_endpoint(

@@ -20,7 +20,7 @@ from twisted.internet.interfaces import IOpenSSLServerConnectionCreator
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 from zope.interface import implementer
 
-from phpgw.process.server_endpoint import split_parts, unescape
+from phpgw.settings.endpoint_text import split_parts, unescape
 
 _ENDPOINT_KIND = re.compile(r"[a-z][a-z0-9]*")
 _PREFIX = "ssl"

@@ -12,6 +12,13 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any
 
+# The options of twistd itself that people give to phpgw.
+TWISTD_OPTIONS = frozenset(
+    (
+        *("n", "nodaemon", "pidfile", "l", "logfile", "logger", "syslog", "prefix", "d", "rundir"),
+        *("u", "uid", "g", "gid", "euid", "umask", "chroot", "r", "reactor", "b", "debug"),
+    )
+)
 _PID_FILE = "twistd.pid"
 _LOG_FILE = "twistd.log"
 

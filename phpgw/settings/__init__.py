@@ -8,7 +8,7 @@ from phpgw.settings.api import ApiSettings
 from phpgw.settings.browsers import BrowserSettings
 from phpgw.settings.failures import FailureSettings
 from phpgw.settings.limits import LimitSettings
-from phpgw.settings.option import Given, InvalidOption, Option
+from phpgw.settings.option import Given, InvalidOption, Option, parse_given
 from phpgw.settings.php import PhpSettings
 from phpgw.settings.process import ProcessSettings
 from phpgw.web.paths import RESERVED_ROOTS
@@ -76,21 +76,12 @@ class Settings(
         for option in OPTIONS:
             given = texts.get(option.name)
             if given:
-                read = [_parse(option, each) for each in given]
-                value = tuple(read) if option.repeatable else read[-1]
-                settings[option.name.replace("-", "_")] = value
+                settings[option.name.replace("-", "_")] = parse_given(option, given)
         return cls(**settings)  # type: ignore[arg-type]
 
 
 def _conflicting(field: str, value: object, where: str) -> InvalidOption:
     return InvalidOption(field.replace("_", "-"), f"nothing {where}", repr(str(value)))
-
-
-def _parse(option: Option, given: Given) -> object:
-    try:
-        return option.parse(given.text)
-    except ValueError as error:
-        raise InvalidOption(option.name, str(error), str(given)) from None
 
 
 OPTIONS: tuple[Option, ...] = tuple(

@@ -5,7 +5,7 @@ The declaration is the only place for an option's names, default, parser and hel
 ``php-url`` in a configuration file.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -77,6 +77,25 @@ class Given:
 
     def __str__(self) -> str:
         return f"{shortened(repr(self.text))} ({self.source})"
+
+
+def parse_given(option: Option, given: Sequence[Given]) -> object:
+    """Return the value of the texts that were given for an option.
+
+    Without ``repeatable``, the last text counts.
+
+    :param given: one text at least.
+    :raises InvalidOption: for the first text that is invalid.
+    """
+    values = [_parse(option, each) for each in given]
+    return tuple(values) if option.repeatable else values[-1]
+
+
+def _parse(option: Option, given: Given) -> object:
+    try:
+        return option.parse(given.text)
+    except ValueError as error:
+        raise InvalidOption(option.name, str(error), str(given)) from None
 
 
 def option(

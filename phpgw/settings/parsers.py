@@ -13,8 +13,7 @@ from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
 
-from twisted.internet.endpoints import quoteStringArgument
-
+from phpgw.settings.endpoint_text import escape
 from phpgw.timers.rules import Cron, Every, Timer
 from phpgw.web.origin import parse_origin_pattern
 
@@ -301,7 +300,7 @@ def server_endpoint(text: str) -> str:
     """
     text = text.strip()
     if text.startswith("/") and "\0" not in text:
-        return f"unix:{quoteStringArgument(text)}"
+        return f"unix:{escape(text)}"
     match = _HOST_AND_PORT.fullmatch(text)
     if match is not None and int(match[2]) <= _MAX_PORT:
         host = _LOCALHOST.get(match[1] or "", match[1])
@@ -313,7 +312,7 @@ def server_endpoint(text: str) -> str:
             pass
         else:
             if host.startswith("[") == (address.version == 6):
-                return f"tcp:{match[2]}:interface={quoteStringArgument(str(address))}"
+                return f"tcp:{match[2]}:interface={escape(str(address))}"
     elif match is None and _ENDPOINT.fullmatch(text):
         return text
     raise ValueError(
@@ -330,11 +329,11 @@ def client_endpoint(text: str) -> str:
     """
     text = text.strip()
     if text.startswith("/"):
-        return f"unix:{quoteStringArgument(text)}"
+        return f"unix:{escape(text)}"
     address = _FPM_ADDRESS.fullmatch(text)
     if address is not None and 0 < int(address[3]) < 65536:
         host = address[1] or address[2] or "127.0.0.1"
-        return f"tcp:{quoteStringArgument(host)}:{int(address[3])}"
+        return f"tcp:{escape(host)}:{int(address[3])}"
     if address is not None or not _ENDPOINT.fullmatch(text):
         raise ValueError(
             "where PHP-FPM listens, as in its pool's listen=: /run/php/php8.2-fpm.sock, "

@@ -33,15 +33,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {
         *_FOUNDATIONS,
         *("web", "timers", "settings", "process", "backend", "hub"),
-        *("relay", "websocket", "api", "gateway"),
+        *("relay", "transport", "websocket", "api", "gateway"),
     },
-    "tap": {*_FOUNDATIONS, "process", "service", "settings", "transport"},
-    "cli": {"tap"},
+    "tap": {*_FOUNDATIONS, "process", "service", "settings"},
+    "cli": {*_FOUNDATIONS, "process", "service", "settings"},
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.
 ROOMS = [*reversed(MAY_IMPORT)]
 # Who may use a library.
 USERS = {
+    "click": ("phpgw.cli",),
+    "rich": ("phpgw.cli",),
     "autobahn": ("phpgw.websocket.protocol", "phpgw.websocket.autobahn_slim"),
     "treq": ("phpgw.backend.http",),
     "twisted.web": (

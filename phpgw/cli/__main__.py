@@ -1,0 +1,6 @@
+"""``python -m phpgw.cli``."""
+
+from phpgw.cli.main import main
+
+if __name__ == "__main__":
+    main()

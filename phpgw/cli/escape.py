@@ -1,0 +1,23 @@
+"""Makes foreign text safe for a terminal.
+
+Names and states come from browsers and from PHP. A control character in them could move the
+cursor, change the colours, or type something for the user. A bidi control could make a text look
+like another one (Unicode Technical Report 36, section 2.5).
+"""
+
+import re
+
+# C0, DEL and C1; line and paragraph separators; bidi controls; half of a surrogate pair.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def printable(text: str) -> str:
+    r"""Return a text with ``\x1b`` or ``\u202e`` in place of each character that is not safe."""
+
+    def escaped(match: re.Match[str]) -> str:
+        number = ord(match[0])
+        return f"\\x{number:02x}" if number <= 0xFF else f"\\u{number:04x}"
+
+    return _UNSAFE.sub(escaped, text)
