@@ -19,6 +19,8 @@ TESTED_ELSEWHERE = {
     "backend/fpm/manager": "system/test_fpm",
     "backend/fpm/process": "system/test_fpm",
     "backend/http/agent": "unit/backend/http/test_backend",
+    "backend/http/head": "unit/backend/http/test_connection",
+    "backend/http/parser": "unit/backend/http/test_connection",
     "backend/http/prepared": "unit/backend/http/test_backend",
     "backend/http/response": "unit/backend/http/test_exchange",
     "backend/interface": "unit/backend/fastcgi/test_backend",

@@ -42,7 +42,7 @@ class Ceiling:
 CEILINGS = {
     "round trip, FastCGI": Ceiling(82, 59, 19, 175),
     "round trip, own PHP-FPM": Ceiling(84, 59, 19, 181),
-    "round trip, HTTP": Ceiling(116, 53, 96, 340),
+    "round trip, HTTP": Ceiling(93, 43, 29, 190),
     "push, fast path": Ceiling(25, 23, 9, 61),
     "push, resource": Ceiling(121, 99, 168, 470),
     "batch of 10": Ceiling(144, 163, 22, 308),

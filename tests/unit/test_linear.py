@@ -30,6 +30,7 @@ from phpgw.backend.fastcgi.records import FastCgiDecoder
 from phpgw.backend.fastcgi.short_reply import parse_short_reply
 from phpgw.backend.fpm.process import FpmProcess
 from phpgw.backend.http.connection import HttpConnection
+from phpgw.backend.http.short_response import parse_short_response
 from phpgw.hub.command_parser import parse_commands
 from phpgw.hub.cookies import CookieJar
 from phpgw.process.proxy_protocol import ProxyFactory
@@ -528,6 +529,17 @@ class PieceTests(LinearTestCase):
         self.assert_linear_in_pieces(
             begin, *(shape(each) for each in (line, b"\n", b" ", b"[", line[:-1]))
         )
+
+    def test_short_responses_of_web_servers(self) -> None:
+        head = b"HTTP/1.1 200 OK\r\n"
+        for start, tail in (
+            (head, b"\r\n\r\n"),
+            (head, b"\r\n\r\n0\r\n\r\n"),
+            (head + b"Transfer-Encoding: chunked\r\n\r\n", b"\r\n0\r\n\r\n"),
+            (head + b"Content-Length: 9\r\n\r\n", b""),
+        ):
+            for line in (b"A: b\r\n", b"a", b"0", b"1\r\na\r\n", b"\r\n", b"\n", b"a: b\r\n c\r\n"):
+                self.assert_linear(parse_short_response, shape(line, head=start, tail=tail))
 
     def test_responses_of_web_servers(self) -> None:
         def begin(*reads: bytes) -> Callable[[bytes], object]:

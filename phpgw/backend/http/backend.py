@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import attrs
 from OpenSSL import SSL
-from treq.client import HTTPClient
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.python.failure import Failure
@@ -25,12 +24,11 @@ from phpgw.backend.event import Event, Handshake, Identity
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import browser_headers, event_headers, identity_headers
 from phpgw.backend.http.agent import HttpAgent
+from phpgw.backend.http.client import PreparedClient
 from phpgw.backend.http.connection import HeadTooLarge, NotHttp, TlsFailed
 from phpgw.backend.http.exchange import HttpContext, HttpExchange
 from phpgw.backend.http.pool import HttpPool
 from phpgw.backend.http.prepared import (
-    CompleteUrl,
-    NoCookies,
     PreparedHeaders,
     RequestBody,
     complete_url,
@@ -46,7 +44,6 @@ from phpgw.metrics import Metrics
 
 # Shorter than Nginx's default keepalive_timeout (75 s), so that the gateway closes first.
 IDLE_SECONDS = 60
-_NO_COOKIES = NoCookies()
 # Permanent redirects: RFC 9110, sections 15.4.2 and 15.4.9.
 _MOVED = frozenset((301, 308))
 
@@ -55,7 +52,7 @@ _MOVED = frozenset((301, 308))
 class _HttpTemplate:
     """The parts that all requests of an identity share."""
 
-    url: CompleteUrl
+    url: bytes
     headers: PreparedHeaders
     fields: IdentityFields
 
@@ -87,8 +84,8 @@ class HttpBackend:
         signer: Signer | None,
     ) -> None:
         self._reactor = reactor
-        self._client = HTTPClient(agent, cookiejar=_NO_COOKIES)
-        self._fresh_client = HTTPClient(fresh_agent, cookiejar=_NO_COOKIES)
+        self._client = PreparedClient(agent)
+        self._fresh_client = PreparedClient(fresh_agent)
         self._pool = pool
         self._url = complete_url(url)
         self._url_text = url
@@ -111,16 +108,8 @@ class HttpBackend:
             lines += header_lines(((TIMESTAMP, timestamp), (SIGNATURE, signature)))
         form = RequestBody(body)
         exchange = HttpExchange(self._context, follow, form if self._shows_script_end else None)
-        responding: Deferred[Any] = self._client.post(
-            template.url,
-            data=form,
-            headers=template.headers.extended(lines),
-            cookies=_NO_COOKIES,
-            allow_redirects=False,
-            unbuffered=True,
-            reactor=self._reactor,
-        )
-        exchange.begin(responding)
+        headers = template.headers.extended(lines)
+        exchange.begin(self._client.post_prepared(template.url, headers, form))
         return exchange.reply.addErrback(self._explain)
 
     def withdraw(self, client_id: str) -> None:
@@ -144,7 +133,6 @@ class HttpBackend:
             "OPTIONS",
             self._url,
             headers=headers,
-            cookies=_NO_COOKIES,
             allow_redirects=False,
             unbuffered=True,
             reactor=self._reactor,
@@ -187,8 +175,9 @@ class HttpBackend:
         headers = self._headers(identity.handshake).extended(lines)
         return _HttpTemplate(self._url_for(identity.handshake), headers, identity_fields(identity))
 
-    def _url_for(self, handshake: Handshake) -> CompleteUrl:
-        return self._url.with_query(handshake.query) if handshake.query else self._url
+    def _url_for(self, handshake: Handshake) -> bytes:
+        url = self._url.with_query(handshake.query) if handshake.query else self._url
+        return url.to_text().encode("ascii")
 
     def _explain(self, failure: Failure) -> NoReturn:
         """Raise a :exc:`BackendError` in place of what ended the connection."""

@@ -3,7 +3,7 @@
 from typing import Any
 from typing import Protocol as Interface
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade
 from OpenSSL import SSL
 from service_identity import VerificationError
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -14,26 +14,17 @@ from zope.interface import implementer
 
 from phpgw.backend.errors import BackendBroken
 from phpgw.backend.headers import check_not_compressed
-from phpgw.backend.http.response import HttpResponse, ResponseHeaders
+from phpgw.backend.http.head import HeadLines
+from phpgw.backend.http.parser import make_parser
+from phpgw.backend.http.response import HttpResponse
+from phpgw.backend.http.short_response import ShortResponse, parse_short_response
+from phpgw.backend.reply import Head
 from phpgw.backend.tls_errors import tls_reason
 from phpgw.transport.write_now import write_now
 
 # As over FastCGI.
 _MAX_HEAD = 65536
 _FIRST_FINAL_STATUS = 200
-# Headers that are about the connection: they tell nothing of the script's reply.
-_OF_CONNECTION = frozenset(
-    (
-        b"connection",
-        b"content-length",
-        b"keep-alive",
-        b"proxy-connection",
-        b"te",
-        b"trailers",
-        b"transfer-encoding",
-        b"upgrade",
-    )
-)
 
 
 class StaleConnection(ConnectionLost):
@@ -86,16 +77,11 @@ class HttpConnection(Protocol):
 
     def __init__(self, owner: HttpConnectionOwner) -> None:
         self._owner = owner
-        self._parser: Any = HttpResponseParser(self)
-        # What Twisted's client takes, too: folded headers, and lines that end with LF alone.
-        self._parser.set_dangerous_leniencies(
-            lenient_headers=True, lenient_optional_cr_before_lf=True
-        )
+        self._parser: Any = make_parser(self)
         self._request: Request | None = None
         self._response: HttpResponse | None = None
-        self._headers: list[tuple[bytes, bytes]] = []
-        # The length of the body, and whether the end of the connection is its own.
-        self._length: int | None = None
+        self._lines = HeadLines()
+        # Whether the end of the connection is that of the body.
         self._ends_with_connection = True
         self._is_secured = False
         self._has_served = False
@@ -117,7 +103,6 @@ class HttpConnection(Protocol):
         """Send a request."""
         self._request = request
         self._has_heard = False
-        self._length, self._ends_with_connection = None, True
         self._overhead = 0
         write_now(self.transport, data)
 
@@ -126,7 +111,12 @@ class HttpConnection(Protocol):
             # Nobody asked: a server says so before it closes an idle connection.
             self.abort()
             return
-        self._has_heard = True
+        if not self._has_heard:
+            self._has_heard = True
+            short = parse_short_response(data)
+            if short is not None:
+                self._receive_short(short)
+                return
         self._overhead += len(data)
         try:
             self._parser.feed_data(data)
@@ -183,36 +173,27 @@ class HttpConnection(Protocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; a field behind the body is of no use."""
-        if self._request is None:
-            return
-        name = name.lower()
-        if name not in _OF_CONNECTION:
-            self._headers.append((name, value.rstrip(b" \t")))
-        elif name == b"content-length":
-            # RFC 9112, section 6.3; the parser refuses what contradicts itself.
-            self._length, self._ends_with_connection = int(value), False
-        elif name == b"transfer-encoding":
-            self._ends_with_connection = False
+        if self._request is not None:
+            self._lines.add(name, value)
 
     def on_headers_complete(self) -> None:
         """Hand on the response."""
-        request = self._request
-        if request is None:
+        if self._request is None:
             return
         status = self._parser.get_status_code()
-        pairs, self._headers = tuple(self._headers), []
+        lines, self._lines = self._lines, HeadLines()
         if status < _FIRST_FINAL_STATUS:
             return
-        self._overhead = 0
-        self._request = None
+        head = lines.head(status)
         try:
-            check_not_compressed(value for name, value in pairs if name == b"content-encoding")
+            check_not_compressed(head.values(b"content-encoding"))
         except BackendBroken:
+            request = self._request
             self.abort()
             request.fail(Failure())
             return
-        self._response = HttpResponse(self, status, ResponseHeaders(pairs), self._length)
-        request.respond(self._response)
+        self._ends_with_connection = lines.ends_with_connection
+        self._respond(head, lines.length)
 
     def on_body(self, data: bytes) -> None:
         """Hand on a piece of the body."""
@@ -225,6 +206,24 @@ class HttpConnection(Protocol):
         if self._response is not None and not self._is_complete:
             self._is_complete = True
             self._is_kept = self._parser.should_keep_alive()
+
+    def _receive_short(self, short: ShortResponse) -> None:
+        """Hand on a whole response. The parser, which is at the start of one, has no part in it."""
+        self._ends_with_connection = False
+        self._respond(short.head, short.length)
+        if short.body and self._response is not None:
+            self._response.receive(short.body)
+        if self._response is not None:
+            self._is_kept = True
+            self._finish()
+
+    def _respond(self, head: Head, length: int | None) -> None:
+        """Hand on the head of the response."""
+        request, self._request = self._request, None
+        assert request is not None
+        self._overhead = 0
+        self._response = HttpResponse(self, head, length)
+        request.respond(self._response)
 
     def _finish(self) -> None:
         self._is_complete = False

@@ -10,9 +10,9 @@ from twisted.internet.error import ConnectError, ConnectingCancelledError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone
-from twisted.web.iweb import IResponse
 
 from phpgw.backend.errors import BackendBroken, BackendTimeout, ReplyTooLarge
+from phpgw.backend.http.response import HttpResponse
 from phpgw.backend.reply import Follow, Head, Reply
 from phpgw.deadlines import Deadlines
 
@@ -63,7 +63,7 @@ class HttpExchange(Protocol):
         self._request = request
         # Fires once a script has ended that has timed out.
         self._script_end: Deferred[None] | None = None
-        self._responding: Deferred[IResponse] | None = None
+        self._responding: Deferred[Any] | None = None
         self._head: Head | None = None
         # What consumes the body of a streamed reply.
         self._consume: Callable[[bytes], None] | None = None
@@ -73,10 +73,10 @@ class HttpExchange(Protocol):
         # One buffer, since many small pieces would each take more memory than their content.
         self._body = bytearray()
 
-    def begin(self, responding: Deferred[IResponse]) -> None:
+    def begin(self, responding: Deferred[Any]) -> None:
         """Wait for the response.
 
-        :param responding: fires with it, once its head is complete.
+        :param responding: fires with treq's response, once its head is complete.
         """
         self._context.active.add(self)
         self._context.deadlines.start(self)
@@ -137,16 +137,18 @@ class HttpExchange(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """Fire the reply at the end of the body."""
-        if not reason.check(ResponseDone):
+        if not isinstance(reason.value, ResponseDone):
             self._fail(reason)
         elif not self._is_over:
             assert self._head is not None
             self._end()
             self.reply.callback(Reply(self._head, bytes(self._body)))
 
-    def _responded(self, response: IResponse) -> None:
+    def _responded(self, treq_response: Any) -> None:
         self._responding = None
-        self._head = Head(response.code, response.headers.pairs)
+        # The agent's own: treq's gets each attribute from it, in a call.
+        response: HttpResponse = treq_response.original
+        self._head = response.head
         response.deliverBody(self)
         if self._script_end is not None:
             self._disconnect()

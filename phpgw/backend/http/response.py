@@ -9,6 +9,8 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 from zope.interface import implementer
 
+from phpgw.backend.reply import Head
+
 _DONE = Failure(ResponseDone())
 
 
@@ -18,18 +20,18 @@ class ResponseHeaders(Headers):
     treq asks for the coding of each response, and writes down what is left of it. There is none,
     so it finds none, and writes nothing.
 
-    :ivar pairs: all headers, names in lower case, in order.
+    :param head: the head of the response.
     """
 
-    def __init__(self, pairs: tuple[tuple[bytes, bytes], ...]) -> None:
-        self.pairs = pairs
+    def __init__(self, head: Head) -> None:
+        self._head = head
 
     def getRawHeaders(self, name: Any, default: Any = None) -> Any:
         """Return the values of a header; of Content-Encoding, always the default."""
         name = name.lower()
         if name == b"content-encoding":
             return default
-        return [value for each, value in self.pairs if each == name] or default
+        return [*self._head.values(name)] or default
 
     def setRawHeaders(self, name: Any, values: Any) -> None:
         """Change nothing."""
@@ -55,7 +57,8 @@ class Source(Protocol):
 class HttpResponse:
     """A response whose body is delivered while it comes; the transport of whom it is delivered to.
 
-    :param length: bytes of the body; ``UNKNOWN_LENGTH`` if the head does not tell.
+    :param length: bytes of the body; ``None`` if the head does not tell.
+    :ivar head: the head as the relay gets it.
     :ivar is_paused: whether the body is not read at present.
     """
 
@@ -65,11 +68,10 @@ class HttpResponse:
     previousResponse = None
     disconnecting = False
 
-    def __init__(
-        self, source: Source, code: int, headers: ResponseHeaders, length: int | None
-    ) -> None:
-        self.code = code
-        self.headers = headers
+    def __init__(self, source: Source, head: Head, length: int | None) -> None:
+        self.head = head
+        self.code = head.status
+        self.headers = ResponseHeaders(head)
         self.length: Any = UNKNOWN_LENGTH if length is None else length
         self.is_paused = False
         self._source: Source | None = source
