@@ -5,10 +5,14 @@ PHP-FPM is in memory, or at the other end of a socket of which only the kernel k
 
 import errno
 import socket
+from array import array
 from collections.abc import Callable
+from fcntl import ioctl
+from termios import FIONREAD
+from threading import Thread
 from typing import Any, cast
 
-from twisted.internet import error, tcp
+from twisted.internet import error, main, tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, getConnectError
 from twisted.internet.interfaces import IStreamClientEndpoint
@@ -656,8 +660,8 @@ class ClosingTests(PoolTestCase):
         self.assert_quiet()
 
 
-class KernelTests(PoolTestCase):
-    """What a socket knows of the other end."""
+class KernelTestCase(PoolTestCase):
+    """A worker at the other end of a socket."""
 
     def pair(self) -> tuple[socket.socket, socket.socket]:
         """Two ends of a connection."""
@@ -677,6 +681,10 @@ class KernelTests(PoolTestCase):
         worker = self.accept()
         worker.send(b".")
         return worker
+
+
+class KernelTests(KernelTestCase):
+    """What a socket knows of the other end."""
 
     def test_sent_at_once(self) -> None:
         self.ask(b"first")
@@ -802,6 +810,71 @@ class UnixKernelTests(KernelTests):
         self.reactor.advance(0.003)
         self.assertEqual(b"second", self.accept().read())
         self.assertIsNone(ask.outcome)
+
+
+class InDemandTests(KernelTestCase):
+    """Each reply on a connection is followed by the next request at once."""
+
+    def serve_in_demand(self, count: int) -> tuple[KernelWorker, list[FakeRequest]]:
+        """A connection whose replies are each followed by the next request at once."""
+        asks: list[FakeRequest] = []
+        self.left: list[int] = []
+
+        def ask() -> None:
+            if asks:
+                self.left.append(self.unread(worker))
+            if len(asks) < count:
+                asks.append(self.ask(b"request", then=ask))
+
+        ask()
+        worker = self.accept()
+        return worker, asks
+
+    def unread(self, worker: KernelWorker) -> int:
+        """How many bytes of replies are in the gateway's socket."""
+        size = array("i", [0])
+        ioctl(worker.transport.getHandle(), FIONREAD, size)
+        return size[0]
+
+    def test_reply_stays_until_the_next_request_was_sent(self) -> None:
+        """A worker is not woken in vain, and no reply is read twice."""
+        worker, asks = self.serve_in_demand(6)
+        for number in range(6):
+            self.assertEqual(b"request", worker.read())
+            worker.socket.sendall(b"%d." % number)
+            self.assertIsNone(worker.transport.doRead())
+            self.assertEqual(0, self.unread(worker))
+        self.assertEqual([b"%d." % number for number in range(6)], [ask.outcome for ask in asks])
+        self.assertEqual([0, 2, 2, 2, 2, 2], self.left)
+        self.assertEqual([], self.endpoint.attempts)
+
+    def test_long_reply_in_demand(self) -> None:
+        """A reply that is too long to stay is read at once."""
+        worker, asks = self.serve_in_demand(5)
+        replies = [b"." * 1, b"x" * 4095 + b".", b"x" * 4094 + b".", b"x" * 70_000 + b".", b"."]
+        for reply in replies:
+            self.assertEqual(b"request", worker.read())
+            worker.socket.setblocking(True)
+            sending = Thread(target=worker.socket.sendall, args=(reply,))
+            sending.start()
+            while sending.is_alive() or self.unread(worker):
+                self.assertIsNone(worker.transport.doRead())
+            sending.join()
+        self.assertEqual(replies, [ask.outcome for ask in asks])
+
+    def test_worker_that_ends_in_demand(self) -> None:
+        """A reply that is still in the socket hides nothing: the next one asks another worker."""
+        worker, asks = self.serve_in_demand(3)
+        for _ in range(2):
+            worker.read()
+            worker.socket.sendall(b".")
+            if len(asks) == 2:
+                worker.socket.shutdown(socket.SHUT_WR)
+            worker.transport.doRead()
+        self.assertEqual([b".", b".", None], [ask.outcome for ask in asks])
+        worker.socket.setblocking(False)
+        self.assertRaises(BlockingIOError, worker.read)
+        self.assertIs(main.CONNECTION_DONE, worker.transport.doRead())
 
 
 class TcpKernelTests(KernelTests):
