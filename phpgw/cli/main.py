@@ -6,12 +6,13 @@ from importlib import import_module
 
 import click
 
+from phpgw.cli.api_exchange import Exchange, exchange
 from phpgw.cli.errors import InvalidUsage, explain
 from phpgw.cli.version import version_option
 from phpgw.settings.option import InvalidOption, shortened
 
 # Each is the name of a command, and of its room. The help has them in this order.
-COMMANDS = ("serve", "version")
+COMMANDS = ("serve", "status", "clients", "send", "close", "completion", "version")
 # As a shell reports the end by SIGINT.
 _INTERRUPTED = 130
 
@@ -55,24 +56,25 @@ def phpgw(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, exchange: Exchange = exchange) -> None:
     """Run the command of a command line, and exit with its status.
 
     An error is one line on the standard error.
 
     :param arguments: those of the process, by default.
+    :param exchange: sends requests to the gateway.
     :raises SystemExit: always.
     """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # Where the terminal has no Unicode, a name is readable anyway.
             stream.reconfigure(errors="backslashreplace")
-    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments, exchange))
 
 
-def _run(arguments: Sequence[str]) -> int:
+def _run(arguments: Sequence[str], exchange: Exchange) -> int:
     try:
-        status = phpgw.main([*arguments], "phpgw", standalone_mode=False)
+        status = phpgw.main([*arguments], "phpgw", standalone_mode=False, obj=exchange)
     except click.ClickException as error:
         return _report(error)
     except InvalidOption as error:

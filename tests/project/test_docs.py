@@ -44,6 +44,9 @@ _FOREIGN_OPTIONS = {
     *("--time", "--pidfile", "--logfile", "--now", "--data-binary", "--json"),
     *("--only", "--help", "--version", "--config", "--peer", "--go-builder", "--port"),
     *("--minutes", "--execute", "--write", "--strict"),
+    # Of the commands of phpgw that are not serve.
+    *("--url", "--group", "--user", "--client", "--all", "--limit", "--after", "--binary"),
+    *("--code", "--reason"),
 }
 
 

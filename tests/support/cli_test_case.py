@@ -1,16 +1,38 @@
 """The ``phpgw`` command line, run in the process of the tests."""
 
+import json
+import os
 import sys
+from collections.abc import Mapping
 from io import BytesIO, TextIOWrapper
+from typing import Any
+from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.cli.api_address import ApiAddress
+from phpgw.cli.api_exchange import ApiRequest, ApiResponse
 from phpgw.cli.main import main
+from tests.support.in_memory_api import InMemoryApi, with_health
 from tests.support.real.command import Ended
 
 
 class CliTestCase(SynchronousTestCase):
-    """Runs commands."""
+    """Runs commands, with an environment that has none of the gateway's variables."""
+
+    def setUp(self) -> None:
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PHPGW_")}
+        self.set_environment(inherited, clear=True)
+
+    def set_environment(self, values: Mapping[str, str], *, clear: bool = False) -> None:
+        """Set variables until the end of the test."""
+        patched = mock.patch.dict(os.environ, values, clear=clear)
+        patched.start()
+        self.addCleanup(patched.stop)
+
+    def exchange(self, address: ApiAddress, request: ApiRequest) -> ApiResponse:
+        """Make a request of the gateway: there is none."""
+        raise AssertionError(f"{request} to {address}")
 
     def run_phpgw(self, *arguments: str, stdin: bytes = b"") -> Ended:
         """Run ``phpgw`` with these arguments.
@@ -21,7 +43,7 @@ class CliTestCase(SynchronousTestCase):
         self.patch(sys, "stdin", TextIOWrapper(BytesIO(stdin), "utf-8"))
         self.patch(sys, "stdout", out)
         self.patch(sys, "stderr", err)
-        status = self.assertRaises(SystemExit, main, arguments).code
+        status = self.assertRaises(SystemExit, main, arguments, self.exchange).code
         assert isinstance(status, int)
         printed = []
         for stream in (out, err):
@@ -43,3 +65,28 @@ class CliTestCase(SynchronousTestCase):
         [line] = ended.stderr.splitlines()
         self.assertEqual("phpgw: ", line[:7])
         return line[7:]
+
+
+class ApiCliTestCase(CliTestCase):
+    """Runs commands beside a gateway's API in memory.
+
+    :ivar requests: what was asked of it, with the address.
+    """
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.api = with_health(InMemoryApi())
+        self.requests: list[tuple[ApiAddress, ApiRequest]] = []
+
+    def exchange(self, address: ApiAddress, request: ApiRequest) -> ApiResponse:
+        """Make a request of the API."""
+        self.requests.append((address, request))
+        answer = self.api.ask(
+            request.method, request.target, body=request.body, headers=[*request.headers.items()]
+        )
+        return ApiResponse(answer.status, answer.body)
+
+    def answer(self, status: int, body: bytes | Mapping[str, Any]) -> None:
+        """Let every request have this response, in place of the API's."""
+        text = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.patch(self, "exchange", lambda address, request: ApiResponse(status, text))

@@ -20,12 +20,9 @@ PHP = ("serve", "--php-url", URL)
 
 class ServeTests(CliTestCase):
     def setUp(self) -> None:
+        super().setUp()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PHPGW_")}
-        patched = mock.patch.dict(os.environ, inherited, clear=True)
-        patched.start()
-        self.addCleanup(patched.stop)
 
     def test_manual(self) -> None:
         """The manual is that of twistd phpgw."""

@@ -1,0 +1,153 @@
+"""Finds the API of the gateway, as the gateway's own configuration and environment have it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import cast
+from urllib.parse import urlsplit
+
+import attrs
+
+from phpgw.cli.errors import InvalidUsage
+from phpgw.settings import OPTIONS, parsers
+from phpgw.settings.endpoint_text import parse_arguments, split_parts
+from phpgw.settings.option import Given, parse_given
+from phpgw.settings.secret_file import read_token
+from phpgw.settings.sources import CONFIG, combine
+
+_DECLARED = {option.name: option for option in OPTIONS}
+_HERE = "127.0.0.1"
+_ANY_ADDRESS = ("", "0.0.0.0")
+# As the PHP library has them.
+_URL_VARIABLE = "PHPGW_URL"
+_TOKEN_VARIABLE = "PHPGW_TOKEN"
+_URL_EXPECTED = "http://HOST:PORT, https://HOST:PORT or unix:/PATH"
+
+
+@attrs.frozen
+class UnixAddress:
+    """The path of a UNIX socket."""
+
+    path: str
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}"
+
+
+@attrs.frozen
+class TcpAddress:
+    """A TCP port.
+
+    :ivar uses_tls: whether it speaks TLS.
+    :ivar certificate: the file with the gateway's certificate; ``None`` if the certificate has to
+        be valid for the host.
+    """
+
+    host: str
+    port: int
+    uses_tls: bool = False
+    certificate: Path | None = None
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http{'s' if self.uses_tls else ''}://{host}:{self.port}"
+
+
+ApiAddress = UnixAddress | TcpAddress
+
+
+@attrs.frozen
+class ApiAccess:
+    """The API's address, and the token for it; ``None`` if no token is known."""
+
+    address: ApiAddress
+    token: bytes | None = attrs.field(repr=False)
+
+
+def find_api(
+    given: Mapping[str, Sequence[Given]], environment: Mapping[str, str], url: str | None = None
+) -> ApiAccess:
+    """Return where the API is, and the token.
+
+    The address is in ``--url``; else, unless a configuration file is given, in the variable of the
+    PHP library; else in ``api-listen`` and ``listen``. The token is in ``--api-token-file``, in the
+    library's variable, or in the file that the configuration names.
+
+    :param given: texts of settings on the command line.
+    :raises InvalidOption: if a setting is invalid.
+    :raises InvalidUsage: if there is no address, or it is invalid.
+    """
+    settings = combine(given, environment)
+    if url is None and CONFIG.name not in given:
+        url = environment.get(_URL_VARIABLE) or None
+    address = _from_settings(settings) if url is None else parse_url(url)
+    token = environment.get(_TOKEN_VARIABLE, "").strip()
+    if token and "api-token-file" not in given:
+        if not token.isprintable():
+            raise InvalidUsage(f"{_TOKEN_VARIABLE}: expected one line, without control characters")
+        return ApiAccess(address, token.encode())
+    path = cast("Path | None", _value(settings, "api-token-file"))
+    return ApiAccess(address, None if path is None else read_token("api-token-file", path))
+
+
+def parse_url(text: str) -> ApiAddress:
+    """Return the address in a URL, as the PHP library takes it.
+
+    :raises InvalidUsage: if there is none in it.
+    """
+    invalid = InvalidUsage(f"--url: got {text!r}; expected {_URL_EXPECTED}")
+    if text.startswith("unix:/") and "\0" not in text:
+        return UnixAddress(text.removeprefix("unix:"))
+    try:
+        url = urlsplit(parsers.http_url(text))
+    except ValueError:
+        raise invalid from None
+    if url.path != "/" or url.query or not url.hostname:
+        raise invalid
+    is_secure = url.scheme == "https"
+    return TcpAddress(url.hostname, url.port or (443 if is_secure else 80), is_secure)
+
+
+def parse_endpoint(text: str) -> ApiAddress | None:
+    """Return the address at which a program of this machine reaches an endpoint.
+
+    :param text: the text of a valid endpoint to listen on.
+    :returns: ``None`` if the text does not tell, or if programs cannot connect to it directly.
+    """
+    kind, *parts = split_parts(text)
+    positional, named = parse_arguments(parts)
+    if kind == "unix":
+        path = named.get("address") or next(iter(positional), None)
+        return None if path is None else UnixAddress(path)
+    port = named.get("port") or next(iter(positional), "")
+    if kind not in ("tcp", "tcp6", "ssl") or not port.isdecimal() or len(positional) > 2:
+        return None
+    host = named.get("interface") or (positional[1] if len(positional) > 1 else "")
+    if host in _ANY_ADDRESS:
+        host = "::1" if kind == "tcp6" else _HERE
+    if host == "::":
+        host = "::1"
+    if kind != "ssl":
+        return TcpAddress(host, int(port))
+    certificate = named.get("certKey") or named.get("privateKey")
+    return TcpAddress(host, int(port), True, Path(certificate)) if certificate else None
+
+
+def _from_settings(settings: Mapping[str, Sequence[Given]]) -> ApiAddress:
+    name = "api-listen" if settings.get("api-listen") else "listen"
+    endpoints = cast("tuple[str, ...]", _value(settings, name))
+    for address in map(parse_endpoint, endpoints):
+        if address is not None:
+            return address
+    raise InvalidUsage(
+        f"the API is at {', '.join(endpoints)} (--{name}), which names no address for other "
+        f"programs: name it with --url, {_URL_EXPECTED}"
+    )
+
+
+def _value(settings: Mapping[str, Sequence[Given]], name: str) -> object:
+    """Return the value of one setting. Mistakes in others do not matter here."""
+    option = _DECLARED[name]
+    given = settings.get(name)
+    if given:
+        return parse_given(option, given)
+    return (option.parse(option.default),) if option.default is not None else None

@@ -1,0 +1,110 @@
+"""A client of the gateway's API."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from phpgw.cli.api_address import ApiAccess
+from phpgw.cli.api_exchange import ApiRequest, ApiResponse, Exchange
+from phpgw.cli.errors import CommandFailed, GatewayUnreachable
+
+# The most that the API has on a page.
+_PAGE = 1000
+_MAX_REASON = 500
+# Bytes that are not UTF-8 go as they were typed.
+_ERRORS = "surrogateescape"
+
+
+class ApiClient:
+    """A client of the API.
+
+    :param exchange: sends a request.
+    """
+
+    def __init__(self, access: ApiAccess, exchange: Exchange) -> None:
+        self.address = access.address
+        self._token = access.token
+        self._exchange = exchange
+
+    def get(self, *path: str, **query: str | int | None) -> Any:
+        """Return the JSON at a path.
+
+        :param path: the segments.
+        :param query: the parameters; ``None`` for none.
+        :raises CommandFailed: if the gateway refuses.
+        :raises GatewayUnreachable: if there is no gateway.
+        """
+        given = {name: value for name, value in query.items() if value is not None}
+        target = "/" + "/".join(quote(each, safe="", errors=_ERRORS) for each in path)
+        if given:
+            target += "?" + urlencode(given, errors=_ERRORS)
+        return self._read(self._ask("GET", target))
+
+    def run(self, commands: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
+        """Run commands.
+
+        :returns: the result of each.
+        :raises CommandFailed: if the gateway refuses.
+        :raises GatewayUnreachable: if there is no gateway.
+        """
+        results: list[dict[str, Any]] = self._read(
+            self._ask("POST", "/commands", json.dumps(commands).encode())
+        )
+        return results
+
+    def clients(
+        self, limit: int, after: str | None, group: str | None, user: str | None
+    ) -> dict[str, Any]:
+        """Return a page of clients, of any length."""
+        clients: list[dict[str, Any]] = []
+        for page in self._pages(limit, after, group, user):
+            clients += page["clients"]
+        return {**page, "clients": clients}
+
+    def _pages(
+        self, limit: int, after: str | None, group: str | None, user: str | None
+    ) -> Iterator[dict[str, Any]]:
+        while True:
+            size = min(limit, _PAGE)
+            page = self.get("clients", limit=size, after=after, group=group, user=user)
+            yield page
+            limit, after = limit - size, page["next"]
+            if not limit or after is None:
+                return
+
+    def obstacles(self) -> list[str]:
+        """Return why the gateway is not ready; nothing if it is."""
+        response = self._ask("GET", "/readyz")
+        text = response.body.decode(errors="replace")
+        if response.status not in (200, 503):
+            raise self._stranger()
+        return text.splitlines() if response.status == 503 else []
+
+    def _ask(self, method: str, target: str, body: bytes = b"") -> ApiResponse:
+        headers = {}
+        if body:
+            headers["Content-Type"] = "application/json"
+        if self._token is not None:
+            headers["Authorization"] = f"Bearer {self._token.decode('latin-1')}"
+        return self._exchange(self.address, ApiRequest(method, target, headers, body))
+
+    def _read(self, response: ApiResponse) -> Any:
+        try:
+            value = json.loads(response.body)
+        except (ValueError, RecursionError):
+            raise self._stranger() from None
+        if response.status < 300:
+            return value
+        if not isinstance(value, dict) or not isinstance(value.get("error"), str):
+            raise self._stranger()
+        hint = ""
+        if response.status == 401:
+            hint = " Name that file with --api-token-file."
+        raise CommandFailed(f"{value['error'][:_MAX_REASON]}{hint}")
+
+    def _stranger(self) -> GatewayUnreachable:
+        return GatewayUnreachable(
+            f"what is at {self.address} does not reply like phpgw's API; say where that is: "
+            "--config FILE, as for phpgw serve, or --url URL"
+        )

@@ -1,0 +1,62 @@
+"""``phpgw status``: how the gateway fares."""
+
+from collections.abc import Mapping
+
+import click
+
+from phpgw.cli.api_client import ApiClient
+from phpgw.cli.api_command import ApiCommand
+from phpgw.cli.output import json_option, print_fields, print_json
+
+_STATES = ("no", "yes")
+# The names of metrics are in braces.
+_FIELDS = {
+    "Clients": "{clients_now}",
+    "Handshakes": "{handshakes_accepted} accepted, {handshakes_refused} refused",
+    "Messages": "{messages_received} received, {messages_sent} sent",
+    "Events": "{php_requests} sent to PHP, {php_failures} failed",
+    "Now": "{php_requests_now} events at PHP, {events_waiting_now} waiting",
+    "Pushes": "{pushes_delivered} delivered, {pushes_refused} refused",
+}
+
+
+def describe(stats: Mapping[str, int]) -> dict[str, str]:
+    """Return the most important metrics, in words."""
+    fields = {name: text.format_map(stats) for name, text in _FIELDS.items()}
+    fields["Breaker"] = "open" if stats["breaker_open_now"] else "closed"
+    fields["Held"] = _STATES[stats["held_now"]]
+    return fields
+
+
+def _status(api: ApiClient, as_json: bool) -> int:
+    """Print the status.
+
+    :returns: the exit status: 1 if the gateway is not ready.
+    """
+    stats = api.get("stats")
+    obstacles = api.obstacles()
+    if as_json:
+        print_json(
+            {
+                "url": str(api.address),
+                "ready": not obstacles,
+                "obstacles": obstacles,
+                "stats": stats,
+            }
+        )
+    else:
+        ready = f"no: {'; '.join(obstacles)}" if obstacles else "yes"
+        print_fields({"Gateway": str(api.address), "Ready": ready, **describe(stats)})
+    return 1 if obstacles else 0
+
+
+command: click.Command = ApiCommand(
+    "status",
+    callback=_status,
+    params=[json_option()],
+    help="Print how the gateway fares. The exit status is 1 if it is not ready for more clients.",
+    short_help="Print how the gateway fares.",
+    examples="""\
+phpgw status --config /etc/phpgw.toml
+phpgw status --json | jq .stats.clients_now""",
+)

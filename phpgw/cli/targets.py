@@ -1,0 +1,95 @@
+"""The clients that a command is for: ``--client``, ``--group``, ``--user``, ``--all``."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import attrs
+import click
+
+from phpgw.cli.api_client import ApiClient
+from phpgw.cli.errors import CommandFailed, InvalidUsage
+
+_KINDS = ("client", "group", "user")
+
+
+@attrs.frozen
+class CommandTarget:
+    """The target of a command.
+
+    :ivar kind: ``client``, ``group``, ``user`` or ``all``.
+    """
+
+    kind: str
+    names: tuple[str, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return the value of ``to``."""
+        if self.kind == "all":
+            return {"all": True}
+        if len(self.names) == 1:
+            return {self.kind: self.names[0]}
+        return {f"{self.kind}s": self.names}
+
+    def absence(self) -> str:
+        """Return that there is nobody."""
+        names = ", ".join(self.names)
+        return {
+            "client": f"client {names} is not connected",
+            "group": f"nobody is in group {names}",
+            "user": f"user {names} is not connected",
+        }[self.kind]
+
+
+def target_options() -> list[click.Parameter]:
+    """Return the options that name clients."""
+    return [
+        click.Option(["--client"], metavar="ID", multiple=True, help="A client. Repeatable."),
+        click.Option(["--group"], metavar="NAME", multiple=True, help="A group. Repeatable."),
+        click.Option(["--user"], metavar="ID", multiple=True, help="A user. Repeatable."),
+        click.Option(["--all", "everybody"], is_flag=True, help="All clients."),
+    ]
+
+
+def read_target(
+    client: Sequence[str], group: Sequence[str], user: Sequence[str], everybody: bool
+) -> CommandTarget:
+    """Return the target that the options name.
+
+    :raises InvalidUsage: if there is none, or more than one kind.
+    """
+    named = zip(_KINDS, (client, group, user), strict=True)
+    targets = [CommandTarget(kind, tuple(names)) for kind, names in named if names]
+    if everybody:
+        targets.append(CommandTarget("all", ()))
+    if len(targets) != 1:
+        found = "more than one of them" if targets else "nothing"
+        raise InvalidUsage(f"got {found}; expected one of --client, --group, --user, --all")
+    return targets[0]
+
+
+def run_command(
+    api: ApiClient, target: CommandTarget, command: Mapping[str, object]
+) -> dict[str, Any]:
+    """Run a command for the target.
+
+    :returns: its result. ``delivered`` is the number of clients.
+    """
+    [result] = api.run([{**command, "to": target.as_json()}])
+    return result
+
+
+def check_result(target: CommandTarget, result: Mapping[str, Any]) -> None:
+    """Check that the command ran for everybody who was named.
+
+    :raises CommandFailed: if not.
+    """
+    if not result["delivered"] and target.kind != "all":
+        raise CommandFailed(target.absence())
+    if "error" in result:
+        raise CommandFailed(f"{result['error']}; it ran for {count(result)}")
+
+
+def count(result: Mapping[str, Any]) -> str:
+    """Return the number of clients, in words."""
+    delivered = result["delivered"]
+    return "1 client" if delivered == 1 else f"{delivered} clients"

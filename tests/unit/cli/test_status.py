@@ -1,0 +1,38 @@
+"""Tests for :mod:`phpgw.cli.status`."""
+
+import json
+
+from phpgw.cli.status import describe
+from phpgw.metrics import Metrics
+from phpgw.web.health import ReadinessResource
+from tests.support.cli_test_case import ApiCliTestCase
+
+
+class StatusTests(ApiCliTestCase):
+    def test_ready(self) -> None:
+        self.api.metrics.clients_now = 3
+        self.api.metrics.php_requests = 20
+        lines = self.printed("status").splitlines()
+        self.assertEqual("Gateway     http://127.0.0.1:8080", lines[0])
+        self.assertIn("Ready       yes", lines)
+        self.assertIn("Clients     3", lines)
+        self.assertIn("Events      20 sent to PHP, 0 failed", lines)
+        self.assertIn("Breaker     closed", lines)
+
+    def test_not_ready(self) -> None:
+        """It says why not, and the exit status is 1."""
+        checks = (lambda: "PHP is down \x1b[31m", lambda: None, lambda: "it is full")
+        self.api.root.putChild(b"readyz", ReadinessResource(checks))
+        ended = self.run_phpgw("status")
+        self.assertEqual((1, ""), (ended.status, ended.stderr))
+        self.assertIn("Ready       no: PHP is down \\x1b[31m; it is full\n", ended.stdout)
+
+    def test_json(self) -> None:
+        self.api.metrics.clients_now = 3
+        status = json.loads(self.printed("status", "--json"))
+        self.assertEqual(3, status["stats"]["clients_now"])
+        self.assertEqual((True, []), (status["ready"], status["obstacles"]))
+
+    def test_states(self) -> None:
+        fields = describe({**Metrics().as_dict(), "held_now": 1, "breaker_open_now": 1})
+        self.assertEqual(("open", "yes"), (fields["Breaker"], fields["Held"]))
