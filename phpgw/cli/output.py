@@ -63,6 +63,18 @@ def text_width(text: str) -> int:
     )
 
 
+def cut(text: str, width: int) -> str:
+    """Return as much of a safe text as fits into so many columns."""
+    if len(text) * 2 <= width:
+        return text
+    taken = 0
+    for place, character in enumerate(text):
+        taken += text_width(character)
+        if taken > width:
+            return text[:place]
+    return text
+
+
 def note(text: str) -> None:
     """Print a line for people beside the output proper, on the standard error."""
     click.echo(printable(text), err=True)

@@ -46,7 +46,7 @@ _FOREIGN_OPTIONS = {
     *("--minutes", "--execute", "--write", "--strict"),
     # Of the commands of phpgw that are not serve.
     *("--url", "--group", "--user", "--client", "--all", "--limit", "--after", "--binary"),
-    *("--code", "--reason"),
+    *("--code", "--reason", "--sort", "--reverse", "--count"),
 }
 
 

@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.cli.api_address import ApiAddress
 from phpgw.cli.api_exchange import ApiRequest, ApiResponse
+from phpgw.cli.errors import GatewayUnreachable
 from phpgw.cli.main import main
 from tests.support.in_memory_api import InMemoryApi, with_health
 from tests.support.real.command import Ended
@@ -71,7 +72,10 @@ class ApiCliTestCase(CliTestCase):
     """Runs commands beside a gateway's API in memory.
 
     :ivar requests: what was asked of it, with the address.
+    :ivar is_away: whether no gateway is there for now.
     """
+
+    is_away = False
 
     def setUp(self) -> None:
         super().setUp()
@@ -80,6 +84,8 @@ class ApiCliTestCase(CliTestCase):
 
     def exchange(self, address: ApiAddress, request: ApiRequest) -> ApiResponse:
         """Make a request of the API."""
+        if self.is_away:
+            raise GatewayUnreachable("no gateway")
         self.requests.append((address, request))
         answer = self.api.ask(
             request.method, request.target, body=request.body, headers=[*request.headers.items()]

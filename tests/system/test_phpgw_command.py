@@ -61,6 +61,9 @@ class CommandTests(CommandTestCase):
         page = json.loads(await self.printed("clients", "--json", env=env))
         self.assertEqual([client_id], [each["client_id"] for each in page["clients"]])
 
+        frame = await self.printed("top", "--count", "1", *where)
+        self.assertIn(f"\n{client_id} ", frame)
+
         sent = await self.printed("send", "--client", client_id, "hello", *where)
         self.assertEqual("Sent to 1 client.\n", sent)
         self.assertEqual("hello", await client.receive())

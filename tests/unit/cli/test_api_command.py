@@ -9,7 +9,13 @@ from phpgw.cli.api_address import TcpAddress, UnixAddress
 from tests.support.cli_test_case import ApiCliTestCase
 from tests.support.real.gateway import environment
 
-COMMANDS = (("status",), ("clients",), ("send", "--all", "x"), ("close", "--all"))
+COMMANDS = (
+    ("status",),
+    ("clients",),
+    ("top", "--count", "1"),
+    ("send", "--all", "x"),
+    ("close", "--all"),
+)
 
 
 class ApiCommandTests(ApiCliTestCase):

@@ -40,6 +40,16 @@ class TableTests(SynchronousTestCase):
         for text, width in (("abc", 3), ("小明", 4), ("e\u0301", 1), ("", 0)):
             self.assertEqual(width, output.text_width(text))
 
+    def test_cut(self) -> None:
+        for text, width, expected in (
+            ("abc", 9, "abc"),
+            ("abc", 3, "abc"),
+            ("abc", 2, "ab"),
+            ("小明", 3, "小"),
+            ("abc", 0, ""),
+        ):
+            self.assertEqual(expected, output.cut(text, width))
+
     def test_empty(self) -> None:
         self.patch(sys, "stdout", stream := StringIO())
         output.print_table(("ONE", "TWO"), ())
