@@ -1,6 +1,6 @@
 """A client and its messages, and the interface of its connection."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import attrs
@@ -23,6 +23,15 @@ class Connection(Protocol):
 
         :param target: the target of the command, by which a subprotocol can name the group that a
             message comes through; ``None`` if the message is for this client alone.
+        """
+
+    def message_sender(
+        self, payload: bytes, is_binary: bool, target: Target | None = None
+    ) -> "Callable[[Sequence[Connection]], None]":
+        """Return a function that sends a message to connections, this one or others.
+
+        It does what :meth:`send_message` of each does. For connections of this one's class it takes
+        less time, since what they need is prepared once.
         """
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
@@ -67,6 +76,17 @@ class _NoConnection:
 
     def send_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         """Do nothing."""
+
+    def message_sender(
+        self, payload: bytes, is_binary: bool, target: Target | None = None
+    ) -> Callable[[Sequence[Connection]], None]:
+        """Return a function that sends it to other connections."""
+
+        def send_to(connections: Sequence[Connection]) -> None:
+            for connection in connections:
+                connection.send_message(payload, is_binary, target)
+
+        return send_to
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         """Do nothing."""

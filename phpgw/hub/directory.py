@@ -121,7 +121,7 @@ class Directory:
         elif user is not None:
             clients = registry.users.members(user)
         else:
-            clients = list(registry)
+            clients = registry.clients()
         return self._run(len(clients), self._clients_page(query, clients, user))
 
     def names(self, query: PageQuery, kind: Kind) -> Page[NameCount] | Deferred[Page[NameCount]]:

@@ -1,13 +1,13 @@
 """The commander of one process: what each command does to the clients that it is for."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from twisted.internet.defer import Deferred
 
-from phpgw.hub.client import Client
+from phpgw.hub.client import Client, Connection
 from phpgw.hub.commander import Commander, Result, is_undelivered
 from phpgw.hub.commands import (
     AppliedCommand,
@@ -23,7 +23,7 @@ from phpgw.hub.commands import (
 )
 from phpgw.hub.registry import Index, Registry
 from phpgw.metrics import Metrics
-from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, run_to_completion
+from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, chunks, run_to_completion
 
 _NOT_FOUND = "client not found"
 # Commands that change what PHP is told with a client's later events.
@@ -39,9 +39,13 @@ _MISSED = Result(0, _NOT_FOUND)
 _MAX_AT_ONCE = 500
 # Sending so many bytes to one client takes as long as a short message to another one.
 _BYTES_OF_A_CLIENT = 32_768
+# How many short messages are sent in one step, which takes about 0.1 ms.
+_MAX_SENT_IN_A_STEP = 20
 # For how many clients a command in a long list is carried out in one step.
 _MAX_IN_A_STEP = 20
 
+# Sends a message to connections.
+_SendTo = Callable[[Sequence[Connection]], None]
 # Applies a command to a client; returns why it could not, or None if it could.
 _Effect = Callable[[Client], str | None]
 
@@ -224,32 +228,50 @@ class Dispatcher(Commander):
         return Result(delivered, error)
 
     def _sending(self, send: Send, sender: Client | None, is_gathered: bool) -> Steps[Result]:
-        """Send a message, to a client in each step, with as few calls as possible."""
-        message, is_binary, to = send.message, send.is_binary, send.to
-        registry, excluded = self._registry, to.excluded
+        """Send a message, to some clients in each step, with as few calls as possible."""
+        to, registry, is_crowd = send.to, self._registry, send.to.kind in _CROWDS
         # A client of a group that disconnects meanwhile is no error.
-        missing = to.problem if to.kind in _CROWDS else _NOT_FOUND
+        missing = to.problem if is_crowd else _NOT_FOUND
         delivered, error, start = 0, to.problem, registry.removals
+        size = max(1, _MAX_SENT_IN_A_STEP // _cost(send, 1))
+        send_to: _SendTo | None = None
         for clients in self._clients(to, sender, is_change=False):
-            for client in clients:
+            for some in chunks(clients, size):
                 removals = registry.removals
-                if client is None:
-                    error = missing
-                elif (not excluded or client.id not in excluded) and (
-                    removals == start or registry.find(client.id) is client
-                ):
-                    if is_gathered:
-                        client.connection.gather_message(message, is_binary, to)
-                    else:
-                        client.connection.send_message(message, is_binary, to)
-                    # A client that reads too slowly is closed in place of being sent more.
-                    if removals == registry.removals or registry.find(client.id) is client:
-                        delivered += 1
-                    else:
+                reachable: Sequence[Client]
+                if not is_crowd or to.excluded or removals != start:
+                    reachable = self._reachable(some, to.excluded)
+                    if None in some:
                         error = missing
+                else:
+                    # Most messages to many clients are like this.
+                    reachable = cast(Sequence[Client], some)
+                if reachable:
+                    connections = [client.connection for client in reachable]
+                    send_to = send_to or _sender(connections[0], send, is_gathered)
+                    send_to(connections)
+                reached = len(reachable)
+                if removals != registry.removals:
+                    # A client that reads too slowly is closed in place of being sent more.
+                    reached = len(self._reachable(reachable))
+                    if reached < len(reachable):
+                        error = missing
+                delivered += reached
                 yield
             yield
         return Result(delivered, error)
+
+    def _reachable(
+        self, clients: Sequence[Client | None], excluded: Container[str] = ()
+    ) -> list[Client]:
+        """Return those of these clients that are connected and not excluded."""
+        return [
+            client
+            for client in clients
+            if client is not None
+            and client.id not in excluded
+            and self._registry.find(client.id) is client
+        ]
 
     def _effect(self, command: AppliedCommand) -> _Effect:
         """Return what a command does to a client; mypy sees to it that there is a case for each."""
@@ -300,7 +322,7 @@ class Dispatcher(Commander):
             case "group" | "user":
                 yield from _members(self._index(to), to.names)
             case "all":
-                yield list(self._registry)
+                yield self._registry.clients()
 
     def _find(self, client_id: str, is_change: bool) -> Client | None:
         client = self._registry.find(client_id)
@@ -321,6 +343,22 @@ def _cost(command: Command, reach: int) -> int:
     if type(command) is Send:
         return reach + reach * len(command.message) // _BYTES_OF_A_CLIENT
     return reach
+
+
+def _sender(connection: Connection, send: Send, is_gathered: bool) -> _SendTo:
+    """Return a function that sends a message.
+
+    :param connection: one of those that the message is for.
+    """
+    message, is_binary, to = send.message, send.is_binary, send.to
+    if not is_gathered:
+        return connection.message_sender(message, is_binary, to)
+
+    def gather_for(connections: Sequence[Connection]) -> None:
+        for each in connections:
+            each.gather_message(message, is_binary, to)
+
+    return gather_for
 
 
 def _members(index: Index, names: Sequence[str]) -> Iterator[list[Client]]:

@@ -75,7 +75,11 @@ class Registry:
 
     def __iter__(self) -> Iterator[Client]:
         """Iterate over a copy of the open clients, so that clients may connect or disconnect."""
-        return iter(list(self._open.values()))
+        return iter(self.clients())
+
+    def clients(self) -> list[Client]:
+        """Return the open clients, in the order in which they were opened."""
+        return list(self._open.values())
 
     def find(self, client_id: str) -> Client | None:
         """Return the open or pending client with this id; ``None`` if there is none."""

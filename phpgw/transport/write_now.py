@@ -6,26 +6,48 @@ turn earlier. With 256 clients over FastCGI this raised the messages a second fr
 times those of the Go gateway.
 """
 
+from socket import socket
 from typing import Any
 
 from twisted.internet import tcp
 
 
-def write_now(transport: Any, data: bytes) -> None:
+def write_now(transport: Any, data: bytes) -> socket | None:
     """Write to a transport, and send at once as much as the kernel accepts.
 
     The rest goes to ``transport.write``.
+
+    :returns: the transport's socket if all was sent; as long as nobody writes to the transport or
+        closes it, the next bytes can be sent on it. ``None`` if bytes are unsent, or if the
+        transport is not a plain TCP or UNIX socket.
     """
-    sent = send_now(transport, data)
+    plain = idle_socket(transport)
+    if plain is None:
+        transport.write(data)
+        return None
+    sent = send(plain, data)
     if sent < len(data):
         transport.write(data[sent:] if sent else data)
+        return None
+    return plain
 
 
-def send_now(transport: Any, data: bytes) -> int:
+def send(plain: socket, data: bytes) -> int:
     """Send as much as the kernel accepts at once, and return how many bytes that is.
 
-    It is 0 if the transport is not a plain TCP or UNIX socket, if other bytes wait already, or if
-    the socket is broken. ``transport.write`` then handles the error.
+    It is 0 if the socket is broken. ``transport.write`` then handles the error.
+    """
+    try:
+        return plain.send(data)
+    except OSError:
+        return 0
+
+
+def idle_socket(transport: Any) -> socket | None:
+    """Return the socket of a transport, if bytes can be sent on it without the transport.
+
+    ``None`` if the transport is not a plain TCP or UNIX socket, if other bytes wait already, or if
+    it is being closed.
     """
     if (
         isinstance(transport, tcp.Connection)
@@ -36,8 +58,6 @@ def send_now(transport: Any, data: bytes) -> int:
         and not transport.disconnecting
         and not transport._aborting
     ):
-        try:
-            return transport.socket.send(data)
-        except OSError:
-            return 0
-    return 0
+        plain: socket = transport.socket
+        return plain
+    return None

@@ -15,7 +15,7 @@ from twisted.web.http import HTTPChannel
 
 from phpgw.deadlines import Deadlines
 from phpgw.transport.close_now import close_now
-from phpgw.transport.write_now import send_now
+from phpgw.transport.write_now import idle_socket, send
 from phpgw.web.site import GatewaySite
 from phpgw.web.strict_http import IDLE_TIMEOUT, StrictChannel
 
@@ -73,7 +73,8 @@ class FastPathChannel(StrictChannel):
 
         :param is_last: whether the connection is closed after it.
         """
-        sent = send_now(self.transport, response)
+        idle = idle_socket(self.transport)
+        sent = 0 if idle is None else send(idle, response)
         if sent < len(response):
             self._grow()
             self.transport.write(response[sent:])

@@ -8,6 +8,7 @@ to its close takes two thirds of the CPU; and an idle client takes 3 KB, and too
 """
 
 from functools import cached_property, lru_cache
+from socket import socket
 from typing import Any
 
 import txaio.tx
@@ -25,6 +26,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
+from phpgw.transport.write_now import send
 from phpgw.websocket.batch_writer import BatchWriter
 
 _FIN = 0x80
@@ -41,7 +43,13 @@ _UNUSED_FUTURE = _UnusedFuture()
 
 
 class SlimProtocol(WebSocketServerProtocol):
-    """A server protocol; :meth:`SlimFactory.specialize` adds options and defaults to a subclass."""
+    """A server protocol; :meth:`SlimFactory.specialize` adds options and defaults to a subclass.
+
+    :ivar idle_socket: the socket of a plain TCP or UNIX transport, while all bytes for the peer
+        have been sent on it, and none wait in a batch; ``None`` if that is not known. Bytes for an
+        open connection can be sent on it. If it does not take them all, set this to ``None`` and
+        give the rest to the transport.
+    """
 
     # Limited, since any peer can make it write.
     log = txaio.tx.make_logger(observer=line_limit)
@@ -53,6 +61,9 @@ class SlimProtocol(WebSocketServerProtocol):
     current_frame: Any = None
     # The payload so far, as a list of at most one item: Autobahn appends to it.
     message_data: Any = None
+    # In place of seven attributes of the transport, which a broadcast finds in no cache of the
+    # processor, for each client.
+    idle_socket: socket | None = None
 
     def __init__(self) -> None:
         # Without a call of Autobahn's: the class has what it would set.
@@ -94,14 +105,21 @@ class SlimProtocol(WebSocketServerProtocol):
             super().connectionLost(reason)
         # It refers to this object. Without reference cycles it is freed at once, with its buffers;
         # the garbage collector can take minutes to find a cycle.
-        self.transport = None
+        self.transport = self.idle_socket = None
 
     def onOpen(self) -> None:
         """Do nothing: Autobahn would write a line for the debug log."""
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         # Autobahn can send in chunks or with delays, for tests of other implementations.
-        self.factory.batch_writer.write(self.transport, data)
+        idle = self.idle_socket
+        if idle is None:
+            self.idle_socket = self.factory.batch_writer.write(self.transport, data)
+            return
+        sent = send(idle, data)
+        if sent < len(data):
+            self.idle_socket = None
+            self.transport.write(data[sent:] if sent else data)
 
     def sendFrame(self, opcode: int, payload: bytes = b"", *_: Any, **options: Any) -> None:
         # Autobahn sends only control frames in this way: short ones, and a server masks none.

@@ -3,11 +3,12 @@
 For a short message, the system call takes longer than all other work in the gateway.
 """
 
+from socket import socket
 from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from phpgw.transport.write_now import send_now, write_now
+from phpgw.transport.write_now import write_now
 
 # Together 64 KB: a transport buffers as much before it pauses its producer.
 _MAX_FRAME_SIZE = 2048
@@ -41,14 +42,14 @@ class BatchWriter:
                 self._reactor.callLater(0, self._write_all)
             self._batches[transport] = [frame]
 
-    def write(self, transport: Any, data: bytes) -> None:
-        """Write the transport's batch and then these bytes, at once."""
+    def write(self, transport: Any, data: bytes) -> socket | None:
+        """Write the transport's batch and then these bytes, at once.
+
+        :returns: the socket if all was sent; see :func:`phpgw.transport.write_now.write_now`.
+        """
         if self._batches and transport in self._batches:
             data = b"".join((*self._batches.pop(transport), data))
-        # As write_now does, in a call less for each client of a broadcast.
-        sent = send_now(transport, data)
-        if sent < len(data):
-            transport.write(data[sent:] if sent else data)
+        return write_now(transport, data)
 
     def _write_all(self) -> None:
         # One by one: a write that fails can add frames for other transports.

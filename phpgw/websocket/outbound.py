@@ -1,7 +1,7 @@
 """Sending to a peer: messages and pongs, and limits for peers that read slowly."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.abstract import FileDescriptor
@@ -10,8 +10,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from phpgw.hub.client import Connection
 from phpgw.hub.commands import Target
 from phpgw.websocket.inbound import InboundProtocol
+from phpgw.websocket.message_sender import message_sender
 from phpgw.websocket.outbox import Outbox, drop_unsent, unsent_bytes
 
 # Pings without a response after which a peer that reads nothing is closed.
@@ -25,6 +27,8 @@ _CHECK_INTERVAL = 0.2
 class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
     """A protocol that limits what is buffered for its peer.
 
+    :ivar window_bits: the size of the window for compressed messages; ``None`` for no compression.
+    :ivar messages_out: how many messages were sent.
     :ivar factory: has the limits (:class:`~.limits.WebSocketLimits`), the reactor, the metrics, the
         frame encoder (:class:`~.frames.FrameEncoder`) and the batch writer.
     """
@@ -32,8 +36,8 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
     _perMessageCompress: Any
     _outbox: Outbox | None = None
     _check_call: IDelayedCall | None = None
-    _window_bits: int | None = None
-    _messages_out = 0
+    window_bits: int | None = None
+    messages_out = 0
 
     @abstractmethod
     def close(self, code: int, reason: str) -> None:
@@ -49,25 +53,31 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
         factory = self.factory
         outbox = self._outbox
         # Not Autobahn's sendMessage: it applies the limit of received messages.
-        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits, target)
+        frame = factory.frame_encoder.encode(payload, is_binary, self.window_bits, target)
         if outbox is not None:
             if outbox.is_full(unsent_bytes(self.transport)):
                 factory.metrics.slow_consumers_closed += 1
                 self.close(1008, "messages are not read fast enough (--max-outbox)")
                 return
             outbox.written += len(frame)
-        self._messages_out += 1
+        self.messages_out += 1
         factory.metrics.messages_sent += 1
-        factory.batch_writer.write(self.transport, frame)
+        self.sendData(frame)
+
+    def message_sender(
+        self, payload: bytes, is_binary: bool, target: Target | None = None
+    ) -> Callable[[Sequence[Connection]], None]:
+        return message_sender(self, payload, is_binary, target)
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         if self.state != self.STATE_OPEN or self._outbox is not None:
             self.send_message(payload, is_binary, target)
             return
         factory = self.factory
-        self._messages_out += 1
+        self.messages_out += 1
         factory.metrics.messages_sent += 1
-        frame = factory.frame_encoder.encode(payload, is_binary, self._window_bits, target)
+        frame = factory.frame_encoder.encode(payload, is_binary, self.window_bits, target)
+        self.idle_socket = None
         factory.batch_writer.add(self.transport, frame)
 
     def when_writable(self, call: Callable[[], None]) -> bool:
@@ -82,8 +92,10 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
     def onOpen(self) -> None:
         super().onOpen()
         self.registerProducer(self, True)
+        # Attributes of its own are found faster than defaults of the class.
+        self.messages_out, self.window_bits = 0, None
         if self._perMessageCompress is not None:
-            self._window_bits = self._perMessageCompress.server_max_window_bits
+            self.window_bits = self._perMessageCompress.server_max_window_bits
 
     def onPing(self, payload: bytes) -> None:  # noqa: N802
         super().onPing(payload)
@@ -99,6 +111,7 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
 
     def pauseProducing(self) -> None:
         """Create the outbox: the transport's buffer is full."""
+        self.idle_socket = None
         if self._outbox is None:
             buffered = min(unsent_bytes(self.transport), FileDescriptor.bufferSize)
             self._outbox = Outbox(self.factory.limits.max_outbox, buffered)

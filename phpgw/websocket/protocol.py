@@ -175,7 +175,7 @@ class GatewayProtocol(OutboundProtocol):
             # The reason is ours here; that of a peer is not logged.
             reason=f" ({self.close_status[1]})" if self._has_exceeded_limit else "",
             messages_in=self._messages_in,
-            messages_out=self._messages_out,
+            messages_out=self.messages_out,
         )
 
     # phpgw.hub.client.Connection
@@ -194,7 +194,7 @@ class GatewayProtocol(OutboundProtocol):
 
     @property
     def message_count(self) -> int:
-        return self._messages_in + self._messages_out
+        return self._messages_in + self.messages_out
 
     @property
     def is_busy(self) -> bool:

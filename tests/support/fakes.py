@@ -1,6 +1,6 @@
 """Fakes of a browser, its connection and the network."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from email.message import Message as Headers
 from http.client import HTTPResponse
 from io import BytesIO
@@ -16,7 +16,7 @@ from twisted.web.resource import Resource
 from zope.interface import alsoProvides, directlyProvides
 
 from phpgw.backend.event import Handshake, Identity
-from phpgw.hub.client import Client
+from phpgw.hub.client import Client, Connection
 from phpgw.hub.commands import Target
 from phpgw.web.site import GatewaySite
 
@@ -48,6 +48,15 @@ class FakeConnection:
 
     def send_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         self.sent.append((payload, is_binary))
+
+    def message_sender(
+        self, payload: bytes, is_binary: bool, target: Target | None = None
+    ) -> Callable[[Sequence[Connection]], None]:
+        def send_to(connections: Sequence[Connection]) -> None:
+            for connection in connections:
+                connection.send_message(payload, is_binary, target)
+
+        return send_to
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         self.gathered += 1

@@ -76,6 +76,8 @@ class InMemoryGateway:
             self.php.reply(b"")
             browser.read_response()
         assert browser.status == 101, browser.response
+        transport: Any = browser.transport
+        transport.protocol.idle_socket = _Socket(transport)
         return browser
 
     def round_trip(self, message: bytes = frame(TEXT, b"hello")) -> None:
@@ -141,6 +143,18 @@ class InMemoryPhp:
             self._workers.append(self._worker(factory.buildProtocol(None)))
         for worker in self._workers:
             worker.reply(body)
+
+
+class _Socket:
+    """The socket of a browser's connection, which takes all bytes."""
+
+    def __init__(self, transport: StringTransport) -> None:
+        self._transport = transport
+
+    def send(self, data: bytes) -> int:
+        """Take the bytes."""
+        self._transport.write(data)
+        return len(data)
 
 
 class _Transport(StringTransport):

@@ -18,7 +18,7 @@ class CrowdTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.turns = ManualReactor()
-        self.api = InMemoryApi(clock=self.turns, slices=TimeSlices(self.turns, 100, TickingClock()))
+        self.api = InMemoryApi(clock=self.turns, slices=TimeSlices(self.turns, 8, TickingClock()))
         self.connections = [
             self.api.connect(f"{n:03}", "crowd", user="ada" if n % 2 else None)
             for n in range(_COUNT)

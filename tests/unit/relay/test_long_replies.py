@@ -32,7 +32,7 @@ class LongReplyTestCase(FakeBackendTestCase):
         self.others = [self.client(f"{n}")[1] for n in range(_COUNT)]
 
     def slices(self) -> TimeSlices:
-        return TimeSlices(self.clock, 100, TickingClock())
+        return TimeSlices(self.clock, 8, TickingClock())
 
     def turn(self) -> None:
         self.clock.turn()
