@@ -14,8 +14,8 @@ from phpgw.process.twistd_checks import TWISTD_OPTIONS, CannotStart, log_path, p
 from phpgw.service import open_gateway
 from phpgw.settings import Settings
 from phpgw.settings.manual import make_manual
-from phpgw.settings.option import Given, InvalidOption, Option, shortened
-from phpgw.settings.sources import BY_NAME, combine, explain_unknown, given_on_command_line
+from phpgw.settings.option import Given, InvalidOption, Option, explain_unknown, shortened
+from phpgw.settings.sources import BY_NAME, combine, given_on_command_line
 
 _GETOPT_ERROR = re.compile(
     r"option (--?)(.*) (not recognized|requires argument|not a unique prefix)", re.DOTALL
@@ -88,7 +88,7 @@ def _with_suggestion(problem: str) -> str:
     if name in TWISTD_OPTIONS:
         hint = "this is an option of twistd, and comes before phpgw: twistd -n phpgw ..."
         return f"{dashes}{name}: {hint}"
-    return f"{dashes}{shortened(name)}: {explain_unknown(name)}"
+    return f"{dashes}{shortened(name)}: {explain_unknown(name, BY_NAME)}"
 
 
 def _make_setter(option: Option) -> Callable[[Options, str], None]:

@@ -10,6 +10,7 @@ from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.output import json_option, note, print_fields, print_json, print_table
 from phpgw.cli.parsed_value import ParsedValue
+from phpgw.cli.targets import filter_options
 from phpgw.settings import parsers
 
 _HEADINGS = ("CLIENT", "USER", "GROUPS", "CONNECTED", "ADDRESS", "PATH")
@@ -74,8 +75,7 @@ command: click.Command = ApiCommand(
     callback=_clients,
     params=[
         click.Argument(["client_id"], required=False),
-        click.Option(["--group"], metavar="NAME", help="Only clients in this group."),
-        click.Option(["--user"], metavar="ID", help="Only clients of this user."),
+        *filter_options(),
         click.Option(
             ["--limit"],
             metavar="COUNT",

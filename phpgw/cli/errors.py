@@ -8,12 +8,10 @@
 ====== ======================================================
 """
 
-import difflib
-
 import click
 
 from phpgw.cli.escape import printable
-from phpgw.settings.option import shortened
+from phpgw.settings.option import explain_unknown, shortened
 
 
 class CommandFailed(click.ClickException):
@@ -54,9 +52,7 @@ def _explanation(error: click.ClickException) -> str:
 
 def _no_such_option(name: str, context: click.Context) -> str:
     known = [option for each in context.command.params for option in each.opts if "--" in option]
-    close = difflib.get_close_matches(name[:80], known, n=1)
-    meant = f"did you mean {close[0]}?" if close else "--help lists them"
-    return f"there is no such option; {meant}"
+    return explain_unknown(name, known, dashes="")
 
 
 def _name(parameter: click.Parameter) -> str:

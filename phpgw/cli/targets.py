@@ -1,4 +1,4 @@
-"""The clients that a command is for: ``--client``, ``--group``, ``--user``, ``--all``."""
+"""The clients that a command is for, or lists: ``--client``, ``--group``, ``--user``, ``--all``."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -47,6 +47,14 @@ def target_options() -> list[click.Parameter]:
         click.Option(["--group"], metavar="NAME", multiple=True, help="A group. Repeatable."),
         click.Option(["--user"], metavar="ID", multiple=True, help="A user. Repeatable."),
         click.Option(["--all", "everybody"], is_flag=True, help="All clients."),
+    ]
+
+
+def filter_options() -> list[click.Parameter]:
+    """Return the options that say which clients are listed."""
+    return [
+        click.Option(["--group"], metavar="NAME", help="List only clients in this group."),
+        click.Option(["--user"], metavar="ID", help="List only clients of this user."),
     ]
 
 

@@ -11,6 +11,7 @@ from phpgw.cli.errors import CommandFailed, GatewayUnreachable, explain
 from phpgw.cli.output import json_option, print_json
 from phpgw.cli.parsed_value import ParsedValue
 from phpgw.cli.screen import PlainScreen, Screen, open_screen
+from phpgw.cli.targets import filter_options
 from phpgw.cli.top_view import ORDERS, Sample, View, rates
 from phpgw.settings import parsers
 
@@ -131,8 +132,7 @@ command: click.Command = ApiCommand(
             "(oldest first) or address. Default: client",
         ),
         click.Option(["--reverse", "is_reversed"], is_flag=True, help="Sort the other way round."),
-        click.Option(["--group"], metavar="NAME", help="List only clients in this group."),
-        click.Option(["--user"], metavar="ID", help="List only clients of this user."),
+        *filter_options(),
         click.Option(
             ["--count"],
             metavar="COUNT",

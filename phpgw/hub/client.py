@@ -1,6 +1,7 @@
 """A client and its messages, and the interface of its connection."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Protocol
 
 import attrs
@@ -71,6 +72,14 @@ class Message:
     received_at: float = attrs.field(default=0.0, init=False, eq=False)
 
 
+def send_to_each(
+    payload: bytes, is_binary: bool, target: Target | None, connections: Sequence[Connection]
+) -> None:
+    """Send a message to connections of any class."""
+    for connection in connections:
+        connection.send_message(payload, is_binary, target)
+
+
 class _NoConnection:
     """The connection of a client that has disconnected: it does nothing."""
 
@@ -81,12 +90,7 @@ class _NoConnection:
         self, payload: bytes, is_binary: bool, target: Target | None = None
     ) -> Callable[[Sequence[Connection]], None]:
         """Return a function that sends it to other connections."""
-
-        def send_to(connections: Sequence[Connection]) -> None:
-            for connection in connections:
-                connection.send_message(payload, is_binary, target)
-
-        return send_to
+        return partial(send_to_each, payload, is_binary, target)
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         """Do nothing."""

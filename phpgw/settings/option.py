@@ -5,7 +5,8 @@ The declaration is the only place for an option's names, default, parser and hel
 ``php-url`` in a configuration file.
 """
 
-from collections.abc import Callable, Sequence
+import difflib
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import attrs
@@ -77,6 +78,17 @@ class Given:
 
     def __str__(self) -> str:
         return f"{shortened(repr(self.text))} ({self.source})"
+
+
+def explain_unknown(name: str, known: Iterable[str], dashes: str = "--") -> str:
+    """Return an explanation that there is no option of this name, with a suggestion.
+
+    :param known: the names of the options that there are.
+    :param dashes: what stands before a name that is suggested.
+    """
+    close = difflib.get_close_matches(name[:80], known, n=1)
+    meant = f"did you mean {dashes}{close[0]}?" if close else "--help lists them"
+    return f"there is no such option; {meant}"
 
 
 def parse_given(option: Option, given: Sequence[Given]) -> object:

@@ -3,7 +3,6 @@
 The command line wins over the environment, and the environment wins over the file.
 """
 
-import difflib
 import re
 import shlex
 import tomllib
@@ -15,7 +14,7 @@ from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
 from phpgw.settings import OPTIONS
-from phpgw.settings.option import Given, InvalidOption, Option, shortened
+from phpgw.settings.option import Given, InvalidOption, Option, explain_unknown, shortened
 
 # A larger file is not a configuration file. It may be a device without an end.
 _MAX_FILE_SIZE = 1_000_000
@@ -61,13 +60,6 @@ def combine(
     return {**_from_file(named[-1]), **combined} if named else combined
 
 
-def explain_unknown(name: str) -> str:
-    """Return an explanation that there is no option of this name, with a suggestion."""
-    close = difflib.get_close_matches(name[:80], BY_NAME, n=1)
-    meant = f"did you mean --{close[0]}?" if close else "--help lists them"
-    return f"there is no such option; {meant}"
-
-
 def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
     given: dict[str, list[Given]] = {}
     known = {option.environment_name for option in BY_NAME.values()}
@@ -77,7 +69,7 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:
             _log.warn(
                 "{variable} in the environment: {reason}",
                 variable=shortened(variable),
-                reason=explain_unknown(name),
+                reason=explain_unknown(name, BY_NAME),
             )
     for option in BY_NAME.values():
         text = environment.get(option.environment_name)
@@ -129,7 +121,7 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
         if name == CONFIG.name:
             raise invalid("no further file in this one")
         if name not in BY_NAME:
-            raise invalid(f"options as keys; {shortened(key)}: {explain_unknown(name)}")
+            raise invalid(f"options as keys; {shortened(key)}: {explain_unknown(name, BY_NAME)}")
         if name in given:
             raise invalid(f"each option once, and {name} is there as {name.replace('-', '_')}, too")
         several = BY_NAME[name].repeatable and isinstance(value, list)

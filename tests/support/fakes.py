@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from email.message import Message as Headers
+from functools import partial
 from http.client import HTTPResponse
 from io import BytesIO
 from typing import Any, cast
@@ -16,7 +17,7 @@ from twisted.web.resource import Resource
 from zope.interface import alsoProvides, directlyProvides
 
 from phpgw.backend.event import Handshake, Identity
-from phpgw.hub.client import Client, Connection
+from phpgw.hub.client import Client, Connection, send_to_each
 from phpgw.hub.commands import Target
 from phpgw.web.site import GatewaySite
 
@@ -52,11 +53,7 @@ class FakeConnection:
     def message_sender(
         self, payload: bytes, is_binary: bool, target: Target | None = None
     ) -> Callable[[Sequence[Connection]], None]:
-        def send_to(connections: Sequence[Connection]) -> None:
-            for connection in connections:
-                connection.send_message(payload, is_binary, target)
-
-        return send_to
+        return partial(send_to_each, payload, is_binary, target)
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         self.gathered += 1

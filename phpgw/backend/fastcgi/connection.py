@@ -202,6 +202,7 @@ class FastCgiConnection(Protocol):
             ioctl(self._socket, TIOCOUTQ, self._unread)
             if self._unread[0]:
                 return False
+        # While a reply is still in the socket, that is readable anyway.
         return not (self._hang_ups if self._peeked else self._events).poll(0)
 
     def send(self, request: FastCgiRequest) -> bool:

@@ -1,7 +1,7 @@
-"""A URL, headers, a body and a cookie jar for treq's requests to one URL, made once.
+"""A URL, headers, a body and a cookie jar for requests to one URL.
 
-For each request, treq parses the URL, encodes its host, looks for cookies and copies the headers.
-With one URL none of this changes, so it is prepared here.
+:mod:`phpgw.backend.http.client` sends them as they are. treq itself, which makes the probes, would
+encode the host of the URL, copy the headers and add some, and keep cookies.
 """
 
 from collections.abc import Iterable
@@ -33,14 +33,6 @@ class CompleteUrl(EncodedURL):
     def to_uri(self) -> "CompleteUrl":
         """Return this URL."""
         return self
-
-    def to_text(self, with_password: bool = False) -> str:
-        """Return the text, which is made once."""
-        try:
-            return self._text
-        except AttributeError:
-            self._text: str = super().to_text(with_password)
-            return self._text
 
     def with_query(self, query: bytes) -> "CompleteUrl":
         """Return this URL with its query extended, see :class:`FixedQuery`.

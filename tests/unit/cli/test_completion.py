@@ -2,7 +2,6 @@
 
 import shutil
 import subprocess
-from unittest import SkipTest
 
 from phpgw.cli.main import COMMANDS
 from tests.support.cli_test_case import CliTestCase
@@ -29,14 +28,12 @@ class CompletionTests(CliTestCase):
         self.assertEqual(["on", "off"], self.completed("phpgw", "serve", "--compression", "o"))
 
     def test_scripts(self) -> None:
-        """Each shell that is there accepts its script."""
+        """bash accepts its script, and so do the other shells that are there."""
         for shell in ("bash", "zsh", "fish"):
             script = self.printed("completion", shell)
             self.assertIn("_PHPGW_COMPLETE", script)
-            if shutil.which(shell):
+            if shell == "bash" or shutil.which(shell):
                 subprocess.run([shell, "-n"], input=script, text=True, check=True, timeout=10)
-        if not shutil.which("bash"):
-            raise SkipTest("there is no bash here")
 
     def test_other_shell(self) -> None:
         self.assertIn("SHELL: 'tcsh' is not one of", self.complaint(2, "completion", "tcsh"))
