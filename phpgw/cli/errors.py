@@ -10,7 +10,7 @@
 
 import click
 
-from phpgw.cli.escape import printable
+from phpgw.escape import printable
 from phpgw.settings.option import explain_unknown, shortened
 
 

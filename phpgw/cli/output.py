@@ -8,7 +8,7 @@ from unicodedata import combining, east_asian_width
 import click
 
 from phpgw.cli.errors import CommandFailed
-from phpgw.cli.escape import printable
+from phpgw.escape import printable
 
 _GAP = "  "
 _NOTHING = "-"

@@ -6,8 +6,8 @@ from typing import Any
 
 import attrs
 
-from phpgw.cli.escape import printable
 from phpgw.cli.output import columns
+from phpgw.escape import printable
 
 _HEADINGS = ("CLIENT", "USER", "GROUPS", "CONNECTED", "ADDRESS")
 _KEYS = "q quit  s sort  r reverse"

@@ -12,9 +12,10 @@ import phpgw
 
 # Which house, or file at the root, may import which. Each imports only what stands above it in this
 # table, so there are no circles between them.
-_FOUNDATIONS = {"deadlines", "log_limit", "metrics", "time_slices"}
+_FOUNDATIONS = {"deadlines", "escape", "log_limit", "metrics", "time_slices"}
 MAY_IMPORT: dict[str, set[str]] = {
     "deadlines": set(),
+    "escape": set(),
     "log_limit": set(),
     "metrics": set(),
     "time_slices": set(),

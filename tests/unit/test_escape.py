@@ -1,8 +1,8 @@
-"""Tests for :mod:`phpgw.cli.escape`."""
+"""Tests for :mod:`phpgw.escape`."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.cli.escape import printable
+from phpgw.escape import printable
 from tests.support.hostile_names import HOSTILE_NAMES
 
 

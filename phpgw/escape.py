@@ -1,4 +1,4 @@
-"""Makes foreign text safe for a terminal.
+"""Makes foreign text safe for a terminal and for the log.
 
 Names and states come from browsers and from PHP. A control character in them could move the
 cursor, change the colours, or type something for the user. A bidi control could make a text look
