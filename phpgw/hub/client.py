@@ -112,11 +112,16 @@ class _NoConnection:
 NO_CONNECTION: Connection = _NoConnection()
 
 
+def _id_of(client: "Client") -> str:
+    return client.identity.client_id
+
+
 @attrs.define(eq=False)
 class Client:
     """The identity of a connected browser for PHP, and its connection.
 
     :ivar identity: what PHP is told of it with each event.
+    :ivar id: the ``client_id`` that PHP sees; it never changes.
     :ivar connection: its WebSocket connection; :data:`NO_CONNECTION` when it has disconnected, so
         that its last event keeps no buffers in memory.
     :ivar connected_at: when it connected, in seconds since the epoch.
@@ -144,16 +149,13 @@ class Client:
     reports_disconnect: bool = False
     is_finished: bool = False
     expects_stream: bool = False
+    # It is used too often to be a property.
+    id: str = attrs.field(init=False, default=attrs.Factory(_id_of, takes_self=True))
     _jar: CookieJar | None = attrs.field(default=None, init=False)
 
     @handshake.default
     def _handshake(self) -> Handshake:
         return self.identity.handshake
-
-    @property
-    def id(self) -> str:
-        """Return the ``client_id`` that PHP sees."""
-        return self.identity.client_id
 
     def is_connected(self) -> bool:
         """Return whether it has not disconnected."""

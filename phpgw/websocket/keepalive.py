@@ -1,52 +1,67 @@
 """Keepalive: pings, and a timeout if the peer does not respond."""
 
-from collections.abc import Callable
+from typing import Any, Protocol
 
-import attrs
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from phpgw.deadlines import Deadlines
 
 
-@attrs.define(eq=False)
-class KeepAlive:
-    """The keepalive of one connection: RFC 6455, section 5.5.2. All data counts as a pong.
+class PingedConnection(Protocol):
+    """A connection that is kept alive.
 
-    :ivar interval: seconds between two pings.
-    :ivar timeout: seconds for the peer to send anything after a ping, at most the interval; 0 for
-        no timeout.
-    :ivar ping: sends a ping.
-    :ivar on_timeout: called once, when the peer has sent nothing for that time.
-    :ivar has_data: whether the peer has sent data since the last ping; its reader sets it.
+    :ivar has_data: whether the peer has sent data since the last ping. The connection sets it.
+    :ivar ping_deadlines: in which of its deadlines the keepalive has it; ``None`` at first.
     """
 
-    _reactor: IReactorTime
-    interval: float
-    timeout: float
-    ping: Callable[[], None]
-    on_timeout: Callable[[], None]
-    has_data: bool = attrs.field(default=False, init=False)
-    _call: IDelayedCall | None = attrs.field(default=None, init=False)
+    has_data: bool
+    ping_deadlines: "Deadlines[PingedConnection] | None"
 
-    def start(self) -> None:
+    def sendPing(self) -> None:  # noqa: N802
+        """Send a ping."""
+
+    def end_silent(self) -> None:
+        """End the connection, since its peer has sent nothing for the length of the timeout."""
+
+
+class KeepAlive:
+    """The keepalive of connections: RFC 6455, section 5.5.2. All data counts as a pong.
+
+    It has no timer and no object for each connection.
+
+    :param interval: seconds between two pings.
+    :param timeout: seconds for the peer to send anything after a ping, at most the interval; 0 for
+        no timeout.
+    """
+
+    def __init__(self, reactor: Any, interval: float, timeout: float) -> None:
+        self._timeout = timeout
+        self._intervals: Deadlines[PingedConnection] = Deadlines(reactor, interval, self._ping)
+        self._responses: Deadlines[PingedConnection] = Deadlines(reactor, timeout, self._check)
+        self._rests: Deadlines[PingedConnection] = Deadlines(
+            reactor, interval - timeout, self._ping
+        )
+
+    def start(self, connection: PingedConnection) -> None:
         """Start; send the first ping after one interval."""
-        self._call = self._reactor.callLater(self.interval, self._send_ping)
+        self._wait(connection, self._intervals)
 
-    def stop(self) -> None:
-        """Stop: send no more pings, and do not call :attr:`on_timeout`."""
-        if self._call is not None and self._call.active():
-            self._call.cancel()
-        self._call = None
+    def stop(self, connection: PingedConnection) -> None:
+        """Stop: send no more pings to the peer, and do not wait for it."""
+        deadlines, connection.ping_deadlines = connection.ping_deadlines, None
+        if deadlines is not None:
+            deadlines.stop(connection)
 
-    def _send_ping(self) -> None:
-        self.has_data = False
-        self.ping()
-        if self.timeout:
-            self._call = self._reactor.callLater(self.timeout, self._check_timeout)
+    def _wait(self, connection: PingedConnection, deadlines: "Deadlines[PingedConnection]") -> None:
+        connection.ping_deadlines = deadlines
+        deadlines.start(connection)
+
+    def _ping(self, connection: PingedConnection) -> None:
+        connection.has_data = False
+        # First, since sending can end the connection.
+        self._wait(connection, self._responses if self._timeout else self._intervals)
+        connection.sendPing()
+
+    def _check(self, connection: PingedConnection) -> None:
+        if connection.has_data:
+            self._wait(connection, self._rests)
         else:
-            self.start()
-
-    def _check_timeout(self) -> None:
-        if self.has_data:
-            self._call = self._reactor.callLater(self.interval - self.timeout, self._send_ping)
-        else:
-            self._call = None
-            self.on_timeout()
+            connection.end_silent()

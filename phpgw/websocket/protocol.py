@@ -12,6 +12,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from phpgw.deadlines import Deadlines
 from phpgw.hub.client import Client, Message
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
@@ -20,7 +21,7 @@ from phpgw.transport.close_now import close_soon
 from phpgw.websocket.autobahn_slim import SlimFactory
 from phpgw.websocket.connection_table import ConnectionTable
 from phpgw.websocket.frames import FrameEncoder
-from phpgw.websocket.keepalive import KeepAlive
+from phpgw.websocket.keepalive import KeepAlive, PingedConnection
 from phpgw.websocket.lifetimes import Lifetime
 from phpgw.websocket.limits import WebSocketLimits
 from phpgw.websocket.outbound import OutboundProtocol
@@ -52,7 +53,8 @@ class GatewayProtocol(OutboundProtocol):
     state: int = OutboundProtocol.STATE_CONNECTING
     lifetime: Lifetime | None = None
 
-    _keep_alive: KeepAlive | None = None
+    has_data = False
+    ping_deadlines: "Deadlines[PingedConnection] | None" = None
     _abort_call: IDelayedCall | None = None
     _opened_at: float | None = None
     _close_status: tuple[int, str] | None = None
@@ -67,16 +69,8 @@ class GatewayProtocol(OutboundProtocol):
         self._opened_at = factory.reactor.seconds()
         factory.metrics.clients_now += 1
         factory.metrics.handshakes_accepted += 1
-        limits = factory.limits
-        if limits.ping_interval:
-            self._keep_alive = KeepAlive(
-                factory.reactor,
-                limits.ping_interval,
-                min(limits.ping_timeout, limits.ping_interval),
-                self.sendPing,
-                self._ping_timed_out,
-            )
-            self._keep_alive.start()
+        if factory.keep_alive is not None:
+            factory.keep_alive.start(self)
         log = factory.client_log
         if not line_limit.count_if_over(log.namespace, _CONNECTED):
             log.info(_CONNECTED, client_id=self.client.id)
@@ -86,10 +80,9 @@ class GatewayProtocol(OutboundProtocol):
             self.sendCloseFrame(self._close_status[0], self._close_status[1].encode())
 
     def dataReceived(self, data: bytes) -> None:
-        if self._keep_alive is not None:
-            self._keep_alive.has_data = True
-            if self._outbox is not None:
-                self._outbox.unanswered_pings = 0
+        self.has_data = True
+        if self._outbox is not None:
+            self._outbox.unanswered_pings = 0
         super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -132,8 +125,8 @@ class GatewayProtocol(OutboundProtocol):
         if self._close_status is None:
             self._close_status = code or _NO_STATUS_RECEIVED, (reasonUtf8 or b"").decode()
             self._has_exceeded_limit = code in _LIMIT_CODES
-        if self._keep_alive is not None:
-            self._keep_alive.stop()
+        if self.factory.keep_alive is not None:
+            self.factory.keep_alive.stop(self)
         if not isReply:
             self._start_close_timeout()
 
@@ -152,12 +145,12 @@ class GatewayProtocol(OutboundProtocol):
         if self._close_status is None:
             self._close_status = _ABNORMAL_CLOSURE, ""
         self.factory.table.remove(self)
-        if self._keep_alive is not None:
-            self._keep_alive.stop()
+        if self.factory.keep_alive is not None:
+            self.factory.keep_alive.stop(self)
         if self._abort_call is not None and self._abort_call.active():
             self._abort_call.cancel()
-        # Both refer to this object. Without reference cycles it is freed at once.
-        self._keep_alive = self._abort_call = None
+        # It refers to this object. Without reference cycles it is freed at once.
+        self._abort_call = None
         super().connectionLost(reason)
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
@@ -223,9 +216,11 @@ class GatewayProtocol(OutboundProtocol):
         """Return whether the connection is pending, and PHP has not closed it."""
         return self.state == self.STATE_CONNECTING and self._close_status is None
 
-    def _ping_timed_out(self) -> None:
-        if self._keep_alive is not None and self.may_be_alive():
-            self._keep_alive.start()
+    def end_silent(self) -> None:
+        """Abort the connection, unless the peer may be alive, and could not respond to a ping."""
+        keep_alive = self.factory.keep_alive
+        if keep_alive is not None and self.may_be_alive():
+            keep_alive.start(self)
             return
         self.client_log.info(
             "Client {client_id} does not respond to pings (--ping-timeout)",
@@ -264,6 +259,8 @@ class GatewayFactory(SlimFactory):
         # The logger of the class is the same for all: Logger makes a new one for each object.
         self.client_log = self.protocol.client_log
         self.frame_encoder = FrameEncoder()
+        interval, timeout = limits.ping_interval, limits.ping_timeout
+        self.keep_alive = KeepAlive(reactor, interval, min(timeout, interval)) if interval else None
         self.partial_messages = PartialMessages(
             reactor, limits.max_unfinished, limits.message_timeout, metrics
         )

@@ -280,11 +280,13 @@ class ClosingTests(WebSocketSiteTestCase):
         self.assertTrue(browser.is_read_from)
 
     def test_no_timer_is_left(self) -> None:
+        """That of the pings, which connections share, ends when it finds none."""
         self.limit(ping_interval=25, ping_timeout=10)
         browser = self.connect()
         self.connection().close(1000, "")
         browser.send(frame(CLOSE, b"\x03\xe8"))
         browser.hang_up()
+        self.clock.advance(25)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
