@@ -36,7 +36,7 @@ class Connection(Protocol):
         """
 
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
-        """Send a message in one write with others that are gathered in this turn of the reactor.
+        """Send a message soon, in one write with others that are gathered meanwhile.
 
         Messages that are sent otherwise do not overtake it.
 

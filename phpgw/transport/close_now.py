@@ -4,11 +4,14 @@
 it as writable. If nothing is unsent, it can be closed without that.
 """
 
+from functools import partial
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.error import ConnectionAborted, ConnectionDone
 from twisted.python.failure import Failure
+
+from phpgw.transport.socket_reactor import call_soon_of
 
 
 class _Done(Failure):
@@ -28,11 +31,11 @@ def close_now(transport: Any) -> None:
 
 
 def close_soon(transport: Any) -> bool:
-    """Close a transport once all its bytes have been sent, but not in this turn of the reactor.
+    """Close a transport once all its bytes have been sent, but not before the caller has returned.
 
     It does so itself if it is not a plain TCP or UNIX socket, or if bytes are unsent.
 
-    :returns: whether it is closed in the next turn, whatever its peer does.
+    :returns: whether it is closed soon, whatever its peer does.
     """
     if (
         isinstance(transport, tcp.Connection)
@@ -47,8 +50,7 @@ def close_soon(transport: Any) -> bool:
     ):
         transport.stopReading()
         transport.disconnecting = True
-        reactor: Any = transport.reactor
-        reactor.callLater(0, transport.connectionLost, _DONE)
+        call_soon_of(transport.reactor)(partial(transport.connectionLost, _DONE))
         return True
     transport.loseConnection()
     return False

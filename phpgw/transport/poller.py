@@ -7,6 +7,7 @@ gateway for a message over FastCGI was 0.9 of what it is without.
 """
 
 import select
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet import main
@@ -18,6 +19,11 @@ from zope.interface import implementer
 
 from phpgw.log_limit import line_limit
 
+# How many descriptors are served before calls that were asked for soon: about 2 ms.
+_MAX_EVENTS = 128
+# How often it polls in one turn of the reactor, which takes longer than a poll in vain. The rate of
+# pushes over kept connections was 1.09 of that with one poll.
+_MAX_ROUNDS = 4
 _DISCONNECTED = select.EPOLLHUP | select.EPOLLERR
 _FAILURES = {each: Failure(each()) for each in (ConnectionDone, ConnectionLost)}
 
@@ -41,6 +47,8 @@ class Poller:
         self._epoll: select.epoll | None = None
         self._readers: dict[int, Any] = {}
         self._writers: dict[int, Any] = {}
+        # The calls to make once the descriptors that are ready now have been served.
+        self._calls: list[Callable[[], object]] | None = None
 
     def add_reader(self, descriptor: Any) -> None:
         """Call ``doRead`` when a descriptor is readable."""
@@ -66,6 +74,16 @@ class Poller:
             self.remove_writer(descriptor)
         return descriptors
 
+    def call_soon(self, call: Callable[[], object]) -> None:
+        """Make a call once all descriptors that are ready have been served.
+
+        If none is being served, make it in the reactor's next turn. A timer takes longer.
+        """
+        if self._calls is None:
+            self._reactor.callLater(0, call)
+        else:
+            self._calls.append(call)
+
     def fileno(self) -> int:
         """Return the number of the epoll descriptor."""
         return -1 if self._epoll is None else self._epoll.fileno()
@@ -75,21 +93,16 @@ class Poller:
         return "Poller"
 
     def doRead(self) -> None:
-        """Read and write all descriptors that are ready."""
+        """Read and write the descriptors that are ready, and those that are ready then.
+
+        If there are very many, the others are served in the reactor's next turn, before these.
+        """
         assert self._epoll is not None
-        readers = self._readers
-        for fd, event in self._epoll.poll(0, len(readers) + len(self._writers) or 1):
-            descriptor = readers.get(fd)
-            if descriptor is None or event != select.EPOLLIN:
-                self._dispatch(fd, event)
-                continue
-            try:
-                reason = descriptor.doRead()
-            except Exception as error:
-                reason = error
-                self.log.failure("A connection is closed, since it could not be read")
-            if reason is not None:
-                self._disconnect(descriptor, reason, is_read=True)
+        for _ in range(_MAX_ROUNDS):
+            events = self._epoll.poll(0, _MAX_EVENTS)
+            if not events:
+                return
+            self._serve(events)
 
     def connectionLost(self, reason: Failure) -> None:
         """Disconnect all descriptors, since the reactor has stopped."""
@@ -131,6 +144,30 @@ class Poller:
             self._epoll.modify(fd, rest)
         else:
             self._epoll.unregister(fd)
+
+    def _serve(self, events: list[tuple[int, int]]) -> None:
+        """Read and write descriptors, and make the calls that were asked for meanwhile."""
+        readers = self._readers
+        calls: list[Callable[[], object]] = []
+        self._calls = calls
+        for fd, event in events:
+            descriptor = readers.get(fd)
+            if descriptor is None or event != select.EPOLLIN:
+                self._dispatch(fd, event)
+                continue
+            try:
+                reason = descriptor.doRead()
+            except Exception as error:
+                reason = error
+                self.log.failure("A connection is closed, since it could not be read")
+            if reason is not None:
+                self._disconnect(descriptor, reason, is_read=True)
+        self._calls = None
+        for call in calls:
+            try:
+                call()
+            except Exception:
+                self.log.failure("A call after reading has failed")
 
     def _dispatch(self, fd: int, event: int) -> None:
         """Handle an event that is more than bytes to read."""

@@ -11,7 +11,7 @@ of such a push was 0.6 of what it is with Twisted's port and a whole HTTP channe
 import socket
 from typing import Any
 
-from twisted.internet import tcp
+from twisted.internet import main, tcp
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionLost
 from twisted.logger import Logger
@@ -68,6 +68,19 @@ class PromptServer(tcp.Server):
         """Set TCP_NODELAY, which it has already from its port."""
         if not enabled:
             super().setTcpNoDelay(enabled)
+
+    def doRead(self) -> Any:
+        """Read once. Twisted's does the same, in two calls more."""
+        try:
+            data = self.socket.recv(self.bufferSize)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return main.CONNECTION_LOST
+        if not data:
+            return main.CONNECTION_DONE
+        self.protocol.dataReceived(data)
+        return None
 
     def read_first(self) -> None:
         """Read what has arrived, and watch the socket if the connection stays open."""

@@ -1,5 +1,7 @@
 """A reactor for sockets: a reactor's own methods, but its sockets are behind a poller."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from twisted.internet import tcp, unix
@@ -25,6 +27,7 @@ class SocketReactor:
         self.addWriter = poller.add_writer
         self.removeReader = poller.remove_reader
         self.removeWriter = poller.remove_writer
+        self.call_soon = poller.call_soon
         # Called for each message, so without __getattr__.
         self.seconds = reactor.seconds
         self.callLater = reactor.callLater
@@ -77,3 +80,13 @@ class SocketReactor:
 def make_socket_reactor(reactor: Any) -> Any:
     """Return a socket reactor for Twisted's epoll reactor, and any other reactor as it is."""
     return SocketReactor(reactor) if isinstance(reactor, EPollReactor) else reactor
+
+
+def call_soon_of(reactor: Any) -> Callable[[Callable[[], object]], object]:
+    """Return a function that has a call made soon, but not before its caller has returned.
+
+    That of a socket reactor is :meth:`.Poller.call_soon`; any other reactor uses a timer.
+    """
+    if isinstance(reactor, SocketReactor):
+        return reactor.call_soon
+    return partial(reactor.callLater, 0)

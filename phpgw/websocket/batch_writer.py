@@ -8,6 +8,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
+from phpgw.transport.socket_reactor import call_soon_of
 from phpgw.transport.write_now import write_now
 
 # Together 64 KB: a transport buffers as much before it pauses its producer.
@@ -21,11 +22,11 @@ class BatchWriter:
     """Writes frames to transports in batches; keeps the order of the frames of each transport."""
 
     def __init__(self, reactor: IReactorTime) -> None:
-        self._reactor = reactor
+        self._call_soon = call_soon_of(reactor)
         self._batches: dict[Any, list[bytes]] = {}
 
     def add(self, transport: Any, frame: bytes) -> None:
-        """Add a frame to the transport's batch, which is written after this turn of the reactor.
+        """Add a frame to the transport's batch, which is written soon, by the reactor.
 
         Write it at once if it is long, if the batch is full, or if there are too many batches. A
         batch is dropped if its connection ends before it is written.
@@ -39,7 +40,7 @@ class BatchWriter:
             write_now(transport, frame)
         else:
             if not self._batches:
-                self._reactor.callLater(0, self._write_all)
+                self._call_soon(self._write_all)
             self._batches[transport] = [frame]
 
     def write(self, transport: Any, data: bytes) -> socket | None:

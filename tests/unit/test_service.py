@@ -75,6 +75,7 @@ class AssemblyTests(GatewayTestCase):
         php = self.php()
         self.assertIn(b"message=name", php.transport.value())
         php.answer()
+        self.reactor.advance(0)
         self.assertEqual(browser.frames(), [(TEXT, b"reply")])
 
     def test_front_page_says_what_is_where(self) -> None:
@@ -205,6 +206,7 @@ class AssemblyTests(GatewayTestCase):
         self.assertEqual(self.get(site, "/readyz")[0], 200)
         php = self.php()
         php.answer()
+        self.reactor.advance(0)
         self.assertEqual(browser.frames(), [(TEXT, b"reply")])
 
     def test_not_ready_while_php_does_not_answer(self) -> None:
@@ -342,6 +344,7 @@ class DrainTests(GatewayTestCase):
         stopped = self.drain()
         self.assertEqual(self.browser.frames(), [])
         php.answer()
+        self.reactor.advance(0)
         self.assertEqual(self.browser.frames(), [(TEXT, b"reply")])
         php.answer()
         self.reactor.advance(0.1)

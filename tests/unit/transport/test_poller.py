@@ -19,9 +19,13 @@ class Reactor:
 
     def __init__(self) -> None:
         self.readers: list[Any] = []
+        self.calls: list[Callable[[], object]] = []
 
     def addReader(self, reader: Any) -> None:
         self.readers.append(reader)
+
+    def callLater(self, delay: float, call: Callable[[], object]) -> None:  # noqa: N802
+        self.calls.append(call)
 
 
 class Descriptor:
@@ -91,6 +95,45 @@ class PollerTests(SynchronousTestCase):
         self.poller.doRead()
         self.assertEqual([b"a"], one.events)
 
+    def test_ready_meanwhile(self) -> None:
+        """It is handled in the same turn; but others of the reactor get their turn, too."""
+        one, other = self.descriptor(), self.descriptor()
+        one.at_read = lambda: other.peer.send(b"b") and None
+        one.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual(([b"a"], [b"b"]), (one.events, other.events))
+        one.at_read = lambda: one.peer.send(b"again") and None
+        one.peer.send(b"a")
+        self.poller.doRead()
+        self.assertLess(len(one.events), 10)
+
+    def test_call_soon(self) -> None:
+        """It is made once all that were ready have been read; an exception harms no other call."""
+        one, other = self.descriptor(), self.descriptor()
+        calls: list[object] = []
+
+        def call() -> None:
+            calls.append([*one.events, *other.events])
+            raise ValueError
+
+        one.at_read = other.at_read = lambda: self.poller.call_soon(call)
+        for each in (one, other):
+            each.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual([[b"a", b"a"]] * 2, calls)
+        self.assertEqual(2, len(self.flushLoggedErrors(ValueError)))
+        self.poller.doRead()
+        self.assertEqual((2, []), (len(calls), self.reactor.calls))
+
+    def test_call_soon_outside(self) -> None:
+        """While nothing is read, it is made in the reactor's next turn."""
+        one = self.descriptor()
+        one.at_read = lambda: self.poller.call_soon(lambda: self.poller.call_soon(self.fail))
+        self.poller.call_soon(self.fail)
+        one.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual([self.fail] * 2, self.reactor.calls)
+
     def test_twice(self) -> None:
         """Adding and removing again changes nothing."""
         one = self.descriptor()
@@ -105,9 +148,11 @@ class PollerTests(SynchronousTestCase):
     def test_read_before_write(self) -> None:
         one = self.descriptor()
         self.poller.add_writer(one)
+        one.at_write = lambda: self.poller.remove_writer(one)
         one.peer.send(b"a")
         self.poller.doRead()
         self.assertEqual([b"a", "write"], one.events)
+        self.poller.add_writer(one)
         self.poller.remove_reader(one)
         self.poller.doRead()
         self.poller.remove_writer(one)
@@ -143,9 +188,8 @@ class PollerTests(SynchronousTestCase):
     def test_half_closed(self) -> None:
         one = self.descriptor(HalfCloseable)
         self.poller.add_writer(one)
+        one.at_write = lambda: self.poller.remove_writer(one)
         one.peer.shutdown(socket.SHUT_WR)
-        self.poller.doRead()
-        self.assertEqual([b"", "half"], one.events)
         self.poller.doRead()
         self.assertEqual([b"", "half", "write"], one.events)
 
@@ -217,3 +261,13 @@ class PollerTests(SynchronousTestCase):
             each.peer.send(b"a")
         self.poller.doRead()
         self.assertEqual([[b"a"]] * 100, [each.events for each in descriptors])
+
+    def test_very_many(self) -> None:
+        """Those that a turn does not serve are served in the next one, before the others."""
+        descriptors = [self.descriptor() for _ in range(300)]
+        for each in descriptors:
+            each.peer.send(b"a" * 1000)
+        self.poller.doRead()
+        self.assertEqual({1, 2}, {len(each.events) for each in descriptors})
+        self.poller.doRead()
+        self.assertEqual({3, 4}, {len(each.events) for each in descriptors})

@@ -406,6 +406,7 @@ class AskingTests(WebSocketSiteTestCase):
         browser.send(frame(TEXT, b"hello"))
         self.assertEqual(self.php.told()[1:], [("server", b"hello")])
         self.php.answer(200, b"there")
+        self.clock.advance(0)
         self.assertEqual(browser.frames(), [(TEXT, b"there")])
 
     def test_headers_of_the_answer(self) -> None:
