@@ -5,12 +5,14 @@ from typing import Any
 
 import attrs
 from twisted.application.service import Service
-from twisted.logger import ILogObserver, LogEvent, globalLogPublisher
+from twisted.logger import ILogObserver, LogEvent, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
 _INTERVAL = 10.0
 # The maximum number of lines of one kind in an interval.
 _MAX_LINES = 50
+# That of debug lines, each of which is about one event, and is asked for.
+_MAX_DEBUG_LINES = 1000
 # The keys of an event that the summary line needs.
 _KEPT_KEYS = ("log_namespace", "log_level", "log_time", "log_system", "log_format")
 
@@ -46,10 +48,12 @@ class _LineCount:
     """The number of log lines of one kind in an interval.
 
     :ivar first: some keys of the first line's event.
+    :ivar max_count: how many pass.
     :ivar count: the number of lines.
     """
 
     first: LogEvent
+    max_count: int
     count: int = 0
 
 
@@ -75,9 +79,11 @@ class LineLimit:
             if kind is None:
                 # Not the event itself, which would keep its connection and buffers in memory.
                 first = {each: event[each] for each in _KEPT_KEYS if each in event}
-                kind = self._kinds[name] = _LineCount(first)
+                is_debug = event.get("log_level") is LogLevel.debug
+                max_count = _MAX_DEBUG_LINES if is_debug else _MAX_LINES
+                kind = self._kinds[name] = _LineCount(first, max_count)
             kind.count += 1
-            if kind.count > _MAX_LINES:
+            if kind.count > kind.max_count:
                 return
             if self._call is None:
                 self._call = self._reactor.callLater(_INTERVAL, self._end_interval)
@@ -89,7 +95,7 @@ class LineLimit:
         :returns: whether it was counted. If not, it has to be logged.
         """
         kind = self._kinds.get((namespace, log_format))
-        if kind is None or kind.count < _MAX_LINES:
+        if kind is None or kind.count < kind.max_count:
             return False
         kind.count += 1
         return True
@@ -111,7 +117,7 @@ class LineLimit:
     def _end_interval(self) -> None:
         kinds, self._kinds, self._call = self._kinds, {}, None
         for kind in kinds.values():
-            if kind.count > _MAX_LINES:
+            if kind.count > kind.max_count:
                 self._observer(_summary(kind))
 
 
@@ -120,7 +126,7 @@ def _summary(kind: _LineCount) -> LogEvent:
     return {
         **kind.first,
         "log_format": "{count} more lines like this within {seconds:.0f} s: {like!r}",
-        "count": kind.count - _MAX_LINES,
+        "count": kind.count - kind.max_count,
         "seconds": _INTERVAL,
         "like": kind.first.get("log_format") or "",
     }

@@ -4,13 +4,21 @@ import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from twisted.application.service import IService
 from twisted.python import usage
 
 from phpgw import __version__
+from phpgw.logs.observer import make_observer
 from phpgw.process.log_file import LogObserverService, ReopenableLogFile
-from phpgw.process.twistd_checks import TWISTD_OPTIONS, CannotStart, log_path, prepare
+from phpgw.process.twistd_checks import (
+    TWISTD_OPTIONS,
+    CannotStart,
+    has_own_logger,
+    log_path,
+    prepare,
+)
 from phpgw.service import open_gateway
 from phpgw.settings import Settings
 from phpgw.settings.manual import make_manual
@@ -114,14 +122,16 @@ def makeService(options: Options) -> IService:
     # Imported here, since twistd has only now chosen the reactor.
     from twisted.internet import reactor
 
-    path = None if options.parent is None else log_path(options.parent)
-    log = None if path is None else ReopenableLogFile(path)
+    twistd = options.parent
+    path = None if twistd is None else log_path(twistd)
+    make = partial(make_observer, options.settings.log_level, options.settings.log_format)
+    log = None if path is None else ReopenableLogFile(path, make)
     try:
         gateway = open_gateway(options.settings, reactor, log)
     except InvalidOption as error:
         sys.exit(f"phpgw: {error}")
-    if log is None:
+    if twistd is not None and has_own_logger(twistd):
         return gateway
-    service = LogObserverService(log)
+    service = LogObserverService(partial(make, sys.stdout) if log is None else log.open)
     gateway.setServiceParent(service)
     return service

@@ -57,7 +57,7 @@ phpgw.port = {gateway}
 """
 
 # What PHP-FPM writes about a script comes with the script's event, too.
-COMPLAINT = re.compile(rb"\[(?!phpgw\.backend\.fpm\.)[^]]*#(?:warn|error|critical)\]")
+COMPLAINT = re.compile(rb"\S+ (?:warn|error|critical) +(?!backend\.fpm\.)\S+: ")
 
 LIBC = ctypes.CDLL(None)
 
@@ -150,9 +150,9 @@ class Complaints:
             file.seek(self._position)
             *lines, rest = file.read().split(b"\n")
             self._position = file.tell() - len(rest)
-        found = [line.decode("utf-8", "replace") for line in lines if COMPLAINT.search(line)]
+        found = [line.decode("utf-8", "replace") for line in lines if COMPLAINT.match(line)]
         for line in found[:MOST_COMPLAINTS]:
-            print(f"  {line.partition('] ')[2]}", flush=True)
+            print(f"  {line.partition(': ')[2]}", flush=True)
         if len(found) > MOST_COMPLAINTS:
             print(f"  ... and {len(found) - MOST_COMPLAINTS} more in {self._log}", flush=True)
 

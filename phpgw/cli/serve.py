@@ -56,15 +56,17 @@ def _serve(words: tuple[str, ...], **parameters: Any) -> None:
     settings = Settings.from_texts(combine(given_texts(parameters), os.environ))
     # Imported here, since loading these modules takes some time.
     from twisted.internet import reactor
-    from twisted.logger import globalLogBeginner, textFileLogObserver
+    from twisted.logger import globalLogBeginner
 
+    from phpgw.logs.observer import make_observer
     from phpgw.service import open_gateway
 
     try:
         gateway = open_gateway(settings, reactor)
     except InvalidOption as error:
         raise CommandFailed(str(error)) from None
-    globalLogBeginner.beginLoggingTo([textFileLogObserver(sys.stderr)])
+    observer = make_observer(settings.log_level, settings.log_format, sys.stderr)
+    globalLogBeginner.beginLoggingTo([observer])
     gateway.privilegedStartService()
     gateway.startService()
     running: Any = reactor

@@ -1,12 +1,13 @@
 """The log file of a gateway in the background, with support for logrotate."""
 
 import os
+from collections.abc import Callable
 from fcntl import F_GETFL, F_SETFL, fcntl
 from pathlib import Path
 from typing import IO, Any, cast
 
 from twisted.application.service import MultiService
-from twisted.logger import FileLogObserver, ILogObserver, Logger, textFileLogObserver
+from twisted.logger import ILogObserver, Logger
 from twisted.python.components import Componentized
 from twisted.python.logfile import LogFile
 
@@ -26,18 +27,20 @@ class ReopenableLogFile:
     """A log file that can be reopened after it was moved (rotated).
 
     :param path: an absolute path, since twistd may change the working directory.
+    :param make_observer: returns an observer that writes to the file.
     """
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, make_observer: Callable[[IO[Any]], ILogObserver]) -> None:
         self._path = path
+        self._make_observer = make_observer
         self._file: _AppendOnlyLogFile | None = None
 
-    def open(self) -> FileLogObserver:
+    def open(self) -> ILogObserver:
         """Open the file; return an observer that writes to it."""
         self._file = file = _AppendOnlyLogFile.fromFullPath(str(self._path))
-        return textFileLogObserver(cast(IO[Any], file))
+        return self._make_observer(cast(IO[Any], file))
 
     def reopen(self) -> None:
         """Close the file, and open the one that has its path now. Create it if it is missing."""
@@ -62,13 +65,16 @@ class ReopenableLogFile:
 
 
 class LogObserverService(MultiService):
-    """A parent service that makes twistd log to this file."""
+    """A parent service that makes twistd log to an observer of its own.
 
-    def __init__(self, log: ReopenableLogFile) -> None:
+    :param open_observer: opens the log, and returns its observer.
+    """
+
+    def __init__(self, open_observer: Callable[[], ILogObserver]) -> None:
         super().__init__()
-        self._log = log
+        self._open_observer = open_observer
 
     def setServiceParent(self, parent: Componentized) -> None:  # noqa: N802
         """Set the parent, and the log observer of the parent (twistd's application)."""
-        parent.setComponent(ILogObserver, self._log.open())
+        parent.setComponent(ILogObserver, self._open_observer())
         super().setServiceParent(parent)

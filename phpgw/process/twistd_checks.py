@@ -56,11 +56,16 @@ def log_path(twistd: Mapping[str, Any]) -> Path | None:
     :raises CannotStart: if the path is relative and the working directory does not exist.
     """
     named = twistd["logfile"]
-    if twistd["syslog"] or twistd["logger"] or named == "-":
+    if has_own_logger(twistd) or named == "-":
         return None
     if not named and _stays_in_foreground(twistd):
         return None
     return _absolute(named or _LOG_FILE, "logfile")
+
+
+def has_own_logger(twistd: Mapping[str, Any]) -> bool:
+    """Return whether twistd's options name a logger, or the system's log."""
+    return bool(twistd["syslog"] or twistd["logger"])
 
 
 def _stays_in_foreground(twistd: Mapping[str, Any]) -> bool:

@@ -10,7 +10,23 @@ _RUNNING = "Running"
 
 @attrs.frozen(kw_only=True, slots=False)
 class ProcessSettings:
-    """The stop of the process."""
+    """The log, and the stop of the process."""
+
+    log_level: str = option(
+        _RUNNING,
+        "debug|info|warn|error",
+        parsers.one_of("debug", "info", "warn", "error"),
+        "info",
+        "The lowest level of lines in the log. With info, there is a line for each connection that "
+        "opens, closes or is refused. With debug, there is also a line for each event.",
+    )
+    log_format: str = option(
+        _RUNNING,
+        "text|json",
+        parsers.one_of("text", "json"),
+        "text",
+        "The format of lines in the log: text for people, or a JSON object on each line.",
+    )
 
     drain_timeout: float = option(
         _RUNNING,

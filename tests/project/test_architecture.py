@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "log_limit": set(),
     "metrics": set(),
     "time_slices": set(),
+    "logs": {*_FOUNDATIONS},
     "transport": {*_FOUNDATIONS},
     "web": {*_FOUNDATIONS, "transport"},
     "timers": {*_FOUNDATIONS},
@@ -36,8 +37,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("web", "timers", "settings", "process", "backend", "hub"),
         *("relay", "transport", "websocket", "api", "gateway"),
     },
-    "tap": {*_FOUNDATIONS, "process", "service", "settings"},
-    "cli": {*_FOUNDATIONS, "process", "service", "settings"},
+    "tap": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
+    "cli": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.
 ROOMS = [*reversed(MAY_IMPORT)]

@@ -14,6 +14,7 @@ from docutils import nodes
 from docutils.core import publish_doctree
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.logs.json_format import COMMON_FIELDS, FIELDS, TRACEBACK_FIELD
 from phpgw.settings import OPTIONS
 from tests.project.test_architecture import ROOMS
 from tests.support.real.gateway import ROOT
@@ -31,6 +32,7 @@ _IMAGINED = {
     *("api/prometheus.py", "websocket/pusher.py", "backend/grip.py", "relay/grip.py"),
 }
 _CONFIGURATION = ROOT / "docs/configuration.rst"
+_LOGS = ROOT / "docs/logs.rst"
 # A test as the pages name it: its path below tests/, a class (or a pattern), a method.
 _TEST = re.compile(r"(?<![\w./])((?:\w+/)*test_\w+)((?:\.[A-Za-z]\w*\*?)*)")
 # A path of the project, as the pages name it.
@@ -227,3 +229,13 @@ class OptionTests(SynchronousTestCase):
         for path in (*_PAGES, *_MARKDOWN):
             for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+[a-z]", path.read_text()):
                 self.assertIn(name, known, f"{path.relative_to(ROOT)}: {name}")
+
+
+class LogFieldTests(SynchronousTestCase):
+    """The fields of log lines in JSON."""
+
+    def test_each_is_documented(self) -> None:
+        """The page about the log has exactly the fields that lines can have, in their order."""
+        table = _LOGS.read_text().split("\nThe fields of JSON\n")[1].split("\nWhat is never")[0]
+        fields = re.findall(r"^``(\w+)`` ", table, re.MULTILINE)
+        self.assertEqual([*COMMON_FIELDS, *FIELDS, TRACEBACK_FIELD], fields)

@@ -69,6 +69,15 @@ class LineLimitTests(SynchronousTestCase):
         self.assertEqual([], self.lines())
         self.assertEqual([], self.clock.getDelayedCalls())
 
+    def test_debug(self) -> None:
+        """Debug lines, which are asked for, have a higher limit."""
+        self.limit.start(self.clock)
+        for number in range(3000):
+            self.log.debug("Event {number}", number=number)
+        self.assertEqual(1000, len(self.lines()))
+        self.clock.advance(10)
+        self.assertEqual(["2000 more lines like this within 10 s: 'Event {number}'"], self.lines())
+
     def test_for_ever(self) -> None:
         """A long flood causes a fixed number of lines in each interval."""
         self.limit.start(self.clock)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from twisted.application.service import Application, Service
-from twisted.logger import ILogObserver, Logger, LogPublisher
+from twisted.logger import ILogObserver, Logger, LogPublisher, textFileLogObserver
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.process.log_file import LogObserverService, ReopenableLogFile
@@ -15,7 +15,7 @@ class LogFileTests(SynchronousTestCase):
         directory = Path(self.mktemp()).absolute()
         directory.mkdir()
         self.path, self.moved = directory / "log", directory / "log.1"
-        self.file = ReopenableLogFile(self.path)
+        self.file = ReopenableLogFile(self.path, textFileLogObserver)
         publisher = LogPublisher()
         self.say = Logger(observer=publisher).info
         self.patch(ReopenableLogFile, "log", Logger(observer=publisher))
@@ -24,7 +24,7 @@ class LogFileTests(SynchronousTestCase):
     def open(self) -> None:
         """Open the log as twistd does."""
         application = Application("phpgw")
-        service = LogObserverService(self.file)
+        service = LogObserverService(self.file.open)
         Service().setServiceParent(service)
         service.setServiceParent(application)
         self.publisher.addObserver(application.getComponent(ILogObserver))
