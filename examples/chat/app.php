@@ -82,10 +82,12 @@ function visitor(): ?array
     return $_SESSION['visitor'] ?? null;
 }
 
-/** The gateway's API, where the demo's settings say it is; see examples/demo. */
+/** The gateway's API, where the settings of PHP say that it is: see examples/demo and deploy/docker. */
 function gateway(): Gateway
 {
-    return new Gateway(get_cfg_var('phpgw.api') ?: Gateway::DEFAULT_URL);
+    $file = get_cfg_var('phpgw.token_file');
+    $token = $file ? file_get_contents($file) : null;
+    return new Gateway(get_cfg_var('phpgw.api') ?: Gateway::DEFAULT_URL, $token);
 }
 
 /** One message to a page, in the words that chat.js understands. */
