@@ -126,6 +126,11 @@ class Gateway(MultiService):
         finally:
             self._notifier.notify_reloaded()
 
+    def certificate_ends(self) -> dict[str, float]:
+        """Return when the certificates expire, in seconds since the epoch, by endpoint."""
+        ends = (listener.certificate_end for listener in (*self._public, *self._private))
+        return dict(end for end in ends if end is not None)
+
     def obstacle(self) -> str | None:
         """Return why no client is admitted; ``None`` while the gateway runs."""
         return None if self.running else "the gateway is starting or stopping"

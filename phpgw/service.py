@@ -16,6 +16,7 @@ from phpgw.api.routes import make_api
 from phpgw.backend.selection import make_upstream
 from phpgw.backend.upstream import Upstream
 from phpgw.gateway import Gateway
+from phpgw.gateway_state import observe_gateway
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -112,10 +113,15 @@ def make_gateway(
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     access = Access.from_settings(settings, proxies)
     fast_path = FastPath(access, dispatcher, Batches(dispatcher, slices), settings.max_push_size)
-    api = make_api(dispatcher, directory, slices, hold, access, metrics, settings.max_push_size)
+    connection_limit = ConnectionLimit(budget.clients, settings.max_connections_per_address)
+    observables = observe_gateway(
+        registry, connection_limit, relay, upstream, lambda: gateway.certificate_ends()
+    )
+    api = make_api(
+        dispatcher, directory, slices, hold, access, metrics, settings.max_push_size, observables
+    )
 
     # Browsers.
-    connection_limit = ConnectionLimit(budget.clients, settings.max_connections_per_address)
     make_client_id = random_id if settings.client_id == "random" else peer_ids()
     table = ConnectionTable(connection_limit, registry, relay, make_client_id)
     cross_origin_log = CrossOriginLog(metrics)

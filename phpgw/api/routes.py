@@ -1,5 +1,7 @@
 """The resources of the API's paths (:data:`phpgw.web.paths.API_PATHS`)."""
 
+from collections.abc import Sequence
+
 from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
@@ -8,12 +10,15 @@ from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
 from phpgw.api.groups_and_users import NameListResource
 from phpgw.api.hold import HoldResource, ReleaseResource
+from phpgw.api.metrics import MetricsResource
 from phpgw.api.openapi import OpenApiResource
 from phpgw.api.send import SendResource
 from phpgw.api.stats import StatsResource
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
+from phpgw.observable import Observable
+from phpgw.prometheus.collector import GatewayCollector
 from phpgw.relay.hold import Hold
 from phpgw.time_slices import TimeSlices
 from phpgw.web.paths import API_PATHS, route
@@ -27,11 +32,13 @@ def make_api(
     access: Access,
     metrics: Metrics,
     limit: int,
+    observables: Sequence[Observable] = (),
 ) -> dict[bytes, Resource]:
     """Return the API's resources, by the first segment of their paths.
 
     :param slices: reads and writes what is long.
     :param limit: bytes that a request's body may have.
+    :param observables: the metrics that other objects have the numbers of.
     """
     batches = Batches(commander, slices)
     resources: dict[str, Resource] = {
@@ -43,6 +50,7 @@ def make_api(
         "hold": HoldResource(access, hold),
         "release": ReleaseResource(access, hold),
         "stats": StatsResource(access, metrics),
+        "metrics": MetricsResource(access, GatewayCollector(metrics, observables)),
         "openapi.json": OpenApiResource(access),
     }
     return route(API_PATHS, resources)

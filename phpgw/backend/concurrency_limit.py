@@ -45,6 +45,7 @@ class ConcurrencyLimit:
     :param limit: how many scripts may run at once, including those that have timed out.
     :param timeout: seconds for which an event may wait for a worker; 0 for no limit.
     :param longest_run: seconds after its timeout for which a script counts as running at most.
+    :ivar running: how many scripts run.
     """
 
     def __init__(
@@ -62,14 +63,14 @@ class ConcurrencyLimit:
         self._limit = limit
         self._longest_run = longest_run
         self._metrics = metrics
-        self._running = 0
+        self.running = 0
         # In order of arrival.
         self._waiting: dict[_WaitingEvent, None] = {}
         self._deadlines: Deadlines[_WaitingEvent] = Deadlines(reactor, timeout, self._expire)
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
-        if self._running < self._limit:
+        if self.running < self._limit:
             return self._send(event, follow)
         waiting = _WaitingEvent(event, follow)
         waiting.reply = Deferred(lambda _: self._cancel(waiting))
@@ -99,7 +100,7 @@ class ConcurrencyLimit:
         return self._backend.close()
 
     def _send(self, event: Event, follow: Follow | None) -> Deferred[Reply]:
-        self._running += 1
+        self.running += 1
         return self._backend.ask(event, follow).addBoth(self._done)
 
     def _done(self, outcome: Any) -> Any:
@@ -114,8 +115,8 @@ class ConcurrencyLimit:
 
     def _release(self, outcome: object) -> None:
         """Note that a worker is free, and send the next event."""
-        self._running -= 1
-        if self._waiting and self._running < self._limit:
+        self.running -= 1
+        if self._waiting and self.running < self._limit:
             waiting = next(iter(self._waiting))
             self._stop_waiting(waiting)
             waiting.asked = self._send(waiting.event, waiting.follow)

@@ -1,5 +1,6 @@
 """The configured way to PHP, as the rest of the gateway knows it."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -9,6 +10,7 @@ from twisted.internet.defer import Deferred, succeed
 from phpgw.backend.interface import IBackend
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
+from phpgw.observable import Observable
 from phpgw.settings import Settings
 
 # Where --php-concurrency is not given: PHP-FPM's own pm.max_children, as it is installed.
@@ -57,6 +59,7 @@ class Upstream:
     :ivar outage_statuses: the status codes that mean an outage of PHP as a whole.
     :ivar service: what has to run for it.
     :ivar hints: what the operator should change there, for the log.
+    :ivar observables: the metrics of its connections and processes.
     """
 
     backend: IBackend
@@ -67,6 +70,20 @@ class Upstream:
     outage_statuses: frozenset[int] = frozenset()
     service: UpstreamService = attrs.field(factory=UpstreamService)
     hints: tuple[str, ...] = ()
+    observables: tuple[Observable, ...] = ()
+
+
+def observable_connections(count: Callable[[], Mapping[str, int]]) -> Observable:
+    """Return the metric of the connections to PHP.
+
+    :param count: returns how many there are, by state.
+    """
+    return Observable(
+        name="php_connections",
+        help="Connections to PHP, by what they do.",
+        labels=("state",),
+        observe=lambda: {(state,): number for state, number in count().items()},
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -47,8 +47,8 @@ class Listener(Service):
         self._new_connections = _NewConnections(factory, reactor.seconds)
         self._tls: ServerTls | None = None
         try:
-            below, files = split_tls_endpoint(text)
-            self._endpoint = make_endpoint(reactor, below)
+            self._below_tls, files = split_tls_endpoint(text)
+            self._endpoint = make_endpoint(reactor, self._below_tls)
             if files is not None:
                 self._tls = ServerTls(files)
         except UnusableCertificate as error:
@@ -119,6 +119,14 @@ class Listener(Service):
         else:
             self._announce_certificate()
         return True
+
+    @property
+    def certificate_end(self) -> tuple[str, float] | None:
+        """Return the endpoint, and when its certificate expires; ``None`` if it has none.
+
+        The endpoint is without its certificate; the time is in seconds since the epoch.
+        """
+        return None if self._tls is None else (self._below_tls, self._tls.expires_at)
 
     def has_new_connections(self) -> bool:
         """Return whether a connection was accepted just now whose request was not read yet."""

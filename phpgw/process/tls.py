@@ -124,6 +124,11 @@ class ServerTls:
             f"the certificate in {self._files.certificate}, valid until {until:%Y-%m-%d %H:%M} UTC"
         )
 
+    @property
+    def expires_at(self) -> float:
+        """Return when the certificate expires, in seconds since the epoch."""
+        return self._certificate.not_valid_after_utc.timestamp()
+
     def is_valid(self, now: float) -> bool:
         """Return whether the certificate's validity period includes this time.
 

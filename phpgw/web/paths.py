@@ -44,6 +44,7 @@ API_PATHS = (
     Path("/hold", ("POST",), _HOLD),
     Path("/release", ("POST",), _HOLD),
     Path("/stats", ("GET",), "counters, for PHP"),
+    Path("/metrics", ("GET",), "metrics, for Prometheus"),
     Path("/openapi.json", ("GET",), "a description of all this"),
 )
 # :mod:`phpgw.web.health` has their resources.
@@ -51,10 +52,8 @@ HEALTH_PATHS = (
     Path("/healthz", ("GET",), "whether the gateway answers"),
     Path("/readyz", ("GET",), "whether it can take more clients"),
 )
-# Not served yet.
-_FUTURE_ROOTS = ("metrics",)
 # The first segments that the WebSocket's path cannot have.
-RESERVED_ROOTS = frozenset((*(path.root for path in (*API_PATHS, *HEALTH_PATHS)), *_FUTURE_ROOTS))
+RESERVED_ROOTS = frozenset(path.root for path in (*API_PATHS, *HEALTH_PATHS))
 
 
 def index_lines(paths: Iterable[Path]) -> tuple[str, ...]:

@@ -54,7 +54,7 @@ class HttpError(Exception):
 
 def text_body(request: Request, text: str) -> bytes:
     """Set the headers of a plain text response; return its body."""
-    return _body(request, "text/plain; charset=utf-8", text.encode())
+    return body_of_type(request, "text/plain; charset=utf-8", text.encode())
 
 
 def json_body(request: Request, value: object) -> bytes:
@@ -66,10 +66,11 @@ def json_body(request: Request, value: object) -> bytes:
 
 def json_text(request: Request, text: bytes) -> bytes:
     """Set the headers of a JSON response; return its body, a text that is JSON already."""
-    return _body(request, "application/json", text)
+    return body_of_type(request, "application/json", text)
 
 
-def _body(request: Request, kind: str, body: bytes) -> bytes:
+def body_of_type(request: Request, kind: str, body: bytes) -> bytes:
+    """Set the headers of a response with this content type; return its body."""
     request.setHeader("Content-Type", kind)
     if request.method != b"HEAD":
         return body

@@ -20,12 +20,12 @@ class ConnectionLimit:
     All IPv6 addresses of a /64 network count as one address. Clients from this machine have no
     limit per address: if a proxy runs here, all clients can have the address of this machine.
 
-    :param limit: the maximum number of clients; 0 for no limit.
+    :ivar limit: the maximum number of clients; 0 for no limit.
     :param address_limit: the maximum number of clients per address; 0 for no limit.
     """
 
     def __init__(self, limit: int = 0, address_limit: int = 0) -> None:
-        self._limit = limit
+        self.limit = limit
         self._address_limit = address_limit
         self._count = 0
         self._networks: Counter[Hashable] = Counter()
@@ -33,7 +33,7 @@ class ConnectionLimit:
     @property
     def is_full(self) -> bool:
         """Return whether the total limit is reached."""
-        return 0 < self._limit <= self._count
+        return 0 < self.limit <= self._count
 
     def obstacle(self) -> str | None:
         """Return why no further client is admitted; ``None`` if the total limit allows one."""

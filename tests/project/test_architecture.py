@@ -12,30 +12,33 @@ import phpgw
 
 # Which house, or file at the root, may import which. Each imports only what stands above it in this
 # table, so there are no circles between them.
-_FOUNDATIONS = {"deadlines", "escape", "log_limit", "metrics", "time_slices"}
+_FOUNDATIONS = {"deadlines", "escape", "log_limit", "metrics", "observable", "time_slices"}
 MAY_IMPORT: dict[str, set[str]] = {
     "deadlines": set(),
     "escape": set(),
     "log_limit": set(),
     "metrics": set(),
+    "observable": set(),
     "time_slices": set(),
     "logs": {*_FOUNDATIONS},
     "transport": {*_FOUNDATIONS},
     "web": {*_FOUNDATIONS, "transport"},
     "timers": {*_FOUNDATIONS},
+    "prometheus": {*_FOUNDATIONS},
     "settings": {*_FOUNDATIONS, "timers", "web"},
     "process": {*_FOUNDATIONS, "settings"},
     "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
-    "api": {*_FOUNDATIONS, "hub", "relay", "settings", "transport", "web"},
+    "api": {*_FOUNDATIONS, "hub", "prometheus", "relay", "settings", "transport", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
+    "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
         *("web", "timers", "settings", "process", "backend", "hub"),
-        *("relay", "transport", "websocket", "api", "gateway"),
+        *("relay", "transport", "websocket", "api", "gateway", "gateway_state"),
     },
     "tap": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
     "cli": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
@@ -46,6 +49,7 @@ ROOMS = [*reversed(MAY_IMPORT)]
 USERS = {
     "click": ("phpgw.cli",),
     "rich": ("phpgw.cli",),
+    "prometheus_client": ("phpgw.prometheus",),
     "autobahn": ("phpgw.websocket.protocol", "phpgw.websocket.autobahn_slim"),
     "treq": ("phpgw.backend.http",),
     "twisted.web": (

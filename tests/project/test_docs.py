@@ -29,7 +29,7 @@ _MARKDOWN = [ROOT / "php/README.md", *sorted(ROOT.glob("examples/*/README.md"))]
 _ARCHITECTURE = ROOT / "docs/architecture.rst"
 # Files that the page about the architecture only imagines.
 _IMAGINED = {
-    *("api/prometheus.py", "websocket/pusher.py", "backend/grip.py", "relay/grip.py"),
+    *("websocket/pusher.py", "backend/grip.py", "relay/grip.py"),
 }
 _CONFIGURATION = ROOT / "docs/configuration.rst"
 _LOGS = ROOT / "docs/logs.rst"

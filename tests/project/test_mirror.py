@@ -33,6 +33,7 @@ TESTED_ELSEWHERE = {
     "hub/command_json": "unit/hub/test_command_parser",
     "hub/commander": "unit/hub/test_dispatch",
     "hub/commands": "unit/hub/test_command_parser",
+    "observable": "unit/prometheus/test_collector",
     "process/server_endpoint": "unit/process/test_unix_socket",
     "relay/errors": "unit/relay/test_relay",
     "relay/message": "unit/relay/test_relay",

@@ -121,7 +121,12 @@ class _RunningFpm(OwnFpm):
 
     def startService(self) -> None:
         """Say that it is ready."""
-        self._current = cast(Any, SimpleNamespace(socket=Path("/run/phpgw/fpm.sock")))
+        self._current = cast(
+            Any,
+            SimpleNamespace(
+                socket=Path("/run/phpgw/fpm.sock"), transport=SimpleNamespace(pid=None)
+            ),
+        )
 
 
 class InMemoryPhp:

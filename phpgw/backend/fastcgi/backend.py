@@ -137,6 +137,10 @@ class FastCgiBackend:
             exchange.wait()
         return exchange.reply
 
+    def count_connections(self) -> dict[str, int]:
+        """See :meth:`phpgw.backend.fastcgi.pool.FastCgiPool.count_connections`."""
+        return self._pool.count_connections()
+
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""
         for request in self._pool.waiting():

@@ -141,6 +141,20 @@ class FastCgiPool:
         """Return the requests that have not been sent."""
         return tuple(self._waiting)
 
+    def count_connections(self) -> dict[str, int]:
+        """Return how many connections there are, by state.
+
+        The states are ``connecting``, ``queued`` (in PHP-FPM's listen queue), ``idle`` (a worker
+        waits there for a request) and ``busy``.
+        """
+        queued = sum(each.is_queried and each.is_unused for each, _ in self._idle)
+        return {
+            "connecting": len(self._connecting),
+            "queued": queued,
+            "idle": len(self._idle) - queued,
+            "busy": len(self._opened) - len(self._idle),
+        }
+
     def withdraw(self, request: FastCgiRequest) -> None:
         """Forget a request that has not been sent."""
         self._waiting.remove(request)

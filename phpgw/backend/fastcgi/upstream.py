@@ -7,7 +7,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from phpgw.backend.fastcgi.backend import FastCgiBackend, make_fastcgi_backend
 from phpgw.backend.fpm.installed import find_pool, is_too_long
 from phpgw.backend.host_endpoint import client_for
-from phpgw.backend.upstream import BackendContext, Upstream
+from phpgw.backend.upstream import BackendContext, Upstream, observable_connections
 from phpgw.settings.option import InvalidOption
 
 
@@ -24,12 +24,14 @@ def make_fastcgi_upstream(endpoint: str, context: BackendContext) -> Upstream:
         # Each kind of endpoint raises exceptions of its own.
         expected = f"a Twisted client endpoint ({type(error).__name__}: {error})"
         raise InvalidOption("php-fpm", expected, repr(endpoint)) from error
+    backend = make_script_backend(client, context, context.concurrency)
     return Upstream(
-        backend=make_script_backend(client, context, context.concurrency),
+        backend=backend,
         description=f"{context.script} run by {endpoint}",
         concurrency=context.concurrency,
         concurrency_note=context.concurrency_note,
         hints=_find_hints(endpoint, context),
+        observables=(observable_connections(backend.count_connections),),
     )
 
 

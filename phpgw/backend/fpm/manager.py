@@ -34,6 +34,7 @@ class OwnFpm(UpstreamService):
 
     It makes no files before the service starts, since ``twistd --uid`` changes the user.
 
+    :ivar restarts: how often it has ended by itself, to be started again.
     """
 
     is_reloadable = True
@@ -44,6 +45,7 @@ class OwnFpm(UpstreamService):
         self._config = config
         self._directory: Path | None = None
         self._started = 0
+        self.restarts = 0
         # The process that is asked; the one that starts; those that only finish their events.
         self._current: FpmProcess | None = None
         self._next: FpmProcess | None = None
@@ -90,6 +92,17 @@ class OwnFpm(UpstreamService):
     def socket(self) -> Path | None:
         """Return the socket on which PHP-FPM is asked; ``None`` while it cannot be asked."""
         return None if self._current is None else self._current.socket
+
+    def count_children(self) -> int | None:
+        """Return how many children the master process has; ``None`` if that is not known."""
+        pid = self.pid
+        if pid is None:
+            return None
+        try:
+            children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+        except OSError:
+            return None
+        return len(children.split())
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803
         """See :meth:`twisted.internet.interfaces.IStreamClientEndpoint.connect`."""
@@ -203,6 +216,7 @@ class OwnFpm(UpstreamService):
                 delay=self._delay,
             )
             self._cancel_calls()
+            self.restarts += 1
             self._after(self._delay, self._start)
             self._delay = min(2 * self._delay, _MAX_DELAY)
 

@@ -6,7 +6,8 @@ from phpgw.backend.fastcgi.upstream import make_script_backend
 from phpgw.backend.fpm.backend import OwnFpmBackend
 from phpgw.backend.fpm.config import FpmConfig, FpmUnusable, InvalidPool, find_php_fpm
 from phpgw.backend.fpm.manager import OwnFpm
-from phpgw.backend.upstream import BackendContext, Upstream
+from phpgw.backend.upstream import BackendContext, Upstream, observable_connections
+from phpgw.observable import Observable
 from phpgw.settings.option import InvalidOption
 from phpgw.settings.parsers import existing_file
 
@@ -31,6 +32,20 @@ def make_own_fpm_upstream(context: BackendContext) -> Upstream:
         description=f"{script} run by a {config.binary.name} of our own",
         concurrency=concurrency,
         service=fpm,
+        observables=(
+            observable_connections(fastcgi.count_connections),
+            Observable(
+                name="fpm_children",
+                help="Processes of the gateway's own PHP-FPM that run scripts.",
+                observe=lambda: {} if (count := fpm.count_children()) is None else {(): count},
+            ),
+            Observable(
+                name="fpm_restarts",
+                help="Times that the gateway's own PHP-FPM ended by itself, and was started again.",
+                kind="counter",
+                observe=lambda: {(): fpm.restarts},
+            ),
+        ),
     )
 
 

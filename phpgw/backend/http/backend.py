@@ -112,6 +112,10 @@ class HttpBackend:
         exchange.begin(self._client.post_prepared(template.url, headers, form))
         return exchange.reply.addErrback(self._explain)
 
+    def count_idle_connections(self) -> int:
+        """Return how many connections are kept for the next event."""
+        return len(self._pool)
+
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`; nothing waits here."""
 

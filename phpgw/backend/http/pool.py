@@ -23,6 +23,10 @@ class HttpPool:
         self._closing: set[HttpConnection] = set()
         self._closed: Deferred[None] | None = None
 
+    def __len__(self) -> int:
+        """Return the number of idle connections."""
+        return len(self._idle)
+
     def take(self) -> HttpConnection | None:
         """Return an idle connection; ``None`` if there is none."""
         if not self._idle:

@@ -3,7 +3,7 @@
 from phpgw.backend.concurrency_limit import ConcurrencyLimit
 from phpgw.backend.error_pages import OUTAGE_STATUSES
 from phpgw.backend.http.backend import make_http_backend
-from phpgw.backend.upstream import BackendContext, Upstream
+from phpgw.backend.upstream import BackendContext, Upstream, observable_connections
 from phpgw.settings.option import InvalidOption
 
 
@@ -34,6 +34,10 @@ def make_http_upstream(url: str, context: BackendContext) -> Upstream:
         longest_run=settings.php_max_run,
         metrics=context.metrics,
     )
+
+    def count_connections() -> dict[str, int]:
+        return {"idle": backend.count_idle_connections(), "busy": limited.running}
+
     return Upstream(
         backend=limited,
         description=f"at {url}",
@@ -41,4 +45,5 @@ def make_http_upstream(url: str, context: BackendContext) -> Upstream:
         concurrency_note=context.concurrency_note,
         has_web_server=True,
         outage_statuses=OUTAGE_STATUSES,
+        observables=(observable_connections(count_connections),),
     )

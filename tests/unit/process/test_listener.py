@@ -197,6 +197,14 @@ class TlsTests(SynchronousTestCase):
         self.assertEqual(8443, port)
         self.assertIsInstance(factory, TLSMemoryBIOFactory)
 
+    def test_end_of_the_certificate(self) -> None:
+        """It is known by the port, without the files."""
+        end = listener(self.text, self.reactor).certificate_end
+        assert end is not None
+        self.assertEqual("tcp:8443", end[0])
+        self.assertLess(abs(end[1] - time.time() - 86400), 60)
+        self.assertIsNone(listener("tcp:8080", self.reactor).certificate_end)
+
     def test_expired(self) -> None:
         """It starts, with a warning."""
         in_ten_days = time.time() + 10 * 86400

@@ -18,6 +18,7 @@ class TableTests(SynchronousTestCase):
                 "/clients, /groups, /users  who is connected, for PHP",
                 "/hold, /release  POST, to keep events from PHP for a while",
                 "/stats  counters, for PHP",
+                "/metrics  metrics, for Prometheus",
                 "/openapi.json  a description of all this",
                 "/healthz  whether the gateway answers",
                 "/readyz  whether it can take more clients",
@@ -33,9 +34,9 @@ class TableTests(SynchronousTestCase):
             self.assertEqual(allowed - {"HEAD"}, set(path.methods), path.pattern)
 
     def test_reserved(self) -> None:
-        """The WebSocket cannot have a path of the gateway, or one that is planned."""
+        """The WebSocket cannot have a path of the gateway."""
         self.assertLessEqual({path.root for path in (*API_PATHS, *HEALTH_PATHS)}, RESERVED_ROOTS)
-        for root in (*RESERVED_ROOTS, "metrics"):
+        for root in RESERVED_ROOTS:
             for ws_path in (f"/{root}", f"/{root}/x"):
                 with self.assertRaises(InvalidOption):
                     Settings(php_script="/srv/websocket.php", ws_path=ws_path)

@@ -283,6 +283,22 @@ class ServingTests(PoolTestCase):
         self.ask(b"again")
         self.assertEqual((b"", b"again"), (one.read(), other.read()))
 
+    def test_counts(self) -> None:
+        """Each connection is counted once, by what it does."""
+
+        def counts() -> list[int]:
+            return [*self.pool.count_connections().values()]
+
+        self.assertEqual(["connecting", "queued", "idle", "busy"], [*self.pool.count_connections()])
+        self.ask()
+        self.assertEqual([1, 0, 0, 0], counts())
+        worker = self.endpoint.accept(is_free=False)
+        self.assertEqual([0, 1, 0, 0], counts())
+        worker.take()
+        self.assertEqual([0, 0, 0, 1], counts())
+        worker.send(b".")
+        self.assertEqual([0, 0, 1, 0], counts())
+
     def test_no_more_than_allowed(self) -> None:
         asks = [self.ask(b"%d" % number) for number in range(6)]
         workers = []

@@ -51,6 +51,9 @@ class RecordingBackend:
         self.asked.append((event, follow))
         return succeed(Reply(Head(200)))
 
+    def count_connections(self) -> dict[str, int]:
+        return {}
+
     def withdraw(self, client_id: str) -> None:
         self.withdrawn.append(client_id)
 

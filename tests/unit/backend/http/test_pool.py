@@ -29,6 +29,7 @@ class PoolTests(SynchronousTestCase):
     def test_last_in_first_out(self) -> None:
         """So those that are not needed any more become too old."""
         first, second = self.released(), self.released()
+        self.assertEqual(2, len(self.pool))
         self.assertIs(second, self.pool.take())
         self.assertIs(first, self.pool.take())
         self.assertIsNone(self.pool.take())
