@@ -110,9 +110,10 @@ class Access:
         except Denied as denied:
             # Only the first segment: what follows may be a secret.
             self.log.warn(
-                "Denied {peer} a request for /{place}: {reason}",
+                "Denied {peer} a request for {path}: {reason}",
                 peer=peer_name(request.getClientAddress()),
-                place=(request.prepath or [b""])[0].decode("ascii", "replace"),
+                path="/" + (request.prepath or [b""])[0].decode("ascii", "replace"),
+                status=denied.status,
                 reason=str(denied),
             )
             raise

@@ -13,7 +13,7 @@ COMMON_FIELDS = ("timestamp", "level", "logger", "message")
 
 FIELDS = (
     *("event_id", "client_id", "user", "type", "outcome", "status", "wait_ms", "php_ms"),
-    *("peer", "path", "code", "reason", "seconds", "messages_in", "messages_out"),
+    *("peer", "path", "code", "cause", "reason", "seconds", "messages_in", "messages_out"),
 )
 """The fields of lines that are about an event, a client or a connection."""
 
@@ -40,7 +40,7 @@ class JsonFormat:
         for name in FIELDS:
             value = event.get(name)
             if value is not None:
-                line[name] = value
+                line[name] = round(value, 3) if type(value) is float else value
         if traceback:
             line[TRACEBACK_FIELD] = traceback
         return f"{_encode(line)}\n"

@@ -12,6 +12,8 @@ from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request
 
 from phpgw.log_limit import LogThrottle, line_limit
+from phpgw.web.addresses import peer_name
+from phpgw.web.refusal_log import log_refusal
 from phpgw.web.response import text_body
 
 # The maximum number of characters of an unknown path in the log.
@@ -34,12 +36,21 @@ class IndexResource(Resource):
     def getChild(self, path: bytes, request: Request) -> Resource:
         if path == b"" and not request.postpath and self._status == 200:
             return self
-        return IndexResource(404, self.paths)
+        return UnknownPathResource(404, self.paths)
 
     def render(self, request: Request) -> bytes:
         request.setResponseCode(self._status)
         lines = ("This is phpgw, a WebSocket gateway for PHP. It serves:", "", *self.paths, "")
         return text_body(request, "\n".join(lines))
+
+
+class UnknownPathResource(IndexResource):
+    """The list of the served paths, for a path that is not one of them."""
+
+    def render(self, request: Request) -> bytes:
+        path = _logged_path(request.path)
+        log_refusal(request.getClientAddress(), 404, f"there is nothing at {path}", path)
+        return super().render(request)
 
 
 class FrontPageResource(IndexResource):
@@ -72,9 +83,16 @@ class FrontPageResource(IndexResource):
         if request.path == self._path:
             request.postpath = []
             return self._websocket
-        if request.requestHeaders.hasHeader(b"Sec-WebSocket-Key"):
-            self._log_wrong_path(request.path)
+        if _is_handshake(request):
+            self._log_wrong_path(request)
         return super().getChildWithDefault(path, request)
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        child = super().getChild(path, request)
+        if child is not self and _is_handshake(request):
+            # It has a line of its own.
+            return IndexResource(404, self.paths)
+        return child
 
     def render(self, request: Request) -> bytes:
         """Return the page to a browser, and text to any other client."""
@@ -89,16 +107,26 @@ class FrontPageResource(IndexResource):
             return b""
         return self._page
 
-    def _log_wrong_path(self, path: bytes) -> None:
+    def _log_wrong_path(self, request: Request) -> None:
         if count := self._wrong_path_throttle.count():
             others = f", as {count - 1} others did meanwhile" if count > 1 else ""
             self.log.info(
                 "A browser asked for a WebSocket at {path!a}{others}; there is one at {ours} "
                 "(--ws-path)",
-                path=path[:_MAX_LOGGED_PATH].decode("latin-1"),
+                peer=peer_name(request.getClientAddress()),
+                path=_logged_path(request.path),
                 others=others,
                 ours=self._path.decode(),
             )
+
+
+def _logged_path(path: bytes) -> str:
+    """Return the beginning of a path, for the log."""
+    return path[:_MAX_LOGGED_PATH].decode("latin-1")
+
+
+def _is_handshake(request: Request) -> bool:
+    return bool(request.requestHeaders.hasHeader(b"Sec-WebSocket-Key"))
 
 
 def _render_page(paths: tuple[str, ...], ws_path: str) -> bytes:

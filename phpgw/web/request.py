@@ -9,6 +9,7 @@ from twisted.web.resource import IResource
 from twisted.web.server import Request
 
 from phpgw.web.host import parse_host
+from phpgw.web.refusal_log import log_refusal
 from phpgw.web.response import HttpError
 
 # The most segments of a path. No path of the gateway is deeper. twisted.web takes time for each
@@ -90,6 +91,7 @@ class LimitedRequest(Request):
         try:
             self._validate()
         except HttpError as error:
+            log_refusal(self.getClientAddress(), error.status, str(error))
             self._set_common_headers()
             body = error.as_text(self)
             if self.method != b"HEAD":

@@ -10,6 +10,7 @@ import re
 from twisted.web.http import RESPONSES, Request
 
 from phpgw.web.pipelining import PipeliningChannel
+from phpgw.web.refusal_log import log_refusal
 
 # Seconds for a body to arrive, and for an idle connection to send the next request.
 _BODY_TIMEOUT = 60
@@ -147,6 +148,7 @@ class StrictChannel(PipeliningChannel):
 
     def _respond_and_close(self, status: int, reason: str) -> None:
         """Send an error response to an invalid request, and close the connection."""
+        log_refusal(self.transport.getPeer(), status, reason)
         body = reason.encode() + b"\n"
         self.transport.write(
             b"HTTP/1.1 %d %b\r\nServer: phpgw\r\nContent-Type: text/plain; charset=utf-8\r\n"

@@ -33,11 +33,23 @@ _CLOSE_TIMEOUT = 5
 _MAX_REASON_SIZE = 123
 # Codes that are never in a close frame: it had no code; there was no close frame.
 _NO_STATUS_RECEIVED, _ABNORMAL_CLOSURE = 1005, 1006
-# Codes of a connection that is closed since its peer exceeds a limit.
-_LIMIT_CODES = (1008, 1009)
+# Causes of a close, for the log, and notes on those that have no reason of ours.
+_LOST, _CLIENT, _PING, _PHP = "lost", "client", "ping", "php"
+_NOTES = {
+    _LOST: "without a close frame",
+    _CLIENT: "from the client",
+    _PING: "no answer to a ping",
+    _PHP: "from PHP",
+}
+# The causes if the gateway has sent the close frame. Other codes are for commands of PHP, whose
+# reasons are not logged.
+_OWN_CAUSES = {
+    **{1001: "going_away", 1002: "protocol", 1007: "protocol"},
+    **{1008: "limit", 1009: "limit", 1011: "error"},
+}
 _CONNECTED = "Client {client_id} connected"
 _LEFT = (
-    "Client {client_id} left after {seconds:.1f} s: code {code}{reason}, "
+    "Client {client_id} left after {seconds:.1f} s: code {code} ({note}), "
     "{messages_in} messages in, {messages_out} out"
 )
 _CLOSE_CODES = frozenset((*range(1000, 1004), *range(1007, 1015)))
@@ -58,7 +70,9 @@ class GatewayProtocol(OutboundProtocol):
     _abort_call: IDelayedCall | None = None
     _opened_at: float | None = None
     _close_status: tuple[int, str] | None = None
-    _has_exceeded_limit = False
+    _close_cause = _LOST
+    # For the log: the reason, if it is ours.
+    _own_reason: str | None = None
     _messages_in = 0
 
     # Called by Autobahn and the transport.
@@ -73,7 +87,9 @@ class GatewayProtocol(OutboundProtocol):
             factory.keep_alive.start(self)
         log = factory.client_log
         if not line_limit.count_if_over(log.namespace, _CONNECTED):
-            log.info(_CONNECTED, client_id=self.client.id)
+            log.info(
+                _CONNECTED, client_id=self.client.id, peer=self.client.handshake.peer_host or None
+            )
         factory.table.open(self)
         self.flush_outbox()
         if self._close_status is not None:
@@ -114,6 +130,7 @@ class GatewayProtocol(OutboundProtocol):
             self._invalid_payload("invalid close reason (non-UTF8 payload)")
             return
         self._close_status = code or _NO_STATUS_RECEIVED, reason
+        self._close_cause = _CLIENT
         # With the same code and reason: RFC 6455, section 5.5.1.
         self.sendCloseFrame(code, reason_utf8, isReply=True)
 
@@ -124,7 +141,10 @@ class GatewayProtocol(OutboundProtocol):
         self.factory.table.close(self)
         if self._close_status is None:
             self._close_status = code or _NO_STATUS_RECEIVED, (reasonUtf8 or b"").decode()
-            self._has_exceeded_limit = code in _LIMIT_CODES
+            self._close_cause = _PHP
+            if code in _OWN_CAUSES:
+                self._close_cause = _OWN_CAUSES[code]
+                self._own_reason = self._close_status[1] or self._close_cause
         if self.factory.keep_alive is not None:
             self.factory.keep_alive.stop(self)
         if not isReply:
@@ -163,10 +183,12 @@ class GatewayProtocol(OutboundProtocol):
         log.info(
             _LEFT,
             client_id=self.client.id,
+            user=self.client.identity.user,
             seconds=self.factory.reactor.seconds() - self._opened_at,
             code=self.close_status[0],
-            # The reason is ours here; that of a peer is not logged.
-            reason=f" ({self.close_status[1]})" if self._has_exceeded_limit else "",
+            cause=self._close_cause,
+            reason=self._own_reason,
+            note=self._own_reason or _NOTES[self._close_cause],
             messages_in=self._messages_in,
             messages_out=self.messages_out,
         )
@@ -227,6 +249,7 @@ class GatewayProtocol(OutboundProtocol):
             client_id=self.client.id,
         )
         self._close_status = _ABNORMAL_CLOSURE, "no answer to a ping"
+        self._close_cause = _PING
         self.abort()
 
 

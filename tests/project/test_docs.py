@@ -236,6 +236,6 @@ class LogFieldTests(SynchronousTestCase):
 
     def test_each_is_documented(self) -> None:
         """The page about the log has exactly the fields that lines can have, in their order."""
-        table = _LOGS.read_text().split("\nThe fields of JSON\n")[1].split("\nWhat is never")[0]
+        table = _LOGS.read_text().split("\nThe fields of JSON\n")[1].split("\nThe lines of")[0]
         fields = re.findall(r"^``(\w+)`` ", table, re.MULTILINE)
         self.assertEqual([*COMMON_FIELDS, *FIELDS, TRACEBACK_FIELD], fields)

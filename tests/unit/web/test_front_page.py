@@ -133,7 +133,10 @@ class LostTests(FrontPageTestCase):
         self.assertIn("999 others", events[1]["others"])
         self.assertLess(len(formatEvent(events[1]) or ""), 400)
 
-    def test_others_leave_no_line(self) -> None:
+    def test_others(self) -> None:
+        """What is no handshake has a line of its own kind, and none if there is something."""
         with capturedLogs() as events:
             self.get("/nothing")
-        self.assertEqual(events, [])
+            self.get("/")
+            self.get("/healthz")
+        self.assertEqual(["/nothing"], [each["path"] for each in events])

@@ -3,7 +3,7 @@
 import tracemalloc
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from phpgw.hub.client import Message
 from tests.support.in_memory_browser import (
@@ -196,19 +196,37 @@ class IdentityTests(WebSocketSiteTestCase):
 
     def test_log_of_who_is_over_a_limit(self) -> None:
         """It names the option; what a peer says is left out."""
-        for data, expected in (
+        for data, cause, reason in (
             (
                 frame(TEXT, b"x" * 1001),
-                " (a message may have 1000 bytes at most (--max-message-size))",
+                "limit",
+                "a message may have 1000 bytes at most (--max-message-size)",
             ),
-            (frame(CLOSE, b"\x03\xf0secret"), ""),
-            (frame(CLOSE), ""),
+            (frame(CLOSE, b"\x03\xf0secret"), "client", None),
+            (frame(CLOSE), "client", None),
         ):
             with capturedLogs() as events:
                 browser = self.connect()
                 browser.send(data)
                 browser.hang_up()
-            self.assertEqual(events[-1]["reason"], expected)
+            self.assertEqual((cause, reason), (events[-1]["cause"], events[-1]["reason"]))
+
+    def test_log_of_the_cause(self) -> None:
+        """The line tells who has closed the connection."""
+        for code, text, note in (
+            (1000, "secret", "from PHP"),
+            (4000, "secret", "from PHP"),
+            (1001, "the gateway stops", "the gateway stops"),
+            (1011, "PHP failed (error 1)", "PHP failed (error 1)"),
+        ):
+            with capturedLogs() as events:
+                browser = self.connect()
+                self.connection().close(code, text)
+                browser.hang_up()
+            self.assertIn(f"code {code} ({note}), 0 messages in", formatEvent(events[-1]))
+        with capturedLogs() as events:
+            self.connect().hang_up(cleanly=False)
+        self.assertIn("code 1006 (without a close frame)", formatEvent(events[-1]))
 
 
 class ClosingTests(WebSocketSiteTestCase):
