@@ -8,15 +8,12 @@ from urllib.parse import urlsplit
 import attrs
 
 from phpgw.cli.errors import InvalidUsage
-from phpgw.settings import OPTIONS, parsers
-from phpgw.settings.endpoint_text import parse_arguments, split_parts
-from phpgw.settings.option import Given, parse_given
+from phpgw.settings import parsers
+from phpgw.settings.option import Given
 from phpgw.settings.secret_file import read_token
-from phpgw.settings.sources import CONFIG, combine
+from phpgw.settings.server_address import TcpServer, UnixServer, parse_server_address
+from phpgw.settings.sources import CONFIG, combine, value_of
 
-_DECLARED = {option.name: option for option in OPTIONS}
-_HERE = "127.0.0.1"
-_ANY_ADDRESS = ("", "0.0.0.0")
 # As the PHP library has them.
 _URL_VARIABLE = "PHPGW_URL"
 _TOKEN_VARIABLE = "PHPGW_TOKEN"
@@ -85,7 +82,7 @@ def find_api(
         if not token.isprintable():
             raise InvalidUsage(f"{_TOKEN_VARIABLE}: expected one line, without control characters")
         return ApiAccess(address, token.encode())
-    path = cast("Path | None", _value(settings, "api-token-file"))
+    path = cast("Path | None", value_of("api-token-file", settings))
     return ApiAccess(address, None if path is None else read_token("api-token-file", path))
 
 
@@ -113,28 +110,22 @@ def parse_endpoint(text: str) -> ApiAddress | None:
     :param text: the text of a valid endpoint to listen on.
     :returns: ``None`` if the text does not tell, or if programs cannot connect to it directly.
     """
-    kind, *parts = split_parts(text)
-    positional, named = parse_arguments(parts)
-    if kind == "unix":
-        path = named.get("address") or next(iter(positional), None)
-        return None if path is None else UnixAddress(path)
-    port = named.get("port") or next(iter(positional), "")
-    if kind not in ("tcp", "tcp6", "ssl") or not port.isdecimal() or len(positional) > 2:
+    address = parse_server_address(text)
+    if address is None or address.uses_proxy_protocol:
         return None
-    host = named.get("interface") or (positional[1] if len(positional) > 1 else "")
-    if host in _ANY_ADDRESS:
-        host = "::1" if kind == "tcp6" else _HERE
-    if host == "::":
-        host = "::1"
-    if kind != "ssl":
-        return TcpAddress(host, int(port))
-    certificate = named.get("certKey") or named.get("privateKey")
-    return TcpAddress(host, int(port), True, Path(certificate)) if certificate else None
+    match address.server:
+        case UnixServer(path):
+            return None if address.uses_tls else UnixAddress(path)
+        case TcpServer(_, host, port):
+            certificate = Path(address.certificate) if address.certificate else None
+            return TcpAddress(host, port, address.uses_tls, certificate)
+        case _:
+            return None
 
 
 def _from_settings(settings: Mapping[str, Sequence[Given]]) -> ApiAddress:
     name = "api-listen" if settings.get("api-listen") else "listen"
-    endpoints = cast("tuple[str, ...]", _value(settings, name))
+    endpoints = cast("tuple[str, ...]", value_of(name, settings))
     for address in map(parse_endpoint, endpoints):
         if address is not None:
             return address
@@ -142,12 +133,3 @@ def _from_settings(settings: Mapping[str, Sequence[Given]]) -> ApiAddress:
         f"the API is at {', '.join(endpoints)} (--{name}), which names no address for other "
         f"programs: name it with --url, {_URL_EXPECTED}"
     )
-
-
-def _value(settings: Mapping[str, Sequence[Given]], name: str) -> object:
-    """Return the value of one setting. Mistakes in others do not matter here."""
-    option = _DECLARED[name]
-    given = settings.get(name)
-    if given:
-        return parse_given(option, given)
-    return (option.parse(option.default),) if option.default is not None else None

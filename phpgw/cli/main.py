@@ -12,7 +12,11 @@ from phpgw.cli.version import version_option
 from phpgw.settings.option import InvalidOption, shortened
 
 # Each is the name of a command, and of its room. The help has them in this order.
-COMMANDS = ("serve", "status", "top", "clients", "send", "close", "completion", "version")
+COMMANDS = (
+    *("serve", "status", "top", "clients", "send", "close"),
+    *("nginx", "caddy", "apache", "haproxy"),
+    *("completion", "version"),
+)
 # As a shell reports the end by SIGINT.
 _INTERRUPTED = 130
 

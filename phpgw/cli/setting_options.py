@@ -34,10 +34,12 @@ class SettingText(click.ParamType):  # type: ignore[type-arg]
         return [CompletionItem(each) for each in choices if each.startswith(incomplete)]
 
 
-def setting_options(options: Iterable[Option]) -> list[click.Parameter]:
+def setting_options(options: Iterable[Option], *, hidden: bool = False) -> list[click.Parameter]:
     """Return the options of a command for settings.
 
     Each takes all texts that are given for it; :func:`given_texts` has them.
+
+    :param hidden: whether the help of the command leaves them out.
     """
     return [
         click.Option(
@@ -46,6 +48,7 @@ def setting_options(options: Iterable[Option]) -> list[click.Parameter]:
             metavar=option.metavar,
             multiple=True,
             help=option.description,
+            hidden=hidden,
         )
         for option in options
     ]

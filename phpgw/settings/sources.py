@@ -14,7 +14,14 @@ from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
 from phpgw.settings import OPTIONS
-from phpgw.settings.option import Given, InvalidOption, Option, explain_unknown, shortened
+from phpgw.settings.option import (
+    Given,
+    InvalidOption,
+    Option,
+    explain_unknown,
+    parse_given,
+    shortened,
+)
 
 # A larger file is not a configuration file. It may be a device without an end.
 _MAX_FILE_SIZE = 1_000_000
@@ -58,6 +65,21 @@ def combine(
     combined: dict[str, Sequence[Given]] = {**_from_environment(environment), **given}
     named = combined.pop(CONFIG.name, ())
     return {**_from_file(named[-1]), **combined} if named else combined
+
+
+def value_of(name: str, given: Mapping[str, Sequence[Given]]) -> object:
+    """Return the value of one option. Mistakes in others do not matter.
+
+    :param given: the texts that count, as :func:`combine` returns them.
+    :raises InvalidOption: if the text is invalid.
+    """
+    option = BY_NAME[name]
+    texts = given.get(name)
+    if not texts and option.default is not None:
+        texts = [Given(option.default, "by default")]
+    if texts:
+        return parse_given(option, texts)
+    return () if option.repeatable else None
 
 
 def _from_environment(environment: Mapping[str, str]) -> dict[str, list[Given]]:

@@ -40,8 +40,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("web", "timers", "settings", "process", "backend", "hub"),
         *("relay", "transport", "websocket", "api", "gateway", "gateway_state"),
     },
+    "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
-    "cli": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
+    "cli": {*_FOUNDATIONS, "logs", "process", "samples", "service", "settings"},
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.
 ROOMS = [*reversed(MAY_IMPORT)]

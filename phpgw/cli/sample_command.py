@@ -1,0 +1,104 @@
+"""The base class of commands that print a configuration for another program."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import click
+
+from phpgw.cli.command import Command
+from phpgw.cli.errors import CommandFailed
+from phpgw.cli.output import note, write
+from phpgw.cli.parsed_value import ParsedValue
+from phpgw.cli.setting_options import given_texts, setting_options
+from phpgw.samples.proxied_gateway import MissingSetting, parse_address
+from phpgw.samples.text import CannotWrite
+from phpgw.samples.web_site import parse_name
+from phpgw.settings import parsers
+from phpgw.settings.sources import BY_NAME
+
+_SETTINGS = "It takes the options of phpgw serve, too, and reads the same configuration file."
+
+
+class SampleCommand(Command):
+    """A command with the options of ``phpgw serve``.
+
+    Its callback gets the texts that are ``given`` for settings on the command line, and returns
+    the text to print, and what the gateway's own configuration lacks.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        callback: Callable[..., tuple[str, Sequence[MissingSetting]]],
+        description: str,
+        params: Sequence[click.Parameter] = (),
+        **more: Any,
+    ) -> None:
+        # They have their manual already, and it is long.
+        settings = setting_options(BY_NAME.values(), hidden=True)
+        super().__init__(
+            name,
+            callback=callback,
+            help=f"{description} {_SETTINGS}",
+            params=[*params, *settings],
+            **more,
+        )
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Print what the callback returns.
+
+        :raises InvalidOption: if a setting is invalid.
+        :raises CommandFailed: if there is no such configuration.
+        """
+        given = given_texts(ctx.params)
+        for name in BY_NAME:
+            del ctx.params[name.replace("-", "_")]
+        ctx.params["given"] = given
+        try:
+            text, missing = super().invoke(ctx)
+        except CannotWrite as error:
+            raise CommandFailed(str(error)) from None
+        write(text.removesuffix("\n"))
+        for each in missing:
+            note(f"phpgw: the gateway's configuration lacks {each.line} ({each.reason})")
+
+
+def address_option() -> click.Option:
+    """Return an option that says where a proxy finds the gateway."""
+    return click.Option(
+        ["--address"],
+        metavar="ADDRESS",
+        type=ParsedValue(parse_address),
+        help="Where the gateway is, as the proxy sees it: HOST:PORT or unix:/PATH. Default: as "
+        "--listen says.",
+    )
+
+
+def server_name_option(description: str) -> click.Option:
+    """Return an option that asks for more than a part of a configuration."""
+    return click.Option(
+        ["--server-name"], metavar="NAME", type=ParsedValue(parse_name), help=description
+    )
+
+
+def site_options() -> list[click.Parameter]:
+    """Return options that ask for a whole site."""
+    return [
+        server_name_option(
+            "Print a whole site of this name, like example.com, with the pages of --php-root and "
+            "the PHP of --php-fpm. Default: a part for a site that you have."
+        ),
+        click.Option(
+            ["--certificate"],
+            metavar="FILE",
+            type=ParsedValue(parsers.absolute_path),
+            help="The certificate of the whole site, with the intermediate certificates.",
+        ),
+        click.Option(
+            ["--key"],
+            metavar="FILE",
+            type=ParsedValue(parsers.absolute_path),
+            help="The key of this certificate.",
+        ),
+    ]
