@@ -5,7 +5,11 @@ from typing import Any, Literal
 
 import attrs
 
+from phpgw.histogram import EventMetrics
+
 _DESCRIPTION = "description"
+# The types of events, as in the field ``type``.
+EVENT_TYPES = ("server", "connect", "disconnect", "timer")
 
 
 @attrs.frozen
@@ -97,7 +101,10 @@ _TIMER_RUNS = MetricFamily("timer_runs", "Runs of timers that were due.")
 
 @attrs.define
 class Metrics:
-    """All metrics of a gateway. Code that counts adds to an attribute: this costs nothing more."""
+    """All metrics of a gateway. Code that counts adds to an attribute: this costs nothing more.
+
+    :ivar events: how events have ended, and how long they took, by type.
+    """
 
     clients_now: int = gauge("Clients that are connected.", "clients", name="connections")
     handshakes_accepted: int = counter(
@@ -273,10 +280,13 @@ class Metrics:
         family=_CLOSED_CONNECTIONS,
         limit="age",
     )
+    events: dict[str, EventMetrics] = attrs.field(
+        factory=lambda: {type_: EventMetrics() for type_ in EVENT_TYPES}
+    )
 
     def as_dict(self) -> dict[str, int]:
-        """Return all values by name."""
-        return attrs.asdict(self)
+        """Return all values by name, without :attr:`events`."""
+        return {each.name: getattr(self, each.name) for each in self.describe()}
 
     def summary(self) -> str:
         """Return how the gateway fares, in one line, such as for ``systemctl status``."""
@@ -289,6 +299,8 @@ class Metrics:
     def describe() -> Iterator[MetricDescription]:
         """Return the descriptions of all metrics, in the order of :meth:`as_dict`."""
         for field in attrs.fields(Metrics):
+            if _DESCRIPTION not in field.metadata:
+                continue
             facts = {"name": field.name, **field.metadata[_DESCRIPTION]}
             facts["family"] = facts["family"] or MetricFamily(
                 field.name.removesuffix("_now"), facts["help"]

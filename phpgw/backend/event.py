@@ -1,6 +1,21 @@
 """Events, which PHP is asked with."""
 
+from itertools import count
+from secrets import token_hex
+
 import attrs
+
+# The ids of one process begin alike, and those of two do not.
+_ID_PREFIX = token_hex(4)
+_id_numbers = count(1)
+
+
+def new_event_id() -> str:
+    """Return an id that no other event has, in letters, digits and a hyphen.
+
+    It counts on, since a random one would take ten times as long, for each message.
+    """
+    return f"{_ID_PREFIX}-{next(_id_numbers):x}"
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +76,7 @@ class Event:
     :ivar identity: the client that the event is about.
     :ivar is_binary: whether the payload was a binary message.
     :ivar code: the close code of a ``disconnect`` (RFC 6455, section 7.4).
+    :ivar id: the id of the event, which stays the same when it is sent again.
     """
 
     type: str
@@ -68,6 +84,7 @@ class Event:
     identity: Identity
     is_binary: bool = False
     code: int | None = None
+    id: str = attrs.field(factory=new_event_id, eq=False)
 
     def is_awaited_by(self, client_id: str) -> bool:
         """Return whether this client waits for the reply: to its message, or its handshake."""

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from functools import partial
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred
@@ -88,9 +89,8 @@ class Admission:
         :param offered: the subprotocols that the browser offers.
         :returns: fires with a :class:`Grant`, or fails with a :exc:`Refusal`.
         """
-        asked = self._relay.connect(client)
-        decided: Deferred[Grant] = asked.addCallback(self._decide, client, offered)
-        return decided.addErrback(self._failed, client)
+        decided = self._relay.connect(client, partial(self._decide, client, offered))
+        return decided.addCallbacks(_granted, self._failed, errbackArgs=(client,))
 
     def admit(self, client: Client, grant: Grant) -> None:
         """Admit a client whose connection is open, and run the commands of its grant."""
@@ -99,12 +99,15 @@ class Admission:
         if running is not None:
             self._relay.delay_events(client, running)
 
-    def _decide(self, reply: Reply, client: Client, offered: Sequence[str]) -> Grant:
-        """Turn PHP's reply into a grant, or raise it as a refusal."""
+    def _decide(self, client: Client, offered: Sequence[str], reply: Reply) -> Grant | Refusal:
+        """Return what PHP's reply means.
+
+        :raises UnusableReply: if PHP has decided nothing.
+        """
         head = reply.head
         if 300 <= head.status < 400:
             # Frameworks do this with visitors that have not logged in.
-            raise Refusal(
+            return Refusal(
                 403,
                 "PHP redirected the handshake; is a login needed?",
                 note=str(wrong_status(reply)),
@@ -116,7 +119,7 @@ class Admission:
                 if name in _PASSED_ON and not CONTROL.search(value)
             ]
             body = self._body_of_refusal(reply.body, client)
-            raise Refusal(
+            return Refusal(
                 head.status,
                 f"PHP answered with status {head.status}",
                 headers,
@@ -165,8 +168,6 @@ class Admission:
 
     def _failed(self, failure: Failure, client: Client) -> Grant:
         """Refuse a client for which PHP has sent no usable reply."""
-        if failure.check(Refusal):
-            failure.raiseException()
         reason = "This cannot be decided at the moment."
         subject = f"the connect of client {client.id}"
         if failure.check(ClientDisconnected, CancelledError):
@@ -188,6 +189,13 @@ class Admission:
                     client_id=client.id,
                 )
         return tuple(cookies)
+
+
+def _granted(decision: Grant | Refusal) -> Grant:
+    """Return a grant; raise a refusal."""
+    if isinstance(decision, Refusal):
+        raise decision
+    return decision
 
 
 def _subprotocol(head: Head, offered: Sequence[str]) -> str | None:

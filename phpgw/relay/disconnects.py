@@ -24,11 +24,12 @@ from phpgw.backend.errors import (
     BackendUnreachable,
     ScriptNotFound,
 )
-from phpgw.backend.event import Event
+from phpgw.backend.event import Event, new_event_id
 from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
+from phpgw.relay.event_report import EventObservers
 from phpgw.relay.fifo import DeferredEvent, QueuedEvent
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import PendingReply, Replies
@@ -52,11 +53,16 @@ class _Disconnect:
     """A client that has disconnected, with close code and reason.
 
     The event has the client's identity as it is when PHP is asked.
+
+    :ivar began_at: when the client has disconnected, in seconds of the reactor's clock.
+    :ivar id: the id of the event, each time that it is sent.
     """
 
     client: Client
     code: int
     reason: str
+    began_at: float
+    id: str = attrs.field(factory=new_event_id)
 
     def event(self, now: float) -> Event:
         """Return the event for PHP.
@@ -64,7 +70,16 @@ class _Disconnect:
         :param now: seconds since the epoch.
         """
         identity = self.client.identity_at(now)
-        return Event("disconnect", self.reason.encode(), identity, code=self.code)
+        return Event("disconnect", self.reason.encode(), identity, code=self.code, id=self.id)
+
+
+@attrs.frozen
+class _Attempt:
+    """An attempt to tell PHP of a disconnect."""
+
+    disconnect: _Disconnect
+    queued: QueuedEvent
+    event: Event
 
 
 class _NotPassedOn(BackendUnreachable):
@@ -78,6 +93,7 @@ class _PerhapsReceived(BackendError):
 class DisconnectQueue:
     """Keeps disconnects until PHP has received them.
 
+    :param observers: is told of each event that has ended.
     :param has_web_server: whether there is a web server before PHP, with error pages of its own.
     """
 
@@ -90,6 +106,7 @@ class DisconnectQueue:
         replies: Replies,
         queue: EventQueue,
         metrics: Metrics,
+        observers: EventObservers,
         has_web_server: bool = False,
     ) -> None:
         self._reactor = reactor
@@ -97,6 +114,7 @@ class DisconnectQueue:
         self._replies = replies
         self._queue = queue
         self._metrics = metrics
+        self._observers = observers
         self._has_web_server = has_web_server
         self._count = 0
         self._networks: Counter[Hashable] = Counter()
@@ -108,7 +126,7 @@ class DisconnectQueue:
         self._postponed: deque[_Disconnect] = deque()
         self._probe_call: IDelayedCall | None = None
         # What PHP may have received, until a probe finds out whether it runs.
-        self._doubtful: list[tuple[_Disconnect, Failure]] = []
+        self._doubtful: list[tuple[_Attempt, Failure]] = []
         self._is_probing = False
         self._empty_waiters: list[Deferred[None]] = []
 
@@ -129,7 +147,7 @@ class DisconnectQueue:
             return
         self._networks[network] += 1
         self._change_count(1)
-        disconnect = _Disconnect(client, code, reason)
+        disconnect = _Disconnect(client, code, reason, self._reactor.seconds())
         if self._is_away or self._backend.is_away:
             self._postpone(disconnect)
         else:
@@ -202,15 +220,15 @@ class DisconnectQueue:
             probed = maybeDeferred(self._backend.probe)
             probed.addCallbacks(self._found, self._not_found, (doubtful,), errbackArgs=(doubtful,))
 
-    def _found(self, outcome: None, doubtful: list[tuple[_Disconnect, Failure]]) -> None:
+    def _found(self, outcome: None, doubtful: list[tuple[_Attempt, Failure]]) -> None:
         """PHP runs: count the doubtful disconnects as received, and send the others."""
         self._is_probing = self._is_away = False
-        for disconnect, failure in doubtful:
-            self._give_up(failure, disconnect)
+        for attempt, failure in doubtful:
+            self._give_up(failure, attempt)
         self._enqueue_postponed()
         self._end_probe()
 
-    def _not_found(self, failure: Failure, doubtful: list[tuple[_Disconnect, Failure]]) -> None:
+    def _not_found(self, failure: Failure, doubtful: list[tuple[_Attempt, Failure]]) -> None:
         """PHP does not run, so it has not received the doubtful disconnects: postpone them."""
         if failure.check(ScriptNotFound):
             # Such a probe cannot tell whether PHP runs.
@@ -218,10 +236,8 @@ class DisconnectQueue:
             return
         self._is_probing = False
         self._is_away = True
-        for disconnect, _ in doubtful:
-            disconnect.client.is_finished = False
-            self._log_away(failure, disconnect)
-            self._postpone(disconnect)
+        for attempt, _ in doubtful:
+            self._send_later(failure, attempt.disconnect)
         self._end_probe()
 
     def _end_probe(self) -> None:
@@ -262,14 +278,16 @@ class DisconnectQueue:
             self._postpone(disconnect)
             return None
         disconnect.client.is_finished = True
-        asked = self._backend.ask(disconnect.event(self._replies.wall_time()))
-        asked.addCallback(self._replied)
-        return asked.addCallbacks(
-            self._received, self._failed, (disconnect,), errbackArgs=(disconnect,)
-        )
+        event = disconnect.event(self._replies.wall_time())
+        queued.began_at, queued.asked_at = disconnect.began_at, self._reactor.seconds()
+        attempt = _Attempt(disconnect, queued, event)
+        asked = self._backend.ask(event)
+        asked.addCallback(self._replied, queued)
+        return asked.addCallbacks(self._received, self._failed, (attempt,), errbackArgs=(attempt,))
 
-    def _replied(self, reply: Reply) -> Deferred[None] | None:
+    def _replied(self, reply: Reply, queued: QueuedEvent) -> Deferred[None] | None:
         """Carry out the commands of a reply, unless a web server has sent it in place of PHP."""
+        queued.reply, queued.replied_at = reply, self._reactor.seconds()
         if self._has_web_server:
             status = reply.head.status
             if is_not_passed_on(reply):
@@ -280,40 +298,46 @@ class DisconnectQueue:
         # The client cannot get a reply any longer, but its commands may be for others.
         return PendingReply(self._replies, None).complete(reply)
 
-    def _failed(self, failure: Failure, disconnect: _Disconnect) -> None:
+    def _failed(self, failure: Failure, attempt: _Attempt) -> None:
         """Postpone a disconnect that PHP has not received; give up one that it may have."""
         if failure.check(BackendUnreachable, BackendBusy):
             # PHP has not received it, and would take the client for connected forever.
-            disconnect.client.is_finished = False
-            self._log_away(failure, disconnect)
-            self._postpone(disconnect)
+            self._send_later(failure, attempt.disconnect)
         elif failure.check(_PerhapsReceived):
-            self._doubtful.append((disconnect, failure))
+            self._doubtful.append((attempt, failure))
             self._probe()
         elif failure.check(BackendTimeout):
-            self._give_up(failure, disconnect)
+            self._give_up(failure, attempt)
             # If PHP hangs as a whole, all others would be lost, one after the other.
             self._is_away = True
             self._probe()
         elif failure.check(BackendBroken):
-            self._give_up(failure, disconnect)
+            self._give_up(failure, attempt)
         else:
-            self._log_failure(failure, disconnect)
-            self._received(None, disconnect)
+            self._end_failed(failure, attempt)
 
-    def _give_up(self, failure: Failure, disconnect: _Disconnect) -> None:
+    def _send_later(self, failure: Failure, disconnect: _Disconnect) -> None:
+        """Postpone a disconnect that PHP has not received."""
+        disconnect.client.is_finished = False
+        self._log_away(failure, disconnect)
+        self._postpone(disconnect)
+
+    def _give_up(self, failure: Failure, attempt: _Attempt) -> None:
         """Count a disconnect as lost, since PHP may have received it or not."""
         self._metrics.disconnects_lost += 1
-        self._log_failure(failure, disconnect)
-        self._received(None, disconnect)
+        self._end_failed(failure, attempt)
 
-    def _log_failure(self, failure: Failure, disconnect: _Disconnect) -> None:
-        subject = f"the disconnect of client {disconnect.client.id}"
+    def _end_failed(self, failure: Failure, attempt: _Attempt) -> None:
+        """Log why a disconnect has failed, and remove it."""
+        attempt.queued.failure = failure
+        subject = f"the disconnect of client {attempt.disconnect.client.id}"
         self._replies.report_failure(subject, failure, None)
+        self._received(None, attempt)
 
-    def _received(self, outcome: None, disconnect: _Disconnect) -> None:
+    def _received(self, outcome: None, attempt: _Attempt) -> None:
         """Remove a disconnect; nothing more is sent for it."""
-        network = network_of(disconnect.client.handshake.peer_host)
+        self._observers.ended(attempt.queued, attempt.event)
+        network = network_of(attempt.disconnect.client.handshake.peer_host)
         self._networks[network] -= 1
         if not self._networks[network]:
             del self._networks[network]

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
+from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 
@@ -22,9 +23,18 @@ class QueuedEvent(ABC):
     :ivar client: the client that it is about; ``None`` for timers and disconnects.
     :ivar network: the network that it is counted for while it waits; ``None`` for no network.
     :ivar is_running: whether it takes a place of its queue; only the queue changes it.
+    :ivar began_at: when it began, in seconds of the reactor's clock. A message may have waited for
+        the one before, and a disconnect for PHP to be back, before they were queued.
+    :ivar asked_at: when PHP was asked; ``None`` if it was not.
+    :ivar replied_at: when PHP's reply was complete; ``None`` if it was not.
+    :ivar reply: that reply.
+    :ivar failure: why the event has failed, if it has.
     """
 
-    __slots__ = ("client", "fifo", "is_running", "network", "waiting_since")
+    __slots__ = (
+        *("asked_at", "began_at", "client", "failure", "fifo"),
+        *("is_running", "network", "replied_at", "reply", "waiting_since"),
+    )
 
     log = Logger(observer=line_limit)
 
@@ -40,6 +50,11 @@ class QueuedEvent(ABC):
         self.client = client
         self.network = network
         self.is_running = False
+        self.began_at = waiting_since
+        self.asked_at: float | None = None
+        self.replied_at: float | None = None
+        self.reply: Reply | None = None
+        self.failure: Failure | None = None
 
     @abstractmethod
     def run(self, queue: "Places") -> bool:

@@ -13,6 +13,7 @@ from phpgw.backend.reply import FlowControl, Head, Reply
 from phpgw.hub.client import Client
 from phpgw.metrics import Metrics
 from phpgw.relay.errors import ClientDisconnected
+from phpgw.relay.event_report import EventObservers
 from phpgw.relay.fifo import Places, QueuedEvent
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import PendingReply, Replies
@@ -32,6 +33,8 @@ class MessageContext:
     :ivar queue: where messages wait and run.
     :ivar stream_limits: limits streamed replies.
     :ivar metrics: has the number of replies without a client.
+    :ivar now: returns the time of the reactor's clock, in seconds.
+    :ivar observers: is told of each message that has ended.
     :ivar running: the messages that PHP works on.
     :ivar may_resume: called when a message has been taken from a full inbox.
     :ivar failed: called with a client whose message has failed, and with the failure.
@@ -43,6 +46,8 @@ class MessageContext:
     queue: EventQueue
     stream_limits: StreamLimits
     metrics: Metrics
+    now: Callable[[], float]
+    observers: EventObservers
     running: "dict[Client, ClientMessage]"
     may_resume: Callable[[Client], None]
     failed: Callable[[Client, Failure], None]
@@ -55,12 +60,13 @@ class ClientMessage(QueuedEvent):
     It waits in the queue, is the :class:`phpgw.relay.retry.Receiver` of PHP's reply, and has the
     reply carried out. Which message it is, is known when it runs: the first one in the inbox.
 
-    :ivar reply: what is done with PHP's reply.
+    :ivar event: the event for PHP.
+    :ivar pending: what is done with PHP's reply.
     :ivar asked: fires when it has ended; can be cancelled.
     :ivar flow: controls the flow of the reply, if that is streamed.
     """
 
-    __slots__ = ("_context", "_error", "asked", "flow", "reply")
+    __slots__ = ("_context", "_error", "asked", "event", "flow", "pending")
 
     client: Client
 
@@ -72,6 +78,7 @@ class ClientMessage(QueuedEvent):
         self.client = client
         self.network = None
         self.is_running = False
+        self.asked_at = self.replied_at = self.reply = self.failure = None
         self._context = context
         self.flow: LimitedFlow | None = None
         # Why the gateway has ended it early, if it has done so for other events.
@@ -86,9 +93,8 @@ class ClientMessage(QueuedEvent):
             # It has disconnected, or its connection is closing.
             context.go_on(client, False)
             return False
-        payload, is_binary = self._take()
-        identity = client.identity_at(context.replies.wall_time())
-        event = Event("server", payload, identity, is_binary)
+        event = self._take()
+        self.asked_at = context.now()
         self.asked = context.backend.send(event, self)
         if client.is_paused:
             context.may_resume(client)
@@ -114,11 +120,13 @@ class ClientMessage(QueuedEvent):
         if is_stream(head) and not self.client.is_disconnected:
             limits = self._context.stream_limits
             self.flow = flow = limits.start(self, flow, self._close_client, self._end_early)
-        return self.reply.follow(head, flow)
+        return self.pending.follow(head, flow)
 
     def replied(self, reply: Reply) -> Deferred[None] | None:
+        self.replied_at = self._context.now()
+        self.reply = reply
         try:
-            carrying_out = self.reply.complete(reply)
+            carrying_out = self.pending.complete(reply)
         except Exception:
             return self._fail(Failure())
         if carrying_out is None:
@@ -129,13 +137,17 @@ class ClientMessage(QueuedEvent):
     def failed(self, failure: Failure) -> Deferred[None]:
         return self._fail(failure)
 
-    def _take(self) -> tuple[bytes, bool]:
-        """Take the message out of the inbox, and return its payload and whether it is binary."""
+    def _take(self) -> Event:
+        """Take the message out of the inbox, and return the event for it."""
         client, context = self.client, self._context
         message = client.inbox.pop(0)
-        self.reply = PendingReply(context.replies, client, message.is_binary, message.payload)
+        payload, is_binary = message.payload, message.is_binary
+        self.began_at = message.received_at
+        self.pending = PendingReply(context.replies, client, is_binary, payload)
         context.running[client] = self
-        return message.payload, message.is_binary
+        identity = client.identity_at(context.replies.wall_time())
+        self.event = Event("server", payload, identity, is_binary)
+        return self.event
 
     def _fail(self, failure: Failure, was_asked: bool = True) -> Deferred[None]:
         return self._end_after(maybeDeferred(self._report, failure), was_asked)
@@ -149,13 +161,14 @@ class ClientMessage(QueuedEvent):
         subject = f"a message of client {client.id}"
         if self._error is not None:
             failure = Failure(self._error)
+        self.failure = failure
         if failure.check(CancelledError, ClientDisconnected):
             self._context.metrics.replies_without_client += 1
             replies.report_cause(subject, failure)
         else:
             replies.report_failure(subject, failure, client)
             self._context.failed(client, failure)
-        return self.reply.break_off()
+        return self.pending.break_off()
 
     def _end_after(self, ending: Deferred[None], was_asked: bool = True) -> Deferred[None]:
         """End once a Deferred has fired."""
@@ -165,6 +178,7 @@ class ClientMessage(QueuedEvent):
     def _end(self, was_asked: bool = True) -> None:
         """Let the client's next event wait, and free the place in the queue."""
         context, client = self._context, self.client
+        context.observers.ended(self, self.event)
         del context.running[client]
         client.expects_stream = self.flow is not None
         if self.flow is not None:

@@ -5,8 +5,9 @@ side. A client enters the queue anew after each event. So none starves, and the 
 longer than there are clients. The disconnect is the last event of a client.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
@@ -21,6 +22,7 @@ from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker
 from phpgw.relay.disconnects import DisconnectQueue
 from phpgw.relay.errors import ClientDisconnected
+from phpgw.relay.event_report import EventObservers
 from phpgw.relay.fifo import DeferredEvent, QueuedEvent
 from phpgw.relay.message import ClientMessage, MessageContext
 from phpgw.relay.overload import WaitingLimits
@@ -32,6 +34,8 @@ from phpgw.relay.retry import RetryingBackend
 from phpgw.relay.stream_limits import StreamLimits
 from phpgw.relay.timer_events import TimerEvents
 
+T = TypeVar("T")
+
 
 class Relay:
     """Sends the events of clients to PHP, and has the replies carried out.
@@ -39,6 +43,7 @@ class Relay:
     :ivar concurrency: how many events PHP works on at once.
     :ivar backend: asks PHP.
     :ivar timers: sends the events of timers.
+    :ivar observers: is told of each event that has ended, and tells others.
     """
 
     def __init__(
@@ -54,6 +59,7 @@ class Relay:
         self._policy = policy
         self._metrics = metrics
         self.concurrency = policy.concurrency
+        self.observers = EventObservers(reactor.seconds, metrics, replies.wall_time)
         breaker = Breaker(reactor, policy.breaker, metrics)
         self.backend = RetryingBackend(reactor, backend, breaker, metrics)
         queue = EventQueue(policy.concurrency, metrics, partial(reactor.callLater, 0))
@@ -66,10 +72,22 @@ class Relay:
         self._queue = queue
         self._overruns = Overruns(reactor, policy.longest_run)
         self.timers = TimerEvents(
-            reactor, queue, self.backend, replies, self._overruns, policy.no_client
+            reactor,
+            queue,
+            self.backend,
+            replies,
+            self._overruns,
+            policy.no_client,
+            self.observers,
         )
         self._disconnects = DisconnectQueue(
-            reactor, self.backend, replies, queue, metrics, policy.has_web_server
+            reactor,
+            self.backend,
+            replies,
+            queue,
+            metrics,
+            self.observers,
+            policy.has_web_server,
         )
         self._running: dict[Client, ClientMessage] = {}
         self._context = MessageContext(
@@ -78,6 +96,8 @@ class Relay:
             queue=queue,
             stream_limits=self._stream_limits,
             metrics=metrics,
+            now=reactor.seconds,
+            observers=self.observers,
             running=self._running,
             may_resume=self._resume_if_not_full,
             failed=self._wait_for_script,
@@ -118,17 +138,19 @@ class Relay:
             client.is_paused = True
             client.connection.pause_reading()
 
-    def connect(self, client: Client) -> Deferred[Reply]:
+    def connect(self, client: Client, decide: Callable[[Reply], T]) -> Deferred[T]:
         """Ask PHP whether a client may connect, before any message of it.
 
-        :returns: fires with PHP's reply, or fails with a
+        :param decide: returns what PHP's reply means, or raises a
+            :exc:`phpgw.backend.errors.BackendError`.
+        :returns: fires with what that returns, or fails with a
             :exc:`phpgw.backend.errors.BackendError`.
         """
-        replied: Deferred[Reply] = Deferred()
+        decided: Deferred[T] = Deferred()
         client.is_busy = True
-        run = partial(self._run_connect, client, replied)
+        run = partial(self._run_connect, client, decide, decided)
         self._queue.enqueue(DeferredEvent(run, self._queue.handshakes, self._now(), client))
-        return replied
+        return decided
 
     def admit(self, client: Client) -> None:
         """Note that a client has been admitted, so that PHP must be told of its disconnect."""
@@ -172,7 +194,7 @@ class Relay:
         if self._queue.skip(client):
             return
         running = self._running.get(client)
-        if running is not None and running.reply.is_streamed:
+        if running is not None and running.pending.is_streamed:
             running.asked.cancel()
         else:
             self.backend.withdraw(client.id)
@@ -255,16 +277,32 @@ class Relay:
     def _run_connect(
         self,
         client: Client,
-        replied: Deferred[Reply],
+        decide: Callable[[Reply], T],
+        decided: Deferred[T],
         queued: QueuedEvent,
         error: BackendError | None,
     ) -> Deferred[Any] | None:
         """Ask PHP whether a client may connect; with an error, fail in the same way."""
-        if client.is_disconnected:
-            replied.errback(ClientDisconnected("the client has left"))
-            self._go_on(client)
-            return None
         event = Event("connect", b"", client.identity)
+
+        def replied(reply: Reply) -> T:
+            queued.reply, queued.replied_at = reply, self._now()
+            return decide(reply)
+
+        def end(outcome: T | Failure) -> None:
+            if isinstance(outcome, Failure):
+                queued.failure = outcome
+                self.observers.ended(queued, event)
+                decided.errback(outcome)
+            else:
+                self.observers.ended(queued, event)
+                decided.callback(outcome)
+            self._go_on(client)
+
+        if client.is_disconnected:
+            end(Failure(ClientDisconnected("the client has left")))
+            return None
+        queued.asked_at = None if error else self._now()
         asked = fail(error) if error else self.backend.ask(event, is_wanted=client.is_connected)
-        asked.addCallbacks(replied.callback, replied.errback)
-        return asked.addBoth(lambda _: self._go_on(client))
+        asked.addCallback(replied)
+        return asked.addBoth(end)

@@ -9,6 +9,8 @@ from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
 from phpgw.backend.event import Event, Handshake, Identity
+from phpgw.backend.reply import Reply
+from phpgw.relay.event_report import EventObservers
 from phpgw.relay.fifo import DeferredEvent, QueuedEvent
 from phpgw.relay.overruns import Overruns
 from phpgw.relay.queue import EventQueue
@@ -21,6 +23,7 @@ class TimerEvents:
 
     :param overruns: tells when a script has ended that exceeded its timeout.
     :param handshake: the handshake of events that are about no client.
+    :param observers: is told of each event that has ended.
     """
 
     def __init__(
@@ -31,12 +34,14 @@ class TimerEvents:
         replies: Replies,
         overruns: Overruns,
         handshake: Handshake,
+        observers: EventObservers,
     ) -> None:
         self._now = reactor.seconds
         self._queue = queue
         self._backend = backend
         self._replies = replies
         self._overruns = overruns
+        self._observers = observers
         self._identity = Identity(client_id="", handshake=handshake)
 
     def trigger(self, name: str) -> Deferred[None]:
@@ -53,21 +58,28 @@ class TimerEvents:
         self, name: str, ended: Deferred[None], queued: QueuedEvent, error: BackendError | None
     ) -> Deferred[Any]:
         """Ask PHP; with an error, fail in the same way."""
-        reply = PendingReply(self._replies, None)
+        pending = PendingReply(self._replies, None)
         event = Event("timer", name.encode(), self._identity)
-        asked = fail(error) if error else self._backend.ask(event, reply.follow)
+        queued.asked_at = None if error else self._now()
+        asked = fail(error) if error else self._backend.ask(event, pending.follow)
         overrun: Deferred[None] | None = None
+
+        def replied(reply: Reply) -> Deferred[None] | None:
+            queued.reply, queued.replied_at = reply, self._now()
+            return pending.complete(reply)
 
         def failed(failure: Failure) -> Deferred[None] | None:
             nonlocal overrun
+            queued.failure = failure
             self._replies.report_failure(f"timer {name}", failure, None)
             overrun = self._overruns.until_ended(failure)
-            return reply.break_off()
+            return pending.break_off()
 
         def end(outcome: object) -> None:
+            self._observers.ended(queued, event)
             # This timer must not overlap with itself, but other events need not wait for it.
             (overrun or succeed(None)).addBoth(ended.callback)
 
-        asked.addCallback(reply.complete)
+        asked.addCallback(replied)
         asked.addErrback(failed)
         return asked.addBoth(end)

@@ -40,7 +40,13 @@ class DisconnectQueueTests(FakeBackendTestCase):
         breaker = Breaker(self.clock, BreakerPolicy(failures=5), self.metrics)
         php = RetryingBackend(self.clock, self.backend, breaker, self.metrics)
         self.disconnects = DisconnectQueue(
-            self.clock, php, self.replies, self.queue, self.metrics, has_web_server
+            self.clock,
+            php,
+            self.replies,
+            self.queue,
+            self.metrics,
+            self.relay.observers,
+            has_web_server,
         )
 
     def add(self, client_id: str = "a", code: int = 1001, reason: str = "") -> None:
