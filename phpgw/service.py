@@ -9,12 +9,13 @@ from twisted.application.service import MultiService
 from twisted.web.resource import Resource
 
 from phpgw import __version__
-from phpgw.api.access import Access, describe_access
+from phpgw.api.access import Access, AccessControl, describe_access
 from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath
 from phpgw.api.routes import make_api
 from phpgw.backend.selection import make_upstream
 from phpgw.backend.upstream import Upstream
+from phpgw.console.routes import ConsoleResource
 from phpgw.gateway import Gateway
 from phpgw.gateway_state import observe_gateway
 from phpgw.hub.directory import Directory
@@ -117,9 +118,12 @@ def make_gateway(
     observables = observe_gateway(
         registry, connection_limit, relay, upstream, lambda: gateway.certificate_ends()
     )
-    api = make_api(
-        dispatcher, directory, slices, hold, access, metrics, settings.max_push_size, observables
-    )
+
+    def api_for(access: AccessControl) -> dict[bytes, Resource]:
+        limit = settings.max_push_size
+        return make_api(dispatcher, directory, slices, hold, access, metrics, limit, observables)
+
+    console = ConsoleResource(access, api_for, reactor.seconds)
 
     # Browsers.
     make_client_id = random_id if settings.client_id == "random" else peer_ids()
@@ -166,11 +170,11 @@ def make_gateway(
             IdleConnections(reactor, budget.http, metrics),
             settings.handshake_timeout,
             # A body is not kept that no resource will read: a stranger may send many without end.
-            wants_body=access.allows,
+            wants_body=lambda request: access.allows(request) or console.access.allows(request),
         )
         return [Listener(option, endpoint, site, reactor) for endpoint in endpoints]
 
-    with_api = {**api, **health}
+    with_api = {**api_for(access), b"console": console, **health}
     make_api_site = partial(FastPathSite, [fast_path])
     public_paths: list[IFastPath] = [] if settings.api_listen else [fast_path]
     if not admission.asks_php:

@@ -9,7 +9,7 @@ an address of this machine takes the gateway for its own server. The Host header
 """
 
 from hmac import compare_digest
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import attrs
 from twisted.internet.interfaces import IAddress, ITransport
@@ -43,6 +43,16 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 class Denied(HttpError):
     """The request may not use the API."""
+
+
+class AccessControl(Protocol):
+    """Tells which requests may use a resource."""
+
+    def check(self, request: Request) -> None:
+        """Check that a request may use it.
+
+        :raises HttpError: if it may not; :exc:`Denied` if others may.
+        """
 
 
 @attrs.frozen

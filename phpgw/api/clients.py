@@ -9,9 +9,9 @@ from twisted.web.http import NO_CONTENT
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
-from phpgw.api.pagination import page_response, read_page
+from phpgw.api.pagination import page_response, read_page, read_search
 from phpgw.hub.command_fields import close_code, close_reason
 from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Close, InvalidCommand, Target
@@ -47,10 +47,10 @@ def _text(value: bytes | None) -> str | None:
 
 
 class ClientsResource(JsonResource):
-    """``GET /clients``: a page of all clients, or of those of a ``group`` or a ``user``."""
+    """``GET /clients``: a page of all clients, of a ``group`` or a ``user``, or of a ``search``."""
 
     def __init__(
-        self, access: Access, directory: Directory, commander: Commander, slices: TimeSlices
+        self, access: AccessControl, directory: Directory, commander: Commander, slices: TimeSlices
     ) -> None:
         super().__init__(access)
         self._directory = directory
@@ -63,9 +63,13 @@ class ClientsResource(JsonResource):
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         """Respond with the page."""
-        parameters = query_parameters(request, "limit", "after", "group", "user")
-        query = read_page(parameters)
-        page = self._directory.clients(query, parameters.get("group"), parameters.get("user"))
+        parameters = query_parameters(request, "limit", "after", "group", "user", "search")
+        page = self._directory.clients(
+            read_page(parameters),
+            parameters.get("group"),
+            parameters.get("user"),
+            read_search(parameters),
+        )
         return page_response(request, self._slices, "clients", page, client_object)
 
 
@@ -75,7 +79,7 @@ class ClientResource(JsonResource):
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, access: Access, directory: Directory, commander: Commander, client_id: str
+        self, access: AccessControl, directory: Directory, commander: Commander, client_id: str
     ) -> None:
         super().__init__(access)
         self._directory = directory

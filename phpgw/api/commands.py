@@ -6,7 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.batch import Batches
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.hub.commands import InvalidCommand
@@ -23,7 +23,9 @@ class CommandsResource(JsonResource):
     :param limit: bytes that a request's body may have.
     """
 
-    def __init__(self, access: Access, batches: Batches, metrics: Metrics, limit: int) -> None:
+    def __init__(
+        self, access: AccessControl, batches: Batches, metrics: Metrics, limit: int
+    ) -> None:
         super().__init__(access)
         self._batches = batches
         self._metrics = metrics

@@ -6,20 +6,20 @@ from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.clients import client_object
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
-from phpgw.api.pagination import page_response, read_page
+from phpgw.api.pagination import page_response, read_page, read_search
 from phpgw.hub.directory import ClientInfo, Directory, Kind, NameCount, Page
 from phpgw.time_slices import TimeSlices
 from phpgw.web.response import HttpError
 
 
 class NameListResource(JsonResource):
-    """A page of all groups or all users, each with its number of clients."""
+    """A page of all groups or all users, or of a ``search``, each with its number of clients."""
 
     def __init__(
-        self, access: Access, directory: Directory, slices: TimeSlices, kind: Kind
+        self, access: AccessControl, directory: Directory, slices: TimeSlices, kind: Kind
     ) -> None:
         super().__init__(access)
         self._directory = directory
@@ -33,8 +33,9 @@ class NameListResource(JsonResource):
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         """Respond with the page."""
-        query = read_page(query_parameters(request, "limit", "after"))
-        page = self._directory.names(query, self._kind)
+        parameters = query_parameters(request, "limit", "after", "search")
+        query = read_page(parameters)
+        page = self._directory.names(query, self._kind, read_search(parameters))
         return page_response(request, self._slices, f"{self._kind}s", page, self._object)
 
     def _object(self, count: NameCount) -> dict[str, object]:
@@ -48,7 +49,7 @@ class MembersResource(JsonResource):
     """
 
     def __init__(
-        self, access: Access, directory: Directory, slices: TimeSlices, kind: Kind, name: str
+        self, access: AccessControl, directory: Directory, slices: TimeSlices, kind: Kind, name: str
     ) -> None:
         super().__init__(access)
         self._directory = directory

@@ -7,7 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET, Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.relay.errors import Draining
 from phpgw.relay.hold import Hold
@@ -21,7 +21,7 @@ _DEFAULT_WAIT = 10.0
 class HoldResource(JsonResource):
     """``POST /hold``: holds events, and responds when none runs or the wait is over."""
 
-    def __init__(self, access: Access, hold: Hold) -> None:
+    def __init__(self, access: AccessControl, hold: Hold) -> None:
         super().__init__(access)
         self._hold = hold
 
@@ -64,7 +64,7 @@ class HoldResource(JsonResource):
 class ReleaseResource(JsonResource):
     """``POST /release``: ends a hold, and responds at once."""
 
-    def __init__(self, access: Access, hold: Hold) -> None:
+    def __init__(self, access: AccessControl, hold: Hold) -> None:
         super().__init__(access)
         self._hold = hold
 

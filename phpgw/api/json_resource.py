@@ -7,7 +7,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.forms import InvalidForm, url_encoded_fields
 from phpgw.time_slices import JobsStopped, TooManyJobs
 from phpgw.web.response import HttpError, busy, respond_later, stopping
@@ -24,7 +24,7 @@ class JsonResource(Resource):
     response. ``HEAD`` is served where ``GET`` is.
     """
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: AccessControl) -> None:
         super().__init__()
         self.access = access
 

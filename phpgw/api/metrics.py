@@ -2,7 +2,7 @@
 
 from twisted.web.server import Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.prometheus.collector import GatewayCollector
 from phpgw.prometheus.exposition import expose
@@ -12,7 +12,7 @@ from phpgw.web.response import body_of_type
 class MetricsResource(JsonResource):
     """``GET /metrics``: the metrics, in a format that Prometheus reads."""
 
-    def __init__(self, access: Access, collector: GatewayCollector) -> None:
+    def __init__(self, access: AccessControl, collector: GatewayCollector) -> None:
         super().__init__(access)
         self._collector = collector
 

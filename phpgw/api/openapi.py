@@ -7,7 +7,7 @@ from typing import Any
 from twisted.web.server import Request
 
 from phpgw import __version__
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.metrics import Metrics
 from phpgw.web.response import json_body
@@ -32,7 +32,7 @@ def _stats_schema() -> dict[str, Any]:
 class OpenApiResource(JsonResource):
     """``GET /openapi.json``: the description."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: AccessControl) -> None:
         super().__init__(access)
         self._document = openapi_document()
 

@@ -21,6 +21,8 @@ T = TypeVar("T")
 
 MAX_LIMIT = 1000
 DEFAULT_LIMIT = 100
+# No name is longer.
+MAX_SEARCH = 256
 # So many entries are written at once, which takes 2 ms at most.
 _MAX_AT_ONCE = 200
 _COUNT = re.compile("[0-9]{1,4}")
@@ -35,6 +37,17 @@ def read_page(parameters: Mapping[str, str]) -> PageQuery:
     if not _COUNT.fullmatch(limit) or not 1 <= int(limit) <= MAX_LIMIT:
         raise HttpError(400, f"limit: expected a number from 1 to {MAX_LIMIT}")
     return PageQuery(int(limit), parameters.get("after", ""))
+
+
+def read_search(parameters: Mapping[str, str]) -> str:
+    """Read the parameter ``search``.
+
+    :raises HttpError: if it is too long.
+    """
+    search = parameters.get("search", "")
+    if len(search) > MAX_SEARCH:
+        raise HttpError(400, f"search: expected at most {MAX_SEARCH} characters")
+    return search
 
 
 def page_response(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from twisted.web.resource import Resource
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.batch import Batches
 from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
@@ -29,7 +29,7 @@ def make_api(
     directory: Directory,
     slices: TimeSlices,
     hold: Hold,
-    access: Access,
+    access: AccessControl,
     metrics: Metrics,
     limit: int,
     observables: Sequence[Observable] = (),

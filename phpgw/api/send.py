@@ -5,7 +5,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.forms import InvalidForm, request_fields
 from phpgw.api.json_resource import NotFoundResource
 from phpgw.hub.command_parser import LONG_TEXT
@@ -63,7 +63,7 @@ class SendResource(Resource):
 
     def __init__(
         self,
-        access: Access,
+        access: AccessControl,
         commander: Commander,
         slices: TimeSlices,
         metrics: Metrics,

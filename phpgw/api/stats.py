@@ -2,7 +2,7 @@
 
 from twisted.web.server import Request
 
-from phpgw.api.access import Access
+from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.metrics import Metrics
 from phpgw.web.response import json_body
@@ -11,7 +11,7 @@ from phpgw.web.response import json_body
 class StatsResource(JsonResource):
     """``GET /stats``: the counters."""
 
-    def __init__(self, access: Access, metrics: Metrics) -> None:
+    def __init__(self, access: AccessControl, metrics: Metrics) -> None:
         super().__init__(access)
         self._metrics = metrics
 

@@ -41,6 +41,15 @@ class ApiClient:
             target += "?" + urlencode(given, errors=_ERRORS)
         return self._read(self._ask("GET", target))
 
+    def post(self, *path: str) -> Any:
+        """Return the JSON with which a POST without a body is answered.
+
+        :param path: the segments.
+        :raises CommandFailed: if the gateway refuses.
+        :raises GatewayUnreachable: if there is no gateway.
+        """
+        return self._read(self._ask("POST", "/" + "/".join(path)))
+
     def run(self, commands: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
         """Run commands.
 

@@ -8,6 +8,7 @@ from twisted.internet.defer import Deferred
 
 from phpgw.hub.client import Client
 from phpgw.hub.registry import Index, Registry
+from phpgw.hub.search import NameSearch
 from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, chunks, run_to_completion
 
 T = TypeVar("T")
@@ -16,6 +17,7 @@ T = TypeVar("T")
 MAX_AT_ONCE = 200
 # How many entries are looked at in a step.
 _PIECE = 2000
+_SEARCHED_PIECE = 500
 
 # What several clients can have in common.
 Kind = Literal["group", "user"]
@@ -107,12 +109,17 @@ class Directory:
         return None if client is None else _info(client)
 
     def clients(
-        self, query: PageQuery, group: str | None = None, user: str | None = None
+        self,
+        query: PageQuery,
+        group: str | None = None,
+        user: str | None = None,
+        search: str = "",
     ) -> Page[ClientInfo] | Deferred[Page[ClientInfo]]:
         """Return a page of the clients, by id.
 
         :param group: only clients in this group.
         :param user: only clients of this user.
+        :param search: only clients that have this in their id, user, groups or address.
         :raises TooManyJobs: if there are many clients, and too many jobs run already.
         """
         registry = self._registry
@@ -122,16 +129,19 @@ class Directory:
             clients = registry.users.members(user)
         else:
             clients = registry.clients()
-        return self._run(len(clients), self._clients_page(query, clients, user))
+        return self._run(len(clients), self._clients_page(query, clients, user, search))
 
-    def names(self, query: PageQuery, kind: Kind) -> Page[NameCount] | Deferred[Page[NameCount]]:
+    def names(
+        self, query: PageQuery, kind: Kind, search: str = ""
+    ) -> Page[NameCount] | Deferred[Page[NameCount]]:
         """Return a page of all groups or of all users that have a client.
 
+        :param search: only those that have this in their name.
         :raises TooManyJobs: if there are many, and too many jobs run already.
         """
         index = self._registry.groups if kind == "group" else self._registry.users
         names = list(index.names())
-        return self._run(len(names), _names_page(query, names, index))
+        return self._run(len(names), _names_page(query, names, index, search))
 
     def _run(self, count: int, steps: Steps[T]) -> T | Deferred[T]:
         if count <= MAX_AT_ONCE:
@@ -141,8 +151,10 @@ class Directory:
         return self._slices.run(steps)
 
     def _clients_page(
-        self, query: PageQuery, clients: Sequence[Client], user: str | None
+        self, query: PageQuery, clients: Sequence[Client], user: str | None, search: str
     ) -> Steps[Page[ClientInfo]]:
+        if search:
+            clients = yield from _found(clients, NameSearch(search))
         ids: list[str] = []
         for piece in chunks(clients, _PIECE):
             ids += [each.id for each in piece if user is None or each.identity.user == user]
@@ -158,7 +170,25 @@ class Directory:
         return Page(entries, following, len(ids))
 
 
-def _names_page(query: PageQuery, names: Sequence[str], index: Index) -> Steps[Page[NameCount]]:
+def _found(clients: Sequence[Client], search: NameSearch) -> Steps[list[Client]]:
+    """Return the clients that a search finds."""
+    found: list[Client] = []
+    for piece in chunks(clients, _SEARCHED_PIECE):
+        found += filter(search.matches_client, piece)
+        yield
+    return found
+
+
+def _names_page(
+    query: PageQuery, names: Sequence[str], index: Index, search: str
+) -> Steps[Page[NameCount]]:
+    if search:
+        matches = NameSearch(search).matches
+        found: list[str] = []
+        for piece in chunks(names, _PIECE):
+            found += filter(matches, piece)
+            yield
+        names = found
     part, following = yield from query.select(names)
     return Page([NameCount(name, index.size(name)) for name in part], following, len(names))
 

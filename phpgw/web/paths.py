@@ -52,8 +52,10 @@ HEALTH_PATHS = (
     Path("/healthz", ("GET",), "whether the gateway answers"),
     Path("/readyz", ("GET",), "whether it can take more clients"),
 )
+# :mod:`phpgw.console.routes` makes its resource.
+CONSOLE_PATHS = (Path("/console", ("GET",), "the web console: phpgw console prints a link to it"),)
 # The first segments that the WebSocket's path cannot have.
-RESERVED_ROOTS = frozenset(path.root for path in (*API_PATHS, *HEALTH_PATHS))
+RESERVED_ROOTS = frozenset(path.root for path in (*API_PATHS, *CONSOLE_PATHS, *HEALTH_PATHS))
 
 
 def index_lines(paths: Iterable[Path]) -> tuple[str, ...]:

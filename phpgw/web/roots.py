@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from twisted.web.resource import Resource
 
 from phpgw.web.front_page import FrontPageResource, IndexResource
-from phpgw.web.paths import API_PATHS, HEALTH_PATHS, index_lines
+from phpgw.web.paths import API_PATHS, CONSOLE_PATHS, HEALTH_PATHS, index_lines
 
 
 def make_public_root(
@@ -33,7 +33,7 @@ def make_private_root(resources: Mapping[bytes, Resource]) -> Resource:
 
 def _lines(resources: Mapping[bytes, Resource]) -> tuple[str, ...]:
     """Return the lines of the front page about these resources."""
-    paths = (*API_PATHS, *HEALTH_PATHS)
+    paths = (*API_PATHS, *CONSOLE_PATHS, *HEALTH_PATHS)
     return index_lines(path for path in paths if path.root.encode() in resources)
 
 

@@ -36,13 +36,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
     "api": {*_FOUNDATIONS, "hub", "prometheus", "relay", "settings", "transport", "web"},
+    "console": {*_FOUNDATIONS, "api", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
         *("web", "timers", "settings", "process", "backend", "hub"),
-        *("relay", "transport", "websocket", "api", "gateway", "gateway_state"),
+        *("relay", "transport", "websocket", "api", "console", "gateway", "gateway_state"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
@@ -59,6 +60,7 @@ USERS = {
     "treq": ("phpgw.backend.http",),
     "twisted.web": (
         "phpgw.api",
+        "phpgw.console",
         "phpgw.web",
         "phpgw.websocket.handshake",
         "phpgw.websocket.request_info",

@@ -48,7 +48,7 @@ _FOREIGN_OPTIONS = {
     *("--minutes", "--execute", "--write", "--strict", "--tag", "--file"),
     # Of the commands of phpgw that are not serve.
     *("--url", "--group", "--user", "--client", "--all", "--limit", "--after", "--binary"),
-    *("--code", "--reason", "--sort", "--reverse", "--count"),
+    *("--public-url", "--code", "--reason", "--sort", "--reverse", "--count"),
 }
 
 

@@ -32,6 +32,7 @@ TESTED_ELSEWHERE = {
     "cli/caddy": "unit/cli/test_sample_command",
     "cli/haproxy": "unit/cli/test_sample_command",
     "cli/command": "unit/cli/test_main",
+    "console/routes": "unit/console/test_static_files",
     "hub/command_fields": "unit/hub/test_command_parser",
     "hub/command_json": "unit/hub/test_command_parser",
     "hub/commander": "unit/hub/test_dispatch",

@@ -14,7 +14,7 @@ from phpgw.cli.api_address import ApiAddress
 from phpgw.cli.api_exchange import ApiRequest, ApiResponse
 from phpgw.cli.errors import GatewayUnreachable
 from phpgw.cli.main import main
-from tests.support.in_memory_api import InMemoryApi, with_health
+from tests.support.in_memory_api import InMemoryApi, with_console, with_health
 from tests.support.real.command import Ended
 
 
@@ -79,7 +79,7 @@ class ApiCliTestCase(CliTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.api = with_health(InMemoryApi())
+        self.api = with_console(with_health(InMemoryApi()))
         self.requests: list[tuple[ApiAddress, ApiRequest]] = []
 
     def exchange(self, address: ApiAddress, request: ApiRequest) -> ApiResponse:

@@ -8,8 +8,9 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
-from phpgw.api.access import Access
+from phpgw.api.access import Access, AccessControl
 from phpgw.api.routes import make_api
+from phpgw.console.routes import ConsoleResource
 from phpgw.hub.client import Client
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
@@ -29,6 +30,8 @@ class InMemoryApi:
     :param slices: what runs long jobs, in place of a usual one.
     """
 
+    console: ConsoleResource
+
     def __init__(
         self,
         token: bytes | None = None,
@@ -46,17 +49,21 @@ class InMemoryApi:
         self.root = Resource()
         self._limit = limit
         self.holding = HoldFixture()
-        resources = make_api(
+        self.access = Access(token)
+        for name, resource in self.resources(self.access).items():
+            self.root.putChild(name, resource)
+
+    def resources(self, access: AccessControl) -> dict[bytes, Resource]:
+        """Make the resources of the API, for those who have this access."""
+        return make_api(
             self.dispatcher,
             Directory(self.registry, self.slices),
             self.slices,
             self.holding.hold,
-            Access(token),
+            access,
             self.metrics,
             self._limit,
         )
-        for name, resource in resources.items():
-            self.root.putChild(name, resource)
 
     def connect(
         self, client_id: str, *groups: str, user: str | None = None, **changes: Any
@@ -100,6 +107,13 @@ class InMemoryApi:
         assert answer.status >= 400, answer
         assert answer.headers["Content-Type"] == "application/json"
         return answer.status, json.loads(answer.body)
+
+
+def with_console(api: InMemoryApi) -> InMemoryApi:
+    """Add the web console, which the gateway serves beside the API."""
+    api.console = ConsoleResource(api.access, api.resources, api.clock.seconds)
+    api.root.putChild(b"console", api.console)
+    return api
 
 
 def with_health(api: InMemoryApi) -> InMemoryApi:

@@ -111,6 +111,25 @@ class ListTests(SynchronousTestCase):
             self.assertEqual(expected, ids(page), query)
             self.assertEqual(len(expected), page["total"])
 
+    def test_search(self) -> None:
+        """It finds a part of the id, the user, a group or the address, beside the filters."""
+        self.api.connect("d", "Hall", user="Anna", handshake=handshake(peer_host="203.0.113.7"))
+        for query, expected in (
+            ("search=HALL", ["d"]),
+            ("search=ann", ["d"]),
+            ("search=113.7", ["d"]),
+            ("search=127.0.0.1", ["a", "b", "c"]),
+            ("search=2", ["a", "b", "c", "d"]),
+            ("search=x&user=1", ["c"]),
+            ("search=hall&group=x", []),
+            ("search=%25", []),
+            ("search=", ["a", "b", "c", "d"]),
+        ):
+            page = self.api.get(f"/clients?{query}")
+            self.assertEqual((expected, len(expected)), (ids(page), page["total"]), query)
+        page = self.api.get("/clients?search=127.0.0.1&limit=2&after=a")
+        self.assertEqual((["b", "c"], None, 3), (ids(page), page["next"], page["total"]))
+
     def test_pages(self) -> None:
         """The total is that of all pages, also where a filter is set."""
         page = self.api.get("/clients?limit=2")
@@ -123,9 +142,10 @@ class ListTests(SynchronousTestCase):
     def test_bad_parameters(self) -> None:
         for query, complaint in (
             ("limit=0", "limit: expected a number from 1 to 1000"),
-            ("limt=5", "'limt': no such parameter; there are: limit, after, group, user"),
+            ("limt=5", "'limt': no such parameter; there are: limit, after, group, user, search"),
             ("after=%ff", "after: it is not UTF-8"),
-            ("%ff=1", r"'\xff': no such parameter; there are: limit, after, group, user"),
+            ("search=" + "x" * 257, "search: expected at most 256 characters"),
+            ("%ff=1", r"'\xff': no such parameter; there are: limit, after, group, user, search"),
             ("&".join(["a=1"] * 101), "the query cannot be read: there are more than 100 fields"),
         ):
             self.assertEqual(

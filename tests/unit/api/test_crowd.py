@@ -114,6 +114,8 @@ class AnswerTests(CrowdTestCase):
             ("/clients", _COUNT),
             ("/clients?group=crowd", _COUNT),
             ("/clients?user=ada", _COUNT // 2),
+            ("/clients?search=ADA", _COUNT // 2),
+            ("/clients?search=9&group=crowd", sum("9" in f"{n:03}" for n in range(_COUNT))),
             ("/clients?group=crowd&user=ada", _COUNT // 2),
             ("/groups/crowd", _COUNT),
             ("/users/ada", _COUNT // 2),

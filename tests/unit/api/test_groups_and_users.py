@@ -47,6 +47,16 @@ class MembersTests(SynchronousTestCase):
         page = self.api.get("/users/42?after=a")
         self.assertEqual((["c"], None, 2), (ids(page), page["next"], page["total"]))
 
+    def test_search(self) -> None:
+        page = self.api.get("/groups?search=ROOM")
+        self.assertEqual(["room-1", "room-2"], [each["group"] for each in page["groups"]])
+        self.assertEqual(2, page["total"])
+        page = self.api.get("/groups?search=m&limit=1&after=room-1")
+        self.assertEqual(["room-2"], [each["group"] for each in page["groups"]])
+        page = self.api.get("/users?search=%C3%89")
+        self.assertEqual(([{"user": "é", "clients": 1}], 1), (page["users"], page["total"]))
+        self.assertEqual(0, self.api.get("/users?search=room")["total"])
+
     def test_one(self) -> None:
         self.assertEqual(["a", "c"], ids(self.api.get("/groups/room-1")))
         self.assertEqual(["c"], ids(self.api.get("/groups/a%2Fb")))
@@ -66,8 +76,13 @@ class MembersTests(SynchronousTestCase):
         for path in ("/groups", "/groups/room-1", "/users", "/users/42"):
             for query, complaint in (
                 ("limit=1001", "limit: expected a number from 1 to 1000"),
-                ("group=x", "'group': no such parameter; there are: limit, after"),
+                ("group=x", f"'group': no such parameter; there are: {_known(path)}"),
             ):
                 self.assertEqual(
                     (400, {"error": complaint}), self.api.refusal("GET", f"{path}?{query}")
                 )
+
+
+def _known(path: str) -> str:
+    """The parameters of a path."""
+    return "limit, after, search" if path.count("/") == 1 else "limit, after"

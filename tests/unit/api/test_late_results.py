@@ -63,12 +63,16 @@ class _LateDirectory(Directory):
         return self.later.hold(super().find(client_id))
 
     def clients(
-        self, query: PageQuery, group: str | None = None, user: str | None = None
+        self,
+        query: PageQuery,
+        group: str | None = None,
+        user: str | None = None,
+        search: str = "",
     ) -> Deferred[Page[ClientInfo]]:
-        return self.later.hold(super().clients(query, group, user))
+        return self.later.hold(super().clients(query, group, user, search))
 
-    def names(self, query: PageQuery, kind: Kind) -> Deferred[Page[NameCount]]:
-        return self.later.hold(super().names(query, kind))
+    def names(self, query: PageQuery, kind: Kind, search: str = "") -> Deferred[Page[NameCount]]:
+        return self.later.hold(super().names(query, kind, search))
 
 
 class LateResultTests(SynchronousTestCase):

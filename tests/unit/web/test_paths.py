@@ -4,7 +4,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
-from phpgw.web.paths import API_PATHS, HEALTH_PATHS, RESERVED_ROOTS, Path, index_lines, route
+from phpgw.web.paths import (
+    API_PATHS,
+    CONSOLE_PATHS,
+    HEALTH_PATHS,
+    RESERVED_ROOTS,
+    Path,
+    index_lines,
+    route,
+)
 from tests.support.in_memory_api import InMemoryApi
 
 
@@ -35,7 +43,9 @@ class TableTests(SynchronousTestCase):
 
     def test_reserved(self) -> None:
         """The WebSocket cannot have a path of the gateway."""
-        self.assertLessEqual({path.root for path in (*API_PATHS, *HEALTH_PATHS)}, RESERVED_ROOTS)
+        self.assertLessEqual(
+            {path.root for path in (*API_PATHS, *CONSOLE_PATHS, *HEALTH_PATHS)}, RESERVED_ROOTS
+        )
         for root in RESERVED_ROOTS:
             for ws_path in (f"/{root}", f"/{root}/x"):
                 with self.assertRaises(InvalidOption):

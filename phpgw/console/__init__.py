@@ -1,0 +1,1 @@
+"""The web console: a page for the gateway's administrator."""

@@ -1,0 +1,97 @@
+"""``/console/code`` and ``/console/session``: a one-time code, and the session that it opens."""
+
+from twisted.logger import Logger
+from twisted.web.http import NO_CONTENT
+from twisted.web.server import Request
+
+from phpgw.api.access import AccessControl
+from phpgw.api.json_resource import JsonResource, query_parameters
+from phpgw.console.expiring_tokens import ExpiringTokens
+from phpgw.console.same_origin import calling_origin
+from phpgw.console.session_access import Session, SessionAccess, Sessions
+from phpgw.log_limit import line_limit
+from phpgw.web.addresses import peer_name
+from phpgw.web.response import HttpError, json_body
+
+# A page cannot send this header to another origin: Fetch standard, CORS-preflight request.
+CODE_HEADER = b"Phpgw-Console-Code"
+
+Codes = ExpiringTokens[bool]
+
+
+class CodeResource(JsonResource):
+    """``POST /console/code``: a code, for those who may use the API."""
+
+    def __init__(self, access: AccessControl, codes: Codes) -> None:
+        super().__init__(access)
+        self._codes = codes
+
+    def render_POST(self, request: Request) -> bytes:
+        """Respond with a new code."""
+        query_parameters(request)
+        code = self._codes.create(True)
+        return json_body(request, {"code": code, "seconds": self._codes.lifetime})
+
+
+class _CallingOrigin:
+    """The access control of the login: any browser, but only with the console's page."""
+
+    def check(self, request: Request) -> None:
+        """Check that a request is of a page of the origin that it calls.
+
+        :raises CrossOrigin: if not.
+        """
+        calling_origin(request)
+
+
+class SessionResource(JsonResource):
+    """``/console/session``: opens a session for a code, and closes it.
+
+    :param sessions: the open sessions.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, codes: Codes, sessions: Sessions) -> None:
+        super().__init__(_CallingOrigin())
+        self._codes = codes
+        self._sessions = sessions
+        self._session_access = SessionAccess(sessions)
+
+    def render_POST(self, request: Request) -> bytes:
+        """Exchange a code for a session, in a cookie that no script can read."""
+        query_parameters(request)
+        peer = peer_name(request.getClientAddress()) or "This machine"
+        if not self._codes.remove(request.getHeader(CODE_HEADER) or b""):
+            self.log.warn("Refused {peer} the console: the code is wrong, or was used", peer=peer)
+            raise HttpError(401, "This link was used, or is too old. phpgw console prints another.")
+        session = Session(calling_origin(request))
+        self._set_cookie(request, session, self._sessions.create(session))
+        self.log.info("{peer} is logged in to the console", peer=peer)
+        request.setResponseCode(NO_CONTENT)
+        return b""
+
+    def render_DELETE(self, request: Request) -> bytes:
+        """Close the session."""
+        query_parameters(request)
+        found = self._session_access.find(request)
+        if found is not None:
+            token, session = found
+            self._sessions.remove(token)
+            self._set_cookie(request, session, "", max_age=0)
+        request.setResponseCode(NO_CONTENT)
+        return b""
+
+    def _set_cookie(
+        self, request: Request, session: Session, token: str, max_age: int | None = None
+    ) -> None:
+        # Without a path, it is for the directory of this path: /console, also behind a proxy that
+        # has it elsewhere (RFC 6265, section 5.1.4).
+        request.addCookie(
+            session.cookie_name,
+            token,
+            max_age=None if max_age is None else str(max_age).encode(),
+            secure=request.isSecure() or session.origin.scheme == "https",
+            httpOnly=True,
+            sameSite="strict",
+        )

@@ -1,0 +1,124 @@
+// The console: logs in, and shows the page that the address names.
+
+import { logIn, logOut, session } from "./api.js";
+import { announce, element, heading, note } from "./elements.js";
+import { feed } from "./feed.js";
+import { startThemeButton } from "./theme_button.js";
+import { printable } from "./text.js";
+import { showClient } from "./view_client.js";
+import { showClients } from "./view_clients.js";
+import { showNames } from "./view_names.js";
+import { showOverview } from "./view_overview.js";
+import { showSend } from "./view_send.js";
+
+const [main, nav, state, skip, theme, leave] = ["#main", "nav", "#state", "#skip", "#theme", "#log-out"].map(
+  (selector) => document.querySelector(selector),
+);
+const PAGES = {
+  "": showOverview,
+  clients: (page, name, query) => (name === null ? showClients(page, query) : showClient(page, name)),
+  groups: (page) => showNames(page, "group"),
+  users: (page) => showNames(page, "user"),
+  send: (page, name, query) => showSend(page, query),
+};
+const STATES = { connecting: "Connecting", open: "Live", away: "No connection to the gateway" };
+
+// What the page on show does when it is left.
+let tidy = null;
+
+function route() {
+  const [path, query] = location.hash.slice(2).split("?", 2);
+  const [root, ...rest] = path.split("/");
+  const name = rest.length ? decodeURIComponent(rest.join("/")) : null;
+  show(PAGES[root] ?? showNothing, name, new URLSearchParams(query ?? ""));
+  for (const link of nav.children) {
+    const isHere = link.getAttribute("href").slice(2) === root;
+    if (isHere) link.setAttribute("aria-current", "page");
+    else link.removeAttribute("aria-current");
+  }
+}
+
+function show(view, ...rest) {
+  tidy?.();
+  tidy = null;
+  main.replaceChildren();
+  // A page that is left before it is complete cleans up, too.
+  const page = document.createElement("div");
+  main.append(page);
+  tidy = view(page, ...rest) ?? null;
+  const title = page.querySelector("h1")?.textContent ?? "Console";
+  document.title = `${title} · phpgw console`;
+  main.focus({ preventScroll: true });
+  window.scrollTo(0, 0);
+}
+
+function showNothing(page) {
+  page.append(heading("There is no such page"), note("The pages are in the bar above."));
+}
+
+function showLogin(page, problem) {
+  const command = element("pre", {}, "phpgw console");
+  page.append(
+    heading("Log in"),
+    element(
+      "div", { class: "card" },
+      problem ? element("p", { class: "error", role: "alert" }, problem) : null,
+      note("Run this on the gateway's machine, with the gateway's configuration, and open the link that it prints:"),
+      command,
+      element("p", { class: "hint" }, "The link works once, within 60 seconds. Your browser is then logged in for 12 hours."),
+    ),
+  );
+}
+
+function enter() {
+  nav.hidden = leave.hidden = false;
+  feed.start();
+  window.addEventListener("hashchange", route);
+  route();
+}
+
+function leaveWith(problem) {
+  feed.stop();
+  window.removeEventListener("hashchange", route);
+  nav.hidden = leave.hidden = true;
+  state.textContent = "";
+  show(showLogin, problem);
+}
+
+async function start() {
+  const code = location.hash.startsWith("#/") ? "" : location.hash.slice(1);
+  if (code) {
+    // Not kept in the browser's history.
+    history.replaceState(null, "", `${location.pathname}#/`);
+    try {
+      await logIn(code);
+    } catch (error) {
+      leaveWith(printable(error.message));
+      return;
+    }
+  }
+  enter();
+}
+
+feed.addEventListener("state", () => {
+  state.dataset.state = feed.state;
+  if (state.textContent !== STATES[feed.state]) state.textContent = STATES[feed.state];
+});
+session.addEventListener("end", () => leaveWith(""));
+leave.addEventListener("click", async () => {
+  try {
+    await logOut();
+    leaveWith("");
+    announce("You are logged out.");
+  } catch (error) {
+    announce(printable(error.message));
+  }
+});
+// A link to #main would change the address, which names the page.
+skip.addEventListener("click", () => main.focus());
+startThemeButton(theme);
+// A second link, opened in the same tab.
+window.addEventListener("hashchange", () => {
+  if (location.hash.length > 1 && !location.hash.startsWith("#/")) location.reload();
+});
+start();
