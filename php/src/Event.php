@@ -9,7 +9,8 @@ use Psr\Http\Message\ServerRequestInterface;
 /**
  * What the gateway tells PHP: a message, a connection that begins or ends, or a timer.
  *
- * All of it is taken from the request's body, which is what a signature covers; save for $isBinary and $isCrossOrigin.
+ * All of it is taken from the request's body, which is what a signature covers; save for $id, $isBinary and
+ * $isCrossOrigin.
  */
 final class Event
 {
@@ -24,6 +25,7 @@ final class Event
      * @param bool $isBinary whether the message came as a binary one
      * @param int|null $code on disconnect how: 1005 if no code was given, 1006 if it vanished
      * @param bool $isCrossOrigin whether a page of another site has connected, without its visitor's cookies
+     * @param string $id the id of the event, which the gateway's log has, too
      */
     private function __construct(
         public readonly string $type,
@@ -34,6 +36,7 @@ final class Event
         public readonly bool $isBinary,
         public readonly ?int $code,
         public readonly bool $isCrossOrigin,
+        public readonly string $id,
     ) {
     }
 
@@ -62,7 +65,7 @@ final class Event
         int $tolerance = 300,
     ): self {
         $server = [];
-        foreach (['Message-Type', 'Cross-Origin', 'Timestamp', 'Signature'] as $name) {
+        foreach (['Event-Id', 'Message-Type', 'Cross-Origin', 'Timestamp', 'Signature'] as $name) {
             $server['HTTP_PHPGW_' . strtr(strtoupper($name), '-', '_')] = $request->getHeaderLine("Phpgw-$name");
         }
         return self::from((string) $request->getBody(), $server, $secret, $tolerance);
@@ -103,6 +106,7 @@ final class Event
             ($server['HTTP_PHPGW_MESSAGE_TYPE'] ?? '') === 'binary',
             isset($fields['code']) ? (int) $fields['code'] : null,
             ($server['HTTP_PHPGW_CROSS_ORIGIN'] ?? '') === '1',
+            (string) ($server['HTTP_PHPGW_EVENT_ID'] ?? ''),
         );
     }
 

@@ -6,12 +6,13 @@ from twisted.internet.defer import CancelledError, Deferred
 class BackendError(Exception):
     """There is no usable reply; the text says why.
 
-    :ivar error_id: the id under which the error is in the log already; ``None`` if it is not.
+    :ivar log_id: the id of the line that the log has for it already, which many events share;
+        ``None`` if there is none.
     """
 
-    def __init__(self, problem: str, error_id: str | None = None) -> None:
+    def __init__(self, problem: str, log_id: str | None = None) -> None:
         super().__init__(problem)
-        self.error_id = error_id
+        self.log_id = log_id
 
 
 class BackendUnreachable(BackendError):

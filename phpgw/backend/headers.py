@@ -32,6 +32,10 @@ def encode_value(text: str) -> bytes:
     )
 
 
+EVENT_ID = b"Phpgw-Event-Id"
+"""The name of the header with the id of an event."""
+
+
 def identity_headers(identity: Identity) -> list[Header]:
     """Return the headers of an identity."""
     headers = (

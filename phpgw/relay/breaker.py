@@ -22,7 +22,7 @@ from phpgw.backend.event import Event
 from phpgw.backend.reply import Head, Reply
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.errors import ClientDisconnected, new_error_id
+from phpgw.relay.errors import ClientDisconnected
 from phpgw.web.addresses import network_of
 
 # Seconds until the first trial, and between two trials at most; they double with each failed trial.
@@ -100,7 +100,7 @@ class Breaker:
         # Whose event is the trial that runs, if one does.
         self._on_trial: Hashable = None
         self._refused = 0
-        self._error_id = ""
+        self._log_id = ""
 
     def enter(self, event: Event) -> Ticket:
         """Check that an event may be sent to PHP.
@@ -114,7 +114,7 @@ class Breaker:
             if trouble is not None:
                 self._refused += 1
                 self._metrics.events_refused_by_breaker += 1
-                raise CircuitOpen(trouble, self._error_id)
+                raise CircuitOpen(trouble, self._log_id)
             self._on_trial = suspect
             self._epoch += 1
         return Ticket(self._epoch, event, self._seconds())
@@ -145,7 +145,7 @@ class Breaker:
             self._note_alive()
         elif is_current:
             self._count(ticket, outcome)
-            self._note_failure(reason)
+            self._note_failure(reason, ticket.event.id)
 
     def obstacle(self) -> str | None:
         """Return why events fail at once; ``None`` if they do not, or if a trial is due."""
@@ -207,13 +207,13 @@ class Breaker:
             count=self._refused,
         )
 
-    def _note_failure(self, reason: str) -> None:
+    def _note_failure(self, reason: str, event_id: str) -> None:
         """Open the breaker if enough has failed, or wait longer for the next trial."""
         self._on_trial = None
         if self.is_open:
             self._pause = min(2 * self._pause, _MAX_PAUSE)
         elif self._is_enough():
-            self._open(reason)
+            self._open(reason, event_id)
         else:
             return
         self._next_trial_at = self._seconds() + self._pause
@@ -228,21 +228,24 @@ class Breaker:
         is_silent = self._seconds() - self._silent_since >= _SILENCE
         return self._failures + len(self._suspects) >= limit and is_silent
 
-    def _open(self, reason: str) -> None:
-        """Open the breaker, and log why."""
+    def _open(self, reason: str, event_id: str) -> None:
+        """Open the breaker, and log why.
+
+        :param event_id: the last event that has failed, whose id the line gets.
+        """
         self.is_open = True
         self._epoch += 1
         self._pause = _FIRST_PAUSE
         self._refused = 0
-        self._error_id = new_error_id()
+        self._log_id = event_id
         self._metrics.breaker_open_now = 1
         self._metrics.breaker_openings += 1
         self.log.error(
             "PHP has not answered {count} clients or events in a row ({reason}); until it does, "
-            "events fail at once but for one every now and then (error {error_id})",
+            "events fail at once but for one every now and then (error {event_id})",
             count=self._failures + len(self._suspects),
             reason=reason,
-            error_id=self._error_id,
+            event_id=event_id,
         )
 
 

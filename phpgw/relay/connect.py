@@ -9,6 +9,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from phpgw.backend.event import Event
 from phpgw.backend.reply import Head, Reply
 from phpgw.hub.client import Client
 from phpgw.hub.commands import Command
@@ -89,8 +90,10 @@ class Admission:
         :param offered: the subprotocols that the browser offers.
         :returns: fires with a :class:`Grant`, or fails with a :exc:`Refusal`.
         """
-        decided = self._relay.connect(client, partial(self._decide, client, offered))
-        return decided.addCallbacks(_granted, self._failed, errbackArgs=(client,))
+        event = Event("connect", b"", client.identity)
+        decide = partial(self._decide, client, event, offered)
+        decided = self._relay.connect(client, event, decide)
+        return decided.addCallbacks(_granted, self._failed, errbackArgs=(event,))
 
     def admit(self, client: Client, grant: Grant) -> None:
         """Admit a client whose connection is open, and run the commands of its grant."""
@@ -99,7 +102,9 @@ class Admission:
         if running is not None:
             self._relay.delay_events(client, running)
 
-    def _decide(self, client: Client, offered: Sequence[str], reply: Reply) -> Grant | Refusal:
+    def _decide(
+        self, client: Client, event: Event, offered: Sequence[str], reply: Reply
+    ) -> Grant | Refusal:
         """Return what PHP's reply means.
 
         :raises UnusableReply: if PHP has decided nothing.
@@ -118,7 +123,7 @@ class Admission:
                 for name, value in head.headers
                 if name in _PASSED_ON and not CONTROL.search(value)
             ]
-            body = self._body_of_refusal(reply.body, client)
+            body = self._body_of_refusal(reply.body, event)
             return Refusal(
                 head.status,
                 f"PHP answered with status {head.status}",
@@ -157,23 +162,24 @@ class Admission:
             )
         return commands or []
 
-    def _body_of_refusal(self, body: bytes, client: Client) -> bytes | None:
+    def _body_of_refusal(self, body: bytes, event: Event) -> bytes | None:
         """Return the body of a refusal; ``None`` if a browser must not see it."""
         try:
             self._replies.reader.check(body)
         except UnusableReply:
-            self._replies.report_failure(f"the refusal of client {client.id}", Failure(), None)
+            subject = f"the refusal of client {event.identity.client_id}"
+            self._replies.report_failure(subject, event, Failure(), None)
             return None
         return body
 
-    def _failed(self, failure: Failure, client: Client) -> Grant:
+    def _failed(self, failure: Failure, event: Event) -> Grant:
         """Refuse a client for which PHP has sent no usable reply."""
         reason = "This cannot be decided at the moment."
-        subject = f"the connect of client {client.id}"
+        subject = f"the connect of client {event.identity.client_id}"
         if failure.check(ClientDisconnected, CancelledError):
-            self._replies.report_cause(subject, failure)
+            self._replies.report_cause(subject, event, failure)
         else:
-            reason += f" (error {self._replies.report_failure(subject, failure, None)})"
+            reason += f" (error {self._replies.report_failure(subject, event, failure, None)})"
         raise Refusal(503, reason, [(b"Retry-After", b"5")])
 
     def _cookies(self, head: Head, client: Client) -> tuple[str, ...]:

@@ -331,7 +331,7 @@ class DisconnectQueue:
         """Log why a disconnect has failed, and remove it."""
         attempt.queued.failure = failure
         subject = f"the disconnect of client {attempt.disconnect.client.id}"
-        self._replies.report_failure(subject, failure, None)
+        self._replies.report_failure(subject, attempt.event, failure, None)
         self._received(None, attempt)
 
     def _received(self, outcome: None, attempt: _Attempt) -> None:

@@ -1,6 +1,4 @@
-"""Errors of the relay, and the ids under which the log has them."""
-
-from secrets import token_hex
+"""Errors of the relay."""
 
 from phpgw.backend.errors import BackendError
 
@@ -22,8 +20,3 @@ class ClientDisconnected(BackendError):
     def __init__(self, problem: str, cause: BackendError | None = None) -> None:
         super().__init__(problem)
         self.cause = cause
-
-
-def new_error_id() -> str:
-    """Return a random id that leads from a client's report to a line of the log."""
-    return token_hex(4)

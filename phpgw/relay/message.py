@@ -164,9 +164,9 @@ class ClientMessage(QueuedEvent):
         self.failure = failure
         if failure.check(CancelledError, ClientDisconnected):
             self._context.metrics.replies_without_client += 1
-            replies.report_cause(subject, failure)
+            replies.report_cause(subject, self.event, failure)
         else:
-            replies.report_failure(subject, failure, client)
+            replies.report_failure(subject, self.event, failure, client)
             self._context.failed(client, failure)
         return self.pending.break_off()
 

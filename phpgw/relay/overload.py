@@ -6,9 +6,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from phpgw.backend.errors import BackendError
+from phpgw.backend.event import new_event_id
 from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.errors import new_error_id
 from phpgw.relay.fifo import QueuedEvent
 from phpgw.relay.queue import EventQueue
 
@@ -120,25 +120,25 @@ class WaitingLimits:
 
 
 class _Reason:
-    """A reason for which events fail; a flood of them shares one log line and one error id."""
+    """A reason for which events fail; a flood of them shares one log line and its id."""
 
     log = Logger(observer=line_limit)
 
     def __init__(self, text: str, seconds: Callable[[], float]) -> None:
         self._text = text
         self._throttle = LogThrottle(seconds)
-        self._error_id = ""
+        self._log_id = ""
 
     def error(self) -> Overloaded:
         """Return the error for one more event, and log it unless that has been done recently."""
         count = self._throttle.count()
         if count:
-            self._error_id = new_error_id()
+            self._log_id = new_event_id()
             self.log.error(
                 "PHP cannot keep up; {count} more events have failed: {reason} (this and those to "
-                "come are error {error_id})",
+                "come are error {event_id})",
                 count=count,
                 reason=self._text,
-                error_id=self._error_id,
+                event_id=self._log_id,
             )
-        return Overloaded(self._text, self._error_id)
+        return Overloaded(self._text, self._log_id)

@@ -138,9 +138,10 @@ class Relay:
             client.is_paused = True
             client.connection.pause_reading()
 
-    def connect(self, client: Client, decide: Callable[[Reply], T]) -> Deferred[T]:
+    def connect(self, client: Client, event: Event, decide: Callable[[Reply], T]) -> Deferred[T]:
         """Ask PHP whether a client may connect, before any message of it.
 
+        :param event: the event for PHP.
         :param decide: returns what PHP's reply means, or raises a
             :exc:`phpgw.backend.errors.BackendError`.
         :returns: fires with what that returns, or fails with a
@@ -148,7 +149,7 @@ class Relay:
         """
         decided: Deferred[T] = Deferred()
         client.is_busy = True
-        run = partial(self._run_connect, client, decide, decided)
+        run = partial(self._run_connect, client, event, decide, decided)
         self._queue.enqueue(DeferredEvent(run, self._queue.handshakes, self._now(), client))
         return decided
 
@@ -277,13 +278,13 @@ class Relay:
     def _run_connect(
         self,
         client: Client,
+        event: Event,
         decide: Callable[[Reply], T],
         decided: Deferred[T],
         queued: QueuedEvent,
         error: BackendError | None,
     ) -> Deferred[Any] | None:
         """Ask PHP whether a client may connect; with an error, fail in the same way."""
-        event = Event("connect", b"", client.identity)
 
         def replied(reply: Reply) -> T:
             queued.reply, queued.replied_at = reply, self._now()

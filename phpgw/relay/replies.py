@@ -3,12 +3,14 @@
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
+from phpgw.backend.event import Event
 from phpgw.backend.reply import FlowControl, Head, Reply
 from phpgw.hub.client import Client
 from phpgw.hub.command_parser import LONG_TEXT
@@ -16,7 +18,7 @@ from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Command
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.errors import ClientDisconnected, UnusableReply, new_error_id
+from phpgw.relay.errors import ClientDisconnected, UnusableReply
 from phpgw.relay.ndjson import CommandStream
 from phpgw.relay.policy import ReplyPolicy
 from phpgw.relay.reply_reader import (
@@ -86,14 +88,16 @@ class Replies:
                 others=f" (and {len(failed) - 1} others)" if len(failed) > 1 else "",
             )
 
-    def report_failure(self, subject: str, failure: Failure, client: Client | None) -> str:
+    def report_failure(
+        self, subject: str, event: Event, failure: Failure, client: Client | None
+    ) -> str:
         """Log that an event has failed, and tell its client as :attr:`policy` says.
 
         :param subject: the event, for the log.
-        :returns: the error id under which the log has it.
+        :returns: the id under which the log has it: that of the event, unless many share a line.
         """
         self.metrics.php_failures += 1
-        error_id = self._log_failure(subject, failure)
+        error_id = self._log_failure(subject, event, failure)
         if client is None or client.is_disconnected:
             return error_id
         if self.policy.on_error == "reply":
@@ -104,31 +108,33 @@ class Replies:
             client.connection.close(_INTERNAL_ERROR, reason)
         return error_id
 
-    def report_cause(self, subject: str, failure: Failure) -> None:
+    def report_cause(self, subject: str, event: Event, failure: Failure) -> None:
         """Log the error that an event had before its client disconnected, if it had one."""
         cause = getattr(failure.value, "cause", None)
         if cause is not None:
-            self.report_failure(f"{subject}, which has left", Failure(cause), None)
+            self.report_failure(f"{subject}, which has left", event, Failure(cause), None)
 
-    def _log_failure(self, subject: str, failure: Failure) -> str:
-        """Log a failure unless that has been done, and return its error id."""
-        error = failure.value
-        if not isinstance(error, BackendError):
-            error_id = new_error_id()
-            self.log.failure(
-                "PHP failed on {what} (error {error_id})", failure, what=subject, error_id=error_id
+    def _log_failure(self, subject: str, event: Event, failure: Failure) -> str:
+        """Log a failure unless that has been done, and return the id that the log has."""
+        error, identity = failure.value, event.identity
+        if isinstance(error, BackendError) and error.log_id is not None:
+            return error.log_id
+        fields: dict[str, Any] = {
+            "what": subject,
+            "event_id": event.id,
+            "type": event.type,
+            "client_id": identity.client_id or None,
+            "user": identity.user,
+        }
+        if isinstance(error, BackendError):
+            self.log.error(
+                "PHP failed on {what}: {reason} (error {event_id})",
+                reason=failure.getErrorMessage(),
+                **fields,
             )
-            return error_id
-        if error.error_id is not None:
-            return error.error_id
-        error_id = new_error_id()
-        self.log.error(
-            "PHP failed on {what}: {reason} (error {error_id})",
-            what=subject,
-            reason=failure.getErrorMessage(),
-            error_id=error_id,
-        )
-        return error_id
+        else:
+            self.log.failure("PHP failed on {what} (error {event_id})", failure, **fields)
+        return event.id
 
 
 class PendingReply:

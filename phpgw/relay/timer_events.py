@@ -71,7 +71,7 @@ class TimerEvents:
         def failed(failure: Failure) -> Deferred[None] | None:
             nonlocal overrun
             queued.failure = failure
-            self._replies.report_failure(f"timer {name}", failure, None)
+            self._replies.report_failure(f"timer {name}", event, failure, None)
             overrun = self._overruns.until_ended(failure)
             return pending.break_off()
 

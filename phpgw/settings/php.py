@@ -165,8 +165,8 @@ class PhpSettings:
         parsers.forwardable_header,
         None,
         "A header of the handshake that PHP gets, in addition to Cookie, Authorization, Origin, "
-        "User-Agent, Accept-Language and Sec-WebSocket-Protocol. As with cookies, PHP does not "
-        "get it from pages of other sites. May be repeated.",
+        "User-Agent, Accept-Language, Sec-WebSocket-Protocol, traceparent and tracestate. As with "
+        "cookies, PHP does not get it from pages of other sites. May be repeated.",
         repeatable=True,
     )
     secret_file: Path | None = option(

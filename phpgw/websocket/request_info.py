@@ -17,7 +17,11 @@ from phpgw.web.host import parse_host
 from phpgw.web.origin import parse_origin, parse_origin_pattern
 from phpgw.websocket.cross_origin import CrossOriginLog
 
-_SAFE_HEADERS = (b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol")
+_SAFE_HEADERS = (
+    *(b"Origin", b"User-Agent", b"Accept-Language", b"Sec-WebSocket-Protocol"),
+    # W3C Trace Context: a proxy or a client that is no browser sends them.
+    *(b"Traceparent", b"Tracestate"),
+)
 _CREDENTIAL_HEADERS = (b"Cookie", b"Authorization")
 # Headers in which proxies say that a browser uses TLS.
 _PROTO_HEADERS = (b"X-Forwarded-Proto", b"X-Forwarded-Scheme", b"Forwarded")

@@ -225,6 +225,12 @@ class FakeBackendTestCase(SynchronousTestCase):
         self.relay.admit(client)
         return client, connection
 
+    def ask_about(
+        self, client: Client, decide: Callable[[Reply], Any] = lambda reply: reply
+    ) -> Deferred[Any]:
+        """Have PHP asked whether it may connect."""
+        return self.relay.connect(client, Event("connect", b"", client.identity), decide)
+
     def say(self, client: Client, *payloads: bytes, is_binary: bool = False) -> None:
         """Have it send messages."""
         for payload in payloads:

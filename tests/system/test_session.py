@@ -65,6 +65,30 @@ class IdentityTests(UpstreamTestCase):
         self.assertNotIn("HTTP_PHPGW_USER", headers)
         self.assertEqual(told["address"], "127.0.0.1")
 
+    async def test_ids_and_traces(self) -> None:
+        """An event has an id, which a browser cannot set; a trace goes through as it came."""
+        self.start(_TELL_ALL)
+        traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+        tracestate = "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"
+        client = await self.connect(
+            self.gateway.ws_url,
+            headers={
+                "traceparent": traceparent,
+                "tracestate": tracestate,
+                "Phpgw-Event-Id": "forged",
+            },
+        )
+        ids = []
+        for _ in range(2):
+            client.send("x")
+            headers = json.loads(await client.receive())["headers"]
+            self.assertEqual(headers["HTTP_TRACEPARENT"], traceparent)
+            self.assertEqual(headers["HTTP_TRACESTATE"], tracestate)
+            ids.append(headers["HTTP_PHPGW_EVENT_ID"])
+        self.assertNotEqual(*ids)
+        for each in ids:
+            self.assertRegex(each, r"^[0-9a-f]{8}-[0-9a-f]+$")
+
     async def test_more_headers(self) -> None:
         self.start(_TELL_ALL, "--forward-header", "X-Tenant")
         told = await self.told(headers={"X-Tenant": "t1", "X-Other": "1"})
@@ -85,7 +109,10 @@ class IdentityTests(UpstreamTestCase):
         forged = [name for name in told["headers"] if "PHPGW" in name]
         self.assertEqual(
             sorted(forged),
-            ["HTTP_PHPGW_CLIENT_ID", "HTTP_PHPGW_EVENT", "HTTP_PHPGW_MESSAGE_TYPE"],
+            [
+                *("HTTP_PHPGW_CLIENT_ID", "HTTP_PHPGW_EVENT"),
+                *("HTTP_PHPGW_EVENT_ID", "HTTP_PHPGW_MESSAGE_TYPE"),
+            ],
         )
         self.assertEqual(told["address"], "127.0.0.1")
 

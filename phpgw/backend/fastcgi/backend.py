@@ -19,7 +19,7 @@ from phpgw.backend.fastcgi.probe import FastCgiProbe
 from phpgw.backend.fastcgi.records import Params, encode_pair, encode_params, encode_request
 from phpgw.backend.fastcgi.worker_shortage import WorkerShortageLog
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
-from phpgw.backend.headers import Header, event_headers, identity_headers
+from phpgw.backend.headers import EVENT_ID, Header, event_headers, identity_headers
 from phpgw.backend.interface import IBackend
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
@@ -30,6 +30,8 @@ from phpgw.metrics import Metrics
 # Opening a connection takes 0.2 ms, so keeping one for longer saves little.
 _IDLE_SECONDS = 0.02
 _TIMESTAMP, _SIGNATURE = map(pair_name, (TIMESTAMP, SIGNATURE))
+# The pair with the id of an event, to be completed with the length of the id, and the id.
+_ID_PAIR = b"%c%%c%b%%b" % (len(pair_name(EVENT_ID)), pair_name(EVENT_ID))
 
 
 @attrs.frozen
@@ -126,7 +128,15 @@ class FastCgiBackend:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
         template = self._templates(event.identity)
         body = encode_form(event, template.fields)
-        pairs = template.pairs + _event_pairs(event.type, event.is_binary) + _length_pair(len(body))
+        event_id = event.id.encode()
+        pairs = b"".join(
+            (
+                template.pairs,
+                _event_pairs(event.type, event.is_binary),
+                _ID_PAIR % (len(event_id), event_id),
+                _length_pair(len(body)),
+            )
+        )
         if self._signer is not None:
             timestamp, signature = self._signer.sign(body)
             pairs += encode_pair(_TIMESTAMP, timestamp) + encode_pair(_SIGNATURE, signature)

@@ -22,7 +22,7 @@ from phpgw.backend.errors import (
 )
 from phpgw.backend.event import Event, Handshake, Identity
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
-from phpgw.backend.headers import browser_headers, event_headers, identity_headers
+from phpgw.backend.headers import EVENT_ID, browser_headers, event_headers, identity_headers
 from phpgw.backend.http.agent import HttpAgent
 from phpgw.backend.http.client import PreparedClient
 from phpgw.backend.http.connection import HeadTooLarge, NotHttp, TlsFailed
@@ -44,6 +44,7 @@ from phpgw.metrics import Metrics
 
 # Shorter than Nginx's default keepalive_timeout (75 s), so that the gateway closes first.
 IDLE_SECONDS = 60
+_ID_LINE = header_lines([(EVENT_ID, b"%b")])
 # Permanent redirects: RFC 9110, sections 15.4.2 and 15.4.9.
 _MOVED = frozenset((301, 308))
 
@@ -102,7 +103,7 @@ class HttpBackend:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
         template = self._templates(event.identity)
         body = encode_form(event, template.fields)
-        lines = _event_lines(event.type, event.is_binary)
+        lines = _event_lines(event.type, event.is_binary) + _ID_LINE % event.id.encode()
         if self._signer is not None:
             timestamp, signature = self._signer.sign(body)
             lines += header_lines(((TIMESTAMP, timestamp), (SIGNATURE, signature)))

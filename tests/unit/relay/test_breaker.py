@@ -143,7 +143,7 @@ class OpeningTests(BreakerTestCase):
         [event] = events
         self.assertEqual(event["log_level"], LogLevel.error)
         self.assertEqual((event["count"], event["reason"]), (3, "no connection"))
-        self.assertEqual({error.error_id for error in errors}, {event["error_id"]})
+        self.assertEqual({error.log_id for error in errors}, {event["event_id"]})
 
 
 class OpenTests(BreakerTestCase):

@@ -272,7 +272,7 @@ class RefusalTests(AdmissionTestCase):
         self.assertEqual((refusal.status, refusal.body), (503, None))
         self.assertEqual(refusal.headers, [(b"Retry-After", b"5")])
         self.assertRegex(
-            refusal.reason, r"^This cannot be decided at the moment\. \(error [0-9a-f]{8}\)$"
+            refusal.reason, r"^This cannot be decided at the moment\. \(error [0-9a-f]{8}-\w+\)$"
         )
 
     def test_unusable(self) -> None:

@@ -126,7 +126,7 @@ class ReportTests(FakeBackendTestCase):
                 return status
 
             client, _ = fake_client(str(status))
-            decided = self.relay.connect(client, decide)
+            decided = self.ask_about(client, decide)
             decided.addErrback(lambda failure: ends.append(failure.getErrorMessage()))
             self.clock.advance(1)
             self.backend.asked[-1].reply(status=status)
@@ -141,7 +141,7 @@ class ReportTests(FakeBackendTestCase):
         self.observe(concurrency=1)
         self.say(self.client("a")[0], b"1")
         client, _ = fake_client("b")
-        decided = self.relay.connect(client, lambda reply: reply)
+        decided = self.ask_about(client)
         self.relay.disconnect(client, 1006, "")
         self.failureResultOf(decided)
         self.assertEqual(

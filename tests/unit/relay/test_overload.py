@@ -187,16 +187,16 @@ class WaitingLimitsTests(SynchronousTestCase):
             for _ in range(5):
                 error = self.limits.check(self.turn())
                 assert error is not None
-                ids.add(error.error_id)
+                ids.add(error.log_id)
         [event] = events
         self.assertEqual((event["log_level"], event["reason"]), (LogLevel.error, reason))
         self.assertEqual(event["count"], 1)
-        self.assertEqual(ids, {event["error_id"]})
+        self.assertEqual(ids, {event["event_id"]})
         self.clock.advance(30)
         with capturedLogs() as events:
             error = self.limits.check(self.turn())
         [event] = events
         self.assertEqual(event["count"], 5)
         assert error is not None
-        self.assertEqual(error.error_id, event["error_id"])
-        self.assertNotIn(error.error_id, ids)
+        self.assertEqual(error.log_id, event["event_id"])
+        self.assertNotIn(error.log_id, ids)

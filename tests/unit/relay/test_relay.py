@@ -19,16 +19,12 @@ from tests.support.fakes import FakeConnection, fake_client, handshake
 _LINE = b'{"op": "send", "to": {"all": true}, "message": "line"}\n'
 
 
-def _as_it_is(reply: Reply) -> Reply:
-    return reply
-
-
 class RelayTestCase(FakeBackendTestCase):
     def newcomer(self, client_id: str = "new") -> tuple[Client, FakeConnection, Deferred[Reply]]:
         """One that PHP is asked about."""
         client, connection = fake_client(client_id)
         self.registry.add(client)
-        return client, connection, self.relay.connect(client, _as_it_is)
+        return client, connection, self.ask_about(client)
 
     def assert_idle(self) -> None:
         """Nothing is kept of anybody."""
@@ -260,14 +256,14 @@ class BreakerTests(RelayTestCase):
         with capturedLogs() as events:
             self.open()
             self.say(self.talker, b"3", b"4")
-            decided = self.relay.connect(self.client("new")[0], _as_it_is)
+            decided = self.ask_about(self.client("new")[0])
             timer = self.relay.timers.trigger("clock")
         self.failureResultOf(decided, BackendUnreachable)
         self.successResultOf(timer)
         self.assertEqual(self.backend.asked, [])
         # Two that failed, and the opening, under the id that the others have.
         self.assertEqual(len(events), 3)
-        self.assertEqual(self.connection.sent, [(events[1]["error_id"].encode(), False)] * 2)
+        self.assertEqual(self.connection.sent, [(events[1]["event_id"].encode(), False)] * 2)
         self.assertEqual(self.metrics.php_failures, 5)
         self.assertIn("asked again in 1 s", self.relay.backend.obstacle() or "")
         self.assert_idle()
@@ -351,7 +347,7 @@ class OverloadTests(RelayTestCase):
 
     def test_handshakes_and_timers_too(self) -> None:
         self.crowd(3)
-        decided = self.relay.connect(self.client("new")[0], _as_it_is)
+        decided = self.ask_about(self.client("new")[0])
         self.failureResultOf(decided, Overloaded)
         self.successResultOf(self.relay.timers.trigger("clock"))
         self.assertEqual(self.metrics.events_refused_by_overload, 2)
@@ -466,7 +462,7 @@ class HoldTests(RelayTestCase):
         other, _ = self.client("b")
         self.say(other, b"3")
         new, _ = self.client("c")
-        decided = self.relay.connect(new, _as_it_is)
+        decided = self.ask_about(new)
         timer = self.relay.timers.trigger("clock")
         gone, _ = self.client("d")
         self.leave(gone)
@@ -639,7 +635,7 @@ class StreamTests(RelayTestCase):
 
     def test_browser_that_left_while_its_handshake_waits_for_a_worker(self) -> None:
         client, _ = fake_client("a")
-        decided = self.relay.connect(client, _as_it_is)
+        decided = self.ask_about(client)
         self.backend.asked[0].is_queued = True
         self.relay.disconnect(client, 1006, "")
         self.failureResultOf(decided, CancelledError)

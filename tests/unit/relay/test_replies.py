@@ -6,6 +6,7 @@ from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendBroken
+from phpgw.backend.event import Event
 from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.relay.errors import ClientDisconnected, UnusableReply
@@ -325,8 +326,9 @@ class CookieTests(AnswerTestCase):
 
 class FailureTests(AnswerTestCase):
     def failed(self, error: Exception | None = None) -> None:
+        event = Event("server", b"", self.sender.identity)
         self.replies.report_failure(
-            "a message", Failure(error or BackendBroken("cut off")), self.sender
+            "a message", event, Failure(error or BackendBroken("cut off")), self.sender
         )
 
     def test_ignored(self) -> None:
@@ -348,7 +350,7 @@ class FailureTests(AnswerTestCase):
         self.use(on_error="close")
         with capturedLogs() as events:
             self.failed()
-        reason = f"the message could not be handled (error {events[0]['error_id']})"
+        reason = f"the message could not be handled (error {events[0]['event_id']})"
         self.assertEqual(self.connection.closed, (1011, reason))
 
     def test_id_that_leads_to_the_log(self) -> None:
@@ -356,7 +358,7 @@ class FailureTests(AnswerTestCase):
         with capturedLogs() as events:
             self.failed()
             self.failed()
-        first, second = (event["error_id"] for event in events)
+        first, second = (event["event_id"] for event in events)
         self.assertNotEqual(first, second)
         self.assertEqual(
             [payload.decode() for payload, _ in self.connection.sent],

@@ -149,6 +149,8 @@ class HeaderTests(IdentityTestCase):
             ("Sec-Websocket-Protocol", "chat, superchat"),
             ("Cookie", "PHPSESSID=1; theme=dark"),
             ("Authorization", "Basic eDp5"),
+            ("Traceparent", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            ("Tracestate", "congo=t61rcWkgMzE,rojo=00f067aa0ba902b7"),
         )
         expected = [(name.encode(), value.encode()) for name, value in headers]
         seen = [(name.title(), value) for name, value in self.see(*headers).headers]

@@ -191,13 +191,14 @@ class FastCgiBackendTests(FastCgiTestCase):
 
     def test_who(self) -> None:
         who = identity("[::1]:5000", user="Zoë", state=" 50%\n")
-        self.backend.ask(Event("server", b"hi", who))
+        self.backend.ask(Event("server", b"hi", who, id="12ab-1"))
         request = self.accept().request()
         params = dict(pairs(request[PARAMS]))
         self.assertEqual(
             {name: value for name, value in params.items() if name.startswith(b"HTTP_PHPGW_")},
             {
                 b"HTTP_PHPGW_EVENT": b"server",
+                b"HTTP_PHPGW_EVENT_ID": b"12ab-1",
                 b"HTTP_PHPGW_MESSAGE_TYPE": b"text",
                 b"HTTP_PHPGW_CLIENT_ID": b"[::1]:5000",
                 b"HTTP_PHPGW_USER": b"Zo%c3%ab",

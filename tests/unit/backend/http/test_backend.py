@@ -181,9 +181,10 @@ class HttpBackendTests(HttpTestCase):
     def test_who_and_what(self) -> None:
         who = identity("[::1]:5000", user="Zoë", state=" 50%\n")
         self.assertEqual(
-            self.ours(Event("server", b"hi", who, True)),
+            self.ours(Event("server", b"hi", who, True, id="12ab-1")),
             [
                 b"Phpgw-Client-Id: [::1]:5000",
+                b"Phpgw-Event-Id: 12ab-1",
                 b"Phpgw-Event: server",
                 b"Phpgw-Message-Type: binary",
                 b"Phpgw-State: %2050%25%0a",
@@ -191,9 +192,10 @@ class HttpBackendTests(HttpTestCase):
             ],
         )
         self.assertEqual(
-            self.ours(Event("disconnect", b"", identity(), code=1001)),
+            self.ours(Event("disconnect", b"", identity(), code=1001, id="12ab-2")),
             [
                 b"Phpgw-Client-Id: 127.0.0.1:51110",
+                b"Phpgw-Event-Id: 12ab-2",
                 b"Phpgw-Event: disconnect",
                 b"Phpgw-Message-Type: text",
             ],
