@@ -3,9 +3,9 @@
 import os
 from collections.abc import Mapping, Sequence
 
-from phpgw.cli.sample_command import SampleCommand, address_option, site_options
+from phpgw.cli.sample_command import SampleCommand, address_option, describe, site_options
 from phpgw.samples.apache import make_part, make_site
-from phpgw.samples.proxied_gateway import MissingSetting, find_gateway
+from phpgw.samples.proxied_gateway import find_gateway
 from phpgw.samples.web_site import find_site
 from phpgw.settings.option import Given
 from phpgw.settings.server_address import TcpServer, UnixServer
@@ -18,13 +18,13 @@ def _apache(
     server_name: str | None,
     certificate: str | None,
     key: str | None,
-) -> tuple[str, Sequence[MissingSetting]]:
+) -> tuple[str, Sequence[str]]:
     settings = combine(given, os.environ)
     gateway = find_gateway(settings, address)
     if server_name is None:
-        return make_part(gateway), gateway.missing
+        return make_part(gateway), describe(gateway.missing)
     site = find_site(settings, server_name, certificate, key)
-    return make_site(gateway, site), (*gateway.missing, *site.missing)
+    return make_site(gateway, site), describe((*gateway.missing, *site.missing))
 
 
 command = SampleCommand(

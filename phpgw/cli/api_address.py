@@ -114,7 +114,7 @@ def parse_endpoint(text: str) -> ApiAddress | None:
     if address is None or address.uses_proxy_protocol:
         return None
     match address.server:
-        case UnixServer(path):
+        case UnixServer(path, _):
             return None if address.uses_tls else UnixAddress(path)
         case TcpServer(_, host, port):
             certificate = Path(address.certificate) if address.certificate else None

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 import click
 
 from phpgw.cli.parsed_value import ParsedValue
-from phpgw.cli.sample_command import SampleCommand, address_option, server_name_option
+from phpgw.cli.sample_command import SampleCommand, address_option, describe, server_name_option
 from phpgw.samples.haproxy import make_backend, make_configuration
-from phpgw.samples.proxied_gateway import MissingSetting, find_gateway
+from phpgw.samples.proxied_gateway import find_gateway
 from phpgw.settings import parsers
 from phpgw.settings.option import Given
 from phpgw.settings.server_address import TcpServer, UnixServer
@@ -20,11 +20,11 @@ def _haproxy(
     address: TcpServer | UnixServer | None,
     server_name: str | None,
     certificate: str | None,
-) -> tuple[str, Sequence[MissingSetting]]:
+) -> tuple[str, Sequence[str]]:
     gateway = find_gateway(combine(given, os.environ), address, speaks_proxy_protocol=True)
     if server_name is None:
-        return make_backend(gateway), gateway.missing
-    return make_configuration(gateway, server_name, certificate), gateway.missing
+        return make_backend(gateway), describe(gateway.missing)
+    return make_configuration(gateway, server_name, certificate), describe(gateway.missing)
 
 
 command = SampleCommand(

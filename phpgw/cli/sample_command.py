@@ -16,6 +16,10 @@ from phpgw.samples.web_site import parse_name
 from phpgw.settings import parsers
 from phpgw.settings.sources import BY_NAME
 
+_ADDRESS = (
+    "Where the gateway is, as the proxy sees it: HOST:PORT or unix:/PATH. Default: as --listen "
+    "says."
+)
 _SETTINGS = "It takes the options of phpgw serve, too, and reads the same configuration file."
 
 
@@ -23,14 +27,14 @@ class SampleCommand(Command):
     """A command with the options of ``phpgw serve``.
 
     Its callback gets the texts that are ``given`` for settings on the command line, and returns
-    the text to print, and what the gateway's own configuration lacks.
+    the text to print, and notes for whoever writes it into a file.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        callback: Callable[..., tuple[str, Sequence[MissingSetting]]],
+        callback: Callable[..., tuple[str, Sequence[str]]],
         description: str,
         params: Sequence[click.Parameter] = (),
         **more: Any,
@@ -56,22 +60,36 @@ class SampleCommand(Command):
             del ctx.params[name.replace("-", "_")]
         ctx.params["given"] = given
         try:
-            text, missing = super().invoke(ctx)
+            text, notes = super().invoke(ctx)
         except CannotWrite as error:
             raise CommandFailed(str(error)) from None
         write(text.removesuffix("\n"))
-        for each in missing:
-            note(f"phpgw: the gateway's configuration lacks {each.line} ({each.reason})")
+        for each in notes:
+            note(f"phpgw: {each}")
 
 
-def address_option() -> click.Option:
-    """Return an option that says where a proxy finds the gateway."""
+def describe(missing: Sequence[MissingSetting]) -> list[str]:
+    """Return notes about what the gateway's own configuration lacks."""
+    return [f"the gateway's configuration lacks {each.line} ({each.reason})" for each in missing]
+
+
+def address_option(description: str = _ADDRESS) -> click.Option:
+    """Return an option that says where the gateway is."""
     return click.Option(
         ["--address"],
         metavar="ADDRESS",
         type=ParsedValue(parse_address),
-        help="Where the gateway is, as the proxy sees it: HOST:PORT or unix:/PATH. Default: as "
-        "--listen says.",
+        help=description,
+    )
+
+
+def program_option() -> click.Option:
+    """Return an option that says which program a service runs."""
+    return click.Option(
+        ["--program"],
+        metavar="FILE",
+        type=ParsedValue(parsers.absolute_path),
+        help="The program of the service. Default: this one.",
     )
 
 

@@ -28,9 +28,13 @@ class TcpServer:
 
 @attrs.frozen
 class UnixServer:
-    """The path of a UNIX socket."""
+    """A UNIX socket.
+
+    :ivar mode: the permissions of its file, as octal digits.
+    """
 
     path: str
+    mode: str = "666"
 
 
 @attrs.frozen
@@ -45,12 +49,14 @@ class ServerAddress:
     :ivar uses_proxy_protocol: whether each connection begins with the PROXY protocol.
     :ivar key: the file of the private key, for TLS; ``None`` without TLS.
     :ivar certificate: the file of the certificate, for TLS; ``None`` without TLS.
+    :ivar chain: a file with more certificates, for TLS; ``None`` if there is none.
     """
 
     server: TcpServer | UnixServer | InheritedServer
     uses_proxy_protocol: bool = False
     key: str | None = None
     certificate: str | None = None
+    chain: str | None = None
 
     @property
     def uses_tls(self) -> bool:
@@ -82,7 +88,8 @@ def parse_server_address(text: str) -> ServerAddress | None:
     if server is None:
         return None
     key = files.get("privateKey")
-    return ServerAddress(server, uses_proxy_protocol, key, files.get("certKey", key))
+    certificate, chain = files.get("certKey", key), files.get("extraCertChain")
+    return ServerAddress(server, uses_proxy_protocol, key, certificate, chain)
 
 
 def _parse_server(
@@ -92,7 +99,7 @@ def _parse_server(
         return InheritedServer()
     if kind == "unix":
         path = named.get("address") or next(iter(positional), None)
-        return None if path is None else UnixServer(path)
+        return None if path is None else UnixServer(path, named.get("mode", "666"))
     port = named.get("port") or next(iter(positional), "")
     if kind not in _TCP or not (port.isascii() and port.isdecimal()) or len(positional) > 2:
         return None

@@ -62,9 +62,19 @@ def combine(
     :param environment: contains the ``PHPGW_...`` variables.
     :raises InvalidOption: if the file cannot be read, or has something else in it.
     """
-    combined: dict[str, Sequence[Given]] = {**_from_environment(environment), **given}
+    combined = outside_file(given, environment)
     named = combined.pop(CONFIG.name, ())
     return {**_from_file(named[-1]), **combined} if named else combined
+
+
+def outside_file(
+    given: Mapping[str, Sequence[Given]], environment: Mapping[str, str]
+) -> dict[str, Sequence[Given]]:
+    """Return the texts that count on command line and in the environment.
+
+    :raises InvalidOption: if a variable of the environment cannot be split.
+    """
+    return {**_from_environment(environment), **given}
 
 
 def value_of(name: str, given: Mapping[str, Sequence[Given]]) -> object:

@@ -2,16 +2,16 @@
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from tests.support.certificate import make_certificate
-from tests.support.real.command import run
 from tests.support.real.curl import curl
-from tests.support.real.gateway import environment
 from tests.support.real.process import free_port
 from tests.support.real.proxies import Apache, Caddy, HaProxy
+from tests.support.real.samples import missing_lines, printed
 from tests.support.real.served_gateway import ServedGateway
 from tests.support.real.system_test_case import SystemTestCase
 
@@ -29,8 +29,6 @@ _FORGED = {
     "Forwarded": "for=1.2.3.4;proto=https;host=evil.example",
 }
 _STATUS = ("--output", "/dev/null", "--write-out", "%{http_code}", "--path-as-is")
-# A line that the gateway's configuration lacks, as a sample shows it.
-_MISSING = re.compile(r"^#     ([a-z-]+ = .*)$", re.MULTILINE)
 
 
 class ProxySampleTests(SystemTestCase):
@@ -65,23 +63,20 @@ class ProxySampleTests(SystemTestCase):
             f"php-script = {script}\nphp-fpm = {json.dumps(php.endpoint)}\n"
             f"listen = {json.dumps(listen)}\n{more}"
         )
-        lacking = _MISSING.findall(await self.printed())
+        lacking = missing_lines(await self.printed())
         # That port may be taken.
         api = f'api-listen = "127.0.0.1:{self.api_port}"'
         lines = [api if line.startswith("api-listen") else line for line in lacking]
         self.config.write_text("\n".join([self.config.read_text(), *lines, ""]))
         sample = await self.printed()
-        self.assertEqual([], _MISSING.findall(sample))
+        self.assertEqual([], missing_lines(sample))
         self._started(ServedGateway(self.directory / "gateway", self.config, listens))
         self.url = self.start_proxy(sample)
         self.ws_url = self.url.replace("http", "ws", 1) + "/ws"
 
-    async def printed(self) -> str:
+    def printed(self) -> Deferred[str]:
         """Return the sample for the configuration."""
-        command = [sys.executable, "-m", "phpgw.cli", self.server, "--config", str(self.config)]
-        ended = await run(command, env=environment())
-        self.assertEqual(0, ended.status, ended.stderr)
-        return ended.stdout
+        return printed(self.server, "--config", str(self.config))
 
     async def start_at_port(self, endpoint: str = "127.0.0.1:{}", more: str = "") -> None:
         port = free_port()

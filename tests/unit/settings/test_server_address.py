@@ -27,7 +27,7 @@ class ServerAddressTests(SynchronousTestCase):
             ("[::]:8080", TcpServer("", "::1", 8080)),
             ("tcp6:8080", TcpServer("", "::1", 8080)),
             ("/run/a:b.sock", UnixServer("/run/a:b.sock")),
-            ("unix:address=/run/phpgw.sock:mode=660", UnixServer("/run/phpgw.sock")),
+            ("unix:address=/run/phpgw.sock:mode=660", UnixServer("/run/phpgw.sock", "660")),
             ("systemd:domain=INET:index=0", InheritedServer()),
         ):
             address = parse_server_address(server_endpoint(text))
@@ -43,6 +43,7 @@ class ServerAddressTests(SynchronousTestCase):
             (f"ssl:8080:{files}", ServerAddress(_ALL, False, "/k:1", "/c")),
             (f"ssl:port=8080:{files}", ServerAddress(_ALL, False, "/k:1", "/c")),
             ("ssl:8080:privateKey=/k", ServerAddress(_ALL, False, "/k", "/k")),
+            (f"ssl:8080:{files}:extraCertChain=/x", ServerAddress(_ALL, False, "/k:1", "/c", "/x")),
             (
                 f"ssl:haproxy:tcp:8080:interface=127.0.0.1:{files}",
                 ServerAddress(_HERE, True, "/k:1", "/c"),
