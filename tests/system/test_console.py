@@ -3,8 +3,12 @@
 import json
 import sys
 
+from selenium.webdriver import Keys
+from twisted.internet.threads import deferToThread
+
 from tests.support.real.browser import Browser
 from tests.support.real.command import run
+from tests.support.real.curl import curl
 from tests.support.real.gateway import environment
 from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.waiting import until
@@ -19,6 +23,18 @@ const ask = (path, options) =>
   .then((response) => response.text(), () => "refused");
 const post = {method: "POST", mode: "no-cors", body: batch};
 Promise.all([ask("clients"), ask("commands", post)]).then(done);
+"""
+_HOSTILE = (
+    "<img src=x onerror=window.hacked=1>",
+    "\u202egnp.exe",
+    "line\u2028separator \u2066isolated",
+    "{{7*7}} ${7*7} javascript:alert(1)",
+    "W" * 250,
+)
+_FOCUSED = """
+const { activeElement: element } = document;
+const label = element.labels?.[0]?.textContent;
+return element.getAttribute("aria-label") ?? label ?? element.textContent;
 """
 
 
@@ -106,27 +122,125 @@ class LoginTests(ConsoleTestCase):
 
 
 class PageTests(ConsoleTestCase):
-    async def test_client(self) -> None:
-        """A client is searched, gets a message, and is closed, by keyboard."""
+    async def test_overview(self) -> None:
+        """Charts move, and have their values as a table, too; an empty one says why."""
+        self.start()
+        await self.enter()
+        await self.shown("No message in the last two minutes")
+        before = await self.drawn()
+        clients = [await self.connect(self.gateway.ws_url) for _ in range(3)]
+        await self.printed("send", "--all", "hello")
+        self.assertEqual("hello", await clients[0].receive())
+
+        async def has_moved() -> bool:
+            return await self.drawn() != before and "3 now" in await self.label("Connections")
+
+        await until(has_moved)
+        self.assertIn("in the last two minutes", await self.label("Messages"))
+        await self.browser.run("document.querySelector('.chart summary').click()")
+        await self.shown("Until")
+        rows = "return document.querySelector('.chart details').querySelectorAll('td').length"
+
+        async def has_rows() -> bool:
+            return bool(await self.browser.run(rows))
+
+        await until(has_rows)
+        await deferToThread(self.gateway.stop)
+        await self.shown("No connection to the gateway")
+        await self.assert_no_complaint()
+
+    async def test_keyboard(self) -> None:
+        """A client is searched, gets a message, and is closed, without a mouse."""
         self.start()
         client = await self.connect(self.gateway.ws_url)
         client_id = f"127.0.0.1:{client.local_port}"
         await self.enter()
-        await self.go("clients")
+        await self.tab_to("Skip to the content")
+        await self.tab_to("Clients")
+        await self.browser.press(Keys.ENTER)
         await self.shown(client_id)
-        await self.browser.run("document.querySelector('td a').click()")
+        await self.tab_to("Search clients")
+        await self.browser.press("no such client")
+        await self.shown("No client matches.")
+        await self.browser.press(*[Keys.BACKSPACE] * 14, client_id)
+        await self.shown(client_id)
+        await self.tab_to(client_id)
+        await self.browser.press(Keys.ENTER)
         await self.shown(f"Client {client_id}")
-        await self.browser.run(
-            "document.querySelector('textarea').value = 'hello <b>you</b>';"
-            "document.querySelector('main form').requestSubmit()"
-        )
+        await self.tab_to("Message to this client")
+        await self.browser.press("hello <b>you</b>")
+        await self.tab_to("Send")
+        await self.browser.press(Keys.ENTER)
         self.assertEqual("hello <b>you</b>", await client.receive())
         await self.shown("Sent to 1 client.")
-        await self.browser.run("document.querySelector('.heading .danger').click()")
+        await self.tab_to("Close the connection")
+        await self.browser.press(Keys.ENTER)
         await self.shown("Close this connection?")
-        focused = await self.browser.run("return document.activeElement.textContent")
-        self.assertEqual("Cancel", focused)
-        await self.browser.run("document.querySelector('dialog .danger').click()")
+        # What does no harm comes first.
+        self.assertEqual("Cancel", await self.focused())
+        await self.browser.press(Keys.ESCAPE)
+        self.assertEqual("Close the connection", await self.focused())
+        await self.browser.press(Keys.ENTER)
+        await self.tab_to("Close it")
+        await self.browser.press(Keys.ENTER)
         self.assertEqual(1000, (await client.closed).code)
         await self.shown("Closed.")
         await self.assert_no_complaint()
+
+    async def test_hostile_texts(self) -> None:
+        """Names, states and headers are text, and controls in them are shown as escapes."""
+        self.start()
+        agent = "<script>window.hacked = 1</script>"
+        client = await self.connect(self.gateway.ws_url, headers={"User-Agent": agent})
+        client_id = f"127.0.0.1:{client.local_port}"
+        to = {"client": client_id}
+        commands = [{"op": "join", "to": to, "group": name} for name in _HOSTILE]
+        commands.append({"op": "bind", "to": to, "user": _HOSTILE[0]})
+        commands.append({"op": "state", "to": to, "state": f"{_HOSTILE[0]}\x1b[2J\x07"})
+        batch = ("--data-binary", json.dumps(commands), f"{self.url}/commands")
+        self.assertEqual([{"delivered": 1}] * len(commands), json.loads(await curl(*batch)))
+        await self.enter()
+        for page in ("clients", "groups", "users", f"clients/{client_id}"):
+            await self.go(page)
+            await self.shown("<img src=x onerror=window.hacked=1>")
+            shown = await self.browser.run("return document.querySelector('main').textContent")
+            for control in "\x1b\x07\x9b\u202e\u2066\u2028":
+                self.assertNotIn(control, shown, page)
+            found = "return document.querySelectorAll('main img, main script, main iframe').length"
+            self.assertEqual(0, await self.browser.run(found))
+            wide = "return document.documentElement.scrollWidth <= innerWidth"
+            self.assertTrue(await self.browser.run(wide), page)
+        await self.browser.run("document.querySelector('main details').open = true")
+        for name in ("\\u202egnp.exe", "\\x1b[2J", "\\u2028", agent):
+            await self.shown(name)
+        self.assertIsNone(await self.browser.run("return window.hacked ?? null"))
+        await self.assert_no_complaint()
+
+    async def drawn(self) -> list[str]:
+        """Return the lines of the charts."""
+        script = (
+            "return [...document.querySelectorAll('.chart path')].map((p) => p.getAttribute('d'))"
+        )
+        lines: list[str] = await self.browser.run(script)
+        return lines
+
+    async def label(self, chart: str) -> str:
+        """Return what a screen reader says of a chart."""
+        script = (
+            "return document.querySelector(`section[aria-label=${arguments[0]}] svg[role=img]`)"
+        )
+        return str(await self.browser.run(f"{script}.getAttribute('aria-label')", chart))
+
+    async def focused(self) -> str:
+        """Return the name of what has the focus."""
+        return str(await self.browser.run(_FOCUSED))
+
+    async def tab_to(self, name: str) -> None:
+        """Press Tab until something of this name has the focus, and shows it."""
+        for _ in range(40):
+            await self.browser.press(Keys.TAB)
+            if await self.focused() == name:
+                visible = "return document.activeElement.matches(':focus-visible')"
+                self.assertTrue(await self.browser.run(visible), name)
+                return
+        self.fail(f"Tab does not lead to {name}")

@@ -16,6 +16,11 @@ export class History {
     }
   }
 
+  // Returns the last entry; null if there is none.
+  latest() {
+    return this.#entries.findLast((entry) => entry !== null) ?? null;
+  }
+
   // Returns what a function reads of each entry; null for a gap.
   values(read) {
     return this.#entries.map((entry) => (entry === null ? null : read(entry) ?? null));

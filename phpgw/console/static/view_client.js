@@ -15,7 +15,7 @@ export function showClient(page, id) {
   page.append(
     title,
     element("section", { class: "card", "aria-label": "Facts" }, facts, problem),
-    element("section", { class: "card", "aria-label": "Send" }, element("h2", {}, "Send a message"), sendForm(id)),
+    element("section", { class: "card", "aria-label": "Send" }, sendForm(id)),
   );
   load(id, facts, problem);
 }
@@ -56,13 +56,13 @@ function text(value) {
 
 function sendForm(id) {
   const message = element("textarea", { spellcheck: "false" });
-  const outcome = element("p", { role: "status" });
+  const outcome = element("div", { role: "status" });
   const send = async (event) => {
     event.preventDefault();
     outcome.replaceChildren(await deliver({ client: id }, message.value));
   };
   return element(
-    "form", { submit: send }, field("Message", message),
+    "form", { submit: send }, field("Message to this client", message),
     element("div", { class: "buttons" }, element("button", { class: "main" }, "Send")), outcome,
   );
 }

@@ -1,17 +1,81 @@
-// The overview: numbers of now.
+// The overview: numbers of now, and charts of the last two minutes.
 
-import { element, heading } from "./elements.js";
+import { Chart } from "./chart.js";
+import { announce, element, heading } from "./elements.js";
 import { feed } from "./feed.js";
-import { count } from "./text.js";
+import { count, rate } from "./text.js";
 
-const NUMBERS = { Clients: "clients_now", "Events at PHP": "php_requests_now", Waiting: "events_waiting_now", Failed: "php_failures" };
+const NUMBERS = [
+  ["Clients", (stats) => count(stats.clients_now)],
+  ["Messages received", (stats) => `${rate(stats.rates?.messages_received ?? 0)}/s`],
+  ["Messages sent", (stats) => `${rate(stats.rates?.messages_sent ?? 0)}/s`],
+  ["Events at PHP", (stats) => count(stats.php_requests_now)],
+  ["Events waiting", (stats) => count(stats.events_waiting_now)],
+  ["Events failed", (stats) => count(stats.php_failures)],
+];
+// What stops events, with what it means. The most important one is shown.
+const OBSTACLES = [
+  [(stats) => stats.breaker_open_now, "PHP has failed so often that it is not asked for now (circuit breaker)."],
+  [(stats) => stats.held_now, "Events are held back from PHP until they are released (/hold)."],
+  [(stats) => stats.events_waiting_for_worker_now, "All workers of PHP-FPM are busy: events wait for one. More of them: pm.max_children."],
+];
+const perSecond = (value) => `${rate(value)}/s`;
+const CHARTS = [
+  [
+    "Connections", { series: ["Clients"], shown: count, empty: "No client is connected. Browsers connect with new WebSocket(URL); the gateway's front page has a line to copy." },
+    [(stats) => stats.clients_now],
+  ],
+  [
+    "Messages", { series: ["Received", "Sent"], shown: perSecond, empty: "No message in the last two minutes: no client has sent one, and PHP has pushed none." },
+    [(stats) => stats.rates?.messages_received, (stats) => stats.rates?.messages_sent],
+  ],
+  [
+    "Events under way", { series: ["Waiting", "At PHP"], shown: count, empty: "Nothing waits: PHP is as fast as the messages come." },
+    [(stats) => stats.events_waiting_now, (stats) => stats.php_requests_now],
+  ],
+];
+// Milliseconds between two words about failures, at least.
+const FAILURE_PAUSE = 5000;
 
 export function showOverview(page) {
   const numbers = element("dl", { class: "numbers" });
-  page.append(heading("Overview"), element("section", { class: "card", "aria-label": "Now" }, numbers));
-  const fill = ({ detail }) => numbers.replaceChildren(...Object.entries(NUMBERS).map(
-    ([name, field]) => element("div", {}, element("dt", {}, name), element("dd", {}, count(detail[field]))),
-  ));
-  feed.addEventListener("stats", fill);
-  return () => feed.removeEventListener("stats", fill);
+  const obstacle = element("p", { class: "error", role: "status", hidden: true });
+  const charts = CHARTS.map(([title, options]) => new Chart(title, options));
+  page.append(
+    heading("Overview"),
+    element("section", { class: "card", "aria-label": "Now" }, obstacle, numbers),
+    element("div", { class: "grid" }, charts.map((chart) => chart.element)),
+  );
+  const values = NUMBERS.map(() => element("dd", {}, "–"));
+  numbers.append(...NUMBERS.map(([name], each) => element("div", {}, element("dt", {}, name), values[each])));
+  let failures = null;
+  let lookedAt = 0;
+
+  function fill(stats) {
+    NUMBERS.forEach(([, shown], each) => { values[each].textContent = shown(stats); });
+    const found = OBSTACLES.find(([holds]) => holds(stats))?.[1] ?? "";
+    // Screen readers are told when it changes.
+    if (obstacle.textContent !== found) obstacle.textContent = found;
+    obstacle.hidden = !found;
+    if (stats.php_failures !== failures && Date.now() - lookedAt >= FAILURE_PAUSE) {
+      if (failures !== null) announce(`${count(stats.php_failures - failures)} more events have failed.`);
+      failures = stats.php_failures;
+      lookedAt = Date.now();
+    }
+  }
+
+  function draw() {
+    charts.forEach((chart, each) => chart.update(CHARTS[each][2].map((read) => feed.history.values(read)), feed.history.times));
+  }
+
+  const update = ({ detail }) => { fill(detail); draw(); };
+  feed.addEventListener("stats", update);
+  feed.addEventListener("state", draw);
+  const latest = feed.history.latest();
+  if (latest) fill(latest);
+  draw();
+  return () => {
+    feed.removeEventListener("stats", update);
+    feed.removeEventListener("state", draw);
+  };
 }

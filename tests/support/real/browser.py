@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from selenium.webdriver import ChromeOptions, Remote
+from selenium.webdriver import ActionChains, ChromeOptions, Remote
 from selenium.webdriver.common.proxy import Proxy, ProxyType
 from selenium.webdriver.remote.client_config import ClientConfig
 from twisted.internet.defer import Deferred
@@ -90,6 +90,10 @@ class Browser:
     def run_async(self, script: str, *arguments: object) -> Deferred[Any]:
         """The same, for what it passes to the function that is its last argument."""
         return self._in_thread(lambda driver: driver.execute_async_script(script, *arguments))
+
+    def press(self, *keys: str) -> Deferred[None]:
+        """Press keys, of :class:`selenium.webdriver.Keys` or characters, one after another."""
+        return self._in_thread(lambda driver: ActionChains(driver).send_keys(*keys).perform())
 
     def screenshot(self, path: Path) -> Deferred[None]:
         """Write what the window shows to a PNG file."""
