@@ -8,6 +8,9 @@ import attrs
 
 # The upper limits of the buckets, in seconds; the last bucket has no limit.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+# PHP has sent a usable reply, which may also be a refusal; PHP has not; PHP was not asked, since
+# too many events wait or the circuit breaker is open; nobody needs the reply any longer.
+OUTCOMES = ("replied", "failed", "refused", "withdrawn")
 
 
 @attrs.define
@@ -38,13 +41,13 @@ class Histogram:
 class EventMetrics:
     """How the events of one type have ended, and how long they took.
 
-    :ivar outcomes: how many have ended, by outcome (:mod:`phpgw.relay.event_report`).
+    :ivar outcomes: how many have ended, by outcome, one of :data:`OUTCOMES`.
     :ivar waiting: from when an event began to when PHP was asked, or to its end if it never was.
     :ivar php: from then to the end of PHP's reply, with retries; only of events PHP was asked with.
     :ivar whole: from when an event began until its reply was carried out.
     """
 
-    outcomes: Counter[str] = attrs.field(factory=Counter)
+    outcomes: Counter[str] = attrs.field(factory=lambda: Counter(dict.fromkeys(OUTCOMES, 0)))
     waiting: Histogram = attrs.field(factory=Histogram)
     php: Histogram = attrs.field(factory=Histogram)
     whole: Histogram = attrs.field(factory=Histogram)

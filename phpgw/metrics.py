@@ -1,95 +1,45 @@
 """The gateway's counters and gauges, each declared once with its description."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Iterator
 
 import attrs
 
 from phpgw.histogram import EventMetrics
+from phpgw.metric_field import (
+    MetricDescription,
+    MetricFamily,
+    counter,
+    counter_by,
+    describe_fields,
+    gauge,
+)
 
-_DESCRIPTION = "description"
 # The types of events, as in the field ``type``.
 EVENT_TYPES = ("server", "connect", "disconnect", "timer")
-
-
-@attrs.frozen
-class MetricFamily:
-    """Numbers that an exporter with labels shows as one metric.
-
-    :ivar name: its name there, in the words of Prometheus, without prefix; that of a counter
-        without suffix, too.
-    :ivar help: a sentence for people.
-    """
-
-    name: str
-    help: str
-
-
-@attrs.frozen(kw_only=True)
-class MetricDescription:
-    """The description of one metric, for exporters.
-
-    :ivar name: its name in ``/stats``, and its attribute in :class:`Metrics`.
-    :ivar kind: ``counter`` for a total since the start, ``gauge`` for what is there now.
-    :ivar help: a sentence for people.
-    :ivar unit: what is counted, in the plural.
-    :ivar family: what it has in common with those that differ in their labels alone; most
-        metrics are a family of one.
-    :ivar labels: what tells it apart within its family.
-    """
-
-    name: str
-    kind: Literal["counter", "gauge"]
-    help: str
-    unit: str
-    family: MetricFamily
-    labels: Mapping[str, str]
-
-
-def counter(
-    help_text: str,
-    unit: str,
-    *,
-    name: str | None = None,
-    family: MetricFamily | None = None,
-    **labels: str,
-) -> Any:
-    """Declare a total since the start, which only grows.
-
-    :param name: the name of its family, if it is one of its own and is not called the same.
-    """
-    return _metric("counter", help_text, unit, name, family, labels)
-
-
-def gauge(help_text: str, unit: str, *, name: str | None = None) -> Any:
-    """Declare a number of what is there now, which grows and shrinks.
-
-    :param name: the name of its family, if it is not called the same.
-    """
-    return _metric("gauge", help_text, unit, name, None, {})
-
-
-def _metric(
-    kind: str,
-    help_text: str,
-    unit: str,
-    name: str | None,
-    family: MetricFamily | None,
-    labels: dict[str, str],
-) -> Any:
-    if name is not None:
-        family = MetricFamily(name, help_text)
-    facts = {"kind": kind, "help": help_text, "unit": unit, "family": family, "labels": labels}
-    return attrs.field(default=0, metadata={_DESCRIPTION: facts})
+# Who or what has closed a connection: its client; nobody, since there was no close frame; a ping
+# without a response; a command; --on-error; a limit on what is unsent, on a stream, on the rate, or
+# on a message; a limit on time; a violation of the protocol; the gateway's stop.
+CLOSE_CAUSES = (
+    *("client", "lost", "ping", "command", "error", "outbox", "stream_pause", "rate", "message"),
+    *("idle", "age", "protocol", "stop"),
+)
+# Why a handshake was refused: it is none, or not proper; for its Origin; because of a limit; since
+# another client has its id; by PHP; since PHP could not be asked; as the gateway stops.
+REFUSAL_CAUSES = (
+    *("invalid", "origin", "max_connections", "max_connections_per_address"),
+    *("client_id", "php", "php_failed", "stop"),
+)
+# What a push can be for: a batch is for all that its commands name, and what cannot be read is for
+# nobody.
+_PUSH_TARGETS = ("client", "group", "user", "all", "batch", "unknown")
+COMMAND_OPS = ("send", "join", "leave", "bind", "unbind", "state", "close")
 
 
 _MESSAGES = MetricFamily("messages", "Messages of clients, and messages to them.")
-_REFUSED_HANDSHAKES = MetricFamily(
-    "handshakes_refused_by_limit", "Handshakes that were refused because of a limit."
-)
 _REFUSED_EVENTS = MetricFamily("events_refused", "Events that were refused instead of sent to PHP.")
-_CLOSED_CONNECTIONS = MetricFamily(
-    "connections_closed_by_limit", "Connections that were closed because of a limit."
+_MESSAGE_BYTES = MetricFamily(
+    "message_bytes", "Bytes of the messages of clients, and of the messages to them."
 )
 _REFUSED_MESSAGES = MetricFamily(
     "messages_refused", "Messages that were refused because of a limit."
@@ -110,18 +60,21 @@ class Metrics:
     handshakes_accepted: int = counter(
         "Handshakes that opened a connection.", "handshakes", name="connections_opened"
     )
-    handshakes_refused: int = counter("Handshakes that were refused, for any reason.", "handshakes")
+    connections_closed: Counter[str] = counter_by(
+        "reason", CLOSE_CAUSES, "Connections that were open and have ended.", "connections"
+    )
+    handshakes_refused: Counter[str] = counter_by(
+        "reason", REFUSAL_CAUSES, "Handshakes that were refused, for any reason.", "handshakes"
+    )
     handshakes_refused_full: int = counter(
         "Handshakes that were refused because of --max-connections.",
         "handshakes",
-        family=_REFUSED_HANDSHAKES,
-        limit="connections",
+        is_exported=False,
     )
     handshakes_refused_per_address: int = counter(
         "Handshakes that were refused because of --max-connections-per-address.",
         "handshakes",
-        family=_REFUSED_HANDSHAKES,
-        limit="connections_per_address",
+        is_exported=False,
     )
     handshakes_cross_origin: int = counter("Handshakes from pages of another site.", "handshakes")
     http_connections_now: int = gauge(
@@ -141,20 +94,40 @@ class Metrics:
     messages_sent: int = counter(
         "Messages that were sent to clients.", "messages", family=_MESSAGES, direction="sent"
     )
-    pushes_delivered: int = counter(
+    message_bytes_received: int = counter(
+        "Bytes of messages that clients have sent.",
+        "bytes",
+        family=_MESSAGE_BYTES,
+        direction="received",
+    )
+    message_bytes_sent: int = counter(
+        "Bytes of messages that were sent to clients.",
+        "bytes",
+        family=_MESSAGE_BYTES,
+        direction="sent",
+    )
+    pushes_delivered: Counter[str] = counter_by(
+        "target",
+        _PUSH_TARGETS,
         "Requests to /send and /commands that were carried out.",
         "requests",
         family=_PUSHES,
         outcome="delivered",
     )
-    pushes_refused: int = counter(
+    pushes_refused: Counter[str] = counter_by(
+        "target",
+        _PUSH_TARGETS,
         "Requests to /send and /commands that were refused.",
         "requests",
         family=_PUSHES,
         outcome="refused",
     )
-    commands_run: int = counter(
-        "Commands that were carried out, of any origin.", "commands", name="commands"
+    commands_run: Counter[str] = counter_by(
+        "op",
+        COMMAND_OPS,
+        "Commands that were carried out, of any origin.",
+        "commands",
+        name="commands",
     )
     php_requests: int = counter("Events that were sent to PHP, each counted once.", "events")
     php_requests_now: int = gauge(
@@ -211,20 +184,26 @@ class Metrics:
         family=_TIMER_RUNS,
         outcome="skipped",
     )
+    inbox_peak: int = gauge(
+        "The most messages of one client that have waited at a time, since the start.", "messages"
+    )
+    outbox_bytes_peak: int = gauge(
+        "The most bytes that have waited for one client at a time, since the start.",
+        "bytes",
+        name="outbox_peak_bytes",
+    )
     inboxes_full: int = counter(
         "Times that a client was not read for a while because of --max-inbox.", "pauses"
     )
     slow_consumers_closed: int = counter(
         "Connections that were closed because of --max-outbox.",
         "connections",
-        family=_CLOSED_CONNECTIONS,
-        limit="outbox",
+        is_exported=False,
     )
     slow_streams_closed: int = counter(
         "Connections that were closed because of --stream-pause-timeout.",
         "connections",
-        family=_CLOSED_CONNECTIONS,
-        limit="stream_pause",
+        is_exported=False,
     )
     messages_too_large: int = counter(
         "Messages that were refused because of --max-message-size.",
@@ -265,28 +244,32 @@ class Metrics:
     floods_closed: int = counter(
         "Connections that were closed because of --max-message-rate.",
         "connections",
-        family=_CLOSED_CONNECTIONS,
-        limit="rate",
+        is_exported=False,
     )
     idle_closed: int = counter(
         "Connections that were closed because of --idle-timeout.",
         "connections",
-        family=_CLOSED_CONNECTIONS,
-        limit="idle",
+        is_exported=False,
     )
     old_closed: int = counter(
         "Connections that were closed because of --max-connection-age.",
         "connections",
-        family=_CLOSED_CONNECTIONS,
-        limit="age",
+        is_exported=False,
     )
     events: dict[str, EventMetrics] = attrs.field(
         factory=lambda: {type_: EventMetrics() for type_ in EVENT_TYPES}
     )
 
     def as_dict(self) -> dict[str, int]:
-        """Return all values by name, without :attr:`events`."""
-        return {each.name: getattr(self, each.name) for each in self.describe()}
+        """Return all values by name, without :attr:`events`.
+
+        Of what is counted by a label, it has the sum.
+        """
+        return {
+            each.name: value.total() if isinstance(value, Counter) else value
+            for each in self.describe()
+            for value in (getattr(self, each.name),)
+        }
 
     def summary(self) -> str:
         """Return how the gateway fares, in one line, such as for ``systemctl status``."""
@@ -298,11 +281,4 @@ class Metrics:
     @staticmethod
     def describe() -> Iterator[MetricDescription]:
         """Return the descriptions of all metrics, in the order of :meth:`as_dict`."""
-        for field in attrs.fields(Metrics):
-            if _DESCRIPTION not in field.metadata:
-                continue
-            facts = {"name": field.name, **field.metadata[_DESCRIPTION]}
-            facts["family"] = facts["family"] or MetricFamily(
-                field.name.removesuffix("_now"), facts["help"]
-            )
-            yield MetricDescription(**facts)
+        return describe_fields(Metrics)

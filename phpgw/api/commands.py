@@ -51,7 +51,7 @@ class CommandsResource(JsonResource):
 
     def refuse(self, request: Request, refused: HttpError) -> bytes:
         """Count the refusal, and return the response's body."""
-        self._metrics.pushes_refused += 1
+        self._metrics.pushes_refused["batch"] += 1
         return super().refuse(request, refused)
 
 

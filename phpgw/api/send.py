@@ -116,11 +116,12 @@ class SendResource(Resource):
 
     def _respond(self, result: Result, push: Send, request: Request) -> bytes:
         if is_undelivered(push, result):
-            raise HttpError(404, f"{push.to.kind.capitalize()} not found")
+            kind = push.to.kind
+            return self._refuse(HttpError(404, f"{kind.capitalize()} not found"), request, kind)
         return text_body(request, "Message sent")
 
-    def _refuse(self, problem: BaseException, request: Request) -> bytes:
-        self._metrics.pushes_refused += 1
+    def _refuse(self, problem: BaseException, request: Request, target: str = "unknown") -> bytes:
+        self._metrics.pushes_refused[target] += 1
         return _refusal(problem).as_text(request)
 
     def _refuse_later(self, failure: Failure, request: Request) -> bytes:

@@ -43,8 +43,11 @@ class Connection(Protocol):
         :param target: as for :meth:`send_message`.
         """
 
-    def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake (RFC 6455, section 7.1.2) with this code and reason."""
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
+        """Start the closing handshake (RFC 6455, section 7.1.2) with this code and reason.
+
+        :param cause: the kind of reason, for the metrics (:data:`phpgw.metrics.CLOSE_CAUSES`).
+        """
 
     def pause_reading(self) -> None:
         """Stop reading from the peer, so that TCP slows it down."""
@@ -95,7 +98,7 @@ class _NoConnection:
     def gather_message(self, payload: bytes, is_binary: bool, target: Target | None = None) -> None:
         """Do nothing."""
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
         """Do nothing."""
 
     def pause_reading(self) -> None:

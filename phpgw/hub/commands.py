@@ -1,6 +1,6 @@
 """The commands that PHP can give, and whom they are for."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import attrs
 
@@ -46,6 +46,7 @@ class Target:
 class Send:
     """Send a message."""
 
+    op: ClassVar = "send"
     to: Target
     message: bytes
     is_binary: bool = False
@@ -55,6 +56,7 @@ class Send:
 class Join:
     """Add clients to a group."""
 
+    op: ClassVar = "join"
     to: Target
     group: str
 
@@ -63,6 +65,7 @@ class Join:
 class Leave:
     """Remove clients from a group."""
 
+    op: ClassVar = "leave"
     to: Target
     group: str
 
@@ -71,6 +74,7 @@ class Leave:
 class Bind:
     """Set the clients' user."""
 
+    op: ClassVar = "bind"
     to: Target
     user: str
 
@@ -79,6 +83,7 @@ class Bind:
 class Unbind:
     """Remove the clients' user."""
 
+    op: ClassVar = "unbind"
     to: Target
 
 
@@ -86,6 +91,7 @@ class Unbind:
 class SetState:
     """Set the clients' state, a text that PHP is told with each of their events."""
 
+    op: ClassVar = "state"
     to: Target
     state: str
 
@@ -94,6 +100,7 @@ class SetState:
 class Close:
     """Close the clients' connections."""
 
+    op: ClassVar = "close"
     to: Target
     code: int = 1000
     reason: str = ""

@@ -70,7 +70,7 @@ class Dispatcher(Commander):
 
     def run(self, command: Command, sender: Client | None = None) -> Result | Deferred[Result]:
         """Carry out one command; see :meth:`Commander.run`."""
-        self._metrics.commands_run += 1
+        self._metrics.commands_run[command.op] += 1
         if self._is_long(command):
             return self._slices.run(self._steps(command, sender, is_gathered=False))
         return self._run(command, sender, is_gathered=False)
@@ -112,8 +112,8 @@ class Dispatcher(Commander):
         if registry.removals != removals:
             # Perhaps it read too slowly and has been closed.
             return False
-        self._metrics.commands_run += 1
-        self._metrics.pushes_delivered += 1
+        self._metrics.commands_run["send"] += 1
+        self._metrics.pushes_delivered["client"] += 1
         return True
 
     def run_batch(self, commands: Sequence[Command]) -> list[Result] | Deferred[list[Result]]:
@@ -131,15 +131,17 @@ class Dispatcher(Commander):
 
     def _count_push(self, result: Result, push: Send) -> Result:
         if not is_undelivered(push, result):
-            self._metrics.pushes_delivered += 1
+            self._metrics.pushes_delivered[push.to.kind] += 1
         return result
 
     def _count_batch(self, results: list[Result]) -> list[Result]:
-        self._metrics.pushes_delivered += 1
+        self._metrics.pushes_delivered["batch"] += 1
         return results
 
     def _run_all(self, commands: Sequence[Command], sender: Client | None = None) -> list[Result]:
-        self._metrics.commands_run += len(commands)
+        counts = self._metrics.commands_run
+        for command in commands:
+            counts[command.op] += 1
         is_gathered = len(commands) > 1 and sender is None
         return [self._run(each, sender, is_gathered) for each in commands]
 
@@ -149,7 +151,7 @@ class Dispatcher(Commander):
         is_gathered = len(commands) > 1 and sender is None
         results = []
         for command in commands:
-            self._metrics.commands_run += 1
+            self._metrics.commands_run[command.op] += 1
             if _cost(command, self._reach(command.to)) > _MAX_IN_A_STEP:
                 results.append((yield from self._steps(command, sender, is_gathered)))
             else:

@@ -7,10 +7,18 @@ Nothing is registered, and nothing is kept between two scrapes.
 from collections.abc import Iterator, Sequence
 
 from prometheus_client import ProcessCollector
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
-from phpgw.metrics import MetricDescription, MetricFamily, Metrics
+from phpgw.histogram import Histogram
+from phpgw.metric_field import MetricDescription, MetricFamily
+from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 
 _PREFIX = "phpgw_"
@@ -29,23 +37,58 @@ class GatewayCollector(Collector):
         self._process = ProcessCollector(registry=None)
         self._families: dict[MetricFamily, list[MetricDescription]] = {}
         for description in Metrics.describe():
-            self._families.setdefault(description.family, []).append(description)
+            if description.is_exported:
+                self._families.setdefault(description.family, []).append(description)
 
     def collect(self) -> Iterator[Metric]:
         """Yield each family, also those without a sample at the moment."""
         for family, members in self._families.items():
             yield self._counted(family, members)
+        yield from self._events()
         for observable in self._observables:
             yield _observed(observable)
         yield from self._process.collect()
 
     def _counted(self, family: MetricFamily, members: Sequence[MetricDescription]) -> Metric:
-        metric = _KINDS[members[0].kind](
-            _PREFIX + family.name, family.help, labels=(*members[0].labels,)
-        )
+        by = members[0].by
+        names = (*members[0].labels, *(() if by is None else (by,)))
+        metric = _KINDS[members[0].kind](_PREFIX + family.name, family.help, labels=names)
         for member in members:
-            metric.add_metric((*member.labels.values(),), getattr(self._metrics, member.name))
+            fixed, counted = (*member.labels.values(),), getattr(self._metrics, member.name)
+            if by is None:
+                metric.add_metric(fixed, counted)
+            else:
+                for value, number in counted.items():
+                    metric.add_metric((*fixed, value), number)
         return metric
+
+    def _events(self) -> Iterator[Metric]:
+        """Yield how events have ended, and how long they took."""
+        outcomes = CounterMetricFamily(
+            _PREFIX + "events", "Events that have ended.", labels=("type", "outcome")
+        )
+        waiting = _histogram("event_wait", "How long events waited for PHP.")
+        php = _histogram("php", "How long PHP took for events.")
+        whole = _histogram("event", "How long events took, from first to last.")
+        for kind, events in self._metrics.events.items():
+            for outcome, number in events.outcomes.items():
+                outcomes.add_metric((kind, outcome), number)
+            waiting.add_metric((kind,), *_buckets(events.waiting))
+            php.add_metric((kind,), *_buckets(events.php))
+            whole.add_metric((kind,), *_buckets(events.whole))
+        return iter((outcomes, waiting, php, whole))
+
+
+def _histogram(name: str, help_text: str) -> HistogramMetricFamily:
+    return HistogramMetricFamily(f"{_PREFIX}{name}_seconds", help_text, labels=("type",))
+
+
+def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+    """Return the buckets with their bounds, and the sum, as prometheus_client takes them."""
+    buckets: list[tuple[str, float]] = [
+        (floatToGoString(bound), count) for bound, count in histogram.cumulative()
+    ]
+    return buckets, histogram.total
 
 
 def _observed(observable: Observable) -> Metric:

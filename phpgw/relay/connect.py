@@ -39,6 +39,7 @@ class Refusal(Exception):
     :ivar headers: more headers of the response.
     :ivar body: the body of the response, if it is not the reason.
     :ivar note: what the log says instead of the reason, if a browser must not see that.
+    :ivar cause: the kind of reason, for the metrics (:data:`phpgw.metrics.REFUSAL_CAUSES`).
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class Refusal(Exception):
         headers: Sequence[tuple[bytes, bytes]] = (),
         body: bytes | None = None,
         note: str | None = None,
+        cause: str = "invalid",
     ) -> None:
         super().__init__(reason)
         self.status = status
@@ -55,6 +57,7 @@ class Refusal(Exception):
         self.headers = headers
         self.body = body
         self.note = note or reason
+        self.cause = cause
 
 
 @attrs.frozen
@@ -116,6 +119,7 @@ class Admission:
                 403,
                 "PHP redirected the handshake; is a login needed?",
                 note=str(wrong_status(reply)),
+                cause="php",
             )
         if 400 <= head.status < 500:
             headers = [
@@ -130,6 +134,7 @@ class Admission:
                 headers,
                 body,
                 note=str(wrong_status(reply)),
+                cause="php",
             )
         if not head.is_success:
             raise wrong_status(reply)
@@ -180,7 +185,7 @@ class Admission:
             self._replies.report_cause(subject, event, failure)
         else:
             reason += f" (error {self._replies.report_failure(subject, event, failure, None)})"
-        raise Refusal(503, reason, [(b"Retry-After", b"5")])
+        raise Refusal(503, reason, [(b"Retry-After", b"5")], cause="php_failed")
 
     def _cookies(self, head: Head, client: Client) -> tuple[str, ...]:
         """Return the values of Set-Cookie that are valid in the response to the handshake."""

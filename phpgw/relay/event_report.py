@@ -8,6 +8,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.event import Event
+from phpgw.histogram import OUTCOMES
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import CircuitOpen
@@ -15,16 +16,14 @@ from phpgw.relay.errors import ClientDisconnected
 from phpgw.relay.fifo import QueuedEvent
 from phpgw.relay.overload import Overloaded
 
-# PHP has sent a usable reply, which may refuse a client; PHP has not; PHP was not asked, since too
-# many events wait or the circuit breaker is open; nobody needs the reply any longer.
-REPLIED, FAILED, REFUSED, WITHDRAWN = OUTCOMES = ("replied", "failed", "refused", "withdrawn")
+REPLIED, FAILED, REFUSED, WITHDRAWN = OUTCOMES
 
 
 @attrs.frozen(kw_only=True)
 class EventReport:
     """A report of an event that has ended.
 
-    :ivar outcome: one of :data:`OUTCOMES`.
+    :ivar outcome: one of :data:`phpgw.histogram.OUTCOMES`.
     :ivar waited: seconds from when it began to when PHP was asked, or to its end if PHP never was.
     :ivar php_seconds: seconds from then to the end of PHP's reply; ``None`` if PHP was not asked.
     :ivar status: the HTTP status of PHP's reply; ``None`` if there is none.

@@ -192,7 +192,9 @@ class ClientMessage(QueuedEvent):
         """End a stream that the client reads too slowly, and close the client's connection."""
         self._context.metrics.slow_streams_closed += 1
         self.client.connection.close(
-            _POLICY_VIOLATION, "the streamed reply is not read fast enough (--stream-pause-timeout)"
+            _POLICY_VIOLATION,
+            "the streamed reply is not read fast enough (--stream-pause-timeout)",
+            "stream_pause",
         )
         self.asked.cancel()
 

@@ -128,15 +128,20 @@ class Relay:
         """
         if client.is_disconnected:
             return
-        self._metrics.messages_received += 1
+        metrics = self._metrics
+        metrics.messages_received += 1
+        metrics.message_bytes_received += len(message.payload)
         message.received_at = self._now()
         client.inbox.append(message)
         if not client.is_busy:
             client.is_busy = True
             self._queue.enqueue(ClientMessage(self._context, client, message.received_at))
-        if client.inbox and self._is_full(client):
-            client.is_paused = True
-            client.connection.pause_reading()
+        if client.inbox:
+            if len(client.inbox) > metrics.inbox_peak:
+                metrics.inbox_peak = len(client.inbox)
+            if self._is_full(client):
+                client.is_paused = True
+                client.connection.pause_reading()
 
     def connect(self, client: Client, event: Event, decide: Callable[[Reply], T]) -> Deferred[T]:
         """Ask PHP whether a client may connect, before any message of it.

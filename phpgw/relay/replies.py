@@ -105,7 +105,7 @@ class Replies:
             self.commander.reply(client, text, is_binary=False)
         elif self.policy.on_error == "close":
             reason = f"the message could not be handled (error {error_id})"
-            client.connection.close(_INTERNAL_ERROR, reason)
+            client.connection.close(_INTERNAL_ERROR, reason, "error")
         return error_id
 
     def report_cause(self, subject: str, event: Event, failure: Failure) -> None:

@@ -52,7 +52,7 @@ class TableConnection(Connection, DrainingConnection, AgingConnection, Protocol)
     def close_status(self) -> tuple[int, str]:
         """Return the close code and the reason: RFC 6455, sections 7.1.5 and 7.1.6."""
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
         """Start the closing handshake, unless it has started already."""
 
     def abort(self) -> None:

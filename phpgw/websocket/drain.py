@@ -39,7 +39,7 @@ class DrainingConnection(Hashable, Protocol):
     def stop_reading(self) -> None:
         """Stop reading from the peer for good; messages that were read are still handled."""
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
         """Start the closing handshake, unless it has started already."""
 
 
@@ -93,7 +93,7 @@ class Drain:
                 messages=sum(len(client.inbox) for client in busy),
             )
         for connection in self._connections():
-            connection.close(_GOING_AWAY, _REASON)
+            connection.close(_GOING_AWAY, _REASON, "stop")
             yield
 
     def _close_if_idle(self, connection: DrainingConnection) -> bool:
@@ -102,5 +102,5 @@ class Drain:
             # In each step: a pending connection ignores this until it is open.
             connection.stop_reading()
             return False
-        connection.close(_GOING_AWAY, _REASON)
+        connection.close(_GOING_AWAY, _REASON, "stop")
         return True

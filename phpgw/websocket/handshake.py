@@ -119,7 +119,9 @@ class WebSocketResource(Resource):
             return self._add_connection(request, self._request_info.read(request))
         except OriginNotAllowed:
             raise Refusal(
-                403, "Pages of this site may not connect; --allow-origin names those that may."
+                403,
+                "Pages of this site may not connect; --allow-origin names those that may.",
+                cause="origin",
             ) from None
         except InvalidForwardedHeaders as error:
             raise Refusal(400, str(error)) from None
@@ -132,6 +134,7 @@ class WebSocketResource(Resource):
                 "There are too many clients of this address (--max-connections-per-address). Is "
                 "it that of a proxy, which --trusted-proxy should name?",
                 [(b"Retry-After", b"60")],
+                cause="max_connections_per_address",
             ) from None
         except ConnectionLimitReached:
             self._metrics.handshakes_refused_full += 1
@@ -139,9 +142,10 @@ class WebSocketResource(Resource):
                 503,
                 "There is no room for more clients (--max-connections).",
                 [(b"Retry-After", b"10")],
+                cause="max_connections",
             ) from None
         except ClientIdTaken as error:
-            raise Refusal(409, f"There is a client {error} already.") from None
+            raise Refusal(409, f"There is a client {error} already.", cause="client_id") from None
 
     async def _ask(
         self, request: Request, protocol: GatewayProtocol, opening: OpeningHandshake
@@ -208,7 +212,7 @@ class WebSocketResource(Resource):
         self._admission.admit(protocol.client, grant)
 
     def _refuse(self, request: Request, refusal: Refusal) -> bytes:
-        self._metrics.handshakes_refused += 1
+        self._metrics.handshakes_refused[refusal.cause] += 1
         self._log_refusal(request, refusal)
         request.setResponseCode(refusal.status, _PHRASES.get(refusal.status))
         if refusal.body is None:
@@ -233,4 +237,4 @@ class WebSocketResource(Resource):
 
 
 def _draining_refusal() -> Refusal:
-    return Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
+    return Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")], cause="stop")

@@ -27,6 +27,7 @@ class InboundProtocol(SlimProtocol):
 
     :ivar factory: has the limits (:class:`~.limits.WebSocketLimits`), the reactor, the metrics and
         the partly received messages (:class:`~.partial_messages.PartialMessages`).
+    :ivar close_cause: why the connection is closed (:data:`phpgw.metrics.CLOSE_CAUSES`).
     """
 
     factory: Any
@@ -36,6 +37,7 @@ class InboundProtocol(SlimProtocol):
     message_data_total_length: int
     maxMessagePayloadSize: int  # noqa: N815
     # Defaults of the class save memory: most connections keep them.
+    close_cause = "lost"
     _pause_reasons = 0
     _is_parsing = False
     _fragment_count = 0
@@ -244,6 +246,7 @@ class InboundProtocol(SlimProtocol):
         metrics.rate_pauses += 1
         if is_final and self.state == self.STATE_OPEN:
             metrics.floods_closed += 1
+            self.close_cause = "rate"
             self._fail_connection(1008, "messages come too fast (--max-message-rate)")
         # Also in a closing handshake, until the close frame of the peer arrives.
         self._pause(_RATE_LIMITED)

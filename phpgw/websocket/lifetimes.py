@@ -53,9 +53,10 @@ class AgingConnection(Protocol):
     def is_busy(self) -> bool:
         """Return whether an event of its client waits or runs, or data was read and not parsed."""
 
-    def close_if_idle(self, code: int, reason: str) -> bool:
+    def close_if_idle(self, code: int, reason: str, cause: str) -> bool:
         """Close the connection unless it is busy; if it is, stop reading from it.
 
+        :param cause: as for :meth:`phpgw.hub.client.Connection.close`.
         :returns: whether this call has started the closing handshake.
         """
 
@@ -133,13 +134,13 @@ class Lifetimes(Service):
             connection.lifetime = Lifetime(now + age, message_count, now)
         elif self._max_age and now >= lifetime.ends_at:
             closed = connection.close_if_idle(
-                _GOING_AWAY, "it is time to connect anew (--max-connection-age)"
+                _GOING_AWAY, "it is time to connect anew (--max-connection-age)", "age"
             )
             self._metrics.old_closed += closed
         elif message_count != lifetime.message_count or connection.is_busy:
             lifetime.message_count, lifetime.idle_since = message_count, now
         elif self._idle_timeout and now - lifetime.idle_since >= self._idle_timeout:
             closed = connection.close_if_idle(
-                _GOING_AWAY, "nothing was said for too long (--idle-timeout)"
+                _GOING_AWAY, "nothing was said for too long (--idle-timeout)", "idle"
             )
             self._metrics.idle_closed += closed

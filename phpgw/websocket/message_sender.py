@@ -23,7 +23,7 @@ def message_sender(
     """
     kind, is_open, metrics = type(first), first.STATE_OPEN, first.factory.metrics
     frame = first.factory.frame_encoder.encode(payload, is_binary, None, target)
-    size = len(frame)
+    size, payload_size = len(frame), len(payload)
 
     def send_to(connections: Sequence[Any]) -> None:
         others = 0
@@ -45,6 +45,8 @@ def message_sender(
             if sent < size:
                 connection.idle_socket = None
                 connection.transport.write(frame[sent:] if sent else frame)
-        metrics.messages_sent += len(connections) - others
+        sent_here = len(connections) - others
+        metrics.messages_sent += sent_here
+        metrics.message_bytes_sent += sent_here * payload_size
 
     return send_to

@@ -40,8 +40,8 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
     messages_out = 0
 
     @abstractmethod
-    def close(self, code: int, reason: str) -> None:
-        """Start the closing handshake."""
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
+        """See :meth:`phpgw.hub.client.Connection.close`."""
 
     # phpgw.hub.client.Connection
 
@@ -51,17 +51,22 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
                 self._keep_until_open(payload, is_binary, target)
             return
         factory = self.factory
+        metrics = factory.metrics
         outbox = self._outbox
         # Not Autobahn's sendMessage: it applies the limit of received messages.
         frame = factory.frame_encoder.encode(payload, is_binary, self.window_bits, target)
         if outbox is not None:
-            if outbox.is_full(unsent_bytes(self.transport)):
-                factory.metrics.slow_consumers_closed += 1
-                self.close(1008, "messages are not read fast enough (--max-outbox)")
+            unsent = unsent_bytes(self.transport)
+            if unsent > metrics.outbox_bytes_peak:
+                metrics.outbox_bytes_peak = unsent
+            if outbox.is_full(unsent):
+                metrics.slow_consumers_closed += 1
+                self.close(1008, "messages are not read fast enough (--max-outbox)", "outbox")
                 return
             outbox.written += len(frame)
         self.messages_out += 1
-        factory.metrics.messages_sent += 1
+        metrics.messages_sent += 1
+        metrics.message_bytes_sent += len(payload)
         self.sendData(frame)
 
     def message_sender(
@@ -75,7 +80,9 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
             return
         factory = self.factory
         self.messages_out += 1
-        factory.metrics.messages_sent += 1
+        metrics = factory.metrics
+        metrics.messages_sent += 1
+        metrics.message_bytes_sent += len(payload)
         frame = factory.frame_encoder.encode(payload, is_binary, self.window_bits, target)
         self.idle_socket = None
         factory.batch_writer.add(self.transport, frame)
@@ -166,7 +173,7 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
             self._outbox = Outbox(self.factory.limits.max_outbox)
         if not self._outbox.keep(payload, is_binary, target):
             self.factory.metrics.slow_consumers_closed += 1
-            self.close(1008, "too many messages before the first was read (--max-outbox)")
+            self.close(1008, "too many messages before the first was read (--max-outbox)", "outbox")
 
     def _schedule_check(self) -> None:
         if self._check_call is None:

@@ -33,19 +33,15 @@ _CLOSE_TIMEOUT = 5
 _MAX_REASON_SIZE = 123
 # Codes that are never in a close frame: it had no code; there was no close frame.
 _NO_STATUS_RECEIVED, _ABNORMAL_CLOSURE = 1005, 1006
-# Causes of a close, for the log, and notes on those that have no reason of ours.
-_LOST, _CLIENT, _PING, _PHP = "lost", "client", "ping", "php"
+# Codes of a connection whose peer exceeds a limit.
+_LIMIT_CODES = (1008, 1009)
+# Notes for the log on the causes that have no reason of ours: those of PHP and of peers are not
+# logged.
 _NOTES = {
-    _LOST: "without a close frame",
-    _CLIENT: "from the client",
-    _PING: "no answer to a ping",
-    _PHP: "from PHP",
-}
-# The causes if the gateway has sent the close frame. Other codes are for commands of PHP, whose
-# reasons are not logged.
-_OWN_CAUSES = {
-    **{1001: "going_away", 1002: "protocol", 1007: "protocol"},
-    **{1008: "limit", 1009: "limit", 1011: "error"},
+    "lost": "without a close frame",
+    "client": "from the client",
+    "ping": "no answer to a ping",
+    "command": "from PHP",
 }
 _CONNECTED = "Client {client_id} connected"
 _LEFT = (
@@ -70,9 +66,6 @@ class GatewayProtocol(OutboundProtocol):
     _abort_call: IDelayedCall | None = None
     _opened_at: float | None = None
     _close_status: tuple[int, str] | None = None
-    _close_cause = _LOST
-    # For the log: the reason, if it is ours.
-    _own_reason: str | None = None
     _messages_in = 0
 
     # Called by Autobahn and the transport.
@@ -129,8 +122,7 @@ class GatewayProtocol(OutboundProtocol):
         except UnicodeDecodeError:
             self._invalid_payload("invalid close reason (non-UTF8 payload)")
             return
-        self._close_status = code or _NO_STATUS_RECEIVED, reason
-        self._close_cause = _CLIENT
+        self._close_status, self.close_cause = (code or _NO_STATUS_RECEIVED, reason), "client"
         # With the same code and reason: RFC 6455, section 5.5.1.
         self.sendCloseFrame(code, reason_utf8, isReply=True)
 
@@ -141,10 +133,8 @@ class GatewayProtocol(OutboundProtocol):
         self.factory.table.close(self)
         if self._close_status is None:
             self._close_status = code or _NO_STATUS_RECEIVED, (reasonUtf8 or b"").decode()
-            self._close_cause = _PHP
-            if code in _OWN_CAUSES:
-                self._close_cause = _OWN_CAUSES[code]
-                self._own_reason = self._close_status[1] or self._close_cause
+            if self.close_cause == "lost":
+                self.close_cause = "message" if code in _LIMIT_CODES else "protocol"
         if self.factory.keep_alive is not None:
             self.factory.keep_alive.stop(self)
         if not isReply:
@@ -177,31 +167,35 @@ class GatewayProtocol(OutboundProtocol):
         if self._opened_at is None:
             return
         self.factory.metrics.clients_now -= 1
+        self.factory.metrics.connections_closed[self.close_cause] += 1
         log = self.factory.client_log
         if line_limit.count_if_over(log.namespace, _LEFT):
             return
+        note = _NOTES.get(self.close_cause)
+        own_reason = self.close_status[1] or self.close_cause if note is None else None
         log.info(
             _LEFT,
             client_id=self.client.id,
             user=self.client.identity.user,
             seconds=self.factory.reactor.seconds() - self._opened_at,
             code=self.close_status[0],
-            cause=self._close_cause,
-            reason=self._own_reason,
-            note=self._own_reason or _NOTES[self._close_cause],
+            cause=self.close_cause,
+            reason=own_reason,
+            note=own_reason or note,
             messages_in=self._messages_in,
             messages_out=self.messages_out,
         )
 
     # phpgw.hub.client.Connection
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
         reason_utf8 = encode_truncate(reason, _MAX_REASON_SIZE)
         if self.is_pending:
-            self._close_status = code, reason_utf8.decode()
+            self._close_status, self.close_cause = (code, reason_utf8.decode()), cause
             self.factory.table.close(self)
         if self.state != self.STATE_OPEN:
             return
+        self.close_cause = cause
         self.sendCloseFrame(code, reason_utf8)
         self.resume_for_close_frame()
 
@@ -215,11 +209,11 @@ class GatewayProtocol(OutboundProtocol):
     def is_busy(self) -> bool:
         return self.client.is_busy or self.has_unparsed_data
 
-    def close_if_idle(self, code: int, reason: str) -> bool:
+    def close_if_idle(self, code: int, reason: str, cause: str) -> bool:
         if self.is_busy or self.state != self.STATE_OPEN:
             self.stop_reading()
             return False
-        self.close(code, reason)
+        self.close(code, reason, cause)
         return True
 
     def abort(self) -> None:
@@ -249,7 +243,7 @@ class GatewayProtocol(OutboundProtocol):
             client_id=self.client.id,
         )
         self._close_status = _ABNORMAL_CLOSURE, "no answer to a ping"
-        self._close_cause = _PING
+        self.close_cause = "ping"
         self.abort()
 
 

@@ -14,14 +14,15 @@ import phpgw
 # table, so there are no circles between them.
 _FOUNDATIONS = {
     *("deadlines", "escape", "histogram", "log_limit"),
-    *("metrics", "observable", "time_slices"),
+    *("metric_field", "metrics", "observable", "time_slices"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "deadlines": set(),
     "escape": set(),
     "histogram": set(),
     "log_limit": set(),
-    "metrics": {"histogram"},
+    "metric_field": set(),
+    "metrics": {"histogram", "metric_field"},
     "observable": set(),
     "time_slices": set(),
     "logs": {*_FOUNDATIONS},

@@ -59,7 +59,7 @@ class FakeConnection:
         self.gathered += 1
         self.send_message(payload, is_binary)
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
         self.closed = (code, reason)
 
     def pause_reading(self) -> None:

@@ -38,7 +38,7 @@ class _Browser(FakeConnection):
         super().__init__()
         self._crowd = crowd
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
         self._crowd.replace(self)
 
 

@@ -174,7 +174,7 @@ class FakeBrowser(FakeConnection):
         self._answers = answers
         connections.registry.append(self)
 
-    def close(self, code: int, reason: str) -> None:
+    def close(self, code: int, reason: str, cause: str = "command") -> None:
         if self.closed is None:
             super().close(code, reason)
             self._notes.append(f"a client gets {code}")

@@ -29,7 +29,7 @@ class EventMetricsTests(SynchronousTestCase):
         metrics = EventMetrics()
         metrics.count("replied", 1.0, 2.0, 4.0)
         metrics.count("refused", 8.0, None, 8.0)
-        self.assertEqual(dict(metrics.outcomes), {"replied": 1, "refused": 1})
+        self.assertEqual(dict(+metrics.outcomes), {"replied": 1, "refused": 1})
         self.assertEqual(
             (metrics.waiting.total, metrics.php.total, metrics.whole.total), (9.0, 2.0, 12.0)
         )

@@ -5,7 +5,8 @@ from collections import defaultdict
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.api.openapi import openapi_document
-from phpgw.metrics import MetricDescription, MetricFamily, Metrics
+from phpgw.metric_field import MetricDescription, MetricFamily
+from phpgw.metrics import Metrics
 
 
 class DescriptionTests(SynchronousTestCase):
@@ -15,7 +16,7 @@ class DescriptionTests(SynchronousTestCase):
         self.assertEqual([*Metrics().as_dict()], [each.name for each in descriptions])
         for each in descriptions:
             self.assertTrue(each.help.endswith(".") and each.unit, each)
-            self.assertEqual(each.kind == "gauge", each.name.endswith("_now"), each)
+            self.assertEqual(each.kind == "gauge", each.name.endswith(("_now", "_peak")), each)
 
     def test_no_help_twice(self) -> None:
         texts = [each.help for each in Metrics.describe()]
@@ -28,7 +29,7 @@ class DescriptionTests(SynchronousTestCase):
             families[each.family].append(each)
         for family, members in families.items():
             self.assertEqual(1, len({(each.kind, each.unit) for each in members}), family)
-            self.assertEqual(1, len({(*each.labels,) for each in members}), family)
+            self.assertEqual(1, len({(*each.labels, each.by) for each in members}), family)
             self.assertEqual(len(members), len({(*each.labels.values(),) for each in members}))
 
     def test_api_description(self) -> None:

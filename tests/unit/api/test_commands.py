@@ -67,7 +67,12 @@ class BatchTests(CommandsTestCase):
         self.post(b"")
         metrics = self.api.metrics
         self.assertEqual(
-            (2, 1, 1), (metrics.commands_run, metrics.pushes_delivered, metrics.pushes_refused)
+            (2, 1, 1),
+            (
+                metrics.commands_run.total(),
+                metrics.pushes_delivered.total(),
+                metrics.pushes_refused.total(),
+            ),
         )
 
 
@@ -79,7 +84,9 @@ class RefusalTests(CommandsTestCase):
         refusal = self.api.refusal("POST", "/commands", body=body, headers=headers or [JSON])
         self.assertEqual(expected, refusal)
         self.assertEqual([], self.one.sent + self.two.sent)
-        self.assertEqual((0, 1), (self.api.metrics.commands_run, self.api.metrics.pushes_refused))
+        self.assertEqual(
+            (0, 1), (self.api.metrics.commands_run.total(), self.api.metrics.pushes_refused.total())
+        )
 
     def test_one_of_several(self) -> None:
         """None is run, not even those before it."""
@@ -139,4 +146,4 @@ class RefusalTests(CommandsTestCase):
         """He is not told what would be right, and his body is not read."""
         status, content = self.api.refusal("POST", "/commands", body=b"x" * 10_001, peer=REMOTE)
         self.assertEqual((403, ["error"]), (status, list(content)))
-        self.assertEqual(1, self.api.metrics.pushes_refused)
+        self.assertEqual(1, self.api.metrics.pushes_refused.total())

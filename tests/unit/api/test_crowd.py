@@ -51,7 +51,7 @@ class AnswerTests(CrowdTestCase):
         self.turns.run()
         self.assertEqual(self.answers(), [b"Message sent"])
         self.assertEqual([each.sent for each in self.connections], [[(b"x", False)]] * _COUNT)
-        self.assertEqual(self.api.metrics.pushes_delivered, 1)
+        self.assertEqual(self.api.metrics.pushes_delivered.total(), 1)
 
     def test_long_form(self) -> None:
         """Reading it takes a while, too; what is wrong with it is said all the same."""
@@ -63,8 +63,8 @@ class AnswerTests(CrowdTestCase):
             self.turns.run()
             self.assertEqual(self.status(), status)
         self.assertEqual(self.connections[1].sent, [("你".encode() * 10_000, False)])
-        self.assertEqual(self.api.metrics.pushes_delivered, 1)
-        self.assertEqual(self.api.metrics.pushes_refused, 2)
+        self.assertEqual(self.api.metrics.pushes_delivered.total(), 1)
+        self.assertEqual(self.api.metrics.pushes_refused.total(), 2)
 
     def test_batch(self) -> None:
         everybody = {"all": True}
@@ -85,7 +85,7 @@ class AnswerTests(CrowdTestCase):
                 {"delivered": _COUNT},
             ],
         )
-        self.assertEqual(self.api.metrics.pushes_delivered, 1)
+        self.assertEqual(self.api.metrics.pushes_delivered.total(), 1)
 
     def test_long_batch(self) -> None:
         """Reading it takes a while, too; what is wrong with it is said all the same."""
@@ -106,7 +106,7 @@ class AnswerTests(CrowdTestCase):
         self.assertEqual(answer.status, 400)
         self.assertEqual(json.loads(answer.body)["index"], 1000)
         self.assertEqual(len(self.connections[0].sent), len(sent))
-        self.assertEqual(self.api.metrics.pushes_refused, 1)
+        self.assertEqual(self.api.metrics.pushes_refused.total(), 1)
 
     def test_pages(self) -> None:
         """The same as of few, for each way to ask for them."""
@@ -187,7 +187,7 @@ class AnswerTests(CrowdTestCase):
             self.api.registry.remove(client)
         self.turns.run()
         self.assertEqual(self.answers(), [b"Group not found\n"])
-        self.assertEqual(self.api.metrics.pushes_refused, 1)
+        self.assertEqual(self.api.metrics.pushes_refused.total(), 1)
 
 
 class LimitTests(CrowdTestCase):

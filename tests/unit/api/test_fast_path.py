@@ -398,7 +398,9 @@ class CommandsTests(LaneTestCase):
         )
         self.assertEqual(door.lane, [])
         self.assertEqual(door.connection.sent, [(b"hello", False)])
-        self.assertEqual((door.metrics.commands_run, door.metrics.pushes_delivered), (2, 2))
+        self.assertEqual(
+            (door.metrics.commands_run.total(), door.metrics.pushes_delivered.total()), (2, 2)
+        )
 
     def test_left_alone(self) -> None:
         for name, data in {

@@ -106,12 +106,12 @@ class LateResultTests(SynchronousTestCase):
         self.assertEqual(self.connection.sent, [(b"x", False)])
         self.assertEqual(self.ask("POST", "/send?client_id=z&message=x")[0], 404)
         metrics = self.metrics
-        self.assertEqual((metrics.pushes_delivered, metrics.pushes_refused), (1, 1))
+        self.assertEqual((metrics.pushes_delivered.total(), metrics.pushes_refused.total()), (1, 1))
 
     def test_batch(self) -> None:
         status, body = self.ask("POST", "/commands", b'[{"op":"unbind","to":{"client":"a"}}]')
         self.assertEqual((status, json.loads(body)), (200, [{"delivered": 1}]))
-        self.assertEqual(self.metrics.pushes_delivered, 1)
+        self.assertEqual(self.metrics.pushes_delivered.total(), 1)
 
     def test_close(self) -> None:
         self.assertEqual(self.ask("DELETE", "/clients/a?code=4000"), (204, b""))

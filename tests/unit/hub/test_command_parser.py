@@ -22,6 +22,7 @@ from phpgw.hub.commands import (
     Target,
     Unbind,
 )
+from phpgw.metrics import COMMAND_OPS
 
 STRING = "; (string) makes a text in PHP"
 CLIENT = {"client": "127.0.0.1:51110"}
@@ -263,6 +264,11 @@ class OpTests(SynchronousTestCase):
     def test_every_command(self) -> None:
         """Each class has an op by which PHP can give it."""
         self.assertEqual({op.command for op in OPS.values()}, set(get_args(Command)))
+
+    def test_names(self) -> None:
+        """Each command is counted under the name that PHP gives it."""
+        self.assertEqual({name: name for name in OPS}, {k: v.command.op for k, v in OPS.items()})
+        self.assertEqual({*OPS}, {*COMMAND_OPS})
 
 
 class TextTests(SynchronousTestCase):

@@ -204,7 +204,7 @@ class RunAllTests(DispatchTestCase):
         results = self.run_list(sends)
         self.assertEqual(expected_results, results)
         self.assertEqual(expected, {name: each.sent for name, each in self.connections.items()})
-        self.assertEqual(2 * len(sends), self.metrics.commands_run)
+        self.assertEqual(2 * len(sends), self.metrics.commands_run.total())
 
     def test_in_order(self) -> None:
         """Each sees what the one before has done."""
@@ -307,4 +307,4 @@ class StateAndCloseTests(DispatchTestCase):
     def test_counted(self) -> None:
         self.run_command(Close(Target("all")), 4)
         self.run_command(Unbind(Target("client", ("z",))), 0, NOT_FOUND)
-        self.assertEqual(2, self.metrics.commands_run)
+        self.assertEqual(2, self.metrics.commands_run.total())

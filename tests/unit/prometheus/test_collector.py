@@ -17,25 +17,55 @@ def page(*observables: Observable, metrics: Metrics | None = None) -> list[str]:
 class CollectorTests(SynchronousTestCase):
     def test_counted(self) -> None:
         """A family has a line for each of its numbers; a total is called one."""
-        lines = page(metrics=Metrics(clients_now=3, messages_sent=5, idle_closed=2))
+        metrics = Metrics(clients_now=3, messages_sent=5)
+        metrics.connections_closed["idle"] += 2
+        lines = page(metrics=metrics)
         for line in (
             "# HELP phpgw_connections Clients that are connected.",
             "# TYPE phpgw_connections gauge",
             "phpgw_connections 3.0",
             "# TYPE phpgw_messages_total counter",
             'phpgw_messages_total{direction="sent"} 5.0',
-            'phpgw_connections_closed_by_limit_total{limit="idle"} 2.0',
-            'phpgw_connections_closed_by_limit_total{limit="age"} 0.0',
+            'phpgw_connections_closed_total{reason="idle"} 2.0',
+            'phpgw_connections_closed_total{reason="age"} 0.0',
         ):
             self.assertIn(line, lines)
 
     def test_every_number(self) -> None:
-        """No number is left out, and no family is there twice."""
+        """No number is left out, no family is there twice, and no line is."""
         lines = page()
-        samples = [line for line in lines if line.startswith("phpgw_")]
-        self.assertEqual(len(Metrics().as_dict()), len(samples))
-        names = [line.split()[2] for line in lines if line.startswith("# TYPE ")]
-        self.assertEqual(sorted({*names}), sorted(names))
+        families = {each.family.name for each in Metrics.describe() if each.is_exported}
+        families |= {"events", "event_wait_seconds", "php_seconds", "event_seconds"}
+        names = [line.split()[2] for line in lines if line.startswith("# TYPE phpgw_")]
+        self.assertEqual(
+            families, {name.removeprefix("phpgw_").removesuffix("_total") for name in names}
+        )
+        self.assertEqual(len(families), len(names))
+        samples = [line.split()[0] for line in lines if line.startswith("phpgw_")]
+        self.assertEqual(len({*samples}), len(samples))
+
+    def test_events(self) -> None:
+        """Events are counted by type and outcome, and how long they took is in histograms."""
+        metrics = Metrics()
+        metrics.events["server"].count("replied", 0.0002, 0.02, 0.03)
+        metrics.events["server"].count("refused", 20.0, None, 20.0)
+        lines = page(metrics=metrics)
+        for line in (
+            'phpgw_events_total{outcome="replied",type="server"} 1.0',
+            'phpgw_events_total{outcome="failed",type="server"} 0.0',
+            'phpgw_events_total{outcome="withdrawn",type="timer"} 0.0',
+            "# TYPE phpgw_event_wait_seconds histogram",
+            'phpgw_event_wait_seconds_bucket{le="0.001",type="server"} 1.0',
+            'phpgw_event_wait_seconds_bucket{le="10.0",type="server"} 1.0',
+            'phpgw_event_wait_seconds_bucket{le="+Inf",type="server"} 2.0',
+            'phpgw_event_wait_seconds_count{type="server"} 2.0',
+            'phpgw_event_wait_seconds_sum{type="server"} 20.0002',
+            'phpgw_php_seconds_count{type="server"} 1.0',
+            'phpgw_php_seconds_bucket{le="0.025",type="server"} 1.0',
+            'phpgw_php_seconds_bucket{le="0.01",type="server"} 0.0',
+            'phpgw_event_seconds_sum{type="server"} 20.03',
+        ):
+            self.assertIn(line, lines)
 
     def test_now(self) -> None:
         """Each scrape shows the numbers as they are then."""

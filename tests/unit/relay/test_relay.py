@@ -854,7 +854,7 @@ class FarewellTests(RelayTestCase):
         self.use(on_error="close")
         client, connection = self.client("a")
 
-        def close(code: int, reason: str) -> None:
+        def close(code: int, reason: str, cause: str = "command") -> None:
             self.leave(client, code, reason)
 
         connection.close = close  # type: ignore[method-assign]

@@ -89,7 +89,7 @@ class DoorTests(WebSocketSiteTestCase):
         self.assertEqual([101, 101, 503], [browser.status for browser in browsers])
         self.assertIn(b"\r\nRetry-After: 10\r\n", browsers[2].response + b"\r\n")
         self.assertEqual(1, self.metrics.handshakes_refused_full)
-        self.assertEqual(1, self.metrics.handshakes_refused)
+        self.assertEqual(1, self.metrics.handshakes_refused["max_connections"])
         browsers[0].hang_up()
         self.assertEqual(101, self.come("192.0.2.9").status)
 

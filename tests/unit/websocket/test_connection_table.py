@@ -137,7 +137,7 @@ class ClosingTests(ConnectionsTestCase):
         """Whichever side closes, and for any reason."""
         for close in (
             lambda browser: self.close(),
-            lambda browser: self.connection().close_if_idle(1001, "old"),
+            lambda browser: self.connection().close_if_idle(1001, "old", "age"),
             lambda browser: self.connection().abort(),
             lambda browser: browser.send(frame(CLOSE, b"\x03\xe8")),
             lambda browser: browser.send(frame(3, b"x")),
@@ -377,7 +377,7 @@ class OtherProtocolConnection(FakeConnection):
     def stop_reading(self) -> None:
         """Do nothing."""
 
-    def close_if_idle(self, code: int, reason: str) -> bool:
+    def close_if_idle(self, code: int, reason: str, cause: str) -> bool:
         self.close(code, reason)
         return True
 

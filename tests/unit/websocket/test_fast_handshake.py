@@ -149,7 +149,7 @@ class FastHandshakeTests(_FastSiteTestCase):
         second = self.connect(IPv4Address("TCP", "192.0.2.1", 5001))
         self.assertEqual(([True, False], 503), (self.opened, second.status))
         self.assertEqual(
-            (1, 1), (self.metrics.handshakes_refused, self.metrics.handshakes_refused_full)
+            (1, 1), (self.metrics.handshakes_refused.total(), self.metrics.handshakes_refused_full)
         )
 
     def test_nothing_is_left(self) -> None:

@@ -85,7 +85,7 @@ class HandshakeTests(WebSocketSiteTestCase):
         body = browser.read_response()
         self.assertEqual(browser.response.split(b"\r\n")[0], b"HTTP/1.1 426 Upgrade Required")
         self.assertIn(b"new WebSocket(", body)
-        self.assertEqual(self.metrics.handshakes_refused, 1)
+        self.assertEqual(self.metrics.handshakes_refused["invalid"], 1)
 
     def test_mistakes(self) -> None:
         for name, sent, status, hint in [
@@ -449,7 +449,7 @@ class AskingTests(WebSocketSiteTestCase):
         self.assertEqual(browser.response.lower().count(b"\ncontent-type:"), 1)
         self.assertNotIn(b"x-powered-by", browser.response.lower())
         self.assertEqual(len(self.registry), 0)
-        self.assertEqual(self.metrics.handshakes_refused, 1)
+        self.assertEqual(self.metrics.handshakes_refused["php"], 1)
         self.come(browser)
         self.php.answer(200)
         browser.read_response()
@@ -627,7 +627,7 @@ class AskingTests(WebSocketSiteTestCase):
             answer()
             self.assertEqual(browser.read_response(), b"")
         self.assertEqual([kind for kind, _ in self.php.told()], ["connect", "connect"])
-        self.assertEqual(self.metrics.handshakes_refused, 0)
+        self.assertEqual(self.metrics.handshakes_refused.total(), 0)
 
     def test_refused_and_gone(self) -> None:
         browser = self.come()

@@ -25,7 +25,7 @@ class FakeConnection:
         self.message_count = 0
         self.retirements: list[tuple[int, str]] = []
 
-    def close_if_idle(self, code: int, reason: str) -> bool:
+    def close_if_idle(self, code: int, reason: str, cause: str) -> bool:
         self.retirements.append((code, reason))
         if self.is_busy or not self.is_open:
             return False

@@ -6,6 +6,7 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.logger import capturedLogs, formatEvent
 
 from phpgw.hub.client import Message
+from phpgw.metrics import CLOSE_CAUSES
 from tests.support.in_memory_browser import (
     BINARY,
     CLOSE,
@@ -199,7 +200,7 @@ class IdentityTests(WebSocketSiteTestCase):
         for data, cause, reason in (
             (
                 frame(TEXT, b"x" * 1001),
-                "limit",
+                "message",
                 "a message may have 1000 bytes at most (--max-message-size)",
             ),
             (frame(CLOSE, b"\x03\xf0secret"), "client", None),
@@ -213,20 +214,75 @@ class IdentityTests(WebSocketSiteTestCase):
 
     def test_log_of_the_cause(self) -> None:
         """The line tells who has closed the connection."""
-        for code, text, note in (
-            (1000, "secret", "from PHP"),
-            (4000, "secret", "from PHP"),
-            (1001, "the gateway stops", "the gateway stops"),
-            (1011, "PHP failed (error 1)", "PHP failed (error 1)"),
+        for code, text, cause, note in (
+            (1000, "secret", "command", "from PHP"),
+            (1008, "secret", "command", "from PHP"),
+            (1001, "the gateway stops", "stop", "the gateway stops"),
+            (1011, "PHP failed (error 1)", "error", "PHP failed (error 1)"),
         ):
             with capturedLogs() as events:
                 browser = self.connect()
-                self.connection().close(code, text)
+                self.connection().close(code, text, cause)
                 browser.hang_up()
             self.assertIn(f"code {code} ({note}), 0 messages in", formatEvent(events[-1]))
         with capturedLogs() as events:
             self.connect().hang_up(cleanly=False)
         self.assertIn("code 1006 (without a close frame)", formatEvent(events[-1]))
+
+
+class CauseTests(WebSocketSiteTestCase):
+    """Each connection that has ended is counted once, by what has ended it."""
+
+    def assert_counted(self, cause: str) -> None:
+        counted = {name: n for name, n in self.metrics.connections_closed.items() if n}
+        self.assertEqual({cause: 1}, counted)
+
+    def test_client(self) -> None:
+        browser = self.connect()
+        browser.send(frame(CLOSE, b"\x03\xe9"))
+        browser.hang_up()
+        self.assert_counted("client")
+
+    def test_lost(self) -> None:
+        self.connect().hang_up(cleanly=False)
+        self.assert_counted("lost")
+
+    def test_command(self) -> None:
+        """It may have any code, also one of the gateway's own."""
+        browser = self.connect()
+        self.connection().close(1008, "you are out")
+        browser.hang_up()
+        self.assert_counted("command")
+
+    def test_message(self) -> None:
+        browser = self.connect()
+        browser.send(frame(TEXT, b"x" * 1001))
+        browser.hang_up()
+        self.assert_counted("message")
+
+    def test_protocol(self) -> None:
+        """Also if the client's close frame is the violation."""
+        for data in (frame(3), frame(CLOSE, b"\x03\xed")):
+            self.metrics.connections_closed.clear()
+            browser = self.connect()
+            browser.send(data)
+            browser.hang_up()
+            self.assert_counted("protocol")
+
+    def test_ours(self) -> None:
+        """The first one counts."""
+        browser = self.connect()
+        self.connection().close(1001, "the gateway stops", "stop")
+        self.connection().close(1000, "")
+        browser.send(frame(CLOSE, b"\x03\xe9"))
+        browser.hang_up()
+        self.assert_counted("stop")
+
+    def test_all_are_known(self) -> None:
+        """No other cause is counted anywhere."""
+        causes = {*CLOSE_CAUSES}
+        self.connect().hang_up()
+        self.assertEqual(causes, {*self.metrics.connections_closed})
 
 
 class ClosingTests(WebSocketSiteTestCase):
@@ -311,9 +367,9 @@ class ClosingTests(WebSocketSiteTestCase):
 class RetirementTests(WebSocketSiteTestCase):
     def test_at_once(self) -> None:
         browser = self.connect()
-        self.assertTrue(self.connection().close_if_idle(1001, "old"))
+        self.assertTrue(self.connection().close_if_idle(1001, "old", "age"))
         self.assertEqual(browser.close_frame(), (1001, "old"))
-        self.assertFalse(self.connection().close_if_idle(1001, "old"))
+        self.assertFalse(self.connection().close_if_idle(1001, "old", "age"))
         browser.send(frame(CLOSE, b"\x03\xe9"))
         self.assertTrue(browser.is_cut)
 
@@ -321,13 +377,13 @@ class RetirementTests(WebSocketSiteTestCase):
         browser = self.connect()
         connection = self.connection()
         connection.client.is_busy = True
-        self.assertFalse(connection.close_if_idle(1001, "old"))
+        self.assertFalse(connection.close_if_idle(1001, "old", "age"))
         self.assertFalse(browser.is_read_from)
         connection.send_message(b"answer", False)
         connection.resume_reading()
         self.assertFalse(browser.is_read_from)
         connection.client.is_busy = False
-        self.assertTrue(connection.close_if_idle(1001, "old"))
+        self.assertTrue(connection.close_if_idle(1001, "old", "age"))
         self.assertTrue(browser.is_read_from)
         self.assertEqual([opcode for opcode, _ in browser.frames()], [TEXT, CLOSE])
 
