@@ -1,5 +1,6 @@
 # Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
-.PHONY: help demo check test unit test-latest pythons coverage costs bench soak conformance lint types package
+.PHONY: help demo check test unit test-latest pythons coverage costs bench soak conformance lint types package deb image \
+	test-packages
 
 # Most tests of real processes wait most of the time, so that a core takes more than one.
 CORES := $(shell nproc)
@@ -19,6 +20,9 @@ help:
 	@echo "make lint     ruff"
 	@echo "make types    mypy"
 	@echo "make package  wheel and sdist in dist/, checked"
+	@echo "make deb      a Debian package in dist/; RELEASE=trixie for another release than bookworm"
+	@echo "make image    a container image in dist/, without a daemon or a registry"
+	@echo "make test-packages  both, installed, run and removed"
 
 demo:
 	@scripts/setup demo
@@ -77,3 +81,18 @@ package:
 	rm -rf dist
 	.venv/bin/python -m build --outdir dist .
 	.venv/bin/twine check --strict dist/*
+
+# Root, apart from the rest of the machine: what is mounted or started goes with the command.
+APART := $(if $(filter 0,$(shell id -u)),,sudo) unshare --mount --pid --fork --mount-proc --kill-child
+RELEASE ?= bookworm
+
+deb:
+	@scripts/setup packages
+	$(APART) .venv/bin/python -m packages.deb --release $(RELEASE)
+
+image:
+	@scripts/setup packages
+	$(APART) .venv/bin/python -m packages.image
+
+test-packages: deb image
+	$(APART) .venv/bin/trial packages
