@@ -11,6 +11,7 @@ from twisted.web.resource import Resource
 from phpgw import __version__
 from phpgw.api.access import Access, AccessControl, describe_access
 from phpgw.api.batch import Batches
+from phpgw.api.check import CheckContext, GatewayReport
 from phpgw.api.fast_path import FastPath
 from phpgw.api.routes import make_api
 from phpgw.backend.selection import make_upstream
@@ -26,6 +27,7 @@ from phpgw.metrics import Metrics
 from phpgw.process.fd_budget import FdBudget, allocate_descriptors
 from phpgw.process.listener import Listener
 from phpgw.process.log_file import ReopenableLogFile
+from phpgw.process.machine_id import machine_id
 from phpgw.process.monotonic_clock import use_monotonic_time
 from phpgw.process.orphan_reaper import OrphanReaper
 from phpgw.process.signals import GracefulSignals
@@ -45,6 +47,7 @@ from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.health import HealthResource, ReadinessResource
 from phpgw.web.idle_connections import IdleConnections
 from phpgw.web.paths import HEALTH_PATHS, route
+from phpgw.web.public_probes import PublicProbes
 from phpgw.web.roots import make_private_root, make_public_root
 from phpgw.web.site import GatewaySite
 from phpgw.websocket.client_ids import peer_ids, random_id
@@ -55,6 +58,7 @@ from phpgw.websocket.fast_handshake import FastHandshakes
 from phpgw.websocket.handshake import WebSocketResource
 from phpgw.websocket.lifetimes import Lifetimes
 from phpgw.websocket.limits import WebSocketLimits
+from phpgw.websocket.probe_handshake import ProbedRoot
 from phpgw.websocket.protocol import GatewayFactory
 from phpgw.websocket.request_info import RequestInfo
 from phpgw.websocket.subprotocols import Subprotocols
@@ -114,6 +118,15 @@ def make_gateway(
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     access = Access.from_settings(settings, proxies)
     fast_path = FastPath(access, dispatcher, Batches(dispatcher, slices), settings.max_push_size)
+    probes = PublicProbes(reactor.seconds)
+    check = CheckContext(
+        reactor=reactor,
+        report=GatewayReport(
+            settings=settings, concurrency=upstream.concurrency, machine=machine_id()
+        ),
+        ask=relay.checks.ask,
+        probes=probes,
+    )
     connection_limit = ConnectionLimit(budget.clients, settings.max_connections_per_address)
     observables = observe_gateway(
         registry, connection_limit, relay, upstream, lambda: gateway.certificate_ends()
@@ -121,7 +134,9 @@ def make_gateway(
 
     def api_for(access: AccessControl) -> dict[bytes, Resource]:
         limit = settings.max_push_size
-        return make_api(dispatcher, directory, slices, hold, access, metrics, limit, observables)
+        return make_api(
+            dispatcher, directory, slices, hold, check, access, metrics, limit, observables
+        )
 
     console = ConsoleResource(access, api_for, reactor.seconds)
 
@@ -130,6 +145,9 @@ def make_gateway(
     table = ConnectionTable(connection_limit, registry, relay, make_client_id)
     cross_origin_log = CrossOriginLog(metrics)
     admission = Admission(relay, replies, asks_php="connect" in settings.events)
+    request_info = RequestInfo(
+        settings.allow_origin, settings.forward_header, proxies, cross_origin_log
+    )
     websocket = WebSocketResource(
         GatewayFactory(
             reactor=reactor,
@@ -138,7 +156,7 @@ def make_gateway(
             relay=relay,
             metrics=metrics,
         ),
-        RequestInfo(settings.allow_origin, settings.forward_header, proxies, cross_origin_log),
+        request_info,
         admission,
         metrics,
         Subprotocols(settings.subprotocol, reactor.seconds),
@@ -178,16 +196,17 @@ def make_gateway(
     make_api_site = partial(FastPathSite, [fast_path])
     public_paths: list[IFastPath] = [] if settings.api_listen else [fast_path]
     if not admission.asks_php:
-        public_paths.append(FastHandshakes(websocket, settings.ws_path))
+        public_paths.append(FastHandshakes(websocket, settings.ws_path, probes))
     public_root = make_public_root(
         settings.ws_path, websocket, health if settings.api_listen else with_api, reactor.seconds
     )
+    probed_root = ProbedRoot(public_root, settings.ws_path, probes, request_info, reactor)
     make_public_site = partial(FastPathSite, public_paths)
     private_root = make_private_root(with_api)
 
     gateway = Gateway(
         reactor=reactor,
-        public=make_listeners("listen", settings.listen, public_root, make_public_site),
+        public=make_listeners("listen", settings.listen, probed_root, make_public_site),
         private=make_listeners("api-listen", settings.api_listen, private_root, make_api_site),
         table=table,
         relay=relay,

@@ -1,20 +1,15 @@
 """``POST /hold`` and ``POST /release``: let events wait while a deployment reloads PHP-FPM."""
 
-import re
-from collections.abc import Mapping
-
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web.server import NOT_DONE_YET, Request
 
 from phpgw.api.access import AccessControl
-from phpgw.api.json_resource import JsonResource, query_parameters
+from phpgw.api.json_resource import JsonResource, query_parameters, read_seconds
 from phpgw.relay.errors import Draining
 from phpgw.relay.hold import Hold
 from phpgw.web.response import HttpError, json_body
 
-# A number as in JSON.
-_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _DEFAULT_WAIT = 10.0
 
 
@@ -29,8 +24,8 @@ class HoldResource(JsonResource):
         """Hold events for some seconds."""
         parameters = query_parameters(request, "seconds", "wait")
         longest = self._hold.longest
-        seconds = min(_read_seconds(parameters, "seconds", longest), longest)
-        wait = min(_read_seconds(parameters, "wait", _DEFAULT_WAIT), longest)
+        seconds = min(read_seconds(parameters, "seconds", longest), longest)
+        wait = min(read_seconds(parameters, "wait", _DEFAULT_WAIT), longest)
         if not seconds:
             raise HttpError(400, "seconds: expected more than 0")
         try:
@@ -82,12 +77,3 @@ def _state(request: Request, hold: Hold) -> bytes:
         "seconds": round(hold.seconds_left, 3),
     }
     return json_body(request, state)
-
-
-def _read_seconds(parameters: Mapping[str, str], name: str, default: float) -> float:
-    text = parameters.get(name)
-    if text is None:
-        return default
-    if not _NUMBER.fullmatch(text):
-        raise HttpError(400, f"{name}: expected a number of seconds, like 30 or 2.5")
-    return float(text)

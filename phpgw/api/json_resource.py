@@ -1,6 +1,7 @@
 """The base of the API's resources that speak JSON."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -13,6 +14,8 @@ from phpgw.time_slices import JobsStopped, TooManyJobs
 from phpgw.web.response import HttpError, busy, respond_later, stopping
 
 _Renderer = Callable[[Request], bytes | int | Deferred[bytes]]
+# A number as in JSON.
+_NUMBER = re.compile(r"[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _METHODS = ("GET", "HEAD", "POST", "DELETE")
 
 
@@ -107,3 +110,16 @@ def query_parameters(request: Request, *known: str) -> dict[str, str]:
         except UnicodeDecodeError:
             raise HttpError(400, f"{name}: it is not UTF-8") from None
     return parameters
+
+
+def read_seconds(parameters: Mapping[str, str], name: str, default: float) -> float:
+    """Return the seconds in a parameter.
+
+    :raises HttpError: if it is no number.
+    """
+    text = parameters.get(name)
+    if text is None:
+        return default
+    if not _NUMBER.fullmatch(text):
+        raise HttpError(400, f"{name}: expected a number of seconds, like 30 or 2.5")
+    return float(text)

@@ -6,6 +6,7 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import AccessControl
 from phpgw.api.batch import Batches
+from phpgw.api.check import CheckContext, CheckResource
 from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
 from phpgw.api.groups_and_users import NameListResource
@@ -29,6 +30,7 @@ def make_api(
     directory: Directory,
     slices: TimeSlices,
     hold: Hold,
+    check: CheckContext,
     access: AccessControl,
     metrics: Metrics,
     limit: int,
@@ -49,6 +51,7 @@ def make_api(
         "users": NameListResource(access, directory, slices, "user"),
         "hold": HoldResource(access, hold),
         "release": ReleaseResource(access, hold),
+        "check": CheckResource(access, check),
         "stats": StatsResource(access, metrics),
         "metrics": MetricsResource(access, GatewayCollector(metrics, observables)),
         "openapi.json": OpenApiResource(access),

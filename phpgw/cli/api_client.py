@@ -1,7 +1,9 @@
 """A client of the gateway's API."""
 
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,6 +14,8 @@ from phpgw.cli.errors import CommandFailed, GatewayUnreachable
 # The most that the API has on a page.
 _PAGE = 1000
 _MAX_REASON = 500
+# A check may take 20 s.
+_CHECK_PAUSE, _MAX_CHECK_TRIES = 0.25, 100
 # Bytes that are not UTF-8 go as they were typed.
 _ERRORS = "surrogateescape"
 
@@ -81,6 +85,33 @@ class ApiClient:
             limit, after = limit - size, page["next"]
             if not limit or after is None:
                 return
+
+    def check(self, *, asks_script: bool, wants_token: bool, idle: float = 0) -> dict[str, Any]:
+        """Return what the gateway says of itself, and of PHP.
+
+        It does so once in a second. While another check runs, this one waits.
+
+        :param asks_script: whether it sends PHP a check event.
+        :param wants_token: whether it expects a handshake by the public way.
+        :param idle: seconds for which this connection will be kept.
+        """
+        query = {
+            "script": "on" if asks_script else "off",
+            "token": "on" if wants_token else "off",
+            "idle": f"{idle:g}",
+        }
+        for _ in range(_MAX_CHECK_TRIES):
+            response = self._ask("POST", f"/check?{urlencode(query)}")
+            if response.status != HTTPStatus.TOO_MANY_REQUESTS:
+                break
+            time.sleep(_CHECK_PAUSE)
+        report: dict[str, Any] = self._read(response)
+        return report
+
+    def checked_handshake(self, token: str) -> dict[str, Any] | None:
+        """Return what the gateway has seen of a handshake; ``None`` if it has not come."""
+        handshake: dict[str, Any] | None = self.get("check", token)["handshake"]
+        return handshake
 
     def obstacles(self) -> list[str]:
         """Return why the gateway is not ready; nothing if it is."""

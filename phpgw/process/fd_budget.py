@@ -51,6 +51,12 @@ def allocate_descriptors(wanted: FdBudget, php_requests: int, sites: int) -> FdB
     return FdBudget(min(wanted.clients or clients, clients), http)
 
 
+def descriptors_needed(wanted: FdBudget, php_requests: int, sites: int) -> int:
+    """Return how many descriptors the limits take that are wanted; see above."""
+    http = _PER_HTTP_CONNECTION * sites * wanted.http
+    return _RESERVED + _PER_PHP_REQUEST * php_requests + http + wanted.clients
+
+
 def _available_descriptors() -> int:
     """Return the number of descriptors after :mod:`phpgw.process.rlimit` has raised the limit."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

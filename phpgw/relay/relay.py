@@ -20,6 +20,7 @@ from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client, Message
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker
+from phpgw.relay.check_event import CheckEvents
 from phpgw.relay.disconnects import DisconnectQueue
 from phpgw.relay.errors import ClientDisconnected
 from phpgw.relay.event_report import EventObservers
@@ -44,6 +45,7 @@ class Relay:
     :ivar backend: asks PHP.
     :ivar timers: sends the events of timers.
     :ivar observers: is told of each event that has ended, and tells others.
+    :ivar checks: sends check events.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class Relay:
             policy.no_client,
             self.observers,
         )
+        self.checks = CheckEvents(reactor, queue, backend, policy.no_client)
         self._disconnects = DisconnectQueue(
             reactor,
             self.backend,

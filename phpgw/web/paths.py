@@ -31,6 +31,7 @@ class Path(NamedTuple):
 
 _CLIENTS = "who is connected, for PHP"
 _HOLD = "POST, to keep events from PHP for a while"
+_CHECK = "POST, for phpgw check"
 # :func:`phpgw.api.routes.make_api` makes their resources.
 API_PATHS = (
     Path("/send", ("POST",), "POST message and client_id, for PHP"),
@@ -43,6 +44,8 @@ API_PATHS = (
     Path("/users/{user}", ("GET",), _CLIENTS),
     Path("/hold", ("POST",), _HOLD),
     Path("/release", ("POST",), _HOLD),
+    Path("/check", ("POST",), _CHECK),
+    Path("/check/{token}", ("GET",), _CHECK),
     Path("/stats", ("GET",), "counters, for PHP"),
     Path("/metrics", ("GET",), "metrics, for Prometheus"),
     Path("/openapi.json", ("GET",), "a description of all this"),

@@ -14,6 +14,7 @@ from twisted.internet.interfaces import IAddress, ISSLTransport
 
 from phpgw.web.fast_path_site import HEADER_LINES, FastPathChannel, IFastPath
 from phpgw.web.host import parse_host
+from phpgw.web.public_probes import PublicProbes
 from phpgw.websocket.handshake import WebSocketResource
 
 _MAX_HEAD_SIZE = 8192
@@ -82,15 +83,19 @@ class FastHandshakes(IFastPath):
 
     :param websocket: accepts them; it must not ask PHP.
     :param path: the path of the WebSocket.
+    :param probes: handshakes that are not for clients.
     """
 
-    def __init__(self, websocket: WebSocketResource, path: str) -> None:
+    def __init__(self, websocket: WebSocketResource, path: str, probes: PublicProbes) -> None:
         self._websocket = websocket
+        self._probes = probes
         target = rb"GET (" + re.escape(path.encode()) + _QUERY + rb")"
         self._plain = re.compile(target + _HEADERS)
 
     def serve(self, channel: FastPathChannel, data: bytes) -> bool:
         """Open a WebSocket connection; see :class:`phpgw.web.fast_path_site.IFastPath`."""
+        if self._probes.are_expected:
+            return False
         match = self._plain.fullmatch(data) if len(data) <= _MAX_HEAD_SIZE else None
         if match is None:
             return False

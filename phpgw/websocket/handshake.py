@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import ITCPTransport
+from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from twisted.protocols.policies import ProtocolWrapper
 from twisted.python.failure import Failure
@@ -183,12 +184,7 @@ class WebSocketResource(Resource):
         opening: OpeningHandshake,
         grant: Grant,
     ) -> None:
-        channel: Any = request.channel
-        unread = channel.take_unread()
-        transport, channel.transport = channel.transport, None
-        transport.unregisterProducer()
-        # Both are finished. Without this, they would be a reference cycle that holds the transport.
-        request.channel = None  # type: ignore[assignment]
+        transport, unread = release(request)
         self.open(transport, protocol, opening, grant)
         if unread:
             protocol.dataReceived(unread)
@@ -202,12 +198,7 @@ class WebSocketResource(Resource):
     ) -> None:
         """Connect a pending protocol to its transport, and open the connection."""
         subprotocol = self._subprotocols.choose(opening.subprotocols, grant.subprotocol)
-        if isinstance(transport, ProtocolWrapper):
-            # TLS, or the PROXY protocol.
-            transport.wrappedProtocol = protocol
-        else:
-            transport.protocol = protocol
-        protocol.makeConnection(transport)
+        attach(transport, protocol)
         protocol.open(opening.response(subprotocol, grant.set_cookies), opening.deflate)
         self._admission.admit(protocol.client, grant)
 
@@ -234,6 +225,30 @@ class WebSocketResource(Resource):
                 reason=refusal.note,
                 others=others,
             )
+
+
+def release(request: Request) -> tuple[Any, bytes]:
+    """Take a request's connection away from twisted.web.
+
+    :returns: the transport, and what was received behind the request.
+    """
+    channel: Any = request.channel
+    unread: bytes = channel.take_unread()
+    transport, channel.transport = channel.transport, None
+    transport.unregisterProducer()
+    # Both are finished. Without this, they would be a reference cycle that holds the transport.
+    request.channel = None  # type: ignore[assignment]
+    return transport, unread
+
+
+def attach(transport: Any, protocol: Protocol) -> None:
+    """Connect a protocol to the transport of another one."""
+    if isinstance(transport, ProtocolWrapper):
+        # TLS, or the PROXY protocol.
+        transport.wrappedProtocol = protocol
+    else:
+        transport.protocol = protocol
+    protocol.makeConnection(transport)
 
 
 def _draining_refusal() -> Refusal:

@@ -36,8 +36,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hub": {*_FOUNDATIONS, "backend"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
-    "api": {*_FOUNDATIONS, "hub", "prometheus", "relay", "settings", "transport", "web"},
+    "api": {*_FOUNDATIONS, "backend", "hub", "prometheus", "relay", "settings", "transport", "web"},
     "console": {*_FOUNDATIONS, "api", "web"},
+    # In the process of the command, beside the gateway.
+    "checks": {"backend", "process", "relay", "settings", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     # It puts all together.
@@ -48,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
-    "cli": {*_FOUNDATIONS, "logs", "process", "samples", "service", "settings"},
+    "cli": {*_FOUNDATIONS, "checks", "logs", "process", "samples", "service", "settings"},
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.
 ROOMS = [*reversed(MAY_IMPORT)]
@@ -64,6 +66,7 @@ USERS = {
         "phpgw.console",
         "phpgw.web",
         "phpgw.websocket.handshake",
+        "phpgw.websocket.probe_handshake",
         "phpgw.websocket.request_info",
         "phpgw.service",
         "phpgw.backend.http",

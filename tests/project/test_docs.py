@@ -49,6 +49,7 @@ _FOREIGN_OPTIONS = {
     # Of the commands of phpgw that are not serve.
     *("--url", "--group", "--user", "--client", "--all", "--limit", "--after", "--binary"),
     *("--public-url", "--code", "--reason", "--sort", "--reverse", "--count"),
+    *("--api", "--no-script"),
 }
 
 

@@ -18,6 +18,7 @@ from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
 from phpgw.web.health import HealthResource, ReadinessResource
+from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import LOCAL, Answer, FakeConnection, identity, request
 from tests.support.hold_fixture import HoldFixture
 
@@ -49,6 +50,7 @@ class InMemoryApi:
         self.root = Resource()
         self._limit = limit
         self.holding = HoldFixture()
+        self.checking = CheckFixture(self.clock)
         self.access = Access(token)
         for name, resource in self.resources(self.access).items():
             self.root.putChild(name, resource)
@@ -60,6 +62,7 @@ class InMemoryApi:
             Directory(self.registry, self.slices),
             self.slices,
             self.holding.hold,
+            self.checking.context,
             access,
             self.metrics,
             self._limit,

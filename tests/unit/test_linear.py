@@ -23,7 +23,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request
 
-from phpgw.api import access, fast_path, forms, hold, proxy_signs
+from phpgw.api import access, fast_path, forms, json_resource, proxy_signs
 from phpgw.backend import form, headers
 from phpgw.backend.fastcgi import cgi
 from phpgw.backend.fastcgi.records import FastCgiDecoder
@@ -41,6 +41,7 @@ from phpgw.web import forwarded
 from phpgw.web.addresses import _normalized
 from phpgw.web.host import is_safe_from_rebinding, parse_host, refers_to_this_machine
 from phpgw.web.origin import parse_origin, parse_origin_pattern
+from phpgw.web.public_probes import PublicProbes
 from phpgw.websocket import opening as handshake
 from phpgw.websocket import permessage_deflate, request_info
 from phpgw.websocket.fast_handshake import FastHandshakes
@@ -164,7 +165,7 @@ class TextTests(LinearTestCase):
 
     def test_plain_handshakes(self) -> None:
         websocket: Any = SimpleNamespace(open_directly=lambda request: False)
-        path = FastHandshakes(websocket, "/ws")
+        path = FastHandshakes(websocket, "/ws", PublicProbes(Clock().seconds))
         channel: Any = None
         lines = b"GET /ws HTTP/1.1\r\nHost: a\r\n"
         self.assert_linear(
@@ -279,7 +280,7 @@ class TextTests(LinearTestCase):
                 "written": (form.percent_encode, _PUNCTUATION),
                 "header": (_text(headers.encode_value), _PUNCTUATION),
                 "seconds": (
-                    lambda data: hold._read_seconds({"s": data.decode("latin-1")}, "s", 1),
+                    lambda data: json_resource.read_seconds({"s": data.decode("latin-1")}, "s", 1),
                     (*_PUNCTUATION, *(shape(each, tail=b"e5") for each in (b"9", b"0", b"9.9"))),
                 ),
             }

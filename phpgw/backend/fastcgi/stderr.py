@@ -13,11 +13,11 @@ _PLACE = re.compile(rb"(?:output started at|sent from) ([^()\r\n]{1,1024})\)")
 _TOO_LONG = re.compile(
     rb"POST Content-Length of ([0-9]{1,20}) bytes exceeds the limit of ([0-9]{1,20}) bytes"
 )
-_NOT_FOUND = (
+SCRIPT_NOT_FOUND = (
     "PHP-FPM does not find --php-script: the path is the one that PHP-FPM sees, and its user has "
     "to be able to read the file and to enter its directories"
 )
-_DENIED = "PHP-FPM's pool does not allow the name of --php-script (security.limit_extensions)"
+SCRIPT_DENIED = "PHP-FPM's pool does not allow the name of --php-script (security.limit_extensions)"
 # Messages of PHP-FPM itself, not of a script.
 _NOT_RUN = re.compile(
     rb"(?:\A|\n|; )(?:(Primary script unknown|Unable to open primary script: )"
@@ -32,7 +32,7 @@ def find_reported_error(errors: bytes) -> str | None:
     """
     not_run = _NOT_RUN.search(errors)
     if not_run is not None:
-        return _NOT_FOUND if not_run[1] else _DENIED
+        return SCRIPT_NOT_FOUND if not_run[1] else SCRIPT_DENIED
     if _LEVEL not in errors:
         return None
     too_long = _TOO_LONG.search(errors)

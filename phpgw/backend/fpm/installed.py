@@ -1,8 +1,8 @@
-"""Reads the configuration of an installed PHP-FPM, for hints in the log."""
+"""Reads the configuration of an installed PHP-FPM, for hints."""
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import attrs
@@ -15,7 +15,10 @@ _MAIN_FILES = (
     "/etc/opt/remi/php*/php-fpm.conf",
     "/usr/local/etc/php-fpm.conf",
 )
-_LINE = re.compile(r"\s*(?:\[(?P<section>[^]]*)\]|(?P<name>[a-z_.]+)\s*=\s*(?P<value>[^;\r\n]*))")
+_LINE = re.compile(
+    r"\s*(?:\[(?P<section>[^]]*)\]"
+    r"|(?P<name>[a-z_.]+(?:\[[^]]*\])?)\s*=\s*(?P<value>[^;\r\n]*))"
+)
 _UNIX = re.compile(r"unix:(?:path=)?(?P<path>(?:[^:\\]|\\.)+)")
 _TCP = re.compile(r"tcp:(?:host=)?(?P<host>(?:[^:\\]|\\.)+):(?:port=)?(?P<port>[0-9]+)")
 _MAX_PATH_LENGTH = 107
@@ -29,11 +32,17 @@ class InstalledPool:
     :ivar main_file: the file with the ``[global]`` section.
     :ivar reload_seconds: process_control_timeout: how long a reload lets scripts finish.
     :ivar workers: pm.max_children; ``None`` if it is not set.
+    :ivar name: the name of its section.
+    :ivar pool_file: the file in which its section ends.
+    :ivar directives: the lines of its section.
     """
 
     main_file: str
     reload_seconds: str
     workers: int | None
+    name: str = ""
+    pool_file: str = ""
+    directives: Mapping[str, str] = attrs.field(factory=dict)
 
     def hints(self, concurrency: int) -> Iterator[str]:
         """Yield what the operator should change.
@@ -58,20 +67,44 @@ def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> Install
     :param endpoint: a Twisted client endpoint string.
     :param main_files: glob patterns of PHP-FPM's main files.
     """
+    for pool in _pools(main_files):
+        if _listens_at(endpoint, pool.directives.get("listen", "")):
+            return pool
+    return None
+
+
+def listen_addresses(main_files: Iterable[str] = _MAIN_FILES) -> list[str]:
+    """Return where the installed pools listen, as their configurations write it."""
+    found = (pool.directives.get("listen", "") for pool in _pools(main_files))
+    return [each for each in found if each]
+
+
+def _pools(main_files: Iterable[str]) -> Iterator[InstalledPool]:
+    """Yield the pools in PHP-FPM's main files, and in what they include."""
     for main_file in (path for pattern in main_files for path in _matching(pattern)):
         timeout = "0"
         pools: dict[str, dict[str, str]] = {}
-        for section, name, value in _settings(main_file):
+        files: dict[str, str] = {}
+        for file, section, name, value in _settings(main_file):
             if section != "global":
                 pools.setdefault(section, {})[name] = value.replace("$pool", section)
+                files[section] = str(file)
             elif name == "process_control_timeout":
                 timeout = value
-        for pool in pools.values():
-            if _listens_at(endpoint, pool.get("listen", "")):
-                workers = pool.get("pm.max_children", "")
-                count = int(workers) if workers.isascii() and workers.isdecimal() else None
-                return InstalledPool(str(main_file), timeout, count)
-    return None
+        for name, directives in pools.items():
+            workers = directives.get("pm.max_children", "")
+            count = int(workers) if workers.isascii() and workers.isdecimal() else None
+            yield InstalledPool(str(main_file), timeout, count, name, files[name], directives)
+
+
+def parse_listen(listen: str) -> tuple[str, int]:
+    """Return host and port in a pool's ``listen`` that is no path.
+
+    A pool that listens on all addresses is reached at 127.0.0.1.
+    """
+    host, _, port = listen.rpartition(":")
+    name = host.removeprefix("[").removesuffix("]")
+    return ("127.0.0.1" if name in ("", "*", "0.0.0.0", "::") else name), int(port or 0)
 
 
 def is_too_long(endpoint: str) -> bool:
@@ -82,8 +115,8 @@ def is_too_long(endpoint: str) -> bool:
 
 def _settings(
     path: Path, section: str = "global", depth: int = 0
-) -> Iterator[tuple[str, str, str]]:
-    """Yield section, name and value of each line, in included files too."""
+) -> Iterator[tuple[Path, str, str, str]]:
+    """Yield file, section, name and value of each line, in included files too."""
     try:
         text = path.read_text(errors="replace")
     except OSError:
@@ -97,7 +130,7 @@ def _settings(
             continue
         name, value = match["name"], match["value"].strip().strip("\"'")
         if name != "include":
-            yield section, name, value
+            yield path, section, name, value
         elif depth == 0:
             # A relative path is relative to a prefix, the parent of the main file's directory.
             for included in _matching(str(path.parent.parent / value)):

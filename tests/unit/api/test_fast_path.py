@@ -30,6 +30,7 @@ from phpgw.web.fast_path_site import FastPathSite
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.site import GatewaySite
+from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import LOCAL, REMOTE, fake_client
 from tests.support.hold_fixture import HoldFixture
 
@@ -92,7 +93,14 @@ class Door:
         directory = Directory(registry, slices)
         root = Resource()
         for name, resource in make_api(
-            dispatcher, directory, slices, HoldFixture().hold, access, self.metrics, _LIMIT
+            dispatcher,
+            directory,
+            slices,
+            HoldFixture().hold,
+            CheckFixture().context,
+            access,
+            self.metrics,
+            _LIMIT,
         ).items():
             root.putChild(name, resource)
         self.lane: list[FastResponse] = []

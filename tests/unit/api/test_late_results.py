@@ -19,6 +19,7 @@ from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
+from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import Exchange, fake_client, request_head
 from tests.support.hold_fixture import HoldFixture
 
@@ -88,7 +89,7 @@ class LateResultTests(SynchronousTestCase):
         hold = HoldFixture().hold
         self.root = Resource()
         for name, resource in make_api(
-            commander, directory, slices, hold, Access(), self.metrics, 1000
+            commander, directory, slices, hold, CheckFixture().context, Access(), self.metrics, 1000
         ).items():
             self.root.putChild(name, resource)
 

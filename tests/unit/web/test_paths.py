@@ -25,6 +25,7 @@ class TableTests(SynchronousTestCase):
                 "/commands  POST a JSON list of commands, for PHP",
                 "/clients, /groups, /users  who is connected, for PHP",
                 "/hold, /release  POST, to keep events from PHP for a while",
+                "/check  POST, for phpgw check",
                 "/stats  counters, for PHP",
                 "/metrics  metrics, for Prometheus",
                 "/openapi.json  a description of all this",

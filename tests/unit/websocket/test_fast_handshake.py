@@ -8,12 +8,14 @@ import attrs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address, UNIXAddress
+from twisted.internet.task import Clock
 
 from phpgw.hub.client import Message
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.web.fast_path_site import FastPathChannel, FastPathSite
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.proxy_detection import ProxyDetector
+from phpgw.web.public_probes import PublicProbes
 from phpgw.websocket.connection_limit import ConnectionLimit
 from phpgw.websocket.fast_handshake import FastHandshakes
 from phpgw.websocket.request_info import RequestInfo
@@ -73,7 +75,7 @@ class _FastSiteTestCase(WebSocketSiteTestCase):
         super().limit(connection_limit=connection_limit, **changes)
         self.opened: list[bool] = []
         if self.has_fast_path:
-            handshakes = FastHandshakes(self.websocket, "/ws")
+            handshakes = FastHandshakes(self.websocket, "/ws", PublicProbes(Clock().seconds))
             serve = handshakes.serve
 
             def noting(channel: FastPathChannel, data: bytes) -> bool:

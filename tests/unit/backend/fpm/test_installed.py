@@ -47,7 +47,10 @@ class FindPoolTests(SynchronousTestCase):
             ("tcp:host=127.0.0.1:port=9000", "*:9000"),
         ):
             found = self.find(endpoint, listen)
-            self.assertEqual(InstalledPool(self.main_file, "0", 5), found, endpoint)
+            assert found is not None, endpoint
+            facts = (found.main_file, found.reload_seconds, found.workers, found.name)
+            self.assertEqual((self.main_file, "0", 5, "www"), facts, endpoint)
+            self.assertEqual(str(Path(self.main_file).parent / "pool.d/www.conf"), found.pool_file)
 
     def test_another_one(self) -> None:
         for endpoint, listen in (
@@ -61,7 +64,10 @@ class FindPoolTests(SynchronousTestCase):
 
     def test_timeout(self) -> None:
         found = self.find("tcp:127.0.0.1:9000", "9000", "process_control_timeout = 10s")
-        self.assertEqual(InstalledPool(self.main_file, "10s", 5), found)
+        assert found is not None
+        self.assertEqual(
+            (self.main_file, "10s", 5), (found.main_file, found.reload_seconds, found.workers)
+        )
 
     def test_none(self) -> None:
         self.assertIsNone(find_pool("tcp:127.0.0.1:9000", ["/nowhere/*", "/etc"]))

@@ -1,0 +1,167 @@
+"""``phpgw check``: walks the whole way from browser to PHP, and explains what is wrong."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import attrs
+import click
+
+from phpgw.checks import gateway
+from phpgw.checks.finding import Finding, Level
+from phpgw.checks.situation import Situation
+from phpgw.checks.walk import check_gateway
+from phpgw.cli.api_address import find_api
+from phpgw.cli.api_client import ApiClient
+from phpgw.cli.command import Command
+from phpgw.cli.errors import CommandFailed, GatewayUnreachable
+from phpgw.cli.finding_view import print_finding, print_summary
+from phpgw.cli.output import json_option, print_json
+from phpgw.cli.setting_options import given_texts, setting_options
+from phpgw.process.machine_id import machine_id
+from phpgw.settings import Settings
+from phpgw.settings.as_json import settings_as_json
+from phpgw.settings.option import Given, InvalidOption
+from phpgw.settings.sources import BY_NAME, CONFIG, combine
+
+# The help of phpgw serve has the others.
+_SHOWN_OPTIONS = ("config", "api-token-file")
+_DEFAULT_SOURCE = "environment and command line"
+
+
+@attrs.frozen(kw_only=True)
+class CheckRequest:
+    """What is to be checked.
+
+    :ivar asks_script: whether PHP gets a check event.
+    """
+
+    asks_script: bool
+
+
+class _Checkup:
+    """A run of the command: finds the gateway, and yields findings.
+
+    :ivar is_unreachable: whether there was no gateway.
+    """
+
+    def __init__(
+        self, given: Mapping[str, Sequence[Given]], api: ApiClient, request: CheckRequest
+    ) -> None:
+        self.is_unreachable = False
+        self._api = api
+        self._request = request
+        files = given.get(CONFIG.name) or ()
+        self._source = files[-1].text if files else _configured_file()
+        self._settings = _read_settings(given)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the findings, one after another."""
+        report = None
+        try:
+            report = self._api.check(asks_script=self._request.asks_script, wants_token=False)
+        except GatewayUnreachable as error:
+            self.is_unreachable = True
+            problem = gateway.unreachable(error.message)
+        except CommandFailed as error:
+            problem = gateway.refused(error.message)
+        if report is not None:
+            yield from self._check_running(report)
+            return
+        if self._settings is not None:
+            yield gateway.configured(self._source)
+        yield problem
+        if self._settings is not None and self.is_unreachable:
+            yield from check_gateway(Situation.from_settings(self._settings, self._source))
+
+    def _check_running(self, report: Mapping[str, Any]) -> Iterator[Finding]:
+        is_here = bool(machine_id()) and report["machine"] == machine_id()
+        situation = Situation.from_report(report, self._source, is_here=is_here)
+        if self._settings is None:
+            yield gateway.not_configured()
+        else:
+            configured = settings_as_json(self._settings)
+            yield gateway.compared(self._source, configured, situation.settings)
+        yield gateway.reached(str(self._api.address), report)
+        yield from check_gateway(situation)
+
+
+def _configured_file() -> str:
+    return os.environ.get(CONFIG.environment_name) or _DEFAULT_SOURCE
+
+
+def _read_settings(given: Mapping[str, Sequence[Given]]) -> Settings | None:
+    """Return the settings; ``None`` if they do not say where PHP is, as without a configuration.
+
+    :raises InvalidOption: if they are invalid.
+    """
+    texts = combine(given, os.environ)
+    try:
+        return Settings.from_texts(texts)
+    except InvalidOption as error:
+        if error.given is None and not any(name.startswith("php-") for name in texts):
+            return None
+        raise
+
+
+def _check(api: str | None, script: bool, as_json: bool, strict: bool, **parameters: Any) -> int:
+    """Check, and print the findings.
+
+    :returns: the exit status.
+    """
+    given = given_texts(parameters)
+    access = find_api(given, os.environ, api)
+    exchange = click.get_current_context().obj
+    checkup = _Checkup(given, ApiClient(access, exchange), CheckRequest(asks_script=script))
+    findings = []
+    for finding in checkup.findings():
+        findings.append(finding)
+        if not as_json:
+            print_finding(finding)
+    status = _exit_status(findings, strict, checkup.is_unreachable)
+    if as_json:
+        print_json({"status": status, "findings": [finding.as_json() for finding in findings]})
+    else:
+        print_summary(findings)
+    return status
+
+
+def _exit_status(findings: Sequence[Finding], strict: bool, is_unreachable: bool) -> int:
+    """Return the exit status: 1 if something is wrong; 3 if that is only a missing gateway."""
+    failing = {Level.WRONG, Level.WARN} if strict else {Level.WRONG}
+    failed = [finding for finding in findings if finding.level in failing]
+    if is_unreachable and [each.id for each in failed] == [gateway.GATEWAY.id]:
+        return GatewayUnreachable.exit_code
+    return 1 if failed else 0
+
+
+command: click.Command = Command(
+    "check",
+    callback=_check,
+    params=[
+        click.Option(
+            ["--api"],
+            metavar="URL",
+            help="Where the API is: http://HOST:PORT, https://HOST:PORT or unix:/PATH. "
+            "Default: as the configuration says.",
+        ),
+        click.Option(
+            ["--script/--no-script"],
+            default=True,
+            help="Whether the script gets a check event. Default: --script.",
+        ),
+        click.Option(["--strict"], is_flag=True, help="Let warnings count for the exit status."),
+        json_option(),
+        *setting_options(BY_NAME[name] for name in _SHOWN_OPTIONS),
+        *setting_options(
+            (each for each in BY_NAME.values() if each.name not in _SHOWN_OPTIONS), hidden=True
+        ),
+    ],
+    help="Check the whole way from browser to PHP, and say what is wrong, why, and the line to "
+    "change. It takes all options of phpgw serve, too. The exit status is 1 if something is "
+    "wrong, and 3 if there is no gateway.",
+    short_help="Find out what is wrong, and how to fix it.",
+    examples="""\
+phpgw check --config /etc/phpgw.toml
+phpgw check --json | jq '.findings[] | select(.level == "wrong")'""",
+)

@@ -1,0 +1,88 @@
+"""Tests for :mod:`phpgw.checks.php_address`; its permissions are in test_permissions."""
+
+import socket
+from pathlib import Path
+
+import attrs
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.checks import php_address
+from phpgw.checks.connection_attempt import Refused
+from phpgw.checks.finding import Finding, Level
+from phpgw.checks.php_address import check_php_address
+from tests.support.checked_situation import situation
+from tests.support.real.process import free_port
+from tests.support.short_directory import short_directory
+
+
+def check(**settings: str) -> Finding:
+    """Return the finding with these settings."""
+    [finding] = check_php_address(situation(**settings))
+    return finding
+
+
+class PhpAddressTests(SynchronousTestCase):
+    def test_missing_socket(self) -> None:
+        """It proposes a socket that is there."""
+        self.patch(php_address, "_usual_address", lambda directory: "/run/php/php8.2-fpm.sock")
+        finding = check(php_fpm="unix:/run/php/php7.4-fpm.sock")
+        self.assertEqual(("php-address", Level.WRONG), (finding.id, finding.level))
+        self.assertEqual('php-fpm = "/run/php/php8.2-fpm.sock"', finding.fix)
+
+    def test_usual_address(self) -> None:
+        directory = short_directory(self)
+        self.patch(php_address, "listen_addresses", lambda: [f"{directory}/b", f"{directory}/a"])
+        self.patch(php_address, "_USUAL_SOCKETS", (f"{str(directory)[1:]}/*.sock",))
+        self.assertEqual("/run/php/php-fpm.sock", php_address._usual_address())
+        (directory / "c.sock").touch()
+        self.assertEqual(f"{directory}/c.sock", php_address._usual_address())
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{directory}/a")
+            self.assertEqual(f"{directory}/a", php_address._usual_address())
+        self.assertEqual(f"{directory}/c.sock", php_address._usual_address(directory))
+
+    def test_stale_socket(self) -> None:
+        path = short_directory(self) / "a.sock"
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(str(path))
+            finding = check(php_fpm=f"unix:{path}")
+        self.assertEqual((Level.WRONG, "systemctl restart php-fpm"), (finding.level, finding.fix))
+
+    def test_reached(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+            self.assertEqual(Level.OK, check(php_fpm=f"tcp:127.0.0.1:{port}").level)
+            self.assertEqual(Level.OK, check(php_url=f"http://127.0.0.1:{port}/a.php").level)
+
+    def test_refused(self) -> None:
+        finding = check(php_url=f"http://127.0.0.1:{free_port()}/a.php")
+        self.assertEqual(Level.WRONG, finding.level)
+        self.assertIn("the web server", finding.where.lower())
+
+    def test_in_a_container(self) -> None:
+        """There, localhost is nobody else's."""
+        here = Path(self.mktemp())
+        here.touch()
+        self.patch(php_address, "_IN_CONTAINER", (here,))
+        port = free_port()
+        self.assertIn("container", check(php_fpm=f"tcp:localhost:{port}").why)
+        self.assertIn("http://web:", check(php_url=f"http://localhost:{port}/a.php").fix)
+
+    def test_other_failures(self) -> None:
+        for kind, line in (
+            ("timeout", "ufw allow"),
+            ("unreachable", "ufw allow"),
+            ("full", "pm.max_children"),
+            ("unknown name", "php-fpm = "),
+            ("refused", "listen = 9000"),
+        ):
+            self.patch(php_address, "connect", lambda address, kind=kind: Refused(kind, "x"))
+            finding = check(php_fpm="tcp:php:9000")
+            self.assertEqual(Level.WRONG, finding.level)
+            self.assertIn(line, finding.fix)
+
+    def test_not_looked_at(self) -> None:
+        self.assertEqual(Level.OK, check().level)
+        self.assertEqual(Level.SKIPPED, check(php_fpm="tls:a:9000").level)
+        elsewhere = attrs.evolve(situation(php_fpm="tcp:a:9000"), is_here=False)
+        self.assertEqual([Level.SKIPPED], [each.level for each in check_php_address(elsewhere)])
