@@ -125,7 +125,8 @@ class EventQueue:
         long.
         """
         if self.waiting or self._running >= self._allowed:
-            self._set_network(event)
+            if event.client is not None:
+                event.network = network_of(event.client.handshake.peer_host)
             error = self.limits.check(event)
             if error is not None:
                 event.refuse(error)
@@ -140,7 +141,8 @@ class EventQueue:
         It keeps the place of that one, so it is never refused for the number of waiting events.
         """
         if self.waiting or self._running >= self._allowed:
-            self._set_network(event)
+            if event.client is not None:
+                event.network = network_of(event.client.handshake.peer_host)
             self._wait(event)
         else:
             self._run_or_wait(event)
@@ -160,7 +162,7 @@ class EventQueue:
         event.is_running = False
         event.fifo.running -= 1
         self._running -= 1
-        self._go_on()
+        self._run_next()
 
     def cancel(self, event: QueuedEvent) -> None:
         """Remove a waiting event. Its ``run`` is not called."""
@@ -241,11 +243,6 @@ class EventQueue:
 
     # Waiting
 
-    def _set_network(self, event: QueuedEvent) -> None:
-        """Set the network that an event is counted for while it waits."""
-        if event.client is not None:
-            event.network = network_of(event.client.handshake.peer_host)
-
     def _wait(self, event: QueuedEvent) -> None:
         """Add an event to its queue, and run what may run."""
         self._add(event)
@@ -299,14 +296,7 @@ class EventQueue:
         self._is_starting = True
         self._run(event)
         self._is_starting = False
-        self._go_on()
-
-    def _go_on(self) -> None:
-        """Run what waits, if anything does."""
-        if self.waiting or self._others_waiting:
-            self._run_next()
-        elif self._none_running_waiters or self._idle_waiters:
-            self._notify()
+        self._run_next()
 
     def _run_next(self) -> None:
         """Run waiting events up to the limit."""
@@ -315,8 +305,8 @@ class EventQueue:
             return
         self._is_starting = True
         left = self.limit + _MAX_PER_REACTOR_TURN
-        while self._running < self._allowed:
-            fifo = self._next_fifo()
+        while self._running < self._allowed and (self.waiting or self._others_waiting):
+            fifo = self._next_fifo() if self._others_waiting else self.messages
             if fifo is None:
                 break
             if not left and self._call_later is not None:
@@ -354,9 +344,9 @@ class EventQueue:
             self._running -= 1
 
     def _next_fifo(self) -> Fifo | None:
-        """Return the queue to serve next; ``None`` if none may be served."""
+        """Return the queue to serve next, where others than messages wait; ``None`` for none."""
         messages = self.messages
-        if self._others_waiting and not (messages and self._last_served is not messages):
+        if not (messages and self._last_served is not messages):
             for fifo in self._others:
                 if fifo and self._has_share(fifo):
                     self._move_last(fifo)

@@ -57,16 +57,15 @@ class FrameEncoder:
         :param target: the target of the command. Not used here; the encoder of a
             subprotocol can name it in the frame.
         """
+        if window_bits is None and len(payload) < _SHORT:
+            # To cache it would take longer than to encode it.
+            return _SHORT_HEADS[_BINARY if is_binary else _TEXT][len(payload)] + payload
         if payload is not self._payload or is_binary is not self._is_binary:
             self._payload, self._is_binary = payload, is_binary
             self._frames_by_window = {}
         elif (frame := self._frames_by_window.get(window_bits)) is not None:
             return frame
-        if window_bits is None and len(payload) < _SHORT:
-            # The same as below, without two calls.
-            frame = _SHORT_HEADS[_BINARY if is_binary else _TEXT][len(payload)] + payload
-        else:
-            frame = self._encode(payload, is_binary, window_bits)
+        frame = self._encode(payload, is_binary, window_bits)
         self._frames_by_window[window_bits] = frame
         return frame
 

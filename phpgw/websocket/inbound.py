@@ -28,6 +28,7 @@ class InboundProtocol(SlimProtocol):
     :ivar factory: has the limits (:class:`~.limits.WebSocketLimits`), the reactor, the metrics and
         the partly received messages (:class:`~.partial_messages.PartialMessages`).
     :ivar close_cause: why the connection is closed (:data:`phpgw.metrics.CLOSE_CAUSES`).
+    :ivar has_data: is set when the peer has sent data.
     """
 
     factory: Any
@@ -36,6 +37,7 @@ class InboundProtocol(SlimProtocol):
     inside_message: bool
     message_data_total_length: int
     maxMessagePayloadSize: int  # noqa: N815
+    has_data = False
     # Defaults of the class save memory: most connections keep them.
     close_cause = "lost"
     _pause_reasons = 0
@@ -86,6 +88,7 @@ class InboundProtocol(SlimProtocol):
     # Called by Autobahn and the transport.
 
     def dataReceived(self, data: bytes) -> None:
+        self.has_data = True
         if MIN_SIZE <= len(data) <= MAX_SIZE and self._receive_short_frame(data):
             return
         if self.state == self.STATE_CLOSED:

@@ -18,6 +18,9 @@ class PingedConnection(Protocol):
     def sendPing(self) -> None:  # noqa: N802
         """Send a ping."""
 
+    def note_response(self) -> None:
+        """Note that the peer has sent data since the last ping."""
+
     def end_silent(self) -> None:
         """End the connection, since its peer has sent nothing for the length of the timeout."""
 
@@ -55,7 +58,9 @@ class KeepAlive:
         deadlines.start(connection)
 
     def _ping(self, connection: PingedConnection) -> None:
-        connection.has_data = False
+        if connection.has_data:
+            connection.has_data = False
+            connection.note_response()
         # First, since sending can end the connection.
         self._wait(connection, self._responses if self._timeout else self._intervals)
         connection.sendPing()

@@ -159,6 +159,11 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
             self.send_message(payload, is_binary, target)
         self._notify_room(outbox)
 
+    def note_response(self) -> None:
+        """Note that the peer has sent data since the last ping."""
+        if self._outbox is not None:
+            self._outbox.unanswered_pings = 0
+
     def may_be_alive(self) -> bool:
         """Return whether a peer that has not responded to a ping may still be alive."""
         outbox = self._outbox

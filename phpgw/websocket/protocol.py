@@ -61,7 +61,6 @@ class GatewayProtocol(OutboundProtocol):
     state: int = OutboundProtocol.STATE_CONNECTING
     lifetime: Lifetime | None = None
 
-    has_data = False
     ping_deadlines: "Deadlines[PingedConnection] | None" = None
     _abort_call: IDelayedCall | None = None
     _opened_at: float | None = None
@@ -87,12 +86,6 @@ class GatewayProtocol(OutboundProtocol):
         self.flush_outbox()
         if self._close_status is not None:
             self.sendCloseFrame(self._close_status[0], self._close_status[1].encode())
-
-    def dataReceived(self, data: bytes) -> None:
-        self.has_data = True
-        if self._outbox is not None:
-            self._outbox.unanswered_pings = 0
-        super().dataReceived(data)
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         if self.state != self.STATE_OPEN:

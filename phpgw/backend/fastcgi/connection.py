@@ -170,9 +170,11 @@ class FastCgiConnection(Protocol):
         """Take a reply that has been read out of the socket."""
         assert self._socket is not None
         size, self._peeked = self._peeked, 0
-        # An error is found again when the socket is read.
-        with suppress(OSError):
+        try:
             self._socket.recv(size)
+        except OSError:
+            # It is found again when the socket is read.
+            return
 
     @property
     def is_queried(self) -> bool:

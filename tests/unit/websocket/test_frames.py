@@ -40,7 +40,7 @@ class PlainTests(SynchronousTestCase):
         self.assertEqual(FrameEncoder().encode("ü".encode(), False), b"\x81\x02" + "ü".encode())
 
     def test_made_once(self) -> None:
-        frames, payload = FrameEncoder(), b"for many"
+        frames, payload = FrameEncoder(), b"for many" * 20
         self.assertIs(frames.encode(payload, False), frames.encode(payload, False))
 
     def test_one_after_another(self) -> None:

@@ -27,9 +27,13 @@ class PingedPeer:
         self.ping_deadlines: Deadlines[PingedConnection] | None = None
         self.pings: list[float] = []
         self.lost_at: list[float] = []
+        self.responses = 0
 
     def sendPing(self) -> None:  # noqa: N802
         self.pings.append(self._clock.seconds())
+
+    def note_response(self) -> None:
+        self.responses += 1
 
     def end_silent(self) -> None:
         self.lost_at.append(self._clock.seconds())
@@ -55,6 +59,7 @@ class KeepAliveTests(SynchronousTestCase):
         self.let_pass(9)
         self.assertEqual([25, 50, 75], self.peer.pings)
         self.assertEqual([], self.peer.lost_at)
+        self.assertEqual(2, self.peer.responses)
 
     def test_last_moment(self) -> None:
         peer = self.start()
