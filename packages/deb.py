@@ -24,6 +24,7 @@ _HOME = "usr/lib/phpgw"
 _PROGRAMS = ("python", "phpgw", "twistd")
 _LEFT_OUT = {"test", "tests", "include", "__pycache__"}
 _SCRIPTS = ("postinst", "prerm", "postrm")
+_CONFIGURATION = "etc/phpgw.toml"
 _UNITS = ("phpgw.service", "phpgw.socket")
 _COMPLETIONS = {
     "bash": "usr/share/bash-completion/completions/phpgw",
@@ -84,10 +85,9 @@ def lay_out(tree: Path, system: Chroot) -> None:
     program = tree / "usr/bin/phpgw"
     program.parent.mkdir()
     program.symlink_to("../lib/phpgw/bin/phpgw")
-    _write(tree / "etc/phpgw.toml", (_DEPLOY / "phpgw.toml").read_text())
+    _write(tree / _CONFIGURATION, (_DEPLOY / "phpgw.toml").read_text())
     for unit in _UNITS:
-        text = (_DEPLOY / unit).read_text()
-        _write(tree / "usr/lib/systemd/system" / unit, text.replace("/opt/phpgw/bin/", "/usr/bin/"))
+        _write(tree / "usr/lib/systemd/system" / unit, (_DEBIAN / unit).read_text())
     for shell, path in _COMPLETIONS.items():
         _write(tree / path, system.run(f"/{_HOME}/bin/phpgw", "completion", shell))
     licence = "".join(f" {line or '.'}\n" for line in (ROOT / "LICENSE").read_text().splitlines())
@@ -134,7 +134,7 @@ def _pack(tree: Path, system: Chroot) -> str:
     sums = (f"{md5(each.read_bytes()).hexdigest()}  {each.relative_to(tree)}\n" for each in files)
     _write(tree / "DEBIAN/md5sums", "".join(sums))
     _write(tree / "DEBIAN/control", (_DEBIAN / "control").read_text().format_map(fields))
-    _write(tree / "DEBIAN/conffiles", "/etc/phpgw.toml\n")
+    _write(tree / "DEBIAN/conffiles", f"/{_CONFIGURATION}\n")
     for script in _SCRIPTS:
         _write(tree / "DEBIAN" / script, (_DEBIAN / script).read_text())
         (tree / "DEBIAN" / script).chmod(0o755)

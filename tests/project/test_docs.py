@@ -45,7 +45,16 @@ _PASSING = ("benchmarks/results.json",)
 _FOREIGN_OPTIONS = {
     *("--time", "--pidfile", "--logfile", "--now", "--data-binary", "--json"),
     *("--only", "--help", "--version", "--config", "--peer", "--go-builder", "--port"),
-    *("--minutes", "--execute", "--write", "--strict", "--tag", "--file"),
+    *(
+        "--minutes",
+        "--execute",
+        "--write",
+        "--strict",
+        "--tag",
+        "--file",
+        "--build",
+        "--from-literal",
+    ),
     # Of the commands of phpgw that are not serve.
     *("--url", "--group", "--user", "--client", "--all", "--limit", "--after", "--binary"),
     *("--public-url", "--code", "--reason", "--sort", "--reverse", "--count"),

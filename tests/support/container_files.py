@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,19 @@ from tests.support.real.gateway import ROOT
 DOCKER = ROOT / "deploy" / "docker"
 DOCKERFILE = DOCKER / "Dockerfile"
 COMPOSE = DOCKER / "compose.yaml"
+KUBERNETES = ROOT / "deploy" / "kubernetes"
 
 
 def compose_service(name: str) -> dict[str, Any]:
     """Return a service of the Compose file."""
     service: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"][name]
     return service
+
+
+def manifests() -> Iterator[dict[str, Any]]:
+    """Return all documents of the Kubernetes manifests."""
+    for path in sorted(KUBERNETES.glob("*.yaml")):
+        yield from yaml.safe_load_all(path.read_text())
 
 
 def instruction(name: str) -> str:

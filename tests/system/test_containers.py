@@ -1,4 +1,4 @@
-"""The files in deploy/docker: the tools of that world judge them, and their contents run.
+"""The files in deploy/docker and deploy/kubernetes, judged by the tools of that world, and run.
 
 The image itself is built and run by ``make test-packages``.
 """
@@ -17,6 +17,7 @@ from tests.support.container_files import (
     COMPOSE,
     DOCKER,
     DOCKERFILE,
+    KUBERNETES,
     compose_service,
     health_command,
     image_command,
@@ -57,12 +58,24 @@ class LintTests(TestCase):
         ended = await run([*check, str(COMPOSE)])
         self.assertEqual((0, ""), (ended.status, ended.stderr), ended.stdout)
 
+    async def test_manifests(self) -> None:
+        """They follow the schemas of Kubernetes, of the oldest version that they need, too."""
+        paths = [str(path) for path in sorted(KUBERNETES.glob("*.yaml"))]
+        self.assertGreater(len(paths), 4)
+        check = [beside_python("kubernetes-validate"), "--strict", "--quiet"]
+        for version in ([], ["--kubernetes-version", "1.29"]):
+            self.assertEqual(Ended(0, "", ""), await run([*check, *version, *paths]))
+
     async def test_faults_are_found(self) -> None:
-        """A key that does not exist would be found."""
+        """Keys that do not exist would be found."""
         path = Path(self.mktemp())
         path.write_text(COMPOSE.read_text().replace("read_only:", "readonly:"))
         check = [beside_python("check-jsonschema"), "--builtin-schema", "vendor.compose-spec"]
         self.assertEqual(1, (await run([*check, str(path)])).status)
+        path = path.with_suffix(".yaml")
+        path.write_text((KUBERNETES / "gateway.yaml").read_text().replace("fsGroup", "fsgroup"))
+        ended = await run([beside_python("kubernetes-validate"), "--strict", str(path)])
+        self.assertEqual(1, ended.status)
 
 
 class _Gateway(Process):
