@@ -2,7 +2,7 @@
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import attrs
 
@@ -65,3 +65,25 @@ class EventMetrics:
             php.total += php_seconds
         total.counts[bisect_left(BOUNDS, whole)] += 1
         total.total += whole
+
+
+def quantile(counts: Sequence[int], share: float) -> float | None:
+    """Return about how long the part of the durations takes that is not longer, in seconds.
+
+    As in Prometheus, the durations in a bucket count as evenly spread; those in the last one as its
+    lower limit.
+
+    :param counts: how many durations each bucket has.
+    :param share: the part, from 0 to 1.
+    :returns: ``None`` if there is no duration.
+    """
+    rank = share * sum(counts)
+    if not rank:
+        return None
+    lower = 0.0
+    for count, bound in zip(counts, BOUNDS, strict=False):
+        if count and rank <= count:
+            return lower + (bound - lower) * rank / count
+        rank -= count
+        lower = bound
+    return lower

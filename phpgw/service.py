@@ -17,6 +17,9 @@ from phpgw.api.routes import make_api
 from phpgw.backend.selection import make_upstream
 from phpgw.backend.upstream import Upstream
 from phpgw.console.routes import ConsoleResource
+from phpgw.feed.feed import Feed
+from phpgw.feed.recorder import EventRecorder
+from phpgw.feed.viewer import ViewerFactory
 from phpgw.gateway import Gateway
 from phpgw.gateway_state import observe_gateway
 from phpgw.hub.directory import Directory
@@ -110,8 +113,18 @@ def make_gateway(
     hold = Hold(reactor, relay, settings.max_hold, metrics)
     schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics)
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
+
+    # Those who watch.
+    recorder = EventRecorder(settings.record_events) if settings.record_events else None
+    if recorder is not None:
+        relay.observers.add(recorder)
+    feed = Feed(
+        reactor, relay.observers, metrics, registry.groups_of, has_bodies=recorder is not None
+    )
+    viewers = ViewerFactory(reactor, feed)
+
     background = MultiService()
-    for service in (schedule, prober) if settings.php_probe else (schedule,):
+    for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
         service.setServiceParent(background)
 
     # The API.
@@ -133,9 +146,19 @@ def make_gateway(
     )
 
     def api_for(access: AccessControl) -> dict[bytes, Resource]:
-        limit = settings.max_push_size
         return make_api(
-            dispatcher, directory, slices, hold, check, access, metrics, limit, observables
+            dispatcher,
+            directory,
+            slices,
+            hold,
+            check,
+            access,
+            metrics,
+            settings.max_push_size,
+            replies.failures,
+            viewers,
+            recorder,
+            observables,
         )
 
     console = ConsoleResource(access, api_for, reactor.seconds)

@@ -12,6 +12,7 @@ from twisted.web.server import Request
 from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
 from phpgw.api.pagination import page_response, read_page, read_search
+from phpgw.feed.recorder import EventRecorder
 from phpgw.hub.command_fields import close_code, close_reason
 from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Close, InvalidCommand, Target
@@ -50,16 +51,25 @@ class ClientsResource(JsonResource):
     """``GET /clients``: a page of all clients, of a ``group`` or a ``user``, or of a ``search``."""
 
     def __init__(
-        self, access: AccessControl, directory: Directory, commander: Commander, slices: TimeSlices
+        self,
+        access: AccessControl,
+        directory: Directory,
+        commander: Commander,
+        slices: TimeSlices,
+        recorder: EventRecorder | None = None,
     ) -> None:
         super().__init__(access)
         self._directory = directory
         self._commander = commander
         self._slices = slices
+        self._recorder = recorder
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Return the resource of one client."""
-        return ClientResource(self.access, self._directory, self._commander, read_name(path))
+        client_id = read_name(path)
+        return ClientResource(
+            self.access, self._directory, self._commander, client_id, self._recorder
+        )
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         """Respond with the page."""
@@ -79,20 +89,34 @@ class ClientResource(JsonResource):
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, access: AccessControl, directory: Directory, commander: Commander, client_id: str
+        self,
+        access: AccessControl,
+        directory: Directory,
+        commander: Commander,
+        client_id: str,
+        recorder: EventRecorder | None = None,
     ) -> None:
         super().__init__(access)
         self._directory = directory
         self._commander = commander
         self._id = client_id
+        self._recorder = recorder
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         """Respond with what is known of the client."""
         query_parameters(request)
         found = self._directory.find(self._id)
         if isinstance(found, Deferred):
-            return found.addCallback(partial(_describe, request))
-        return _describe(request, found)
+            return found.addCallback(partial(self._describe, request))
+        return self._describe(request, found)
+
+    def _describe(self, request: Request, info: ClientInfo | None) -> bytes:
+        if info is None:
+            raise HttpError(404, "client not found")
+        client = client_object(info)
+        if self._recorder is not None:
+            client["events"] = self._recorder.records(self._id, info.connected_at)
+        return json_body(request, client)
 
     def render_DELETE(self, request: Request) -> Deferred[bytes]:
         """Close the client's connection."""
@@ -117,9 +141,3 @@ class ClientResource(JsonResource):
         )
         request.setResponseCode(NO_CONTENT)
         return b""
-
-
-def _describe(request: Request, info: ClientInfo | None) -> bytes:
-    if info is None:
-        raise HttpError(404, "client not found")
-    return json_body(request, client_object(info))

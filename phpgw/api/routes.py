@@ -9,17 +9,22 @@ from phpgw.api.batch import Batches
 from phpgw.api.check import CheckContext, CheckResource
 from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
+from phpgw.api.failures import FailuresResource
+from phpgw.api.feed import FeedResource
 from phpgw.api.groups_and_users import NameListResource
 from phpgw.api.hold import HoldResource, ReleaseResource
 from phpgw.api.metrics import MetricsResource
 from phpgw.api.openapi import OpenApiResource
 from phpgw.api.send import SendResource
 from phpgw.api.stats import StatsResource
+from phpgw.feed.recorder import EventRecorder
+from phpgw.feed.viewer import ViewerFactory
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.prometheus.collector import GatewayCollector
+from phpgw.relay.failures import FailureLog
 from phpgw.relay.hold import Hold
 from phpgw.time_slices import TimeSlices
 from phpgw.web.paths import API_PATHS, route
@@ -34,24 +39,31 @@ def make_api(
     access: AccessControl,
     metrics: Metrics,
     limit: int,
+    failures: FailureLog,
+    viewers: ViewerFactory,
+    recorder: EventRecorder | None = None,
     observables: Sequence[Observable] = (),
 ) -> dict[bytes, Resource]:
     """Return the API's resources, by the first segment of their paths.
 
     :param slices: reads and writes what is long.
     :param limit: bytes that a request's body may have.
+    :param viewers: makes the connections of the feed.
+    :param recorder: has the last events of clients, if they are recorded.
     :param observables: the metrics that other objects have the numbers of.
     """
     batches = Batches(commander, slices)
     resources: dict[str, Resource] = {
         "send": SendResource(access, commander, slices, metrics, limit),
         "commands": CommandsResource(access, batches, metrics, limit),
-        "clients": ClientsResource(access, directory, commander, slices),
+        "clients": ClientsResource(access, directory, commander, slices, recorder),
         "groups": NameListResource(access, directory, slices, "group"),
         "users": NameListResource(access, directory, slices, "user"),
         "hold": HoldResource(access, hold),
         "release": ReleaseResource(access, hold),
         "check": CheckResource(access, check),
+        "failures": FailuresResource(access, failures),
+        "feed": FeedResource(access, viewers),
         "stats": StatsResource(access, metrics),
         "metrics": MetricsResource(access, GatewayCollector(metrics, observables)),
         "openapi.json": OpenApiResource(access),

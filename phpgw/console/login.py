@@ -6,11 +6,11 @@ from twisted.web.server import Request
 
 from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters
-from phpgw.console.expiring_tokens import ExpiringTokens
 from phpgw.console.same_origin import calling_origin
 from phpgw.console.session_access import Session, SessionAccess, Sessions
 from phpgw.log_limit import line_limit
 from phpgw.web.addresses import peer_name
+from phpgw.web.expiring_tokens import ExpiringTokens
 from phpgw.web.response import HttpError, json_body
 
 # A page cannot send this header to another origin: Fetch standard, CORS-preflight request.

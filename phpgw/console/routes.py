@@ -7,7 +7,6 @@ from twisted.web.server import Request
 
 from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import NotFoundResource
-from phpgw.console.expiring_tokens import ExpiringTokens
 from phpgw.console.login import CodeResource, Codes, SessionResource
 from phpgw.console.session_access import SessionAccess, Sessions
 from phpgw.console.static_files import (
@@ -17,6 +16,7 @@ from phpgw.console.static_files import (
     read_files,
     set_headers,
 )
+from phpgw.web.expiring_tokens import ExpiringTokens
 from phpgw.web.response import text_body
 
 # Seconds that a code can be used for, and how many there can be.

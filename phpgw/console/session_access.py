@@ -4,8 +4,8 @@ import attrs
 from twisted.web.server import Request
 
 from phpgw.api.access import Denied
-from phpgw.console.expiring_tokens import ExpiringTokens
 from phpgw.console.same_origin import CrossOrigin, page_origin
+from phpgw.web.expiring_tokens import ExpiringTokens
 from phpgw.web.origin import Origin
 
 COOKIE_PREFIX = b"phpgw_console_"

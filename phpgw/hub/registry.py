@@ -85,6 +85,11 @@ class Registry:
         """Return the open or pending client with this id; ``None`` if there is none."""
         return self._open.get(client_id) or self._pending.get(client_id)
 
+    def groups_of(self, client_id: str) -> frozenset[str]:
+        """Return the groups of the open or pending client with this id; none if there is none."""
+        client = self.find(client_id)
+        return frozenset() if client is None else client.groups
+
     def find_disconnected(self, client_id: str) -> Client | None:
         """Return the client that last had this id, unless PHP knows that it disconnected."""
         client = self._closing.get(client_id) or self._disconnected.get(client_id)

@@ -19,6 +19,7 @@ from phpgw.hub.commands import Command
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.errors import ClientDisconnected, UnusableReply
+from phpgw.relay.failures import FailureLog
 from phpgw.relay.ndjson import CommandStream
 from phpgw.relay.policy import ReplyPolicy
 from phpgw.relay.reply_reader import (
@@ -41,6 +42,7 @@ class Replies:
     :ivar commander: runs the commands of replies.
     :ivar policy: how replies are treated.
     :ivar reader: reads replies.
+    :ivar failures: the last failures.
     :ivar wall_time: returns the time of day, in seconds since the epoch.
     """
 
@@ -58,6 +60,7 @@ class Replies:
         self.policy = policy
         self.metrics = metrics
         self.reader = ReplyReader(slices, policy, metrics)
+        self.failures = FailureLog(wall_time)
         self.wall_time = wall_time
 
     def run(self, commands: Sequence[Command], sender: Client | None) -> Deferred[None] | None:
@@ -98,6 +101,7 @@ class Replies:
         """
         self.metrics.php_failures += 1
         error_id = self._log_failure(subject, event, failure)
+        self.failures.add(error_id, event, failure)
         if client is None or client.is_disconnected:
             return error_id
         if self.policy.on_error == "reply":

@@ -27,7 +27,16 @@ class ProcessSettings:
         "text",
         "The format of lines in the log: text for people, or a JSON object on each line.",
     )
-
+    record_events: int = option(
+        _RUNNING,
+        "COUNT",
+        parsers.whole_number,
+        "0",
+        "Keep the last events of each client in memory, so many of each, with 4 KB of the message "
+        "and of the reply: for phpgw clients ID, phpgw tail and the web console. Older ones go if "
+        "all take more than 64 MB. Cookies are not kept. With 0, nothing is kept, and phpgw tail "
+        "shows the sizes of messages and replies instead of them.",
+    )
     drain_timeout: float = option(
         _RUNNING,
         "TIME",

@@ -46,6 +46,8 @@ API_PATHS = (
     Path("/release", ("POST",), _HOLD),
     Path("/check", ("POST",), _CHECK),
     Path("/check/{token}", ("GET",), _CHECK),
+    Path("/failures", ("GET",), "the last failures, with what helps"),
+    Path("/feed", ("GET", "POST"), "events and counters as they happen (WebSocket)"),
     Path("/stats", ("GET",), "counters, for PHP"),
     Path("/metrics", ("GET",), "metrics, for Prometheus"),
     Path("/openapi.json", ("GET",), "a description of all this"),

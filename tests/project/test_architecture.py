@@ -36,7 +36,11 @@ MAY_IMPORT: dict[str, set[str]] = {
     "hub": {*_FOUNDATIONS, "backend"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
-    "api": {*_FOUNDATIONS, "backend", "hub", "prometheus", "relay", "settings", "transport", "web"},
+    "feed": {*_FOUNDATIONS, "relay", "web", "websocket"},
+    "api": {
+        *_FOUNDATIONS,
+        *("backend", "feed", "hub", "prometheus", "relay", "settings", "transport", "web"),
+    },
     "console": {*_FOUNDATIONS, "api", "web"},
     # In the process of the command, beside the gateway.
     "checks": {"backend", "process", "relay", "settings", "web"},
@@ -46,7 +50,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {
         *_FOUNDATIONS,
         *("web", "timers", "settings", "process", "backend", "hub"),
-        *("relay", "transport", "websocket", "api", "console", "gateway", "gateway_state"),
+        *("relay", "transport", "websocket", "feed", "api", "console"),
+        *("gateway", "gateway_state"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "service", "settings"},

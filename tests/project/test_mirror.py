@@ -9,6 +9,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Modules that the tests of others cover, by their room: the module, and where its tests are.
 TESTED_ELSEWHERE = {
     "api/batch": "unit/api/test_commands",
+    "api/feed": "unit/feed/test_viewer",
     "api/proxy_signs": "unit/api/test_access",
     "api/routes": "unit/api/test_openapi",
     "backend/errors": "unit/relay/test_relay",

@@ -11,6 +11,7 @@ from twisted.web.resource import Resource
 from phpgw.api.access import Access, AccessControl
 from phpgw.api.routes import make_api
 from phpgw.console.routes import ConsoleResource
+from phpgw.feed.recorder import EventRecorder
 from phpgw.hub.client import Client
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
@@ -20,6 +21,7 @@ from phpgw.time_slices import TimeSlices
 from phpgw.web.health import HealthResource, ReadinessResource
 from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import LOCAL, Answer, FakeConnection, identity, request
+from tests.support.feed_fixture import FeedFixture
 from tests.support.hold_fixture import HoldFixture
 
 
@@ -29,6 +31,7 @@ class InMemoryApi:
     :param token: the one that opens it, if any.
     :param limit: bytes that a request's body may have.
     :param slices: what runs long jobs, in place of a usual one.
+    :param recorder: has the last events of clients.
     """
 
     console: ConsoleResource
@@ -39,6 +42,7 @@ class InMemoryApi:
         limit: int = 10_000,
         clock: Any = None,
         slices: TimeSlices | None = None,
+        recorder: EventRecorder | None = None,
     ) -> None:
         self.clock: Any = clock or Clock()
         self.metrics = Metrics()
@@ -52,6 +56,8 @@ class InMemoryApi:
         self.holding = HoldFixture()
         self.checking = CheckFixture(self.clock)
         self.access = Access(token)
+        self.watching = FeedFixture(self.clock, self.metrics, self.registry.groups_of)
+        self.recorder = recorder
         for name, resource in self.resources(self.access).items():
             self.root.putChild(name, resource)
 
@@ -66,6 +72,9 @@ class InMemoryApi:
             access,
             self.metrics,
             self._limit,
+            self.watching.failures,
+            self.watching.viewers,
+            self.recorder,
         )
 
     def connect(

@@ -4,7 +4,7 @@ from math import inf
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.histogram import BOUNDS, EventMetrics, Histogram
+from phpgw.histogram import BOUNDS, EventMetrics, Histogram, quantile
 
 
 class HistogramTests(SynchronousTestCase):
@@ -34,3 +34,20 @@ class EventMetricsTests(SynchronousTestCase):
             (metrics.waiting.total, metrics.php.total, metrics.whole.total), (9.0, 2.0, 12.0)
         )
         self.assertEqual((sum(metrics.php.counts), sum(metrics.whole.counts)), (1, 2))
+
+
+class QuantileTests(SynchronousTestCase):
+    def test_quantiles(self) -> None:
+        """As Prometheus does it: a bucket's durations count as evenly spread."""
+        histogram = Histogram()
+        self.assertIsNone(quantile(histogram.counts, 0.5))
+        for _ in range(10):
+            histogram.observe(0.02)
+        self.assertAlmostEqual(quantile(histogram.counts, 0.5) or 0, 0.0175)
+        self.assertAlmostEqual(quantile(histogram.counts, 1) or 0, 0.025)
+
+    def test_beyond_the_last_bound(self) -> None:
+        """All that is known is that it was longer."""
+        histogram = Histogram()
+        histogram.observe(99)
+        self.assertEqual(quantile(histogram.counts, 0.5), BOUNDS[-1])

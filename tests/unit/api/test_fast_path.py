@@ -32,6 +32,7 @@ from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.site import GatewaySite
 from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import LOCAL, REMOTE, fake_client
+from tests.support.feed_fixture import FeedFixture
 from tests.support.hold_fixture import HoldFixture
 
 CLIENT = "127.0.0.1:51110"
@@ -92,6 +93,7 @@ class Door:
         dispatcher = Dispatcher(registry, self.metrics, 10, slices)
         directory = Directory(registry, slices)
         root = Resource()
+        feed = FeedFixture(self.clock)
         for name, resource in make_api(
             dispatcher,
             directory,
@@ -101,6 +103,8 @@ class Door:
             access,
             self.metrics,
             _LIMIT,
+            feed.failures,
+            feed.viewers,
         ).items():
             root.putChild(name, resource)
         self.lane: list[FastResponse] = []

@@ -21,6 +21,7 @@ from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
 from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import Exchange, fake_client, request_head
+from tests.support.feed_fixture import FeedFixture
 from tests.support.hold_fixture import HoldFixture
 
 
@@ -87,9 +88,19 @@ class LateResultTests(SynchronousTestCase):
         directory = _LateDirectory(registry, slices)
         commander.later = directory.later = self.later
         hold = HoldFixture().hold
+        feed = FeedFixture(Clock())
         self.root = Resource()
         for name, resource in make_api(
-            commander, directory, slices, hold, CheckFixture().context, Access(), self.metrics, 1000
+            commander,
+            directory,
+            slices,
+            hold,
+            CheckFixture().context,
+            Access(),
+            self.metrics,
+            1000,
+            feed.failures,
+            feed.viewers,
         ).items():
             self.root.putChild(name, resource)
 

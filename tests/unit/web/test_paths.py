@@ -26,6 +26,8 @@ class TableTests(SynchronousTestCase):
                 "/clients, /groups, /users  who is connected, for PHP",
                 "/hold, /release  POST, to keep events from PHP for a while",
                 "/check  POST, for phpgw check",
+                "/failures  the last failures, with what helps",
+                "/feed  events and counters as they happen (WebSocket)",
                 "/stats  counters, for PHP",
                 "/metrics  metrics, for Prometheus",
                 "/openapi.json  a description of all this",

@@ -1,9 +1,9 @@
-"""Tests for :mod:`phpgw.console.expiring_tokens`."""
+"""Tests for :mod:`phpgw.web.expiring_tokens`."""
 
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.console.expiring_tokens import ExpiringTokens
+from phpgw.web.expiring_tokens import ExpiringTokens
 
 
 class ExpiringTokensTests(SynchronousTestCase):

@@ -1,0 +1,1 @@
+"""What people who watch the gateway get: its events, its failures and its rates, as they happen."""

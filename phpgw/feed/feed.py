@@ -1,0 +1,168 @@
+"""The feed: sends viewers the events that they want, and the metrics each second.
+
+Without viewers, nothing is observed and no timer runs. What is sent is encoded once for all.
+"""
+
+import json
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import LoopingCall
+
+from phpgw.feed.event_record import event_record
+from phpgw.feed.rates import RateMeter
+from phpgw.feed.subscription import GroupsOf, Subscription
+from phpgw.metrics import Metrics
+from phpgw.relay.event_report import EventObservers, EventReport
+
+_STATS_INTERVAL = 1.0
+# Seconds for which events are gathered, so that many go in one write.
+_GATHER_SECONDS = 0.1
+# How many events are sent in this time; more are not encoded, but counted. So the feed takes a
+# hundredth of a processor at most, however many events there are.
+_MAX_EVENTS = 100
+# Bytes that a viewer may have left unread before it loses what comes.
+_MAX_UNREAD = 256 * 1024
+_GOING_AWAY = 1001
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Viewer(Protocol):
+    """The connection of a viewer."""
+
+    @property
+    def unread(self) -> int:
+        """Return how many bytes wait to be sent to it."""
+
+    def send(self, messages: Iterable[bytes]) -> None:
+        """Send messages, in one write."""
+
+    def close(self, code: int, reason: str) -> None:
+        """Close the connection with this code and reason."""
+
+
+class _Subscriber:
+    """A viewer and its subscription, with the events that it has yet to get.
+
+    :ivar lost: how many events it has missed, and has not been told of.
+    """
+
+    def __init__(self, viewer: Viewer, subscription: Subscription) -> None:
+        self.viewer = viewer
+        self.subscription = subscription
+        self.pending: list[bytes] = []
+        self.lost = 0
+
+    def flush(self) -> None:
+        """Send the events, and how many were lost; a viewer that does not read loses them."""
+        if self.viewer.unread > _MAX_UNREAD:
+            self.lost += len(self.pending)
+        else:
+            if self.lost:
+                self.pending.append(_message(lost=self.lost))
+                self.lost = 0
+            if self.pending:
+                self.viewer.send(self.pending)
+        self.pending = []
+
+
+class Feed(Service):
+    """The feed of a gateway.
+
+    :param reactor: delays calls.
+    :param groups_of: returns the groups of a client.
+    :param has_bodies: whether viewers get messages and replies, or their sizes alone.
+    :ivar is_stopped: whether nobody can watch any longer.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        observers: EventObservers,
+        metrics: Metrics,
+        groups_of: GroupsOf,
+        has_bodies: bool,
+    ) -> None:
+        self._reactor = reactor
+        self._observers = observers
+        self._groups_of = groups_of
+        self._has_bodies = has_bodies
+        self._rates = RateMeter(metrics, reactor.seconds)
+        self._subscribers: dict[Viewer, _Subscriber] = {}
+        self.is_stopped = False
+        self._left = _MAX_EVENTS
+        self._flush_call: IDelayedCall | None = None
+        self._ticking = LoopingCall(self._tick)
+        self._ticking.clock = reactor
+
+    def stopService(self) -> None:
+        """Close the connections of all viewers."""
+        super().stopService()
+        self.is_stopped = True
+        for viewer in [*self._subscribers]:
+            viewer.close(_GOING_AWAY, "the gateway stops")
+
+    def subscribe(self, viewer: Viewer, subscription: Subscription) -> None:
+        """Set what a viewer gets from now on; it may have got something else before."""
+        self._subscribers[viewer] = _Subscriber(viewer, subscription)
+        self._adapt()
+        if subscription.stats:
+            viewer.send([_message(stats=self._rates.last())])
+
+    def remove(self, viewer: Viewer) -> None:
+        """Forget a viewer; it need not have subscribed to anything."""
+        if self._subscribers.pop(viewer, None) is not None:
+            self._adapt()
+
+    def _adapt(self) -> None:
+        """Observe events, and tick, if anybody wants it; and else do not."""
+        wanted = [each.subscription for each in self._subscribers.values()]
+        self._observers.remove(self._observe)
+        if any(each.events is not None for each in wanted):
+            self._observers.add(self._observe)
+        if any(each.stats for each in wanted):
+            if not self._ticking.running:
+                self._rates.measure()
+                self._ticking.start(_STATS_INTERVAL, now=False)
+        elif self._ticking.running:
+            self._ticking.stop()
+        if not wanted and self._flush_call is not None:
+            self._flush_call.cancel()
+            self._flush_call = None
+            self._left = _MAX_EVENTS
+
+    def _tick(self) -> None:
+        self._rates.measure()
+        message = _message(stats=self._rates.last())
+        for each in [*self._subscribers.values()]:
+            if each.subscription.stats and each.viewer.unread <= _MAX_UNREAD:
+                each.viewer.send([message])
+
+    def _observe(self, report: EventReport) -> None:
+        encoded: bytes | None = None
+        for each in self._subscribers.values():
+            wanted = each.subscription.events
+            if wanted is None or not wanted.matches(report, self._groups_of):
+                continue
+            if encoded is None and self._left:
+                self._left -= 1
+                encoded = _message(event=event_record(report, self._has_bodies))
+            if encoded is None:
+                each.lost += 1
+            else:
+                each.pending.append(encoded)
+            if self._flush_call is None:
+                self._flush_call = self._reactor.callLater(_GATHER_SECONDS, self._flush)
+
+    def _flush(self) -> None:
+        self._flush_call = None
+        self._left = _MAX_EVENTS
+        for each in [*self._subscribers.values()]:
+            each.flush()
+
+
+def _message(**content: object) -> bytes:
+    return _encode(content).encode()

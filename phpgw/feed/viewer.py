@@ -1,0 +1,125 @@
+"""The WebSocket connections of those who watch the feed, and who gets one."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from phpgw.feed.feed import Feed
+from phpgw.feed.subscription import InvalidSubscription, parse_subscription
+from phpgw.relay.connect import Refusal
+from phpgw.web.expiring_tokens import ExpiringTokens
+from phpgw.websocket.autobahn_slim import SlimFactory, SlimProtocol
+from phpgw.websocket.frames import FrameEncoder
+from phpgw.websocket.handshake import attach, release
+from phpgw.websocket.opening import read_opening
+from phpgw.websocket.outbox import unsent_bytes
+
+TICKET_SECONDS = 30
+_MAX_TICKETS = 100
+_MAX_VIEWERS = 32
+# Bytes that a subscription may have.
+_MAX_MESSAGE = 16384
+# Bytes of answers to pings that a viewer may leave unread.
+_MAX_PONGS = 65536
+_POLICY_VIOLATION = 1008
+_MAX_REASON = 120
+
+
+class ViewerProtocol(SlimProtocol):
+    """The WebSocket connection of a viewer: a :class:`phpgw.feed.feed.Viewer`."""
+
+    factory: "ViewerFactory"
+
+    @property
+    def unread(self) -> int:
+        return unsent_bytes(self.transport)
+
+    def send(self, messages: Iterable[bytes]) -> None:
+        encode = self.factory.frame_encoder.encode
+        self.sendData(b"".join([encode(message, is_binary=False) for message in messages]))
+
+    def close(self, code: int, reason: str) -> None:
+        self.factory.forget(self)
+        self.sendCloseFrame(code, reason.encode()[:_MAX_REASON])
+        # Without waiting for its close frame: there is nothing more to say.
+        self.transport.loseConnection()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        try:
+            subscription = parse_subscription(payload)
+        except InvalidSubscription as error:
+            self.close(_POLICY_VIOLATION, str(error))
+        else:
+            self.factory.feed.subscribe(self, subscription)
+
+    def onPing(self, payload: bytes) -> None:  # noqa: N802
+        if self.unread <= _MAX_PONGS:
+            super().onPing(payload)
+
+    def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
+        self.factory.forget(self)
+
+
+class ViewerFactory(SlimFactory):
+    """Makes the connections of viewers.
+
+    Who has a ticket gets one. The API gives out tickets, so that its own rules say who does: a
+    handshake itself has signs of a browser and a proxy, whoever it comes from.
+    """
+
+    noisy = False
+    protocol: Any = ViewerProtocol
+
+    def __init__(self, reactor: IReactorTime, feed: Feed) -> None:
+        super().__init__(server="phpgw", reactor=reactor)
+        self.feed = feed
+        self.frame_encoder = FrameEncoder()
+        seconds: Callable[[], float] = reactor.seconds
+        self._tickets: ExpiringTokens[bool] = ExpiringTokens(TICKET_SECONDS, _MAX_TICKETS, seconds)
+        self._viewers: set[ViewerProtocol] = set()
+        self.setProtocolOptions(
+            versions=[13],
+            webStatus=False,
+            maxMessagePayloadSize=_MAX_MESSAGE,
+            maxFramePayloadSize=_MAX_MESSAGE,
+            failByDrop=False,
+            # Autobahn's timeouts use the global reactor.
+            openHandshakeTimeout=0,
+            closeHandshakeTimeout=0,
+        )
+        self.specialize(self.protocol)
+
+    def make_ticket(self) -> str:
+        """Return a ticket for one connection."""
+        return self._tickets.create(True)
+
+    def open(self, request: Any, ticket: bytes) -> None:
+        """Turn a request of twisted.web into the connection of a viewer.
+
+        :raises Refusal: if it is no valid handshake, if the ticket is not valid, or if there are
+            too many viewers.
+        """
+        opening = read_opening(request, compression=False)
+        if self._tickets.remove(ticket) is None:
+            raise Refusal(
+                403,
+                "POST to this path for a ticket, and connect with ?ticket=TICKET within "
+                f"{TICKET_SECONDS} s. Each is for one connection.",
+            )
+        if self.feed.is_stopped:
+            raise Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
+        if len(self._viewers) >= _MAX_VIEWERS:
+            raise Refusal(503, f"{_MAX_VIEWERS} others watch already.", [(b"Retry-After", b"60")])
+        transport, unread = release(request)
+        protocol: Any = self.buildProtocol(transport.getPeer())
+        self._viewers.add(protocol)
+        attach(transport, protocol)
+        protocol.open(opening.response(None, ()), None)
+        if unread:
+            protocol.dataReceived(unread)
+
+    def forget(self, viewer: ViewerProtocol) -> None:
+        """Note that a viewer's connection has ended."""
+        self._viewers.discard(viewer)
+        self.feed.remove(viewer)

@@ -1,0 +1,154 @@
+"""Tests for :mod:`phpgw.feed.feed`."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.feed.subscription import EventFilter, Subscription
+from tests.support.event_reports import event_report
+from tests.support.feed_fixture import FeedFixture
+
+_ALL = Subscription(events=EventFilter())
+_STATS = Subscription(stats=True)
+
+
+class FakeViewer:
+    """A viewer.
+
+    :ivar writes: the messages of each write.
+    :ivar unread: how much of it has not been read.
+    """
+
+    def __init__(self) -> None:
+        self.writes: list[list[bytes]] = []
+        self.unread = 0
+        self.closed: tuple[int, str] | None = None
+
+    def send(self, messages: Iterable[bytes]) -> None:
+        self.writes.append([*messages])
+
+    def close(self, code: int, reason: str) -> None:
+        self.closed = code, reason
+
+    def take(self) -> list[dict[str, Any]]:
+        """Return the messages since the last call."""
+        messages = [json.loads(message) for write in self.writes for message in write]
+        self.writes = []
+        return messages
+
+
+class FeedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock: Any = Clock()
+        groups = {"a": ["room-1"]}
+        self.fixture = FeedFixture(
+            self.clock, groups_of=lambda client_id: groups.get(client_id, ()), has_bodies=False
+        )
+        self.feed, self.observers = self.fixture.feed, self.fixture.observers
+
+    def watch(self, subscription: Subscription = _ALL) -> FakeViewer:
+        viewer = FakeViewer()
+        self.feed.subscribe(viewer, subscription)
+        return viewer
+
+    def report(self, *messages: bytes, **changes: Any) -> None:
+        """Have events end."""
+        for message in messages:
+            for observer in self.observers._observers:
+                observer(event_report(message, **changes))
+
+    def test_events(self) -> None:
+        """All that happen in a tenth of a second come in one write."""
+        viewer = self.watch()
+        self.report(b"1", b"22")
+        self.assertEqual(viewer.writes, [])
+        self.clock.advance(0.1)
+        self.assertEqual(len(viewer.writes), 1)
+        sizes = [each["event"]["message_size"] for each in viewer.take()]
+        self.assertEqual(sizes, [1, 2])
+
+    def test_encoded_once(self) -> None:
+        """All viewers get the very same bytes."""
+        viewers = [self.watch() for _ in range(3)]
+        self.report(b"1")
+        self.clock.advance(0.1)
+        first, *others = (viewer.writes[0][0] for viewer in viewers)
+        for other in others:
+            self.assertIs(first, other)
+
+    def test_filter(self) -> None:
+        viewer = self.watch(Subscription(events=EventFilter(group="room-1", outcome="failed")))
+        self.report(b"1", client_id="a", outcome="failed")
+        self.report(b"22", client_id="a")
+        self.report(b"333", client_id="b", outcome="failed")
+        self.clock.advance(0.1)
+        self.assertEqual([each["event"]["message_size"] for each in viewer.take()], [1])
+
+    def test_nobody_watches(self) -> None:
+        """Then nothing is observed, and no timer runs."""
+        viewers = [self.watch(_ALL), self.watch(_STATS)]
+        self.report(b"1")
+        for viewer in viewers:
+            self.feed.remove(viewer)
+        self.assertEqual(self.observers._observers, ())
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_another_subscription(self) -> None:
+        """It replaces the one before."""
+        viewer = self.watch(Subscription(stats=True, events=EventFilter()))
+        viewer.take()
+        self.feed.subscribe(viewer, Subscription())
+        self.report(b"1")
+        self.clock.advance(1)
+        self.assertEqual(viewer.take(), [])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_too_many(self) -> None:
+        """Beyond a hundred in a tenth of a second, they are counted alone, for who wants them."""
+        everything = self.watch()
+        failures = self.watch(Subscription(events=EventFilter(outcome="failed")))
+        self.report(*[b"1"] * 150)
+        self.clock.advance(0.1)
+        messages = everything.take()
+        self.assertEqual((len(messages), messages[-1]), (101, {"lost": 50}))
+        self.assertEqual(failures.take(), [])
+        self.report(b"1")
+        self.clock.advance(0.1)
+        self.assertEqual(len(everything.take()), 1)
+
+    def test_viewer_that_never_reads(self) -> None:
+        """It loses events, takes no memory, and is told how many it has lost once it reads."""
+        viewer, other = self.watch(), self.watch()
+        viewer.unread = 2**20
+        for _ in range(100):
+            self.report(b"1")
+            self.clock.advance(0.1)
+        self.assertEqual((viewer.take(), len(other.take())), ([], 100))
+        viewer.unread = 0
+        self.report(b"1")
+        self.clock.advance(0.1)
+        self.assertEqual([[*each] for each in viewer.take()], [["event"], ["lost"]])
+
+    def test_stats(self) -> None:
+        """They come at once, and then each second, with rates; not to those that do not read."""
+        viewer = self.watch(_STATS)
+        [first] = viewer.take()
+        self.assertEqual(first["stats"]["messages_received"], 0)
+        self.fixture.metrics.messages_received = 5
+        self.clock.advance(1)
+        [message] = viewer.take()
+        self.assertEqual(message["stats"]["rates"]["messages_received"], 5)
+        viewer.unread = 2**20
+        self.clock.advance(1)
+        self.assertEqual(viewer.take(), [])
+
+    def test_stop(self) -> None:
+        """Viewers are told that the gateway stops."""
+        viewer = self.watch()
+        self.feed.startService()
+        self.feed.stopService()
+        self.assertEqual(viewer.closed, (1001, "the gateway stops"))
+        self.assertTrue(self.feed.is_stopped)
