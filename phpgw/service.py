@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -161,7 +162,7 @@ def make_gateway(
             observables,
         )
 
-    console = ConsoleResource(access, api_for, reactor.seconds)
+    console = ConsoleResource(access, api_for, _script_url(settings), reactor.seconds)
 
     # Browsers.
     make_client_id = random_id if settings.client_id == "random" else peer_ids()
@@ -254,6 +255,11 @@ def make_gateway(
             max_age=settings.max_connection_age,
         ).setServiceParent(gateway)
     return gateway
+
+
+def _script_url(settings: Settings) -> str:
+    """Return the URL of the script, as far as it is known: PHP-FPM needs none."""
+    return settings.php_url or f"http://localhost/{Path(settings.php_script or '').name}"
 
 
 def _summary(settings: Settings, upstream: Upstream, proxies: TrustedProxies) -> str:

@@ -7,6 +7,7 @@ from twisted.web.server import Request
 
 from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import NotFoundResource
+from phpgw.console.about import AboutResource
 from phpgw.console.login import CodeResource, Codes, SessionResource
 from phpgw.console.session_access import SessionAccess, Sessions
 from phpgw.console.static_files import (
@@ -26,7 +27,7 @@ _MAX_CODES = 16
 _SESSION_LIFETIME = 12 * 3600
 _MAX_SESSIONS = 32
 # The parts of the API that the pages use.
-_API_ROOTS = (b"clients", b"commands", b"groups", b"users", b"stats")
+_API_ROOTS = (b"clients", b"commands", b"failures", b"feed", b"groups", b"users")
 
 
 class ConsoleResource(Resource):
@@ -39,12 +40,14 @@ class ConsoleResource(Resource):
         self,
         access: AccessControl,
         make_api: Callable[[AccessControl], Mapping[bytes, Resource]],
+        script_url: str,
         seconds: Callable[[], float],
     ) -> None:
         """Make the resource.
 
         :param access: tells who gets a code.
         :param make_api: returns the API's resources for those who have this access.
+        :param script_url: the script's, for people who want to call it.
         :param seconds: returns the current time.
         """
         super().__init__()
@@ -59,6 +62,7 @@ class ConsoleResource(Resource):
         self.putChild(b"session", SessionResource(codes, sessions))
         resources = make_api(self.access)
         api = NotFoundResource(self.access)
+        api.putChild(b"about", AboutResource(self.access, script_url))
         for root in _API_ROOTS:
             api.putChild(root, resources[root])
         self.putChild(b"api", api)

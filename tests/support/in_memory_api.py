@@ -123,7 +123,8 @@ class InMemoryApi:
 
 def with_console(api: InMemoryApi) -> InMemoryApi:
     """Add the web console, which the gateway serves beside the API."""
-    api.console = ConsoleResource(api.access, api.resources, api.clock.seconds)
+    url = "http://localhost/websocket.php"
+    api.console = ConsoleResource(api.access, api.resources, url, api.clock.seconds)
     api.root.putChild(b"console", api.console)
     return api
 

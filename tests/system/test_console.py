@@ -9,8 +9,9 @@ from twisted.internet.threads import deferToThread
 from tests.support.real.browser import Browser
 from tests.support.real.command import run
 from tests.support.real.curl import curl
-from tests.support.real.gateway import environment
+from tests.support.real.gateway import Gateway, environment
 from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.upstreams import HttpTestCase
 from tests.support.real.waiting import until
 
 _PHP_URL = "http://127.0.0.1:1/"
@@ -31,6 +32,11 @@ _HOSTILE = (
     "{{7*7}} ${7*7} javascript:alert(1)",
     "W" * 250,
 )
+_HOSTILE_MESSAGE = "<img src=x onerror=window.hacked=1>\u202e\x1b[31m it's $(id) `id` \\ !"
+_SCRIPT = """<?php
+if ($_POST['message'] === 'fail') { http_response_code(500); exit; }
+echo 'You sent: ', $_POST['message'];
+"""
 _FOCUSED = """
 const { activeElement: element } = document;
 const label = element.labels?.[0]?.textContent;
@@ -44,11 +50,15 @@ class ConsoleTestCase(SystemTestCase):
     :ivar browser: its window is logged in to the console by :meth:`enter`.
     """
 
+    gateway: Gateway
     browser: Browser
 
-    def start(self, *arguments: str) -> None:
+    def start_without_php(self, *arguments: str) -> None:
         options = ("--php-url", _PHP_URL, "--php-probe", "off", *arguments)
         self.gateway = self.start_gateway(*options)
+        self.open_browser()
+
+    def open_browser(self) -> None:
         self.url = f"http://127.0.0.1:{self.gateway.port}"
         self.browser = self.start_browser()
 
@@ -95,7 +105,7 @@ class ConsoleTestCase(SystemTestCase):
 class LoginTests(ConsoleTestCase):
     async def test_link(self) -> None:
         """It logs in once, and leaves no trace in the address."""
-        self.start()
+        self.start_without_php()
         link = await self.link()
         await self.browser.open(link)
         await self.shown("Live")
@@ -111,7 +121,7 @@ class LoginTests(ConsoleTestCase):
 
     async def test_other_origin(self) -> None:
         """A page of another port, which gets the cookie, too, can do nothing."""
-        self.start()
+        self.start_without_php()
         await self.enter()
         client = await self.connect(self.gateway.ws_url)
         other = self.start_gateway("--php-url", _PHP_URL, "--php-probe", "off")
@@ -124,7 +134,7 @@ class LoginTests(ConsoleTestCase):
 class PageTests(ConsoleTestCase):
     async def test_overview(self) -> None:
         """Charts move, and have their values as a table, too; an empty one says why."""
-        self.start()
+        self.start_without_php()
         await self.enter()
         await self.shown("No message in the last two minutes")
         before = await self.drawn()
@@ -151,7 +161,7 @@ class PageTests(ConsoleTestCase):
 
     async def test_keyboard(self) -> None:
         """A client is searched, gets a message, and is closed, without a mouse."""
-        self.start()
+        self.start_without_php()
         client = await self.connect(self.gateway.ws_url)
         client_id = f"127.0.0.1:{client.local_port}"
         await self.enter()
@@ -189,7 +199,7 @@ class PageTests(ConsoleTestCase):
 
     async def test_hostile_texts(self) -> None:
         """Names, states and headers are text, and controls in them are shown as escapes."""
-        self.start()
+        self.start_without_php()
         agent = "<script>window.hacked = 1</script>"
         client = await self.connect(self.gateway.ws_url, headers={"User-Agent": agent})
         client_id = f"127.0.0.1:{client.local_port}"
@@ -244,3 +254,44 @@ class PageTests(ConsoleTestCase):
                 self.assertTrue(await self.browser.run(visible), name)
                 return
         self.fail(f"Tab does not lead to {name}")
+
+
+class EventTests(ConsoleTestCase, HttpTestCase):
+    async def test_events(self) -> None:
+        """A client's page has its recorded events, and live ones; a failure says what to do."""
+        self.start(_SCRIPT, "--record-events", "20")
+        self.open_browser()
+        client = await self.connect(self.gateway.ws_url)
+        client.send(_HOSTILE_MESSAGE)
+        self.assertEqual(f"You sent: {_HOSTILE_MESSAGE}", await client.receive())
+        await self.enter()
+        await self.go(f"clients/127.0.0.1:{client.local_port}")
+        await self.shown("PHP took")
+        await self.shown("You sent: <img src=x onerror=window.hacked=1>\\u202e\\x1b[31m it's")
+        self.assertIsNone(await self.browser.run("return window.hacked ?? null"))
+        client.send("one more")
+        await self.shown("You sent: one more")
+        # The oldest one is the last.
+        await self.browser.run(
+            "navigator.clipboard.writeText = (text) => { window.copied = text; };"
+            "[...document.querySelectorAll('.event button')].at(-1).click()"
+        )
+
+        async def is_copied() -> bool:
+            return bool(await self.browser.run("return window.copied ?? ''"))
+
+        await until(is_copied)
+        command = await self.browser.run("return window.copied")
+        self.assertTrue(command.isprintable() or command.replace("\n", "").isprintable(), command)
+        ended = await run(["bash", "-c", command])
+        self.assertEqual((0, f"You sent: {_HOSTILE_MESSAGE}"), (ended.status, ended.stdout))
+
+        client.send("fail")
+        await self.shown("Message: failed")
+        await self.go("failures")
+        await self.shown("status 500")
+        for word in ("Why", "Fix"):
+            await self.shown(word)
+        await self.go("")
+        await self.shown("All failures")
+        await self.assert_no_complaint()

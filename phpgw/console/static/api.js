@@ -34,8 +34,10 @@ export async function run(command) {
   return result;
 }
 
-export function feedUrl() {
-  const url = new URL("api/feed", HERE);
+// Returns the URL of the feed, for one connection.
+export async function feedUrl() {
+  const { ticket } = await request("POST", "api/feed");
+  const url = new URL(`api/feed?${new URLSearchParams({ ticket })}`, HERE);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
 }

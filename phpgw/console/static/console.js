@@ -7,6 +7,7 @@ import { startThemeButton } from "./theme_button.js";
 import { printable } from "./text.js";
 import { showClient } from "./view_client.js";
 import { showClients } from "./view_clients.js";
+import { showFailures } from "./view_failures.js";
 import { showNames } from "./view_names.js";
 import { showOverview } from "./view_overview.js";
 import { showSend } from "./view_send.js";
@@ -19,6 +20,7 @@ const PAGES = {
   clients: (page, name, query) => (name === null ? showClients(page, query) : showClient(page, name)),
   groups: (page) => showNames(page, "group"),
   users: (page) => showNames(page, "user"),
+  failures: showFailures,
   send: (page, name, query) => showSend(page, query),
 };
 const STATES = { connecting: "Connecting", open: "Live", away: "No connection to the gateway" };

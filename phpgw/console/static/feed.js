@@ -1,55 +1,107 @@
-// What the gateway counts, asked for once a second while the page is seen.
+// What the gateway reports once a second, and events as they end, over its WebSocket.
 
-import { ApiError, get } from "./api.js";
+import { ApiError, feedUrl } from "./api.js";
 import { History } from "./history.js";
 
-const INTERVAL = 1000;
+// Milliseconds until another connection is tried: doubled up to the second, and a bit at random.
+const FIRST_PAUSE = 1000;
+const LAST_PAUSE = 15000;
+// A page that nobody sees for so long lets the gateway rest.
+const HIDDEN_FOR = 60000;
+// Seconds from one point of the history to the next, at least.
+const MIN_AGE = 0.5;
 
-// Events: "state" (of the connection) and "stats", with the counters and their rates as detail.
+// Events: "state" (of the connection), "stats", "event" and "lost", with what came as detail.
 class Feed extends EventTarget {
   state = "connecting";
   history = new History();
+  #socket = null;
+  #events = null;
+  #pause = FIRST_PAUSE;
   #timer = null;
-  #before = null;
+  #isWanted = false;
+  #attempt = 0;
 
   start() {
-    this.#timer ??= setInterval(() => { if (!document.hidden) this.#load(); }, INTERVAL);
-    this.#load();
+    this.#isWanted = true;
+    document.addEventListener("visibilitychange", this.#adapt);
+    this.#open();
   }
 
   stop() {
-    clearInterval(this.#timer);
-    this.#timer = null;
+    this.#isWanted = false;
+    document.removeEventListener("visibilitychange", this.#adapt);
+    this.#close();
   }
 
-  async #load() {
+  // Asks for the events of a client, or of all; null for none.
+  watch(filter) {
+    this.#events = filter;
+    if (this.#socket?.readyState === WebSocket.OPEN) this.#subscribe();
+  }
+
+  #adapt = () => {
+    clearTimeout(this.#timer);
+    if (document.hidden) this.#timer = setTimeout(() => this.#close(), HIDDEN_FOR);
+    else if (this.#socket === null) this.#open();
+  };
+
+  async #open() {
+    clearTimeout(this.#timer);
+    this.#become("connecting");
+    const attempt = ++this.#attempt;
+    let url;
     try {
-      const stats = await get("stats");
-      if (this.#timer === null) return;
-      stats.rates = this.#rates(stats);
-      this.history.add(stats);
-      this.#become("open");
-      this.dispatchEvent(new CustomEvent("stats", { detail: stats }));
+      url = await feedUrl();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      this.#before = null;
-      this.history.add(null);
-      this.#become("away");
+      if (attempt === this.#attempt) this.#lose();
+      return;
     }
+    // It may have been stopped meanwhile.
+    if (attempt !== this.#attempt) return;
+    const socket = this.#socket = new WebSocket(url);
+    socket.onopen = () => {
+      this.#pause = FIRST_PAUSE;
+      this.#subscribe();
+    };
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onclose = () => { if (socket === this.#socket) this.#lose(); };
   }
 
-  // How much each counter has grown in a second.
-  #rates(stats) {
-    const now = performance.now();
-    const before = this.#before;
-    this.#before = { stats, now };
-    if (before === null) return {};
-    const seconds = (now - before.now) / 1000;
-    return Object.fromEntries(Object.entries(stats).map(([name, value]) => [name, Math.max(0, value - before.stats[name]) / seconds]));
+  #close() {
+    clearTimeout(this.#timer);
+    this.#attempt += 1;
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close();
+  }
+
+  #subscribe() {
+    this.#socket.send(JSON.stringify({ stats: true, events: this.#events }));
+  }
+
+  #receive(message) {
+    if ("stats" in message) {
+      this.#become("open");
+      // Each subscription begins with the last ones.
+      if (this.history.age() > MIN_AGE) this.history.add(message.stats);
+    }
+    for (const [kind, detail] of Object.entries(message)) this.dispatchEvent(new CustomEvent(kind, { detail }));
+  }
+
+  #lose() {
+    this.#socket = null;
+    if (!this.#isWanted) return;
+    this.history.add(null);
+    this.#become("away");
+    this.#timer = setTimeout(() => this.#open(), this.#pause * (0.75 + Math.random() / 2));
+    this.#pause = Math.min(2 * this.#pause, LAST_PAUSE);
   }
 
   #become(state) {
-    if (state === this.state) return;
+    // While it is away, each attempt would flicker.
+    if (state === this.state || (state === "connecting" && this.state === "away")) return;
     this.state = state;
     this.dispatchEvent(new Event("state"));
   }

@@ -16,9 +16,14 @@ export class History {
     }
   }
 
-  // Returns the last entry; null if there is none.
-  latest() {
-    return this.#entries.findLast((entry) => entry !== null) ?? null;
+  // Returns how many seconds ago the last entry was.
+  age() {
+    return Date.now() / 1000 - (this.times.at(-1) ?? 0);
+  }
+
+  // Returns so many entries at most, the latest ones.
+  latest(count) {
+    return this.#entries.filter((entry) => entry !== null).slice(-count);
   }
 
   // Returns what a function reads of each entry; null for a gap.

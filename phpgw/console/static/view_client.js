@@ -3,6 +3,7 @@
 import { ApiError, get, run } from "./api.js";
 import { confirmed } from "./confirmation.js";
 import { element, field, foreign, heading, note } from "./elements.js";
+import { eventList } from "./event_list.js";
 import { moment, plural, printable, since } from "./text.js";
 import { tags } from "./view_clients.js";
 import { deliver } from "./view_send.js";
@@ -12,28 +13,34 @@ export function showClient(page, id) {
   title.querySelector("h1").append("Client ", foreign(printable(id)));
   const facts = element("dl");
   const problem = element("div", { role: "status" });
+  const events = eventList(id);
   page.append(
     title,
     element("section", { class: "card", "aria-label": "Facts" }, facts, problem),
     element("section", { class: "card", "aria-label": "Send" }, sendForm(id)),
+    element("section", { class: "card", "aria-label": "Last events" }, element("h2", {}, "Last events"), events.element),
   );
-  load(id, facts, problem);
+  load(id, facts, problem, events);
+  return events.stop;
 }
 
-async function load(id, facts, problem) {
+async function load(id, facts, problem, events) {
   try {
-    fill(facts, await get(`clients/${encodeURIComponent(id)}`));
+    const client = await get(`clients/${encodeURIComponent(id)}`);
+    fill(facts, client);
+    events.begin(client.events);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     const text = error.status === 404 ? "This client is not connected, or not any longer." : error.message;
     problem.replaceChildren(note(printable(text), "error"));
+    events.begin([]);
   }
 }
 
 function fill(facts, client) {
   const state = client.state === null ? null : element(
     "details", {}, element("summary", {}, plural(new Blob([client.state]).size, "byte")),
-    element("pre", {}, foreign(printable(client.state, { lines: true }))),
+    element("pre", { tabindex: 0 }, foreign(printable(client.state, { lines: true }))),
   );
   const known = {
     User: text(client.user),
@@ -69,13 +76,14 @@ function sendForm(id) {
 
 function closeButton(id) {
   const button = element("button", { type: "button", class: "danger", click: close }, "Close the connection");
+  const outcome = element("div", { role: "status" });
 
   async function close() {
     const explanation = `The client ${printable(id)} is disconnected with code 1000. Most pages connect again.`;
     if (!(await confirmed("Close this connection?", explanation, "Close it"))) return;
     const result = await run({ op: "close", to: { client: id } }).catch((error) => ({ error: error.message }));
     button.disabled = !result.error;
-    button.after(note(result.error ? printable(result.error) : "Closed.", result.error ? "error" : "good"));
+    outcome.replaceChildren(note(result.error ? printable(result.error) : "Closed.", result.error ? "error" : "good"));
   }
-  return button;
+  return element("div", { class: "buttons" }, outcome, button);
 }

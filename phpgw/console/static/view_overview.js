@@ -1,9 +1,11 @@
-// The overview: numbers of now, and charts of the last two minutes.
+// The overview: numbers of now, charts of the last two minutes, and the last failure.
 
+import { ApiError, get } from "./api.js";
 import { Chart } from "./chart.js";
-import { announce, element, heading } from "./elements.js";
+import { announce, element, heading, note } from "./elements.js";
 import { feed } from "./feed.js";
-import { count, rate } from "./text.js";
+import { count, milliseconds, printable, rate } from "./text.js";
+import { failureElement } from "./view_failures.js";
 
 const NUMBERS = [
   ["Clients", (stats) => count(stats.clients_now)],
@@ -13,7 +15,8 @@ const NUMBERS = [
   ["Events waiting", (stats) => count(stats.events_waiting_now)],
   ["Events failed", (stats) => count(stats.php_failures)],
 ];
-// What stops events, with what it means. The most important one is shown.
+// What stops events for some seconds, with what it means. The most important one is shown.
+const LASTING = 3;
 const OBSTACLES = [
   [(stats) => stats.breaker_open_now, "PHP has failed so often that it is not asked for now (circuit breaker)."],
   [(stats) => stats.held_now, "Events are held back from PHP until they are released (/hold)."],
@@ -30,21 +33,27 @@ const CHARTS = [
     [(stats) => stats.rates?.messages_received, (stats) => stats.rates?.messages_sent],
   ],
   [
+    "Time that PHP takes", { series: ["Half of the events", "95 of 100"], shown: milliseconds, empty: "PHP was not asked in the last two minutes: no client has sent a message." },
+    [(stats) => stats.php_ms?.p50, (stats) => stats.php_ms?.p95],
+  ],
+  [
     "Events under way", { series: ["Waiting", "At PHP"], shown: count, empty: "Nothing waits: PHP is as fast as the messages come." },
     [(stats) => stats.events_waiting_now, (stats) => stats.php_requests_now],
   ],
 ];
-// Milliseconds between two words about failures, at least.
+// Milliseconds between two looks at the failures, at least.
 const FAILURE_PAUSE = 5000;
 
 export function showOverview(page) {
   const numbers = element("dl", { class: "numbers" });
   const obstacle = element("p", { class: "error", role: "status", hidden: true });
   const charts = CHARTS.map(([title, options]) => new Chart(title, options));
+  const failure = element("div");
   page.append(
     heading("Overview"),
     element("section", { class: "card", "aria-label": "Now" }, obstacle, numbers),
     element("div", { class: "grid" }, charts.map((chart) => chart.element)),
+    element("section", { class: "card", "aria-label": "Last failure" }, element("h2", {}, "Last failure"), failure),
   );
   const values = NUMBERS.map(() => element("dd", {}, "–"));
   numbers.append(...NUMBERS.map(([name], each) => element("div", {}, element("dt", {}, name), values[each])));
@@ -53,7 +62,7 @@ export function showOverview(page) {
 
   function fill(stats) {
     NUMBERS.forEach(([, shown], each) => { values[each].textContent = shown(stats); });
-    const found = OBSTACLES.find(([holds]) => holds(stats))?.[1] ?? "";
+    const found = OBSTACLES.find(([holds]) => feed.history.latest(LASTING).every(holds))?.[1] ?? "";
     // Screen readers are told when it changes.
     if (obstacle.textContent !== found) obstacle.textContent = found;
     obstacle.hidden = !found;
@@ -61,6 +70,7 @@ export function showOverview(page) {
       if (failures !== null) announce(`${count(stats.php_failures - failures)} more events have failed.`);
       failures = stats.php_failures;
       lookedAt = Date.now();
+      showLastFailure(failure);
     }
   }
 
@@ -71,11 +81,23 @@ export function showOverview(page) {
   const update = ({ detail }) => { fill(detail); draw(); };
   feed.addEventListener("stats", update);
   feed.addEventListener("state", draw);
-  const latest = feed.history.latest();
+  const [latest] = feed.history.latest(1);
   if (latest) fill(latest);
   draw();
   return () => {
     feed.removeEventListener("stats", update);
     feed.removeEventListener("state", draw);
   };
+}
+
+async function showLastFailure(place) {
+  try {
+    const { failures } = await get("failures");
+    place.replaceChildren(failures.length
+      ? element("div", {}, failureElement(failures[0]), element("a", { href: "#/failures" }, "All failures"))
+      : element("p", { class: "empty" }, "No event has failed since the gateway has started."));
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+    place.replaceChildren(note(printable(error.message), "error"));
+  }
 }

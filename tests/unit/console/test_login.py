@@ -111,11 +111,11 @@ class SessionTests(ConsoleTestCase):
     def test_log_out(self) -> None:
         """The session ends, and the cookie with it."""
         session = {**FROM_PAGE, "Cookie": self.cookie()}
-        self.assertEqual(200, self.ask("GET", "/console/api/stats", session).status)
+        self.assertEqual(200, self.ask("GET", "/console/api/clients", session).status)
         answer = self.ask("DELETE", "/console/session", session)
         self.assertEqual(204, answer.status)
         self.assertIn("phpgw_console_8080=; Max-Age=0", answer.headers["Set-Cookie"])
-        self.assertEqual(401, self.ask("GET", "/console/api/stats", session).status)
+        self.assertEqual(401, self.ask("GET", "/console/api/clients", session).status)
         self.assertEqual(204, self.ask("DELETE", "/console/session", session).status)
 
     def test_no_log_out_by_others(self) -> None:
@@ -123,8 +123,8 @@ class SessionTests(ConsoleTestCase):
         for headers in ({}, {**FROM_PAGE, "Sec-Fetch-Site": "same-site"}):
             answer = self.ask("DELETE", "/console/session", {**session, **headers})
             self.assertEqual(403, answer.status)
-        stats = self.ask("GET", "/console/api/stats", {**FROM_PAGE, **session})
-        self.assertEqual(200, stats.status)
+        answer = self.ask("GET", "/console/api/clients", {**FROM_PAGE, **session})
+        self.assertEqual(200, answer.status)
 
     def test_bodies_of_strangers(self) -> None:
         """Nothing of a body is kept, unless it is of a session."""

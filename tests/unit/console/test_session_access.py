@@ -67,9 +67,19 @@ class SessionAccessTests(ConsoleTestCase):
                 self.assertEqual(403, answer.status, path)
         self.assertEqual([], self.connection.sent)
 
+    def test_feed(self) -> None:
+        """A ticket for the feed is for a session, and the feed is for a ticket."""
+        feed = "/console/api/feed"
+        self.assertEqual(401, self.ask("POST", feed, FROM_PAGE).status)
+        foreign = {**self.session, "Origin": "http://localhost:3000"}
+        self.assertEqual(403, self.ask("POST", feed, foreign).status)
+        answer = self.ask("POST", feed, {**FROM_PAGE, **self.session})
+        self.assertEqual((200, {"ticket", "seconds"}), (answer.status, {*json.loads(answer.body)}))
+        self.assertGreaterEqual(self.ask("GET", feed, {**FROM_PAGE, **self.session}).status, 400)
+
     def test_part_of_the_api(self) -> None:
         """What no page needs is not there."""
-        for path in ("hold", "release", "send", "openapi.json", "nothing", ""):
+        for path in ("hold", "release", "send", "stats", "openapi.json", "nothing", ""):
             self.assertEqual(404, self.get(f"/console/api/{path}", Sec_Fetch_Site="same-origin"))
 
     def test_another_ports_cookie(self) -> None:
