@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from phpgw.cli.api_address import ApiAccess
 from phpgw.cli.api_exchange import ApiRequest, ApiResponse, Exchange
 from phpgw.cli.errors import CommandFailed, GatewayUnreachable
+from phpgw.cli.web_socket import WebSocket, open_web_socket
 
 # The most that the API has on a page.
 _PAGE = 1000
@@ -120,6 +121,17 @@ class ApiClient:
         if response.status not in (200, 503):
             raise self._stranger()
         return text.splitlines() if response.status == 503 else []
+
+    def watch(self, subscription: Mapping[str, object]) -> WebSocket:
+        """Return a connection to the feed, with this subscription.
+
+        :raises CommandFailed: if the gateway refuses.
+        :raises GatewayUnreachable: if there is no gateway, or if it is about to stop.
+        """
+        ticket = self._read(self._ask("POST", "/feed"))["ticket"]
+        feed = open_web_socket(self.address, f"/feed?ticket={quote(ticket, safe='')}")
+        feed.send(json.dumps(subscription))
+        return feed
 
     def _ask(self, method: str, target: str, body: bytes = b"") -> ApiResponse:
         headers = {}

@@ -69,7 +69,7 @@ def exchange(address: ApiAddress, request: ApiRequest) -> ApiResponse:
     :raises GatewayUnreachable: if there is no response.
     :raises InvalidUsage: if the file with the gateway's certificate cannot be read.
     """
-    connection = _make_connection(address)
+    connection = make_connection(address)
     try:
         connection.connect()
         connection.sock.settimeout(_TIMEOUT)
@@ -78,7 +78,7 @@ def exchange(address: ApiAddress, request: ApiRequest) -> ApiResponse:
         response = connection.getresponse()
         body = response.read(_MAX_RESPONSE_SIZE + 1)
     except (OSError, HTTPException) as error:
-        raise _unreachable(address, error) from error
+        raise explain_unreachable(address, error) from error
     finally:
         connection.close()
     if len(body) > _MAX_RESPONSE_SIZE:
@@ -86,7 +86,11 @@ def exchange(address: ApiAddress, request: ApiRequest) -> ApiResponse:
     return ApiResponse(response.status, body)
 
 
-def _make_connection(address: ApiAddress) -> HTTPConnection:
+def make_connection(address: ApiAddress) -> HTTPConnection:
+    """Return a connection to an address, not yet connected.
+
+    :raises InvalidUsage: if the file with the gateway's certificate cannot be read.
+    """
     if isinstance(address, UnixAddress):
         return UnixConnection(address.path)
     if not address.uses_tls:
@@ -124,7 +128,8 @@ def _make_context(address: TcpAddress) -> ssl.SSLContext:
     return context
 
 
-def _unreachable(address: ApiAddress, error: OSError | HTTPException) -> GatewayUnreachable:
+def explain_unreachable(address: ApiAddress, error: OSError | HTTPException) -> GatewayUnreachable:
+    """Return the error that there is no gateway at an address, for an error of the connection."""
     if isinstance(error, HTTPException):
         return GatewayUnreachable(f"what is at {address} does not speak HTTP; {_ADVICE}")
     if isinstance(error, ssl.SSLCertVerificationError):

@@ -57,7 +57,16 @@ _FOREIGN_OPTIONS = {
     ),
     # Of the commands of phpgw that are not serve.
     *("--url", "--group", "--user", "--client", "--all", "--limit", "--after", "--binary"),
-    *("--public-url", "--code", "--reason", "--sort", "--reverse", "--count"),
+    *(
+        "--public-url",
+        "--code",
+        "--reason",
+        "--sort",
+        "--outcome",
+        "--type",
+        "--reverse",
+        "--count",
+    ),
     *("--api", "--no-script"),
 }
 

@@ -11,6 +11,7 @@ from tests.support.real.command import Ended, run
 from tests.support.real.gateway import Gateway, environment
 from tests.support.real.process import free_port
 from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.waiting import pause
 
 _PHPGW = (sys.executable, "-m", "phpgw.cli")
 _PHP_URL = "http://127.0.0.1:1/"
@@ -63,6 +64,15 @@ class CommandTests(CommandTestCase):
 
         frame = await self.printed("top", "--count", "1", *where)
         self.assertIn(f"\n{client_id} ", frame)
+
+        tail = self.phpgw("tail", "--count", "1", "--json", *where)
+        while not tail.called:
+            # Each message fails, as there is no PHP.
+            client.send("hi")
+            await pause(0.1)
+        event = json.loads((await tail).stdout)
+        self.assertEqual((event["client_id"], event["outcome"]), (client_id, "failed"))
+        self.assertEqual((event["message"], event["message_size"]), (None, 2))
 
         sent = await self.printed("send", "--client", client_id, "hello", *where)
         self.assertEqual("Sent to 1 client.\n", sent)
