@@ -342,9 +342,9 @@ final class Event
     private const WHITE_SPACE = " \t\n\r\v\f";
 
     /**
-     * @param string $type server (a message from a client), connect, disconnect or timer
+     * @param string $type server (a message from a client), connect, disconnect, timer or check
      * @param string $message the payload; on disconnect the reason; on timer the timer's name
-     * @param string $clientId empty on timer
+     * @param string $clientId empty on timer and check
      * @param string|null $user whose the client is, if it has been bound
      * @param string|null $state what PHP has set for this client
      * @param bool $isBinary whether the message came as a binary one
@@ -366,7 +366,7 @@ final class Event
     }
 
     /**
-     * The event that this request is.
+     * The event that this request is. One of phpgw check is answered here, and the script ends.
      *
      * @param string|null $secret what is in the gateway's --secret-file; null to trust whoever can reach the script
      * @param int $tolerance seconds that a signature is good for
@@ -375,7 +375,12 @@ final class Event
      */
     public static function fromGlobals(#[\SensitiveParameter] ?string $secret = null, int $tolerance = 300): self
     {
-        return self::from((string) file_get_contents('php://input'), $_SERVER, $secret, $tolerance);
+        $event = self::from((string) file_get_contents('php://input'), $_SERVER, $secret, $tolerance);
+        if ($event->isCheck()) {
+            // Without emit(): what was printed before is to be seen.
+            exit(Reply::check()->body());
+        }
+        return $event;
     }
 
     /**
@@ -449,6 +454,12 @@ final class Event
     public function isDisconnect(): bool
     {
         return $this->type === 'disconnect';
+    }
+
+    /** Sent by phpgw check, to find out whether PHP is there; Reply::check() tells it PHP's settings. */
+    public function isCheck(): bool
+    {
+        return $this->type === 'check';
     }
 
     /** @param string|null $name whether it is this timer */
@@ -1001,6 +1012,35 @@ final class Batch
     }
 }
 
+/** What PHP's settings are, for phpgw check; from Reply::check(). */
+final class CheckAnswer extends Answer
+{
+    private const SETTINGS = [
+        'post_max_size',
+        'enable_post_data_reading',
+        'display_errors',
+        'output_buffering',
+        'zlib.output_compression',
+        'max_execution_time',
+    ];
+
+    public function status(): int
+    {
+        return 200;
+    }
+
+    public function headers(): array
+    {
+        return ['Content-Type' => 'application/json'];
+    }
+
+    public function body(): string
+    {
+        $ini = array_map(static fn (string $name): string => (string) ini_get($name), self::SETTINGS);
+        return (string) json_encode(['phpgw_check' => ['ini' => array_combine(self::SETTINGS, $ini)]]);
+    }
+}
+
 /** With ext-curl, over one connection that is kept for as long as the object lives. */
 final class CurlTransport implements Transport
 {
@@ -1153,6 +1193,12 @@ final class Reply extends Answer
     public static function stream(): Stream
     {
         return new Stream();
+    }
+
+    /** On check: PHP's settings. Event::fromGlobals() does this by itself. */
+    public static function check(): CheckAnswer
+    {
+        return new CheckAnswer();
     }
 
     public function command(array $command): static

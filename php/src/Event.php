@@ -17,9 +17,9 @@ final class Event
     private const WHITE_SPACE = " \t\n\r\v\f";
 
     /**
-     * @param string $type server (a message from a client), connect, disconnect or timer
+     * @param string $type server (a message from a client), connect, disconnect, timer or check
      * @param string $message the payload; on disconnect the reason; on timer the timer's name
-     * @param string $clientId empty on timer
+     * @param string $clientId empty on timer and check
      * @param string|null $user whose the client is, if it has been bound
      * @param string|null $state what PHP has set for this client
      * @param bool $isBinary whether the message came as a binary one
@@ -41,7 +41,7 @@ final class Event
     }
 
     /**
-     * The event that this request is.
+     * The event that this request is. One of phpgw check is answered here, and the script ends.
      *
      * @param string|null $secret what is in the gateway's --secret-file; null to trust whoever can reach the script
      * @param int $tolerance seconds that a signature is good for
@@ -50,7 +50,12 @@ final class Event
      */
     public static function fromGlobals(#[\SensitiveParameter] ?string $secret = null, int $tolerance = 300): self
     {
-        return self::from((string) file_get_contents('php://input'), $_SERVER, $secret, $tolerance);
+        $event = self::from((string) file_get_contents('php://input'), $_SERVER, $secret, $tolerance);
+        if ($event->isCheck()) {
+            // Without emit(): what was printed before is to be seen.
+            exit(Reply::check()->body());
+        }
+        return $event;
     }
 
     /**
@@ -124,6 +129,12 @@ final class Event
     public function isDisconnect(): bool
     {
         return $this->type === 'disconnect';
+    }
+
+    /** Sent by phpgw check, to find out whether PHP is there; Reply::check() tells it PHP's settings. */
+    public function isCheck(): bool
+    {
+        return $this->type === 'check';
     }
 
     /** @param string|null $name whether it is this timer */

@@ -53,6 +53,12 @@ final class Reply extends Answer
         return new Stream();
     }
 
+    /** On check: PHP's settings. Event::fromGlobals() does this by itself. */
+    public static function check(): CheckAnswer
+    {
+        return new CheckAnswer();
+    }
+
     public function command(array $command): static
     {
         $this->commands[] = $command;

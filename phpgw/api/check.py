@@ -24,7 +24,7 @@ from phpgw.settings.as_json import settings_as_json
 from phpgw.web.public_probes import PublicProbes
 from phpgw.web.response import HttpError, json_body
 
-# Seconds between the beginnings of two checks.
+# Seconds between two check events.
 _INTERVAL = 1.0
 # Seconds for PHP to reply, with the time that the event waits.
 _SCRIPT_TIMEOUT = 20.0
@@ -78,7 +78,7 @@ class CheckContext:
 class CheckResource(JsonResource):
     """``POST /check``.
 
-    There is one check at a time, and one in a second, so that nobody can keep PHP busy with them.
+    PHP is asked once at a time, and once in a second, so that nobody can keep it busy with checks.
     """
 
     def __init__(self, access: AccessControl, context: CheckContext) -> None:
@@ -98,18 +98,23 @@ class CheckResource(JsonResource):
         asks_script = _read_switch(parameters, "script", "on")
         wants_token = _read_switch(parameters, "token", "off")
         idle = min(read_seconds(parameters, "idle", 0), _MAX_IDLE)
-        now = self._reactor.seconds()
-        if self._is_running or now < self._next_at:
-            raise HttpError(
-                429, "another check runs, or has just run; try again soon", {"Retry-After": "1"}
-            )
-        self._next_at = now + _INTERVAL
+        if asks_script:
+            self._count_check()
         report = self._report.as_json()
         if wants_token:
             report["token"] = self._context.probes.expect(idle).token
         if not asks_script:
             return json_body(request, report)
         return self._ask_script(request, report)
+
+    def _count_check(self) -> None:
+        """Refuse the check if PHP is asked already, or was asked just now."""
+        now = self._reactor.seconds()
+        if self._is_running or now < self._next_at:
+            raise HttpError(
+                429, "another check runs, or has just run; try again soon", {"Retry-After": "1"}
+            )
+        self._next_at = now + _INTERVAL
 
     def _ask_script(self, request: Request, report: dict[str, Any]) -> Deferred[bytes]:
         self._is_running = True

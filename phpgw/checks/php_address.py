@@ -97,20 +97,17 @@ def _opened(path: Path) -> dict[str, str]:
             "fix": f"SupplementaryGroups={path.group()}",
             "where": "[Service] in the gateway's unit (or, in a shell: usermod -aG)",
         }
-    return {"fix": "listen.mode = 0666", "where": "PHP-FPM's pool, or listen.group and 0660"}
+    return {
+        "fix": "listen.mode = 0666",
+        "where": "PHP-FPM's pool (then restart PHP-FPM), or listen.group and 0660",
+    }
 
 
 def _refused(address: Address, refused: Refused, is_url: bool) -> Finding:
     name = "The web server" if is_url else "PHP-FPM"
     seen = f"{address}: {refused.text}"
     if refused.kind == "missing":
-        return PHP_ADDRESS.wrong(
-            f"There is no socket {address}",
-            why=f"{_NOT_SENT} Another version of PHP has a socket of another name.",
-            fix=f'php-fpm = "{_usual_address(Path(str(address)).parent)}"',
-            where=_GATEWAY,
-            seen=seen,
-        )
+        return _missing(Path(str(address)), seen)
     if refused.kind == "full":
         return PHP_ADDRESS.wrong(
             "The queue of PHP-FPM is full: its workers do not keep up",
@@ -138,6 +135,26 @@ def _refused(address: Address, refused: Refused, is_url: bool) -> Finding:
     return _not_listening(address, refused, name, seen, is_url)
 
 
+def _missing(path: Path, seen: str) -> Finding:
+    """Return that there is no such socket."""
+    usual = _usual_address(path.parent)
+    if usual is None:
+        return PHP_ADDRESS.wrong(
+            f"There is no socket {path}, and no other one of PHP-FPM was found",
+            why=f"{_NOT_SENT} Does PHP-FPM run?",
+            fix="systemctl start php-fpm",
+            where="a shell; the unit's name may have a version, like php8.2-fpm",
+            seen=seen,
+        )
+    return PHP_ADDRESS.wrong(
+        f"There is no socket {path}",
+        why=f"{_NOT_SENT} Another version of PHP has a socket of another name.",
+        fix=f'php-fpm = "{usual}"',
+        where=_GATEWAY,
+        seen=seen,
+    )
+
+
 def _not_listening(
     address: HostPort, refused: Refused, name: str, seen: str, is_url: bool
 ) -> Finding:
@@ -148,7 +165,7 @@ def _not_listening(
         return PHP_ADDRESS.wrong(
             f"Nobody listens on {address}",
             why=f"{_NOT_SENT} In a container, {address.host} is the container itself.",
-            fix=f'{option} = "{usual if in_container or is_url else _usual_address()}"',
+            fix=f'{option} = "{usual if in_container or is_url else _usual_address() or usual}"',
             where=f"{_GATEWAY}; or start {name}",
             seen=seen,
         )
@@ -169,15 +186,15 @@ def _not_listening(
     )
 
 
-def _usual_address(directory: Path | None = None) -> str:
-    """Return the address of a PHP-FPM that is there, as it would be written.
+def _usual_address(directory: Path | None = None) -> str | None:
+    """Return the socket of a PHP-FPM that is there; ``None`` if none was found.
 
     :param directory: where one was looked for in vain.
     """
     beside = [str(each) for each in sorted(directory.glob("*.sock"))] if directory else []
     listening = [each for each in listen_addresses() if _is_socket(each)]
     usual = (str(path) for each in _USUAL_SOCKETS for path in sorted(Path("/").glob(each)))
-    return next(iter([*beside, *listening, *usual]), "/run/php/php-fpm.sock")
+    return next(iter([*beside, *listening, *usual]), None)
 
 
 def _is_socket(path: str) -> bool:

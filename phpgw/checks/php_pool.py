@@ -6,14 +6,14 @@ from collections.abc import Iterator
 
 import attrs
 
-from phpgw.backend.fpm.installed import InstalledPool, find_pool
+from phpgw.backend.fpm.installed import InstalledPool, find_pool, pools
 from phpgw.checks.addresses import Address, HostPort, UnixPath, client_address
 from phpgw.checks.connection_attempt import connect
 from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.listen_queue import ListenQueueUnknown, listen_queue
 from phpgw.checks.php_address import php_address
-from phpgw.checks.php_status import PoolStatus, StatusUnknown, read_status
-from phpgw.checks.processes import Process, listener_of, peer_of
+from phpgw.checks.php_status import PoolStatus, StatusUnknown, listen_address, read_status
+from phpgw.checks.processes import Process, listener_of, peer_of, processes_titled
 from phpgw.checks.situation import Situation
 
 PHP_POOL = Subject("php-pool")
@@ -40,11 +40,15 @@ class FoundPool:
 
 
 def find_running_pool(situation: Situation) -> FoundPool:
-    """Return the pool at ``--php-fpm``: by the process that listens, or by the usual files."""
+    """Return the pool at ``--php-fpm``: by the process that listens, or by the usual files.
+
+    Behind a web server on this machine it is the only pool that runs here, if there is only one.
+    """
     endpoint = situation.settings["php-fpm"]
-    if endpoint is None or not situation.is_here:
-        where = "--php-fpm" if situation.is_here else "To run on the gateway's machine"
-        return FoundPool(None, f"{where}.")
+    if not situation.is_here:
+        return FoundPool(None, "To run on the gateway's machine.")
+    if endpoint is None:
+        return _find_only_pool(situation)
     master = _master(client_address(endpoint))
     match = None if master is None else _MASTER.fullmatch(master.title)
     main_files = [] if match is None else [match["main_file"]]
@@ -53,6 +57,25 @@ def find_running_pool(situation: Situation) -> FoundPool:
         return FoundPool(pool, master=master)
     named = f"Rights to read {main_files[0]}." if main_files else "Rights to see PHP-FPM's process."
     return FoundPool(None, named, master)
+
+
+def _find_only_pool(situation: Situation) -> FoundPool:
+    address = php_address(situation)
+    if not isinstance(address, HostPort) or address.host not in _LOCAL:
+        return FoundPool(None, "To run on the machine of PHP-FPM.")
+    found = [
+        FoundPool(pool, master=master)
+        for master in processes_titled(_MASTER)
+        for pool in _pools_of(master)
+    ]
+    if len(found) == 1:
+        return found[0]
+    return FoundPool(None, f"--php-fpm, as {len(found)} pools run here whose files can be read.")
+
+
+def _pools_of(master: Process) -> Iterator[InstalledPool]:
+    match = _MASTER.fullmatch(master.title)
+    return pools([match["main_file"]]) if match is not None else iter(())
 
 
 def _master(address: Address | None) -> Process | None:
@@ -76,7 +99,7 @@ def check_php_pool(situation: Situation, found: FoundPool) -> Iterator[Finding]:
         yield PHP_QUEUE.skipped("The queue of PHP-FPM was not looked at", why=found.obstacle)
         return
     yield _check_size(situation.concurrency, found.pool)
-    yield _check_queue(situation, found.pool)
+    yield _check_queue(situation.concurrency, found.pool)
     yield _check_reload(found.pool)
 
 
@@ -110,10 +133,10 @@ def _check_size(concurrency: int, pool: InstalledPool) -> Finding:
     )
 
 
-def _check_queue(situation: Situation, pool: InstalledPool) -> Finding:
+def _check_queue(concurrency: int, pool: InstalledPool) -> Finding:
     """Look at the kernel's queue, since that of the status page is 0 for UNIX sockets."""
     status = _status(pool)
-    address = php_address(situation)
+    address = listen_address(pool.directives.get("listen", ""))
     try:
         waiting = listen_queue(address)
     except ListenQueueUnknown as error:
@@ -129,7 +152,7 @@ def _check_queue(situation: Situation, pool: InstalledPool) -> Finding:
         seen += f"; the status page {status}"
     is_late = isinstance(status, StatusUnknown) and status.is_late
     if waiting or is_late:
-        workers = max(pool.workers or 0, situation.concurrency)
+        workers = max(pool.workers or 0, concurrency)
         return PHP_QUEUE.wrong(
             "PHP-FPM does not keep up: requests wait for a worker",
             why="Each message and each page waits as long as that queue.",

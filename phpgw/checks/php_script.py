@@ -33,9 +33,16 @@ _PRINTED_EARLY = re.compile(r"since (?P<file>/.+?)(?::[0-9]+)? had printed somet
 _SLOW = 1.0
 
 
-def check_script(situation: Situation) -> Iterator[Finding]:
-    """Yield what is known of the script from its reply to the check event."""
+def check_script(situation: Situation, *, is_reachable: bool = True) -> Iterator[Finding]:
+    """Yield what is known of the script from its reply to the check event.
+
+    :param is_reachable: whether PHP's address is right, as far as it is known.
+    """
     script = situation.script
+    if script is not None and not is_reachable and "error" in script:
+        for subject in (PHP_SCRIPT, PHP_OUTPUT):
+            yield subject.skipped("PHP was not reached", why="php-address has to be ok.")
+        return
     if script is None:
         for subject in (PHP_SCRIPT, PHP_OUTPUT):
             yield subject.skipped(

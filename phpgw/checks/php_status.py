@@ -6,6 +6,7 @@ gives it a worker of its own.
 
 import json
 import socket
+import time
 from pathlib import Path
 
 import attrs
@@ -55,7 +56,7 @@ def read_status(listen: str, path: str) -> PoolStatus:
     :param path: the value of ``pm.status_path``.
     :raises StatusUnknown: if there is none.
     """
-    attempt = connect(_address(listen), _TIMEOUT)
+    attempt = connect(listen_address(listen), _TIMEOUT)
     if isinstance(attempt, Refused):
         raise StatusUnknown(f"cannot be asked for ({attempt.text})")
     with attempt:
@@ -92,13 +93,17 @@ def _ask(connection: socket.socket, path: str) -> bytes:
     )
     connection.sendall(encode_request(encode_params(pairs), b"", b""))
     decoder = FastCgiDecoder(_MAX_SIZE)
+    until = time.monotonic() + _TIMEOUT
     while data := connection.recv(_MAX_READ):
         if decoder.receive(data):
             break
+        if time.monotonic() > until:
+            raise TimeoutError
     return decoder.output
 
 
-def _address(listen: str) -> Address:
+def listen_address(listen: str) -> Address:
+    """Return the address in a pool's ``listen``."""
     if listen.startswith("/"):
         return UnixPath(str(Path(listen)))
     host, port = parse_listen(listen)

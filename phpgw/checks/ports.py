@@ -6,11 +6,12 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from phpgw.checks.addresses import HostPort, UnixPath, server_address
+from phpgw.checks.addresses import UnixPath
 from phpgw.checks.connection_attempt import connect
 from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.processes import listener_of
 from phpgw.checks.situation import Situation
+from phpgw.settings.server_address import TcpServer, UnixServer, parse_server_address
 
 PORTS = Subject("ports")
 # The first port that users other than root may listen on, by default.
@@ -25,18 +26,19 @@ def check_ports(situation: Situation) -> Iterator[Finding]:
 
 
 def _check(option: str, endpoint: str) -> Finding:
-    address = server_address(endpoint)
-    if isinstance(address, UnixPath):
-        return _check_path(option, address.path)
-    if address is None:
-        return PORTS.skipped(
-            f"--{option} {endpoint}: the address is not known",
-            why="An endpoint of a kind whose text names its port or path.",
-        )
-    return _check_port(option, address)
+    parsed = parse_server_address(endpoint)
+    server = None if parsed is None else parsed.server
+    if isinstance(server, UnixServer):
+        return _check_path(option, server.path)
+    if isinstance(server, TcpServer):
+        return _check_port(option, server)
+    return PORTS.skipped(
+        f"--{option} {endpoint}: the address is not known",
+        why="An endpoint of a kind whose text names its port or path.",
+    )
 
 
-def _check_port(option: str, address: HostPort) -> Finding:
+def _check_port(option: str, address: TcpServer) -> Finding:
     port = address.port
     try:
         _bind(address)
@@ -59,7 +61,7 @@ def _check_port(option: str, address: HostPort) -> Finding:
                 seen=str(error),
             )
         return PORTS.wrong(
-            f"The gateway cannot listen on {address} (--{option})",
+            f"The gateway cannot listen on {address.interface}, port {port} (--{option})",
             why="It does not start.",
             fix=f'{option} = "{port}"',
             where="the gateway's configuration: an address that this machine has",
@@ -68,7 +70,7 @@ def _check_port(option: str, address: HostPort) -> Finding:
     return PORTS.ok(f"Port {port} is free (--{option})")
 
 
-def _bind(address: HostPort) -> None:
+def _bind(address: TcpServer) -> None:
     """Bind a socket to an address for a moment, like Twisted.
 
     :raises OSError: if that is not possible.
@@ -76,7 +78,7 @@ def _bind(address: HostPort) -> None:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((address.host, address.port))
+        probe.bind((address.interface, address.port))
 
 
 def _check_path(option: str, path: str) -> Finding:

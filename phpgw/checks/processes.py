@@ -56,6 +56,14 @@ def listener_of(port: int) -> Process | None:
     return None
 
 
+def processes_titled(pattern: re.Pattern[str]) -> Iterator[Process]:
+    """Yield the processes whose whole command line matches."""
+    for directory in Path("/proc").glob("[0-9]*"):
+        process = _process(int(directory.name))
+        if process is not None and pattern.fullmatch(process.title):
+            yield process
+
+
 def _listening(table: Path, port: int) -> Iterator[str]:
     with suppress(OSError):
         for line in table.read_text().splitlines()[1:]:

@@ -4,10 +4,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from phpgw.checks.addresses import UnixPath, server_address
 from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.permissions import describe_mode
 from phpgw.checks.situation import Situation
+from phpgw.settings.server_address import UnixServer, parse_server_address
 
 SOCKETS = Subject("sockets")
 _EVERYBODY, _GROUP = stat.S_IWOTH, stat.S_IWGRP
@@ -17,9 +17,9 @@ def check_sockets(situation: Situation) -> Iterator[Finding]:
     """Yield who may connect to the sockets of a gateway that runs."""
     for option in ("listen", "api-listen"):
         for endpoint in situation.settings[option]:
-            address = server_address(endpoint)
-            if isinstance(address, UnixPath):
-                yield _check(option, Path(address.path))
+            address = parse_server_address(endpoint)
+            if address is not None and isinstance(address.server, UnixServer):
+                yield _check(option, Path(address.server.path))
 
 
 def _check(option: str, path: Path) -> Finding:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
-from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.finding import Finding, Level, Subject
+from phpgw.checks.nginx_proxy import check_nginx
 from phpgw.checks.open_files import check_open_files
 from phpgw.checks.php_address import check_php_address
 from phpgw.checks.php_ini import read_ini
@@ -25,7 +26,7 @@ def check_gateway(situation: Situation) -> Iterator[Finding]:
         checks.append(check_ports)
     elif situation.is_here:
         checks.append(check_sockets)
-    checks += [check_open_files, check_ping_interval, check_php_address, check_script, _check_php]
+    checks += [check_open_files, check_ping_interval, check_nginx, _check_way_to_php, _check_php]
     for check in checks:
         yield from guarded(check.__name__, partial(check, situation))
 
@@ -40,6 +41,15 @@ def guarded(name: str, findings: Callable[[], Iterable[Finding]]) -> Iterator[Fi
             f"A probe failed: {name.strip('_').replace('_', ' ')}",
             why=f"Please report it: {type(error).__name__}: {error}",
         )
+
+
+def _check_way_to_php(situation: Situation) -> Iterator[Finding]:
+    """Yield the findings about PHP's address, and about the script behind it."""
+    is_reachable = True
+    for finding in check_php_address(situation):
+        yield finding
+        is_reachable = is_reachable and finding.level is not Level.WRONG
+    yield from check_script(situation, is_reachable=is_reachable)
 
 
 def _check_php(situation: Situation) -> Iterator[Finding]:

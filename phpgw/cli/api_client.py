@@ -90,7 +90,7 @@ class ApiClient:
     def check(self, *, asks_script: bool, wants_token: bool, idle: float = 0) -> dict[str, Any]:
         """Return what the gateway says of itself, and of PHP.
 
-        It does so once in a second. While another check runs, this one waits.
+        It asks PHP once in a second. While another check does so, this one waits.
 
         :param asks_script: whether it sends PHP a check event.
         :param wants_token: whether it expects a handshake by the public way.

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import attrs
@@ -9,14 +10,17 @@ import click
 
 from phpgw.checks import gateway
 from phpgw.checks.finding import Finding, Level
+from phpgw.checks.public_url import PublicUrl, parse_idle, parse_page_origin, parse_public_url
+from phpgw.checks.public_way import PublicWay, check_public_way
 from phpgw.checks.situation import Situation
-from phpgw.checks.walk import check_gateway
+from phpgw.checks.walk import check_gateway, guarded
 from phpgw.cli.api_address import find_api
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.command import Command
-from phpgw.cli.errors import CommandFailed, GatewayUnreachable
+from phpgw.cli.errors import CommandFailed, GatewayUnreachable, InvalidUsage
 from phpgw.cli.finding_view import print_finding, print_summary
 from phpgw.cli.output import json_option, print_json
+from phpgw.cli.parsed_value import ParsedValue
 from phpgw.cli.setting_options import given_texts, setting_options
 from phpgw.process.machine_id import machine_id
 from phpgw.settings import Settings
@@ -34,9 +38,37 @@ class CheckRequest:
     """What is to be checked.
 
     :ivar asks_script: whether PHP gets a check event.
+    :ivar url: the URL that pages connect to; ``None`` to leave the public way out.
+    :ivar origin: the origin of these pages.
+    :ivar idle: seconds for which a silent connection has to last; 0 not to try.
     """
 
     asks_script: bool
+    url: PublicUrl | None
+    origin: str
+    idle: float
+
+
+@attrs.frozen
+class ApiAnnouncer:
+    """Announces handshakes to the gateway that was found.
+
+    :ivar is_there: whether there is one.
+    """
+
+    api: ApiClient
+    is_there: bool
+
+    def expect(self, idle: float) -> str | None:
+        """See :class:`phpgw.checks.public_way.Announcer`."""
+        if not self.is_there:
+            return None
+        report = self.api.check(asks_script=False, wants_token=True, idle=idle)
+        return str(report["token"])
+
+    def report(self, token: str) -> Mapping[str, Any] | None:
+        """See :class:`phpgw.checks.public_way.Announcer`."""
+        return self.api.checked_handshake(token)
 
 
 class _Checkup:
@@ -67,12 +99,30 @@ class _Checkup:
             problem = gateway.refused(error.message)
         if report is not None:
             yield from self._check_running(report)
+            yield from self._check_public_way(report["settings"], is_there=True)
             return
         if self._settings is not None:
             yield gateway.configured(self._source)
         yield problem
         if self._settings is not None and self.is_unreachable:
             yield from check_gateway(Situation.from_settings(self._settings, self._source))
+        settings = self._settings or Settings(php_script="/")
+        yield from self._check_public_way(settings_as_json(settings), is_there=False)
+
+    def _check_public_way(
+        self, settings: Mapping[str, Any], *, is_there: bool
+    ) -> Iterator[Finding]:
+        """Yield what is found on the public way, if it is asked for.
+
+        :param settings: those of the gateway; the usual ones if they are not known.
+        """
+        request = self._request
+        if request.url is not None:
+            way = PublicWay(
+                url=request.url, origin=request.origin, idle=request.idle, settings=settings
+            )
+            announcer = ApiAnnouncer(self._api, is_there)
+            yield from guarded("public way", partial(check_public_way, way, announcer))
 
     def _check_running(self, report: Mapping[str, Any]) -> Iterator[Finding]:
         is_here = bool(machine_id()) and report["machine"] == machine_id()
@@ -104,7 +154,16 @@ def _read_settings(given: Mapping[str, Sequence[Given]]) -> Settings | None:
         raise
 
 
-def _check(api: str | None, script: bool, as_json: bool, strict: bool, **parameters: Any) -> int:
+def _check(
+    api: str | None,
+    url: PublicUrl | None,
+    origin: str | None,
+    idle: float,
+    script: bool,
+    as_json: bool,
+    strict: bool,
+    **parameters: Any,
+) -> int:
     """Check, and print the findings.
 
     :returns: the exit status.
@@ -112,7 +171,11 @@ def _check(api: str | None, script: bool, as_json: bool, strict: bool, **paramet
     given = given_texts(parameters)
     access = find_api(given, os.environ, api)
     exchange = click.get_current_context().obj
-    checkup = _Checkup(given, ApiClient(access, exchange), CheckRequest(asks_script=script))
+    if url is None and (origin is not None or idle):
+        raise InvalidUsage("--url is missing: --origin and --idle are about the public way")
+    own_origin = "" if url is None else url.origin
+    request = CheckRequest(asks_script=script, url=url, origin=origin or own_origin, idle=idle)
+    checkup = _Checkup(given, ApiClient(access, exchange), request)
     findings = []
     for finding in checkup.findings():
         findings.append(finding)
@@ -146,6 +209,26 @@ command: click.Command = Command(
             "Default: as the configuration says.",
         ),
         click.Option(
+            ["--url"],
+            metavar="URL",
+            type=ParsedValue(parse_public_url),
+            help="Check the public way, too: the URL that pages connect to, like "
+            "wss://example.com/ws.",
+        ),
+        click.Option(
+            ["--origin"],
+            metavar="ORIGIN",
+            type=ParsedValue(parse_page_origin),
+            help="The origin of these pages, like https://www.example.com. Default: that of --url.",
+        ),
+        click.Option(
+            ["--idle"],
+            metavar="TIME",
+            type=ParsedValue(parse_idle),
+            default=0.0,
+            help="Wait for so long whether something cuts a silent connection, like 2m.",
+        ),
+        click.Option(
             ["--script/--no-script"],
             default=True,
             help="Whether the script gets a check event. Default: --script.",
@@ -163,5 +246,6 @@ command: click.Command = Command(
     short_help="Find out what is wrong, and how to fix it.",
     examples="""\
 phpgw check --config /etc/phpgw.toml
+phpgw check --config /etc/phpgw.toml --url wss://example.com/ws
 phpgw check --json | jq '.findings[] | select(.level == "wrong")'""",
 )

@@ -51,7 +51,7 @@ class PublicProbes:
         self._drop_expired()
         if len(self._probes) >= _MAX_PROBES:
             del self._probes[next(iter(self._probes))]
-        probe = PublicProbe(token_urlsafe(), idle, self._seconds() + _LIFETIME + idle)
+        probe = PublicProbe(token_urlsafe(), idle, self._seconds() + _LIFETIME)
         self._probes[probe.token] = probe
         self.are_expected = True
         return probe

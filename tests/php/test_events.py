@@ -107,6 +107,26 @@ class EventTests(SystemTestCase):
                 (event["user"], event["state"], event["isBinary"]), (None, None, False)
             )
 
+    async def test_check(self) -> None:
+        """It is answered by itself, with PHP's settings; the script does not go on."""
+        self.serve(secret=_SECRET)
+        body = form(type="check")
+        status, text = await self.post(body, *signed(body))
+        self.assertEqual("200", status)
+        ini = json.loads(text)["phpgw_check"]["ini"]
+        self.assertEqual("8M", ini["post_max_size"])
+        self.assertEqual("403", (await self.post(body))[0])
+
+    async def test_check_within_a_framework(self) -> None:
+        """There, the application answers."""
+        self.serve(
+            f"{_OPENING}$event = Event::from(file_get_contents('php://input'), $_SERVER);"
+            "if ($event->isCheck()) { Reply::check()->emit(); }"
+        )
+        _, text = await self.post(form(type="check"))
+        self.assertIn("post_max_size", json.loads(text)["phpgw_check"]["ini"])
+        self.assertEqual(("200", ""), await self.post(form()))
+
     async def test_cross_origin(self) -> None:
         self.serve()
         for value, expected in (("1", True), ("0", False), ("", False)):

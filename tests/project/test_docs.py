@@ -68,6 +68,8 @@ _FOREIGN_OPTIONS = {
         "--count",
     ),
     *("--api", "--no-script"),
+    *("--public-url", "--code", "--reason", "--sort", "--reverse", "--count"),
+    *("--api", "--no-script", "--origin", "--idle"),
 }
 
 

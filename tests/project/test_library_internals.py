@@ -19,7 +19,10 @@ _LIBRARIES = ("twisted.", "autobahn.", "treq.", "hyperlink.")
 _LIST = Path(__file__).with_name("library_internals.toml")
 INTERNALS: dict[str, dict[str, Any]] = tomllib.loads(_LIST.read_text())
 # Documented, though it looks private: the standard library's.
-_DOCUMENTED = {"os._exit", "url._replace", "context.check_hostname", "context.verify_flags"}
+_DOCUMENTED = {
+    *("os._exit", "url._replace"),
+    *("context.check_hostname", "context.verify_flags", "context.verify_mode"),
+}
 # Documented as something to assign to.
 _ASSIGNABLE = {"pool.maxPersistentPerHost", "request.postpath", "timer.daemon"}
 

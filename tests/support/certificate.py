@@ -1,6 +1,7 @@
 """A certificate for 127.0.0.1 and localhost, good for as long as a test runs."""
 
 import ipaddress
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -23,16 +24,18 @@ def make_certificate(
     *,
     key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
     lifetime: timedelta = timedelta(days=1),
+    names: Sequence[str] = ("localhost",),
 ) -> Certificate:
     """A new certificate, in this directory.
 
     :param key: its key, if that is not to be new and usual.
     :param lifetime: how long from now it is valid; it has been for a day.
+    :param names: the DNS names that it is for.
     """
     key = key or ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0])])
     addresses = [ipaddress.ip_address(text) for text in ("127.0.0.1", "::1")]
-    names = [x509.DNSName("localhost"), *map(x509.IPAddress, addresses)]
+    known = [*map(x509.DNSName, names), *map(x509.IPAddress, addresses)]
     now = datetime.now(UTC)
     signed = (
         x509.CertificateBuilder()
@@ -42,7 +45,7 @@ def make_certificate(
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + lifetime)
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.SubjectAlternativeName(known), critical=False)
         .sign(key, hashes.SHA256())
     )
     certificate = Certificate(directory / "certificate.pem", directory / "key.pem")

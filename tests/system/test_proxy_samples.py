@@ -8,6 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from tests.support.certificate import make_certificate
+from tests.support.real.check_test_case import check
 from tests.support.real.curl import curl
 from tests.support.real.process import free_port
 from tests.support.real.proxies import Apache, Caddy, HaProxy
@@ -107,6 +108,16 @@ class ProxySampleTests(SystemTestCase):
         for path in ("/stats", "/send", "/ws/../stats", "/ws/stats", "//stats", "/wsx", "/healthz"):
             self.assertEqual("404", await curl(*_STATUS, self.url + path), path)
         self.assertEqual("200", await curl(*_STATUS, f"http://127.0.0.1:{self.api_port}/stats"))
+        await self.assert_checked()
+
+    async def assert_checked(self) -> None:
+        """The check finds nothing wrong on the public way."""
+        findings = await check("--config", str(self.config), "--url", self.ws_url)
+        for name, finding in findings.items():
+            if name.startswith(("public", "proxy", "api", "allow")) and name != "public-tls":
+                self.assertEqual("ok", finding["level"], finding)
+        for name in ("public-http", "proxy-host", "proxy-address", "proxy-cookies", "api-exposed"):
+            self.assertIn(name, findings)
 
     async def test_tcp(self) -> None:
         await self.start_at_port()

@@ -67,7 +67,7 @@ def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> Install
     :param endpoint: a Twisted client endpoint string.
     :param main_files: glob patterns of PHP-FPM's main files.
     """
-    for pool in _pools(main_files):
+    for pool in pools(main_files):
         if _listens_at(endpoint, pool.directives.get("listen", "")):
             return pool
     return None
@@ -75,23 +75,26 @@ def find_pool(endpoint: str, main_files: Iterable[str] = _MAIN_FILES) -> Install
 
 def listen_addresses(main_files: Iterable[str] = _MAIN_FILES) -> list[str]:
     """Return where the installed pools listen, as their configurations write it."""
-    found = (pool.directives.get("listen", "") for pool in _pools(main_files))
+    found = (pool.directives.get("listen", "") for pool in pools(main_files))
     return [each for each in found if each]
 
 
-def _pools(main_files: Iterable[str]) -> Iterator[InstalledPool]:
-    """Yield the pools in PHP-FPM's main files, and in what they include."""
+def pools(main_files: Iterable[str] = _MAIN_FILES) -> Iterator[InstalledPool]:
+    """Yield the pools in PHP-FPM's main files, and in what they include.
+
+    :param main_files: glob patterns.
+    """
     for main_file in (path for pattern in main_files for path in _matching(pattern)):
         timeout = "0"
-        pools: dict[str, dict[str, str]] = {}
+        found: dict[str, dict[str, str]] = {}
         files: dict[str, str] = {}
         for file, section, name, value in _settings(main_file):
             if section != "global":
-                pools.setdefault(section, {})[name] = value.replace("$pool", section)
+                found.setdefault(section, {})[name] = value.replace("$pool", section)
                 files[section] = str(file)
             elif name == "process_control_timeout":
                 timeout = value
-        for name, directives in pools.items():
+        for name, directives in found.items():
             workers = directives.get("pm.max_children", "")
             count = int(workers) if workers.isascii() and workers.isdecimal() else None
             yield InstalledPool(str(main_file), timeout, count, name, files[name], directives)

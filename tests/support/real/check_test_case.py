@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 from tests.support.real.command import Ended, run
@@ -13,6 +14,20 @@ _PHPGW = (sys.executable, "-m", "phpgw.cli", "check")
 Found = dict[str, dict[str, str]]
 
 
+async def run_check(*arguments: str, env: Mapping[str, str] | None = None) -> Ended:
+    """Return the end of the command."""
+    return await run([*_PHPGW, *arguments], env=environment(env), timeout=60)
+
+
+async def check(*arguments: str, env: Mapping[str, str] | None = None) -> Found:
+    """Return the findings by their ids."""
+    ended = await run_check("--json", *arguments, env=env)
+    assert not ended.stderr, ended.stderr
+    printed: dict[str, Any] = json.loads(ended.stdout)
+    assert printed["status"] == ended.status
+    return {finding["id"]: finding for finding in printed["findings"]}
+
+
 class CheckTestCase(SystemTestCase):
     """Runs ``phpgw check``, and looks at its findings.
 
@@ -21,18 +36,9 @@ class CheckTestCase(SystemTestCase):
 
     port: int
 
-    async def run_check(self, *arguments: str, env: dict[str, str] | None = None) -> Ended:
-        """Return the end of the command."""
-        return await run([*_PHPGW, *arguments], env=environment(env), timeout=60)
-
-    async def check(self, *arguments: str, env: dict[str, str] | None = None) -> Found:
-        """Return the findings by their ids."""
-        api = ("--api", f"http://127.0.0.1:{self.port}")
-        ended = await self.run_check("--json", *api, *arguments, env=env)
-        self.assertEqual("", ended.stderr)
-        printed: dict[str, Any] = json.loads(ended.stdout)
-        self.assertEqual(printed["status"], ended.status)
-        return {finding["id"]: finding for finding in printed["findings"]}
+    async def check(self, *arguments: str) -> Found:
+        """Return the findings about the gateway by their ids."""
+        return await check("--api", f"http://127.0.0.1:{self.port}", *arguments)
 
     def assert_level(self, found: Found, name: str, level: str) -> dict[str, str]:
         """Check the level of a finding, and return it. What is wrong has all that helps."""

@@ -104,11 +104,14 @@ class RateTests(CheckTestCase):
         self.assertEqual(1, len(self.checking.asked))
 
     def test_one_in_a_second(self) -> None:
-        self.post("/check?script=off")
+        self.checking.replies_at_once = True
+        self.post("/check")
         self.clock.advance(0.9)
         self.assertEqual(429, self.api.refusal("POST", "/check")[0])
+        self.assertEqual("m", self.post("/check?script=off")["machine"])
         self.clock.advance(0.1)
-        self.post("/check?script=off")
+        self.post("/check")
+        self.assertEqual(2, len(self.checking.asked))
 
 
 class TokenTests(CheckTestCase):

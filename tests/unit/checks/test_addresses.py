@@ -6,7 +6,6 @@ from phpgw.checks.addresses import (
     HostPort,
     UnixPath,
     client_address,
-    server_address,
     url_address,
 )
 
@@ -22,17 +21,6 @@ class AddressTests(SynchronousTestCase):
             ("tls:a:9000", None),
         ):
             self.assertEqual(address, client_address(endpoint), endpoint)
-
-    def test_servers(self) -> None:
-        for endpoint, address in (
-            ("tcp:8080", HostPort("", 8080)),
-            ("tcp:8080:interface=127.0.0.1", HostPort("127.0.0.1", 8080)),
-            ("tcp6:8080", HostPort("::", 8080)),
-            ("ssl:8443:privateKey=k.pem", HostPort("", 8443)),
-            ("unix:/run/a.sock:mode=666", UnixPath("/run/a.sock")),
-            ("systemd:domain=INET:index=0", None),
-        ):
-            self.assertEqual(address, server_address(endpoint), endpoint)
 
     def test_urls(self) -> None:
         self.assertEqual(HostPort("a", 80), url_address("http://a/b.php"))

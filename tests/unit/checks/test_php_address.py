@@ -29,11 +29,16 @@ class PhpAddressTests(SynchronousTestCase):
         self.assertEqual(("php-address", Level.WRONG), (finding.id, finding.level))
         self.assertEqual('php-fpm = "/run/php/php8.2-fpm.sock"', finding.fix)
 
+    def test_no_socket_at_all(self) -> None:
+        self.patch(php_address, "_usual_address", lambda directory: None)
+        finding = check(php_fpm="unix:/run/php/php7.4-fpm.sock")
+        self.assertEqual((Level.WRONG, "systemctl start php-fpm"), (finding.level, finding.fix))
+
     def test_usual_address(self) -> None:
         directory = short_directory(self)
         self.patch(php_address, "listen_addresses", lambda: [f"{directory}/b", f"{directory}/a"])
         self.patch(php_address, "_USUAL_SOCKETS", (f"{str(directory)[1:]}/*.sock",))
-        self.assertEqual("/run/php/php-fpm.sock", php_address._usual_address())
+        self.assertIsNone(php_address._usual_address())
         (directory / "c.sock").touch()
         self.assertEqual(f"{directory}/c.sock", php_address._usual_address())
         with socket.socket(socket.AF_UNIX) as server:

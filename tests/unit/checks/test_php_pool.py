@@ -1,5 +1,7 @@
 """Tests for :mod:`phpgw.checks.php_pool`; the running PHP-FPM is in system/test_check."""
 
+from pathlib import Path
+
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -9,9 +11,10 @@ from phpgw.checks.finding import Finding, Level
 from phpgw.checks.listen_queue import ListenQueueUnknown
 from phpgw.checks.php_pool import FoundPool, check_php_pool, find_running_pool
 from phpgw.checks.php_status import PoolStatus, StatusUnknown
+from phpgw.checks.processes import Process
 from tests.support.checked_situation import brief, situation
 
-_POOL = InstalledPool("/etc/fpm.conf", "10s", 10, "www", "/etc/www.conf", {})
+_POOL = InstalledPool("/etc/fpm.conf", "10s", 10, "www", "/etc/www.conf", {"listen": "9000"})
 
 
 class PoolTestCase(SynchronousTestCase):
@@ -66,7 +69,7 @@ class PoolTests(PoolTestCase):
     def test_not_found(self) -> None:
         """It says what would be needed."""
         for made, why in (
-            (situation(php_url="http://a/b.php"), "--php-fpm"),
+            (situation(php_url="http://a/b.php"), "machine of PHP-FPM"),
             (
                 attrs.evolve(situation(php_fpm="tcp:127.0.0.1:1"), is_here=False),
                 "machine",
@@ -75,6 +78,33 @@ class PoolTests(PoolTestCase):
             findings = [*check_php_pool(made, find_running_pool(made))]
             self.assertEqual({Level.SKIPPED}, {finding.level for finding in findings})
             self.assertIn(why, findings[0].why)
+
+
+class WebServerTests(SynchronousTestCase):
+    """PHP behind a web server of this machine."""
+
+    def find(self, *main_files: str) -> FoundPool:
+        """The pool that is found, where a PHP-FPM runs for each of these files."""
+        masters = [Process(7, f"php-fpm: master process ({file})") for file in main_files]
+        self.patch(php_pool, "processes_titled", lambda pattern: iter(masters))
+        return find_running_pool(situation(php_url="http://localhost/websocket.php"))
+
+    def test_only_pool(self) -> None:
+        file = Path(self.mktemp()).absolute()
+        file.write_text("[www]\nlisten = /run/php.sock\npm.max_children = 3\n")
+        found = self.find(str(file))
+        assert found.pool is not None
+        self.assertEqual((3, 7), (found.pool.workers, found.master and found.master.pid))
+
+    def test_several(self) -> None:
+        """Which of them it is cannot be told."""
+        file = Path(self.mktemp()).absolute()
+        file.write_text("[a]\nlisten = 9000\n[b]\nlisten = 9001\n")
+        found = self.find(str(file))
+        self.assertIsNone(found.pool)
+        self.assertIn("--php-fpm, as 2 pools", found.obstacle)
+        self.assertIsNone(self.find("/no/such/file").pool)
+        self.assertIsNone(self.find().pool)
 
 
 class QueueTests(PoolTestCase):

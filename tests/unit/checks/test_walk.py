@@ -27,6 +27,15 @@ class WalkTests(SynchronousTestCase):
         elsewhere = attrs.evolve(made, is_here=False)
         self.assertNotIn("sockets", self.ids(elsewhere))
 
+    def test_not_reached(self) -> None:
+        """One cause has one finding."""
+        error = {"path": None, "error": {"kind": "BackendUnreachable", "text": "x"}}
+        made = running(error, php_fpm="unix:/no/such.sock")
+        levels = {finding.id: finding.level for finding in check_gateway(made)}
+        self.assertEqual(
+            (Level.WRONG, Level.SKIPPED), (levels["php-address"], levels["php-script"])
+        )
+
     def test_broken_probe(self) -> None:
         """A probe that fails stops no other."""
 

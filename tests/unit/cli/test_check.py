@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.public_way import PublicWay
 from phpgw.cli import check
+from phpgw.cli.api_address import ApiAccess, UnixAddress
+from phpgw.cli.api_client import ApiClient
+from phpgw.cli.check import ApiAnnouncer
 from phpgw.process.machine_id import machine_id
 from phpgw.settings import Settings
 from phpgw.settings.as_json import settings_as_json
@@ -104,6 +108,57 @@ class ConfigurationTests(CheckTestCase):
         self.assertEqual(1, ended.status)
         self.assertIn("fix    api-listen = ", ended.stdout)
         self.assertIn("came through a proxy (Via). \\x1b[31m", ended.stdout)
+
+
+class PublicWayTests(CheckTestCase):
+    def test_usage(self) -> None:
+        for arguments, text in (
+            (("--url", "https://example.com/ws"), "--url: got 'https://example.com/ws'; expected"),
+            (("--url", "ws://a/", "--origin", "a"), "--origin: got 'a'; expected the origin"),
+            (("--url", "ws://a/", "--idle", "1h"), "--idle: got '1h'; expected a time up to 10m"),
+            (("--idle", "2m"), "--url is missing"),
+            (("--origin", "https://a"), "--url is missing"),
+        ):
+            self.assertIn(text, self.complaint(2, "check", *arguments))
+
+    def test_url(self) -> None:
+        """The way is followed after the rest, with the gateway's settings."""
+        ways: list[PublicWay] = []
+
+        def follow(way: PublicWay, announcer: ApiAnnouncer) -> list[Finding]:
+            ways.append(way)
+            return [_WRONG]
+
+        self.patch(check, "check_public_way", follow)
+        self.answer_check()
+        arguments = ("--url", "wss://example.com/ws", "--idle", "75")
+        self.assertEqual(1, self.status(*_CONFIGURED, *arguments))
+        self.assertEqual(0, self.status(*_CONFIGURED))
+        [way] = ways
+        self.assertEqual(("https://example.com", 75), (way.origin, way.idle))
+        self.assertEqual("/srv/app/websocket.php", way.settings["php-script"])
+
+    def test_away(self) -> None:
+        """Without a gateway the way is followed as far as that goes, and makes no client."""
+        self.is_away = True
+        self.patch(check, "check_public_way", lambda way, announcer: self.tokens(announcer))
+        self.assertEqual(3, self.status(*_CONFIGURED, "--url", "ws://127.0.0.1/ws"))
+
+    def tokens(self, announcer: ApiAnnouncer) -> list[Finding]:
+        self.assertIsNone(announcer.expect(0))
+        return [_OK]
+
+    def test_token(self) -> None:
+        """The gateway gives a token, and tells what came with it."""
+        announcer = ApiAnnouncer(ApiClient(ApiAccess(UnixAddress("/a"), None), self.exchange), True)
+        token = announcer.expect(75)
+        assert token is not None
+        self.assertIsNone(announcer.report(token))
+        probe = self.api.checking.probes.find(token)
+        assert probe is not None
+        probe.report = {"version": "HTTP/1.1"}
+        self.assertEqual({"version": "HTTP/1.1"}, announcer.report(token))
+        self.assertEqual([], self.api.checking.asked)
 
 
 class ApiTests(CheckTestCase):
