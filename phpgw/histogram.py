@@ -1,10 +1,11 @@
 """Histograms of durations, and the counts of one type of event."""
 
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import attrs
+
+from phpgw.labelled_counts import LabelledCounts
 
 # The upper limits of the buckets, in seconds; the last bucket has no limit.
 BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -47,7 +48,9 @@ class EventMetrics:
     :ivar whole: from when an event began until its reply was carried out.
     """
 
-    outcomes: Counter[str] = attrs.field(factory=lambda: Counter(dict.fromkeys(OUTCOMES, 0)))
+    outcomes: LabelledCounts = attrs.field(
+        factory=lambda: LabelledCounts(dict.fromkeys(OUTCOMES, 0))
+    )
     waiting: Histogram = attrs.field(factory=Histogram)
     php: Histogram = attrs.field(factory=Histogram)
     whole: Histogram = attrs.field(factory=Histogram)

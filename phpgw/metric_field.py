@@ -1,10 +1,11 @@
 """The declaration of a metric: a field of a class, with all that an exporter has to know."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import attrs
+
+from phpgw.labelled_counts import LabelledCounts
 
 _DESCRIPTION = "description"
 
@@ -82,7 +83,7 @@ def counter_by(
     """
     facts = _facts("counter", help_text, unit, name, family, labels) | {"by": label}
     zeros = dict.fromkeys(values, 0)
-    return attrs.field(factory=lambda: Counter(zeros), metadata={_DESCRIPTION: facts})
+    return attrs.field(factory=lambda: LabelledCounts(zeros), metadata={_DESCRIPTION: facts})
 
 
 def gauge(help_text: str, unit: str, *, name: str | None = None) -> Any:

@@ -1,11 +1,11 @@
 """The gateway's counters and gauges, each declared once with its description."""
 
-from collections import Counter
 from collections.abc import Iterator
 
 import attrs
 
-from phpgw.histogram import EventMetrics
+from phpgw.histogram import EventMetrics, Histogram
+from phpgw.labelled_counts import LabelledCounts
 from phpgw.metric_field import (
     MetricDescription,
     MetricFamily,
@@ -53,6 +53,7 @@ _TIMER_RUNS = MetricFamily("timer_runs", "Runs of timers that were due.")
 class Metrics:
     """All metrics of a gateway. Code that counts adds to an attribute: this costs nothing more.
 
+    :ivar reactor_lag: how late the reactor makes a call.
     :ivar events: how events have ended, and how long they took, by type.
     """
 
@@ -60,10 +61,10 @@ class Metrics:
     handshakes_accepted: int = counter(
         "Handshakes that opened a connection.", "handshakes", name="connections_opened"
     )
-    connections_closed: Counter[str] = counter_by(
+    connections_closed: LabelledCounts = counter_by(
         "reason", CLOSE_CAUSES, "Connections that were open and have ended.", "connections"
     )
-    handshakes_refused: Counter[str] = counter_by(
+    handshakes_refused: LabelledCounts = counter_by(
         "reason", REFUSAL_CAUSES, "Handshakes that were refused, for any reason.", "handshakes"
     )
     handshakes_refused_full: int = counter(
@@ -106,7 +107,7 @@ class Metrics:
         family=_MESSAGE_BYTES,
         direction="sent",
     )
-    pushes_delivered: Counter[str] = counter_by(
+    pushes_delivered: LabelledCounts = counter_by(
         "target",
         _PUSH_TARGETS,
         "Requests to /send and /commands that were carried out.",
@@ -114,7 +115,7 @@ class Metrics:
         family=_PUSHES,
         outcome="delivered",
     )
-    pushes_refused: Counter[str] = counter_by(
+    pushes_refused: LabelledCounts = counter_by(
         "target",
         _PUSH_TARGETS,
         "Requests to /send and /commands that were refused.",
@@ -122,7 +123,7 @@ class Metrics:
         family=_PUSHES,
         outcome="refused",
     )
-    commands_run: Counter[str] = counter_by(
+    commands_run: LabelledCounts = counter_by(
         "op",
         COMMAND_OPS,
         "Commands that were carried out, of any origin.",
@@ -177,8 +178,26 @@ class Metrics:
         "Disconnects that PHP has yet to be told of.", "disconnects"
     )
     disconnects_lost: int = counter("Disconnects that PHP was not told of.", "disconnects")
-    timer_runs: int = counter("Runs of timers.", "runs", family=_TIMER_RUNS, outcome="started")
-    timer_runs_skipped: int = counter(
+    timer_runs: int = counter("Runs of timers.", "runs", is_exported=False)
+    timer_runs_replied: LabelledCounts = counter_by(
+        "timer",
+        (),
+        "Runs of timers to which PHP has replied.",
+        "runs",
+        family=_TIMER_RUNS,
+        outcome="replied",
+    )
+    timer_runs_failed: LabelledCounts = counter_by(
+        "timer",
+        (),
+        "Runs of timers on which PHP has failed.",
+        "runs",
+        family=_TIMER_RUNS,
+        outcome="failed",
+    )
+    timer_runs_skipped: LabelledCounts = counter_by(
+        "timer",
+        (),
         "Runs of timers that were skipped, because one was under way or their time was missed.",
         "runs",
         family=_TIMER_RUNS,
@@ -256,17 +275,18 @@ class Metrics:
         "connections",
         is_exported=False,
     )
+    reactor_lag: Histogram = attrs.field(factory=Histogram)
     events: dict[str, EventMetrics] = attrs.field(
         factory=lambda: {type_: EventMetrics() for type_ in EVENT_TYPES}
     )
 
     def as_dict(self) -> dict[str, int]:
-        """Return all values by name, without :attr:`events`.
+        """Return all values by name, without the histograms.
 
         Of what is counted by a label, it has the sum.
         """
         return {
-            each.name: value.total() if isinstance(value, Counter) else value
+            each.name: value.total() if isinstance(value, LabelledCounts) else value
             for each in self.describe()
             for value in (getattr(self, each.name),)
         }

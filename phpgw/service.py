@@ -34,6 +34,7 @@ from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.machine_id import machine_id
 from phpgw.process.monotonic_clock import use_monotonic_time
 from phpgw.process.orphan_reaper import OrphanReaper
+from phpgw.process.reactor_lag import ReactorLag
 from phpgw.process.signals import GracefulSignals
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.relay.connect import Admission
@@ -245,6 +246,7 @@ def make_gateway(
     )
     GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
     OrphanReaper(reactor).setServiceParent(gateway)
+    ReactorLag(reactor, metrics.reactor_lag).setServiceParent(gateway)
     if settings.idle_timeout or settings.max_connection_age:
         Lifetimes(
             reactor,

@@ -45,6 +45,7 @@ class GatewayCollector(Collector):
         for family, members in self._families.items():
             yield self._counted(family, members)
         yield from self._events()
+        yield self._lag()
         for observable in self._observables:
             yield _observed(observable)
         yield from self._process.collect()
@@ -77,6 +78,15 @@ class GatewayCollector(Collector):
             php.add_metric((kind,), *_buckets(events.php))
             whole.add_metric((kind,), *_buckets(events.whole))
         return iter((outcomes, waiting, php, whole))
+
+    def _lag(self) -> Metric:
+        buckets, total = _buckets(self._metrics.reactor_lag)
+        return HistogramMetricFamily(
+            _PREFIX + "reactor_lag_seconds",
+            "How late the reactor makes a call.",
+            buckets=buckets,
+            sum_value=total,
+        )
 
 
 def _histogram(name: str, help_text: str) -> HistogramMetricFamily:

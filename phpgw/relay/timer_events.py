@@ -44,18 +44,18 @@ class TimerEvents:
         self._observers = observers
         self._identity = Identity(client_id="", handshake=handshake)
 
-    def trigger(self, name: str) -> Deferred[None]:
+    def trigger(self, name: str) -> Deferred[bool]:
         """Send PHP the event of a timer.
 
-        :returns: fires when the script has ended, whether it succeeded or failed.
+        :returns: fires when the script has ended, with whether it succeeded.
         """
-        ended: Deferred[None] = Deferred()
+        ended: Deferred[bool] = Deferred()
         run = partial(self._run, name, ended)
         self._queue.enqueue(DeferredEvent(run, self._queue.messages, self._now()))
         return ended
 
     def _run(
-        self, name: str, ended: Deferred[None], queued: QueuedEvent, error: BackendError | None
+        self, name: str, ended: Deferred[bool], queued: QueuedEvent, error: BackendError | None
     ) -> Deferred[Any]:
         """Ask PHP; with an error, fail in the same way."""
         pending = PendingReply(self._replies, None)
@@ -63,13 +63,15 @@ class TimerEvents:
         queued.asked_at = None if error else self._now()
         asked = fail(error) if error else self._backend.ask(event, pending.follow)
         overrun: Deferred[None] | None = None
+        has_replied = True
 
         def replied(reply: Reply) -> Deferred[None] | None:
             queued.reply, queued.replied_at = reply, self._now()
             return pending.complete(reply)
 
         def failed(failure: Failure) -> Deferred[None] | None:
-            nonlocal overrun
+            nonlocal overrun, has_replied
+            has_replied = False
             queued.failure = failure
             self._replies.report_failure(f"timer {name}", event, failure, None)
             overrun = self._overruns.until_ended(failure)
@@ -78,7 +80,7 @@ class TimerEvents:
         def end(outcome: object) -> None:
             self._observers.ended(queued, event)
             # This timer must not overlap with itself, but other events need not wait for it.
-            (overrun or succeed(None)).addBoth(ended.callback)
+            (overrun or succeed(None)).addBoth(lambda _: ended.callback(has_replied))
 
         asked.addCallback(replied)
         asked.addErrback(failed)

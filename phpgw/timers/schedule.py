@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from phpgw.labelled_counts import LabelledCounts
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.timers.rules import Rule, Timer
@@ -32,7 +33,8 @@ class Schedule(Service):
     A run is skipped if the run before has not ended, or if its time was missed. Skipped runs are
     counted, and not repeated.
 
-    :param trigger: called with a timer's name; returns a Deferred that fires when the run ends.
+    :param trigger: called with a timer's name; returns a Deferred that fires when the run ends,
+        with whether PHP has replied.
     :param wall_time: returns the time of day, in seconds since the epoch, for cron rules.
     """
 
@@ -42,7 +44,7 @@ class Schedule(Service):
         self,
         reactor: IReactorTime,
         timers: Iterable[Timer],
-        trigger: Callable[[str], Deferred[None]],
+        trigger: Callable[[str], Deferred[bool]],
         metrics: Metrics,
         wall_time: Callable[[], float] = time.time,
     ) -> None:
@@ -72,7 +74,7 @@ class _TimerRunner:
     _reactor: IReactorTime
     _wall_time: Callable[[], float]
     _timer: Timer
-    _trigger: Callable[[str], Deferred[None]]
+    _trigger: Callable[[str], Deferred[bool]]
     _metrics: Metrics
     _rule: Rule = attrs.field(init=False)
     # All runs up to this time were started or skipped.
@@ -83,6 +85,8 @@ class _TimerRunner:
     _next_log: float = attrs.field(default=-inf, init=False)
 
     def start(self) -> None:
+        for counts in self._outcomes():
+            counts[self._timer.name] += 0
         now = self._now()
         self._rule = self._timer.rule.starting_at(now)
         self._handled_until = now
@@ -128,14 +132,23 @@ class _TimerRunner:
         run.addErrback(self._failed)
         run.addCallback(self._finished)
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure) -> bool:
         self.log.failure("Timer {name} failed", failure, name=self._timer.name)
+        return False
 
-    def _finished(self, outcome: object) -> None:
+    def _finished(self, has_replied: bool) -> None:
         self._is_running = False
+        replied, failed, _ = self._outcomes()
+        counts = replied if has_replied else failed
+        counts[self._timer.name] += 1
+
+    def _outcomes(self) -> tuple[LabelledCounts, LabelledCounts, LabelledCounts]:
+        """Return what counts the runs that are replied to, that fail, and that are skipped."""
+        metrics = self._metrics
+        return metrics.timer_runs_replied, metrics.timer_runs_failed, metrics.timer_runs_skipped
 
     def _count_skipped(self, count: int) -> None:
-        self._metrics.timer_runs_skipped += count
+        self._metrics.timer_runs_skipped[self._timer.name] += count
         self._skipped += count
         now = self._reactor.seconds()
         if count and now >= self._next_log:

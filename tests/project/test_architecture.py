@@ -14,15 +14,16 @@ import phpgw
 # table, so there are no circles between them.
 _FOUNDATIONS = {
     *("deadlines", "escape", "histogram", "log_limit"),
-    *("metric_field", "metrics", "observable", "time_slices"),
+    *("labelled_counts", "metric_field", "metrics", "observable", "time_slices"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "deadlines": set(),
     "escape": set(),
-    "histogram": set(),
+    "labelled_counts": set(),
+    "histogram": {"labelled_counts"},
     "log_limit": set(),
-    "metric_field": set(),
-    "metrics": {"histogram", "metric_field"},
+    "metric_field": {"labelled_counts"},
+    "metrics": {"histogram", "labelled_counts", "metric_field"},
     "observable": set(),
     "time_slices": set(),
     "logs": {*_FOUNDATIONS},

@@ -48,6 +48,7 @@ TESTED_ELSEWHERE = {
     "hub/command_json": "unit/hub/test_command_parser",
     "hub/commander": "unit/hub/test_dispatch",
     "hub/commands": "unit/hub/test_command_parser",
+    "labelled_counts": "unit/test_metrics",
     "metric_field": "unit/test_metrics",
     "observable": "unit/prometheus/test_collector",
     "process/server_endpoint": "unit/process/test_unix_socket",

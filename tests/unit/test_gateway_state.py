@@ -9,20 +9,15 @@ from twisted.trial.unittest import SynchronousTestCase
 import phpgw
 from tests.support.certificate import make_certificate
 from tests.support.in_memory_browser import TEXT, frame
-from tests.support.in_memory_gateway import InMemoryGateway, Road, running_gateway
-
-
-def scrape(gateway: InMemoryGateway) -> list[str]:
-    """Return the lines of ``/metrics``."""
-    gateway.caller.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
-    return gateway.caller.read_response().decode().splitlines()
+from tests.support.in_memory_gateway import Road, running_gateway
+from tests.support.metric_names import scrape
 
 
 class GatewayStateTests(SynchronousTestCase):
     def lines(self, road: Road = "FastCGI", **settings: Any) -> list[str]:
         with running_gateway(road, **settings) as gateway:
             gateway.round_trip()
-            return scrape(gateway)
+            return scrape(gateway).splitlines()
 
     def test_versions(self) -> None:
         [line] = [line for line in self.lines() if line.startswith("phpgw_build_info{")]
@@ -45,7 +40,7 @@ class GatewayStateTests(SynchronousTestCase):
                 b' {"op": "bind", "to": {"all": true}, "user": "42"}]',
             )
             gateway.caller.read_response()
-            lines = scrape(gateway)
+            lines = scrape(gateway).splitlines()
         self.assertIn("phpgw_groups 2.0", lines)
         self.assertIn("phpgw_users 1.0", lines)
 
@@ -58,7 +53,7 @@ class GatewayStateTests(SynchronousTestCase):
     def test_busy_connection(self) -> None:
         with running_gateway("HTTP") as gateway:
             gateway.browser.send(frame(TEXT))
-            lines = scrape(gateway)
+            lines = scrape(gateway).splitlines()
         self.assertIn('phpgw_php_connections{state="busy"} 1.0', lines)
         self.assertIn("phpgw_php_turns_used 1.0", lines)
 

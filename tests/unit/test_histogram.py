@@ -29,7 +29,8 @@ class EventMetricsTests(SynchronousTestCase):
         metrics = EventMetrics()
         metrics.count("replied", 1.0, 2.0, 4.0)
         metrics.count("refused", 8.0, None, 8.0)
-        self.assertEqual(dict(+metrics.outcomes), {"replied": 1, "refused": 1})
+        counts = {"replied": 1, "failed": 0, "refused": 1, "withdrawn": 0}
+        self.assertEqual(metrics.outcomes, counts)
         self.assertEqual(
             (metrics.waiting.total, metrics.php.total, metrics.whole.total), (9.0, 2.0, 12.0)
         )

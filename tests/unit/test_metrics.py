@@ -32,6 +32,15 @@ class DescriptionTests(SynchronousTestCase):
             self.assertEqual(1, len({(*each.labels, each.by) for each in members}), family)
             self.assertEqual(len(members), len({(*each.labels.values(),) for each in members}))
 
+    def test_sums(self) -> None:
+        """Of what is counted by a label, ``/stats`` has the sum."""
+        metrics = Metrics()
+        metrics.commands_run["send"] += 2
+        metrics.commands_run["join"] += 1
+        metrics.timer_runs_skipped["a timer of the configuration"] += 4
+        sums = metrics.as_dict()
+        self.assertEqual((3, 4), (sums["commands_run"], sums["timer_runs_skipped"]))
+
     def test_api_description(self) -> None:
         """The schema of ``/stats`` has each number, with the same text."""
         schema = openapi_document()["components"]["schemas"]["Stats"]

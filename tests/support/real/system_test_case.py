@@ -18,6 +18,7 @@ from tests.support.real.browser import Browser
 from tests.support.real.gateway import ROOT, Gateway
 from tests.support.real.nginx import Nginx
 from tests.support.real.php_fpm import PhpFpm
+from tests.support.real.prometheus import Prometheus
 from tests.support.real.websocket_client import Connection, connect
 
 # The script of the article that the project began with, where it is kept beside the checkout.
@@ -113,6 +114,10 @@ class SystemTestCase(TestCase):
     def start_gateway(self, *arguments: str, **options: Any) -> Gateway:
         """A gateway with these options of ``twistd phpgw``; see :class:`Gateway`."""
         return self._started(Gateway(self._directory_for("gateway"), *arguments, **options))
+
+    def start_prometheus(self, target: int, token_file: Path) -> Prometheus:
+        """A Prometheus that scrapes the gateway at this port; see :class:`Prometheus`."""
+        return self._started(Prometheus(self._directory_for("prometheus"), target, token_file))
 
     def start_browser(self) -> Browser:
         """A browser with a window of its own."""

@@ -1,7 +1,6 @@
 """``/stats``: the counters."""
 
 import json
-from collections import Counter
 
 from twisted.internet.interfaces import IAddress
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,13 +8,14 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
 from phpgw.api.stats import StatsResource
+from phpgw.labelled_counts import LabelledCounts
 from phpgw.metrics import Metrics
 from tests.support.fakes import LOCAL, REMOTE, Answer, request
 
 
 class StatsTests(SynchronousTestCase):
     def get(self, token: bytes | None = None, peer: IAddress = LOCAL, **headers: str) -> Answer:
-        self.metrics = Metrics(clients_now=3, pushes_delivered=Counter(client=5))
+        self.metrics = Metrics(clients_now=3, pushes_delivered=LabelledCounts(client=5))
         root = Resource()
         root.putChild(b"stats", StatsResource(Access(token), self.metrics))
         return request(root, "GET", "/stats", headers=headers.items(), peer=peer)

@@ -35,7 +35,13 @@ class CollectorTests(SynchronousTestCase):
         """No number is left out, no family is there twice, and no line is."""
         lines = page()
         families = {each.family.name for each in Metrics.describe() if each.is_exported}
-        families |= {"events", "event_wait_seconds", "php_seconds", "event_seconds"}
+        families |= {
+            "reactor_lag_seconds",
+            "events",
+            "event_wait_seconds",
+            "php_seconds",
+            "event_seconds",
+        }
         names = [line.split()[2] for line in lines if line.startswith("# TYPE phpgw_")]
         self.assertEqual(
             families, {name.removeprefix("phpgw_").removesuffix("_total") for name in names}

@@ -6,7 +6,7 @@ from math import ceil
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import Clock
 from twisted.logger import capturedLogs, formatEvent
@@ -34,7 +34,7 @@ class ScheduleTestCase(SynchronousTestCase):
         self,
         *rules: Rule,
         at: datetime = NOON,
-        trigger: Callable[[str], Deferred[None]] | None = None,
+        trigger: Callable[[str], Deferred[bool]] | None = None,
     ) -> Schedule:
         """Start timers a, b, ... with these rules. Each run ends at once."""
         self.clock = StrictClock()
@@ -44,9 +44,9 @@ class ScheduleTestCase(SynchronousTestCase):
         self.metrics = Metrics()
         self.runs: list[tuple[str, float]] = []
 
-        def run(name: str) -> Deferred[None]:
+        def run(name: str) -> Deferred[bool]:
             self.runs.append((name, self.wall_time()))
-            return trigger(name) if trigger else succeed(None)
+            return trigger(name) if trigger else succeed(True)
 
         timers = [Timer(name, rule) for name, rule in zip("abc", rules, strict=False)]
         schedule = Schedule(self.clock, timers, run, self.metrics, self.wall_time)
@@ -66,7 +66,43 @@ class ScheduleTestCase(SynchronousTestCase):
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of runs and of skipped runs."""
-        return self.metrics.timer_runs, self.metrics.timer_runs_skipped
+        return self.metrics.timer_runs, self.metrics.timer_runs_skipped.total()
+
+
+class OutcomeTests(ScheduleTestCase):
+    """Each run that was due is counted for its timer, by what became of it."""
+
+    def outcomes(self, name: str) -> tuple[int, int, int]:
+        """Return the numbers of runs that PHP replied to, that it failed on, and skipped ones."""
+        metrics = self.metrics
+        counts = (metrics.timer_runs_replied, metrics.timer_runs_failed, metrics.timer_runs_skipped)
+        replied, failed, skipped = (each[name] for each in counts)
+        return replied, failed, skipped
+
+    def test_replied_and_failed(self) -> None:
+        self.start(Every(10), Every(10), trigger=lambda name: succeed(name == "a"))
+        self.let_pass(35)
+        self.assertEqual(((3, 0, 0), (0, 3, 0)), (self.outcomes("a"), self.outcomes("b")))
+
+    def test_error(self) -> None:
+        self.start(Every(10), trigger=lambda name: fail(ValueError()))
+        self.let_pass(15)
+        self.assertEqual((0, 1, 0), self.outcomes("a"))
+        self.flushLoggedErrors(ValueError)
+
+    def test_skipped(self) -> None:
+        """A run is counted when it has ended."""
+        run: Deferred[bool] = Deferred()
+        self.start(Every(10), trigger=lambda name: run)
+        self.let_pass(35)
+        self.assertEqual((0, 0, 2), self.outcomes("a"))
+        run.callback(True)
+        self.assertEqual((1, 0, 2), self.outcomes("a"))
+
+    def test_from_the_start(self) -> None:
+        """A timer that was not due yet is there, with 0."""
+        self.start(Every(10))
+        self.assertEqual({"a": 0}, dict(self.metrics.timer_runs_failed))
 
 
 class IntervalTests(ScheduleTestCase):
@@ -232,16 +268,16 @@ class CronTimerTests(ScheduleTestCase):
 class SlowRunTests(ScheduleTestCase):
     def test_never_two_at_once(self) -> None:
         """A run that is due during another one is skipped, and not repeated."""
-        ends: list[Deferred[None]] = []
+        ends: list[Deferred[bool]] = []
 
-        def trigger(name: str) -> Deferred[None]:
+        def trigger(name: str) -> Deferred[bool]:
             ends.append(Deferred())
             return ends[-1]
 
         self.start(Every(10), trigger=trigger)
         self.let_pass(35)
         self.assertEqual(([10], (1, 2)), (self.times(), self.counts()))
-        ends[0].callback(None)
+        ends[0].callback(True)
         self.let_pass(4)
         self.assertEqual(([10], (1, 2)), (self.times(), self.counts()))
         self.let_pass(15)
@@ -252,7 +288,7 @@ class SlowRunTests(ScheduleTestCase):
         self.start(
             Every(10),
             Every(10),
-            trigger=lambda name: Deferred() if name == "a" else succeed(None),
+            trigger=lambda name: Deferred() if name == "a" else succeed(True),
         )
         self.let_pass(30)
         self.assertEqual(([10], [10, 20, 30]), (self.times("a"), self.times("b")))
@@ -260,7 +296,7 @@ class SlowRunTests(ScheduleTestCase):
     def test_failure(self) -> None:
         """After a failed run, the next one starts."""
 
-        def trigger(name: str) -> Deferred[None]:
+        def trigger(name: str) -> Deferred[bool]:
             raise RuntimeError("broken")
 
         self.start(Every(10), trigger=trigger)
@@ -303,9 +339,9 @@ class ServiceTests(ScheduleTestCase):
         self.assertEqual((1, 0), self.counts())
 
     def test_stop_by_a_run(self) -> None:
-        def stop(name: str) -> Deferred[None]:
+        def stop(name: str) -> Deferred[bool]:
             schedule.stopService()
-            return succeed(None)
+            return succeed(True)
 
         schedule = self.start(Every(10), trigger=stop)
         self.let_pass(30)

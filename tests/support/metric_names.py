@@ -1,0 +1,43 @@
+"""The metrics that gateways export, and those that texts name."""
+
+import re
+from functools import cache
+
+from prometheus_client.metrics_core import Metric
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.in_memory_gateway import InMemoryGateway, Road, running_gateway
+
+_NAME = re.compile(r"\b(?:phpgw|process)_[a-z_]+\b")
+_HISTOGRAM = ("_bucket", "_sum", "_count")
+
+
+@cache
+def exported_metrics() -> dict[str, Metric]:
+    """Return the families that gateways export on any way to PHP, by their names in queries."""
+    found: dict[str, Metric] = {}
+    roads: tuple[Road, ...] = ("FastCGI", "own PHP-FPM", "HTTP")
+    for road in roads:
+        with running_gateway(road) as gateway:
+            for family in text_string_to_metric_families(scrape(gateway)):
+                suffix = "_total" if family.type == "counter" else ""
+                found[family.name + suffix] = family
+    return found
+
+
+def scrape(gateway: InMemoryGateway) -> str:
+    """Return the response of ``/metrics``."""
+    gateway.caller.send(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return gateway.caller.read_response().decode()
+
+
+def named_metrics(text: str) -> set[str]:
+    """Return the metrics that a text names; the parts of a histogram are that."""
+    names = set()
+    for name in _NAME.findall(text):
+        for suffix in _HISTOGRAM:
+            histogram = name.removesuffix(suffix)
+            if histogram != name and histogram in exported_metrics():
+                name = histogram
+        names.add(name)
+    return names
