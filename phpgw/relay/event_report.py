@@ -1,8 +1,8 @@
 """Reports of events that have ended, for the metrics and for those who watch the gateway."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-import attrs
 from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -19,8 +19,7 @@ from phpgw.relay.overload import Overloaded
 REPLIED, FAILED, REFUSED, WITHDRAWN = OUTCOMES
 
 
-@attrs.frozen(kw_only=True)
-class EventReport:
+class EventReport(NamedTuple):
     """A report of an event that has ended.
 
     :ivar outcome: one of :data:`phpgw.histogram.OUTCOMES`.
