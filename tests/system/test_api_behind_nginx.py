@@ -28,6 +28,11 @@ location /ws {{
     proxy_set_header Upgrade $http_upgrade;
     proxy_set_header Connection "upgrade";
 }}"""
+_PATHS = (
+    *("/send", "/commands", "/clients", "/stats", "/hold", "/send/../clients"),
+    # The console's login.
+    "/console/code",
+)
 _PHP_PUSH = """
 $options = ['http' => ['method' => 'POST', 'content' => $argv[2], 'ignore_errors' => true,
     'header' => 'Content-Type: application/x-www-form-urlencoded'] + json_decode($argv[3], true)];
@@ -56,7 +61,7 @@ class NginxTests(SystemTestCase):
                 ),
             )
         for host in ("127.0.0.1", "localhost", f"127.0.0.1:{self.gateway.port}", "example.com"):
-            for path in ("/send", "/commands", "/clients", "/stats", "/hold", "/send/../clients"):
+            for path in _PATHS:
                 status = await self.status(
                     self.nginx.url + path, "--path-as-is", "--header", f"Host: {host}"
                 )
