@@ -100,8 +100,7 @@ class ViewerFactory(SlimFactory):
         :raises Refusal: if it is no valid handshake, if the ticket is not valid, or if there are
             too many viewers.
         """
-        opening = read_opening(request, compression=False)
-        if self._tickets.remove(ticket) is None:
+        if self._tickets.find(ticket) is None:
             raise Refusal(
                 403,
                 "POST to this path for a ticket, and connect with ?ticket=TICKET within "
@@ -111,6 +110,8 @@ class ViewerFactory(SlimFactory):
             raise Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
         if len(self._viewers) >= _MAX_VIEWERS:
             raise Refusal(503, f"{_MAX_VIEWERS} others watch already.", [(b"Retry-After", b"60")])
+        opening = read_opening(request, compression=False)
+        self._tickets.remove(ticket)
         transport, unread = release(request)
         protocol: Any = self.buildProtocol(transport.getPeer())
         self._viewers.add(protocol)
