@@ -223,6 +223,10 @@ class PageTests(ConsoleTestCase):
         await self.browser.run("document.querySelector('main details').open = true")
         for name in ("\\u202egnp.exe", "\\x1b[2J", "\\u2028", agent):
             await self.shown(name)
+        # Addresses that no page of the console leads to.
+        for page in ("clients/%", "constructor", "<img src=x onerror=window.hacked=1>"):
+            await self.go(page)
+            await self.shown("not connected" if "/%" in page else "There is no such page")
         self.assertIsNone(await self.browser.run("return window.hacked ?? null"))
         await self.assert_no_complaint()
 

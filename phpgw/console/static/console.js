@@ -31,12 +31,21 @@ let tidy = null;
 function route() {
   const [path, query] = location.hash.slice(2).split("?", 2);
   const [root, ...rest] = path.split("/");
-  const name = rest.length ? decodeURIComponent(rest.join("/")) : null;
-  show(PAGES[root] ?? showNothing, name, new URLSearchParams(query ?? ""));
+  const name = rest.length ? decoded(rest.join("/")) : null;
+  show(Object.hasOwn(PAGES, root) ? PAGES[root] : showNothing, name, new URLSearchParams(query ?? ""));
   for (const link of nav.children) {
     const isHere = link.getAttribute("href").slice(2) === root;
     if (isHere) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
+  }
+}
+
+// An address may be of anybody's making.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

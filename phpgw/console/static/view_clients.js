@@ -34,7 +34,7 @@ export function showClients(page, query) {
     empty: of ? "No client is there." : "No client is connected. Browsers connect with new WebSocket(URL); the gateway's front page has a line to copy.",
     query: { group, user },
     columns: [
-      ["Client", (client) => clientLink(client.client_id), "name"],
+      ["Client", (client) => clientLink(client.client_id)],
       ["User", (client) => (client.user === null ? "" : foreign(printable(client.user)))],
       ["Groups", (client) => someTags(client.groups)],
       ["Address", (client) => (client.address === null ? "" : foreign(printable(client.address)))],

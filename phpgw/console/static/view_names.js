@@ -20,7 +20,7 @@ export function showNames(page, kind) {
     searches: "Part of the name",
     empty,
     columns: [
-      ["Name", (entry) => element("a", { href: `#/clients?${query(entry)}` }, foreign(printable(entry[kind]))), "name"],
+      ["Name", (entry) => element("a", { href: `#/clients?${query(entry)}` }, foreign(printable(entry[kind])))],
       ["Clients", (entry) => count(entry.clients), "number"],
       ["", (entry) => element("a", { href: `#/send?${query(entry)}`, "aria-label": `Send to ${printable(entry[kind])}` }, "Send")],
     ],
