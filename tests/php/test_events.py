@@ -89,6 +89,7 @@ class EventTests(SystemTestCase):
                     "isBinary": True,
                     "code": None,
                     "isCrossOrigin": False,
+                    "id": "",
                     "is": [True, False, False, False],
                 },
             ),

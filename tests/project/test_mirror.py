@@ -33,7 +33,6 @@ TESTED_ELSEWHERE = {
     "checks/idle_cut": "system/test_check_public_way",
     "checks/php_ini": "system/test_check",
     "checks/php_status": "system/test_check",
-    "checks/proxied_handshake": "system/test_check_public_way",
     "checks/public_connection": "system/test_check_public_way",
     "checks/public_response": "system/test_check_public_way",
     "checks/public_way": "system/test_check_public_way",

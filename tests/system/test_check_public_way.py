@@ -135,15 +135,18 @@ class MistakeTests(PublicWayTestCase):
         self.start_sites(right, *sites.values())
         self.assert_right(await self.find(f"ws://{_SITE}:{right.port}/ws", idle=2))
         for name, (_, subject, level) in _CASES.items():
-            idle = 2 if subject == "idle-cut" else 0
-            found = await self.find(f"ws://{_SITE}:{sites[name].port}/ws", idle=idle)
+            found = await self.find_case(subject, sites[name])
             self.assertIn(subject, found, f"{name}: {found}")
             self.assertEqual(level, found[subject].level.value, f"{name}: {found[subject]}")
             sites[name].apply(found[subject].fix)
-            self.reload()
-            found = await self.find(f"ws://{_SITE}:{sites[name].port}/ws", idle=idle)
-            self.assert_right(found)
+        self.reload()
+        for name, (_, subject, _) in _CASES.items():
+            self.assert_right(await self.find_case(subject, sites[name]))
         self.assertEqual(0, await self.clients())
+
+    async def find_case(self, subject: str, site: ProxiedSite) -> Findings:
+        idle = 2 if subject == "idle-cut" else 0
+        return await self.find(f"ws://{_SITE}:{site.port}/ws", idle=idle)
 
     async def clients(self) -> int:
         """How many clients the gateway has had."""
