@@ -46,6 +46,7 @@ class Gateway(MultiService):
     :param drain_timeout: seconds in all for stopping: from closing the ports to closing the
         upstream.
     :param summary: what is where, in a line for the log.
+    :param hints: what should be changed, each a line for the log.
     :param log_file: the log file of twistd, if there is one.
     """
 
@@ -66,6 +67,7 @@ class Gateway(MultiService):
         notifier: SystemdNotifier,
         drain_timeout: float,
         summary: str,
+        hints: Sequence[str],
         log_file: ReopenableLogFile | None,
     ) -> None:
         super().__init__()
@@ -81,6 +83,7 @@ class Gateway(MultiService):
         self._notifier = notifier
         self._drain_timeout = drain_timeout
         self._summary = summary
+        self._hints = hints
         self._log_file = log_file
         for service in (upstream.service, *public, *private, background, notifier):
             service.setServiceParent(self)
@@ -92,7 +95,7 @@ class Gateway(MultiService):
     def startService(self) -> None:
         super().startService()
         self.log.info("{summary}", summary=self._summary)
-        for hint in self._upstream.hints:
+        for hint in self._hints:
             self.log.warn("{hint}", hint=hint)
 
     def open_ports(self) -> None:

@@ -38,12 +38,14 @@ from phpgw.process.reactor_lag import ReactorLag
 from phpgw.process.signals import GracefulSignals
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.relay.connect import Admission
+from phpgw.relay.event_log import EventLog
 from phpgw.relay.hold import Hold
 from phpgw.relay.policy import RelayPolicy, ReplyPolicy
 from phpgw.relay.probe import Prober
 from phpgw.relay.relay import Relay
 from phpgw.relay.replies import Replies
 from phpgw.settings import Settings
+from phpgw.settings.dev_mode import dev_warnings
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
 from phpgw.transport.socket_reactor import make_socket_reactor
@@ -63,6 +65,7 @@ from phpgw.websocket.fast_handshake import FastHandshakes
 from phpgw.websocket.handshake import WebSocketResource
 from phpgw.websocket.lifetimes import Lifetimes
 from phpgw.websocket.limits import WebSocketLimits
+from phpgw.websocket.message_log import LoggedFactory
 from phpgw.websocket.probe_handshake import ProbedRoot
 from phpgw.websocket.protocol import GatewayFactory
 from phpgw.websocket.request_info import RequestInfo
@@ -112,6 +115,8 @@ def make_gateway(
     replies = Replies(dispatcher, slices, ReplyPolicy.from_settings(settings), metrics)
     relay_policy = RelayPolicy.from_settings(settings, upstream)
     relay = Relay(reactor, upstream.backend, replies, relay_policy, metrics)
+    if settings.log_level == "debug":
+        relay.observers.add(EventLog())
     hold = Hold(reactor, relay, settings.max_hold, metrics)
     schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics)
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
@@ -173,8 +178,9 @@ def make_gateway(
     request_info = RequestInfo(
         settings.allow_origin, settings.forward_header, proxies, cross_origin_log
     )
+    make_factory = LoggedFactory if settings.dev else GatewayFactory
     websocket = WebSocketResource(
-        GatewayFactory(
+        make_factory(
             reactor=reactor,
             limits=WebSocketLimits.from_settings(settings),
             table=table,
@@ -242,6 +248,7 @@ def make_gateway(
         notifier=SystemdNotifier(reactor, os.environ, upstream.service.when_ready, metrics.summary),
         drain_timeout=settings.drain_timeout,
         summary=_summary(settings, upstream, proxies),
+        hints=(*dev_warnings(settings), *upstream.hints),
         log_file=log_file,
     )
     GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)

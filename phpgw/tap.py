@@ -99,11 +99,14 @@ def _with_suggestion(problem: str) -> str:
     return f"{dashes}{shortened(name)}: {explain_unknown(name, BY_NAME)}"
 
 
-def _make_setter(option: Option) -> Callable[[Options, str], None]:
+def _make_setter(option: Option) -> Callable[..., None]:
     def record(self: Options, text: str) -> None:
         self._given.setdefault(option.name, []).extend(given_on_command_line([text]))
 
-    return record
+    def record_flag(self: Options) -> None:
+        record(self, "on")
+
+    return record_flag if option.is_flag else record
 
 
 # usage.Options accepts the options for which it has a method with the prefix ``opt_``.

@@ -29,7 +29,7 @@ START_SECONDS = 15
 STOP_SECONDS = 5
 LOG_LINES = 20
 # Of what the gateway complains about in a fifth of a second.
-MOST_COMPLAINTS = 20
+MOST_LINES = 60
 PR_SET_PDEATHSIG = 1
 
 BLOCK = """
@@ -37,7 +37,8 @@ BLOCK = """
 
     Open   http://127.0.0.1:{web}/
     Push   curl -d message=Hello -d group=Lounge http://127.0.0.1:{api}/send
-    Edit   {chat}/websocket.php: the next message runs what you wrote
+    Edit   {chat}/websocket.php: the next message runs what you wrote;
+           break it, and see the error here and in the page
     Logs   {directory}/*.log; what goes wrong with PHP is shown here, too
 
   Ctrl-C stops everything.
@@ -58,6 +59,9 @@ phpgw.port = {gateway}
 
 # What PHP-FPM writes about a script comes with the script's event, too.
 COMPLAINT = re.compile(rb"\S+ (?:warn|error|critical) +(?!backend\.fpm\.)\S+: ")
+
+# A further line of a complaint, such as PHP's trace.
+DETAIL = b"    "
 
 LIBC = ctypes.CDLL(None)
 
@@ -143,6 +147,7 @@ class Complaints:
     def __init__(self, log: Path) -> None:
         self._log = log
         self._position = 0
+        self._is_complaint = False
 
     def show(self) -> None:
         """Print what has been added since the last call."""
@@ -150,11 +155,17 @@ class Complaints:
             file.seek(self._position)
             *lines, rest = file.read().split(b"\n")
             self._position = file.tell() - len(rest)
-        found = [line.decode("utf-8", "replace") for line in lines if COMPLAINT.match(line)]
-        for line in found[:MOST_COMPLAINTS]:
-            print(f"  {line.partition(': ')[2]}", flush=True)
-        if len(found) > MOST_COMPLAINTS:
-            print(f"  ... and {len(found) - MOST_COMPLAINTS} more in {self._log}", flush=True)
+        found = []
+        for line in lines:
+            if not line.startswith(DETAIL):
+                self._is_complaint = bool(COMPLAINT.match(line))
+                line = line.partition(b": ")[2]
+            if self._is_complaint:
+                found.append(line.decode("utf-8", "replace"))
+        for text in found[:MOST_LINES]:
+            print(f"  {text}", flush=True)
+        if len(found) > MOST_LINES:
+            print(f"  ... and {len(found) - MOST_LINES} more lines in {self._log}", flush=True)
 
 
 def php_user() -> pwd.struct_passwd | None:
@@ -293,8 +304,8 @@ def run(wanted_port: int | None, directory: Path, children: list[Child]) -> NoRe
         "--timer=clock=1s",
         "--client-id=random",
         # So that the page can show what PHP has failed on: see failed() in chat.js.
-        "--on-error=reply",
-        '--error-reply={"event": "failed", "id": "%id%"}',
+        "--dev",
+        '--error-reply={"event": "failed", "id": "%id%", "error": "%error%"}',
     ]
     if user is not None:
         options.append(f"--php-user={user.pw_name}")

@@ -46,10 +46,12 @@ class Reply:
     """A complete reply. It never changes; as for an event, ``frozen`` would take time.
 
     :ivar body: what the script printed; empty if it was streamed (:data:`Follow`).
+    :ivar errors: the beginning of what PHP has written to its log meanwhile; only FastCGI has it.
     """
 
     head: Head
     body: bytes = b""
+    errors: bytes = b""
 
 
 class FlowControl(Protocol):

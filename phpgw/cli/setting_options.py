@@ -41,17 +41,28 @@ def setting_options(options: Iterable[Option], *, hidden: bool = False) -> list[
 
     :param hidden: whether the help of the command leaves them out.
     """
-    return [
-        click.Option(
-            [f"--{option.name}"],
-            type=SettingText(option.metavar),
-            metavar=option.metavar,
-            multiple=True,
-            help=option.description,
-            hidden=hidden,
-        )
-        for option in options
-    ]
+    return [_flag(each, hidden) if each.is_flag else _text(each, hidden) for each in options]
+
+
+def _text(option: Option, hidden: bool) -> click.Option:
+    return click.Option(
+        [f"--{option.name}"],
+        type=SettingText(option.metavar),
+        metavar=option.metavar,
+        multiple=True,
+        help=option.description,
+        hidden=hidden,
+    )
+
+
+def _flag(option: Option, hidden: bool) -> click.Option:
+    return click.Option(
+        [f"--{option.name}"],
+        type=click.UNPROCESSED,
+        flag_value=("on",),
+        help=option.description,
+        hidden=hidden,
+    )
 
 
 def given_texts(parameters: Mapping[str, Any]) -> dict[str, list[Given]]:

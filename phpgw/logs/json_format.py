@@ -17,8 +17,8 @@ FIELDS = (
 )
 """The fields of lines that are about an event, a client or a connection."""
 
-TRACEBACK_FIELD = "traceback"
-"""The field of lines about an exception."""
+DETAILS_FIELD = "details"
+"""The field of lines about an exception, and of what PHP has logged: further lines of text."""
 
 _encode = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
@@ -28,7 +28,7 @@ class JsonFormat:
 
     def __call__(self, event: LogEvent) -> str:
         """Return the line for an event; an empty text if it has nothing to say."""
-        message, traceback = read_log_event(event)
+        message, details = read_log_event(event)
         if not message:
             return ""
         line: dict[str, object] = {
@@ -41,8 +41,8 @@ class JsonFormat:
             value = event.get(name)
             if value is not None:
                 line[name] = round(value, 3) if type(value) is float else value
-        if traceback:
-            line[TRACEBACK_FIELD] = traceback
+        if details:
+            line[DETAILS_FIELD] = details
         return f"{_encode(line)}\n"
 
 

@@ -1,4 +1,4 @@
-"""The parts of a log event: message, traceback and logger."""
+"""The parts of a log event: message, details and logger."""
 
 from functools import lru_cache
 from typing import cast
@@ -10,19 +10,22 @@ _LEGACY = "log_legacy"
 
 
 def read_log_event(event: LogEvent) -> tuple[str, str]:
-    """Return the message of a log event, and the traceback, which is often empty."""
+    """Return the message of a log event, and its details, which are often empty.
+
+    Details are lines: a traceback, or what an event has as ``details``.
+    """
     try:
         message = cast(str, event["log_format"].format_map(event))
     except Exception:
         # A format can contain calls, or be missing. Twisted's own function never fails.
         message = formatEvent(event)
-    traceback = ""
+    details: str = event.get("details") or ""
     if "log_failure" in event:
-        traceback = _traceback(event)
-        message = message or traceback.rstrip().rpartition("\n")[2]
+        details = _traceback(event)
+        message = message or details.rstrip().rpartition("\n")[2]
     elif event.get("log_namespace") == _LEGACY:
-        message, _, traceback = message.partition("\n")
-    return message, traceback
+        message, _, details = message.partition("\n")
+    return message, details
 
 
 def _traceback(event: LogEvent) -> str:

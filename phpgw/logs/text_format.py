@@ -22,16 +22,16 @@ _FAINT, _RESET = "\x1b[2m", "\x1b[0m"
 
 
 class TextFormat(ABC):
-    """Text with a line for the message, and one for each line of a traceback."""
+    """Text with a line for the message, and one for each line of its details."""
 
     def __call__(self, event: LogEvent) -> str:
         """Return the lines for an event; an empty text if it has nothing to say."""
-        message, traceback = read_log_event(event)
+        message, details = read_log_event(event)
         if not message:
             return ""
         level = event.get("log_level", LogLevel.info)
         text = f"{self.head(event, level)}{printable(message)}\n"
-        for line in traceback.splitlines():
+        for line in details.splitlines():
             text += f"{self.indent(level)}{printable(line)}\n"
         return text
 
@@ -40,7 +40,7 @@ class TextFormat(ABC):
         """Return what is before the message."""
 
     def indent(self, level: LogLevel) -> str:
-        """Return what is before each line of a traceback."""
+        """Return what is before each line of the details."""
         return _INDENT
 
 

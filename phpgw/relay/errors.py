@@ -1,6 +1,7 @@
 """Errors of the relay."""
 
 from phpgw.backend.errors import BackendError
+from phpgw.backend.reply import Reply
 
 
 class Draining(Exception):
@@ -8,7 +9,12 @@ class Draining(Exception):
 
 
 class UnusableReply(BackendError):
-    """PHP replied, but the reply cannot be used: its status, its commands or its body are wrong."""
+    """PHP replied, but the reply cannot be used: its status, its commands or its body are wrong.
+
+    :ivar reply: the reply, if it is known.
+    """
+
+    reply: Reply | None = None
 
 
 class ClientDisconnected(BackendError):

@@ -79,14 +79,17 @@ class ReplyPolicy:
 
     :ivar on_error: what a client gets when its message fails: ``ignore`` for nothing, ``close`` for
         the end of its connection, ``reply`` for a message.
-    :ivar error_reply: that message, with ``%id%`` in place of the error id.
+    :ivar error_reply: that message, with ``%id%`` in place of the error id, and ``%error%`` in
+        place of a description.
+    :ivar shows_errors: whether developers get PHP's errors, in that message and in the log.
     :ivar skip_empty_replies: whether empty replies are not sent.
     :ivar hide_php_errors: whether a reply fails if PHP has printed an error into it.
     :ivar max_line: how many bytes a line of a streamed reply may have.
     """
 
     on_error: str = "ignore"
-    error_reply: bytes = b""
+    error_reply: str = ""
+    shows_errors: bool = False
     skip_empty_replies: bool = False
     hide_php_errors: bool = True
     max_line: int
@@ -96,7 +99,8 @@ class ReplyPolicy:
         """Return the policy that the settings state."""
         return cls(
             on_error=settings.on_error,
-            error_reply=settings.error_reply.encode(),
+            error_reply=settings.error_reply,
+            shows_errors=settings.dev,
             skip_empty_replies=settings.skip_empty_replies,
             hide_php_errors=settings.hide_php_errors,
             max_line=settings.max_reply_size,

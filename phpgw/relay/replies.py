@@ -18,9 +18,11 @@ from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Command
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
+from phpgw.relay.error_reply import ErrorReply
 from phpgw.relay.errors import ClientDisconnected, UnusableReply
 from phpgw.relay.failures import FailureLog
 from phpgw.relay.ndjson import CommandStream
+from phpgw.relay.php_output import printed_text, readable_output
 from phpgw.relay.policy import ReplyPolicy
 from phpgw.relay.reply_reader import (
     ReplyReader,
@@ -62,6 +64,7 @@ class Replies:
         self.reader = ReplyReader(slices, policy, metrics)
         self.failures = FailureLog(wall_time)
         self.wall_time = wall_time
+        self._error_reply = ErrorReply(policy.error_reply)
 
     def run(self, commands: Sequence[Command], sender: Client | None) -> Deferred[None] | None:
         """Run the commands of a reply, in order.
@@ -105,12 +108,20 @@ class Replies:
         if client is None or client.is_disconnected:
             return error_id
         if self.policy.on_error == "reply":
-            text = self.policy.error_reply.replace(b"%id%", error_id.encode())
+            text = self._error_reply.text(error_id, self.describe(failure))
             self.commander.reply(client, text, is_binary=False)
         elif self.policy.on_error == "close":
             reason = f"the message could not be handled (error {error_id})"
             client.connection.close(_INTERNAL_ERROR, reason, "error")
         return error_id
+
+    def describe(self, failure: Failure) -> str:
+        """Return what developers may know of a failure; an empty text for visitors."""
+        if not self.policy.shows_errors:
+            return ""
+        text = f"PHP failed on this message: {failure.getErrorMessage()}"
+        reply = getattr(failure.value, "reply", None)
+        return text if reply is None else f"{text}\n\n{readable_output(reply)}".rstrip()
 
     def report_cause(self, subject: str, event: Event, failure: Failure) -> None:
         """Log the error that an event had before its client disconnected, if it had one."""
@@ -134,11 +145,17 @@ class Replies:
             self.log.error(
                 "PHP failed on {what}: {reason} (error {event_id})",
                 reason=failure.getErrorMessage(),
+                details=self._printed(failure),
                 **fields,
             )
         else:
             self.log.failure("PHP failed on {what} (error {event_id})", failure, **fields)
         return event.id
+
+    def _printed(self, failure: Failure) -> str | None:
+        """Return what PHP has printed, for developers; what it has logged is in the log already."""
+        reply = getattr(failure.value, "reply", None)
+        return printed_text(reply.body) if self.policy.shows_errors and reply else None
 
 
 class PendingReply:
@@ -183,7 +200,11 @@ class PendingReply:
         self._has_ended = True
         head, client = reply.head, self._client
         if self._stream is None and is_plain(head):
-            self._complete_plain(reply)
+            try:
+                self._complete_plain(reply)
+            except UnusableReply as error:
+                error.reply = reply
+                raise
             return None
         if not head.is_success:
             raise wrong_status(reply, self._said)

@@ -172,4 +172,6 @@ def wrong_status(reply: Reply, said: bytes = b"") -> UnusableReply:
         text += f" and redirects to {first_line(location.partition(b'?')[0], MAX_EXCERPT)}"
     hint = _PRINTED_HINTS.get(first_line(reply.body, MAX_EXCERPT))
     text += hint or _HINTS.get(head.status, "")
-    return UnusableReply(f'{text} (it begins with "{printed}")' if printed else text)
+    error = UnusableReply(f'{text} (it begins with "{printed}")' if printed else text)
+    error.reply = reply
+    return error

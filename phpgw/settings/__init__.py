@@ -73,8 +73,11 @@ class Settings(
         :raises InvalidOption: for the first text that is invalid.
         """
         settings: dict[str, object] = {}
+        is_dev = bool(texts.get("dev")) and parse_given(_DEV, texts["dev"])
         for option in OPTIONS:
             given = texts.get(option.name)
+            if not given and is_dev and option.dev_default is not None:
+                given = [Given(option.dev_default, "because of --dev")]
             if given:
                 settings[option.name.replace("-", "_")] = parse_given(option, given)
         return cls(**settings)  # type: ignore[arg-type]
@@ -87,3 +90,4 @@ def _conflicting(field: str, value: object, where: str) -> InvalidOption:
 OPTIONS: tuple[Option, ...] = tuple(
     field.metadata["declared"](field.name) for field in attrs.fields(Settings)
 )
+_DEV = next(option for option in OPTIONS if option.name == "dev")

@@ -24,6 +24,7 @@ class BrowserSettings:
         "also give an address with a port (127.0.0.1:8080, [::1]:8080), a UNIX socket "
         "(/run/phpgw.sock), or a Twisted endpoint string (tcp:, unix:, ssl:, systemd:, haproxy:). "
         "May be repeated.",
+        dev_default="127.0.0.1:8080",
         repeatable=True,
     )
     ws_path: str = option(

@@ -50,7 +50,8 @@ def make_manual() -> str:
 def _entry(option: Option) -> str:
     notes = [option.description]
     if option.default is not None:
-        notes.append(f"Default: {option.default}")
+        with_dev = f" (with --dev: {option.dev_default})" if option.dev_default else ""
+        notes.append(f"Default: {option.default}{with_dev}")
     body = textwrap.fill(
         " ".join(notes),
         _WIDTH,
@@ -58,4 +59,4 @@ def _entry(option: Option) -> str:
         subsequent_indent=" " * 6,
         break_on_hyphens=False,
     )
-    return f"  --{option.name} {option.metavar}\n{body}"
+    return f"{f'  --{option.name} {option.metavar}'.rstrip()}\n{body}"

@@ -44,10 +44,12 @@ class Option:
 
     :ivar name: the name on the command line, without the leading dashes.
     :ivar section: the heading in the manual.
-    :ivar metavar: the placeholder for the value in the manual.
+    :ivar metavar: the placeholder for the value in the manual; empty for a flag, which has no value
+        on the command line, and means ``on``.
     :ivar parse: converts a text to a value; raises :exc:`ValueError` with a description of valid
         values.
     :ivar default: the default as a text; ``None`` if there is none.
+    :ivar dev_default: the default with ``--dev`` as a text; ``None`` if it is the same.
     :ivar repeatable: whether it can be given several times. Its value is then a tuple.
     :ivar description: the help text.
     """
@@ -57,8 +59,14 @@ class Option:
     metavar: str
     parse: Callable[[str], object]
     default: str | None
+    dev_default: str | None = None
     repeatable: bool
     description: str
+
+    @property
+    def is_flag(self) -> bool:
+        """Return whether the option has no value on the command line."""
+        return not self.metavar
 
     @property
     def environment_name(self) -> str:
@@ -117,6 +125,7 @@ def option(
     default: str | None,
     description: str,
     *,
+    dev_default: str | None = None,
     repeatable: bool = False,
 ) -> Any:
     """Declare a field of a settings class as an option.
@@ -131,6 +140,7 @@ def option(
             metavar=metavar,
             parse=parse,
             default=default,
+            dev_default=dev_default,
             repeatable=repeatable,
             description=description,
         )

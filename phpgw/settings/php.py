@@ -134,6 +134,7 @@ class PhpSettings:
         "ignore",
         "What a client gets when PHP fails on its message: nothing (ignore), a close with code "
         "1011 (close), or the text of --error-reply (reply). The failure is always logged.",
+        dev_default="reply",
     )
     error_reply: str = option(
         _PHP,
@@ -141,7 +142,8 @@ class PhpSettings:
         parsers.message_text,
         '{"error": "unavailable"}',
         "The message to the client with --on-error reply. %id% is replaced by the id of the "
-        "failure in the log.",
+        "failure in the log, and %error%, with --dev, by what is known of the error.",
+        dev_default="%error%",
     )
     skip_empty_replies: bool = option(
         _PHP,

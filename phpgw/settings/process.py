@@ -10,7 +10,17 @@ _RUNNING = "Running"
 
 @attrs.frozen(kw_only=True, slots=False)
 class ProcessSettings:
-    """The log, and the stop of the process."""
+    """The log, the development mode, and the stop of the process."""
+
+    dev: bool = option(
+        _RUNNING,
+        "",
+        parsers.switch,
+        "off",
+        "For development: the client whose message PHP fails on gets PHP's error as the reply, the "
+        "log has a line for each message with its beginning, and some options have other defaults. "
+        "Everything else is as in production.",
+    )
 
     log_level: str = option(
         _RUNNING,
@@ -19,6 +29,7 @@ class ProcessSettings:
         "info",
         "The lowest level of lines in the log. With info, there is a line for each connection that "
         "opens, closes or is refused. With debug, there is also a line for each event.",
+        dev_default="debug",
     )
     log_format: str = option(
         _RUNNING,

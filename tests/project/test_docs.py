@@ -14,7 +14,7 @@ from docutils import nodes
 from docutils.core import publish_doctree
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.logs.json_format import COMMON_FIELDS, FIELDS, TRACEBACK_FIELD
+from phpgw.logs.json_format import COMMON_FIELDS, DETAILS_FIELD, FIELDS
 from phpgw.settings import OPTIONS
 from tests.project.test_architecture import ROOMS
 from tests.support.real.gateway import ROOT
@@ -259,4 +259,4 @@ class LogFieldTests(SynchronousTestCase):
         """The page about the log has exactly the fields that lines can have, in their order."""
         table = _LOGS.read_text().split("\nThe fields of JSON\n")[1].split("\nThe lines of")[0]
         fields = re.findall(r"^``(\w+)`` ", table, re.MULTILINE)
-        self.assertEqual([*COMMON_FIELDS, *FIELDS, TRACEBACK_FIELD], fields)
+        self.assertEqual([*COMMON_FIELDS, *FIELDS, DETAILS_FIELD], fields)

@@ -58,6 +58,7 @@ class RecordingRelay:
 class WebSocketSiteTestCase(SynchronousTestCase):
     """A site that speaks WebSocket at /ws."""
 
+    factory_class = GatewayFactory
     subprotocols: Subprotocols | None = None
 
     def setUp(self) -> None:
@@ -78,7 +79,7 @@ class WebSocketSiteTestCase(SynchronousTestCase):
         self.table = ConnectionTable(
             connection_limit or ConnectionLimit(), self.registry, self.relay, peer_ids()
         )
-        self.factory = GatewayFactory(
+        self.factory = self.factory_class(
             reactor=self.clock,
             limits=WebSocketLimits(**{**limits, **changes}),
             table=self.table,

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import signal
 import sys
 from hashlib import sha1
@@ -42,8 +43,9 @@ class Demo(Process):
 
     name = "demo"
 
-    def __init__(self, directory: Path) -> None:
-        arguments = [sys.executable, str(_DEMO), "--port", str(free_port())]
+    def __init__(self, directory: Path, checkout: Path = ROOT) -> None:
+        script = checkout / _DEMO.relative_to(ROOT)
+        arguments = [sys.executable, str(script), "--port", str(free_port())]
         super().__init__(directory, arguments, env=environment())
 
     def is_ready(self) -> bool:
@@ -55,6 +57,13 @@ class Demo(Process):
         found = re.search(r"http://127\.0\.0\.1:\d+/", self.log)
         assert found is not None, self.log
         return found[0]
+
+    @property
+    def script(self) -> Path:
+        """The script to edit."""
+        found = re.search(r"Edit +(\S+/websocket\.php):", self.log)
+        assert found is not None, self.log
+        return Path(found[1])
 
     @property
     def data(self) -> Path:
@@ -259,6 +268,33 @@ class DemoTests(SystemTestCase):
         await ada.hears("Lost?")
         self.assertEqual(["Lost?"], await ada.messages())
         self.assertEqual([], await ada.get("texts('.pending, .failed')"))
+
+    async def test_script_is_broken(self) -> None:
+        """A syntax error is seen at once, in the page and on the terminal; and so is its repair."""
+        checkout = self.directory / "checkout"
+        for part in ("examples", "php"):
+            shutil.copytree(ROOT / part, checkout / part)
+        demo = self._started(Demo(self.directory / "demo", checkout))
+        ada = Page(self.start_browser(), demo)
+        await ada.log_in("Ada")
+        source = demo.script.read_text()
+        demo.script.write_text(source.replace("$event = Event", "$event = = Event", 1))
+        line = source[: source.index("$event = Event")].count("\n") + 1
+        await ada.say("Is it broken?")
+        await ada.is_true("texts('.failed .error')[0]?.includes('PHP Parse error')")
+        error = str(await ada.get("texts('.failed .error')[0]"))
+        self.assertRegex(
+            error, rf"syntax error, .* in {re.escape(str(demo.script))} on line {line}\b"
+        )
+
+        async def is_shown() -> bool:
+            return f"websocket.php on line {line}" in demo.log
+
+        await until(is_shown)
+        demo.script.write_text(source)
+        await ada.do("document.querySelector('.failed button').click()")
+        await ada.hears("Is it broken?")
+        self.assertEqual([], await ada.get("texts('.error')"))
 
     async def test_other_sites(self) -> None:
         """No page of another site logs a visitor in or out, pushes, or frames a page."""

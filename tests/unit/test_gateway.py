@@ -231,6 +231,7 @@ class GatewayTestCase(SynchronousTestCase):
             background=timers,
             notifier=cast(Any, self.notifier),
             drain_timeout=drain_timeout,
+            hints=["change this"],
             log_file=None,
             summary="a gateway",
         )
@@ -259,7 +260,6 @@ class StartTests(GatewayTestCase):
         self.assertEqual("the notifier starts", self.notes[-1])
 
     def test_hints(self) -> None:
-        self.gateway._upstream = attrs.evolve(self.gateway._upstream, hints=("change this",))
         lines = self.logged(self.gateway.startService, level="warn")
         self.assertEqual(["change this"], lines)
 

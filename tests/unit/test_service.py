@@ -245,6 +245,31 @@ class AssemblyTests(GatewayTestCase):
         for fact in ("tcp:8080", "/ws", _URL, "tcp:8081", "this machine"):
             self.assertIn(fact, summary)
 
+    def test_development(self) -> None:
+        """With --dev, messages are in the log, and at debug there is a line for each event."""
+        for settings, expected in (
+            ({"dev": True, "log_level": "debug"}, {"From", "To", "replied"}),
+            ({"log_level": "debug"}, {"replied"}),
+            ({}, set()),
+        ):
+            gateway = self.start(**settings)
+            with capturedLogs() as events:
+                browser = InMemoryBrowser(self.sites[0]).shake_hands()
+                browser.send(frame(TEXT, b"hello"))
+                self.php().answer()
+            lines = [formatEvent(each) for each in events if each["log_level"].name == "debug"]
+            found = {word for word in ("From", "To", "replied") if word in " ".join(lines)}
+            self.assertEqual(expected, found)
+            gateway.stopService()
+
+    def test_development_is_logged(self) -> None:
+        """A line says so at the start, and another one if other machines may connect."""
+        with capturedLogs() as events:
+            self.start(dev=True)
+        lines = [formatEvent(each) for each in events if each["log_level"].name == "warn"]
+        self.assertIn("development mode (--dev), which is not for visitors", lines[0])
+        self.assertIn("tcp:8080 may be open to other machines", lines[1])
+
     def summary(self, **settings: Any) -> str:
         """What the log says of the API when the gateway starts."""
         with capturedLogs() as events:

@@ -108,6 +108,36 @@ class CommandLineTests(OptionsTestCase):
         )
 
 
+class DevTests(OptionsTestCase):
+    """``--dev`` is a flag, and other options have other defaults with it."""
+
+    def test_defaults(self) -> None:
+        settings = self.read(*PHP, "--dev")
+        self.assertEqual(
+            (True, "debug", "reply", "%error%", ("tcp:8080:interface=127.0.0.1",)),
+            (
+                *(settings.dev, settings.log_level, settings.on_error),
+                *(settings.error_reply, settings.listen),
+            ),
+        )
+        self.assertEqual(Settings(php_url=URL), self.read(*PHP))
+
+    def test_what_is_given_counts(self) -> None:
+        for environment, given in (
+            ({"PHPGW_DEV": "on", "PHPGW_LISTEN": "81"}, ("--log-level", "info")),
+            ({"PHPGW_CONFIG": self.config("dev = true\nlisten = 81\nlog-level = 'info'")}, ()),
+        ):
+            settings = self.read(*PHP, *given, environment=environment)
+            self.assertEqual(
+                (True, "info", ("tcp:81",)), (settings.dev, settings.log_level, settings.listen)
+            )
+
+    def test_off(self) -> None:
+        for text in ("off", ""):
+            settings = self.read(*PHP, environment={"PHPGW_DEV": text})
+            self.assertEqual(Settings(php_url=URL), settings)
+
+
 class EnvironmentTests(OptionsTestCase):
     def test_empty_is_not_given(self) -> None:
         """Compose files make empty variables."""
@@ -312,7 +342,8 @@ class ManualTests(OptionsTestCase):
         """The manual has each option with its kind of value, what it does and its default."""
         manual = " ".join(self.output("--help").split())
         for option in OPTIONS:
-            self.assertIn(f"--{option.name} {option.metavar} {option.description}", manual)
+            words = f"--{option.name} {option.metavar} {option.description}"
+            self.assertIn(" ".join(words.split()), manual)
             if option.default is not None:
                 self.assertIn(f"{option.description} Default: {option.default}", manual)
         for name in ("--config FILE", "--version", "--help", "PHPGW_PHP_URL", "PHPGW_CONFIG"):

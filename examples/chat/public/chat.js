@@ -128,12 +128,13 @@ const handlers = {
     $("clock").textContent = new Date(time).toLocaleTimeString([], CLOCK);
   },
 
-  // The gateway's own word, by --error-reply: PHP failed on what was asked first, since it is asked in order.
-  failed({ id }) {
+  // The gateway's own word, by --error-reply: PHP failed on what was asked first, since it is asked in order. With
+  // --dev it says why.
+  failed({ id, error }) {
     const what = asked.shift();
     const message = pending.get(what);
-    if (message) log.fail(message, `not sent: PHP failed (error ${id})`, () => again(message));
-    else notice(`PHP failed (error ${id}). The gateway's log says why.`);
+    if (message) log.fail(message, `not sent: PHP failed (error ${id})`, error, () => again(message));
+    else notice(error || `PHP failed (error ${id}). The gateway's log says why.`);
     if (what === "look") setTimeout(() => isWelcome || look(), LOOK_AGAIN_MS);
   },
 

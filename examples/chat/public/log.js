@@ -36,14 +36,15 @@ export class Log {
     this.#put(message, Infinity).classList.add("pending");
   }
 
-  // One of our own that did not get through; again() tries once more.
-  fail(message, why, again) {
+  // One of our own that did not get through; again() tries once more. A developer gets all that is known.
+  fail(message, why, error, again) {
     const line = this.#put(message, Infinity);
     const button = element("button", "quiet", "Try again");
     button.type = "button";
     button.onclick = again;
     line.classList.add("pending", "failed");
     line.querySelector("small").replaceChildren(why, " ", button);
+    if (error) line.append(element("pre", "error", error));
   }
 
   // One that is being written before our eyes.

@@ -30,8 +30,10 @@ from phpgw.metrics import Metrics
 
 # The maximum size of a reply's headers, in bytes.
 _MAX_HEAD = 65536
-# How many bytes of standard error are logged for one event.
+# How many bytes of standard error are logged for one event, and how many lines of what comes at
+# once.
 _MAX_LOGGED = 4096
+_MAX_LINES = 50
 # Why PHP did not serve a request: FastCGI specification, section 5.5. There is no retry: our
 # connections carry one request at a time, and more requests do not help an overloaded PHP.
 _REFUSALS = {1: "it does not multiplex", 2: "it is overloaded", 3: "it is not a responder"}
@@ -83,6 +85,8 @@ class FastCgiExchange:
     _consume: Callable[[bytes], None] | None = None
     _is_paused = False
     _decoder: FastCgiDecoder | None = None
+    # What PHP has written to standard error, up to _MAX_LOGGED, and how much more may come.
+    _errors = b""
     _log_left = _MAX_LOGGED
     # How many bytes certainly do not contain the end of the head.
     _searched = 0
@@ -261,12 +265,12 @@ class FastCgiExchange:
         if self._reported_error is not None:
             raise PhpErrorReported(self._reported_error)
         if self._head is not None:
-            return Reply(self._head)
+            return Reply(self._head, errors=self._errors)
         head, body = split_response(decoder.output)
         limit = self._context.max_reply_size
         if len(body) > limit:
             raise ReplyTooLarge(f"PHP's reply is larger than {limit} bytes (--max-reply-size)")
-        return Reply(head, body)
+        return Reply(head, body, self._errors)
 
     def _receive_errors(self, errors: bytes) -> None:
         """Log what PHP writes to standard error, and look for what makes the reply worthless.
@@ -280,17 +284,25 @@ class FastCgiExchange:
                 raise PhpErrorReported(self._reported_error)
 
     def _log(self, errors: bytes) -> None:
-        """Log standard error line by line, up to a limit."""
+        """Log standard error, up to a limit: its first line, and the others below it."""
         left = self._log_left
         self._log_left -= len(errors)
-        for line in errors[: max(left, 0)].splitlines():
-            self._warn("{line!r}", line=line.decode("utf-8", "backslashreplace"))
+        logged = errors[: max(left, 0)]
+        self._errors += logged
+        lines = [each for each in logged.decode("utf-8", "backslashreplace").splitlines() if each]
+        if lines:
+            self._warn("{line!r}", line=lines[0], details="\n".join(lines[1:_MAX_LINES]))
         if self._log_left < 0 <= left:
             self._warn("more than is logged")
 
     def _warn(self, what: str, **fields: str) -> None:
-        client_id = self.event.identity.client_id
-        occasion = f"a {self.event.type} event" + (f" of client {client_id}" if client_id else "")
+        event = self.event
+        client_id = event.identity.client_id
         self.log.warn(
-            f"PHP on {{occasion}}: {what}", occasion=occasion, client_id=client_id, **fields
+            f"PHP on {{occasion}}: {what}",
+            occasion=f"a {event.type} event" + (f" of client {client_id}" if client_id else ""),
+            event_id=event.id,
+            type=event.type,
+            client_id=client_id or None,
+            **fields,
         )

@@ -33,6 +33,7 @@ _LOG_LINE = re.compile(r"\[[^]]+\] (?P<level>[A-Z]+): (?P<text>.*)")
 
 # Messages of scripts, which are also part of the reply to their event, and logged there.
 _SCRIPT_MESSAGE = "NOTICE: PHP message: "
+_TRACE_LINE = re.compile(r"Stack trace:|#\d+ |  thrown in ")
 
 _CONNECT_ONLY = Factory.forProtocol(Protocol)
 _CONNECT_ONLY.noisy = False
@@ -209,7 +210,7 @@ class FpmProcess(ProcessProtocol):
 
     def _log_line(self, line: str) -> None:
         """Log a line of PHP-FPM's log at its own level."""
-        if line.startswith(_SCRIPT_MESSAGE):
+        if line.startswith(_SCRIPT_MESSAGE) or _TRACE_LINE.match(line):
             return
         match = _LOG_LINE.match(line)
         level, text = (match["level"], match["text"]) if match else ("WARNING", line)

@@ -19,7 +19,9 @@ class SettingOptionTests(SynchronousTestCase):
         for name, setting in BY_NAME.items():
             option = options[f"--{name}"]
             assert isinstance(option, click.Option)
-            self.assertEqual((setting.metavar, setting.description), (option.metavar, option.help))
+            self.assertEqual(setting.metavar, option.metavar or "")
+            self.assertEqual(setting.description, option.help)
+            self.assertEqual(setting.is_flag, option.is_flag)
 
     def test_texts(self) -> None:
         """All texts are kept, in their order, as they were given."""
@@ -31,6 +33,14 @@ class SettingOptionTests(SynchronousTestCase):
             {name: [each.text for each in texts] for name, texts in given.items()},
         )
         self.assertEqual({"on the command line"}, {each.source for each in given["listen"]})
+
+    def test_flag(self) -> None:
+        """A flag means "on", and is not given without it."""
+        for arguments in (["--dev"], ["--dev", "--dev"]):
+            given = given_texts(self.command.make_context("x", arguments).params)
+            self.assertEqual(["dev"], [*given])
+            self.assertEqual(["on"], [each.text for each in given["dev"]])
+        self.assertEqual({}, given_texts(self.command.make_context("x", []).params))
 
     def test_completion(self) -> None:
         """Shells complete files, directories and choices."""

@@ -7,8 +7,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.logs.json_format import (
     COMMON_FIELDS,
+    DETAILS_FIELD,
     FIELDS,
-    TRACEBACK_FIELD,
     JournalJson,
     JsonFormat,
 )
@@ -55,7 +55,7 @@ class JsonFormatTests(SynchronousTestCase):
         """There is no other field than those of the three lists."""
         event = {**failure_event(ValueError("x")), **dict.fromkeys(FIELDS, 1)}
         self.assertEqual(
-            [*COMMON_FIELDS, *FIELDS, TRACEBACK_FIELD], [*self.read(JsonFormat()(event))]
+            [*COMMON_FIELDS, *FIELDS, DETAILS_FIELD], [*self.read(JsonFormat()(event))]
         )
 
     def test_strange_values(self) -> None:
@@ -67,7 +67,7 @@ class JsonFormatTests(SynchronousTestCase):
     def test_traceback(self) -> None:
         found = self.read(JsonFormat()(failure_event(ValueError("x"))))
         self.assertEqual(("critical", "It broke"), (found["level"], found["message"]))
-        self.assertIn("ValueError: x", found["traceback"])
+        self.assertIn("ValueError: x", found["details"])
 
     def test_nothing_to_say(self) -> None:
         for json_format in (JsonFormat(), JournalJson()):

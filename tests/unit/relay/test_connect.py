@@ -317,7 +317,7 @@ class RefusalTests(AdmissionTestCase):
 
     def test_on_error_is_not_for_handshakes(self) -> None:
         for on_error in ("reply", "close"):
-            self.use(on_error=on_error, error_reply=b"sorry")
+            self.use(on_error=on_error, error_reply="sorry")
             self.assert_unavailable(self.refusal(status=500))
         self.assertEqual((self.connection.sent, self.connection.closed), ([], None))
 

@@ -178,7 +178,7 @@ class FailureTests(RelayTestCase):
         self.assert_quiet(events, "secret", "crumbs")
 
     def test_on_error_reply(self) -> None:
-        self.use(on_error="reply", error_reply=b"sorry")
+        self.use(on_error="reply", error_reply="sorry")
         client, connection = self.client()
         self.say(client, b"\x01", is_binary=True)
         self.backend.asked[0].break_off()
@@ -200,7 +200,7 @@ class FailureTests(RelayTestCase):
         def send_message(payload: bytes, is_binary: bool, target: object = None) -> None:
             raise ZeroDivisionError
 
-        self.use(on_error="reply", error_reply=b"sorry")
+        self.use(on_error="reply", error_reply="sorry")
         self.say(client, b"1", b"2")
         connection.send_message = send_message  # type: ignore[method-assign]
         self.backend.asked[0].reply()
@@ -239,7 +239,7 @@ class BreakerTests(RelayTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.use(breaker=BreakerPolicy(failures=2), on_error="reply", error_reply=b"%id%")
+        self.use(breaker=BreakerPolicy(failures=2), on_error="reply", error_reply="%id%")
         self.talker, self.connection = self.client()
 
     def open(self) -> None:
@@ -320,7 +320,7 @@ class OverloadTests(RelayTestCase):
         super().setUp()
         self.use(
             **{"concurrency": 1, "max_waiting": 2, "waiting_timeout": 60},
-            **{"on_error": "reply", "error_reply": b"sorry"},
+            **{"on_error": "reply", "error_reply": "sorry"},
         )
 
     def crowd(self, count: int) -> list[tuple[Client, FakeConnection]]:
@@ -527,7 +527,7 @@ class StreamTests(RelayTestCase):
 
     def test_bad_line_stops_it(self) -> None:
         """PHP is left at once, and the client told as agreed."""
-        self.use(on_error="reply", error_reply=b"sorry")
+        self.use(on_error="reply", error_reply="sorry")
         client, connection = self.client()
         self.say(client, b"1", b"2")
         asked = self.backend.asked[0]
@@ -1155,7 +1155,7 @@ class AnyOrderTests(RelayTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.use(concurrency=3, on_error="reply", error_reply=b"sorry")
+        self.use(concurrency=3, on_error="reply", error_reply="sorry")
 
     def life(self, random: Random) -> None:
         """Much happens, in an order that chance has made."""

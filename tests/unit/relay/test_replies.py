@@ -341,7 +341,7 @@ class FailureTests(AnswerTestCase):
         self.assertEqual((self.connection.sent, self.connection.closed), ([], None))
 
     def test_reply(self) -> None:
-        self.use(on_error="reply", error_reply=b"sorry")
+        self.use(on_error="reply", error_reply="sorry")
         self.failed()
         self.assertEqual(self.connection.sent, [(b"sorry", False)])
         self.assertIsNone(self.connection.closed)
@@ -354,7 +354,7 @@ class FailureTests(AnswerTestCase):
         self.assertEqual(self.connection.closed, (1011, reason))
 
     def test_id_that_leads_to_the_log(self) -> None:
-        self.use(on_error="reply", error_reply=b'{"error": "%id%", "again": "%id%"}')
+        self.use(on_error="reply", error_reply='{"error": "%id%", "again": "%id%"}')
         with capturedLogs() as events:
             self.failed()
             self.failed()
@@ -365,9 +365,46 @@ class FailureTests(AnswerTestCase):
             [f'{{"error": "{each}", "again": "{each}"}}' for each in (first, second)],
         )
 
+    def test_description(self) -> None:
+        """Developers get PHP's own words, and so has the log; visitors get none of it."""
+        trace = b"PHP message: PHP Fatal error:  Uncaught E in /a.php:3\n#0 {main}"
+        fatal = Reply(head(status=500), b"<p>Oops</p>", trace)
+        printed = b"\nWarning: a in /a.php on line 3\n"
+        for reply, expected, details in (
+            (
+                fatal,
+                "PHP failed on this message: PHP answered with status 500; PHP's error log says "
+                'why (it begins with "Oops")\n\nPHP Fatal error:  Uncaught E in /a.php:3\n#0 {main}'
+                "\n\nOops",
+                "Oops",
+            ),
+            (
+                Reply(head(), printed),
+                "PHP failed on this message: PHP has printed an error into its reply: Warning: a "
+                "in /a.php on line 3\n\nWarning: a in /a.php on line 3",
+                "Warning: a in /a.php on line 3",
+            ),
+        ):
+            for shows_errors in (True, False):
+                self.use(on_error="reply", error_reply="%error%", shows_errors=shows_errors)
+                error = self.assertRaises(
+                    UnusableReply, PendingReply(self.replies, self.sender).complete, reply
+                )
+                with capturedLogs() as events:
+                    self.failed(error)
+                sent = self.connection.sent.pop()[0].decode()
+                self.assertEqual(expected if shows_errors else "", sent)
+                self.assertEqual(details if shows_errors else None, events[0]["details"])
+
+    def test_description_without_a_reply(self) -> None:
+        self.use(on_error="reply", error_reply="%error%", shows_errors=True)
+        self.failed(BackendBroken("PHP-FPM does not run: start it"))
+        expected = b"PHP failed on this message: PHP-FPM does not run: start it"
+        self.assertEqual(self.connection.sent, [(expected, False)])
+
     def test_in_the_log_already(self) -> None:
         """Its id is what clients are told."""
-        self.use(on_error="reply", error_reply=b"%id%")
+        self.use(on_error="reply", error_reply="%id%")
         with capturedLogs() as events:
             self.failed(BackendBroken("cut off", "12ab34cd"))
         self.assertEqual(events, [])

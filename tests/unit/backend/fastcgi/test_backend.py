@@ -294,7 +294,8 @@ class FastCgiBackendTests(FastCgiTestCase):
             worker.send(whole[:cut])
             self.assertNoResult(asked)
             worker.send(whole[cut:])
-            self.assertEqual(self.successResultOf(asked), Reply(PLAIN_HEAD, b"hello"), cut)
+            expected = Reply(PLAIN_HEAD, b"hello", b"a warning")
+            self.assertEqual(self.successResultOf(asked), expected, cut)
 
     def test_kept_connection(self) -> None:
         first = self.ask()
@@ -551,21 +552,35 @@ class FastCgiBackendTests(FastCgiTestCase):
             for _ in range(100):
                 worker.send(record(STDERR, b"x" * 60_000))
             worker.send(answer(PLAIN))
-        self.successResultOf(asked)
+        reply = self.successResultOf(asked)
+        self.assertEqual(4096, len(reply.errors))
         texts = [formatEvent(event) for event in events]
-        self.assertEqual(len(texts), 3)
-        self.assertLess(max(map(len, texts)), 5000)
+        self.assertEqual(len(texts), 2)
+        for event, text in zip(events, texts, strict=True):
+            self.assertLess(len(text + event.get("details", "")), 5000)
         self.assertIn("more than is logged", texts[-1])
 
     def test_complaints_are_logged(self) -> None:
         asked = self.ask()
         with capturedLogs() as events:
-            self.accept().send(record(STDERR, b"PHP Warning:\x1b[31m bad\nmore") + answer(PLAIN))
+            self.accept().send(
+                record(STDERR, b"PHP Warning:\x1b[31m bad\n\nmore\n#0") + answer(PLAIN)
+            )
         self.successResultOf(asked)
-        self.assertEqual([event["line"] for event in events], ["PHP Warning:\x1b[31m bad", "more"])
-        self.assertEqual({event["client_id"] for event in events}, {"192.0.2.1:5000"})
-        self.assertTrue(all("{line!r}" in event["log_format"] for event in events))
-        self.assertIn("a server event of client 192.0.2.1:5000", formatEvent(events[0]))
+        [event] = events
+        self.assertEqual(event["line"], "PHP Warning:\x1b[31m bad")
+        self.assertEqual(event["details"], "more\n#0")
+        self.assertEqual(event["client_id"], "192.0.2.1:5000")
+        self.assertIn("{line!r}", event["log_format"])
+        self.assertIn("a server event of client 192.0.2.1:5000", formatEvent(event))
+
+    def test_many_lines(self) -> None:
+        """What is logged at once has a limit of lines, too."""
+        asked = self.ask()
+        with capturedLogs() as events:
+            self.accept().send(record(STDERR, b"x\n" * 2000) + answer(PLAIN))
+        self.successResultOf(asked)
+        self.assertEqual([49], [event["details"].count("x") for event in events])
 
     def test_complaints_without_a_client(self) -> None:
         asked = self.backend.ask(Event("timer", b"cleanup", identity("")))
