@@ -222,6 +222,7 @@ class WebSocketResource(Resource):
                 "Refused a handshake from {peer}: {status}, {reason}{others}",
                 peer=peer_name(request.getClientAddress()),
                 status=refusal.status,
+                cause=refusal.cause,
                 reason=refusal.note,
                 others=others,
             )

@@ -15,6 +15,7 @@ from docutils.core import publish_doctree
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.logs.json_format import COMMON_FIELDS, DETAILS_FIELD, FIELDS
+from phpgw.metrics import CLOSE_CAUSES, REFUSAL_CAUSES
 from phpgw.settings import OPTIONS
 from tests.project.test_architecture import ROOMS
 from tests.support.real.gateway import ROOT
@@ -260,3 +261,9 @@ class LogFieldTests(SynchronousTestCase):
         table = _LOGS.read_text().split("\nThe fields of JSON\n")[1].split("\nThe lines of")[0]
         fields = re.findall(r"^``(\w+)`` ", table, re.MULTILINE)
         self.assertEqual([*COMMON_FIELDS, *FIELDS, DETAILS_FIELD], fields)
+
+    def test_causes(self) -> None:
+        """The page has exactly the causes for which connections end or are refused."""
+        text = _LOGS.read_text().split("\nThe lines of a connection\n")[1]
+        causes = re.findall(r"^``(\w+)`` ", text.split("\nThe line of an event\n")[0], re.MULTILINE)
+        self.assertEqual([*CLOSE_CAUSES, *REFUSAL_CAUSES], causes)

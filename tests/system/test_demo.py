@@ -257,7 +257,9 @@ class DemoTests(SystemTestCase):
         history.mkdir()
         await ada.say("Lost?")
         await ada.is_true("texts('.failed small')[0]?.includes('not sent: PHP failed (error ')")
-        error = re.findall(r"error ([0-9a-f]{8}-[0-9a-f]+)", str(await ada.get("texts('.failed small')[0]")))
+        error = re.findall(
+            r"error ([0-9a-f]{8}-[0-9a-f]+)", str(await ada.get("texts('.failed small')[0]"))
+        )
         history.rmdir()
 
         async def is_shown() -> bool:

@@ -248,7 +248,9 @@ class ShownErrors(Trouble):
             answer = await self.answer_to(client, f"{kind}/s3cret")
             found = re.fullmatch("error ([0-9a-f]{8}-[0-9a-f]+)", str(answer))
             assert found is not None, (kind, answer)
-            [line] = [line for line in self.gateway.log.splitlines() if f"error {found[1]})" in line]
+            [line] = [
+                line for line in self.gateway.log.splitlines() if f"error {found[1]})" in line
+            ]
             self.assertIn("PHP has printed an error into its reply: ", line)
             self.assertIn(beginning, line.replace(":  ", ": "))
             self.assertIn(f"client 127.0.0.1:{client.local_port}", line)
