@@ -47,6 +47,7 @@ class ProcessSettings:
         "and of the reply: for phpgw clients ID, phpgw tail and the web console. Older ones go if "
         "all take more than 64 MB. Cookies are not kept. With 0, nothing is kept, and phpgw tail "
         "shows the sizes of messages and replies instead of them.",
+        dev_default="20",
     )
     drain_timeout: float = option(
         _RUNNING,

@@ -114,9 +114,9 @@ class DevTests(OptionsTestCase):
     def test_defaults(self) -> None:
         settings = self.read(*PHP, "--dev")
         self.assertEqual(
-            (True, "debug", "reply", "%error%", ("tcp:8080:interface=127.0.0.1",)),
+            (True, "debug", 20, "reply", "%error%", ("tcp:8080:interface=127.0.0.1",)),
             (
-                *(settings.dev, settings.log_level, settings.on_error),
+                *(settings.dev, settings.log_level, settings.record_events, settings.on_error),
                 *(settings.error_reply, settings.listen),
             ),
         )
