@@ -21,7 +21,7 @@ class FailureLogTests(FakeBackendTestCase):
 
     def test_entry(self) -> None:
         """It has the id that the client gets, and says who, what, when and why; not the message."""
-        self.use(on_error="reply", error_reply=b"%id%", reports_disconnects=False)
+        self.use(on_error="reply", error_reply="%id%", reports_disconnects=False)
         self.clock.advance(5)
         client, connection = self.client("a")
         self.say(client, b"secret")
