@@ -64,7 +64,7 @@ def make_site(gateway: ProxiedGateway, site: WebSite) -> str:
                     *_pages(site),
                     "",
                     *_proxy(gateway),
-                    *(_hidden(site.script) if site.script is not None else []),
+                    *_hidden(site.script, gateway.ws_path),
                 ]
             ),
             "</VirtualHost>",
@@ -168,7 +168,9 @@ def _handler(server: TcpServer | UnixServer) -> str:
     return _quoted(f"proxy:fcgi://{host_and_port(server.host, server.port)}")
 
 
-def _hidden(script: EventScript) -> list[str]:
+def _hidden(script: EventScript | None, ws_path: str) -> list[str]:
+    if script is None or script.path == ws_path:
+        return []
     return [
         "",
         *comment("Whoever can POST to this script can claim to be any client."),
@@ -194,9 +196,12 @@ def _internal(site: WebSite) -> list[str]:
                 "<Location />",
                 *indented(["Require all denied"]),
                 "</Location>",
-                f"<Location {_quoted(script.path)}>",
-                *indented(["Require all granted"]),
-                "</Location>",
+                *_granted(script.path),
+                *(
+                    ["FallbackResource /index.php", *_granted("/index.php")]
+                    if script.is_route
+                    else []
+                ),
                 *comment("The browser, as phpgw reports it."),
                 "RemoteIPHeader X-Forwarded-For",
                 "RemoteIPInternalProxy 127.0.0.1",
@@ -213,6 +218,14 @@ def _internal(site: WebSite) -> list[str]:
         ),
         "</VirtualHost>",
     ]
+
+
+def _front_controller(script: EventScript) -> list[str]:
+    return ["FallbackResource /index.php", *_granted("/index.php")] if script.is_route else []
+
+
+def _granted(path: str) -> list[str]:
+    return [f"<Location {_quoted(path)}>", *indented(["Require all granted"]), "</Location>"]
 
 
 def _quoted(text: str) -> str:

@@ -53,7 +53,7 @@ def make_site(gateway: ProxiedGateway, site: WebSite) -> str:
                     "",
                     *_handle(gateway),
                     "",
-                    *(_hidden(site.script) if site.script is not None else []),
+                    *_hidden(site.script, gateway.ws_path),
                     "handle {",
                     *_indented([f"php_fastcgi {_upstream(site.php_fpm)}", "file_server"]),
                     "}",
@@ -105,10 +105,13 @@ def _tls(gateway: ProxiedGateway) -> list[str]:
     return ["transport http {", *_indented(how), "}"]
 
 
-def _hidden(script: EventScript) -> list[str]:
+def _hidden(script: EventScript | None, ws_path: str) -> list[str]:
+    if script is None or script.path == ws_path:
+        return []
+    path = script.path if script.is_route else f"{script.path}*"
     return [
         *comment("Whoever can POST to this script can claim to be any client."),
-        f"handle {_quoted(script.path + '*')} {{",
+        f"handle {_quoted(path)} {{",
         *_indented(["respond 404"]),
         "}",
         "",

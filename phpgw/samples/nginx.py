@@ -143,14 +143,14 @@ def _tls(gateway: ProxiedGateway) -> list[str]:
 def _public(gateway: ProxiedGateway, site: WebSite) -> list[str]:
     """Return the directives of the server for browsers."""
     hidden = []
-    if site.script is not None:
+    if site.script is not None and site.script.path != gateway.ws_path:
         hidden = [
             "",
             *comment(
                 "Whoever can POST to this script can claim to be any client. ^~ covers paths that "
                 "go on behind its name, too."
             ),
-            f"location ^~ {_quoted(site.script.path)} {{",
+            f"location {'=' if site.script.is_route else '^~'} {_quoted(site.script.path)} {{",
             *indented(["return 404;"]),
             "}",
         ]
@@ -214,7 +214,7 @@ def _internal(site: WebSite) -> list[str]:
                 "access_log off;",
                 "",
                 f"location = {_quoted(script.path)} {{",
-                *indented([*_fastcgi(site), *_https(), *_patience(script)]),
+                *indented([*_route(script), *_fastcgi(site), *_https(), *_patience(script)]),
                 "}",
                 "",
                 "location / {",
@@ -234,6 +234,10 @@ def _fastcgi(site: WebSite) -> list[str]:
         else host_and_port(server.host, server.port)
     )
     return ["include fastcgi.conf;", f"fastcgi_pass {_quoted(address)};"]
+
+
+def _route(script: EventScript) -> list[str]:
+    return ["rewrite ^ /index.php break;"] if script.is_route else []
 
 
 def _https() -> list[str]:

@@ -46,6 +46,11 @@ class EventScript:
     body_megabytes: int
     timeout: int
 
+    @property
+    def is_route(self) -> bool:
+        """Return whether a front controller, index.php, has this path."""
+        return not self.path.endswith(".php")
+
 
 @attrs.frozen
 class WebSite:
@@ -141,7 +146,8 @@ def _find_script(
 
     if not url.netloc and file is not None:
         path = PurePosixPath(file)
-        is_shown = path.is_relative_to(root)
+        # A front controller replies to browsers, too.
+        is_shown = path.is_relative_to(root) and path.name != "index.php"
         return (script(f"/{path.relative_to(root)}", None) if is_shown else None), ()
     if url.netloc and not _is_here(url, name):
         return None, ()

@@ -46,6 +46,27 @@ class Caddy(Proxy):
         (self.directory / "Caddyfile").write_text(options + site)
 
 
+class CaddySite(Proxy):
+    """Caddy with a printed site, at these ports.
+
+    :ivar port: that of HTTPS.
+    """
+
+    name = "caddy"
+
+    def __init__(self, directory: Path, sample: str, http_port: int, https_port: int) -> None:
+        config = directory / "Caddyfile"
+        program = find(["caddy"], "caddy")
+        command = [program, "run", "--adapter", "caddyfile", "--config", str(config)]
+        super().__init__(directory, sample, command)
+        self._http_port = http_port
+        self.port = https_port
+
+    def configure(self) -> None:
+        options = f"{{\n\tadmin off\n\thttp_port {self._http_port}\n\thttps_port {self.port}\n}}\n"
+        (self.directory / "Caddyfile").write_text(options + self.sample)
+
+
 class Apache(Proxy):
     name = "apache2"
 
@@ -65,6 +86,26 @@ Listen 127.0.0.1:{self.port}
 </VirtualHost>
 """
         )
+
+
+class ApacheSite(Apache):
+    """Apache with printed virtual hosts, at these ports.
+
+    :ivar port: that of HTTPS.
+    """
+
+    def __init__(self, directory: Path, sample: str, http_port: int, https_port: int) -> None:
+        super().__init__(directory, sample)
+        self._ports = {80: http_port, 443: https_port}
+        self.port = https_port
+
+    def configure(self) -> None:
+        text = self.sample
+        for usual, port in self._ports.items():
+            text = text.replace(f"<VirtualHost *:{usual}>", f"<VirtualHost 127.0.0.1:{port}>")
+            text = f"Listen 127.0.0.1:{port}\n{text}"
+        own = apache_configuration(self.directory)
+        (self.directory / "apache.conf").write_text(own + text)
 
 
 def apache_configuration(directory: Path) -> str:
@@ -118,3 +159,24 @@ frontend site
 backend nothing
     http-request deny deny_status 404
 {self.sample}""")
+
+
+class HaProxySite(Proxy):
+    """HAProxy with a printed configuration, at these ports.
+
+    :ivar port: that of HTTPS.
+    """
+
+    name = "haproxy"
+
+    def __init__(self, directory: Path, sample: str, http_port: int, https_port: int) -> None:
+        program = find(["haproxy"], "haproxy")
+        super().__init__(directory, sample, [program, "-db", "-f", str(directory / "haproxy.cfg")])
+        self._ports = {80: http_port, 443: https_port}
+        self.port = https_port
+
+    def configure(self) -> None:
+        text = self.sample
+        for usual, port in self._ports.items():
+            text = text.replace(f"bind :{usual}", f"bind 127.0.0.1:{port}")
+        (self.directory / "haproxy.cfg").write_text(text)

@@ -56,3 +56,11 @@ class SiteTests(SynchronousTestCase):
         self.assertIn("ProxyTimeout 40\n", internal)
         self.assertIn('SetHandler "proxy:fcgi://php:9000"\n', internal)
         self.assertNotIn("Listen", site(php_script="/app/w.php"))
+
+    def test_route(self) -> None:
+        """Where the script is a route, only this route is closed, unless it is the WebSocket."""
+        public, _, internal = site(php_url="http://127.0.0.1:81/a").partition("# Here phpgw")
+        self.assertIn('<Location "/a">', public)
+        self.assertIn("/a", internal)
+        public, _, _ = site(php_url="http://127.0.0.1:81/ws").partition("# Here phpgw")
+        self.assertNotIn("Whoever", public)

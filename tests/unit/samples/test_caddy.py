@@ -54,3 +54,11 @@ class SiteTests(SynchronousTestCase):
         self.assertIn("bind 127.0.0.1\n", internal)
         self.assertIn("handle /w.php {\n", internal)
         self.assertNotIn("bind", site(php_script="/app/w.php"))
+
+    def test_route(self) -> None:
+        """Where the script is a route, only this route is closed, unless it is the WebSocket."""
+        public, _, internal = site(php_url="http://127.0.0.1:81/a").partition("# Here phpgw")
+        self.assertIn("handle /a {\n\t\trespond 404", public)
+        self.assertIn("/a", internal)
+        public, _, _ = site(php_url="http://127.0.0.1:81/ws").partition("# Here phpgw")
+        self.assertNotIn("Whoever", public)

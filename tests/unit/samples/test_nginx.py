@@ -70,6 +70,14 @@ class SiteTests(SynchronousTestCase):
         [seconds] = re.findall(r"keepalive_timeout (\d+)s;", internal)
         self.assertGreater(int(seconds), IDLE_SECONDS)
 
+    def test_route(self) -> None:
+        """Where the script is a route, the front controller gets it."""
+        public, _, internal = site(php_url="http://127.0.0.1:81/ws").partition("# Here phpgw")
+        self.assertEqual(1, public.count("location = /ws {"))
+        self.assertNotIn("return 404", public)
+        self.assertIn("location = /ws {\n        rewrite ^ /index.php break;\n", internal)
+        self.assertIn("location = /a {\n        return 404;", site(php_url="http://127.0.0.1:81/a"))
+
     def test_no_script(self) -> None:
         """There is no internal server where the gateway posts to nobody."""
         for more in ({"php_script": "/app/w.php"}, {"php_url": "http://php.example/w.php"}):

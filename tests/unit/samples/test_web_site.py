@@ -74,6 +74,14 @@ class ScriptTests(SynchronousTestCase):
         )
         self.assertIsNone(self.script(php_script="/app/w.php", php_root="/srv"))
 
+    def test_front_controller(self) -> None:
+        """It replies to browsers, too. Behind it, the script is a route."""
+        self.assertIsNone(self.script(php_script="/srv/a/index.php", php_root="/srv"))
+        for path, is_route in (("/ws", True), ("/w.php", False)):
+            script = site(php_url=f"http://127.0.0.1:81{path}").script
+            assert script is not None
+            self.assertEqual(is_route, script.is_route)
+
     def test_limits(self) -> None:
         """They are beyond the gateway's own."""
         script = site(max_message_size="2M", php_timeout="90s").script
