@@ -1,76 +1,32 @@
-"""The files in deploy/ agree with each other and with the gateway."""
+"""The gateway's sample configuration, and what pages show of printed configurations."""
 
 import re
+import shlex
 import tomllib
-from pathlib import Path
+from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.http.backend import IDLE_SECONDS
 from phpgw.process.tls import split_tls_endpoint
+from phpgw.samples.proxied_gateway import find_gateway
 from phpgw.settings import OPTIONS, Settings
-from phpgw.tap import Options
+from phpgw.settings.sources import combine, given_on_command_line
+from tests.support.cli_test_case import CliTestCase
 from tests.support.real.gateway import ROOT
 
-_DEPLOY = ROOT / "deploy"
-_TOML = _DEPLOY / "phpgw.toml"
-_PROGRAM = "/opt/phpgw/bin/phpgw"
+_TOML = ROOT / "deploy" / "phpgw.toml"
+_PAGES = [
+    *(ROOT / "README.rst", *ROOT.glob("docs/*.rst")),
+    *ROOT.glob("examples/**/README*"),
+]
+# A comment with the command that prints the next block.
+_PRINTED = re.compile(
+    r"^\.\. (phpgw .*)\n\n\.\. code-block:: \w+\n\n((?:    .*\n|\n)+)", re.MULTILINE
+)
+# What is in the configuration of a proxy alone.
+_DIRECTIVES = re.compile(r"^ +(?:proxy_pass|reverse_proxy|ProxyPass|ExecStart=)", re.MULTILINE)
 
 _DEFAULTS = Settings(php_url="http://localhost/")
-
-
-def unit_values(unit: str, section: str, key: str) -> list[str]:
-    """What a unit file says under this key."""
-    text = (_DEPLOY / unit).read_text()
-    body = re.search(rf"^\[{section}\]\n(.*?)(?=^\[|\Z)", text, re.MULTILINE | re.DOTALL)
-    assert body is not None, f"no [{section}] in {unit}"
-    return re.findall(rf"^{key}=(.*)$", body[1], re.MULTILINE)
-
-
-class UnitFileTests(SynchronousTestCase):
-    """The values in the unit files."""
-
-    def test_agree_on_stopping(self) -> None:
-        """systemd gives the gateway the time that it takes, and so does docker stop: 10 s."""
-        self.assertLess(_DEFAULTS.drain_timeout + 1, 10)
-        [seconds] = unit_values("phpgw.service", "Service", "TimeoutStopSec")
-        self.assertGreater(float(seconds), _DEFAULTS.drain_timeout + 10)
-
-    def test_agree_on_signals(self) -> None:
-        """What systemd sends, and waits for, is what the gateway knows."""
-        for key, value in (
-            ("Type", "notify"),
-            ("NotifyAccess", "main"),
-            ("ExecReload", "/bin/kill -HUP $MAINPID"),
-            ("KillSignal", "SIGTERM"),
-            ("KillMode", "mixed"),
-        ):
-            self.assertEqual([value], unit_values("phpgw.service", "Service", key), key)
-        [seconds] = unit_values("phpgw.service", "Service", "WatchdogSec")
-        self.assertGreaterEqual(float(seconds), 30)
-
-    def test_agree_on_configuration(self) -> None:
-        """The service's command line and environment are those of a gateway with phpgw.toml."""
-        [command] = unit_values("phpgw.service", "Service", "ExecStart")
-        self.assertEqual(f"{_PROGRAM} serve", command)
-        [variable] = unit_values("phpgw.service", "Service", "Environment")
-        name, _, path = variable.partition("=")
-        self.assertEqual("/etc/phpgw.toml", path)
-        options = Options({name: str(_TOML)})
-        options.parseOptions([])
-        self.assertEqual("http://127.0.0.1:8088/websocket.php", options.settings.php_url)
-
-
-class NginxFileTests(SynchronousTestCase):
-    """The values in the configuration of Nginx."""
-
-    def test_timeouts(self) -> None:
-        """Nginx is more patient than the gateway, on both sides of it."""
-        files = ("snippets/phpgw.conf", "nginx.conf")
-        text = "".join((_DEPLOY / name).read_text() for name in files)
-        [read, idle] = re.findall(r"^ *(?:proxy_read|keepalive)_timeout (\d+)s;$", text, re.M)
-        self.assertGreater(int(read), 3 * _DEFAULTS.ping_interval)
-        self.assertGreater(int(idle), IDLE_SECONDS)
 
 
 class SampleTests(SynchronousTestCase):
@@ -99,10 +55,8 @@ class SampleTests(SynchronousTestCase):
     def test_endpoints(self) -> None:
         """The ports that it shows could be opened."""
         texts = re.findall(r'^#listen = "(.*)"$', _TOML.read_text(), re.MULTILINE)
-        texts += re.findall(r'listen = "(ssl:.*)"$', (_DEPLOY / "phpgw.socket").read_text(), re.M)
         below = [split_tls_endpoint(text)[0] for text in texts]
-        systemd = "systemd:domain=INET:index=0"
-        self.assertEqual([systemd, "tcp:8443", systemd], below)
+        self.assertEqual(["systemd:domain=INET:index=0", "tcp:8443"], below)
 
     def test_behind_nginx(self) -> None:
         """Whatever is started behind Nginx knows it, and has its API elsewhere."""
@@ -114,22 +68,40 @@ class SampleTests(SynchronousTestCase):
                 self.assertIn("--trusted-proxy 127.0.0.1", around)
                 self.assertIn("--api-listen tcp:8081:interface=127.0.0.1", around)
                 found += 1
-        self.assertGreaterEqual(found, 5)
-        file = tomllib.loads(_TOML.read_text())
-        self.assertEqual("127.0.0.1", file["trusted-proxy"])
-        self.assertEqual("tcp:8081:interface=127.0.0.1", file["api-listen"])
+        self.assertGreaterEqual(found, 4)
 
-    def test_one_snippet(self) -> None:
-        """How Nginx passes /ws on is written down once."""
-        samples = ROOT.glob("examples/**/README*")
-        pages = (ROOT / "README.rst", *ROOT.glob("docs/*.rst"))
-        for path in (*pages, _DEPLOY / "nginx.conf", *samples):
-            self.assertNotIn("proxy_pass", path.read_text(), path)
+    def test_nothing_is_missing(self) -> None:
+        """The sample has what the gateway needs behind a proxy."""
+        settings = combine({"config": given_on_command_line([str(_TOML)])}, {})
+        self.assertEqual((), find_gateway(settings).missing)
 
-    def test_credential(self) -> None:
-        """The path of the secret is the one that systemd gives it."""
-        [path] = re.findall(r'^#api-token-file = "(.*)"$', _TOML.read_text(), re.MULTILINE)
-        service = (_DEPLOY / "phpgw.service").read_text()
-        self.assertIn(f'api-token-file = "{path}"', service)
-        self.assertIn(f"\n#LoadCredential={Path(path).name}:", service)
-        self.assertEqual(Path("/run/credentials/phpgw.service"), Path(path).parent)
+    def test_stop(self) -> None:
+        """A stop takes less than the 10 s of docker stop."""
+        self.assertLess(_DEFAULTS.drain_timeout + 1, 10)
+
+
+class PageTests(CliTestCase):
+    """Printed configurations in pages."""
+
+    def shown(self) -> Iterator[tuple[str, str]]:
+        """Return each command that a page has, and what the page says that it prints."""
+        for path in _PAGES:
+            yield from _PRINTED.findall(path.read_text())
+
+    def test_shown(self) -> None:
+        """Pages show what the commands print."""
+        found = 0
+        for command, text in self.shown():
+            _, *arguments = shlex.split(command)
+            lines = [
+                f"    {line}" if line else "" for line in self.printed(*arguments).splitlines()
+            ]
+            self.assertEqual("\n".join(lines), text.rstrip("\n"), command)
+            found += 1
+        self.assertGreater(found, 0)
+
+    def test_nothing_else(self) -> None:
+        """No page has a configuration of its own."""
+        for path in _PAGES:
+            text = _PRINTED.sub("", path.read_text())
+            self.assertIsNone(_DIRECTIVES.search(text), path)

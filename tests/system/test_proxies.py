@@ -18,7 +18,7 @@ $names = '/^(REMOTE_ADDR|REMOTE_PORT|HTTPS|REQUEST_SCHEME|HTTP_(HOST|COOKIE|X?_?
 $seen = array_filter($_SERVER, fn ($name) => preg_match($names, $name), ARRAY_FILTER_USE_KEY);
 echo json_encode($seen + ['client_id' => $_POST['client_id']]);
 """
-# Nginx, as it is set up in deploy/nginx.conf, but for proxies that come before it.
+# Nginx as "phpgw nginx" has it, but for proxies that come before it.
 _LOCATION = """location = /ws {{
     proxy_pass {upstream};
     proxy_http_version 1.1;
