@@ -226,7 +226,8 @@ class OptionTests(SynchronousTestCase):
     def test_each_exists(self) -> None:
         """No page names an option that is not there."""
         commands = (import_module(f"phpgw.cli.{name}").command for name in COMMANDS)
-        own = {name for each in commands for option in each.params for name in option.opts}
+        options = [option for each in commands for option in each.params]
+        own = {name for each in options for name in (*each.opts, *each.secondary_opts)}
         known = own | _FOREIGN_OPTIONS
         for path in (*_PAGES, *_MARKDOWN):
             for name in re.findall(r"(?<![\w-])--[a-z][a-z-]+[a-z]", path.read_text()):
