@@ -95,4 +95,4 @@ image:
 	$(APART) .venv/bin/python -m packages.image
 
 test-packages: deb image
-	$(APART) .venv/bin/trial packages
+	$(APART) env RELEASE=$(RELEASE) .venv/bin/trial packages

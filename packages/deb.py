@@ -6,6 +6,7 @@ have, /usr/lib/phpgw, in a system of that release.
 
 import argparse
 import gzip
+import re
 import shutil
 import sys
 from email.utils import formatdate
@@ -105,16 +106,20 @@ def _left_out(directory: str, names: list[str]) -> set[str]:
     return _LEFT_OUT & set(names)
 
 
+def package_version(system: Chroot) -> str:
+    """Return the version of the package for a system; an upgrade of Debian upgrades it, too."""
+    text = (system.root / "etc/os-release").read_text()
+    [number] = re.findall(r'^VERSION_ID="(\d+)"$', text, re.MULTILINE)
+    return f"{__version__}-1~deb{number}"
+
+
 def _pack(tree: Path, system: Chroot) -> str:
     """Make the package of the directory.
 
     :returns: its name, in the root of the system.
     """
     architecture = system.run("dpkg", "--print-architecture").strip()
-    _, _, release = system.run("grep", "^VERSION_ID=", "/etc/os-release").partition("=")
-    # So that an upgrade of Debian upgrades the package, too.
-    number = release.strip().strip('"')
-    version = f"{__version__}-1~deb{number}"
+    version = package_version(system)
     changelog = (
         f"phpgw ({version}) unstable; urgency=medium\n\n  * See CHANGELOG.rst of phpgw.\n\n"
         f" -- The phpgw developers <phpgw@example.com>  {formatdate()}\n"

@@ -6,6 +6,8 @@ from typing import Any
 import yaml
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.samples.nginx import make_location
+from phpgw.samples.proxied_gateway import find_gateway, parse_address
 from phpgw.settings import Settings
 from phpgw.settings.sources import combine
 from tests.support.container_files import (
@@ -28,6 +30,12 @@ def seconds(text: str) -> float:
     """Return the seconds in a duration of Compose."""
     assert text.endswith("s"), text
     return float(text.removesuffix("s"))
+
+
+def directives(text: str) -> set[str]:
+    """Return the lines of a configuration of Nginx, without comments."""
+    lines = (line.strip() for line in text.splitlines())
+    return {line for line in lines if line and not line.startswith("#")}
 
 
 class ImageTests(SynchronousTestCase):
@@ -119,6 +127,13 @@ class ComposeTests(SynchronousTestCase):
         document = yaml.safe_load(COMPOSE.read_text())
         [configured] = document["networks"]["default"]["ipam"]["config"]
         self.assertEqual(configured["subnet"], str(network))
+
+    def test_location(self) -> None:
+        """Nginx passes the WebSocket on as ``phpgw nginx`` prints it, and knows the page's port."""
+        gateway = find_gateway(combine({}, self.environment()), parse_address("phpgw:8080"))
+        printed = directives(make_location(gateway).replace("$host", "$http_host"))
+        self.assertLessEqual(printed, directives(self.text("nginx.conf")))
+        self.assertGreater(len(printed), 9)
 
     def test_stopping(self) -> None:
         """Docker waits longer than the drain takes."""
