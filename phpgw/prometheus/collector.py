@@ -6,7 +6,6 @@ Nothing is registered, and nothing is kept between two scrapes.
 
 from collections.abc import Iterator, Sequence
 
-from prometheus_client import ProcessCollector
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -20,6 +19,7 @@ from phpgw.histogram import Histogram
 from phpgw.metric_field import MetricDescription, MetricFamily
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
+from phpgw.prometheus.process_metrics import process_metrics
 
 _PREFIX = "phpgw_"
 _KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
@@ -34,7 +34,6 @@ class GatewayCollector(Collector):
     def __init__(self, metrics: Metrics, observables: Sequence[Observable]) -> None:
         self._metrics = metrics
         self._observables = observables
-        self._process = ProcessCollector(registry=None)
         self._families: dict[MetricFamily, list[MetricDescription]] = {}
         for description in Metrics.describe():
             if description.is_exported:
@@ -48,7 +47,7 @@ class GatewayCollector(Collector):
         yield self._lag()
         for observable in self._observables:
             yield _observed(observable)
-        yield from self._process.collect()
+        yield from process_metrics()
 
     def _counted(self, family: MetricFamily, members: Sequence[MetricDescription]) -> Metric:
         by = members[0].by

@@ -2,10 +2,11 @@
 
 from typing import NamedTuple
 
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics import exposition as openmetrics
 from prometheus_client.registry import Collector
 
+_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS = b"application/openmetrics-text"
 
 
@@ -26,4 +27,4 @@ def expose(collector: Collector, accept: bytes) -> Exposition:
     """
     if _OPENMETRICS in accept.lower():
         return Exposition(openmetrics.CONTENT_TYPE_LATEST, openmetrics.generate_latest(collector))
-    return Exposition(CONTENT_TYPE_PLAIN_0_0_4, generate_latest(collector))
+    return Exposition(_TEXT, generate_latest(collector))
