@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
 from tests.support.real.gateway import ROOT
-from tests.support.real.process import Process, accepts, find, free_port
+from tests.support.real.process import Process, find, free_port
 
 DEPLOY = ROOT / "deploy/prometheus"
 _PACKAGE = "prometheus"
@@ -55,7 +56,10 @@ class Prometheus(Process):
         (self.directory / "alerts.yml").write_text((DEPLOY / "alerts.yml").read_text())
 
     def is_ready(self) -> bool:
-        return accepts(self.port)
+        # It accepts connections before it can answer.
+        with suppress(OSError), urlopen(f"http://127.0.0.1:{self.port}/-/ready", timeout=5):
+            return True
+        return False
 
     def query(self, expression: str) -> Sequence[Any]:
         """Return what an expression is now; this blocks."""
