@@ -218,7 +218,9 @@ def _arguments(own: Mapping[str, Sequence[Given]]) -> list[str]:
             continue
         texts = own.get(option.name, ())
         for given in texts if option.repeatable else texts[-1:]:
-            if given.text.startswith("-"):
+            if option.is_flag:
+                arguments += [f"--{option.name}"] if option.parse(given.text) else []
+            elif given.text.startswith("-"):
                 arguments.append(f"--{option.name}={given.text}")
             else:
                 arguments += [f"--{option.name}", given.text]

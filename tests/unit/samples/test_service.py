@@ -68,6 +68,12 @@ class CommandTests(ServiceTestCase):
         script = self.service(php_script="a.php").arguments
         self.assertEqual(("serve", "--php-script", str(Path("a.php").absolute())), script)
 
+    def test_flags(self) -> None:
+        """A flag has no value on the command line."""
+        for text, expected in (("on", ("--dev",)), ("off", ())):
+            service = self.service({"PHPGW_DEV": text}, php_url="http://a/")
+            self.assertEqual(("serve", "--php-url", "http://a/", *expected), service.arguments)
+
     def test_secrets(self) -> None:
         """Files with secrets are no arguments: a service manager hands them over."""
         service = self.service(php_url="http://a/", secret_file="s", api_token_file="/t")
