@@ -62,6 +62,8 @@ class ProxySampleTests(SystemTestCase):
         script = json.dumps(str(self.document_root / "websocket.php"))
         self.config.write_text(
             f"php-script = {script}\nphp-fpm = {json.dumps(php.endpoint)}\n"
+            # No more than the Nginx of the tests has connections for.
+            "max-connections = 1000\n"
             f"listen = {json.dumps(listen)}\n{more}"
         )
         lacking = missing_lines(await self.printed())
