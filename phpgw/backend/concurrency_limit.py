@@ -14,6 +14,7 @@ from zope.interface import implementer
 from phpgw.backend.errors import BackendBusy, BackendTimeout
 from phpgw.backend.event import Event
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Reply
 from phpgw.deadlines import Deadlines
 from phpgw.metrics import Metrics
@@ -79,6 +80,10 @@ class ConcurrencyLimit:
         if self._deadlines.seconds:
             self._deadlines.start(waiting)
         return waiting.reply
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        """See :meth:`phpgw.backend.interface.IBackend.send`."""
+        return send_by_asking(self, event, receiver)
 
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""

@@ -4,6 +4,7 @@ from twisted.internet.defer import Deferred
 from zope.interface import Interface
 
 from phpgw.backend.event import Event
+from phpgw.backend.receiver import Cancellable, ReplyReceiver
 from phpgw.backend.reply import Follow, Reply
 
 
@@ -21,6 +22,12 @@ class IBackend(Interface):
         :returns: fires with the complete :class:`Reply`, with any status, or fails with a
             :exc:`BackendError`. It can be cancelled, also from within what consumes the body: that
             closes the connection to PHP, and nothing is called any more.
+        """
+
+    def send(event: Event, receiver: ReplyReceiver) -> Cancellable:
+        """Do the same as :meth:`ask`, and hand the outcome to a receiver, perhaps at once.
+
+        :param receiver: has what is ``follow`` there, and must not raise an exception.
         """
 
     def withdraw(client_id: str) -> None:

@@ -62,7 +62,7 @@ class ClientMessage(QueuedEvent):
 
     :ivar event: the event for PHP.
     :ivar pending: what is done with PHP's reply.
-    :ivar asked: fires when it has ended; can be cancelled.
+    :ivar asked: can be cancelled until it has ended.
     :ivar flow: controls the flow of the reply, if that is streamed.
     """
 

@@ -4,15 +4,19 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, fail, succeed
+import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import deferLater
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendUnreachable
 from phpgw.backend.event import Event
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, DeferredReply, ReplyReceiver
 from phpgw.backend.reply import FlowControl, Follow, Head, Reply
+from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, CircuitOpen, Ticket
 from phpgw.relay.errors import ClientDisconnected
@@ -27,28 +31,34 @@ def _always() -> bool:
     return True
 
 
-class Receiver(Protocol):
-    """Waits for the reply to an event.
+class Receiver(ReplyReceiver, Protocol):
+    """Receives the outcome of an event, after all attempts to reach PHP.
 
-    :ivar follow: called with the head of the reply; see :data:`phpgw.backend.reply.Follow`.
     :ivar is_wanted: called before the event is sent again. If it returns false, the event fails
         with a :exc:`phpgw.relay.errors.ClientDisconnected` instead.
     """
 
     @property
-    def follow(self) -> Follow | None: ...
-
-    @property
     def is_wanted(self) -> Callable[[], bool]: ...
 
     def replied(self, reply: Reply) -> Deferred[None] | None:
-        """Take the reply.
+        """Receive the reply.
 
-        :returns: fires when that is done, and can be cancelled until then; ``None`` if it is done.
+        :returns: fires when all is done, and can be cancelled until then; ``None`` if it is done.
         """
 
     def failed(self, failure: Failure) -> Deferred[None] | None:
-        """Take the failure of the event; see :meth:`replied`."""
+        """Receive the failure of the event; see :meth:`replied`."""
+
+
+@attrs.frozen
+class _SendContext:
+    """The context of all events that are sent."""
+
+    reactor: IReactorTime
+    backend: IBackend
+    breaker: Breaker
+    metrics: Metrics
 
 
 class RetryingBackend:
@@ -57,10 +67,9 @@ class RetryingBackend:
     def __init__(
         self, reactor: IReactorTime, backend: IBackend, breaker: Breaker, metrics: Metrics
     ) -> None:
-        self._reactor = reactor
         self._backend = backend
         self._breaker = breaker
-        self._metrics = metrics
+        self._context = _SendContext(reactor, backend, breaker, metrics)
 
     @property
     def is_away(self) -> bool:
@@ -96,91 +105,122 @@ class RetryingBackend:
         receiver.sent = self.send(event, receiver)
         return receiver.reply
 
-    def send(self, event: Event, receiver: Receiver) -> Deferred[Any]:
-        """Call the backend's ``ask``. Retry for up to 1.5 s while PHP is unreachable.
+    def send(self, event: Event, receiver: Receiver) -> Cancellable:
+        """Call the backend's ``send``. Retry for up to 1.5 s while PHP is unreachable.
 
-        The backend's Deferred gets one pair of callbacks for all that the relay does with a reply,
-        since each pair takes time.
-
-        :returns: fires when the receiver is done; can be cancelled until then.
+        :returns: can be cancelled until the receiver is done.
         """
+        context = self._context
+        sending = _Sending(context, receiver)
         try:
-            ticket = self._breaker.enter(event)
+            sending.ticket = context.breaker.enter(event)
         except CircuitOpen as error:
-            return succeed(receiver.failed(Failure(error)))
-        follow = receiver.follow
-        if follow is not None and self._breaker.is_open:
-            follow = partial(self._follow, follow)
-        self._metrics.php_requests += 1
-        self._metrics.php_requests_now += 1
+            sending.refuse(error)
+            return sending
+        context.metrics.php_requests += 1
+        context.metrics.php_requests_now += 1
         try:
-            asked: Deferred[Any] = self._backend.ask(event, follow)
+            sending.sent = context.backend.send(event, sending)
         except Exception:
-            asked = fail()
-        return asked.addCallbacks(
-            self._replied,
-            self._failed,
-            (receiver, ticket),
-            errbackArgs=(receiver, ticket, follow),
-        )
+            sending.failed(Failure())
+        return sending
 
-    def _replied(self, reply: Reply, receiver: Receiver, ticket: Ticket) -> Deferred[None] | None:
-        """Hand a reply to the receiver."""
-        self._metrics.php_requests_now -= 1
-        self._breaker.leave(ticket, reply)
-        return receiver.replied(reply)
 
-    def _failed(
-        self, failure: Failure, receiver: Receiver, ticket: Ticket, follow: Follow | None
-    ) -> Deferred[None] | None:
+class _Sending:
+    """An event on its way to PHP, which receives the outcome of each attempt to send it.
+
+    No Deferred is made for an event that is sent once, and whose reply is carried out at once.
+
+    :ivar ticket: the breaker's.
+    :ivar sent: the first attempt.
+    """
+
+    __slots__ = ("_context", "_ending", "_receiver", "sent", "ticket")
+
+    log = Logger(observer=line_limit)
+    ticket: Ticket
+
+    def __init__(self, context: _SendContext, receiver: Receiver) -> None:
+        self._context = context
+        # None once it has the outcome, so that there is no reference cycle.
+        self._receiver: Receiver | None = receiver
+        self.sent: Cancellable | None = None
+        # What is under way after the first attempt: the others, or what the receiver does.
+        self._ending: Cancellable | None = None
+
+    def cancel(self) -> None:
+        """See :class:`phpgw.backend.receiver.Cancellable`."""
+        under_way = self._ending or self.sent
+        if under_way is not None:
+            under_way.cancel()
+
+    def refuse(self, error: CircuitOpen) -> None:
+        """Hand on that the breaker is open."""
+        self._hand_on(Failure(error))
+
+    # phpgw.backend.receiver.ReplyReceiver
+
+    @property
+    def follow(self) -> Follow | None:
+        follow = None if self._receiver is None else self._receiver.follow
+        if follow is not None and self._context.breaker.is_open:
+            return partial(self._follow, follow)
+        return follow
+
+    def replied(self, reply: Reply) -> None:
+        context = self._context
+        context.metrics.php_requests_now -= 1
+        context.breaker.leave(self.ticket, reply)
+        receiver, self._receiver = self._receiver, None
+        assert receiver is not None
+        try:
+            self._ending = receiver.replied(reply)
+        except Exception:
+            self.log.failure("A reply could not be carried out as it should be")
+
+    def failed(self, failure: Failure) -> None:
         """Retry if PHP was unreachable."""
         if not isinstance(failure.value, BackendUnreachable):
-            return self._given_up(failure, receiver, ticket)
-        until = ticket.since + _MAX_RETRY_SECONDS
-        retrying = Deferred.fromCoroutine(
-            self._retry(failure.value, ticket.event, follow, receiver.is_wanted, until)
-        )
-        arguments = receiver, ticket
-        return retrying.addCallbacks(
-            self._replied, self._given_up, arguments, errbackArgs=arguments
-        )
+            self._give_up(failure)
+            return
+        self._ending = retrying = Deferred.fromCoroutine(self._retry(failure.value))
+        retrying.addCallbacks(self.replied, self._give_up)
 
-    def _given_up(
-        self, failure: Failure, receiver: Receiver, ticket: Ticket
-    ) -> Deferred[None] | None:
+    def _give_up(self, failure: Failure) -> None:
+        self._context.metrics.php_requests_now -= 1
+        self._context.breaker.leave(self.ticket, failure)
+        self._hand_on(failure)
+
+    def _hand_on(self, failure: Failure) -> None:
         """Hand a failure to the receiver."""
-        self._metrics.php_requests_now -= 1
-        self._breaker.leave(ticket, failure)
-        return receiver.failed(failure)
+        receiver, self._receiver = self._receiver, None
+        assert receiver is not None
+        try:
+            self._ending = receiver.failed(failure)
+        except Exception:
+            self.log.failure("A failure could not be handled as it should be")
 
     def _follow(
         self, follow: Follow, head: Head, flow: FlowControl
     ) -> Callable[[bytes], None] | None:
         """Tell the circuit breaker at once, since a streamed reply may take long to end."""
-        self._breaker.note_head(head)
+        self._context.breaker.note_head(head)
         return follow(head, flow)
 
-    async def _retry(
-        self,
-        error: BackendUnreachable,
-        event: Event,
-        follow: Follow | None,
-        is_wanted: Callable[[], bool],
-        until: float,
-    ) -> Reply:
-        """Ask again after a short time: PHP may be restarting.
-
-        :param until: when to stop, in seconds of the reactor's clock.
-        """
+    async def _retry(self, error: BackendUnreachable) -> Reply:
+        """Ask again after a short time: PHP may be restarting."""
+        context, receiver = self._context, self._receiver
+        assert receiver is not None
+        until = self.ticket.since + _MAX_RETRY_SECONDS
         for delay in _RETRY_DELAYS:
-            if self._reactor.seconds() + delay > until:
+            if context.reactor.seconds() + delay > until:
                 break
-            await deferLater(self._reactor, delay)
-            if not is_wanted():
+            await deferLater(context.reactor, delay)
+            if not receiver.is_wanted():
                 raise ClientDisconnected("the client has left", error)
-            self._metrics.php_retries += 1
+            context.metrics.php_retries += 1
             try:
-                reply: Reply = await self._backend.ask(event, follow)
+                reply: Reply = await context.backend.ask(self.ticket.event, self.follow)
             except BackendUnreachable as new_error:
                 error = new_error
             else:
@@ -188,21 +228,9 @@ class RetryingBackend:
         raise error
 
 
-class _DeferredReply:
-    """The receiver of a reply that fires a Deferred.
-
-    :ivar sent: the Deferred of :meth:`RetryingBackend.send`.
-    :ivar reply: fires with the reply; cancels the event if it is cancelled.
-    """
+class _DeferredReply(DeferredReply):
+    """A :class:`Receiver` that fires a Deferred."""
 
     def __init__(self, follow: Follow | None, is_wanted: Callable[[], bool]) -> None:
-        self.follow = follow
+        super().__init__(follow)
         self.is_wanted = is_wanted
-        self.sent: Deferred[Any] = Deferred()
-        self.reply: Deferred[Any] = Deferred(lambda _: self.sent.cancel())
-
-    def replied(self, reply: Reply) -> None:
-        self.reply.callback(reply)
-
-    def failed(self, failure: Failure) -> None:
-        self.reply.errback(failure)

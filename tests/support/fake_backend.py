@@ -13,6 +13,7 @@ from zope.interface import implementer
 from phpgw.backend.errors import BackendBroken, BackendUnreachable
 from phpgw.backend.event import Event
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Head, Reply
 from phpgw.hub.client import Client, Message
 from phpgw.hub.dispatch import Dispatcher
@@ -153,6 +154,9 @@ class FakeBackend:
         self.asked.append(asked)
         self.at_once(asked)
         return asked.answer
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        return send_by_asking(self, event, receiver)
 
     def messages(self) -> list[bytes]:
         """Return the messages of all of them."""

@@ -21,6 +21,7 @@ from phpgw.backend.fastcgi.worker_shortage import WorkerShortageLog
 from phpgw.backend.form import IdentityFields, encode_form, identity_fields
 from phpgw.backend.headers import EVENT_ID, Header, event_headers, identity_headers
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, DeferredReply, ReplyReceiver
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.backend.weak_cache import WeakCache
@@ -126,6 +127,12 @@ class FastCgiBackend:
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
+        receiver = DeferredReply(follow)
+        receiver.sent = self.send(event, receiver)
+        return receiver.reply
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        """See :meth:`phpgw.backend.interface.IBackend.send`."""
         template = self._templates(event.identity)
         body = encode_form(event, template.fields)
         event_id = event.id.encode()
@@ -141,11 +148,11 @@ class FastCgiBackend:
             timestamp, signature = self._signer.sign(body)
             pairs += encode_pair(_TIMESTAMP, timestamp) + encode_pair(_SIGNATURE, signature)
         data = encode_request(template.params, pairs, body)
-        exchange = FastCgiExchange(self._context, event, data, follow)
+        exchange = FastCgiExchange(self._context, event, data, receiver)
         self._pool.submit(exchange)
-        if exchange.connection is None and not exchange.reply.called:
+        if exchange.connection is None and not exchange.has_ended:
             exchange.wait()
-        return exchange.reply
+        return exchange
 
     def count_connections(self) -> dict[str, int]:
         """See :meth:`phpgw.backend.fastcgi.pool.FastCgiPool.count_connections`."""

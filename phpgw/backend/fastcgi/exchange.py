@@ -3,8 +3,9 @@
 from collections.abc import Callable
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from phpgw.backend.errors import (
     BackendBroken,
@@ -23,7 +24,8 @@ from phpgw.backend.fastcgi.records import FastCgiDecoder
 from phpgw.backend.fastcgi.short_reply import parse_short_reply
 from phpgw.backend.fastcgi.stderr import find_reported_error
 from phpgw.backend.fastcgi.worker_shortage import WorkerShortageLog
-from phpgw.backend.reply import Follow, Head, Reply
+from phpgw.backend.receiver import ReplyReceiver
+from phpgw.backend.reply import Head, Reply
 from phpgw.deadlines import Deadlines
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
@@ -67,10 +69,9 @@ class FastCgiExchange:
     It is a :class:`phpgw.backend.fastcgi.connection.FastCgiRequest`, and the
     :class:`phpgw.backend.reply.FlowControl` of a streamed reply.
 
-    :param follow: see :data:`phpgw.backend.reply.Follow`.
+    :param receiver: receives the outcome.
     :ivar event: the event.
     :ivar data: its records.
-    :ivar reply: fires with the reply.
     """
 
     log = Logger(observer=line_limit)
@@ -80,6 +81,8 @@ class FastCgiExchange:
     connection: FastCgiConnection | None = None
     # The reply, if it came as a whole.
     _short_reply: Reply | None = None
+    # Whether the follower has seen the head.
+    _is_head_shown = False
     # Of a streamed reply: its head, and what consumes its body.
     _head: Head | None = None
     _consume: Callable[[bytes], None] | None = None
@@ -96,13 +99,18 @@ class FastCgiExchange:
     _waits_since: float | None = None
 
     def __init__(
-        self, context: FastCgiContext, event: Event, data: bytes, follow: Follow | None
+        self, context: FastCgiContext, event: Event, data: bytes, receiver: ReplyReceiver
     ) -> None:
         self.data = data
-        self.reply: Deferred[Reply] = Deferred(self._cancel)
         self._context = context
         self.event = event
-        self._follow = follow
+        # None once it has the outcome, so that there is no reference cycle.
+        self._receiver: ReplyReceiver | None = receiver
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the receiver has the outcome."""
+        return self._receiver is None
 
     def sent(self, connection: FastCgiConnection) -> None:
         """See :meth:`phpgw.backend.fastcgi.connection.FastCgiRequest.sent`."""
@@ -132,8 +140,8 @@ class FastCgiExchange:
             self._receive_errors(decoder.take_errors())
         if self._consume is not None:
             self._hand_on(self._consume, decoder.take_output())
-        elif self._follow is not None and not is_complete:
-            self._show_head(self._follow, decoder)
+        elif not self._is_head_shown and not is_complete:
+            self._show_head(decoder)
         if is_complete:
             assert self.connection is not None
             if decoder.protocol_status or decoder.is_followed:
@@ -143,22 +151,32 @@ class FastCgiExchange:
         return is_complete
 
     def complete(self) -> None:
-        """Fire the reply."""
+        """Hand on the reply."""
         try:
             reply = self._short_reply or self._make_reply()
         except BackendError as error:
             self.fail(error)
         else:
             self._context.deadlines.stop(self)
-            self.reply.callback(reply)
+            receiver, self._receiver = self._receiver, None
+            if receiver is not None:
+                receiver.replied(reply)
 
     def fail(self, error: Exception) -> None:
-        """Fail the reply."""
+        """Hand on a failure."""
         self._stop_deadlines()
-        self.reply.errback(error)
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            receiver.failed(Failure(error))
+
+    def cancel(self) -> None:
+        """See :class:`phpgw.backend.receiver.Cancellable`."""
+        if self._receiver is not None:
+            self._withdraw()
+            self.fail(CancelledError())
 
     def expire(self) -> None:
-        """Fail the reply with a timeout, and wait for the end of the script."""
+        """Fail with a timeout, and wait for the end of the script."""
         within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
         if self._consume is not None:
             problem = f"nothing came in a streamed reply for {within}"
@@ -170,13 +188,13 @@ class FastCgiExchange:
         self.fail(BackendTimeout(problem, abandoned.ended))
 
     def expire_in_queue(self) -> None:
-        """Fail the reply, since there was no worker in time; the script has not run."""
+        """Fail, since there was no worker in time; the script has not run."""
         self._withdraw()
         self.fail(self._context.pool.no_worker_error(self._context.queue.seconds))
 
     def pause(self) -> None:
         """See :class:`phpgw.backend.reply.FlowControl`."""
-        if not self._is_paused and not self.reply.called:
+        if not self._is_paused and self._receiver is not None:
             assert self.connection is not None
             self._is_paused = True
             self._context.deadlines.stop(self)
@@ -188,15 +206,11 @@ class FastCgiExchange:
 
     def resume(self) -> None:
         """See :class:`phpgw.backend.reply.FlowControl`."""
-        if self._is_paused and not self.reply.called:
+        if self._is_paused and self._receiver is not None:
             assert self.connection is not None
             self._is_paused = False
             self._context.deadlines.start(self)
             self.connection.resume()
-
-    def _cancel(self, reply: Deferred[Reply]) -> None:
-        self._stop_deadlines()
-        self._withdraw()
 
     def _stop_deadlines(self) -> None:
         self._context.deadlines.stop(self)
@@ -218,8 +232,12 @@ class FastCgiExchange:
     def _new_decoder(self) -> FastCgiDecoder:
         return FastCgiDecoder(self._context.max_reply_size + _MAX_HEAD)
 
-    def _show_head(self, follow: Follow, decoder: FastCgiDecoder) -> None:
+    def _show_head(self, decoder: FastCgiDecoder) -> None:
         """Call the follower once the head is complete, and stream the body if it wants that."""
+        follow = self._receiver.follow if self._receiver is not None else None
+        if follow is None:
+            self._is_head_shown = True
+            return
         output = decoder.growing_output
         parts = find_head(output, self._searched)
         if parts is None:
@@ -230,10 +248,10 @@ class FastCgiExchange:
             return
         if self._reported_error is not None:
             raise PhpErrorReported(self._reported_error)
-        self._follow = None
+        self._is_head_shown = True
         head, body = parts
         consume = follow(head, self)
-        if consume is not None and not self.reply.called:
+        if consume is not None and self._receiver is not None:
             self._head, self._consume = head, consume
             decoder.take_output()
             self._restart_deadline()

@@ -10,6 +10,7 @@ from phpgw.backend.errors import BackendUnreachable, Withdrawn
 from phpgw.backend.event import Event
 from phpgw.backend.fpm.manager import NOT_READY, OwnFpm
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Reply
 
 
@@ -42,6 +43,13 @@ class OwnFpmBackend:
 
         asked.addBoth(stop_waiting)
         return asked.addCallback(lambda _: self._backend.ask(event, follow))
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        """See :meth:`phpgw.backend.interface.IBackend.send`."""
+        if self._fpm.is_ready:
+            sent: Cancellable = self._backend.send(event, receiver)
+            return sent
+        return send_by_asking(self, event, receiver)
 
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`."""

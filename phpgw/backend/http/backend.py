@@ -35,6 +35,7 @@ from phpgw.backend.http.prepared import (
     header_lines,
 )
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.backend.tls_errors import tls_reason
@@ -116,6 +117,10 @@ class HttpBackend:
     def count_idle_connections(self) -> int:
         """Return how many connections are kept for the next event."""
         return len(self._pool)
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        """See :meth:`phpgw.backend.interface.IBackend.send`."""
+        return send_by_asking(self, event, receiver)
 
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`; nothing waits here."""

@@ -1,13 +1,16 @@
 """Tests for :mod:`phpgw.relay.retry`."""
 
+from collections.abc import Callable
 from typing import Any
 
-from twisted.internet.defer import CancelledError
+from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.errors import BackendBroken, BackendUnreachable
 from phpgw.backend.event import Event
+from phpgw.backend.reply import Reply
 from phpgw.metrics import Metrics
 from phpgw.relay.breaker import Breaker, BreakerPolicy, CircuitOpen
 from phpgw.relay.errors import ClientDisconnected
@@ -16,6 +19,30 @@ from tests.support.fake_backend import AskedEvent, FakeBackend
 from tests.support.fakes import identity
 
 _EVENT = Event("server", b"x", identity())
+
+
+class FakeReceiver:
+    """Notes the outcome of an event, and does what a test says then.
+
+    :ivar at_outcome: returns what is to be waited for; to be set by the test.
+    """
+
+    follow = None
+
+    def __init__(self) -> None:
+        self.outcomes: list[Reply | Failure] = []
+        self.at_outcome: Callable[[], Deferred[None] | None] = lambda: None
+
+    def is_wanted(self) -> bool:
+        return True
+
+    def replied(self, reply: Reply) -> Deferred[None] | None:
+        self.outcomes.append(reply)
+        return self.at_outcome()
+
+    def failed(self, failure: Failure) -> Deferred[None] | None:
+        self.outcomes.append(failure)
+        return self.at_outcome()
 
 
 class PhpTestCase(SynchronousTestCase):
@@ -214,3 +241,67 @@ class BreakerTests(PhpTestCase):
         self.assertTrue(self.php.is_away)
         for each in asked:
             self.failureResultOf(each, BackendUnreachable)
+
+
+class ReceiverTests(PhpTestCase):
+    """A receiver gets one outcome, and can be cancelled until all is done."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.receiver = FakeReceiver()
+
+    def test_outcome(self) -> None:
+        """What comes after it has no effect."""
+        for end in (AskedEvent.reply, AskedEvent.break_off):
+            receiver = FakeReceiver()
+            sending = self.php.send(_EVENT, receiver)
+            end(self.backend.asked[-1])
+            sending.cancel()
+            self.assertEqual(1, len(receiver.outcomes))
+            self.assertFalse(self.backend.asked[-1].is_cancelled)
+
+    def test_outcome_at_once(self) -> None:
+        for at_once in (AskedEvent.reply, AskedEvent.break_off):
+            receiver = FakeReceiver()
+            self.backend.at_once = at_once
+            self.php.send(_EVENT, receiver).cancel()
+            self.assertEqual(1, len(receiver.outcomes))
+            self.assertEqual(0, self.metrics.php_requests_now)
+
+    def test_cancelled_while_it_is_carried_out(self) -> None:
+        for end in (AskedEvent.reply, AskedEvent.break_off):
+            cancelled: list[object] = []
+            receiver = FakeReceiver()
+            ending: Deferred[None] = Deferred(cancelled.append)
+            ending.addErrback(lambda failure: failure.trap(CancelledError))
+            receiver.at_outcome = lambda ending=ending: ending  # type: ignore[misc]
+            sending = self.php.send(_EVENT, receiver)
+            end(self.backend.asked[-1])
+            sending.cancel()
+            self.assertEqual([ending], cancelled)
+
+    def test_cancelled_while_it_is_carried_out_after_a_retry(self) -> None:
+        cancelled: list[object] = []
+        ending: Deferred[None] = Deferred(cancelled.append)
+        ending.addErrback(lambda failure: failure.trap(CancelledError))
+        self.receiver.at_outcome = lambda: ending
+        sending = self.php.send(_EVENT, self.receiver)
+        self.backend.asked[0].refuse()
+        self.clock.advance(0.1)
+        self.backend.asked[1].reply()
+        sending.cancel()
+        self.assertEqual([ending], cancelled)
+        self.assertEqual(1, len(self.receiver.outcomes))
+
+    def test_exception(self) -> None:
+        """It is logged, and reaches no backend."""
+
+        def fail() -> None:
+            raise ZeroDivisionError
+
+        self.receiver.at_outcome = fail
+        for end in (AskedEvent.reply, AskedEvent.break_off):
+            self.php.send(_EVENT, self.receiver)
+            end(self.backend.asked[-1])
+            self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
+            self.assertEqual(0, self.metrics.php_requests_now)

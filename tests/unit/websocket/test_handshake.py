@@ -17,6 +17,7 @@ from zope.interface import implementer
 from phpgw.backend.errors import BackendBroken
 from phpgw.backend.event import Event
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Head, Reply
 from phpgw.hub.client import Message
 from phpgw.hub.dispatch import Dispatcher
@@ -326,6 +327,9 @@ class FakePhp:
         answer: Deferred[Reply] = Deferred()
         self._replies.append(answer)
         return answer
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        return send_by_asking(self, event, receiver)
 
     def withdraw(self, client_id: str) -> None:
         """It has been given everything."""

@@ -13,6 +13,7 @@ from phpgw.backend.event import Event
 from phpgw.backend.fpm import upstream as own_upstream
 from phpgw.backend.fpm.config import FpmConfig
 from phpgw.backend.interface import IBackend
+from phpgw.backend.receiver import Cancellable, DeferredReply, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Head, Reply
 from phpgw.backend.selection import make_upstream
 from phpgw.metrics import Metrics
@@ -50,6 +51,9 @@ class RecordingBackend:
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         self.asked.append((event, follow))
         return succeed(Reply(Head(200)))
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        return send_by_asking(self, event, receiver)
 
     def count_connections(self) -> dict[str, int]:
         return {}
@@ -96,6 +100,18 @@ class OwnFpmBackendTests(OwnFpmTestCase):
         follower = ReplyRecorder()
         self.successResultOf(self.backend.ask(self.event, follower))
         self.assertEqual([(self.event, follower)], self.behind.asked)
+
+    def test_sent(self) -> None:
+        """A receiver gets the outcome, whether it is ready or not."""
+        for is_ready in (False, True):
+            FPMS[0].is_ready = is_ready
+            receiver = DeferredReply(ReplyRecorder())
+            receiver.sent = self.backend.send(self.event, receiver)
+            if not is_ready:
+                self.assertEqual([], self.behind.asked)
+                FPMS[0].ready[0].callback(None)
+            self.successResultOf(receiver.reply)
+            self.assertEqual((self.event, receiver.follow), self.behind.asked[-1])
 
     def test_withdrawn_before_it_is_ready(self) -> None:
         gone = self.backend.ask(self.event)
