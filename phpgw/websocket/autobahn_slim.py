@@ -114,7 +114,7 @@ class SlimProtocol(WebSocketServerProtocol):
         # Autobahn can send in chunks or with delays, for tests of other implementations.
         idle = self.idle_socket
         if idle is None:
-            self.idle_socket = self.factory.batch_writer.write(self.transport, data)
+            self.factory.batch_writer.write(self, data)
             return
         sent = send(idle, data)
         if sent < len(data):

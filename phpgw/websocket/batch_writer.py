@@ -4,7 +4,7 @@ For a short message, the system call takes longer than all other work in the gat
 """
 
 from socket import socket
-from typing import Any
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import IReactorTime
 
@@ -18,42 +18,52 @@ _MAX_FRAMES = 32
 _MAX_PEERS = 256
 
 
+class BatchedConnection(Protocol):
+    """A connection with a transport.
+
+    :ivar transport: ``None`` once it has ended.
+    :ivar idle_socket: see :class:`phpgw.websocket.autobahn_slim.SlimProtocol`.
+    """
+
+    transport: Any
+    idle_socket: socket | None
+
+
 class BatchWriter:
-    """Writes frames to transports in batches; keeps the order of the frames of each transport."""
+    """Writes frames of connections in batches; keeps the order of the frames of each connection."""
 
     def __init__(self, reactor: IReactorTime) -> None:
         self._call_soon = call_soon_of(reactor)
-        self._batches: dict[Any, list[bytes]] = {}
+        self._batches: dict[BatchedConnection, list[bytes]] = {}
 
-    def add(self, transport: Any, frame: bytes) -> None:
-        """Add a frame to the transport's batch, which is written soon, by the reactor.
+    def add(self, connection: BatchedConnection, frame: bytes) -> None:
+        """Add a frame to the connection's batch, which is written soon, by the reactor.
 
         Write it at once if it is long, if the batch is full, or if there are too many batches. A
         batch is dropped if its connection ends before it is written.
         """
-        frames = self._batches.get(transport)
+        frames = self._batches.get(connection)
         if len(frame) > _MAX_FRAME_SIZE or (frames is not None and len(frames) == _MAX_FRAMES):
-            self.write(transport, frame)
+            self.write(connection, frame)
         elif frames is not None:
             frames.append(frame)
         elif len(self._batches) == _MAX_PEERS:
-            write_now(transport, frame)
+            self.write(connection, frame)
         else:
             if not self._batches:
                 self._call_soon(self._write_all)
-            self._batches[transport] = [frame]
+            connection.idle_socket = None
+            self._batches[connection] = [frame]
 
-    def write(self, transport: Any, data: bytes) -> socket | None:
-        """Write the transport's batch and then these bytes, at once.
-
-        :returns: the socket if all was sent; see :func:`phpgw.transport.write_now.write_now`.
-        """
-        if self._batches and transport in self._batches:
-            data = b"".join((*self._batches.pop(transport), data))
-        return write_now(transport, data)
+    def write(self, connection: BatchedConnection, data: bytes) -> None:
+        """Write the connection's batch and then these bytes, at once; set its idle socket."""
+        if self._batches and connection in self._batches:
+            data = b"".join((*self._batches.pop(connection), data))
+        connection.idle_socket = write_now(connection.transport, data)
 
     def _write_all(self) -> None:
-        # One by one: a write that fails can add frames for other transports.
+        # One by one: a write that fails can add frames for other connections.
         while self._batches:
-            transport, frames = self._batches.popitem()
-            write_now(transport, b"".join(frames))
+            connection, frames = self._batches.popitem()
+            if connection.transport is not None:
+                connection.idle_socket = write_now(connection.transport, b"".join(frames))

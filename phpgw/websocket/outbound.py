@@ -84,8 +84,7 @@ class OutboundProtocol(InboundProtocol, metaclass=ABCMeta):
         metrics.messages_sent += 1
         metrics.message_bytes_sent += len(payload)
         frame = factory.frame_encoder.encode(payload, is_binary, self.window_bits, target)
-        self.idle_socket = None
-        factory.batch_writer.add(self.transport, frame)
+        factory.batch_writer.add(self, frame)
 
     def when_writable(self, call: Callable[[], None]) -> bool:
         if self._outbox is None or self.state != self.STATE_OPEN:

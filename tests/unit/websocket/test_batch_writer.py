@@ -2,6 +2,7 @@
 
 from functools import partial
 from pathlib import Path
+from socket import socket
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,8 +21,8 @@ from tests.support.websocket_site import WebSocketSiteTestCase
 _BUFFER = 2**16
 
 
-class NotingTransport(StringTransport):
-    """Notes each write.
+class NotingConnection(StringTransport):
+    """A connection that is its own transport, and notes each write.
 
     :ivar writes: what was written.
     """
@@ -29,6 +30,8 @@ class NotingTransport(StringTransport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
+        self.transport: NotingConnection | None = self
+        self.idle_socket: socket | None = None
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
@@ -38,7 +41,7 @@ class GatheringTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.batch_writer = BatchWriter(self.clock)
-        self.one, self.two = NotingTransport(), NotingTransport()
+        self.one, self.two = NotingConnection(), NotingConnection()
 
     def end_turn(self) -> None:
         self.clock.advance(0)
@@ -55,7 +58,7 @@ class GatheringTests(SynchronousTestCase):
 
     def test_many_peers(self) -> None:
         """The number of batches is limited; the order is kept."""
-        transports = [NotingTransport() for _ in range(5000)]
+        transports = [NotingConnection() for _ in range(5000)]
         for data in (b"a", b"b"):
             for transport in transports:
                 self.batch_writer.add(transport, data)
@@ -63,6 +66,14 @@ class GatheringTests(SynchronousTestCase):
         self.assertEqual(late, 256)
         self.end_turn()
         self.assertEqual({b"".join(transport.writes) for transport in transports}, {b"ab"})
+
+    def test_ended(self) -> None:
+        """The batch of a connection that has ended is dropped."""
+        for each in (self.one, self.two):
+            self.batch_writer.add(each, b"a")
+        self.one.transport = None
+        self.end_turn()
+        self.assertEqual(([], [b"a"]), (self.one.writes, self.two.writes))
 
     def test_turn_after_turn(self) -> None:
         for data in (b"a", b"b"):
@@ -127,7 +138,7 @@ class GatheringTests(SynchronousTestCase):
     )
     def test_order(self, steps: list[tuple[str, int, int]]) -> None:
         """Each peer gets all its frames in order."""
-        batch_writer, transports = BatchWriter(self.clock), (NotingTransport(), NotingTransport())
+        batch_writer, transports = BatchWriter(self.clock), (NotingConnection(), NotingConnection())
         expected = [b"", b""]
         for number, (step, peer, size) in enumerate(steps):
             data = number.to_bytes(2, "big") * size

@@ -160,6 +160,18 @@ class SenderTests(SenderTestCase):
         self.assertEqual(connection.message_count, 2)
         del connection.send_message
 
+    def test_after_a_reply(self) -> None:
+        """What is gathered goes first; after it, only the socket is used again."""
+        connection, peer = self.open(1)
+        connection.gather_message(b"a", True)
+        self.assertIsNone(connection.idle_socket)
+        send_at_once(connection, b"b")
+        connection.gather_message(b"c", True)
+        self.clock.advance(0)
+        self.assertIsNotNone(connection.idle_socket)
+        send_at_once(connection, b"d")
+        self.assertEqual(peer.taken[2::3], b"abcd")
+
     def test_compressed(self) -> None:
         """Each gets the frame for its own window."""
         self.limit(compression=True)
