@@ -20,9 +20,11 @@ from phpgw.relay.event_report import EventObservers, EventReport
 _STATS_INTERVAL = 1.0
 # Seconds for which events are gathered, so that many go in one write.
 _GATHER_SECONDS = 0.1
-# How many events are sent in this time; more are not encoded, but counted. So the feed takes a
-# hundredth of a processor at most, however many events there are.
-_MAX_EVENTS = 100
+# How many events are sent in this time, and while the gateway is busy; more are not encoded, but
+# counted. So the feed takes some hundredths of what the messages take.
+_MAX_EVENTS, _MAX_WHILE_BUSY = 100, 20
+# With so many events in this time, it is busy.
+_BUSY = 200
 # Bytes that a viewer may have left unread before it loses what comes.
 _MAX_UNREAD = 256 * 1024
 _GOING_AWAY = 1001
@@ -93,6 +95,8 @@ class Feed(Service):
         self._rates = RateMeter(metrics, reactor.seconds)
         self._subscribers: dict[Viewer, _Subscriber] = {}
         self.is_stopped = False
+        # Since the last flush: how many events were wanted, and how many more can be sent.
+        self._wanted = 0
         self._left = _MAX_EVENTS
         self._flush_call: IDelayedCall | None = None
         self._ticking = LoopingCall(self._tick)
@@ -132,7 +136,7 @@ class Feed(Service):
         if not wanted and self._flush_call is not None:
             self._flush_call.cancel()
             self._flush_call = None
-            self._left = _MAX_EVENTS
+            self._wanted, self._left = 0, _MAX_EVENTS
 
     def _tick(self) -> None:
         self._rates.measure()
@@ -143,10 +147,12 @@ class Feed(Service):
 
     def _observe(self, report: EventReport) -> None:
         encoded: bytes | None = None
+        is_wanted = False
         for each in self._subscribers.values():
             wanted = each.subscription.events
             if wanted is None or not wanted.matches(report, self._groups_of):
                 continue
+            is_wanted = True
             if encoded is None and self._left:
                 self._left -= 1
                 encoded = _message(event=event_record(report, self._has_bodies))
@@ -154,12 +160,15 @@ class Feed(Service):
                 each.lost += 1
             else:
                 each.pending.append(encoded)
+        if is_wanted:
+            self._wanted += 1
             if self._flush_call is None:
                 self._flush_call = self._reactor.callLater(_GATHER_SECONDS, self._flush)
 
     def _flush(self) -> None:
         self._flush_call = None
-        self._left = _MAX_EVENTS
+        self._left = _MAX_EVENTS if self._wanted < _BUSY else _MAX_WHILE_BUSY
+        self._wanted = 0
         for each in [*self._subscribers.values()]:
             each.flush()
 

@@ -119,6 +119,16 @@ class FeedTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(len(everything.take()), 1)
 
+    def test_busy(self) -> None:
+        """With thousands in a second, fewer are sent; until it is calm again."""
+        viewer = self.watch()
+        shown = []
+        for count in (500, 500, 10, 10):
+            self.report(*[b"1"] * count)
+            self.clock.advance(0.1)
+            shown.append(sum("event" in each for each in viewer.take()))
+        self.assertEqual(shown, [100, 20, 10, 10])
+
     def test_viewer_that_never_reads(self) -> None:
         """It loses events, takes no memory, and is told how many it has lost once it reads."""
         viewer, other = self.watch(), self.watch()
