@@ -8,8 +8,9 @@ import click
 
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
-from phpgw.cli.output import json_option, note, print_fields, print_json, print_table
+from phpgw.cli.output import json_option, note, print_fields, print_json, print_table, write
 from phpgw.cli.parsed_value import ParsedValue
+from phpgw.cli.tail_view import event_line
 from phpgw.cli.targets import filter_options
 from phpgw.settings import parsers
 
@@ -43,6 +44,9 @@ def _clients(
             print_json(client)
         else:
             print_fields({name: _text(client[field]) for field, name in _FIELDS.items()})
+            # With --record-events of the gateway.
+            for event in reversed(client.get("events", ())):
+                write(event_line(event))
         return
     page = api.clients(limit, after, group, user)
     if as_json:

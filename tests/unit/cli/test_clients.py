@@ -2,8 +2,11 @@
 
 import json
 
+from phpgw.feed.recorder import EventRecorder
 from tests.support.cli_test_case import ApiCliTestCase
+from tests.support.event_reports import event_report
 from tests.support.hostile_names import HOSTILE_NAMES
+from tests.support.in_memory_api import InMemoryApi
 
 
 class ListTests(ApiCliTestCase):
@@ -71,6 +74,17 @@ class OneClientTests(ApiCliTestCase):
         self.api.connect("127.0.0.1:1", "room-1", user="42")
         text = self.printed("clients", "127.0.0.1:1")
         self.assertIn("Client      127.0.0.1:1\nUser        42\nGroups      room-1\n", text)
+
+    def test_events(self) -> None:
+        """Its last events follow, oldest first, if the gateway records them."""
+        self.api = InMemoryApi(recorder=EventRecorder(5))
+        self.api.connect("a")
+        for message in (b"1", b"2"):
+            assert self.api.recorder is not None
+            self.api.recorder(event_report(message))
+        *_, first, second = self.printed("clients", "a").splitlines()
+        self.assertIn('"1" > "HELLO"', first)
+        self.assertIn('"2" > "HELLO"', second)
 
     def test_state(self) -> None:
         """A client's state is foreign text, too."""
