@@ -67,10 +67,10 @@ class TableTests(SynchronousTestCase):
         """It is an extra: without it, a terminal gets columns, too."""
         real = builtins.__import__
 
-        def imported(name: str, *more: Any) -> Any:
+        def imported(name: str, *more: Any, **options: Any) -> Any:
             if name.startswith("rich"):
                 raise ImportError(name)
-            return real(name, *more)
+            return real(name, *more, **options)
 
         with mock.patch.object(builtins, "__import__", imported):
             text = self.printed(Terminal())
