@@ -117,9 +117,7 @@ class ProxySampleTests(SystemTestCase):
         findings = await check("--config", str(self.config), "--url", self.ws_url)
         for name, finding in findings.items():
             if name.startswith(("public", "proxy", "api", "allow")) and name != "public-tls":
-                # The Nginx of the tests is not made for 10,000 clients.
-                expected = "note" if name == "proxy-connections" else "ok"
-                self.assertEqual(expected, finding["level"], finding)
+                self.assertEqual("ok", finding["level"], finding)
         for name in ("public-http", "proxy-host", "proxy-address", "proxy-cookies", "api-exposed"):
             self.assertIn(name, findings)
 
