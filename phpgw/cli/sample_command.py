@@ -98,25 +98,3 @@ def server_name_option(description: str) -> click.Option:
     return click.Option(
         ["--server-name"], metavar="NAME", type=ParsedValue(parse_name), help=description
     )
-
-
-def site_options() -> list[click.Parameter]:
-    """Return options that ask for a whole site."""
-    return [
-        server_name_option(
-            "Print a whole site of this name, like example.com, with the pages of --php-root and "
-            "the PHP of --php-fpm. Default: a part for a site that you have."
-        ),
-        click.Option(
-            ["--certificate"],
-            metavar="FILE",
-            type=ParsedValue(parsers.absolute_path),
-            help="The certificate of the whole site, with the intermediate certificates.",
-        ),
-        click.Option(
-            ["--key"],
-            metavar="FILE",
-            type=ParsedValue(parsers.absolute_path),
-            help="The key of this certificate.",
-        ),
-    ]

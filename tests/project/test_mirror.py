@@ -40,6 +40,7 @@ TESTED_ELSEWHERE = {
     "cli/apache": "unit/cli/test_sample_command",
     "cli/caddy": "unit/cli/test_sample_command",
     "cli/haproxy": "unit/cli/test_sample_command",
+    "cli/site_command": "unit/cli/test_sample_command",
     "cli/supervisor": "unit/cli/test_systemd",
     "cli/command": "unit/cli/test_main",
     "console/routes": "unit/console/test_static_files",
