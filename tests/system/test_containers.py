@@ -166,9 +166,9 @@ class ComposeTests(SystemTestCase):
     async def log_in(self, name: str) -> str:
         """Return the cookie of a new session."""
         jar = self.directory / name
-        await curl(
-            "-c", str(jar), "-o", "/dev/null", "-d", f"nickname={name}", self.url + "/login.php"
-        )
+        form = ("-d", f"nickname={name}", self.url + "/login.php")
+        status = await curl("-c", str(jar), "-o", "/dev/null", "-w", "%{http_code}", *form)
+        self.assertEqual("303", status)
         return f"chat={jar.read_text().split()[-1]}"
 
     async def enter(self, cookie: str) -> Connection:
