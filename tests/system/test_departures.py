@@ -170,6 +170,9 @@ class EndTests(Departures):
 class ChurnTests(Departures):
     """Thousands of connections, which end in every way."""
 
+    # Beside other tests, they have taken a minute.
+    timeout = 300
+
     async def test_nothing_stays_behind(self) -> None:
         self.begin()
         await self.churn(_WARM_UP)
