@@ -1012,7 +1012,7 @@ final class Batch
     }
 }
 
-/** What PHP's settings are, for phpgw check; from Reply::check(). */
+/** PHP's settings, for phpgw check; from Reply::check(). */
 final class CheckAnswer extends Answer
 {
     private const SETTINGS = [

@@ -40,7 +40,7 @@ class Histogram:
 
 @attrs.define
 class EventMetrics:
-    """How the events of one type have ended, and how long they took.
+    """Counts of how the events of one type have ended, and histograms of how long they took.
 
     :ivar outcomes: how many have ended, by outcome, one of :data:`OUTCOMES`.
     :ivar waiting: from when an event began to when PHP was asked, or to its end if it never was.

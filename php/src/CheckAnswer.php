@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Phpgw;
 
-/** What PHP's settings are, for phpgw check; from Reply::check(). */
+/** PHP's settings, for phpgw check; from Reply::check(). */
 final class CheckAnswer extends Answer
 {
     private const SETTINGS = [

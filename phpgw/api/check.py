@@ -35,7 +35,7 @@ _SWITCH = {"on": True, "off": False}
 
 @attrs.frozen(kw_only=True)
 class GatewayReport:
-    """What the gateway knows of itself.
+    """The gateway's own facts, for the check.
 
     :ivar concurrency: how many events PHP gets at once.
     :ivar machine: see :func:`phpgw.process.machine_id.machine_id`.
@@ -63,7 +63,7 @@ class GatewayReport:
 
 @attrs.frozen(kw_only=True)
 class CheckContext:
-    """What a check can look at.
+    """The parts of the gateway that a check looks at.
 
     :ivar ask: sends PHP a check event.
     :ivar probes: handshakes by the public way.

@@ -1,4 +1,4 @@
-"""How long a silent connection lasts: each proxy and router in between may cut it."""
+"""The probe of a silent connection, which each proxy and router in between may cut."""
 
 import socket
 import time

@@ -1,4 +1,4 @@
-"""Where PHP is: the socket or port of PHP-FPM, or of the web server before PHP."""
+"""The probe of PHP's address: the socket or port of PHP-FPM, or of the web server before PHP."""
 
 import errno
 import socket

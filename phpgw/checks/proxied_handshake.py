@@ -1,4 +1,4 @@
-"""What proxies have made of a handshake, as the gateway has got it.
+"""The probe of a handshake as the gateway has got it: what have proxies made of it?
 
 The raw headers are looked at, and not what the gateway makes of them: from the gateway's own
 machine, a right proxy may look like a forged one.

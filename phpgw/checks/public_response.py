@@ -1,4 +1,4 @@
-"""What answers by the public way, if it is not the gateway that is to be checked."""
+"""Findings about a response by the public way that is not of the gateway to be checked."""
 
 from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.public_request import PublicResponse

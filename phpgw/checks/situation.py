@@ -1,4 +1,4 @@
-"""What the probes know: the settings, and the gateway's process if it runs."""
+"""The situation that the probes look at: the settings, and the gateway's process if it runs."""
 
 import os
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ _DEFAULT_SOURCE = "environment and command line"
 
 @attrs.frozen(kw_only=True)
 class CheckRequest:
-    """What is to be checked.
+    """The subjects of one check.
 
     :ivar asks_script: whether PHP gets a check event.
     :ivar url: the URL that pages connect to; ``None`` to leave the public way out.

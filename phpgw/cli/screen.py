@@ -1,4 +1,4 @@
-"""What a command shows again and again: on a terminal in place, with keys; else line by line."""
+"""The screen of a command: on a terminal frames in place, and keys; else line by line."""
 
 import os
 import select
@@ -24,7 +24,7 @@ _CLEAR_BELOW = "\x1b[J"
 
 
 class Screen(Protocol):
-    """Where frames are shown, and keys are pressed."""
+    """A place that shows frames, and has keys."""
 
     @property
     def size(self) -> tuple[int, int]:

@@ -1,1 +1,1 @@
-"""What people who watch the gateway get: its events, its failures and its rates, as they happen."""
+"""The feed for people who watch the gateway: events, failures and rates, as they happen."""

@@ -45,7 +45,7 @@ class EventFilter:
 
 @attrs.frozen
 class Subscription:
-    """What a viewer wants.
+    """The wishes of a viewer.
 
     :ivar stats: whether it gets the metrics, each second.
     :ivar events: the events that it gets; ``None`` for none.

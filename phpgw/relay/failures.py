@@ -24,7 +24,7 @@ _MAX_PROBLEM = 2000
 
 
 class Advice(NamedTuple):
-    """Why events fail in one way, and what helps."""
+    """The reason why events fail in one way, and what helps."""
 
     why: str
     fix: str
