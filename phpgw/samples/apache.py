@@ -64,7 +64,7 @@ def make_site(gateway: ProxiedGateway, site: WebSite) -> str:
                     *_pages(site),
                     "",
                     *_proxy(gateway),
-                    *_hidden(site.script, gateway.ws_path),
+                    *_hidden(site.hidden_script(gateway.ws_path)),
                 ]
             ),
             "</VirtualHost>",
@@ -168,8 +168,8 @@ def _handler(server: TcpServer | UnixServer) -> str:
     return _quoted(f"proxy:fcgi://{host_and_port(server.host, server.port)}")
 
 
-def _hidden(script: EventScript | None, ws_path: str) -> list[str]:
-    if script is None or script.path == ws_path:
+def _hidden(script: EventScript | None) -> list[str]:
+    if script is None:
         return []
     return [
         "",

@@ -53,7 +53,7 @@ def make_site(gateway: ProxiedGateway, site: WebSite) -> str:
                     "",
                     *_handle(gateway),
                     "",
-                    *_hidden(site.script, gateway.ws_path),
+                    *_hidden(site.hidden_script(gateway.ws_path)),
                     "handle {",
                     *_indented([f"php_fastcgi {_upstream(site.php_fpm)}", "file_server"]),
                     "}",
@@ -105,8 +105,8 @@ def _tls(gateway: ProxiedGateway) -> list[str]:
     return ["transport http {", *_indented(how), "}"]
 
 
-def _hidden(script: EventScript | None, ws_path: str) -> list[str]:
-    if script is None or script.path == ws_path:
+def _hidden(script: EventScript | None) -> list[str]:
+    if script is None:
         return []
     path = script.path if script.is_route else f"{script.path}*"
     return [

@@ -143,14 +143,15 @@ def _tls(gateway: ProxiedGateway) -> list[str]:
 def _public(gateway: ProxiedGateway, site: WebSite) -> list[str]:
     """Return the directives of the server for browsers."""
     hidden = []
-    if site.script is not None and site.script.path != gateway.ws_path:
+    script = site.hidden_script(gateway.ws_path)
+    if script is not None:
         hidden = [
             "",
             *comment(
                 "Whoever can POST to this script can claim to be any client. ^~ covers paths that "
                 "go on behind its name, too."
             ),
-            f"location {'=' if site.script.is_route else '^~'} {_quoted(site.script.path)} {{",
+            f"location {'=' if script.is_route else '^~'} {_quoted(script.path)} {{",
             *indented(["return 404;"]),
             "}",
         ]

@@ -83,6 +83,13 @@ class WebSite:
         """Return the file with the key, certbot's by default."""
         return self.key or f"{_CERTBOT}/{self.name}/privkey.pem"
 
+    def hidden_script(self, ws_path: str) -> EventScript | None:
+        """Return the script that the site must not show; ``None`` if there is none to hide.
+
+        Whoever can post to it can claim to be any client. At the path of the WebSocket, nobody can.
+        """
+        return None if self.script is None or self.script.path == ws_path else self.script
+
 
 def parse_name(text: str) -> str:
     """Return the name of a server.
