@@ -1,6 +1,7 @@
 """Timeouts of the same length for many keys, with one timer."""
 
 from collections.abc import Callable
+from itertools import takewhile
 from typing import Any, Generic, TypeVar
 
 from twisted.internet.interfaces import IDelayedCall
@@ -53,13 +54,15 @@ class Deadlines(Generic[K]):
 
     def _expire_due(self) -> None:
         now = self._now()
+        # In one pass: a dictionary keeps gaps at its front, and to pass them again for each key
+        # would take a time that grows with the square of the number of keys.
+        over = [*takewhile(lambda item: item[1] <= now + _TICK, self._due.items())]
         try:
-            while self._due:
-                key, due = next(iter(self._due.items()))
-                if due > now + _TICK:
-                    break
-                del self._due[key]
-                self._expire(key)
+            for key, due in over:
+                # A call before may have stopped it, or started it anew.
+                if self._due.get(key) == due:
+                    del self._due[key]
+                    self._expire(key)
         finally:
             # Not before: a call of expire() may start a timeout, and one timer is enough. Also
             # after an exception, or nothing would expire any more.

@@ -54,6 +54,23 @@ class DeadlinesTests(SynchronousTestCase):
         [call] = self.clock.getDelayedCalls()
         self.assertEqual(20, call.getTime())
 
+    def test_others_due_at_the_same_time(self) -> None:
+        """Who is stopped or started anew by another's call does not expire with it."""
+
+        def expire(name: str) -> None:
+            self.expire(name)
+            if name == "a":
+                self.deadlines.stop("b")
+                self.deadlines.start("c")
+
+        self.deadlines = Deadlines(self.clock, 10, expire)
+        for name in "abcd":
+            self.deadlines.start(name)
+        self.clock.advance(10)
+        self.assertEqual([("a", 10), ("d", 10)], self.expired)
+        self.clock.advance(10)
+        self.assertEqual(("c", 20), self.expired[-1])
+
     def test_closed(self) -> None:
         self.deadlines.close()
         self.deadlines.start("a")
