@@ -34,6 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "settings": {*_FOUNDATIONS, "timers", "web"},
     "process": {*_FOUNDATIONS, "settings"},
     "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
+    "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
@@ -50,7 +51,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
-        *("web", "timers", "settings", "process", "backend", "hub"),
+        *("web", "timers", "settings", "process", "backend", "bus", "hub"),
         *("relay", "transport", "websocket", "feed", "api", "console"),
         *("gateway", "gateway_state"),
     },
@@ -65,6 +66,7 @@ USERS = {
     "click": ("phpgw.cli",),
     "rich": ("phpgw.cli",),
     "prometheus_client": ("phpgw.prometheus",),
+    "hiredis": ("phpgw.bus",),
     "autobahn": ("phpgw.websocket.protocol", "phpgw.websocket.autobahn_slim"),
     "treq": ("phpgw.backend.http",),
     "twisted.web": (

@@ -1,0 +1,1 @@
+"""The bus between gateways: publish and subscribe, and what they keep together, in Redis."""
