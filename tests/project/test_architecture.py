@@ -37,6 +37,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
+    "cluster": {*_FOUNDATIONS, "backend", "bus", "hub", "relay"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
     "feed": {*_FOUNDATIONS, "relay", "web", "websocket"},
     "api": {
@@ -52,7 +53,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "service": {
         *_FOUNDATIONS,
         *("web", "timers", "settings", "process", "backend", "bus", "hub"),
-        *("relay", "transport", "websocket", "feed", "api", "console"),
+        *("relay", "cluster", "transport", "websocket", "feed", "api", "console"),
         *("gateway", "gateway_state"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},

@@ -38,6 +38,8 @@ TESTED_ELSEWHERE = {
     "cli/site_command": "unit/cli/test_sample_command",
     "cli/supervisor": "unit/cli/test_systemd",
     "cli/command": "unit/cli/test_main",
+    "cluster/keys": "unit/cluster/test_membership",
+    "cluster/members": "unit/cluster/test_membership",
     "console/routes": "unit/console/test_static_files",
     "hub/command_fields": "unit/hub/test_command_parser",
     "hub/command_json": "unit/hub/test_command_parser",

@@ -1,0 +1,20 @@
+"""The names of keys in the engine, which all nodes share."""
+
+# A sorted set: the nodes with a lease, and when each has renewed it, in milliseconds.
+NODES = b"nodes"
+# A sorted set: the nodes that have ended, and when; each is kept for a day.
+DEAD = b"dead"
+# A set: the ended nodes whose ledgers nobody has adopted whole.
+ORPHANS = b"orphans"
+_LEDGER = b"left:"
+_ADOPTED = b"adopted:"
+
+
+def ledger_key(node_id: str = "") -> bytes:
+    """Return the key of a node's ledger, a hash; without a node, what all such keys begin with."""
+    return _LEDGER + node_id.encode()
+
+
+def adopted_key(node_id: str = "") -> bytes:
+    """Return the key of the records that a node has adopted, a hash; or what all begin with."""
+    return _ADOPTED + node_id.encode()

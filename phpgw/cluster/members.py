@@ -1,0 +1,36 @@
+"""The interface of the membership: which nodes there are, and which one this is."""
+
+from typing import Protocol
+
+
+class MemberObserver(Protocol):
+    """Somebody who is told which nodes come and go."""
+
+    def left(self, node_id: str) -> None:
+        """Note that a node is no member any more: it has stopped, or its lease has lapsed."""
+
+    def renamed(self, before: str) -> None:
+        """Note that this node has a new id.
+
+        :param before: the old id, which is never used again.
+        """
+
+
+class Members(Protocol):
+    """The nodes of an application, as this one knows them.
+
+    :ivar observers: who is told of changes, in this order.
+    """
+
+    observers: list[MemberObserver]
+
+    @property
+    def node_id(self) -> str:
+        """Return the id of this node, in lower-case hexadecimal digits."""
+
+    @property
+    def live(self) -> frozenset[str]:
+        """Return the ids of the nodes that have a lease, as far as is known, with this one's.
+
+        A node that has just begun may be missing; one that has just ended may still be there.
+        """

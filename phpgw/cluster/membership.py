@@ -1,0 +1,263 @@
+"""The membership: the lease of this node, and which nodes there are.
+
+A node renews its lease every two seconds. All times are those of the engine's clock, so the clocks
+of the nodes do not matter. The first node that finds another one's lease lapsed declares that node
+dead, which leaves a tombstone. A node that was only stopped for a while finds its own tombstone.
+"""
+
+from secrets import token_hex
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.bus.interface import Bus, BusUnavailable, LuaScript
+from phpgw.cluster.keys import DEAD, NODES, ORPHANS, adopted_key, ledger_key
+from phpgw.cluster.members import MemberObserver
+from phpgw.log_limit import line_limit
+
+# Seconds for which a lease lasts, and after which it is renewed.
+LEASE_SECONDS = 10
+RENEWAL_INTERVAL = 2
+# Seconds before its end in which a node does not rely on its lease any more.
+_MARGIN = 2
+# If no node has renewed its lease for so many seconds, the engine was away, and not the nodes.
+_OUTAGE_SECONDS = 5
+_TOMBSTONE_SECONDS = 24 * 3600
+# Random bytes of a node's id. No id is used twice, even if thousands of nodes start in a day.
+_ID_BYTES = 6
+
+RENEW = LuaScript(
+    "renew",
+    """
+local nodes, dead, orphans, ledgers, adopted = unpack(KEYS)
+local node, keeps_id = ARGV[1], ARGV[2]
+local lease, outage, tombstone = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+
+if redis.call('ZSCORE', dead, node) then
+    if keeps_id == '0' then
+        return {0}
+    end
+    redis.call('ZREM', dead, node)
+end
+
+local newest = tonumber(redis.call('ZRANGE', nodes, -1, -1, 'WITHSCORES')[2] or now)
+if newest > now or newest < now - outage then
+    for _, each in ipairs(redis.call('ZRANGE', nodes, 0, -1)) do
+        redis.call('ZADD', nodes, now, each)
+    end
+end
+local is_new = redis.call('ZADD', nodes, now, node)
+
+for _, each in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - lease)) do
+    redis.call('ZREM', nodes, each)
+    redis.call('ZADD', dead, now, each)
+    if redis.call('EXISTS', ledgers .. each, adopted .. each) > 0 then
+        redis.call('SADD', orphans, each)
+    end
+end
+redis.call('ZREMRANGEBYSCORE', dead, '-inf', now - tombstone)
+
+local ended = {}
+for i = 6, #ARGV do
+    if redis.call('ZSCORE', dead, ARGV[i]) then
+        table.insert(ended, ARGV[i])
+    end
+end
+return {1, is_new, redis.call('ZRANGE', nodes, 0, -1), ended, redis.call('SCARD', orphans)}
+""",
+)
+
+RESIGN = LuaScript(
+    "resign",
+    """
+local nodes, dead, orphans, ledger, adopted = unpack(KEYS)
+local time = redis.call('TIME')
+redis.call('ZREM', nodes, ARGV[1])
+redis.call('ZADD', dead, time[1] * 1000, ARGV[1])
+if redis.call('EXISTS', ledger, adopted) > 0 then
+    redis.call('SADD', orphans, ARGV[1])
+end
+""",
+)
+
+
+class LeaseObserver(Protocol):
+    """Somebody who is told about the lease of this node."""
+
+    def registered(self) -> None:
+        """Note that the engine knows this node (again), and may have lost all else."""
+
+    def renewed(self, orphans: int) -> None:
+        """Note that the lease was renewed.
+
+        :param orphans: how many nodes have ended whose ledgers nobody has adopted whole.
+        """
+
+
+def new_node_id() -> str:
+    """Return an id that no other node has, in lower-case hexadecimal digits."""
+    return token_hex(_ID_BYTES)
+
+
+class Membership(Service):
+    """A service that keeps this node a member; see :class:`phpgw.cluster.members.Members`.
+
+    :param keeps_id: whether this node is the same as before after it was declared dead. If not,
+        since PHP was told that all its clients have disconnected, it gets a new id.
+    :ivar observers: who is told of changes, in this order.
+    :ivar lease_observers: who is told about the lease, in this order.
+    :ivar node_id: the id of this node.
+    :ivar live: the ids of the nodes that have a lease, as far as is known, with this one's.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, reactor: IReactorTime, bus: Bus, *, keeps_id: bool) -> None:
+        self._now = reactor.seconds
+        self._bus = bus
+        self._keeps_id = keeps_id
+        self.observers: list[MemberObserver] = []
+        self.lease_observers: list[LeaseObserver] = []
+        self.node_id = new_node_id()
+        self.live = frozenset({self.node_id})
+        # When nodes were first missing from those with a lease, without having ended.
+        self._missing_since: dict[str, float] = {}
+        self._renewed_at: float | None = None
+        self._lost_at: float | None = None
+        self._is_registered = self._is_renewing = False
+        self._renewals = LoopingCall(self._renew)
+        self._renewals.clock = reactor
+        bus.observers.append(self)
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Return whether the other nodes may have declared this one dead.
+
+        While the engine is away, no node can do that. So the last moment counts in which it was
+        there.
+        """
+        if self._renewed_at is None:
+            return False
+        until = self._now() if self._lost_at is None else self._lost_at
+        return until - self._renewed_at >= LEASE_SECONDS - _MARGIN
+
+    def startService(self) -> None:
+        """Become a member."""
+        super().startService()
+        self._renewals.start(RENEWAL_INTERVAL)
+
+    def stopService(self) -> Deferred[None]:
+        """Be a member no longer. The others adopt what is left in the ledger of this node.
+
+        :returns: fires when they know, or cannot be told.
+        """
+        super().stopService()
+        self._renewals.stop()
+        self._bus.observers.remove(self)
+        keys = NODES, DEAD, ORPHANS, ledger_key(self.node_id), adopted_key(self.node_id)
+        resigned = self._bus.run(RESIGN, keys, [self.node_id.encode()])
+        return resigned.addCallbacks(lambda _: None, self._not_resigned)
+
+    # phpgw.bus.interface.BusObserver
+
+    def connected(self) -> None:
+        """Register at an engine that may have lost all."""
+        self._is_registered = False
+        self._lost_at = None
+        if self.running:
+            self._renew()
+
+    def lost(self, reason: str) -> None:
+        """Note when the engine was there last."""
+        self._lost_at = self._now()
+
+    def received(self, channel: bytes, frame: bytes) -> None:
+        """Do nothing: no frame is for the membership."""
+
+    # The lease
+
+    def _renew(self) -> None:
+        """Renew the lease, and find out which nodes there are."""
+        if self._is_renewing or self._lost_at is not None:
+            return
+        self._is_renewing = True
+        arguments: list[bytes | int] = [self.node_id.encode(), int(self._keeps_id)]
+        arguments += (1000 * each for each in (LEASE_SECONDS, _OUTAGE_SECONDS, _TOMBSTONE_SECONDS))
+        arguments += (each.encode() for each in self.live - {self.node_id})
+        keys = NODES, DEAD, ORPHANS, ledger_key(), adopted_key()
+        renewing = self._bus.run(RENEW, keys, arguments)
+        renewing.addCallbacks(self._replied, self._failed, (self._now(),))
+        renewing.addErrback(lambda failure: self.log.failure("The lease is in disorder", failure))
+
+    def _replied(self, reply: list[Any], asked_at: float) -> None:
+        self._is_renewing = False
+        if not self.running:
+            return
+        if not reply[0]:
+            self._take_new_id()
+            return
+        _, is_new, nodes, ended, orphans = reply
+        self._renewed_at = asked_at
+        if is_new or not self._is_registered:
+            self._is_registered = True
+            for each in self.lease_observers:
+                each.registered()
+        self._find_left({node.decode() for node in nodes}, {node.decode() for node in ended})
+        for each in self.lease_observers:
+            each.renewed(orphans)
+
+    def _failed(self, failure: Failure) -> None:
+        """Try again later, or with the next connection; the bus has logged why."""
+        self._is_renewing = False
+        failure.trap(BusUnavailable)
+
+    def _take_new_id(self) -> None:
+        """Go on as another node, since this one was declared dead."""
+        before, self.node_id = self.node_id, new_node_id()
+        self.log.error(
+            "This node, {before}, was stopped or cut off for more than {seconds} s, so the others "
+            "have taken it for dead, and PHP was told that its clients have left: they are closed, "
+            "and it goes on as node {node_id}",
+            before=before,
+            seconds=LEASE_SECONDS,
+            node_id=self.node_id,
+        )
+        self._renewed_at = None
+        self._is_registered = False
+        self.live = self.live - {before} | {self.node_id}
+        for observer in self.observers:
+            observer.renamed(before)
+        self._renew()
+
+    def _find_left(self, nodes: set[str], ended: set[str]) -> None:
+        """Compare the nodes with those before, and tell which have left.
+
+        An engine that has lost all knows a node again once that has connected anew: it has not left
+        before it has had the time of a lease for that.
+        """
+        now = self._now()
+        missing = self.live - nodes - ended
+        self._missing_since = {each: self._missing_since.get(each, now) for each in missing}
+        awaited = {each for each in missing if now - self._missing_since[each] < LEASE_SECONDS}
+        before, self.live = self.live, frozenset(nodes | awaited)
+        for node_id in sorted(before - self.live):
+            self.log.warn("Node {node_id} has left", node_id=node_id)
+            for observer in self.observers:
+                observer.left(node_id)
+        for node_id in sorted(self.live - before):
+            self.log.info("Node {node_id} has joined", node_id=node_id)
+
+    def _not_resigned(self, failure: Failure) -> None:
+        failure.trap(BusUnavailable)
+        self.log.info(
+            "The other nodes will notice in {seconds} s that this one has stopped: {reason}",
+            seconds=LEASE_SECONDS,
+            reason=failure.getErrorMessage(),
+        )

@@ -1,0 +1,63 @@
+"""The scripts of the cluster, for an engine in memory: in Python, with the same effects."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from tests.support.memory_bus import MemoryEngine
+
+
+def add_scripts(engine: MemoryEngine) -> None:
+    """Let an engine run the scripts of the cluster."""
+    scripts = _Scripts(engine)
+    engine.scripts.update(renew=scripts.renew, resign=scripts.resign)
+
+
+class _Scripts:
+    def __init__(self, engine: MemoryEngine) -> None:
+        self._engine = engine
+        self._call = engine.call
+
+    def _now(self) -> int:
+        return int(self._engine.clock.seconds() * 1000)
+
+    def _scores(self, key: bytes) -> dict[bytes, float]:
+        return dict(self._engine.keys.find(key) or {})
+
+    def _add(self, key: bytes, member: bytes) -> int:
+        added: int = self._call(b"ZADD", [key, b"%d" % self._now(), member])
+        return added
+
+    def renew(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+        nodes, dead, orphans, ledgers, adopted = keys
+        node, keeps_id = arguments[:2]
+        lease, outage, tombstone = map(int, arguments[2:5])
+        now = self._now()
+        if node in self._scores(dead):
+            if keeps_id == b"0":
+                return [0]
+            self._call(b"ZREM", [dead, node])
+        newest = max(self._scores(nodes).values(), default=now)
+        if newest > now or newest < now - outage:
+            for each in self._scores(nodes):
+                self._add(nodes, each)
+        is_new = self._add(nodes, node)
+        for each, score in self._scores(nodes).items():
+            if score <= now - lease:
+                self._call(b"ZREM", [nodes, each])
+                self._add(dead, each)
+                if self._call(b"EXISTS", [ledgers + each]) or self._call(
+                    b"EXISTS", [adopted + each]
+                ):
+                    self._call(b"HSET", [orphans, each, b""])
+        for each, score in self._scores(dead).items():
+            if score <= now - tombstone:
+                self._call(b"ZREM", [dead, each])
+        ended = [each for each in arguments[5:] if each in self._scores(dead)]
+        return [1, is_new, [*self._scores(nodes)], ended, self._call(b"HLEN", [orphans])]
+
+    def resign(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
+        nodes, dead, orphans, ledger, adopted = keys
+        self._call(b"ZREM", [nodes, arguments[0]])
+        self._add(dead, arguments[0])
+        if self._call(b"EXISTS", [ledger]) or self._call(b"EXISTS", [adopted]):
+            self._call(b"HSET", [orphans, arguments[0], b""])
