@@ -6,9 +6,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from phpgw.backend.fastcgi.backend import FastCgiBackend, make_fastcgi_backend
 from phpgw.backend.fpm.installed import find_pool, is_too_long
-from phpgw.backend.host_endpoint import client_for
 from phpgw.backend.upstream import BackendContext, Upstream, observable_connections
 from phpgw.settings.option import InvalidOption
+from phpgw.transport.host_endpoint import client_for
 
 
 def make_fastcgi_upstream(endpoint: str, context: BackendContext) -> Upstream:

@@ -12,9 +12,10 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from phpgw.backend.fpm.config import FpmConfig, make_directory
-from phpgw.backend.fpm.process import STOP_SECONDS, FpmProcess
+from phpgw.backend.fpm.process import FpmProcess
 from phpgw.backend.upstream import UpstreamService
 from phpgw.log_limit import line_limit
+from phpgw.process.guarded_process import STOP_SECONDS
 
 # Seconds until PHP-FPM is started again; the delay doubles with each failure.
 _FIRST_DELAY, _MAX_DELAY = 0.1, 10.0

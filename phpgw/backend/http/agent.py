@@ -17,12 +17,12 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IBodyProducer, IResponse
 from zope.interface import implementer
 
-from phpgw.backend.host_endpoint import HostEndpoint
 from phpgw.backend.http.connection import HttpConnection, StaleConnection
 from phpgw.backend.http.pool import HttpPool
 from phpgw.backend.http.prepared import PreparedHeaders, RequestBody
 from phpgw.backend.http.response import HttpResponse
 from phpgw.metrics import Metrics
+from phpgw.transport.host_endpoint import HostEndpoint
 
 
 @implementer(IAgent)

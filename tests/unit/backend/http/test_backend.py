@@ -24,7 +24,7 @@ from phpgw.backend.reply import Follow, Head, Reply
 from phpgw.backend.signature import Signer
 from phpgw.metrics import Metrics
 from tests.support.fakes import handshake, identity
-from tests.unit.backend.test_host_endpoint import Resolver
+from tests.unit.transport.test_host_endpoint import Resolver
 
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.backend.host_endpoint`."""
+"""Tests for :mod:`phpgw.transport.host_endpoint`."""
 
 from typing import Any, cast
 
@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.host_endpoint import HostEndpoint, client_for
+from phpgw.transport.host_endpoint import HostEndpoint, client_for
 
 
 class Resolver:
