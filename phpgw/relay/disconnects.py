@@ -24,13 +24,14 @@ from phpgw.backend.errors import (
     BackendUnreachable,
     ScriptNotFound,
 )
-from phpgw.backend.event import Event, new_event_id
+from phpgw.backend.event import Event
 from phpgw.backend.reply import Reply
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.relay.event_report import EventObservers
 from phpgw.relay.fifo import DeferredEvent, QueuedEvent
+from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import PendingReply, Replies
 from phpgw.relay.reply_reader import wrong_status
@@ -54,15 +55,15 @@ class _Disconnect:
 
     The event has the client's identity as it is when PHP is asked.
 
-    :ivar began_at: when the client has disconnected, in seconds of the reactor's clock.
     :ivar id: the id of the event, each time that it is sent.
+    :ivar began_at: when the client has disconnected, in seconds of the reactor's clock.
     """
 
     client: Client
     code: int
     reason: str
+    id: str
     began_at: float
-    id: str = attrs.field(factory=new_event_id)
 
     def event(self, now: float) -> Event:
         """Return the event for PHP.
@@ -95,6 +96,7 @@ class DisconnectQueue:
 
     :param observers: is told of each event that has ended.
     :param has_web_server: whether there is a web server before PHP, with error pages of its own.
+    :param ledger: knows whether PHP has to be told, and hears when it was.
     """
 
     log = Logger(observer=line_limit)
@@ -108,6 +110,7 @@ class DisconnectQueue:
         metrics: Metrics,
         observers: EventObservers,
         has_web_server: bool = False,
+        ledger: Ledger | None = None,
     ) -> None:
         self._reactor = reactor
         self._backend = backend
@@ -116,6 +119,7 @@ class DisconnectQueue:
         self._metrics = metrics
         self._observers = observers
         self._has_web_server = has_web_server
+        self._ledger = ledger or NoLedger()
         self._count = 0
         self._networks: Counter[Hashable] = Counter()
         self._dropped = 0
@@ -143,11 +147,13 @@ class DisconnectQueue:
         is_too_many = network is not None and self._networks[network] >= _MAX_WAITING // 2
         if self._count >= _MAX_WAITING or is_too_many:
             client.is_finished = True
+            self._ledger.settle(client)
             self._drop(client)
             return
         self._networks[network] += 1
         self._change_count(1)
-        disconnect = _Disconnect(client, code, reason, self._reactor.seconds())
+        event_id = self._ledger.event_id(client)
+        disconnect = _Disconnect(client, code, reason, event_id, self._reactor.seconds())
         if self._is_away or self._backend.is_away:
             self._postpone(disconnect)
         else:
@@ -273,11 +279,14 @@ class DisconnectQueue:
     def _send(
         self, disconnect: _Disconnect, queued: QueuedEvent, error: BackendError | None
     ) -> Deferred[None] | None:
-        """Ask PHP, unless it has been found away meanwhile."""
-        if self._is_away:
+        """Ask PHP, unless it has been found away meanwhile, or others do so."""
+        if self._is_away or self._ledger.is_in_doubt:
             self._postpone(disconnect)
             return None
         disconnect.client.is_finished = True
+        if not self._ledger.is_owed(disconnect.client):
+            self._remove(disconnect)
+            return None
         event = disconnect.event(self._replies.wall_time())
         queued.began_at, queued.asked_at = disconnect.began_at, self._reactor.seconds()
         attempt = _Attempt(disconnect, queued, event)
@@ -335,9 +344,14 @@ class DisconnectQueue:
         self._received(None, attempt)
 
     def _received(self, outcome: None, attempt: _Attempt) -> None:
-        """Remove a disconnect; nothing more is sent for it."""
+        """Settle a disconnect; nothing more is sent for it."""
         self._observers.ended(attempt.queued, attempt.event)
-        network = network_of(attempt.disconnect.client.handshake.peer_host)
+        self._ledger.settle(attempt.disconnect.client)
+        self._remove(attempt.disconnect)
+
+    def _remove(self, disconnect: _Disconnect) -> None:
+        """Count a disconnect no longer."""
+        network = network_of(disconnect.client.handshake.peer_host)
         self._networks[network] -= 1
         if not self._networks[network]:
             del self._networks[network]

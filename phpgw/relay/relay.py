@@ -25,6 +25,7 @@ from phpgw.relay.disconnects import DisconnectQueue
 from phpgw.relay.errors import ClientDisconnected
 from phpgw.relay.event_report import EventObservers
 from phpgw.relay.fifo import DeferredEvent, QueuedEvent
+from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.message import ClientMessage, MessageContext
 from phpgw.relay.overload import WaitingLimits
 from phpgw.relay.overruns import Overruns
@@ -41,6 +42,7 @@ T = TypeVar("T")
 class Relay:
     """Sends the events of clients to PHP, and has the replies carried out.
 
+    :param ledger: keeps the disconnects that PHP must be told of, if others can do so, too.
     :ivar concurrency: how many events PHP works on at once.
     :ivar backend: asks PHP.
     :ivar timers: sends the events of timers.
@@ -55,8 +57,10 @@ class Relay:
         replies: Replies,
         policy: RelayPolicy,
         metrics: Metrics,
+        ledger: Ledger | None = None,
     ) -> None:
         self._now = reactor.seconds
+        self._ledger = ledger or NoLedger()
         self._replies = replies
         self._policy = policy
         self._metrics = metrics
@@ -91,6 +95,7 @@ class Relay:
             metrics,
             self.observers,
             policy.has_web_server,
+            self._ledger,
         )
         self._running: dict[Client, ClientMessage] = {}
         self._context = MessageContext(
@@ -163,7 +168,9 @@ class Relay:
 
     def admit(self, client: Client) -> None:
         """Note that a client has been admitted, so that PHP must be told of its disconnect."""
-        client.reports_disconnect = self._policy.reports_disconnects
+        if self._policy.reports_disconnects:
+            client.reports_disconnect = True
+            self._ledger.enter(client)
 
     def discard_events(self, client: Client) -> None:
         """Drop the waiting messages of a client whose connection is closing."""
@@ -207,6 +214,14 @@ class Relay:
             running.asked.cancel()
         else:
             self.backend.withdraw(client.id)
+
+    def adopt_disconnect(self, client: Client, code: int, reason: str) -> None:
+        """Tell PHP of a disconnect in place of another process, which was to do so.
+
+        :param client: a client of that process, in the ledger of this one.
+        """
+        client.is_disconnected = client.reports_disconnect = True
+        self._report_disconnect(client, code, reason)
 
     # What the gateway does
 
@@ -280,6 +295,8 @@ class Relay:
             self._disconnects.add(client, code, reason)
         else:
             client.is_finished = True
+            if self._policy.reports_disconnects:
+                self._ledger.settle(client)
 
     # Handshakes
 
@@ -312,6 +329,9 @@ class Relay:
             end(Failure(ClientDisconnected("the client has left")))
             return None
         queued.asked_at = None if error else self._now()
+        if self._policy.reports_disconnects and error is None:
+            # PHP may let the client in, and the gateway may die before it knows.
+            self._ledger.enter(client)
         asked = fail(error) if error else self.backend.ask(event, is_wanted=client.is_connected)
         asked.addCallback(replied)
         return asked.addBoth(end)

@@ -39,6 +39,7 @@ TESTED_ELSEWHERE = {
     "cli/command": "unit/cli/test_main",
     "cluster/keys": "unit/cluster/test_membership",
     "cluster/members": "unit/cluster/test_membership",
+    "cluster/recorded_clients": "unit/cluster/test_ledger",
     "console/routes": "unit/console/test_static_files",
     "hub/command_fields": "unit/hub/test_command_parser",
     "hub/command_json": "unit/hub/test_command_parser",

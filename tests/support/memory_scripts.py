@@ -9,7 +9,7 @@ from tests.support.memory_bus import MemoryEngine
 def add_scripts(engine: MemoryEngine) -> None:
     """Let an engine run the scripts of the cluster."""
     scripts = _Scripts(engine)
-    engine.scripts.update(renew=scripts.renew, resign=scripts.resign)
+    engine.scripts.update(renew=scripts.renew, resign=scripts.resign, adopt=scripts.adopt)
 
 
 class _Scripts:
@@ -61,3 +61,19 @@ class _Scripts:
         self._add(dead, arguments[0])
         if self._call(b"EXISTS", [ledger]) or self._call(b"EXISTS", [adopted]):
             self._call(b"HSET", [orphans, arguments[0], b""])
+
+    def adopt(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> list[bytes]:
+        orphans, ledgers, adopted, own = keys
+        left = int(arguments[0])
+        found: list[bytes] = []
+        for node in [*self._call(b"HGETALL", [orphans])]:
+            hashes = [adopted + node, ledgers + node]
+            for key in hashes:
+                for name, record in [*self._call(b"HGETALL", [key]).items()][:left]:
+                    self._call(b"HDEL", [key, name])
+                    self._call(b"HSET", [own, name, record])
+                    found += name, record
+                    left -= 1
+            if not any(self._call(b"EXISTS", [key]) for key in hashes):
+                self._call(b"HDEL", [orphans, node])
+        return found
