@@ -19,10 +19,11 @@ from phpgw.metric_field import (
 EVENT_TYPES = ("server", "connect", "disconnect", "timer")
 # Who or what has closed a connection: its client; nobody, since there was no close frame; a ping
 # without a response; a command; --on-error; a limit on what is unsent, on a stream, on the rate, or
-# on a message; a limit on time; a violation of the protocol; the gateway's stop.
+# on a message; a limit on time; a violation of the protocol; the other nodes of a cluster, which
+# have taken this one for dead; the gateway's stop.
 CLOSE_CAUSES = (
     *("client", "lost", "ping", "command", "error", "outbox", "stream_pause", "rate", "message"),
-    *("idle", "age", "protocol", "stop"),
+    *("idle", "age", "protocol", "cut_off", "stop"),
 )
 # Why a handshake was refused: it is none, or not proper; for its Origin; because of a limit; since
 # another client has its id; by PHP; since PHP could not be asked; as the gateway stops.
