@@ -168,8 +168,12 @@ final class Command
      * @param list<string|int> $except
      * @return array<string, mixed>
      */
-    public static function send(?array $to, string|Binary $message, array $except = []): array
-    {
+    public static function send(
+        ?array $to,
+        string|Binary $message,
+        array $except = [],
+        string|false|null $history = null,
+    ): array {
         $command = ['op' => 'send'];
         if ($to !== null) {
             $command['to'] = $to;
@@ -181,6 +185,9 @@ final class Command
         }
         if ($except !== []) {
             $command['except'] = self::names($except);
+        }
+        if ($history !== null) {
+            $command['history'] = $history;
         }
         return $command;
     }
@@ -247,10 +254,16 @@ trait Commanding
     /**
      * @param string|int|list<string|int> $group
      * @param list<string|int> $except
+     * @param string|false|null $history how many messages of the group are kept, and for how long, such as "100,5m";
+     *     false to keep this one out; null for what the gateway's --history says
      */
-    public function sendToGroup(string|int|array $group, string|Binary $message, array $except = []): static
-    {
-        return $this->command(Command::send(Command::to('group', $group), $message, $except));
+    public function sendToGroup(
+        string|int|array $group,
+        string|Binary $message,
+        array $except = [],
+        string|false|null $history = null,
+    ): static {
+        return $this->command(Command::send(Command::to('group', $group), $message, $except, $history));
     }
 
     /**
@@ -597,10 +610,15 @@ final class Gateway
     /**
      * @param string|int|list<string|int> $group a client in several of them gets the message once
      * @param list<string|int> $except ids of clients that are left out
+     * @param string|false|null $history such as "100,5m", false, or null for what --history says
      */
-    public function sendToGroup(string|int|array $group, string|Binary $message, array $except = []): Result
-    {
-        return $this->batch()->sendToGroup($group, $message, $except)->run();
+    public function sendToGroup(
+        string|int|array $group,
+        string|Binary $message,
+        array $except = [],
+        string|false|null $history = null,
+    ): Result {
+        return $this->batch()->sendToGroup($group, $message, $except, $history)->run();
     }
 
     /**
@@ -734,6 +752,14 @@ final class Gateway
         return $this->count('users');
     }
 
+    /** The last messages to a group that has a history; or, after a position, those behind it, the oldest first. */
+    public function history(string|int $group, ?Position $after = null, int $limit = 100): History
+    {
+        $query = ['limit' => $limit] + ($after === null ? [] : ['after' => $after->offset, 'epoch' => $after->epoch]);
+        $path = '/groups/' . rawurlencode((string) $group) . '/history?' . http_build_query($query, '', '&');
+        return History::from($this->find($path), $after);
+    }
+
     /** @return array<string, int> the gateway's counters, by name */
     public function stats(): array
     {
@@ -836,7 +862,9 @@ final class Gateway
 
     /**
      * @param list<array<string, mixed>> $commands
-     * @return list<array{delivered: int, error?: string}>
+     * @return list<array{
+     *     delivered: int, error?: string, positions?: list<array{group: string, offset: int, epoch: string}>
+     * }>
      * @throws GatewayError
      */
     private function results(array $commands): array
@@ -913,6 +941,77 @@ final class GatewayError extends \RuntimeException
     }
 }
 
+/** Messages that were sent to a group, in order. */
+final class History
+{
+    /**
+     * @param list<string|Binary> $messages
+     * @param bool $hasGap whether messages before these are missing, or may be: show all anew
+     * @param bool $hasMore whether there are more messages behind these
+     * @param Position|null $position where to read on; null if the gateway is away, and there was none before
+     */
+    public function __construct(
+        public readonly array $messages,
+        public readonly bool $hasGap,
+        public readonly bool $hasMore,
+        public readonly ?Position $position,
+    ) {
+    }
+
+    /**
+     * @param array<string, mixed> $page what the gateway tells; nothing if it is away
+     * @param Position|null $after which was asked for
+     * @internal
+     */
+    public static function from(array $page, ?Position $after): self
+    {
+        [$offset, $epoch] = [$page['offset'] ?? null, $page['epoch'] ?? null];
+        if (!is_int($offset) || !is_string($epoch) || !is_array($page['messages'] ?? null)) {
+            // Nobody knows what has been missed.
+            return new self([], $after !== null, false, $after);
+        }
+        $messages = [];
+        foreach ($page['messages'] as $each) {
+            [$text, $data] = [$each['message'] ?? null, $each['data'] ?? null];
+            if (is_string($text)) {
+                $messages[] = $text;
+            } elseif (is_string($data)) {
+                $messages[] = new Binary((string) base64_decode($data, true));
+            }
+        }
+        return new self(
+            $messages,
+            ($page['gap'] ?? true) !== false,
+            ($page['more'] ?? false) === true,
+            new Position($offset, $epoch),
+        );
+    }
+}
+
+/** A place in the history of a group: behind the message with this offset. As a text, it can be kept anywhere. */
+final class Position
+{
+    /**
+     * @param int $offset how many messages the group has had in this epoch
+     * @param string $epoch a new one where messages may have been lost without a trace, such as after a restart
+     */
+    public function __construct(public readonly int $offset, public readonly string $epoch)
+    {
+    }
+
+    /** Reads what was a position as a text once; null if it is none. */
+    public static function fromText(string $text): ?self
+    {
+        $isPosition = preg_match('/^([0-9]{1,15})-([^\x00-\x20]{1,64})$/D', $text, $parts) === 1;
+        return $isPosition ? new self((int) $parts[1], $parts[2]) : null;
+    }
+
+    public function __toString(): string
+    {
+        return "$this->offset-$this->epoch";
+    }
+}
+
 /**
  * What was printed before the answer, so that PHP cannot send the answer's status and headers any more.
  *
@@ -954,7 +1053,9 @@ final class Result
     public readonly int $delivered;
 
     /**
-     * @param list<array{delivered: int, error?: string}> $results one for each command, in order; none if it failed
+     * @param list<array{
+     *     delivered: int, error?: string, positions?: list<array{group: string, offset: int, epoch: string}>
+     * }> $results one for each command, in order; none if it failed
      */
     public function __construct(public readonly array $results, private readonly ?GatewayError $failure = null)
     {
@@ -962,6 +1063,19 @@ final class Result
         $this->error = $failure?->getMessage();
         $sum = array_sum(array_column($results, 'delivered'));
         $this->delivered = is_int($sum) ? $sum : PHP_INT_MAX;
+    }
+
+    /** Where the last message to a group is in its history; null if it has none. */
+    public function position(string|int $group): ?Position
+    {
+        foreach (array_reverse($this->results) as $result) {
+            foreach ($result['positions'] ?? [] as $each) {
+                if ($each['group'] === (string) $group) {
+                    return new Position($each['offset'], $each['epoch']);
+                }
+            }
+        }
+        return null;
     }
 
     /** @throws GatewayError if the gateway has not run them */

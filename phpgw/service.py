@@ -22,7 +22,10 @@ from phpgw.feed.feed import Feed
 from phpgw.feed.recorder import EventRecorder
 from phpgw.feed.viewer import ViewerFactory
 from phpgw.gateway import Gateway
-from phpgw.gateway_state import observe_gateway
+from phpgw.gateway_state import observe_gateway, observe_history
+from phpgw.history.memory import MemoryHistory
+from phpgw.history.rules import HistoryRules
+from phpgw.history.writer import HistoryWriter
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -109,7 +112,9 @@ def make_gateway(
     # Clients, and the commands to them.
     registry = Registry()
     directory = Directory(registry, slices)
-    dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices)
+    history = MemoryHistory(reactor, settings.max_history)
+    writer = HistoryWriter(HistoryRules(settings.history), history)
+    dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices, writer)
 
     # Events to PHP, and its replies.
     replies = Replies(dispatcher, slices, ReplyPolicy.from_settings(settings), metrics)
@@ -131,7 +136,8 @@ def make_gateway(
     viewers = ViewerFactory(reactor, feed)
 
     background = MultiService()
-    for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
+    services = (schedule, prober, feed) if settings.php_probe else (schedule, feed)
+    for service in (*services, history):
         service.setServiceParent(background)
 
     # The API.
@@ -148,8 +154,11 @@ def make_gateway(
         probes=probes,
     )
     connection_limit = ConnectionLimit(budget.clients, settings.max_connections_per_address)
-    observables = observe_gateway(
-        registry, connection_limit, relay, upstream, lambda: gateway.certificate_ends()
+    observables = (
+        *observe_gateway(
+            registry, connection_limit, relay, upstream, lambda: gateway.certificate_ends()
+        ),
+        *observe_history(history),
     )
 
     def api_for(access: AccessControl) -> dict[bytes, Resource]:
@@ -164,6 +173,7 @@ def make_gateway(
             settings.max_push_size,
             replies.failures,
             viewers,
+            history,
             recorder,
             observables,
         )

@@ -18,8 +18,12 @@ final class Command
      * @param list<string|int> $except
      * @return array<string, mixed>
      */
-    public static function send(?array $to, string|Binary $message, array $except = []): array
-    {
+    public static function send(
+        ?array $to,
+        string|Binary $message,
+        array $except = [],
+        string|false|null $history = null,
+    ): array {
         $command = ['op' => 'send'];
         if ($to !== null) {
             $command['to'] = $to;
@@ -31,6 +35,9 @@ final class Command
         }
         if ($except !== []) {
             $command['except'] = self::names($except);
+        }
+        if ($history !== null) {
+            $command['history'] = $history;
         }
         return $command;
     }

@@ -28,10 +28,16 @@ trait Commanding
     /**
      * @param string|int|list<string|int> $group
      * @param list<string|int> $except
+     * @param string|false|null $history how many messages of the group are kept, and for how long, such as "100,5m";
+     *     false to keep this one out; null for what the gateway's --history says
      */
-    public function sendToGroup(string|int|array $group, string|Binary $message, array $except = []): static
-    {
-        return $this->command(Command::send(Command::to('group', $group), $message, $except));
+    public function sendToGroup(
+        string|int|array $group,
+        string|Binary $message,
+        array $except = [],
+        string|false|null $history = null,
+    ): static {
+        return $this->command(Command::send(Command::to('group', $group), $message, $except, $history));
     }
 
     /**

@@ -88,10 +88,15 @@ final class Gateway
     /**
      * @param string|int|list<string|int> $group a client in several of them gets the message once
      * @param list<string|int> $except ids of clients that are left out
+     * @param string|false|null $history such as "100,5m", false, or null for what --history says
      */
-    public function sendToGroup(string|int|array $group, string|Binary $message, array $except = []): Result
-    {
-        return $this->batch()->sendToGroup($group, $message, $except)->run();
+    public function sendToGroup(
+        string|int|array $group,
+        string|Binary $message,
+        array $except = [],
+        string|false|null $history = null,
+    ): Result {
+        return $this->batch()->sendToGroup($group, $message, $except, $history)->run();
     }
 
     /**
@@ -225,6 +230,14 @@ final class Gateway
         return $this->count('users');
     }
 
+    /** The last messages to a group that has a history; or, after a position, those behind it, the oldest first. */
+    public function history(string|int $group, ?Position $after = null, int $limit = 100): History
+    {
+        $query = ['limit' => $limit] + ($after === null ? [] : ['after' => $after->offset, 'epoch' => $after->epoch]);
+        $path = '/groups/' . rawurlencode((string) $group) . '/history?' . http_build_query($query, '', '&');
+        return History::from($this->find($path), $after);
+    }
+
     /** @return array<string, int> the gateway's counters, by name */
     public function stats(): array
     {
@@ -327,7 +340,9 @@ final class Gateway
 
     /**
      * @param list<array<string, mixed>> $commands
-     * @return list<array{delivered: int, error?: string}>
+     * @return list<array{
+     *     delivered: int, error?: string, positions?: list<array{group: string, offset: int, epoch: string}>
+     * }>
      * @throws GatewayError
      */
     private function results(array $commands): array

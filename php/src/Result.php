@@ -17,7 +17,9 @@ final class Result
     public readonly int $delivered;
 
     /**
-     * @param list<array{delivered: int, error?: string}> $results one for each command, in order; none if it failed
+     * @param list<array{
+     *     delivered: int, error?: string, positions?: list<array{group: string, offset: int, epoch: string}>
+     * }> $results one for each command, in order; none if it failed
      */
     public function __construct(public readonly array $results, private readonly ?GatewayError $failure = null)
     {
@@ -25,6 +27,19 @@ final class Result
         $this->error = $failure?->getMessage();
         $sum = array_sum(array_column($results, 'delivered'));
         $this->delivered = is_int($sum) ? $sum : PHP_INT_MAX;
+    }
+
+    /** Where the last message to a group is in its history; null if it has none. */
+    public function position(string|int $group): ?Position
+    {
+        foreach (array_reverse($this->results) as $result) {
+            foreach ($result['positions'] ?? [] as $each) {
+                if ($each['group'] === (string) $group) {
+                    return new Position($each['offset'], $each['epoch']);
+                }
+            }
+        }
+        return null;
     }
 
     /** @throws GatewayError if the gateway has not run them */

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
+from phpgw.history.interface import GroupPosition
 from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_in_steps
 from phpgw.hub.commander import Commander, Result
 from phpgw.time_slices import Steps, TimeSlices, TooManyJobs
@@ -83,13 +84,13 @@ class Batches:
 
 
 def _as_json(results: Sequence[Result]) -> bytes:
-    return _as_list([_as_object(each.delivered, each.error) for each in results])
+    return _as_list([_as_object(each.delivered, each.error, each.positions) for each in results])
 
 
 def _as_json_steps(results: Sequence[Result]) -> Steps[bytes]:
     texts = []
     for each in results:
-        texts.append(_as_object(each.delivered, each.error))
+        texts.append(_as_object(each.delivered, each.error, each.positions))
         yield
     return _as_list(texts)
 
@@ -100,6 +101,13 @@ def _as_list(texts: Sequence[str]) -> bytes:
 
 # Most results are alike.
 @lru_cache(maxsize=256)
-def _as_object(delivered: int, error: str | None) -> str:
-    result = {"delivered": delivered}
-    return json.dumps(result if error is None else {**result, "error": error})
+def _as_object(delivered: int, error: str | None, positions: Sequence[GroupPosition]) -> str:
+    result: dict[str, object] = {"delivered": delivered}
+    if error is not None:
+        result["error"] = error
+    if positions:
+        result["positions"] = [
+            {"group": each.group, "offset": each.position.offset, "epoch": each.position.epoch}
+            for each in positions
+        ]
+    return json.dumps(result)

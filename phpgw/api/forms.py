@@ -14,6 +14,7 @@ from multipart import (
 )
 from twisted.web.server import Request
 
+from phpgw.history.rules import OFF
 from phpgw.hub.command_fields import free_text, target_name
 from phpgw.hub.command_json import Place, decode, first_duplicate, kind_of, place, read_text, shown
 from phpgw.hub.commands import InvalidCommand
@@ -104,6 +105,8 @@ def _push_fields(pairs: tuple[tuple[str, object], ...], where: Place) -> dict[st
         elif name in _NAMES and value is not None:
             # An invalid name is not found, like any name without a client.
             fields[name] = (target_name(value, name)[0] or "").encode()
+        elif name == "history" and value is not None:
+            fields[name] = OFF.encode() if value is False else free_text(value, name, where)
         elif name == "all" and value is not None and value is not False:
             is_all = value is True or (type(value) in (int, str) and value in (1, "1"))
             fields[name] = b"1" if is_all else b""

@@ -8,8 +8,10 @@ from twisted.web.server import Request
 
 from phpgw.api.access import AccessControl
 from phpgw.api.clients import client_object
+from phpgw.api.history import HistoryResource
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
 from phpgw.api.pagination import page_response, read_page, read_search
+from phpgw.history.interface import History
 from phpgw.hub.directory import ClientInfo, Directory, Kind, NameCount, Page
 from phpgw.time_slices import TimeSlices
 from phpgw.web.response import HttpError
@@ -40,6 +42,23 @@ class NameListResource(JsonResource):
 
     def _object(self, count: NameCount) -> dict[str, object]:
         return {self._kind: count.name, "clients": count.clients}
+
+
+class GroupListResource(NameListResource):
+    """A page of all groups; below it, each group has its clients and its history."""
+
+    def __init__(
+        self, access: AccessControl, directory: Directory, slices: TimeSlices, history: History
+    ) -> None:
+        super().__init__(access, directory, slices, "group")
+        self._history = history
+
+    def getChild(self, path: bytes, request: Request) -> Resource:
+        """Return the resource of one group."""
+        group = super().getChild(path, request)
+        history = HistoryResource(self.access, self._history, self._slices, read_name(path))
+        group.putChild(b"history", history)
+        return group
 
 
 class MembersResource(JsonResource):

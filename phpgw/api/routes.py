@@ -11,7 +11,7 @@ from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
 from phpgw.api.failures import FailuresResource
 from phpgw.api.feed import FeedResource
-from phpgw.api.groups_and_users import NameListResource
+from phpgw.api.groups_and_users import GroupListResource, NameListResource
 from phpgw.api.hold import HoldResource, ReleaseResource
 from phpgw.api.metrics import MetricsResource
 from phpgw.api.openapi import OpenApiResource
@@ -19,6 +19,7 @@ from phpgw.api.send import SendResource
 from phpgw.api.stats import StatsResource
 from phpgw.feed.recorder import EventRecorder
 from phpgw.feed.viewer import ViewerFactory
+from phpgw.history.interface import History
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
@@ -41,6 +42,7 @@ def make_api(
     limit: int,
     failures: FailureLog,
     viewers: ViewerFactory,
+    history: History,
     recorder: EventRecorder | None = None,
     observables: Sequence[Observable] = (),
 ) -> dict[bytes, Resource]:
@@ -57,7 +59,7 @@ def make_api(
         "send": SendResource(access, commander, slices, metrics, limit),
         "commands": CommandsResource(access, batches, metrics, limit),
         "clients": ClientsResource(access, directory, commander, slices, recorder),
-        "groups": NameListResource(access, directory, slices, "group"),
+        "groups": GroupListResource(access, directory, slices, history),
         "users": NameListResource(access, directory, slices, "user"),
         "hold": HoldResource(access, hold),
         "release": ReleaseResource(access, hold),

@@ -8,6 +8,7 @@ from twisted.web.server import Request
 from phpgw.api.access import AccessControl
 from phpgw.api.forms import InvalidForm, request_fields
 from phpgw.api.json_resource import NotFoundResource
+from phpgw.history.rules import HistoryRule, parse_rule
 from phpgw.hub.command_parser import LONG_TEXT
 from phpgw.hub.commander import Commander, Result, is_undelivered
 from phpgw.hub.commands import Send, Target, TargetKind
@@ -42,20 +43,32 @@ def read_push(fields: dict[str, bytes]) -> Send:
     if field == "all" and fields["all"] != b"1":
         raise InvalidForm("all has one value, all=1")
     message = fields["message"]
+    rule = _history_rule(fields["history"], field) if "history" in fields else None
     try:
         # A text message is UTF-8, or browsers drop the connection: RFC 6455, section 8.1.
         message.decode()
         names = () if field == "all" else (fields[field].decode(),)
     except UnicodeDecodeError:
         raise InvalidForm("the form's text is not UTF-8") from None
-    return Send(Target(_KINDS[field], names), message)
+    return Send(Target(_KINDS[field], names), message, False, rule)
+
+
+def _history_rule(text: bytes, field: str) -> HistoryRule:
+    if field != "group":
+        raise InvalidForm("history: only messages to a group have one")
+    try:
+        return parse_rule(text.decode())
+    except UnicodeDecodeError:
+        raise InvalidForm("the form's text is not UTF-8") from None
+    except ValueError as error:
+        raise InvalidForm(f"history: expected {error}") from None
 
 
 class SendResource(Resource):
     """Takes ``message`` and ``client_id`` as a form, as a JSON object or in the query.
 
-    In place of ``client_id`` there may be ``group``, ``user`` or ``all=1``. Other fields, like
-    ``type``, are ignored.
+    In place of ``client_id`` there may be ``group``, ``user`` or ``all=1``; with ``group``, there
+    may be a ``history``. Other fields, like ``type``, are ignored.
 
     :param slices: reads long forms.
     :param limit: bytes that a request's body may have.
@@ -118,6 +131,9 @@ class SendResource(Resource):
         if is_undelivered(push, result):
             kind = push.to.kind
             return self._refuse(HttpError(404, f"{kind.capitalize()} not found"), request, kind)
+        for each in result.positions:
+            request.setHeader("Phpgw-Offset", str(each.position.offset))
+            request.setHeader("Phpgw-Epoch", each.position.epoch)
         return text_body(request, "Message sent")
 
     def _refuse(self, problem: BaseException, request: Request, target: str = "unknown") -> bytes:

@@ -9,8 +9,9 @@ import re
 from collections.abc import Generator
 from typing import NamedTuple
 
+from phpgw.history.rules import NO_HISTORY, HistoryRule, parse_rule
 from phpgw.hub.command_json import Place, as_list, kind_of
-from phpgw.hub.commands import InvalidCommand
+from phpgw.hub.commands import InvalidCommand, TargetKind
 
 # In bytes of UTF-8.
 MAX_NAME_BYTES = 1024
@@ -153,6 +154,26 @@ def base64(value: object, field: str) -> bytes:
         return binascii.a2b_base64(_utf8(value, field), strict_mode=True)
     except binascii.Error as error:
         raise InvalidCommand(f"expected base64 ({error})", field=field) from None
+
+
+def history_rule(value: object, kind: TargetKind) -> HistoryRule | None:
+    """Return the rule for the history of a message; ``None`` for that of its group.
+
+    :param kind: of the message's target.
+    :raises InvalidCommand: if it is none, or the message is not for a group.
+    """
+    if value is None:
+        return None
+    if kind != "group":
+        raise InvalidCommand("only messages to a group have one", field="history")
+    if value is False:
+        return NO_HISTORY
+    if type(value) is not str:
+        raise InvalidCommand(f"expected a text, got {kind_of(value)}", field="history")
+    try:
+        return parse_rule(value)
+    except ValueError as error:
+        raise InvalidCommand(f"expected {error}", field="history") from None
 
 
 def close_code(code: object) -> int:

@@ -235,9 +235,11 @@ _cached_target = lru_cache(maxsize=8192)(_single_target)
 def _send(to: Target, fields: _Fields, where: Place | None) -> Send:
     if "message" in fields and "data" in fields:
         raise InvalidCommand("expected either this or message", field="data")
+    history = fields_of.history_rule(fields.get("history"), to.kind)
     if "data" in fields:
-        return Send(to, fields_of.base64(fields["data"], "data"), True)
-    return Send(to, fields_of.free_text(_required(fields, "message"), "message", where))
+        return Send(to, fields_of.base64(fields["data"], "data"), True, history)
+    message = fields_of.free_text(_required(fields, "message"), "message", where)
+    return Send(to, message, False, history)
 
 
 def _join(to: Target, fields: _Fields, where: Place | None) -> Join:
@@ -287,7 +289,7 @@ def _op(command: type[C], read: Callable[[Target, _Fields, Place | None], C], *f
 
 
 OPS = {
-    "send": _op(Send, _send, "message", "data"),
+    "send": _op(Send, _send, "message", "data", "history"),
     "join": _op(Join, _join, "group"),
     "leave": _op(Leave, _leave, "group"),
     "bind": _op(Bind, _bind, "user"),

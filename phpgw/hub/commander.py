@@ -6,6 +6,7 @@ from typing import Protocol
 import attrs
 from twisted.internet.defer import Deferred
 
+from phpgw.history.interface import GroupPosition
 from phpgw.hub.client import Client
 from phpgw.hub.commands import Command, Send
 
@@ -16,10 +17,12 @@ class Result:
 
     :ivar delivered: how many clients it reached.
     :ivar error: why it did not reach all the clients that it named; ``None`` if it did.
+    :ivar positions: the positions of a message in the histories that it was appended to.
     """
 
     delivered: int
     error: str | None = None
+    positions: tuple[GroupPosition, ...] = ()
 
 
 class Commander(Protocol):
@@ -74,5 +77,8 @@ class Commander(Protocol):
 
 
 def is_undelivered(push: Send, result: Result) -> bool:
-    """Return whether a push names a client, group or user and has reached no client."""
-    return not result.delivered and bool(push.to.names)
+    """Return whether a push names a client, group or user, and has reached no client.
+
+    One that is in the history of a group is delivered: clients that are away can get it from there.
+    """
+    return not result.delivered and bool(push.to.names) and not result.positions

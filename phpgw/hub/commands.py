@@ -4,6 +4,8 @@ from typing import ClassVar, Literal
 
 import attrs
 
+from phpgw.history.rules import HistoryRule
+
 TargetKind = Literal["sender", "client", "group", "user", "all"]
 
 
@@ -44,12 +46,17 @@ class Target:
 # Not frozen: most commands are of this kind, and freezing one takes longer than making it.
 @attrs.define
 class Send:
-    """Send a message."""
+    """Send a message.
+
+    :ivar history: the rule for the histories of the groups that it is for; ``None`` for the rule
+        that each group has.
+    """
 
     op: ClassVar = "send"
     to: Target
     message: bytes
     is_binary: bool = False
+    history: HistoryRule | None = None
 
 
 @attrs.frozen
@@ -107,6 +114,6 @@ class Close:
 
 
 # A class that is added here needs an entry in command_parser.OPS, which a test checks, and a case
-# in Dispatcher._effect, which mypy checks.
+# in Effects.of, which mypy checks.
 AppliedCommand = Join | Leave | Bind | Unbind | SetState | Close
 Command = Send | AppliedCommand

@@ -1,18 +1,17 @@
 """The commander of one process: what each command does to the clients that it is for."""
 
 from collections.abc import Callable, Container, Iterator, Sequence
-from functools import partial
-from typing import Any, cast
+from typing import cast
 
-import attrs
 from twisted.internet.defer import Deferred
 
+from phpgw.history.interface import GroupPosition
+from phpgw.history.writer import HistoryWriter
 from phpgw.hub.client import Client, Connection
 from phpgw.hub.commander import Commander, Result, is_undelivered
 from phpgw.hub.commands import (
     AppliedCommand,
     Bind,
-    Close,
     Command,
     Join,
     Leave,
@@ -21,6 +20,7 @@ from phpgw.hub.commands import (
     Target,
     Unbind,
 )
+from phpgw.hub.effects import Effects
 from phpgw.hub.registry import Index, Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, chunks, run_to_completion
@@ -46,8 +46,6 @@ _MAX_IN_A_STEP = 20
 
 # Sends a message to connections.
 _SendTo = Callable[[Sequence[Connection]], None]
-# Applies a command to a client; returns why it could not, or None if it could.
-_Effect = Callable[[Client], str | None]
 
 
 class Dispatcher(Commander):
@@ -58,15 +56,22 @@ class Dispatcher(Commander):
 
     :param max_groups: how many groups a client may be in.
     :param slices: runs the commands for many clients.
+    :param history: writes the histories of groups; ``None`` if that is done elsewhere, or not.
     """
 
     def __init__(
-        self, registry: Registry, metrics: Metrics, max_groups: int, slices: TimeSlices
+        self,
+        registry: Registry,
+        metrics: Metrics,
+        max_groups: int,
+        slices: TimeSlices,
+        history: HistoryWriter | None = None,
     ) -> None:
         self._registry = registry
         self._metrics = metrics
-        self._max_groups = max_groups
+        self._effects = Effects(registry, max_groups)
         self._slices = slices
+        self._history = history
 
     def run(self, command: Command, sender: Client | None = None) -> Result | Deferred[Result]:
         """Carry out one command; see :meth:`Commander.run`."""
@@ -211,7 +216,7 @@ class Dispatcher(Commander):
 
     def _applying(self, command: AppliedCommand, sender: Client | None) -> Steps[Result]:
         """Carry out a command that sends nothing."""
-        apply = self._effect(command)
+        apply = self._effects.of(command)
         # These also apply to a client that has disconnected, until PHP has been told of that.
         is_change = isinstance(command, _CHANGES)
         excluded = command.to.excluded
@@ -240,6 +245,11 @@ class Dispatcher(Commander):
         # A client of a group that disconnects meanwhile is no error.
         missing = to.problem if is_crowd else _NOT_FOUND
         delivered, error, start = 0, to.problem, registry.removals
+        positions: tuple[GroupPosition, ...] = ()
+        history = self._history
+        if history is not None and to.kind == "group" and (history.has_rules or send.history):
+            # Before the first client has it, so that histories are in the order of delivery.
+            positions = history.write(to.names, send.message, send.is_binary, send.history)
         size = max(1, _MAX_SENT_IN_A_STEP // _cost(send, 1))
         send_to: _SendTo | None = None
         for clients in self._clients(to, sender, is_change=False):
@@ -266,7 +276,7 @@ class Dispatcher(Commander):
                 delivered += reached
                 yield
             yield
-        return Result(delivered, error)
+        return Result(delivered, error, positions)
 
     def _reachable(
         self, clients: Sequence[Client | None], excluded: Container[str] = ()
@@ -280,22 +290,6 @@ class Dispatcher(Commander):
             and self._registry.find(client.id) is client
         ]
 
-    def _effect(self, command: AppliedCommand) -> _Effect:
-        """Return what a command does to a client; mypy sees to it that there is a case for each."""
-        match command:
-            case Join():
-                return partial(self._join, command.group)
-            case Leave():
-                return partial(_do, self._registry.leave, command.group)
-            case Bind():
-                return partial(_do, self._registry.bind, command.user)
-            case Unbind():
-                return partial(_do, self._registry.bind, None)
-            case SetState():
-                return partial(_do, _set_state, command.state)
-            case Close():
-                return partial(_close, command)
-
     def _send(self, send: Send, client: Client | None, is_gathered: bool) -> Result:
         """Send to one client, if it is connected."""
         if client is None:
@@ -308,12 +302,6 @@ class Dispatcher(Commander):
         if removals != self._registry.removals and not self._is_reachable(client, False):
             return _MISSED
         return _DELIVERED
-
-    def _join(self, group: str, client: Client) -> str | None:
-        if group not in client.groups and len(client.groups) >= self._max_groups:
-            return f"a client may be in {self._max_groups} groups at most (--max-groups)"
-        self._registry.join(client, group)
-        return None
 
     def _clients(
         self, to: Target, sender: Client | None, is_change: bool
@@ -378,18 +366,3 @@ def _members(index: Index, names: Sequence[str]) -> Iterator[list[Client]]:
         clients = [client for client in index.members(name) if client not in seen]
         seen.update(clients)
         yield clients
-
-
-def _do(change: Callable[[Client, Any], None], value: object, client: Client) -> None:
-    change(client, value)
-
-
-def _close(command: Close, client: Client) -> None:
-    client.connection.close(command.code, command.reason)
-
-
-def _set_state(client: Client, state: str) -> None:
-    # An empty state is none. The same identity stays where possible: what is derived from it is
-    # cached with it.
-    if state != (client.identity.state or ""):
-        client.identity = attrs.evolve(client.identity, state=state or None)

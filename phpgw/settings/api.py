@@ -4,6 +4,7 @@ from pathlib import Path
 
 import attrs
 
+from phpgw.history.rules import PatternRule
 from phpgw.settings import parsers
 from phpgw.settings.option import option
 
@@ -55,4 +56,24 @@ class ApiSettings:
         parsers.size,
         "1M",
         "The largest request body that /send and /commands accept. A larger one gets status 413.",
+    )
+    history: tuple[PatternRule, ...] = option(
+        _API,
+        "PATTERN=SIZE,TTL",
+        parsers.history,
+        None,
+        "Keep the last SIZE messages to each group whose name matches PATTERN, each for TTL, for "
+        "example chat-*=100,5m. In PATTERN, * is any text. PHP can read them (GET "
+        "/groups/NAME/history), for clients that were away. If several patterns match, the first "
+        "counts; PATTERN=off keeps nothing. A message can have a rule of its own, in its field "
+        "history. May be repeated.",
+        repeatable=True,
+    )
+    max_history: int = option(
+        _API,
+        "SIZE",
+        parsers.size,
+        "64M",
+        "How much memory the histories of all groups can take. Beyond it, the oldest messages of "
+        "the groups that have been silent for longest are dropped.",
     )

@@ -13,16 +13,15 @@ from pathlib import Path
 from pwd import getpwnam
 from urllib.parse import urlsplit, urlunsplit
 
+from phpgw.duration import is_duration, parse_duration
+from phpgw.history.rules import PatternRule, parse_pattern_rule
 from phpgw.settings.endpoint_text import escape
 from phpgw.timers.rules import Cron, Every, Timer
 from phpgw.web.origin import parse_origin_pattern
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|)")
-_DURATION_UNITS = {"ms": 0.001, "s": 1.0, "": 1.0, "m": 60.0, "h": 3600.0}
 # RFC 1035, section 2.3.4, and the underscore, which Docker and some name servers use in names.
 _HOST_NAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
-# Upper bounds, so that calculations and timers with these numbers work.
-_MAX_TIME = 10 * 366 * 86400
+# Upper bounds, so that calculations with these numbers work.
 _MAX_SIZE = 1024**4
 _MAX_COUNT = 1_000_000_000
 # PATH_MAX, with room for the working directory.
@@ -61,13 +60,7 @@ _MAX_PERIOD = 366 * 86400
 
 def duration(text: str) -> float:
     """Return the seconds in ``10``, ``2.5``, ``500ms``, ``10s``, ``5m`` or ``1h``; 0 is allowed."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise ValueError("a number of seconds, or one with a unit: 500ms, 10s, 5m, 1h")
-    seconds = float(match[1]) * _DURATION_UNITS[match[2]]
-    if seconds > _MAX_TIME:
-        raise ValueError(f"a time of {_MAX_TIME // 3600}h at most")
-    return seconds
+    return parse_duration(text)
 
 
 def positive_duration(text: str) -> float:
@@ -153,7 +146,7 @@ def timer(text: str) -> Timer:
         raise ValueError(
             'a name (up to 64 letters, digits and ._-) and when: clock=10s, nightly="30 3 * * *"'
         )
-    if not _DURATION.fullmatch(when):
+    if not is_duration(when):
         try:
             return Timer(name, Cron(when))
         except ValueError as error:
@@ -165,6 +158,11 @@ def timer(text: str) -> Timer:
     if not _MIN_PERIOD <= period <= _MAX_PERIOD:
         raise ValueError(f"for {name} a time of 100ms at least and {24 * 366}h at most")
     return Timer(name, Every(period))
+
+
+def history(text: str) -> PatternRule:
+    """Return the rule for histories in ``room-*=100,5m``, or in ``*=off``."""
+    return parse_pattern_rule(text)
 
 
 def message_text(text: str) -> str:

@@ -40,6 +40,7 @@ API_PATHS = (
     Path("/clients/{client_id}", ("GET", "DELETE"), _CLIENTS),
     Path("/groups", ("GET",), _CLIENTS),
     Path("/groups/{group}", ("GET",), _CLIENTS),
+    Path("/groups/{group}/history", ("GET",), _CLIENTS),
     Path("/users", ("GET",), _CLIENTS),
     Path("/users/{user}", ("GET",), _CLIENTS),
     Path("/hold", ("POST",), _HOLD),

@@ -251,6 +251,50 @@ class GatewayTests(FakeGatewayApiTestCase):
             [asked.uri for asked in stand_in.asked],
         )
 
+    async def test_history(self) -> None:
+        """What was missed is asked for from a position, and gaps are told."""
+        page = {
+            "messages": [{"offset": 4, "message": "é"}, {"offset": 5, "data": "AP8="}],
+            **{"gap": False, "more": True, "offset": 5, "epoch": "e"},
+        }
+        positions = [{"group": "5", "offset": 3, "epoch": "e"}]
+        stand_in = self.serve(
+            (200, [{"delivered": 0, "positions": positions}]),
+            *((200, each) for each in (page, {**page, "gap": True})),
+            (500, ""),
+        )
+        printed = await self.gateway("""
+            $result = $gateway->sendToGroup(5, 'x', history: '10,5m');
+            echo json_encode([$result->position('6'), (string) $result->position('5')]);
+            $history = $gateway->history('a/5', Position::fromText('3-e'), 2);
+            echo json_encode([$history->messages[0], bin2hex($history->messages[1]->bytes)]);
+            echo json_encode([$history->hasGap, $history->hasMore, (string) $history->position]);
+            echo json_encode($gateway->history('g')->hasGap);
+            foreach ([null, new Position(1, 'e')] as $after) {
+                $history = $gateway->history('g', $after);
+                echo json_encode([$history->messages, $history->hasGap, $history->position]);
+            }
+            echo json_encode(array_map(Position::fromText(...), ['', '-1-e', "1-e\n", 'x-e', '1']));
+            $gateway->batch()->sendToGroup('g', 'x', history: false)->run();
+        """)
+        away = "[500 from the gateway: ]"
+        self.assertEqual(
+            '[null,"3-e"]["\\u00e9","00ff"][false,true,"5-e"]true'
+            f'{away}[[],false,null]{away}[[],true,{{"offset":1,"epoch":"e"}}]'
+            f"[null,null,null,null,null]{away}",
+            printed,
+        )
+        self.assertEqual(
+            [
+                *("/commands", "/groups/a%2F5/history?limit=2&after=3&epoch=e"),
+                *("/groups/g/history?limit=100", "/groups/g/history?limit=100"),
+                *("/groups/g/history?limit=100&after=1&epoch=e", "/commands"),
+            ],
+            [asked.uri for asked in stand_in.asked],
+        )
+        rules = [json.loads(stand_in.asked[n].body)[0]["history"] for n in (0, -1)]
+        self.assertEqual(["10,5m", False], rules)
+
     async def assert_away(self, why: str) -> None:
         """No call fails or hangs; each tells why."""
         printed = await self.gateway(

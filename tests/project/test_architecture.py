@@ -13,11 +13,12 @@ import phpgw
 # Which house, or file at the root, may import which. Each imports only what stands above it in this
 # table, so there are no circles between them.
 _FOUNDATIONS = {
-    *("deadlines", "escape", "histogram", "log_limit"),
+    *("deadlines", "duration", "escape", "histogram", "log_limit"),
     *("labelled_counts", "metric_field", "metrics", "observable", "time_slices"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "deadlines": set(),
+    "duration": set(),
     "escape": set(),
     "labelled_counts": set(),
     "histogram": {"labelled_counts"},
@@ -31,28 +32,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": {*_FOUNDATIONS, "transport"},
     "timers": {*_FOUNDATIONS},
     "prometheus": {*_FOUNDATIONS},
-    "settings": {*_FOUNDATIONS, "timers", "web"},
+    "history": {*_FOUNDATIONS},
+    "settings": {*_FOUNDATIONS, "history", "timers", "web"},
     "process": {*_FOUNDATIONS, "settings"},
     "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
-    "hub": {*_FOUNDATIONS, "backend"},
+    "hub": {*_FOUNDATIONS, "backend", "history"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "cluster": {*_FOUNDATIONS, "backend", "bus", "hub", "relay"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
     "feed": {*_FOUNDATIONS, "relay", "web", "websocket"},
     "api": {
         *_FOUNDATIONS,
-        *("backend", "feed", "hub", "prometheus", "relay", "settings", "transport", "web"),
+        *(
+            "backend",
+            "feed",
+            "history",
+            "hub",
+            "prometheus",
+            "relay",
+            "settings",
+            "transport",
+            "web",
+        ),
     },
     "console": {*_FOUNDATIONS, "api", "web"},
     # In the process of the command, beside the gateway.
     "checks": {"backend", "process", "relay", "settings", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
-    "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
+    "gateway_state": {*_FOUNDATIONS, "backend", "history", "hub", "relay", "websocket"},
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
-        *("web", "timers", "settings", "process", "backend", "bus", "hub"),
+        *("web", "timers", "settings", "process", "backend", "bus"),
+        *("history", "hub"),
         *("relay", "cluster", "transport", "websocket", "feed", "api", "console"),
         *("gateway", "gateway_state"),
     },

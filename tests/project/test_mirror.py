@@ -41,6 +41,7 @@ TESTED_ELSEWHERE = {
     "cluster/members": "unit/cluster/test_membership",
     "cluster/recorded_clients": "unit/cluster/test_ledger",
     "console/routes": "unit/console/test_static_files",
+    "history/interface": "unit/history/test_memory",
     "hub/command_fields": "unit/hub/test_command_parser",
     "hub/command_json": "unit/hub/test_command_parser",
     "hub/commander": "unit/hub/test_dispatch",

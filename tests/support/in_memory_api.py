@@ -12,6 +12,9 @@ from phpgw.api.access import Access, AccessControl
 from phpgw.api.routes import make_api
 from phpgw.console.routes import ConsoleResource
 from phpgw.feed.recorder import EventRecorder
+from phpgw.history.memory import MemoryHistory
+from phpgw.history.rules import HistoryRules, parse_pattern_rule
+from phpgw.history.writer import HistoryWriter
 from phpgw.hub.client import Client
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
@@ -26,7 +29,7 @@ from tests.support.hold_fixture import HoldFixture
 
 
 class InMemoryApi:
-    """The API of a gateway that has no clients yet.
+    """The API of a gateway that has no clients yet; groups ``kept-*`` have a history.
 
     :param token: the one that opens it, if any.
     :param limit: bytes that a request's body may have.
@@ -48,8 +51,14 @@ class InMemoryApi:
         self.metrics = Metrics()
         self.registry = Registry()
         self.slices = TimeSlices(self.clock) if slices is None else slices
+        self.history = MemoryHistory(self.clock, max_bytes=100_000)
+        rules = HistoryRules([parse_pattern_rule("kept-*=3,10s")])
         self.dispatcher = Dispatcher(
-            self.registry, self.metrics, max_groups=100, slices=self.slices
+            self.registry,
+            self.metrics,
+            max_groups=100,
+            slices=self.slices,
+            history=HistoryWriter(rules, self.history),
         )
         self.root = Resource()
         self._limit = limit
@@ -74,6 +83,7 @@ class InMemoryApi:
             self._limit,
             self.watching.failures,
             self.watching.viewers,
+            self.history,
             self.recorder,
         )
 

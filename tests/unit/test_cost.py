@@ -17,6 +17,7 @@ from unittest import SkipTest
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.history.rules import parse_pattern_rule
 from tests.support.cost_scenarios import BASELINE, SCENARIOS, Cost, calls_of, count, round_trip
 from tests.support.costs import Calls
 from tests.support.in_memory_gateway import Road
@@ -105,6 +106,7 @@ FEATURES = {
     "headers for PHP": Feature({"forward_header": ("user-agent",)}),
     "skipping empty replies": Feature({"skip_empty_replies": True}),
     "closing on errors": Feature({"on_error": "close"}),
+    "history": Feature({"history": (parse_pattern_rule("*=10,1m"),)}),
 }
 
 

@@ -20,6 +20,7 @@ from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath, FastResponse
 from phpgw.api.routes import make_api
+from phpgw.history.memory import MemoryHistory
 from phpgw.hub.directory import Directory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -105,6 +106,7 @@ class Door:
             _LIMIT,
             feed.failures,
             feed.viewers,
+            MemoryHistory(self.clock, 1000),
         ).items():
             root.putChild(name, resource)
         self.lane: list[FastResponse] = []

@@ -11,6 +11,8 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
 from phpgw.api.routes import make_api
+from phpgw.history.interface import Position
+from phpgw.history.memory import MemoryHistory
 from phpgw.hub.client import Client
 from phpgw.hub.commander import Result
 from phpgw.hub.commands import Command
@@ -77,6 +79,16 @@ class _LateDirectory(Directory):
         return self.later.hold(super().names(query, kind, search))
 
 
+class _LateHistory(MemoryHistory):
+    later: _Later
+
+    def after(self, group: str, position: Position, limit: int) -> Any:
+        return self.later.hold(super().after(group, position, limit))
+
+    def last(self, group: str, limit: int) -> Any:
+        return self.later.hold(super().last(group, limit))
+
+
 class LateResultTests(SynchronousTestCase):
     def setUp(self) -> None:
         registry, self.metrics, slices = Registry(), Metrics(), TimeSlices(Clock())
@@ -86,7 +98,8 @@ class LateResultTests(SynchronousTestCase):
         self.later = _Later()
         commander = _LateCommander(registry, self.metrics, 10, slices)
         directory = _LateDirectory(registry, slices)
-        commander.later = directory.later = self.later
+        history = _LateHistory(Clock(), max_bytes=10_000)
+        commander.later = directory.later = history.later = self.later
         hold = HoldFixture().hold
         feed = FeedFixture(Clock())
         self.root = Resource()
@@ -101,6 +114,7 @@ class LateResultTests(SynchronousTestCase):
             1000,
             feed.failures,
             feed.viewers,
+            history,
         ).items():
             self.root.putChild(name, resource)
 
@@ -139,6 +153,11 @@ class LateResultTests(SynchronousTestCase):
             status, body = self.ask("GET", target)
             self.assertEqual((status, len(json.loads(body)[name])), (200, 1))
         self.assertEqual(self.ask("GET", "/users/z")[0], 404)
+
+    def test_history(self) -> None:
+        for query in ("limit=0", "after=0&epoch=x"):
+            status, body = self.ask("GET", f"/groups/room/history?{query}")
+            self.assertEqual((status, json.loads(body)["messages"]), (200, []))
 
     def test_client(self) -> None:
         self.assertEqual(json.loads(self.ask("GET", "/clients/a")[1])["client_id"], "a")

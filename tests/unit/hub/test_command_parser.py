@@ -340,7 +340,7 @@ class FieldTests(SynchronousTestCase):
         self.assert_wrong(
             '{"op": "send", "to": {"all": true}, "msg": "x"}',
             "msg",
-            "send has no such field; it has op, to, except, message, data",
+            "send has no such field; it has op, to, except, message, data, history",
         )
         self.assert_wrong(
             r'{"op": "unbind", "to": {"all": true}, "\u0000\ud800%s": 1}' % ("x" * 1000),

@@ -1,0 +1,1 @@
+"""Histories of groups: their last messages, for clients that were away."""

@@ -1,0 +1,35 @@
+"""Appends pushed messages to the histories of their groups."""
+
+from collections.abc import Sequence
+
+from phpgw.history.interface import GroupPosition
+from phpgw.history.memory import MemoryHistory
+from phpgw.history.rules import HistoryRule, HistoryRules
+
+
+class HistoryWriter:
+    """Appends messages to histories in memory, as the rules say.
+
+    :ivar has_rules: whether a message may have a history that is not asked for with it.
+    """
+
+    def __init__(self, rules: HistoryRules, history: MemoryHistory) -> None:
+        self.has_rules = bool(rules)
+        self._rules = rules
+        self._history = history
+
+    def write(
+        self, groups: Sequence[str], message: bytes, is_binary: bool, rule: HistoryRule | None
+    ) -> tuple[GroupPosition, ...]:
+        """Append a message to the histories of groups that it is pushed to.
+
+        :param rule: the rule that comes with the message; ``None`` for that of each group.
+        :returns: the message's positions in those groups that have a history.
+        """
+        positions = []
+        for group in dict.fromkeys(groups):
+            its_rule = rule or self._rules.find(group)
+            if its_rule.size:
+                position = self._history.append(group, its_rule, message, is_binary)
+                positions.append(GroupPosition(group, position))
+        return tuple(positions)

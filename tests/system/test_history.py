@@ -1,0 +1,89 @@
+"""Histories of groups, with a real gateway and a PHP that uses the library."""
+
+import json
+from typing import Any
+from urllib.parse import quote
+
+from tests.support.real.curl import curl
+from tests.support.real.php import LIBRARY
+from tests.support.real.upstreams import SCRIPT, FastCgiTestCase
+
+# The browser's message is its position, or empty: it joins, and gets what it has missed.
+_SCRIPT = f"""<?php
+require {str(LIBRARY)!r};
+use Phpgw\\{{Event, Gateway, Position, Reply}};
+$event = Event::fromGlobals();
+if ($event->message === 'join') {{
+    Reply::text('in')->join('chat-1')->emit();
+    exit;
+}}
+$gateway = new Gateway('http://127.0.0.1:' . $_SERVER['SERVER_PORT']);
+$history = $gateway->history('chat-1', Position::fromText($event->message));
+$reply = [$history->messages, $history->hasGap, (string) $history->position];
+Reply::text(json_encode($reply))->emit();
+"""
+
+
+class HistoryTests(FastCgiTestCase):
+    @property
+    def api(self) -> str:
+        return f"http://127.0.0.1:{self.gateway.port}"
+
+    async def push(self, text: str, *fields: str) -> str:
+        more = [part for field in fields for part in ("-d", field)]
+        return await curl("-d", f"message={text}", "-d", "group=chat-1", *more, f"{self.api}/send")
+
+    async def history(self, query: str = "") -> Any:
+        return json.loads(await curl(f"{self.api}/groups/chat-1/history?{query}"))
+
+    async def test_away(self) -> None:
+        """A client that was away gets all that it has missed, in order, or is told of a gap."""
+        self.start(_SCRIPT, "--history", "chat-*=3,1m")
+        client = await self.connect(self.gateway.ws_url)
+        client.send("join")
+        self.assertEqual("in", await client.receive())
+        start = await self.history("limit=0")
+        self.assertEqual("Message sent", await self.push("one"))
+        self.assertEqual("one", await client.receive())
+        await client.close()
+        position = f"{start['offset'] + 1}-{start['epoch']}"
+        for text in ("two", "three"):
+            # Nobody is there, and yet it is no error.
+            self.assertEqual("Message sent", await self.push(text))
+        self.assertEqual("Group not found\n", await self.push("typing", "history=off"))
+        client = await self.connect(self.gateway.ws_url)
+        client.send("join")
+        self.assertEqual("in", await client.receive())
+        client.send(position)
+        missed, has_gap, position = json.loads(str(await client.receive()))
+        self.assertEqual((["two", "three"], False), (missed, has_gap))
+        for n in range(4):
+            await self.push(f"more {n}")
+            self.assertEqual(f"more {n}", await client.receive())
+        client.send(position)
+        missed, has_gap, position = json.loads(str(await client.receive()))
+        self.assertEqual((["more 1", "more 2", "more 3"], True), (missed, has_gap))
+
+    async def test_restart(self) -> None:
+        """After a restart, nobody takes an old position for a new one."""
+        self.start(_SCRIPT, "--history", "*=10,1m")
+        for text in ("a", "b"):
+            await self.push(text)
+        before = await self.history()
+        self.gateway.stop()
+        script = str(self.document_root / SCRIPT)
+        upstream = ("--php-script", script, "--php-fpm", self.php.endpoint)
+        self.gateway = self.start_gateway(*upstream, "--history", "*=10,1m")
+        for text in ("c", "d", "e"):
+            await self.push(text)
+        page = await self.history(f"after={before['offset']}&epoch={quote(before['epoch'])}")
+        texts = [each["message"] for each in page["messages"]]
+        self.assertEqual((True, ["c", "d", "e"]), (page["gap"], texts))
+
+    async def test_off(self) -> None:
+        """Without the option and the field, a push to nobody is told, and nothing is kept."""
+        self.start(_SCRIPT)
+        self.assertEqual("Group not found\n", await self.push("a"))
+        self.assertEqual([], (await self.history())["messages"])
+        self.assertEqual("Message sent", await self.push("b", "history=1,1m"))
+        self.assertEqual("b", (await self.history())["messages"][0]["message"])
