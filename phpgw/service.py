@@ -26,7 +26,7 @@ from phpgw.gateway_state import observe_gateway, observe_history
 from phpgw.history.memory import MemoryHistory
 from phpgw.history.rules import HistoryRules
 from phpgw.history.writer import HistoryWriter
-from phpgw.hub.directory import Directory
+from phpgw.hub.directory import LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.log_limit import LineLimitService
@@ -111,7 +111,7 @@ def make_gateway(
 
     # Clients, and the commands to them.
     registry = Registry()
-    directory = Directory(registry, slices)
+    directory = LocalDirectory(registry, slices)
     history = MemoryHistory(reactor, settings.max_history)
     writer = HistoryWriter(HistoryRules(settings.history), history)
     dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices, writer)

@@ -18,11 +18,14 @@ class Result:
     :ivar delivered: how many clients it reached.
     :ivar error: why it did not reach all the clients that it named; ``None`` if it did.
     :ivar positions: the positions of a message in the histories that it was appended to.
+    :ivar is_unknown: whether it may have reached more, and :attr:`error` says why that is not
+        known. Of the clients of one process, it is always known.
     """
 
     delivered: int
     error: str | None = None
     positions: tuple[GroupPosition, ...] = ()
+    is_unknown: bool = False
 
 
 class Commander(Protocol):

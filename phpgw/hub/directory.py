@@ -1,7 +1,7 @@
 """Questions about the connected clients, their groups and their users."""
 
 from collections.abc import Sequence
-from typing import Generic, Literal, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -18,6 +18,11 @@ MAX_AT_ONCE = 200
 # How many entries are looked at in a step.
 _PIECE = 2000
 _SEARCHED_PIECE = 500
+
+
+class NotKnown(Exception):
+    """Another process would know it, and cannot be asked. The text says why."""
+
 
 # What several clients can have in common.
 Kind = Literal["group", "user"]
@@ -81,32 +86,25 @@ class Page(Generic[T]):
 
     :ivar next: the name after which the next page begins; ``None`` if this is the last one.
     :ivar total: how many entries the whole list has.
+    :ivar is_total_exact: whether it is not more than that.
     """
 
     entries: Sequence[T]
     next: str | None
     total: int
+    is_total_exact: bool = True
 
 
-class Directory:
+class Directory(Protocol):
     """Tells which clients are connected, by id, by group and by user.
 
-    This one knows the clients of this process. Its methods return a value at once or, where many
-    clients have to be looked at, a Deferred: its callers take both. Values hold no reference to a
-    client, and pages are in the order of names, so that a directory of several processes can take
-    its place at assembly and merge their pages.
-
-    :param slices: looks through many clients.
+    Its methods return a value at once or, where many clients have to be looked at, or other
+    processes asked, a Deferred: its callers take both. Values hold no reference to a client, and
+    pages are in the order of names. :class:`LocalDirectory` knows the clients of this process.
     """
-
-    def __init__(self, registry: Registry, slices: TimeSlices) -> None:
-        self._registry = registry
-        self._slices = slices
 
     def find(self, client_id: str) -> ClientInfo | Deferred[ClientInfo | None] | None:
         """Return the client with this id; ``None`` if none is connected."""
-        client = self._registry.find(client_id)
-        return None if client is None else _info(client)
 
     def clients(
         self,
@@ -122,6 +120,40 @@ class Directory:
         :param search: only clients that have this in their id, user, groups or address.
         :raises TooManyJobs: if there are many clients, and too many jobs run already.
         """
+
+    def names(
+        self, query: PageQuery, kind: Kind, search: str = ""
+    ) -> Page[NameCount] | Deferred[Page[NameCount]]:
+        """Return a page of all groups or of all users that have a client.
+
+        :param search: only those that have this in their name.
+        :raises TooManyJobs: if there are many, and too many jobs run already.
+        """
+
+
+class LocalDirectory(Directory):
+    """The directory of the clients of this process.
+
+    :param slices: looks through many clients.
+    """
+
+    def __init__(self, registry: Registry, slices: TimeSlices) -> None:
+        self._registry = registry
+        self._slices = slices
+
+    def find(self, client_id: str) -> ClientInfo | Deferred[ClientInfo | None] | None:
+        """Return the client with this id; see :meth:`Directory.find`."""
+        client = self._registry.find(client_id)
+        return None if client is None else _info(client)
+
+    def clients(
+        self,
+        query: PageQuery,
+        group: str | None = None,
+        user: str | None = None,
+        search: str = "",
+    ) -> Page[ClientInfo] | Deferred[Page[ClientInfo]]:
+        """Return a page of the clients; see :meth:`Directory.clients`."""
         registry = self._registry
         if group is not None:
             clients = registry.groups.members(group)
@@ -134,11 +166,7 @@ class Directory:
     def names(
         self, query: PageQuery, kind: Kind, search: str = ""
     ) -> Page[NameCount] | Deferred[Page[NameCount]]:
-        """Return a page of all groups or of all users that have a client.
-
-        :param search: only those that have this in their name.
-        :raises TooManyJobs: if there are many, and too many jobs run already.
-        """
+        """Return a page of groups or users; see :meth:`Directory.names`."""
         index = self._registry.groups if kind == "group" else self._registry.users
         names = list(index.names())
         return self._run(len(names), _names_page(query, names, index, search))

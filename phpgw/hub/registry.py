@@ -60,9 +60,9 @@ class Registry:
         changed, all clients in a list that was made before can still be found.
     """
 
-    def __init__(self) -> None:
-        self.groups = Index()
-        self.users = Index()
+    def __init__(self, groups: Index | None = None, users: Index | None = None) -> None:
+        self.groups = Index() if groups is None else groups
+        self.users = Index() if users is None else users
         self.removals = 0
         self._open: dict[str, Client] = {}
         self._pending: dict[str, Client] = {}

@@ -81,6 +81,7 @@ USERS = {
     "rich": ("phpgw.cli",),
     "prometheus_client": ("phpgw.prometheus",),
     "hiredis": ("phpgw.bus",),
+    "msgpack": ("phpgw.cluster",),
     "autobahn": ("phpgw.websocket.protocol", "phpgw.websocket.autobahn_slim"),
     "treq": ("phpgw.backend.http",),
     "twisted.web": (

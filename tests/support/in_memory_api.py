@@ -16,7 +16,7 @@ from phpgw.history.memory import MemoryHistory
 from phpgw.history.rules import HistoryRules, parse_pattern_rule
 from phpgw.history.writer import HistoryWriter
 from phpgw.hub.client import Client
-from phpgw.hub.directory import Directory
+from phpgw.hub.directory import LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
@@ -74,7 +74,7 @@ class InMemoryApi:
         """Make the resources of the API, for those who have this access."""
         return make_api(
             self.dispatcher,
-            Directory(self.registry, self.slices),
+            LocalDirectory(self.registry, self.slices),
             self.slices,
             self.holding.hold,
             self.checking.context,

@@ -31,6 +31,7 @@ from phpgw.backend.fastcgi.short_reply import parse_short_reply
 from phpgw.backend.fpm.process import FpmProcess
 from phpgw.backend.http.connection import HttpConnection
 from phpgw.backend.http.short_response import parse_short_response
+from phpgw.cluster.frames import decode_frame
 from phpgw.hub.command_parser import parse_commands
 from phpgw.hub.cookies import CookieJar
 from phpgw.process.proxy_protocol import ProxyFactory
@@ -136,6 +137,13 @@ _PUNCTUATION = tuple(
 
 class TextTests(LinearTestCase):
     """Parsers that have all of a text."""
+
+    def test_frames_of_other_nodes(self) -> None:
+        shapes = (b"\x91", b"\x90", b"\xa1a", b"\xc4\x01a", b"\x81\x01\x01", b"\xc0", b"\xff")
+        heads = (b"", b"\x93\x01\xa1a\xdd\x00\x00\xff\xff")
+        self.assert_linear(
+            decode_frame, *(shape(each, head=head) for each in shapes for head in heads)
+        )
 
     def test_heads_of_plain_pushes(self) -> None:
         line = b"POST /send HTTP/1.1\r\n"

@@ -21,7 +21,7 @@ from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath, FastResponse
 from phpgw.api.routes import make_api
 from phpgw.history.memory import MemoryHistory
-from phpgw.hub.directory import Directory
+from phpgw.hub.directory import LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
@@ -92,7 +92,7 @@ class Door:
             registry.join(other, "crowd")
         slices = TimeSlices(self.clock)
         dispatcher = Dispatcher(registry, self.metrics, 10, slices)
-        directory = Directory(registry, slices)
+        directory = LocalDirectory(registry, slices)
         root = Resource()
         feed = FeedFixture(self.clock)
         for name, resource in make_api(

@@ -16,7 +16,7 @@ from phpgw.history.memory import MemoryHistory
 from phpgw.hub.client import Client
 from phpgw.hub.commander import Result
 from phpgw.hub.commands import Command
-from phpgw.hub.directory import ClientInfo, Directory, Kind, NameCount, Page, PageQuery
+from phpgw.hub.directory import ClientInfo, Kind, LocalDirectory, NameCount, Page, PageQuery
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
@@ -60,7 +60,7 @@ class _LateCommander(Dispatcher):
         return None
 
 
-class _LateDirectory(Directory):
+class _LateDirectory(LocalDirectory):
     later: _Later
 
     def find(self, client_id: str) -> Deferred[ClientInfo | None]:

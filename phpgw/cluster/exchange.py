@@ -1,0 +1,309 @@
+"""Asks other nodes, and collects their answers: all of them, or it is told which are missing.
+
+How many have received a frame says how many answers will come. If some are late, a *fence* decides:
+each node is asked what has become of the question. What one node publishes comes to another one in
+order, so its answer proves that the question has come, or never will.
+"""
+
+from functools import partial
+from itertools import count
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.bus.interface import Bus
+from phpgw.cluster.channels import ALL, node_channel
+from phpgw.cluster.frames import (
+    DONE,
+    UNSUPPORTED,
+    Answer,
+    InvalidFrame,
+    Question,
+    decode_frame,
+)
+from phpgw.cluster.incoming import Handler, Incoming
+from phpgw.cluster.members import Members
+from phpgw.cluster.outgoing import Outgoing
+from phpgw.cluster.pending_ask import Answers, PendingAsk
+from phpgw.deadlines import Deadlines
+from phpgw.log_limit import line_limit
+
+# Seconds for the answers, before the fence.
+_FENCE_AFTER = 0.1
+# Seconds for the answers to the fence; a node that does not answer in time is silent.
+_SILENT_AFTER = 0.9
+# Seconds until a node that works on the question is asked again.
+_ASK_AGAIN_AFTER = 1.0
+_FENCE = "fence"
+
+
+class NodeGone(Exception):
+    """The node that is asked is no member: its clients are disconnected."""
+
+
+class NotAnswered(Exception):
+    """The node that is asked has not answered. The text says why."""
+
+
+class Exchange(Service):
+    """Asks other nodes, and answers them.
+
+    :param members: which nodes there are.
+    :ivar handlers: what this node can be asked, by operation.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, reactor: Any, bus: Bus, members: Members) -> None:
+        self._bus = bus
+        self._members = members
+        self._outgoing = Outgoing(reactor, bus, lambda: members.node_id)
+        self._incoming = Incoming(self._outgoing)
+        self.handlers: dict[str, Handler] = self._incoming.handlers
+        self.handlers[_FENCE] = self._report_progress
+        self._numbers = count(1)
+        self._asks: dict[int, PendingAsk] = {}
+        self._late = Deadlines[PendingAsk](reactor, _FENCE_AFTER, self._fence)
+        self._silent = Deadlines[PendingAsk](reactor, _SILENT_AFTER, self._end_fence)
+        self._again = Deadlines[PendingAsk](reactor, _ASK_AGAIN_AFTER, self._fence)
+        bus.observers.append(self)
+        members.observers.append(self)
+
+    def startService(self) -> None:
+        super().startService()
+        self._subscribe(ALL)
+        self._subscribe(node_channel(self._members.node_id))
+
+    def stopService(self) -> None:
+        super().stopService()
+        self._bus.unsubscribe(ALL)
+        self._bus.unsubscribe(node_channel(self._members.node_id))
+        self._outgoing.close()
+        self._end_all("the gateway stops")
+        for deadlines in (self._late, self._silent, self._again):
+            deadlines.close()
+
+    @property
+    def node_id(self) -> str:
+        """Return the id of this node."""
+        return self._members.node_id
+
+    @property
+    def problem(self) -> str:
+        """Return why no node can be reached; empty if nothing is wrong."""
+        return self._bus.problem
+
+    def ask(
+        self, node: str, operation: str, arguments: list[Any], order: str = ""
+    ) -> Deferred[Any]:
+        """Ask one node.
+
+        :returns: fires with what its handler has returned. Fails with :exc:`NodeGone`, or with
+            :exc:`NotAnswered`; then it may have been done all the same.
+        """
+        pending = self._start(node_channel(node), operation, arguments, order, node)
+        return pending.done.addCallback(partial(self._only, node))
+
+    def ask_all(
+        self, channel: bytes, operation: str, arguments: list[Any], order: str = ""
+    ) -> Deferred[Answers]:
+        """Ask all other nodes that are subscribed to a channel; it never fails."""
+        return self._start(channel, operation, arguments, order).done
+
+    def tell(
+        self, channel: bytes, operation: str, arguments: list[Any], order: str = ""
+    ) -> Deferred[int]:
+        """Ask without waiting for answers.
+
+        :returns: fires with how many have received it, this node among them if it is subscribed.
+            Fails with :exc:`phpgw.bus.interface.BusUnavailable`.
+        """
+        told: Deferred[int] = Deferred()
+        self._outgoing.send(channel, Question(0, operation, arguments, order), told.callback)
+        return told
+
+    def cut_off(self) -> Deferred[list[str]]:
+        """Return the members that are not on the bus, and may have clients all the same.
+
+        :returns: fails with :exc:`phpgw.bus.interface.BusUnavailable`.
+        """
+        others = sorted(self._others())
+        counts = self._bus.subscribers([node_channel(node) for node in others])
+        return counts.addCallback(
+            lambda found: [node for node, n in zip(others, found, strict=True) if not n]
+        )
+
+    # phpgw.bus.interface.BusObserver
+
+    def connected(self) -> None:
+        """Do nothing: the bus has subscribed again."""
+
+    def lost(self, reason: str) -> None:
+        """End all questions, since their answers may be lost."""
+        self._end_all(reason)
+
+    def received(self, channel: bytes, frame: bytes) -> None:
+        """Take the questions and answers in a frame."""
+        try:
+            decoded = decode_frame(frame)
+        except InvalidFrame as error:
+            self.log.warn("Something on the bus is no frame: {reason}", reason=str(error))
+            return
+        sender = decoded.sender
+        is_own = sender == self._members.node_id
+        for item in decoded.items:
+            if isinstance(item, Answer):
+                self._take(sender, item)
+            elif is_own:
+                self._note_own(item.number)
+            else:
+                self._incoming.handle(sender, item)
+
+    # phpgw.cluster.members.MemberObserver
+
+    def left(self, node_id: str) -> None:
+        """Wait no longer for a node that is gone."""
+        for ask in [*self._asks.values()]:
+            if ask.node == node_id:
+                self._end(ask)
+
+    def renamed(self, before: str) -> None:
+        """Take questions under the new id."""
+        self._bus.unsubscribe(node_channel(before))
+        self._subscribe(node_channel(self._members.node_id))
+
+    def _subscribe(self, channel: bytes) -> None:
+        # If it fails, it is in force with the next connection.
+        self._bus.subscribe(channel).addErrback(lambda _: None)
+
+    def _others(self) -> frozenset[str]:
+        return self._members.live - {self._members.node_id}
+
+    def _start(
+        self,
+        channel: bytes,
+        operation: str,
+        arguments: list[Any],
+        order: str = "",
+        node: str | None = None,
+        is_fence: bool = False,
+    ) -> PendingAsk:
+        pending = PendingAsk(next(self._numbers), node, is_fence)
+        self._asks[pending.number] = pending
+        question = Question(pending.number, operation, arguments, order)
+        self._outgoing.send(channel, question, partial(self._count, pending))
+        return pending
+
+    def _count(self, ask: PendingAsk, outcome: int | Failure) -> None:
+        """Note how many have received a question."""
+        if ask.number not in self._asks:
+            return
+        if isinstance(outcome, Failure):
+            self._end(ask, outcome.getErrorMessage())
+            return
+        ask.receivers = outcome
+        if ask.node is not None and not outcome and ask.node in self._members.live:
+            # It has a lease, and is not on the bus: it is cut off, or has just ended.
+            ask.silent.add(ask.node)
+        if ask.is_complete:
+            self._end(ask)
+        elif ask.is_fence:
+            self._silent.start(ask)
+        elif ask.node is None and outcome > len(self._others()) + 1:
+            self._fence(ask)
+        else:
+            self._late.start(ask)
+
+    def _note_own(self, number: int) -> None:
+        """Note that this node has received its own question."""
+        ask = self._asks.get(number)
+        if ask is not None and ask.node is None:
+            ask.heard.add(self._members.node_id)
+            if ask.is_complete:
+                self._end(ask)
+
+    def _take(self, sender: str, answer: Answer) -> None:
+        ask = self._asks.get(answer.number)
+        if ask is None or sender in ask.heard or ask.node not in (None, sender):
+            return
+        ask.heard.add(sender)
+        ask.busy.discard(sender)
+        if answer.outcome == DONE:
+            ask.values[sender] = answer.value
+        elif answer.outcome == UNSUPPORTED:
+            ask.failures[sender] = f"it does not know {answer.value}"
+        else:
+            ask.failures[sender] = str(answer.value)
+        if ask.is_complete or ask.node is not None:
+            self._end(ask)
+        elif ask.is_fenced:
+            self._end_if_settled(ask)
+
+    def _fence(self, ask: PendingAsk) -> None:
+        """Ask the nodes what has become of a question that some have not answered."""
+        others = self._others() if ask.node is None else {ask.node}
+        nodes = others - ask.heard - ask.cleared - ask.silent - ask.asked_about
+        ask.is_fenced = True
+        ask.busy.clear()
+        ask.asked_about |= nodes
+        for node in nodes:
+            channel = node_channel(node)
+            fence = self._start(channel, _FENCE, [ask.number], node=node, is_fence=True)
+            fence.done.addCallback(partial(self._note_progress, ask, node))
+        self._end_if_settled(ask)
+
+    def _end_fence(self, fence: PendingAsk) -> None:
+        """End a question about another one that has had no answer."""
+        assert fence.node is not None
+        fence.silent.add(fence.node)
+        self._end(fence)
+
+    def _note_progress(self, ask: PendingAsk, node: str, answers: Answers) -> None:
+        """Note what a node says has become of a question."""
+        ask.asked_about.discard(node)
+        is_under_way = answers.values.get(node)
+        if is_under_way is True:
+            ask.busy.add(node)
+        elif is_under_way is False and ask.node is not None:
+            ask.failures[node] = "the question did not get there"
+        elif is_under_way is None and answers.problem is not None:
+            ask.silent.add(node)
+        else:
+            ask.cleared.add(node)
+        self._end_if_settled(ask)
+
+    def _end_if_settled(self, ask: PendingAsk) -> None:
+        """End a question if no more answers can come; ask again if a node works on it."""
+        if ask.asked_about or ask.number not in self._asks:
+            return
+        if ask.busy:
+            self._again.start(ask)
+        else:
+            self._end(ask)
+
+    def _report_progress(self, sender: str, arguments: list[Any]) -> bool:
+        """Tell whether this node works on a question."""
+        [number] = arguments
+        return self._incoming.is_under_way(sender, number)
+
+    def _only(self, node: str, answers: Answers) -> Any:
+        """Return the answer of the only node that was asked."""
+        if node in answers.values:
+            return answers.values[node]
+        if answers.problem is not None:
+            raise NotAnswered(answers.problem)
+        raise NodeGone(node)
+
+    def _end(self, ask: PendingAsk, problem: str | None = None) -> None:
+        if self._asks.pop(ask.number, None) is None:
+            return
+        for deadlines in (self._late, self._silent, self._again):
+            deadlines.stop(ask)
+        ask.done.callback(ask.answers(problem))
+
+    def _end_all(self, problem: str) -> None:
+        for ask in [*self._asks.values()]:
+            self._end(ask, problem)

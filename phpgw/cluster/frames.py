@@ -1,0 +1,117 @@
+"""Frames, which nodes publish on the bus: questions and answers in MessagePack.
+
+A frame is ``[version, sender, items]``. A question is ``[0, number, operation, arguments, order]``,
+an answer ``[1, number, outcome, value]``. Texts are UTF-8, and bytes are binary.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import attrs
+import msgpack
+
+# What this version of the package writes and reads.
+VERSION = 1
+# The outcomes of a question.
+DONE, FAILED, UNSUPPORTED = range(3)
+
+_QUESTION, _ANSWER = range(2)
+# A name that is not UTF-8 can be asked for, though nothing has it.
+_ERRORS = "surrogateescape"
+_packer = msgpack.Packer(unicode_errors=_ERRORS)
+
+
+class InvalidFrame(Exception):
+    """Something that was published is no frame of a known version."""
+
+
+@attrs.frozen
+class Question:
+    """What a node asks of others.
+
+    :ivar number: its number among those of the sender; 0 if no answer is wanted.
+    :ivar operation: the name of a handler.
+    :ivar arguments: what the handler gets; texts, bytes, numbers, ``None``, and lists of them.
+    :ivar order: questions of one sender with the same text here are handled one after another;
+        empty if that is not needed.
+    """
+
+    number: int
+    operation: str
+    arguments: list[Any]
+    order: str = ""
+
+
+@attrs.frozen
+class Answer:
+    """What a node answers.
+
+    :ivar number: the number of the question.
+    :ivar outcome: :data:`DONE`, :data:`FAILED` or :data:`UNSUPPORTED`.
+    :ivar value: what the handler has returned, or why there is nothing.
+    """
+
+    number: int
+    outcome: int
+    value: Any
+
+
+@attrs.frozen
+class Frame:
+    """A frame that was received.
+
+    :ivar sender: the id of the node that has published it.
+    """
+
+    sender: str
+    items: Sequence[Question | Answer]
+
+
+def encode_item(item: Question | Answer) -> bytes:
+    """Encode an item, for :func:`encode_frame`."""
+    if isinstance(item, Question):
+        return _pack((_QUESTION, item.number, item.operation, item.arguments, item.order))
+    return _pack((_ANSWER, item.number, item.outcome, item.value))
+
+
+def encode_frame(sender: str, items: Sequence[bytes]) -> bytes:
+    """Encode a frame.
+
+    :param items: what :func:`encode_item` has returned.
+    """
+    head = _packer.pack_array_header(3), _pack(VERSION), _pack(sender)
+    return b"".join((*head, _packer.pack_array_header(len(items)), *items))
+
+
+def decode_frame(data: bytes) -> Frame:
+    """Decode a frame.
+
+    The time is proportional to its length. An item of a kind that is not known is left out.
+
+    :raises InvalidFrame: if it is none.
+    """
+    try:
+        version, sender, items = msgpack.unpackb(data, unicode_errors=_ERRORS)
+    except Exception as error:
+        # Whatever is wrong with it, and whatever class the library has for that.
+        raise InvalidFrame(f"it is not a list of three in MessagePack: {error!r}") from None
+    if version != VERSION:
+        raise InvalidFrame(f"its version is {version!r:.20}, and {VERSION} is known")
+    if type(sender) is not str or type(items) is not list:
+        raise InvalidFrame("it has no sender, or no items")
+    return Frame(sender, [known for item in items if (known := _item(item)) is not None])
+
+
+def _pack(value: Any) -> bytes:
+    packed: bytes = _packer.pack(value)
+    return packed
+
+
+def _item(item: Any) -> Question | Answer | None:
+    match item:
+        case [0, int(number), str(operation), list(arguments), str(order)]:
+            return Question(number, operation, arguments, order)
+        case [1, int(number), int(outcome), value]:
+            return Answer(number, outcome, value)
+        case _:
+            return None

@@ -1,0 +1,58 @@
+"""Assembles what one node of several has in place of the parts of a single process."""
+
+from typing import Any
+
+import attrs
+
+from phpgw.bus.interface import Bus
+from phpgw.cluster.channels import group_channel, user_channel
+from phpgw.cluster.confirmed_commands import ConfirmedCommands
+from phpgw.cluster.directory import ClusterDirectory
+from phpgw.cluster.dispatcher import ClusterDispatcher
+from phpgw.cluster.exchange import Exchange
+from phpgw.cluster.members import Members
+from phpgw.cluster.remote_commands import RemoteCommands
+from phpgw.cluster.routes import Router
+from phpgw.cluster.subscriptions import SubscribedIndex, Subscriptions
+from phpgw.hub.commander import Commander
+from phpgw.hub.directory import Directory, LocalDirectory
+from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.registry import Registry
+from phpgw.metrics import Metrics
+from phpgw.time_slices import TimeSlices
+
+
+@attrs.frozen
+class ClusterHub:
+    """The clients of this node, and how those of all nodes are reached.
+
+    :ivar exchange: a service: asks other nodes, and answers them.
+    """
+
+    registry: Registry
+    commander: Commander
+    directory: Directory
+    exchange: Exchange
+
+
+def make_cluster_hub(
+    reactor: Any, bus: Bus, members: Members, metrics: Metrics, max_groups: int, slices: TimeSlices
+) -> ClusterHub:
+    """Make the parts of a node, and connect them.
+
+    :param max_groups: how many groups a client may be in.
+    :param slices: runs what is for many clients.
+    """
+    subscriptions = Subscriptions(bus)
+    registry = Registry(
+        SubscribedIndex(subscriptions, group_channel), SubscribedIndex(subscriptions, user_channel)
+    )
+    exchange = Exchange(reactor, bus, members)
+    router = Router(registry, lambda: members.node_id)
+    local = Dispatcher(registry, metrics, max_groups, slices)
+    here = ConfirmedCommands(local, subscriptions)
+    commander = ClusterDispatcher(
+        reactor, local, here, RemoteCommands(exchange, here), router, slices, metrics
+    )
+    directory = ClusterDirectory(LocalDirectory(registry, slices), router, exchange)
+    return ClusterHub(registry, commander, directory, exchange)

@@ -1,0 +1,105 @@
+"""Handles the questions of other nodes, and answers them."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from phpgw.cluster.channels import node_channel
+from phpgw.cluster.frames import DONE, FAILED, UNSUPPORTED, Answer, Question
+from phpgw.cluster.outgoing import Outgoing
+from phpgw.log_limit import line_limit
+from phpgw.time_slices import JobsStopped, TooManyJobs
+
+# Carries out a question: gets the sender's node id and the arguments, and returns the value for the
+# answer, or a Deferred with it.
+Handler = Callable[[str, list[Any]], Any]
+
+
+class Incoming:
+    """Handles questions.
+
+    Questions of one sender with the same order are handled one after another, all others as they
+    come.
+
+    :ivar handlers: the handlers, by operation.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(self, outgoing: Outgoing) -> None:
+        self.handlers: dict[str, Handler] = {}
+        self._outgoing = outgoing
+        # The numbers of questions that wait or are being handled, with their senders.
+        self._under_way: set[tuple[str, int]] = set()
+        # The questions that wait for another one of the same sender and order.
+        self._waiting: dict[tuple[str, str], deque[Question]] = {}
+
+    def is_under_way(self, sender: str, number: int) -> bool:
+        """Return whether a question of this sender waits, or is being handled."""
+        return (sender, number) in self._under_way
+
+    def handle(self, sender: str, question: Question) -> None:
+        """Handle a question, now or after others."""
+        queue = self._waiting.get((sender, question.order)) if question.order else None
+        if queue is None:
+            self._start(sender, question)
+        else:
+            self._under_way.add((sender, question.number))
+            queue.append(question)
+
+    def _start(self, sender: str, question: Question) -> bool:
+        """Handle a question; return whether that is done."""
+        handler = self.handlers.get(question.operation)
+        if handler is None:
+            self._answer(sender, question, UNSUPPORTED, question.operation)
+            return True
+        try:
+            value = handler(sender, question.arguments)
+        except Exception:
+            self._fail(Failure(), sender, question)
+            return True
+        if not isinstance(value, Deferred):
+            self._answer(sender, question, DONE, value)
+            return True
+        self._under_way.add((sender, question.number))
+        if question.order:
+            self._waiting.setdefault((sender, question.order), deque())
+        value.addCallback(lambda done: self._answer(sender, question, DONE, done))
+        value.addErrback(self._fail, sender, question)
+        value.addCallback(lambda _: self._go_on(sender, question))
+        return value.called
+
+    def _go_on(self, sender: str, ended: Question) -> None:
+        """Handle the questions that have waited for this one."""
+        self._under_way.discard((sender, ended.number))
+        key = (sender, ended.order)
+        queue = self._waiting.get(key)
+        if queue is None:
+            return
+        while queue:
+            question = queue.popleft()
+            self._under_way.discard((sender, question.number))
+            if not self._start(sender, question):
+                return
+        del self._waiting[key]
+
+    def _answer(self, sender: str, question: Question, outcome: int, value: Any) -> None:
+        if question.number:
+            answer = Answer(question.number, outcome, value)
+            self._outgoing.send(node_channel(sender), answer)
+
+    def _fail(self, failure: Failure, sender: str, question: Question) -> None:
+        if failure.check(TooManyJobs, JobsStopped):
+            self._answer(sender, question, FAILED, "too much is under way")
+            return
+        self.log.failure(
+            "A question of node {sender} cannot be answered: {operation}",
+            failure,
+            sender=sender,
+            operation=question.operation,
+        )
+        self._answer(sender, question, FAILED, failure.getErrorMessage())

@@ -1,0 +1,106 @@
+"""Decides where a command goes: which part of it is for this node, and which for others."""
+
+import re
+from collections.abc import Callable, Sequence
+
+import attrs
+
+from phpgw.cluster.channels import ALL, group_channel, node_channel, user_channel
+from phpgw.hub.commands import Command, Target
+from phpgw.hub.registry import Registry
+
+# The id of a client begins with the id of its node.
+_NODE = re.compile(r"([0-9a-f]{4,64})\.")
+
+
+@attrs.frozen
+class RemotePart:
+    """A part of a command that is for other nodes.
+
+    :ivar channel: where it is published.
+    :ivar node: the only node that it is for; ``None`` for all that are subscribed.
+    """
+
+    channel: bytes
+    node: str | None
+    command: Command
+
+
+@attrs.frozen
+class Route:
+    """Where a command goes.
+
+    :ivar local: the part for this node; ``None`` if there is none.
+    :ivar remote: the parts for other nodes.
+    """
+
+    command: Command
+    local: Command | None
+    remote: Sequence[RemotePart] = ()
+
+
+class Router:
+    """Finds the route of each command.
+
+    :param registry: the clients of this node.
+    :param node_id: returns the id of this node.
+    """
+
+    def __init__(self, registry: Registry, node_id: Callable[[], str]) -> None:
+        self._registry = registry
+        self._node_id = node_id
+
+    def is_local(self, command: Command) -> bool:
+        """Return whether a command is for clients of this node alone."""
+        to = command.to
+        if to.kind == "client":
+            return all(self.node_of(name) is None for name in to.names)
+        return to.kind == "sender" or not (to.names or to.kind == "all")
+
+    def route(self, command: Command) -> Route:
+        """Return where a command goes."""
+        to = command.to
+        if self.is_local(command):
+            return Route(command, command)
+        if to.kind == "client":
+            return self._by_node(command)
+        return Route(command, command, (RemotePart(_channel(to), None, command),))
+
+    def node_of(self, client_id: str) -> str | None:
+        """Return the node of a client, by its id; ``None`` for this node, and for none."""
+        if self._registry.find(client_id) is not None:
+            return None
+        match = _NODE.match(client_id)
+        if match is None or match[1] == self._node_id():
+            return None
+        return match[1]
+
+    def _by_node(self, command: Command) -> Route:
+        to = command.to
+        names: dict[str | None, list[str]] = {}
+        for name in to.names:
+            names.setdefault(self.node_of(name), []).append(name)
+        here = names.pop(None, None)
+        local = None
+        if here or to.problem is not None:
+            local = attrs.evolve(command, to=attrs.evolve(to, names=tuple(here or ())))
+        remote = [
+            RemotePart(
+                node_channel(node),
+                node,
+                attrs.evolve(command, to=Target("client", tuple(there), to.excluded)),
+            )
+            for node, there in names.items()
+            if node is not None
+        ]
+        return Route(command, local, remote)
+
+
+def _channel(to: Target) -> bytes:
+    """Return the channel of a group, a user, or all.
+
+    Several groups go to all nodes: a node that is subscribed to two of them would get it twice.
+    """
+    if len(to.names) != 1:
+        return ALL
+    return group_channel(to.names[0]) if to.kind == "group" else user_channel(to.names[0])
