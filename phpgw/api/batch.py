@@ -84,13 +84,18 @@ class Batches:
 
 
 def _as_json(results: Sequence[Result]) -> bytes:
-    return _as_list([_as_object(each.delivered, each.error, each.positions) for each in results])
+    return _as_list(
+        [
+            _as_object(each.delivered, each.error, each.positions, each.is_unknown)
+            for each in results
+        ]
+    )
 
 
 def _as_json_steps(results: Sequence[Result]) -> Steps[bytes]:
     texts = []
     for each in results:
-        texts.append(_as_object(each.delivered, each.error, each.positions))
+        texts.append(_as_object(each.delivered, each.error, each.positions, each.is_unknown))
         yield
     return _as_list(texts)
 
@@ -101,7 +106,9 @@ def _as_list(texts: Sequence[str]) -> bytes:
 
 # Most results are alike.
 @lru_cache(maxsize=256)
-def _as_object(delivered: int, error: str | None, positions: Sequence[GroupPosition]) -> str:
+def _as_object(
+    delivered: int, error: str | None, positions: Sequence[GroupPosition], is_unknown: bool
+) -> str:
     result: dict[str, object] = {"delivered": delivered}
     if error is not None:
         result["error"] = error
@@ -110,4 +117,6 @@ def _as_object(delivered: int, error: str | None, positions: Sequence[GroupPosit
             {"group": each.group, "offset": each.position.offset, "epoch": each.position.epoch}
             for each in positions
         ]
+    if is_unknown:
+        result["unknown"] = True
     return json.dumps(result)

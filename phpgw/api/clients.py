@@ -132,7 +132,7 @@ class ClientResource(JsonResource):
 
     def _closed(self, result: Result, request: Request, code: int) -> bytes:
         if result.error is not None:
-            raise HttpError(404, result.error)
+            raise HttpError(503 if result.is_unknown else 404, result.error)
         self.log.info(
             "{peer} has closed client {client_id}: code {code}",
             peer=peer_name(request.getClientAddress()) or "This machine",

@@ -10,8 +10,9 @@ from twisted.web.server import Request
 
 from phpgw.api.access import AccessControl
 from phpgw.api.forms import InvalidForm, url_encoded_fields
+from phpgw.hub.directory import NotKnown
 from phpgw.time_slices import JobsStopped, TooManyJobs
-from phpgw.web.response import HttpError, busy, respond_later, stopping
+from phpgw.web.response import HttpError, busy, not_known, respond_later, stopping
 
 _Renderer = Callable[[Request], bytes | int | Deferred[bytes]]
 # A number as in JSON.
@@ -53,6 +54,8 @@ class JsonResource(Resource):
             return self.refuse(request, stopping())
         if failure.check(TooManyJobs):
             return self.refuse(request, busy())
+        if failure.check(NotKnown):
+            return self.refuse(request, not_known(failure.getErrorMessage()))
         failure.trap(HttpError)
         assert isinstance(failure.value, HttpError)
         return self.refuse(request, failure.value)

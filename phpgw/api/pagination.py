@@ -91,6 +91,7 @@ def _page_text(
         f'"{name}": [{", ".join(entries)}]',
         f'"next": {_json(page.next)}',
         f'"total": {page.total}',
+        *(() if page.is_total_exact else ('"total_is_exact": false',)),
     )
     return f"{{{', '.join(parts)}}}\n".encode()
 

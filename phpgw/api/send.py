@@ -128,6 +128,9 @@ class SendResource(Resource):
         return self._respond(result, push, request)
 
     def _respond(self, result: Result, push: Send, request: Request) -> bytes:
+        if result.is_unknown:
+            reason = f"Delivered to {result.delivered}; {result.error}"
+            return self._refuse(HttpError(503, reason), request, push.to.kind)
         if is_undelivered(push, result):
             kind = push.to.kind
             return self._refuse(HttpError(404, f"{kind.capitalize()} not found"), request, kind)

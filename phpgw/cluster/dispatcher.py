@@ -108,7 +108,7 @@ class ClusterDispatcher(Commander):
         return len(commands) <= _MAX_AT_ONCE and all(map(self._router.is_local, commands))
 
     def _count_push(self, result: Result, push: Send) -> Result:
-        if not is_undelivered(push, result):
+        if not result.is_unknown and not is_undelivered(push, result):
             self._metrics.pushes_delivered[push.to.kind] += 1
         return result
 

@@ -117,6 +117,11 @@ def busy() -> HttpError:
     return HttpError(503, "too much is under way; try again soon", {"Retry-After": "1"})
 
 
+def not_known(reason: str) -> HttpError:
+    """Return a 503 for a question that another gateway would have to answer, which is not there."""
+    return HttpError(503, f"it is not known: {reason}", {"Retry-After": "1"})
+
+
 def stopping() -> HttpError:
     """Return a 503 for a request that the gateway's stop has interrupted."""
     return HttpError(503, "the gateway has stopped before all of it was done")

@@ -1,0 +1,105 @@
+"""The API of one of several gateways: what others have, and what is not known."""
+
+import json
+from typing import Any
+
+from twisted.web.resource import Resource
+
+from phpgw.api.access import Access
+from phpgw.api.routes import make_api
+from phpgw.history.memory import MemoryHistory
+from tests.support.check_fixture import CheckFixture
+from tests.support.fakes import Exchange, request_head
+from tests.support.feed_fixture import FeedFixture
+from tests.support.hold_fixture import HoldFixture
+from tests.support.memory_cluster import ClusterTestCase
+
+
+class ClusterApiTests(ClusterTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.client = self.b.connect("1", "g", user="u")
+        self.a.connect("1", "g")
+        self.turn()
+        feed = FeedFixture(self.clock)
+        self.root = Resource()
+        for name, resource in make_api(
+            self.a.commander,
+            self.a.directory,
+            self.a.slices,
+            HoldFixture().hold,
+            CheckFixture().context,
+            Access(),
+            self.a.metrics,
+            1000,
+            feed.failures,
+            feed.viewers,
+            MemoryHistory(self.clock, 1000),
+        ).items():
+            self.root.putChild(name, resource)
+
+    def ask(self, method: str, target: str, body: bytes = b"") -> tuple[int, str]:
+        """Make a request, whose response comes within 1.2 s."""
+        exchange = Exchange(self.root)
+        exchange.send(request_head(method, target, (), len(body)) + body)
+        for _ in range(12):
+            self.turn(0.1)
+        response = exchange.answer(method)
+        return response.status, response.body.decode()
+
+    def commands(self, *commands: Any) -> Any:
+        return json.loads(self.ask("POST", "/commands", json.dumps(commands).encode())[1])
+
+    def get(self, target: str) -> Any:
+        return json.loads(self.ask("GET", target)[1])
+
+    def test_clients_of_others(self) -> None:
+        for target in ("client_id=bbbb.1", "group=g", "user=u", "all=1"):
+            self.assertEqual((200, "Message sent"), self.ask("POST", f"/send?{target}&message=x"))
+        self.assertEqual(4, len(self.b.messages(self.client)))
+        self.assertEqual(404, self.ask("POST", "/send?client_id=bbbb.2&message=x")[0])
+        self.assertEqual(404, self.ask("POST", "/send?group=nobody&message=x")[0])
+        self.assertEqual("u", self.get("/clients/bbbb.1")["user"])
+        self.assertEqual(2, len(self.get("/groups/g")["clients"]))
+        self.assertEqual([{"group": "g", "clients": 2}], self.get("/groups")["groups"])
+        self.assertEqual(404, self.ask("GET", "/users/nobody")[0])
+        self.assertEqual((204, ""), self.ask("DELETE", "/clients/bbbb.1?code=4000"))
+        self.assertEqual((4000, ""), self.b.connections[self.client.id].closed)
+
+    def test_unknown(self) -> None:
+        """What another gateway may have is 503, and says which one does not answer."""
+        self.b.bus.is_deaf = True
+        unknown = "it is not known whether this has reached"
+        silent = "node bbbb does not answer"
+        self.assertEqual(
+            (503, f"Delivered to 1; {unknown} other clients: {silent}\n"),
+            self.ask("POST", "/send?group=g&message=x"),
+        )
+        self.assertEqual(
+            (503, f"Delivered to 0; {unknown} the client: {silent}\n"),
+            self.ask("POST", "/send?client_id=bbbb.1&message=x"),
+        )
+        self.assertEqual(
+            [{"delivered": 1, "error": f"{unknown} other clients: {silent}", "unknown": True}],
+            self.commands({"op": "send", "to": {"group": "g"}, "message": "x"}),
+        )
+        for method, target in (
+            ("GET", "/clients"),
+            ("GET", "/clients/bbbb.1"),
+            ("GET", "/groups"),
+            ("GET", "/groups/g"),
+            ("DELETE", "/clients/bbbb.1"),
+        ):
+            status, body = self.ask(method, target)
+            self.assertEqual(503, status, target)
+            self.assertIn(silent, json.loads(body)["error"])
+        self.assertEqual(1, self.a.metrics.pushes_delivered.total())
+        self.assertEqual(2, self.a.metrics.pushes_refused.total())
+
+    def test_total_that_is_not_exact(self) -> None:
+        """A page says if it cannot tell how many there are in all."""
+        self.b.connect("2", "h", "i")
+        self.turn()
+        page = self.get("/groups?limit=1")
+        self.assertEqual((3, False), (page["total"], page["total_is_exact"]))
+        self.assertNotIn("total_is_exact", self.get("/groups"))
