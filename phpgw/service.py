@@ -38,8 +38,8 @@ from phpgw.process.machine_id import machine_id
 from phpgw.process.monotonic_clock import use_monotonic_time
 from phpgw.process.orphan_reaper import OrphanReaper
 from phpgw.process.reactor_lag import ReactorLag
-from phpgw.process.signals import GracefulSignals
 from phpgw.process.systemd import SystemdNotifier
+from phpgw.process_role import WHOLE_GATEWAY, ProcessRole
 from phpgw.relay.connect import Admission
 from phpgw.relay.event_log import EventLog
 from phpgw.relay.hold import Hold
@@ -76,33 +76,41 @@ from phpgw.websocket.subprotocols import Subprotocols
 
 
 def open_gateway(
-    settings: Settings, reactor: Any, log_file: ReopenableLogFile | None = None
+    settings: Settings,
+    reactor: Any,
+    log_file: ReopenableLogFile | None = None,
+    role: ProcessRole = WHOLE_GATEWAY,
 ) -> Gateway:
     """Return a gateway for a process of its own, not yet started, with its ports open.
 
     :param reactor: the process's reactor.
     :param log_file: as :func:`make_gateway` takes it.
+    :param role: as :func:`make_gateway` takes it.
     :raises InvalidOption: if something that the settings name cannot be used, such as a port.
     """
     use_monotonic_time(reactor)
-    gateway = make_gateway(settings, make_socket_reactor(reactor), log_file)
+    gateway = make_gateway(settings, make_socket_reactor(reactor), log_file, role)
     gateway.open_ports()
     LineLimitService(reactor).setServiceParent(gateway)
     return gateway
 
 
 def make_gateway(
-    settings: Settings, reactor: Any, log_file: ReopenableLogFile | None = None
+    settings: Settings,
+    reactor: Any,
+    log_file: ReopenableLogFile | None = None,
+    role: ProcessRole = WHOLE_GATEWAY,
 ) -> Gateway:
     """Make the parts of a gateway, connect them, and return it, not yet started.
 
     :param reactor: a real one, or one with clock and sockets in memory.
     :param log_file: where the log goes, if it is a file of twistd's.
+    :param role: what the process has of a gateway with several.
     :raises InvalidOption: if something that the settings name cannot be used.
     """
     metrics = Metrics()
     slices = TimeSlices(reactor)
-    upstream = make_upstream(settings, reactor, metrics)
+    upstream = make_upstream(settings, reactor, metrics, role.make_fpm)
     budget = allocate_descriptors(
         FdBudget(settings.max_connections, settings.max_http_connections),
         upstream.concurrency,
@@ -231,7 +239,7 @@ def make_gateway(
             # A body is not kept that no resource will read: a stranger may send many without end.
             wants_body=lambda request: access.allows(request) or console.access.allows(request),
         )
-        return [Listener(option, endpoint, site, reactor) for endpoint in endpoints]
+        return [Listener(option, endpoint, site, reactor, role.opened) for endpoint in endpoints]
 
     with_api = {**api_for(access), b"console": console, **health}
     make_api_site = partial(FastPathSite, [fast_path])
@@ -261,7 +269,7 @@ def make_gateway(
         hints=(*dev_warnings(settings), *upstream.hints),
         log_file=log_file,
     )
-    GracefulSignals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
+    role.make_signals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)
     OrphanReaper(reactor).setServiceParent(gateway)
     ReactorLag(reactor, metrics.reactor_lag).setServiceParent(gateway)
     if settings.idle_timeout or settings.max_connection_age:

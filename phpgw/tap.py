@@ -19,15 +19,19 @@ from phpgw.process.twistd_checks import (
     log_path,
     prepare,
 )
-from phpgw.service import open_gateway
 from phpgw.settings import Settings
 from phpgw.settings.manual import make_manual
 from phpgw.settings.option import Given, InvalidOption, Option, explain_unknown, shortened
 from phpgw.settings.sources import BY_NAME, combine, given_on_command_line
+from phpgw.workers.opening import open_process
 
 _GETOPT_ERROR = re.compile(
     r"option (--?)(.*) (not recognized|requires argument|not a unique prefix)", re.DOTALL
 )
+
+
+# A worker is a process of its own, to which twistd's logger does not reach.
+_ONE_LOGGER = "1 with twistd's --logger and --syslog (or phpgw serve, whose log goes to the stderr)"
 
 
 class Options(usage.Options):
@@ -35,9 +39,11 @@ class Options(usage.Options):
 
     :param environment: contains the ``PHPGW_...`` variables.
     :ivar settings: the result of :meth:`parseOptions`.
+    :ivar texts: the texts that the settings were made from, by the names of options.
     """
 
     settings: Settings
+    texts: Mapping[str, Sequence[Given]]
     synopsis = "--php-url URL [options]"
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -76,7 +82,8 @@ class Options(usage.Options):
         try:
             if self.parent is not None:
                 prepare(self.parent)
-            self.settings = Settings.from_texts(combine(self._given, self._environment))
+            self.texts = combine(self._given, self._environment)
+            self.settings = Settings.from_texts(self.texts)
         except (CannotStart, InvalidOption) as error:
             raise usage.UsageError(str(error)) from error
 
@@ -130,7 +137,11 @@ def makeService(options: Options) -> IService:
     make = partial(make_observer, options.settings.log_level, options.settings.log_format)
     log = None if path is None else ReopenableLogFile(path, make)
     try:
-        gateway = open_gateway(options.settings, reactor, log)
+        if twistd is not None and has_own_logger(twistd) and options.settings.workers != 1:
+            raise InvalidOption(
+                "workers", _ONE_LOGGER, repr(str(options.settings.workers or "auto"))
+            )
+        gateway = open_process(options.settings, options.texts, reactor, log)
     except InvalidOption as error:
         sys.exit(f"phpgw: {error}")
     if twistd is not None and has_own_logger(twistd):

@@ -106,11 +106,19 @@ class BackendContext:
 
     @property
     def concurrency(self) -> int:
-        """Return how many events a PHP works on at once that the gateway does not start."""
-        return self.settings.php_concurrency or _USUAL_CONCURRENCY
+        """Return how many events PHP works on at once."""
+        return total_concurrency(self.settings)
 
     @property
     def concurrency_note(self) -> str:
         """Return a note for the log if :attr:`concurrency` is a guess."""
         is_guess = self.settings.php_concurrency is None
         return " (--php-concurrency; at most its pm.max_children)" if is_guess else ""
+
+
+def total_concurrency(settings: Settings) -> int:
+    """Return how many events PHP works on at once."""
+    if settings.php_url is None and settings.php_fpm is None:
+        # More events than workers would only wait for each other.
+        return min(settings.php_concurrency or settings.php_workers, settings.php_workers)
+    return settings.php_concurrency or _USUAL_CONCURRENCY

@@ -53,16 +53,17 @@ def _serve(words: tuple[str, ...], **parameters: Any) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Until the reactor runs. Process 1 of a container ignores signals without a handler.
         signal.signal(number, _exit)
-    settings = Settings.from_texts(combine(given_texts(parameters), os.environ))
+    texts = combine(given_texts(parameters), os.environ)
+    settings = Settings.from_texts(texts)
     # Imported here, since loading these modules takes some time.
     from twisted.internet import reactor
     from twisted.logger import globalLogBeginner
 
     from phpgw.logs.observer import make_observer
-    from phpgw.service import open_gateway
+    from phpgw.workers.opening import open_process
 
     try:
-        gateway = open_gateway(settings, reactor)
+        gateway = open_process(settings, texts, reactor, log_descriptor=2)
     except InvalidOption as error:
         raise CommandFailed(str(error)) from None
     observer = make_observer(settings.log_level, settings.log_format, sys.stderr)

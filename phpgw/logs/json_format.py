@@ -14,6 +14,7 @@ COMMON_FIELDS = ("timestamp", "level", "logger", "message")
 FIELDS = (
     *("event_id", "client_id", "user", "type", "outcome", "status", "wait_ms", "php_ms"),
     *("peer", "path", "code", "cause", "reason", "seconds", "messages_in", "messages_out"),
+    "worker",
 )
 """The fields of lines that are about an event, a client or a connection."""
 

@@ -40,6 +40,12 @@ def logger_name(event: LogEvent) -> str:
     return _short_name(event.get("log_namespace") or "-")
 
 
+def source_name(event: LogEvent) -> str:
+    """Return the short name of the logger, and the number of the worker if there are several."""
+    worker = event.get("worker")
+    return logger_name(event) if worker is None else f"{logger_name(event)}[{worker}]"
+
+
 # Namespaces are those of modules and classes; their number is fixed.
 @lru_cache(maxsize=1024)
 def _short_name(namespace: str) -> str:

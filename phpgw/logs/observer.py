@@ -29,6 +29,21 @@ class LevelFilter:
             self._observer(event)
 
 
+@implementer(ILogObserver)
+class WorkerTag:
+    """A log observer that passes events to another one, with the number of a worker.
+
+    :param number: counted from 1.
+    """
+
+    def __init__(self, number: int, observer: ILogObserver) -> None:
+        self._number = number
+        self._observer = observer
+
+    def __call__(self, event: LogEvent) -> None:
+        self._observer(event | {"worker": self._number})
+
+
 def make_observer(
     level: str, log_format: str, stream: IO[Any], environment: Mapping[str, str] = os.environ
 ) -> ILogObserver:

@@ -6,7 +6,7 @@ from twisted.logger import LogEvent, LogLevel
 
 from phpgw.escape import printable
 from phpgw.logs.journal import priority
-from phpgw.logs.log_event import logger_name, read_log_event
+from phpgw.logs.log_event import read_log_event, source_name
 from phpgw.logs.timestamps import time_of_day, timestamp
 
 _INDENT = "    "
@@ -49,7 +49,7 @@ class PlainText(TextFormat):
 
     def head(self, event: LogEvent, level: LogLevel) -> str:
         time = timestamp(event.get("log_time", 0.0))
-        return f"{time} {level.name:<5} {logger_name(event)}: "
+        return f"{time} {level.name:<5} {source_name(event)}: "
 
 
 class TerminalText(TextFormat):
@@ -57,7 +57,7 @@ class TerminalText(TextFormat):
 
     def head(self, event: LogEvent, level: LogLevel) -> str:
         time = time_of_day(event.get("log_time", 0.0))
-        logger = f"{_FAINT}{logger_name(event)}:{_RESET}"
+        logger = f"{_FAINT}{source_name(event)}:{_RESET}"
         return f"{_FAINT}{time}{_RESET} {_COLORS[level]}{level.name:<5}{_RESET} {logger} "
 
 
@@ -65,7 +65,7 @@ class JournalText(TextFormat):
     """Text for systemd's journal, which knows the time, and takes the level of each line."""
 
     def head(self, event: LogEvent, level: LogLevel) -> str:
-        return f"{priority(level)}{logger_name(event)}: "
+        return f"{priority(level)}{source_name(event)}: "
 
     def indent(self, level: LogLevel) -> str:
         return f"{priority(level)}{_INDENT}"

@@ -3,7 +3,8 @@
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 from weakref import ref
 
@@ -34,12 +35,20 @@ class Listener(Service):
         TLS see :func:`phpgw.process.tls.split_tls_endpoint`.
     :param factory: makes the protocols. The ``transport`` of a protocol is ``None`` once it has
         handed the connection over to another protocol.
+    :param opened: as :func:`phpgw.process.server_endpoint.make_endpoint` takes it.
     :raises InvalidOption: if the endpoint is invalid, or its certificate cannot be used.
     """
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, option: str, text: str, factory: IProtocolFactory, reactor: Any) -> None:
+    def __init__(
+        self,
+        option: str,
+        text: str,
+        factory: IProtocolFactory,
+        reactor: Any,
+        opened: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
         self._option = option
         self._text = text
         self._reactor = reactor
@@ -48,7 +57,7 @@ class Listener(Service):
         self._tls: ServerTls | None = None
         try:
             self._below_tls, files = split_tls_endpoint(text)
-            self._endpoint = make_endpoint(reactor, self._below_tls)
+            self._endpoint = make_endpoint(reactor, self._below_tls, opened)
             if files is not None:
                 self._tls = ServerTls(files)
         except UnusableCertificate as error:

@@ -26,20 +26,20 @@ class _AppendOnlyLogFile(LogFile):
 class ReopenableLogFile:
     """A log file that can be reopened after it was moved (rotated).
 
-    :param path: an absolute path, since twistd may change the working directory.
+    :ivar path: an absolute path, since twistd may change the working directory.
     :param make_observer: returns an observer that writes to the file.
     """
 
     log = Logger(observer=line_limit)
 
     def __init__(self, path: Path, make_observer: Callable[[IO[Any]], ILogObserver]) -> None:
-        self._path = path
+        self.path = path
         self._make_observer = make_observer
         self._file: _AppendOnlyLogFile | None = None
 
     def open(self) -> ILogObserver:
         """Open the file; return an observer that writes to it."""
-        self._file = file = _AppendOnlyLogFile.fromFullPath(str(self._path))
+        self._file = file = _AppendOnlyLogFile.fromFullPath(str(self.path))
         return self._make_observer(cast(IO[Any], file))
 
     def reopen(self) -> None:
@@ -48,7 +48,7 @@ class ReopenableLogFile:
             return
         try:
             # First, check that it can be opened. A pipe would block, and cannot be appended to.
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_NONBLOCK, 0o666)
             try:
                 os.lseek(descriptor, 0, os.SEEK_END)
             finally:
@@ -56,7 +56,7 @@ class ReopenableLogFile:
         except OSError as error:
             self.log.error(
                 "The log goes on in the file that was open: {path}: {reason}",
-                path=str(self._path),
+                path=str(self.path),
                 reason=error.strerror,
             )
             return

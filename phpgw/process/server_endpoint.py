@@ -6,7 +6,9 @@ Most kinds are Twisted's own. ``unix:``, ``systemd:`` and ``haproxy:`` are repla
 
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from twisted.internet.endpoints import serverFromString
@@ -19,19 +21,25 @@ from phpgw.settings.endpoint_text import parse_arguments, split_parts
 
 # Connections that may wait to be accepted. Twisted's default of 50 is too small when all browsers
 # reconnect at once. The kernel has its own limit, net.core.somaxconn.
-_BACKLOG = 4096
-_DEFAULT_MODE = "666"
+BACKLOG = 4096
+DEFAULT_MODE = "666"
 _ALL_ADDRESSES = r"interface=\:\:"
 
 
-def make_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
+def make_endpoint(
+    reactor: Any, text: str, opened: Mapping[str, int] = MappingProxyType({})
+) -> IStreamServerEndpoint:
     """Return the endpoint for a text, as ``twisted.internet.endpoints.serverFromString`` does.
 
+    :param opened: the descriptors of listening sockets that another process has opened for this
+        one, by the texts of their endpoints.
     :raises Exception: of various classes, if the text is invalid.
     """
     kind, *parts = split_parts(text)
     if kind == "haproxy":
-        return ProxyEndpoint(make_endpoint(reactor, ":".join(parts)), reactor)
+        return ProxyEndpoint(make_endpoint(reactor, ":".join(parts), opened), reactor)
+    if text in opened:
+        return InheritedEndpoint(reactor, opened[text])
     positional, named = parse_arguments(parts)
     match kind:
         case "systemd":
@@ -41,22 +49,22 @@ def make_endpoint(reactor: Any, text: str) -> IStreamServerEndpoint:
             return _make_unix_endpoint(reactor, *positional, **named)
         case "tcp" | "tcp6":
             if kind == "tcp" and len(positional) == 1 and "interface" not in named:
-                parts += [_ALL_ADDRESSES] if _takes_both_families() else []
+                parts += [_ALL_ADDRESSES] if takes_both_families() else []
             if len(positional) < 3 and "backlog" not in named:
-                parts.append(f"backlog={_BACKLOG}")
+                parts.append(f"backlog={BACKLOG}")
             return serverFromString(reactor, ":".join([kind, *parts]))
         case _:
             return serverFromString(reactor, text)
 
 
 def _make_unix_endpoint(
-    reactor: Any, address: str, mode: str = _DEFAULT_MODE, backlog: str = str(_BACKLOG)
+    reactor: Any, address: str, mode: str = DEFAULT_MODE, backlog: str = str(BACKLOG)
 ) -> UnixEndpoint:
     # twistd may change the working directory.
     return UnixEndpoint(reactor, Path(address).absolute(), int(mode, 8), int(backlog))
 
 
-def _takes_both_families() -> bool:
+def takes_both_families() -> bool:
     """Return whether a socket on ``::`` accepts IPv4 too. It does not without IPv6, or on a BSD."""
     try:
         with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:

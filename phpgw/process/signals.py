@@ -1,4 +1,7 @@
-"""The signal handlers: SIGTERM and SIGINT stop, SIGHUP reloads, SIGUSR1 reopens the log."""
+"""The signal handlers: SIGTERM and SIGINT stop, SIGHUP reloads, SIGUSR1 reopens the log.
+
+SIGUSR2 replaces workers, where there are any.
+"""
 
 import os
 import signal
@@ -26,6 +29,7 @@ class GracefulSignals(Service):
 
     :param reload: called on SIGHUP.
     :param reopen_log: called on SIGUSR1.
+    :param replace_workers: called on SIGUSR2, which ends a process that has no workers.
     """
 
     def __init__(
@@ -33,10 +37,14 @@ class GracefulSignals(Service):
         reactor: ReactorBase,
         reload: Callable[[], object],
         reopen_log: Callable[[], None],
+        replace_workers: Callable[[], object] | None = None,
     ) -> None:
         self._reactor = reactor
         self._reload = reload
-        self._reopen_log = reopen_log
+        # By the signals that have one effect, whatever else happens.
+        self._calls: dict[int, Callable[[], object]] = {signal.SIGUSR1: reopen_log}
+        if replace_workers is not None:
+            self._calls[signal.SIGUSR2] = replace_workers
         self._has_terminal = False
         # Before the thread pool adds its trigger, which waits for threads: at the first DNS lookup.
         reactor.addSystemEventTrigger("during", "shutdown", _exit_soon)
@@ -51,13 +59,14 @@ class GracefulSignals(Service):
         for number in _STOP_SIGNALS:
             signal.signal(number, self._handle_stop)
         signal.signal(signal.SIGHUP, self._handle_hangup)
-        signal.signal(signal.SIGUSR1, self._handle_log_rotation)
+        for each in self._calls:
+            signal.signal(each, self._handle_call)
 
     def _handle_stop(self, number: int, frame: object) -> None:
         for each in _STOP_SIGNALS:
             signal.signal(each, _end_process)
-        for each in (signal.SIGHUP, signal.SIGUSR1):
-            signal.signal(each, signal.SIG_IGN)
+        for ignored in (signal.SIGHUP, *self._calls):
+            signal.signal(ignored, signal.SIG_IGN)
         self._reactor.callFromThread(self._reactor.stop)
 
     def _handle_hangup(self, number: int, frame: object) -> None:
@@ -67,8 +76,8 @@ class GracefulSignals(Service):
         else:
             self._reactor.callFromThread(self._reload)
 
-    def _handle_log_rotation(self, number: int, frame: object) -> None:
-        self._reactor.callFromThread(self._reopen_log)
+    def _handle_call(self, number: int, frame: object) -> None:
+        self._reactor.callFromThread(self._calls[number])
 
 
 def _end_process(number: int, frame: object) -> None:

@@ -28,7 +28,7 @@ from zope.interface import implementer
 
 
 @attrs.frozen
-class _FileIdentity:
+class SocketFile:
     """A file's path, device and inode: they distinguish it from a later file of the same path."""
 
     path: Path
@@ -43,6 +43,13 @@ class _FileIdentity:
         except OSError:
             return None
         return cls(path, status.st_dev, status.st_ino)
+
+    def remove(self) -> None:
+        """Delete the file, unless another process has replaced it."""
+        if SocketFile.at(self.path) == self:
+            # After a change of user it may be forbidden. The next start then replaces the file.
+            with suppress(PermissionError):
+                self.path.unlink()
 
 
 class UnixPort(unix.Port):
@@ -61,7 +68,7 @@ class UnixPort(unix.Port):
         # shutdown(2) would stop it for all processes that share the socket.
         self._shouldShutdown = False
         self.socket = listening
-        self._own_file = _FileIdentity.at(Path(name)) if owns_file else None
+        self._own_file = SocketFile.at(Path(name)) if owns_file else None
         # If another port is not free, the reactor never runs, and connectionLost is never called.
         atexit.register(self._remove_file)
 
@@ -82,11 +89,8 @@ class UnixPort(unix.Port):
         tcp.Port.connectionLost(self, reason)
 
     def _remove_file(self) -> None:
-        # Another process may have replaced the file.
-        if self._own_file is not None and _FileIdentity.at(self._own_file.path) == self._own_file:
-            # After a change of user it may be forbidden. The next start then replaces the file.
-            with suppress(PermissionError):
-                self._own_file.path.unlink()
+        if self._own_file is not None:
+            self._own_file.remove()
 
 
 @implementer(IStreamServerEndpoint)
@@ -111,23 +115,37 @@ class UnixEndpoint:
         return execute(self._listen, protocolFactory)
 
     def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            _remove_stale(self.path)
-            # No process may connect before the file has its final mode.
-            umask = os.umask(0o177)
-            try:
-                listening.bind(str(self.path))
-            finally:
-                os.umask(umask)
-            self.path.chmod(self.mode)
-            listening.listen(self.backlog)
+            listening = listen_at(self.path, self.mode, self.backlog)
         except OSError as error:
-            listening.close()
             raise CannotListenError(None, str(self.path), error) from None
         port = UnixPort(listening, factory, self.reactor, owns_file=True)
         port.startListening()
         return port
+
+
+def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
+    """Bind a UNIX socket, listen, and return it. Replace a file on which no process listens.
+
+    :param mode: the permissions of the socket's file.
+    :param backlog: the maximum number of connections that wait to be accepted.
+    :raises OSError: if a process listens there, or the file cannot be made.
+    """
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        _remove_stale(path)
+        # No process may connect before the file has its final mode.
+        umask = os.umask(0o177)
+        try:
+            listening.bind(str(path))
+        finally:
+            os.umask(umask)
+        path.chmod(mode)
+        listening.listen(backlog)
+    except OSError:
+        listening.close()
+        raise
+    return listening
 
 
 def _remove_stale(path: Path) -> None:

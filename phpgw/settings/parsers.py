@@ -100,6 +100,16 @@ def whole_number(text: str) -> int:
     return number
 
 
+def count_or_auto(text: str) -> int:
+    """Return a whole number, at least 1; 0 for ``auto``."""
+    if text.strip().lower() == "auto":
+        return 0
+    try:
+        return count(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from None
+
+
 def _bounded(digits: str, limit: int) -> int:
     """Return the number of these digits, or one above the limit, without parsing long texts."""
     significant = digits.lstrip("0")

@@ -21,7 +21,16 @@ class ProcessSettings:
         "log has a line for each message with its beginning, and some options have other defaults. "
         "Everything else is as in production.",
     )
-
+    workers: int = option(
+        _RUNNING,
+        "COUNT|auto",
+        parsers.count_or_auto,
+        "1",
+        "The number of processes among which the gateway spreads its clients, for machines with "
+        "several processors; auto is one for each. A parent process starts them, watches them, "
+        "and replaces one that dies or hangs. SIGUSR2 replaces all, one after another, without a "
+        "refused connection.",
+    )
     log_level: str = option(
         _RUNNING,
         "debug|info|warn|error",

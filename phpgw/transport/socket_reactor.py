@@ -46,10 +46,10 @@ class SocketReactor:
 
     def adoptStreamPort(self, descriptor: int, family: int, factory: Any) -> IListeningPort:
         """See ``IReactorSocket``."""
-        # It is made for a reactor, and does all with what this object has.
-        adopt: Any = EPollReactor.adoptStreamPort
-        adopted: IListeningPort = adopt(self, descriptor, family, factory)
-        return adopted
+        adopted: Any = PromptPort._fromListeningDescriptor(self, descriptor, family, factory)
+        adopted.startListening()
+        listening: IListeningPort = adopted
+        return listening
 
     def connectTCP(
         self,

@@ -61,17 +61,22 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": {"backend", "process", "relay", "settings", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "history", "hub", "relay", "websocket"},
+    "process_role": {"backend", "process", "settings"},
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
         *("web", "timers", "settings", "process", "backend", "bus"),
         *("history", "hub"),
         *("relay", "cluster", "transport", "websocket", "feed", "api", "console"),
-        *("gateway", "gateway_state"),
+        *("gateway", "gateway_state", "process_role"),
+    },
+    "workers": {
+        *_FOUNDATIONS,
+        *("logs", "settings", "process", "backend", "gateway", "process_role", "service"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
-    "tap": {*_FOUNDATIONS, "logs", "process", "service", "settings"},
-    "cli": {*_FOUNDATIONS, "checks", "logs", "process", "samples", "service", "settings"},
+    "tap": {*_FOUNDATIONS, "logs", "process", "settings", "workers"},
+    "cli": {*_FOUNDATIONS, "checks", "logs", "process", "samples", "settings", "workers"},
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.
 ROOMS = [*reversed(MAY_IMPORT)]

@@ -127,6 +127,7 @@ class _RunningFpm(OwnFpm):
                 socket=Path("/run/phpgw/fpm.sock"), transport=SimpleNamespace(pid=None)
             ),
         )
+        self.lead_to(Path("/run/phpgw/fpm.sock"))
 
 
 class InMemoryPhp:

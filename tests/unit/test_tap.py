@@ -10,8 +10,9 @@ from unittest import mock
 from twisted.application.service import IService
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw import __version__, service
+from phpgw import __version__
 from phpgw.process.listener import Listener
+from phpgw.process.signals import GracefulSignals
 from phpgw.settings import OPTIONS, Settings
 from phpgw.tap import Options, makeService
 
@@ -364,7 +365,7 @@ class ManualTests(OptionsTestCase):
 class MakeServiceTests(OptionsTestCase):
     def setUp(self) -> None:
         # It would end the process of the tests a second after their reactor has stopped.
-        self.patch(service, "GracefulSignals", mock.Mock())
+        self.patch(GracefulSignals, "__init__", lambda *_: None)
 
     def test_service(self) -> None:
         options = Options({})

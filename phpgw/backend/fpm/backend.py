@@ -8,7 +8,7 @@ from zope.interface import implementer
 
 from phpgw.backend.errors import BackendUnreachable, Withdrawn
 from phpgw.backend.event import Event
-from phpgw.backend.fpm.manager import NOT_READY, OwnFpm
+from phpgw.backend.fpm.endpoint import NOT_READY, FpmEndpoint
 from phpgw.backend.interface import IBackend
 from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Reply
@@ -22,7 +22,7 @@ class OwnFpmBackend:
     :param timeout: seconds for which an event may wait until PHP-FPM is ready.
     """
 
-    def __init__(self, reactor: Any, fpm: OwnFpm, backend: IBackend, timeout: float) -> None:
+    def __init__(self, reactor: Any, fpm: FpmEndpoint, backend: IBackend, timeout: float) -> None:
         self._reactor = reactor
         self._fpm = fpm
         self._backend = backend

@@ -4,17 +4,15 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredList, fail, succeed
-from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
-from zope.interface import implementer
 
 from phpgw.backend.fpm.config import FpmConfig, make_directory
+from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.process import FpmProcess
-from phpgw.backend.upstream import UpstreamService
 from phpgw.log_limit import line_limit
+from phpgw.observable import Observable
 from phpgw.process.guarded_process import STOP_SECONDS
 
 # Seconds until PHP-FPM is started again; the delay doubles with each failure.
@@ -26,11 +24,8 @@ _REPLACE_SECONDS = 30
 # Seconds until a PHP-FPM is replaced whose guardian was killed.
 _GUARD_SECONDS = 1
 
-NOT_READY = "the gateway's PHP-FPM is not ready"
 
-
-@implementer(IStreamClientEndpoint)
-class OwnFpm(UpstreamService):
+class OwnFpm(FpmEndpoint):
     """Runs PHP-FPM on a private socket. It is also an endpoint that leads to PHP-FPM.
 
     It makes no files before the service starts, since ``twistd --uid`` changes the user.
@@ -38,11 +33,10 @@ class OwnFpm(UpstreamService):
     :ivar restarts: how often it has ended by itself, to be started again.
     """
 
-    is_reloadable = True
     log = Logger(observer=line_limit)
 
     def __init__(self, reactor: Any, config: FpmConfig) -> None:
-        self._reactor = reactor
+        super().__init__(reactor)
         self._config = config
         self._directory: Path | None = None
         self._started = 0
@@ -53,7 +47,6 @@ class OwnFpm(UpstreamService):
         self._retiring: set[FpmProcess] = set()
         self._delay = _FIRST_DELAY
         self._calls: list[IDelayedCall] = []
-        self._ready_waiters: list[Deferred[None]] = []
         self._reload_waiters: list[Deferred[bool]] = []
 
     def startService(self) -> None:
@@ -75,24 +68,10 @@ class OwnFpm(UpstreamService):
         return DeferredList(ending).addCallback(self._remove_directory)
 
     @property
-    def is_ready(self) -> bool:
-        """Return whether PHP-FPM accepts connections."""
-        return self._current is not None
-
-    def obstacle(self) -> str | None:
-        """See :meth:`phpgw.backend.upstream.UpstreamService.obstacle`."""
-        return None if self.is_ready else NOT_READY
-
-    @property
     def pid(self) -> int | None:
         """Return the id of the master process that is asked, or will be."""
         process = self._current or self._next
         return None if process is None else process.transport.pid
-
-    @property
-    def socket(self) -> Path | None:
-        """Return the socket on which PHP-FPM is asked; ``None`` while it cannot be asked."""
-        return None if self._current is None else self._current.socket
 
     def count_children(self) -> int | None:
         """Return how many children the master process has; ``None`` if that is not known."""
@@ -105,20 +84,21 @@ class OwnFpm(UpstreamService):
             return None
         return len(children.split())
 
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803
-        """See :meth:`twisted.internet.interfaces.IStreamClientEndpoint.connect`."""
-        if self._current is None:
-            return fail(ConnectError(string="PHP-FPM is being started"))
-        endpoint = UNIXClientEndpoint(self._reactor, str(self._current.socket))
-        return endpoint.connect(protocolFactory)
-
-    def when_ready(self) -> Deferred[None]:
-        """See :meth:`phpgw.backend.upstream.UpstreamService.when_ready`."""
-        if self.is_ready:
-            return succeed(None)
-        waiter: Deferred[None] = Deferred()
-        self._ready_waiters.append(waiter)
-        return waiter
+    def observables(self) -> tuple[Observable, ...]:
+        """See :meth:`phpgw.backend.fpm.endpoint.FpmEndpoint.observables`."""
+        return (
+            Observable(
+                name="fpm_children",
+                help="Processes of the gateway's own PHP-FPM that run scripts.",
+                observe=lambda: {} if (count := self.count_children()) is None else {(): count},
+            ),
+            Observable(
+                name="fpm_restarts",
+                help="Times that the gateway's own PHP-FPM ended by itself, and was started again.",
+                kind="counter",
+                observe=lambda: {(): self.restarts},
+            ),
+        )
 
     def reload(self) -> Deferred[bool]:
         """Replace PHP-FPM by a new one, without interruption.
@@ -173,9 +153,8 @@ class OwnFpm(UpstreamService):
         self._after(_STABLE_SECONDS, self._reset_delay)
         reload_waiters, self._reload_waiters = self._reload_waiters, []
         left = succeed(None) if old is None else self._retire(old)
+        self.lead_to(process.socket)
         left.addCallback(lambda _: _fire(reload_waiters, True))
-        ready_waiters, self._ready_waiters = self._ready_waiters, []
-        _fire(ready_waiters, None)
 
     def _retire(self, process: FpmProcess) -> Deferred[None]:
         self._retiring.add(process)
@@ -199,6 +178,7 @@ class OwnFpm(UpstreamService):
             return
         if process is self._current:
             self._current = None
+            self.lead_to(None)
         else:
             self._next = None
         if self.running:

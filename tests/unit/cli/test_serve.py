@@ -8,10 +8,11 @@ from unittest import mock
 
 from twisted.internet import reactor
 
-from phpgw import service
 from phpgw.process.listener import Listener
+from phpgw.process.signals import GracefulSignals
 from phpgw.settings.manual import make_manual
 from phpgw.settings.option import InvalidOption
+from phpgw.workers import opening
 from tests.support.cli_test_case import CliTestCase
 
 URL = "http://localhost/websocket.php"
@@ -81,7 +82,7 @@ class ServeTests(CliTestCase):
 
     def test_port_taken(self) -> None:
         """A port that cannot be opened is no mistake of usage."""
-        self.patch(service, "GracefulSignals", mock.Mock())
+        self.patch(GracefulSignals, "__init__", lambda *_: None)
         taken = InvalidOption("listen", "x")
         with mock.patch.object(Listener, "open", side_effect=taken):
             self.assertEqual("--listen: expected x", self.complaint(1, *PHP))
@@ -89,7 +90,7 @@ class ServeTests(CliTestCase):
     def test_runs(self) -> None:
         """The gateway runs until the reactor stops; the status is then 0."""
         gateway = mock.Mock()
-        self.patch(service, "open_gateway", lambda settings, reactor: gateway)
+        self.patch(opening, "open_process", lambda *_, **__: gateway)
         self.patch(reactor, "run", lambda: gateway.run())
         self.patch(reactor, "addSystemEventTrigger", gateway.trigger)
         with mock.patch("twisted.logger.globalLogBeginner.beginLoggingTo"):

@@ -32,6 +32,9 @@ class StartingFpm:
         self.ready: list[Deferred[None]] = []
         FPMS.append(self)
 
+    def observables(self) -> tuple[()]:
+        return ()
+
     def when_ready(self) -> Deferred[None]:
         self.ready.append(Deferred())
         return self.ready[-1]

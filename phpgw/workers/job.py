@@ -1,0 +1,69 @@
+"""The job of a worker: what it is told before all else, and how its program is started."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import attrs
+
+import phpgw
+from phpgw.settings import Settings
+from phpgw.settings.option import Given
+from phpgw.workers.shares import share_of
+
+# Variables that are for the parent alone: sd_listen_fds(3), sd_notify(3).
+_PARENT_VARIABLES = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC")
+
+
+@attrs.frozen(kw_only=True)
+class WorkerJob:
+    """What a worker is told before all else.
+
+    :ivar number: its number, counted from 0.
+    :ivar count: the number of workers.
+    :ivar texts: the texts of the whole gateway's settings, each with its source, by the names of
+        options.
+    :ivar endpoints: the texts of the endpoints for which it gets sockets.
+    :ivar log_path: the file that it logs to; ``None`` for :attr:`log_descriptor`.
+    :ivar log_descriptor: 1 for the standard output, 2 for the standard error.
+    """
+
+    number: int
+    count: int
+    texts: Mapping[str, Sequence[tuple[str, str]]]
+    endpoints: Sequence[str]
+    log_path: str | None
+    log_descriptor: int
+
+    @classmethod
+    def from_json(cls, message: Mapping[str, Any]) -> Self:
+        """Return the job in a message; fields that are not known are ignored."""
+        return cls(**{field.name: message[field.name] for field in attrs.fields(cls)})
+
+    def settings(self) -> Settings:
+        """Return the worker's share of the settings."""
+        given = {
+            name: [Given(text, source) for text, source in texts]
+            for name, texts in self.texts.items()
+        }
+        return share_of(Settings.from_texts(given), self.number, self.count)
+
+
+def worker_command(module: str, *arguments: str) -> list[str]:
+    """Return the command line of a program of a worker.
+
+    Its modules are not looked for in the working directory.
+
+    :param module: the program's name in this package.
+    """
+    return [sys.executable, "-P", "-m", f"phpgw.workers.{module}", *arguments]
+
+
+def worker_environment() -> dict[str, str]:
+    """Return the environment of a worker, in which its modules are found where the parent's are."""
+    root = str(Path(phpgw.__file__).parents[1])
+    inherited = {name: text for name, text in os.environ.items() if name not in _PARENT_VARIABLES}
+    search_path = (root, inherited.get("PYTHONPATH", ""))
+    return inherited | {"PYTHONPATH": os.pathsep.join(filter(None, search_path))}

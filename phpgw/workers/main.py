@@ -1,0 +1,80 @@
+"""The program of a worker: ``python -m phpgw.workers.main NUMBER``; a parent starts it."""
+
+import os
+import signal
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from phpgw.logs.observer import WorkerTag, make_observer
+from phpgw.process.die_with_parent import die_with_parent
+from phpgw.process.log_file import ReopenableLogFile
+from phpgw.process_role import ProcessRole
+from phpgw.settings.option import InvalidOption
+from phpgw.workers.job import WorkerJob
+from phpgw.workers.messages import Message, MessageReader, encode_message
+from phpgw.workers.worker_process import COMMANDS, REPORTS
+
+# These are for the parent, which tells its workers; a terminal sends some to each process.
+_PARENT_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main() -> None:
+    """Run a worker until its parent tells it to stop, or ends."""
+    die_with_parent()
+    for number in _PARENT_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    job = _read_job()
+    try:
+        _serve(job)
+    except InvalidOption as error:
+        _fail(str(error))
+
+
+def _serve(message: Message) -> None:
+    job = WorkerJob.from_json(message)
+    settings = job.settings()
+    # Imported here, since loading these modules takes some time.
+    from twisted.internet import reactor
+    from twisted.logger import globalLogBeginner
+
+    from phpgw.service import open_gateway
+    from phpgw.workers.parent_link import ParentLink
+
+    make = partial(make_observer, settings.log_level, settings.log_format)
+    log_file = None if job.log_path is None else ReopenableLogFile(Path(job.log_path), make)
+    link = ParentLink(reactor)
+    role = ProcessRole(
+        opened=message["sockets"], make_fpm=link.make_fpm, make_signals=link.make_signals
+    )
+    gateway = open_gateway(settings, reactor, log_file, role)
+    stream = sys.stdout if job.log_descriptor == 1 else sys.stderr
+    observer = make(stream) if log_file is None else log_file.open()
+    globalLogBeginner.beginLoggingTo([WorkerTag(job.number + 1, observer)])
+    gateway.privilegedStartService()
+    gateway.startService()
+    running: Any = reactor
+    running.addSystemEventTrigger("before", "shutdown", gateway.stopService)
+    running.run()
+
+
+def _read_job() -> Message:
+    """Read the first message, and nothing of the others."""
+    reader = MessageReader()
+    while True:
+        received = os.read(COMMANDS, 1)
+        if not received:
+            sys.exit("phpgw: a worker is started by its parent alone")
+        for message in reader.feed(received):
+            return message
+
+
+def _fail(reason: str) -> None:
+    """Tell the parent why the worker does not start."""
+    os.write(REPORTS, encode_message("failed", reason=reason))
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

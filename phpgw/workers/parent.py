@@ -1,0 +1,198 @@
+"""The parent of the workers: opens their sockets, starts, reloads and stops them, in order."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, succeed
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from phpgw import __version__
+from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.log_limit import line_limit
+from phpgw.process.log_file import ReopenableLogFile
+from phpgw.process.systemd import SystemdNotifier
+from phpgw.settings import Settings
+from phpgw.workers.job import WorkerJob
+from phpgw.workers.messages import Message
+from phpgw.workers.slot import LOOK_SECONDS, WorkerSlot
+from phpgw.workers.sockets import ListeningSockets
+from phpgw.workers.worker_process import WorkerProcess
+
+# Seconds that a worker may take to end in addition to the drain timeout.
+_EXTRA_SECONDS = 3.0
+# Seconds for PHP-FPM to end, after its workers.
+_FPM_SECONDS = 3.0
+# Seconds for all workers to read their certificates again.
+_RELOAD_SECONDS = 5.0
+
+
+class WorkersParent(MultiService):
+    """The root service of a gateway with several processes.
+
+    :param sockets: are open already.
+    :param fpm: the gateway's own PHP-FPM, which the workers share; ``None`` if PHP is elsewhere.
+    """
+
+    log = Logger(observer=line_limit)
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        *,
+        jobs: Sequence[WorkerJob],
+        public: ListeningSockets,
+        private: ListeningSockets,
+        fpm: FpmEndpoint | None,
+        log_file: ReopenableLogFile | None,
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._drain_timeout = settings.drain_timeout
+        self._public = public
+        self._private = private
+        self._fpm = fpm
+        self._log_file = log_file
+        self._reloading: dict[WorkerSlot, Deferred[None]] = {}
+        self._rolling: Deferred[None] | None = None
+        self._slots = [
+            WorkerSlot(
+                reactor,
+                job.number,
+                job=job,
+                sockets={**public.for_worker(job.number), **private.for_worker(job.number)},
+                started=self._started,
+                received=self._received,
+                drain_seconds=settings.drain_timeout + _EXTRA_SECONDS,
+            )
+            for job in jobs
+        ]
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = reactor
+        self._notifier = SystemdNotifier(reactor, os.environ, self._when_ready, self._status)
+        if fpm is not None:
+            fpm.observers.append(self._fpm_has_changed)
+            fpm.setServiceParent(self)
+        self._notifier.setServiceParent(self)
+
+    def startService(self) -> None:
+        super().startService()
+        self.log.info(
+            "phpgw {version}: {count} workers start", version=__version__, count=len(self._slots)
+        )
+        self._ready = DeferredList([slot.start() for slot in self._slots])
+        self._looking.start(LOOK_SECONDS, now=False)
+
+    def reopen_log(self) -> None:
+        """Have each process open its log file again."""
+        if self._log_file is not None:
+            self._log_file.reopen()
+        self._tell_all("reopen_log")
+
+    def reload(self) -> Deferred[None]:
+        """Have each process open its log again, and reload certificates and the code of PHP.
+
+        :returns: fires once all is reloaded.
+        """
+        return Deferred.fromCoroutine(self._reload())
+
+    async def _reload(self) -> None:
+        self._notifier.notify_reloading()
+        if self._log_file is not None:
+            self._log_file.reopen()
+        try:
+            self._reloading = {slot: Deferred() for slot in self._slots if slot.is_ready}
+            waiting = DeferredList([*self._reloading.values()], consumeErrors=True)
+            self._tell_all("reload")
+            if self._fpm is not None:
+                await self._fpm.reload()
+            await _within(waiting, _RELOAD_SECONDS, self._reactor)
+        finally:
+            self._notifier.notify_reloaded()
+
+    def replace_workers(self) -> Deferred[None]:
+        """Replace the workers, one after another, by processes with the code that is there now.
+
+        :returns: fires once all are replaced, or one could not be.
+        """
+        if self._rolling is None:
+            self._rolling = Deferred.fromCoroutine(self._replace_workers())
+        return self._rolling
+
+    async def _replace_workers(self) -> None:
+        self.log.info("The workers are replaced, one after another")
+        for slot in self._slots:
+            if not await slot.replace():
+                self.log.error("The other workers are not replaced, since a new one has failed")
+                break
+        else:
+            self.log.info("All workers are replaced")
+        self._rolling = None
+
+    def stopService(self) -> Deferred[None]:
+        """Drain the workers together, and end what they share.
+
+        :returns: fires once all processes have ended.
+        """
+        self.running = 0
+        return Deferred.fromCoroutine(self._stop())
+
+    async def _stop(self) -> None:
+        self.log.info("Stopping {count} workers", count=len(self._slots))
+        self._notifier.notify_stopping(self._drain_timeout)
+        # Each worker closes its own; whoever comes now is refused, and does not wait in vain.
+        self._public.close()
+        self._private.close()
+        self._public.remove_files()
+        await DeferredList([slot.stop() for slot in self._slots])
+        self._private.remove_files()
+        if self._looking.running:
+            self._looking.stop()
+        if self._fpm is not None:
+            await self._fpm.stop_within(_FPM_SECONDS)
+        self._notifier.stopService()
+
+    def _look(self) -> None:
+        for slot in self._slots:
+            slot.look()
+
+    def _started(self, process: WorkerProcess) -> None:
+        """Tell a new process what it has to know."""
+        if self._fpm is not None:
+            process.tell("fpm", socket=_as_text(self._fpm.socket))
+
+    def _fpm_has_changed(self, socket: Path | None) -> None:
+        self._tell_all("fpm", socket=_as_text(socket))
+
+    def _received(self, slot: WorkerSlot, message: Message) -> None:
+        if message.get("type") == "reloaded":
+            waiting = self._reloading.pop(slot, None)
+            if waiting is not None:
+                waiting.callback(None)
+
+    def _tell_all(self, kind: str, **fields: Any) -> None:
+        for slot in self._slots:
+            slot.tell(kind, **fields)
+
+    def _when_ready(self) -> Deferred[None]:
+        """Return a Deferred that fires once PHP-FPM and the first workers have started."""
+        fpm = succeed(None) if self._fpm is None else self._fpm.when_ready()
+        ready: Deferred[Any] = DeferredList([fpm, self._ready])
+        return ready.addCallback(lambda _: None)
+
+    def _status(self) -> str:
+        count = sum(slot.is_ready for slot in self._slots)
+        return f"{count} of {len(self._slots)} workers are ready"
+
+
+def _as_text(socket: Path | None) -> str | None:
+    return None if socket is None else str(socket)
+
+
+async def _within(waiting: Deferred[Any], seconds: float, reactor: Any) -> None:
+    """Wait for a Deferred, but not longer than so many seconds."""
+    await waiting.addTimeout(seconds, reactor, onTimeoutCancel=lambda *_: None)

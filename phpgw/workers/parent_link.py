@@ -1,0 +1,99 @@
+"""A worker's link to its parent: obeys it, and tells it that the worker lives."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.stdio import StandardIO
+from twisted.internet.task import LoopingCall
+from twisted.python.failure import Failure
+
+from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.settings import Settings
+from phpgw.workers.messages import Message, MessageReader, encode_message
+from phpgw.workers.slot import LOOK_SECONDS
+from phpgw.workers.worker_process import COMMANDS, REPORTS
+
+# As of a process that was killed.
+_ORPHAN_STATUS = 137
+
+
+class ParentLink(Service, Protocol):
+    """A service in a worker that carries out what the parent says.
+
+    Without a parent the process ends at once, as if it was killed with it.
+
+    :ivar fpm: leads to the parent's PHP-FPM.
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+        self._reader = MessageReader()
+        self._is_stopping = False
+        self._reload: Callable[[], Any] = lambda: None
+        self._reopen_log: Callable[[], None] = lambda: None
+        self.fpm = FpmEndpoint(reactor)
+        self._beating = LoopingCall(self._tell, "alive")
+        self._beating.clock = reactor
+
+    def make_fpm(self, settings: Settings, reactor: Any) -> FpmEndpoint:
+        """Return what leads to PHP-FPM, for :class:`phpgw.process_role.ProcessRole`."""
+        return self.fpm
+
+    def make_signals(
+        self, reactor: Any, reload: Callable[[], Any], reopen_log: Callable[[], None]
+    ) -> "ParentLink":
+        """Return this service, which calls what signals call elsewhere."""
+        self._reload = reload
+        self._reopen_log = reopen_log
+        return self
+
+    def startService(self) -> None:
+        super().startService()
+        # Its types are those of the one for Windows.
+        open_pipes: Any = StandardIO
+        open_pipes(self, stdin=COMMANDS, stdout=REPORTS, reactor=self._reactor)
+        # After the last part of the gateway has started.
+        self._reactor.callWhenRunning(self._reactor.callLater, 0, self._begin)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Carry out what the parent says."""
+        for message in self._reader.feed(data):
+            self._obey(message)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """End the process, unless it is the reactor's end that closes the pipe."""
+        if not self._is_stopping:
+            os._exit(_ORPHAN_STATUS)
+
+    def _obey(self, message: Message) -> None:
+        match message.get("type"):
+            case "stop":
+                self._stop()
+            case "reload":
+                self._reload().addBoth(lambda _: self._tell("reloaded"))
+            case "reopen_log":
+                self._reopen_log()
+            case "fpm":
+                socket = message["socket"]
+                self.fpm.lead_to(None if socket is None else Path(socket))
+
+    def _stop(self) -> None:
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._tell("stopping")
+            self._reactor.stop()
+
+    def _begin(self) -> None:
+        # In place of the reactor's own handler.
+        signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._stop))
+        self._tell("ready")
+        self._beating.start(LOOK_SECONDS)
+
+    def _tell(self, kind: str, **fields: Any) -> None:
+        transport: Any = self.transport
+        transport.write(encode_message(kind, **fields))

@@ -1,0 +1,279 @@
+"""Several workers under one parent: killed, hung, reloaded, replaced and stopped."""
+
+import os
+import re
+import signal
+import stat
+import sys
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.threads import deferToThread
+
+from tests.support.certificate import make_certificate
+from tests.support.real.command import run
+from tests.support.real.curl import curl
+from tests.support.real.gateway import Gateway, environment
+from tests.support.real.process import free_port
+from tests.support.real.process_table import descendants, still_running
+from tests.support.real.served_gateway import ServedGateway
+from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.upstreams import ECHO, OwnPhpFpmTestCase
+from tests.support.real.waiting import pause
+from tests.support.real.websocket_client import Closed, Connection, connect
+from tests.system.test_restarts import Activated, ActivatedByPath
+
+_NO_PHP = ("--php-url", "http://127.0.0.1:1/", "--php-concurrency", "4", "--php-probe", "off")
+_READY = re.compile(r"Worker (\d+) is ready, process (\d+)")
+
+
+def worker_pids(log: str) -> list[int]:
+    """Return the ids of the processes that the workers have, as the log says."""
+    latest = {int(number): int(pid) for number, pid in _READY.findall(log)}
+    return [latest[number] for number in sorted(latest)]
+
+
+class WorkersTestCase(OwnPhpFpmTestCase):
+    """Two workers, with a PHP-FPM of their own."""
+
+    timeout = 90
+
+    async def start_workers(self, *arguments: str, script: str = ECHO) -> None:
+        self.start(script, "--workers", "2", *arguments)
+        await self.are_ready(2)
+
+    async def are_ready(self, times: int) -> None:
+        """Wait until processes of workers have become ready so many times."""
+        while len(_READY.findall(self.gateway.log)) < times:
+            await pause(0.05)
+
+    async def clients(self, count: int) -> list[Connection]:
+        return [await self.connect(self.gateway.ws_url) for _ in range(count)]
+
+    async def assert_served(self, client: Connection) -> None:
+        client.send("hello")
+        self.assertEqual("hello", await client.receive())
+
+    async def while_visited(self, happens: Callable[[], Awaitable[object]]) -> int:
+        """Return how many have connected, one after another, while something happens.
+
+        Each that is refused is an error.
+        """
+        going_on = True
+        came = 0
+
+        async def visit() -> None:
+            nonlocal came
+            while going_on:
+                client = await connect(self.gateway.ws_url)
+                came += 1
+                await client.close()
+
+        visitors = [Deferred.fromCoroutine(visit()) for _ in range(4)]
+        await happens()
+        going_on = False
+        await gatherResults(visitors)
+        return came
+
+
+class WorkerLossTests(WorkersTestCase):
+    async def test_killed(self) -> None:
+        """A worker that is killed loses its own clients alone, and is replaced."""
+        await self.start_workers()
+        clients = await self.clients(40)
+        endings: dict[int, int | None] = {}
+
+        def note(closed: Closed, index: int) -> None:
+            endings[index] = closed.code
+
+        for index, client in enumerate(clients):
+            client.closed.addCallback(note, index)
+        os.kill(worker_pids(self.gateway.log)[0], signal.SIGKILL)
+        await self.are_ready(3)
+        # The kernel spreads connections by a hash; one of 10^8 runs has less.
+        self.assertTrue(4 <= len(endings) <= 36, len(endings))
+        self.assertEqual({1006}, set(endings.values()))
+        left = [client for index, client in enumerate(clients) if index not in endings]
+        for client in (*left, *await self.clients(20)):
+            await self.assert_served(client)
+        self.assertIn("Worker 1 ended (signal 9); it is started again in 0.1 s", self.gateway.log)
+
+    async def test_hangs(self) -> None:
+        """A worker that hangs is killed and replaced; those who come meanwhile are served then."""
+        await self.start_workers()
+        pid = worker_pids(self.gateway.log)[1]
+        os.kill(pid, signal.SIGSTOP)
+        clients = await gatherResults([self.connect(self.gateway.ws_url) for _ in range(20)])
+        await self.are_ready(3)
+        self.assertIn("Worker 2 has hung for 10 s; it is killed, and replaced", self.gateway.log)
+        self.assertNotIn(pid, worker_pids(self.gateway.log))
+        for client in clients:
+            await self.assert_served(client)
+
+    async def test_told_to_stop(self) -> None:
+        """A worker that somebody stops drains, and another one takes its place meanwhile."""
+        await self.start_workers()
+        clients = await self.clients(20)
+        codes = []
+        for client in clients:
+            client.closed.addCallback(lambda closed: codes.append(closed.code))
+        pid = worker_pids(self.gateway.log)[0]
+
+        async def replaced() -> None:
+            os.kill(pid, signal.SIGTERM)
+            await self.are_ready(3)
+
+        self.assertGreater(await self.while_visited(replaced), 0)
+        while not codes:
+            await pause(0.05)
+        self.assertEqual({1001}, set(codes))
+
+    async def test_parent_killed(self) -> None:
+        """Nothing survives the parent: neither a worker that hangs, nor PHP-FPM."""
+        await self.start_workers()
+        processes = descendants(self.gateway.pid)
+        self.assertGreater(len(processes), 3)
+        os.kill(worker_pids(self.gateway.log)[0], signal.SIGSTOP)
+        self.gateway.signal(signal.SIGKILL)
+        while still_running(processes):
+            await pause(0.05)
+
+
+class RestartTests(WorkersTestCase):
+    async def test_replaced(self) -> None:
+        """SIGUSR2 replaces all workers; nobody is refused, and clients are told to come back."""
+        await self.start_workers()
+        clients = await self.clients(20)
+        before = worker_pids(self.gateway.log)
+
+        async def replaced() -> None:
+            self.gateway.signal(signal.SIGUSR2)
+            while "All workers are replaced" not in self.gateway.log:
+                await pause(0.05)
+
+        self.assertGreater(await self.while_visited(replaced), 5)
+        self.assertEqual({1001}, {(await client.closed).code for client in clients})
+        self.assertEqual(set(), {*before} & {*worker_pids(self.gateway.log)})
+        for client in await self.clients(20):
+            await self.assert_served(client)
+
+    async def test_reload(self) -> None:
+        """SIGHUP has PHP-FPM replaced, once; clients stay, and all workers ask the new one."""
+        await self.start_workers()
+        clients = await self.clients(20)
+        self.gateway.signal(signal.SIGHUP)
+        while self.gateway.log.count("is ready, with 8 workers") < 2:
+            await pause(0.05)
+        for client in clients:
+            await self.assert_served(client)
+
+    async def test_drain(self) -> None:
+        """SIGTERM drains all workers together, and the parent ends last, with status 0."""
+        await self.start_workers(script="<?php usleep(200000); echo $_POST['message'];")
+        clients = await self.clients(20)
+        for client in clients:
+            client.send("last")
+        self.gateway.signal(signal.SIGTERM)
+        self.assertEqual(["last"] * 20, [await client.receive() for client in clients])
+        self.assertEqual({1001}, {(await client.closed).code for client in clients})
+        self.assertEqual(0, await deferToThread(self.gateway.wait))
+
+
+class EndpointTests(SystemTestCase):
+    """Each kind of endpoint, shared among workers."""
+
+    def start_workers(self, *arguments: str) -> Gateway:
+        return self.start_gateway(*_NO_PHP, "--workers", "3", *arguments)
+
+    async def test_unix(self) -> None:
+        """UNIX sockets have their mode, and their files are deleted at the end."""
+        path, api = self.directory / "public", self.directory / "api"
+        gateway = self.start_workers("--listen", f"unix:{path}:mode=600", "--api-listen", str(api))
+        self.assertEqual(0o600, stat.S_IMODE(path.stat().st_mode))
+        for socket, page in ((path, "healthz"), (api, "healthz")) * 5:
+            url = f"http://localhost/{page}"
+            self.assertEqual("ok\n", await curl("--unix-socket", str(socket), url))
+        self.assertEqual(0, await deferToThread(gateway.stop))
+        self.assertEqual((False, False), (path.exists(), api.exists()))
+
+    async def test_tls(self) -> None:
+        """Each worker has the certificate, and reads it again on SIGHUP."""
+        certificate = make_certificate(self.directory)
+        files = f"privateKey={certificate.key_path}:certKey={certificate.path}"
+        port = free_port()
+        gateway = self.start_workers("--listen", f"ssl:{port}:{files}")
+        for _ in range(6):
+            client = await self.connect(f"wss://127.0.0.1:{port}/ws", certificate=certificate.path)
+            await client.close()
+        count = gateway.log.count("has the certificate in")
+        gateway.signal(signal.SIGHUP)
+        while gateway.log.count("has the certificate in") < count + 3:
+            await pause(0.05)
+
+    async def test_proxy_protocol(self) -> None:
+        port = free_port()
+        self.start_workers("--listen", f"haproxy:tcp:{port}:interface=127.0.0.1")
+        for _ in range(6):
+            self.assertEqual(
+                "ok\n", await curl("--haproxy-protocol", f"http://127.0.0.1:{port}/healthz")
+            )
+
+    async def test_socket_activation(self) -> None:
+        """Sockets of systemd's are shared, and nobody is refused during a restart."""
+        arguments = (*_NO_PHP, "--workers", "2")
+        gateway = self._started(Activated(self.directory / "activated", *arguments))
+        for _ in range(2):
+            clients = await gatherResults([self.connect(gateway.ws_url) for _ in range(10)])
+            await gateway.restarted()
+            self.assertEqual({1001}, {(await client.closed).code for client in clients})
+        path = self.directory / "socket"
+        serve = (sys.executable, "-m", "phpgw.cli", "serve")
+        command = (*serve, "--listen", "systemd:domain=UNIX:index=0", *arguments)
+        by_path = self._started(ActivatedByPath(self.directory / "path", path, *command))
+        for _ in range(4):
+            answer = await curl("--unix-socket", str(path), "http://localhost/healthz")
+            self.assertEqual("ok\n", answer)
+        await deferToThread(by_path.stop)
+        self.assertTrue(path.is_socket())
+
+
+class StartTests(SystemTestCase):
+    async def test_served(self) -> None:
+        """``phpgw serve`` has workers, too; timers run in one alone."""
+        port = free_port()
+        config = self.directory / "phpgw.toml"
+        config.write_text(
+            f'listen = "127.0.0.1:{port}"\nphp-url = "http://127.0.0.1:1/"\nworkers = 2\n'
+            'timer = "tick=100ms"\nlog-format = "json"\n'
+        )
+        gateway = self._started(ServedGateway(self.directory / "served", config, port))
+        while gateway.log.count("tick") < 3:
+            await pause(0.05)
+        self.assertEqual(["1"], sorted(set(re.findall(r'tick.*"worker":(\d)', gateway.log))))
+        self.assertEqual(0, await deferToThread(gateway.stop))
+
+    async def test_mistakes(self) -> None:
+        """A line tells what is wrong, before anything is started."""
+        taken = self.start_gateway(*_NO_PHP, "--workers", "2").port
+        two = (*_NO_PHP, "--workers", "2")
+        for arguments, expected in (
+            ((*_NO_PHP, "--workers", "5"), "--workers: got '5'; expected at most 4"),
+            ((*two, "--listen", f"127.0.0.1:{taken}"), "--listen: cannot listen on 'tcp:"),
+            ((*two, "--listen", "ssl:0:privateKey=/nowhere"), "--listen: got 'ssl:0:privateKey="),
+            ((*two, "--listen", "fd:x"), "--listen: got 'fd:x'; expected with --workers"),
+            ((*two, "--php-script", "/nowhere"), "--php-script: got"),
+        ):
+            ended = await Gateway.run(*arguments)
+            self.assertEqual(1, ended.status)
+            self.assertIn(f"phpgw: {expected}", ended.stderr)
+            self.assertEqual(1, len(ended.stderr.splitlines()), ended.stderr)
+
+    async def test_no_parent(self) -> None:
+        """The program of a worker is of no use by itself."""
+        command = [sys.executable, "-m", "phpgw.workers.main", "1"]
+        ended = await run(
+            ["sh", "-c", 'exec "$@" 3</dev/null 4>&1', "sh", *command],
+            env=environment(),
+            timeout=20,
+        )
+        self.assertEqual("phpgw: a worker is started by its parent alone\n", ended.stderr)
