@@ -35,8 +35,17 @@ class Rule(Protocol):
     def next_after(self, moment: float) -> float:
         """Return the first time after this moment at which it is due; ``inf`` for never."""
 
+    def last_between(self, moment: float, until: float) -> float | None:
+        """Return when it is due last after one moment and up to another; ``None`` for never.
+
+        The two are not far apart.
+        """
+
     def count(self, moment: float, until: float) -> int:
         """Return how often it is due after one moment and up to another, that one included."""
+
+    def shared(self) -> "Rule":
+        """Return this rule for several processes, which have to agree on its times."""
 
 
 @attrs.frozen
@@ -63,9 +72,17 @@ class Every:
         """See :class:`Rule`."""
         return self._time(self._index(moment) + 1)
 
+    def last_between(self, moment: float, until: float) -> float | None:
+        """See :class:`Rule`."""
+        return self._time(self._index(until)) if self.count(moment, until) else None
+
     def count(self, moment: float, until: float) -> int:
         """See :class:`Rule`."""
         return max(0, self._index(until) - self._index(moment))
+
+    def shared(self) -> "SharedEvery":
+        """See :class:`Rule`."""
+        return SharedEvery(self.period)
 
     def _time(self, index: int) -> float:
         return self.start + index * self.period
@@ -77,6 +94,21 @@ class Every:
         if self._time(index) > moment:
             return index - 1
         return index + 1 if self._time(index + 1) <= moment else index
+
+
+@attrs.frozen
+class SharedEvery(Every):
+    """At the multiples of an interval since the epoch, whenever a process has started."""
+
+    uses_wall_clock: ClassVar[bool] = True
+    max_setback: ClassVar[float] = 60
+
+    def __str__(self) -> str:
+        return f"every {self.period:g} s of the clock"
+
+    def starting_at(self, start: float) -> Self:
+        """See :class:`Rule`. The start makes no difference."""
+        return self
 
 
 def _with_single_blanks(text: str) -> str:
@@ -125,6 +157,14 @@ class Cron:
     def next_after(self, moment: float) -> float:
         """See :class:`Rule`."""
         return next(self._times(moment), math.inf)
+
+    def last_between(self, moment: float, until: float) -> float | None:
+        """See :class:`Rule`."""
+        return max(takewhile(lambda time: time <= until, self._times(moment)), default=None)
+
+    def shared(self) -> Self:
+        """See :class:`Rule`."""
+        return self
 
     def count(self, moment: float, until: float) -> int:
         """See :class:`Rule`. The result is a thousand at most."""

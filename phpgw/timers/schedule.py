@@ -16,6 +16,7 @@ from phpgw.labelled_counts import LabelledCounts
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.timers.rules import Rule, Timer
+from phpgw.timers.turns import EveryTurn, Turn, Turns
 
 # Seconds by which a run may be late. A later one counts as missed: the process was stopped, the
 # machine was suspended, or the clock was set.
@@ -25,6 +26,8 @@ _MAX_DELAY = 60
 _MAX_SLEEP = 60
 # Seconds between two log lines about skipped runs of a timer.
 _LOG_INTERVAL = 600
+_UNDER_WAY = "one was still under way"
+_MISSED = "their time was missed"
 
 
 class Schedule(Service):
@@ -36,6 +39,7 @@ class Schedule(Service):
     :param trigger: called with a timer's name; returns a Deferred that fires when the run ends,
         with whether PHP has replied.
     :param wall_time: returns the time of day, in seconds since the epoch, for cron rules.
+    :param turns: decides which process has a run, if there are several.
     """
 
     log = Logger(observer=line_limit)
@@ -47,9 +51,11 @@ class Schedule(Service):
         trigger: Callable[[str], Deferred[bool]],
         metrics: Metrics,
         wall_time: Callable[[], float] = time.time,
+        turns: Turns | None = None,
     ) -> None:
+        turns = turns or EveryTurn()
         self._runners = [
-            _TimerRunner(reactor, wall_time, timer, trigger, metrics) for timer in timers
+            _TimerRunner(reactor, wall_time, timer, trigger, metrics, turns) for timer in timers
         ]
 
     def startService(self) -> None:
@@ -76,6 +82,7 @@ class _TimerRunner:
     _timer: Timer
     _trigger: Callable[[str], Deferred[bool]]
     _metrics: Metrics
+    _turns: Turns
     _rule: Rule = attrs.field(init=False)
     # All runs up to this time were started or skipped.
     _handled_until: float = attrs.field(default=0, init=False)
@@ -114,16 +121,25 @@ class _TimerRunner:
 
     def _check(self) -> None:
         now = self._now()
-        due = self._rule.count(self._handled_until, now)
-        is_timely = self._rule.next_after(max(self._handled_until, now - _MAX_DELAY)) <= now
+        count = self._rule.count(self._handled_until, now)
+        due = self._rule.last_between(max(self._handled_until, now - _MAX_DELAY), now)
         if now > self._handled_until or now < self._handled_until - self._rule.max_setback:
             self._handled_until = now
         self._sleep(now)
-        if is_timely and not self._is_running:
-            self._count_skipped(due - 1)
+        missed = self._turns.missed(count if due is None else count - 1)
+        self._count_skipped(missed, _UNDER_WAY if self._is_running else _MISSED)
+        if due is not None:
+            taken = maybeDeferred(self._turns.take, self._timer.name, due)
+            taken.addCallbacks(self._taken, self._failed)
+
+    def _taken(self, turn: Turn) -> None:
+        """Run, if it is this process's turn, and none is under way."""
+        if turn is Turn.OURS and not self._is_running:
             self._run()
-        else:
-            self._count_skipped(due)
+        elif turn is Turn.UNKNOWN:
+            self._count_skipped(1, "the bus between the gateways is away")
+        elif turn is not Turn.OTHERS:
+            self._count_skipped(1, _UNDER_WAY)
 
     def _run(self) -> None:
         self._metrics.timer_runs += 1
@@ -138,6 +154,7 @@ class _TimerRunner:
 
     def _finished(self, has_replied: bool) -> None:
         self._is_running = False
+        self._turns.end(self._timer.name)
         replied, failed, _ = self._outcomes()
         counts = replied if has_replied else failed
         counts[self._timer.name] += 1
@@ -147,7 +164,7 @@ class _TimerRunner:
         metrics = self._metrics
         return metrics.timer_runs_replied, metrics.timer_runs_failed, metrics.timer_runs_skipped
 
-    def _count_skipped(self, count: int) -> None:
+    def _count_skipped(self, count: int, reason: str) -> None:
         self._metrics.timer_runs_skipped[self._timer.name] += count
         self._skipped += count
         now = self._reactor.seconds()
@@ -156,7 +173,7 @@ class _TimerRunner:
                 "Timer {name}: skipped {count} runs, because {reason}",
                 name=self._timer.name,
                 count=self._skipped,
-                reason="one was still under way" if self._is_running else "their time was missed",
+                reason=reason,
             )
             self._skipped = 0
             self._next_log = now + _LOG_INTERVAL

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend", "history"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
-    "cluster": {*_FOUNDATIONS, "backend", "bus", "hub", "relay"},
+    "cluster": {*_FOUNDATIONS, "backend", "bus", "hub", "relay", "timers"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
     "feed": {*_FOUNDATIONS, "relay", "web", "websocket"},
     "api": {

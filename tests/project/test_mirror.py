@@ -86,6 +86,7 @@ TESTED_ELSEWHERE = {
     "workers/worker_process": "unit/workers/test_slot",
     "process/die_with_parent": "system/test_workers",
     "process_role": "unit/workers/test_opening",
+    "timers/turns": "unit/timers/test_schedule",
     "web/local_peer": "unit/api/test_access",
     "web/response": "unit/web/test_site",
     "web/roots": "unit/web/test_site",

@@ -9,7 +9,14 @@ from tests.support.memory_bus import MemoryEngine
 def add_scripts(engine: MemoryEngine) -> None:
     """Let an engine run the scripts of the cluster."""
     scripts = _Scripts(engine)
-    engine.scripts.update(renew=scripts.renew, resign=scripts.resign, adopt=scripts.adopt)
+    engine.scripts.update(
+        renew=scripts.renew,
+        resign=scripts.resign,
+        adopt=scripts.adopt,
+        claim=scripts.claim,
+        keep=scripts.keep,
+        unlock=scripts.unlock,
+    )
 
 
 class _Scripts:
@@ -77,3 +84,22 @@ class _Scripts:
             if not any(self._call(b"EXISTS", [key]) for key in hashes):
                 self._call(b"HDEL", [orphans, node])
         return found
+
+    def claim(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> bytes:
+        claim, lock = keys
+        token, claim_ms, lock_ms = arguments
+        if not self._call(b"SET", [claim, token, b"NX", b"PX", claim_ms]):
+            return b"others"
+        if not self._call(b"SET", [lock, token, b"NX", b"PX", lock_ms]):
+            return b"under way"
+        return b"ours"
+
+    def keep(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
+        lock_ms, *tokens = arguments
+        for lock, token in zip(keys, tokens, strict=True):
+            if self._call(b"GET", [lock]) == token:
+                self._call(b"PEXPIRE", [lock, lock_ms])
+
+    def unlock(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
+        if self._call(b"GET", [keys[0]]) == arguments[0]:
+            self._call(b"DEL", [keys[0]])
