@@ -33,7 +33,7 @@ _NO_CONFIG = (
 # A service sees no file in them, or only by an exception.
 HOMES = ("/home", "/root", "/run/user")
 _PHP = {"php-url", "php-script"}
-_SECRETS = ("api-token-file", "secret-file")
+_SECRETS = ("api-token-file", "bus-password-file", "secret-file")
 _PATHS = ("FILE", "DIRECTORY")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
 # A stop takes drain-timeout at most. The rest is for what hangs.

@@ -6,6 +6,7 @@ import attrs
 
 from phpgw.settings.api import ApiSettings
 from phpgw.settings.browsers import BrowserSettings
+from phpgw.settings.bus import BusSettings
 from phpgw.settings.failures import FailureSettings
 from phpgw.settings.limits import LimitSettings
 from phpgw.settings.option import Given, InvalidOption, Option, parse_given
@@ -16,7 +17,13 @@ from phpgw.web.paths import RESERVED_ROOTS
 
 @attrs.frozen(kw_only=True, slots=False)
 class Settings(
-    ProcessSettings, ApiSettings, LimitSettings, BrowserSettings, FailureSettings, PhpSettings
+    ProcessSettings,
+    BusSettings,
+    ApiSettings,
+    LimitSettings,
+    BrowserSettings,
+    FailureSettings,
+    PhpSettings,
 ):
     """The complete configuration of a gateway. An instance is always valid.
 
@@ -34,6 +41,7 @@ class Settings(
                 raise InvalidOption(
                     "api-listen", "an endpoint that --listen does not name too", repr(endpoint)
                 )
+        self._check_bus()
         names = [timer.name for timer in self.timer]
         for name in names:
             if names.count(name) > 1:
@@ -42,6 +50,20 @@ class Settings(
             raise InvalidOption(
                 "php-max-run", "at least --php-timeout", repr(f"{self.php_max_run:g}")
             )
+
+    def _check_bus(self) -> None:
+        """Check that options of the bus stand beside one that they are for.
+
+        :raises InvalidOption: if not.
+        """
+        for name in ("bus_password_file", "bus_ca_file", "bus_cert_file"):
+            value = getattr(self, name)
+            if value is not None and self.bus is None:
+                raise _conflicting(name, value, "without --bus")
+        for name in ("bus_ca_file", "bus_cert_file"):
+            value = getattr(self, name)
+            if value is not None and self.bus is not None and not self.bus.uses_tls:
+                raise _conflicting(name, value, "without TLS (rediss://)")
 
     def _check_upstream(self) -> None:
         """Check that there is one upstream, and no option that belongs to another one.

@@ -52,6 +52,7 @@ _HOST_AND_PORT = re.compile(
 _LOCALHOST = {"": None, "localhost": "127.0.0.1"}
 _MAX_PORT = 65535
 _ENDPOINT = re.compile(r"[a-z][a-z0-9]*:.+")
+_BUS_PREFIX = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _TIMER_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _MIN_PERIOD = 0.1
@@ -232,6 +233,13 @@ def subprotocol(text: str) -> str:
     if not _TOKEN.fullmatch(name):
         raise ValueError("the name of a subprotocol, like json or chat.v1, one each time")
     return name
+
+
+def bus_prefix(text: str) -> str:
+    """Return the name of an application on the bus."""
+    if not _BUS_PREFIX.fullmatch(text):
+        raise ValueError("a name of up to 64 letters, digits and ._-")
+    return text
 
 
 def network(text: str) -> IPv4Network | IPv6Network | str:

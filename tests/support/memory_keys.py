@@ -52,7 +52,7 @@ class MemoryKeys:
         value: bytes | None = self.find(key)
         return value
 
-    def _set(self, key: bytes, value: bytes, *options: bytes) -> str | None:
+    def _set(self, key: bytes, value: bytes, *options: bytes) -> bytes | None:
         words = [option.upper() for option in options]
         if (b"NX" in words and self.find(key) is not None) or (
             b"XX" in words and self.find(key) is None
@@ -64,7 +64,7 @@ class MemoryKeys:
             if unit in words:
                 seconds = int(words[words.index(unit) + 1]) / divisor
                 self._expires_at[key] = self._seconds() + seconds
-        return "OK"
+        return b"OK"
 
     def _del(self, *keys: bytes) -> int:
         for key in keys:

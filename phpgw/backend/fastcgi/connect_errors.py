@@ -14,7 +14,7 @@ from twisted.internet.error import TimeoutError as ConnectTimeoutError
 from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendError
-from phpgw.backend.tls_errors import tls_reason
+from phpgw.transport.tls_errors import tls_reason
 
 _HELP = {
     errno.ENOENT: "is PHP-FPM running, and is this its pool's listen=?",

@@ -38,10 +38,10 @@ from phpgw.backend.interface import IBackend
 from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
-from phpgw.backend.tls_errors import tls_reason
 from phpgw.backend.weak_cache import WeakCache
 from phpgw.deadlines import Deadlines
 from phpgw.metrics import Metrics
+from phpgw.transport.tls_errors import tls_reason
 
 # Shorter than Nginx's default keepalive_timeout (75 s), so that the gateway closes first.
 IDLE_SECONDS = 60

@@ -19,7 +19,7 @@ from phpgw.backend.http.parser import make_parser
 from phpgw.backend.http.response import HttpResponse
 from phpgw.backend.http.short_response import ShortResponse, parse_short_response
 from phpgw.backend.reply import Head
-from phpgw.backend.tls_errors import tls_reason
+from phpgw.transport.tls_errors import tls_reason
 from phpgw.transport.write_now import write_now
 
 # As over FastCGI.

@@ -83,7 +83,7 @@ class MemoryBusTests(SynchronousTestCase):
         self.clock.advance(5)
         self.assertNoResult(first)
         self.one.thaw()
-        self.assertEqual(["OK", b"1"], [self.result(first), self.result(second)])
+        self.assertEqual([b"OK", b"1"], [self.result(first), self.result(second)])
 
     def test_faults(self) -> None:
         """Frames and replies can be lost, spies counted, and writes refused."""
@@ -111,7 +111,7 @@ class MemoryBusTests(SynchronousTestCase):
         def call(command: bytes, *arguments: bytes | int) -> Any:
             return self.result(self.bus.call(command, *arguments))
 
-        self.assertEqual("OK", call(b"SET", b"hold", b"1", b"NX", b"PX", 1500))
+        self.assertEqual(b"OK", call(b"SET", b"hold", b"1", b"NX", b"PX", 1500))
         self.assertIsNone(call(b"SET", b"hold", b"2", b"NX"))
         self.assertEqual(1500, call(b"PTTL", b"hold"))
         self.clock.advance(1.5)

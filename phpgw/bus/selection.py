@@ -1,0 +1,60 @@
+"""Makes the bus that the settings name."""
+
+from functools import partial
+from typing import Any
+
+from twisted.internet.endpoints import UNIXClientEndpoint
+from twisted.internet.interfaces import IStreamClientEndpoint
+
+from phpgw.bus.handshake import Login
+from phpgw.bus.interface import BusUnavailable
+from phpgw.bus.link import EnginePlace
+from phpgw.bus.names import BusNames
+from phpgw.bus.redis_bus import RedisBus
+from phpgw.bus.sentinel import MasterWatch, SentinelEndpoint
+from phpgw.bus.tls_endpoint import TlsEndpoint, TlsFiles
+from phpgw.settings import Settings
+from phpgw.settings.bus_url import BusUrl, HostAndPort
+from phpgw.settings.option import InvalidOption
+from phpgw.settings.secret_file import read_secret
+from phpgw.transport.host_endpoint import HostEndpoint
+
+
+def make_bus(url: BusUrl, settings: Settings, reactor: Any) -> RedisBus:
+    """Make the bus. Its service is not started yet.
+
+    :param url: as ``--bus`` has it, or that of an own engine.
+    :raises InvalidOption: if a file that the settings name cannot be used.
+    """
+    if settings.bus_password_file is not None:
+        # A mistake is found at the start.
+        read_secret("bus-password-file", settings.bus_password_file)
+    login = Login(url.user, partial(_read_password, settings))
+    names = BusNames.of(settings.bus_prefix)
+    if url.path:
+        return RedisBus(
+            reactor, EnginePlace(UNIXClientEndpoint(reactor, url.path), str(url), login), names
+        )
+    files = TlsFiles(settings.bus_ca_file, settings.bus_cert_file)
+
+    def endpoint_for(place: HostAndPort) -> IStreamClientEndpoint:
+        if url.uses_tls:
+            return TlsEndpoint(reactor, place, files)
+        return HostEndpoint(reactor, place.host, place.port)
+
+    if not url.master:
+        return RedisBus(reactor, EnginePlace(endpoint_for(url.hosts[0]), str(url), login), names)
+    sentinels = SentinelEndpoint(reactor, url.hosts, url.master, login, endpoint_for)
+    bus = RedisBus(reactor, EnginePlace(sentinels, str(url), login), names)
+    MasterWatch(reactor, sentinels, bus.link).setServiceParent(bus.service)
+    return bus
+
+
+def _read_password(settings: Settings) -> bytes | None:
+    path = settings.bus_password_file
+    if path is None:
+        return None
+    try:
+        return read_secret("bus-password-file", path)
+    except InvalidOption as error:
+        raise BusUnavailable(str(error)) from error
