@@ -24,18 +24,26 @@ _MAX_MESSAGE = 16384
 _MAX_PONGS = 65536
 _POLICY_VIOLATION = 1008
 _MAX_REASON = 120
+_NOT_PERMITTED = "you may not watch any longer"
+
+# Returns whether somebody may still watch.
+Permission = Callable[[], bool]
 
 
 class ViewerProtocol(SlimProtocol):
     """The WebSocket connection of a viewer: a :class:`phpgw.feed.feed.Viewer`."""
 
     factory: "ViewerFactory"
+    is_permitted: Permission
 
     @property
     def unread(self) -> int:
         return unsent_bytes(self.transport)
 
     def send(self, messages: Iterable[bytes]) -> None:
+        if not self.is_permitted():
+            self.close(_POLICY_VIOLATION, _NOT_PERMITTED)
+            return
         encode = self.factory.frame_encoder.encode
         self.sendData(b"".join([encode(message, is_binary=False) for message in messages]))
 
@@ -76,7 +84,9 @@ class ViewerFactory(SlimFactory):
         self.feed = feed
         self.frame_encoder = FrameEncoder()
         seconds: Callable[[], float] = reactor.seconds
-        self._tickets: ExpiringTokens[bool] = ExpiringTokens(TICKET_SECONDS, _MAX_TICKETS, seconds)
+        self._tickets: ExpiringTokens[Permission] = ExpiringTokens(
+            TICKET_SECONDS, _MAX_TICKETS, seconds
+        )
         self._viewers: set[ViewerProtocol] = set()
         self.setProtocolOptions(
             versions=[13],
@@ -90,9 +100,20 @@ class ViewerFactory(SlimFactory):
         )
         self.specialize(self.protocol)
 
-    def make_ticket(self) -> str:
-        """Return a ticket for one connection."""
-        return self._tickets.create(True)
+    def make_ticket(self, permission: Permission) -> str:
+        """Return a ticket for one connection.
+
+        :param permission: of whoever gets the ticket. The connection ends with it.
+        """
+        return self._tickets.create(permission)
+
+    def close_unpermitted(self) -> None:
+        """Close the connections of those whose permission has ended, which is done anyway when
+        there is something to send to them.
+        """
+        for viewer in [*self._viewers]:
+            if not viewer.is_permitted():
+                viewer.close(_POLICY_VIOLATION, _NOT_PERMITTED)
 
     def open(self, request: Any, ticket: bytes) -> None:
         """Turn a request of twisted.web into the connection of a viewer.
@@ -100,7 +121,8 @@ class ViewerFactory(SlimFactory):
         :raises Refusal: if it is no valid handshake, if the ticket is not valid, or if there are
             too many viewers.
         """
-        if self._tickets.find(ticket) is None:
+        permission = self._tickets.find(ticket)
+        if permission is None or not permission():
             raise Refusal(
                 403,
                 "POST to this path for a ticket, and connect with ?ticket=TICKET within "
@@ -114,6 +136,7 @@ class ViewerFactory(SlimFactory):
         self._tickets.remove(ticket)
         transport, unread = release(request)
         protocol: Any = self.buildProtocol(transport.getPeer())
+        protocol.is_permitted = permission
         self._viewers.add(protocol)
         attach(transport, protocol)
         protocol.open(opening.response(None, ()), None)
