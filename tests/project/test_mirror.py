@@ -62,7 +62,6 @@ TESTED_ELSEWHERE = {
     "settings/option": "unit/settings/test_settings",
     "settings/php": "unit/settings/test_settings",
     "settings/process": "unit/settings/test_settings",
-    "settings/sources": "unit/test_tap",
     "web/local_peer": "unit/api/test_access",
     "web/response": "unit/web/test_site",
     "web/roots": "unit/web/test_site",
