@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from phpgw.feed.feed import Feed
 from phpgw.feed.subscription import InvalidSubscription, parse_subscription
@@ -24,6 +24,8 @@ _MAX_MESSAGE = 16384
 _MAX_PONGS = 65536
 _POLICY_VIOLATION = 1008
 _MAX_REASON = 120
+# Seconds for a viewer to read what is unsent, after which its connection is cut.
+_CLOSE_TIMEOUT = 5
 _NOT_PERMITTED = "you may not watch any longer"
 
 # Returns whether somebody may still watch.
@@ -35,6 +37,8 @@ class ViewerProtocol(SlimProtocol):
 
     factory: "ViewerFactory"
     is_permitted: Permission
+    transport: Any
+    _abort_call: IDelayedCall | None = None
 
     @property
     def unread(self) -> int:
@@ -52,6 +56,12 @@ class ViewerProtocol(SlimProtocol):
         self.sendCloseFrame(code, reason.encode()[:_MAX_REASON])
         # Without waiting for its close frame: there is nothing more to say.
         self.transport.loseConnection()
+        if self._abort_call is None:
+            self._abort_call = self.factory.reactor.callLater(_CLOSE_TIMEOUT, self._abort)
+
+    def _abort(self) -> None:
+        self._abort_call = None
+        self.transport.abortConnection()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         try:
@@ -67,6 +77,9 @@ class ViewerProtocol(SlimProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self.factory.forget(self)
+        if self._abort_call is not None:
+            self._abort_call.cancel()
+            self._abort_call = None
 
 
 class ViewerFactory(SlimFactory):

@@ -194,6 +194,17 @@ class ViewerTests(SynchronousTestCase):
                 it.gateway.round_trip()
                 it.gateway.reactor.advance(2)
 
+    def test_viewer_that_never_reads(self) -> None:
+        """It is cut off once it has been closed: no memory is kept for it."""
+        with watched() as it:
+            viewer = it.connect()
+            viewer.send(frame(TEXT, b'{"stats": true}') * 1000)
+            self.assertLess(len(viewer.transport.value()), 2**19)
+            viewer.send(frame(TEXT, b"nonsense"))
+            self.assertFalse(viewer.transport.disconnected)
+            it.gateway.reactor.advance(5)
+            self.assertTrue(viewer.transport.disconnected)
+
     def test_log_out(self) -> None:
         """All tabs of the session stop watching; others go on."""
         with watched() as it:
