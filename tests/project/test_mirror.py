@@ -23,7 +23,6 @@ TESTED_ELSEWHERE = {
     "backend/http/head": "unit/backend/http/test_connection",
     "backend/http/parser": "unit/backend/http/test_connection",
     "backend/http/prepared": "unit/backend/http/test_backend",
-    "backend/http/response": "unit/backend/http/test_exchange",
     "backend/interface": "unit/backend/fastcgi/test_backend",
     "backend/reply": "unit/backend/fastcgi/test_exchange",
     "backend/tls_errors": "unit/backend/http/test_backend",
