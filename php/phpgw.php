@@ -767,6 +767,18 @@ final class Gateway
     }
 
     /**
+     * The last events that PHP failed on, newest first.
+     *
+     * @return list<array<string, mixed>> each with id, at (seconds since 1970), count, type, client_id, user, problem,
+     *                                    why and fix; docs/api.rst describes them
+     */
+    public function failures(): array
+    {
+        $failures = $this->find('/failures')['failures'] ?? [];
+        return is_array($failures) ? array_values(array_filter($failures, is_array(...))) : [];
+    }
+
+    /**
      * @param array<string, string> $query
      * @return \Generator<string, ClientInfo>
      */

@@ -1,6 +1,6 @@
 """The running gateway: start, reload and stop, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from twisted.application.service import MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList
@@ -47,6 +47,7 @@ class Gateway(MultiService):
         upstream.
     :param summary: what is where, in a line for the log.
     :param hints: what should be changed, each a line for the log.
+    :param reload_token: reads the API's token again; returns whether there is one.
     :param log_file: the log file of twistd, if there is one.
     """
 
@@ -68,6 +69,7 @@ class Gateway(MultiService):
         drain_timeout: float,
         summary: str,
         hints: Sequence[str],
+        reload_token: Callable[[], bool],
         log_file: ReopenableLogFile | None,
     ) -> None:
         super().__init__()
@@ -84,6 +86,7 @@ class Gateway(MultiService):
         self._drain_timeout = drain_timeout
         self._summary = summary
         self._hints = hints
+        self._reload_token = reload_token
         self._log_file = log_file
         for service in (upstream.service, *public, *private, background, notifier):
             service.setServiceParent(self)
@@ -112,7 +115,7 @@ class Gateway(MultiService):
             self._log_file.reopen()
 
     def reload(self) -> Deferred[None]:
-        """Open the log file again, and reload certificates and the code that PHP runs.
+        """Open the log file again; reload certificates, the token, and the code that PHP runs.
 
         :returns: fires once all is reloaded.
         """
@@ -123,9 +126,12 @@ class Gateway(MultiService):
         self.reopen_log()
         try:
             reloaded = [listener.reload() for listener in (*self._public, *self._private)]
+            reloaded.append(self._reload_token())
             await self._upstream.service.reload()
             if not any(reloaded) and not self._upstream.service.is_reloadable:
-                self.log.info("There is nothing to read again, since no port speaks TLS")
+                self.log.info(
+                    "There is nothing to read again: no port speaks TLS, and there is no token"
+                )
         finally:
             self._notifier.notify_reloaded()
 

@@ -10,7 +10,7 @@ from twisted.application.service import MultiService
 from twisted.web.resource import Resource
 
 from phpgw import __version__
-from phpgw.api.access import Access, AccessControl, describe_access
+from phpgw.api.access import Access, LastingAccess, describe_access
 from phpgw.api.batch import Batches
 from phpgw.api.check import CheckContext, GatewayReport
 from phpgw.api.fast_path import FastPath
@@ -169,7 +169,7 @@ def make_gateway(
         *observe_history(history),
     )
 
-    def api_for(access: AccessControl) -> dict[bytes, Resource]:
+    def api_for(access: LastingAccess) -> dict[bytes, Resource]:
         return make_api(
             dispatcher,
             directory,
@@ -186,7 +186,14 @@ def make_gateway(
             observables,
         )
 
-    console = ConsoleResource(access, api_for, _script_url(settings), reactor.seconds)
+    console = ConsoleResource(
+        access, api_for, _script_url(settings), reactor.seconds, viewers.close_unpermitted
+    )
+
+    def reload_token() -> bool:
+        has_token = access.reload()
+        viewers.close_unpermitted()
+        return has_token
 
     # Browsers.
     make_client_id = random_id if settings.client_id == "random" else peer_ids()
@@ -267,6 +274,7 @@ def make_gateway(
         drain_timeout=settings.drain_timeout,
         summary=_summary(settings, upstream, proxies),
         hints=(*dev_warnings(settings), *upstream.hints),
+        reload_token=reload_token,
         log_file=log_file,
     )
     role.make_signals(reactor, gateway.reload, gateway.reopen_log).setServiceParent(gateway)

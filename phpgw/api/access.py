@@ -8,7 +8,9 @@ A browser gives no sign in one case, DNS rebinding: a page whose host name has j
 an address of this machine takes the gateway for its own server. The Host header has that name.
 """
 
+from collections.abc import Callable
 from hmac import compare_digest
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import attrs
@@ -19,6 +21,7 @@ from twisted.web.server import Request
 from phpgw.api.proxy_signs import find_sign, is_old_http
 from phpgw.log_limit import line_limit
 from phpgw.settings import Settings
+from phpgw.settings.option import InvalidOption
 from phpgw.settings.secret_file import read_token
 from phpgw.web.addresses import peer_name
 from phpgw.web.forwarded import TrustedProxies
@@ -38,6 +41,7 @@ _OLD_HTTP = (
     "port of --api-listen, or set --api-token-file."
 )
 _MAX_CALLERS = 1000
+_TOKEN_OPTION = "api-token-file"
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="phpgw"'}
 
 
@@ -53,6 +57,17 @@ class AccessControl(Protocol):
 
         :raises HttpError: if it may not; :exc:`Denied` if others may.
         """
+
+
+# Returns whether a caller who was once allowed to use the API still is.
+Permission = Callable[[], bool]
+
+
+class LastingAccess(AccessControl, Protocol):
+    """An access control for what goes on after a request, such as a WebSocket."""
+
+    def permission(self, request: Request) -> Permission:
+        """Return the permission of a request that passes :meth:`check`."""
 
 
 @attrs.frozen
@@ -74,6 +89,7 @@ class Access:
     :param trusts_local: whether programs of this machine need no token although there is one.
     :param is_shared: whether browsers connect to the same ports, perhaps through a proxy.
     :param proxy_detector: knows the ports behind a proxy; ``None`` if that does not matter.
+    :param token_file: the file with the token.
     """
 
     log = Logger(observer=line_limit)
@@ -85,8 +101,10 @@ class Access:
         trusts_local: bool = False,
         is_shared: bool = True,
         proxy_detector: ProxyDetector | None = None,
+        token_file: Path | None = None,
     ) -> None:
         self._token = token
+        self._token_file = token_file
         self._trusts_local = trusts_local or token is None
         self._is_shared = is_shared
         # By port and host of the peer. Most connections have the same few.
@@ -100,7 +118,7 @@ class Access:
         :raises InvalidOption: if the token's file is unusable.
         """
         path = settings.api_token_file
-        token = None if path is None else read_token("api-token-file", path)
+        token = None if path is None else read_token(_TOKEN_OPTION, path)
         is_shared = not settings.api_listen
         is_at_risk = is_shared and token is None and not settings.api_trust_local
         return cls(
@@ -108,7 +126,25 @@ class Access:
             trusts_local=settings.api_trust_local,
             is_shared=is_shared,
             proxy_detector=ProxyDetector(proxies) if is_at_risk else None,
+            token_file=path,
         )
+
+    def reload(self) -> bool:
+        """Read the token's file again. What was allowed by another token no longer is.
+
+        If the file is unusable, the log says so, and the token stays.
+
+        :returns: whether there is such a file.
+        """
+        if self._token_file is None:
+            return False
+        try:
+            self._token = read_token(_TOKEN_OPTION, self._token_file)
+        except InvalidOption as error:
+            self.log.error(
+                "The API goes on with the token that it has: {reason}", reason=str(error)
+            )
+        return True
 
     def check(self, request: Request) -> None:
         """Check that a request may use the API, and log it if it may not.
@@ -153,6 +189,18 @@ class Access:
             if credentials is not None:
                 return compare_digest(credentials, self._token)
         return self._trusts_local and self._obstacle(caller) is None
+
+    def permission(self, request: Request) -> Permission:
+        """Return the permission of a caller: until the token changes, if it has the token.
+
+        Else until a proxy is found in front of the port: it may have passed on the request.
+        """
+        token = self._token
+        if token is not None and _bearer(request.getHeader(b"Authorization") or b"") is not None:
+            return lambda: token == self._token
+        transport: Any = request.channel.transport
+        caller = self.caller(transport)
+        return lambda: self.allows_caller(caller, b"")
 
     def allows(self, request: Request) -> bool:
         """Return whether a request may use the API, without logging it."""

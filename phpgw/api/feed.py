@@ -2,7 +2,7 @@
 
 from twisted.web.server import NOT_DONE_YET, Request
 
-from phpgw.api.access import AccessControl
+from phpgw.api.access import LastingAccess
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.feed.viewer import TICKET_SECONDS, ViewerFactory
 from phpgw.relay.connect import Refusal
@@ -15,8 +15,9 @@ from phpgw.web.response import HttpError, json_body
 class FeedResource(JsonResource):
     """``POST /feed``: a ticket. ``GET /feed?ticket=``: the WebSocket."""
 
-    def __init__(self, access: AccessControl, viewers: ViewerFactory) -> None:
+    def __init__(self, access: LastingAccess, viewers: ViewerFactory) -> None:
         super().__init__(access)
+        self._permission = access.permission
         self._viewers = viewers
 
     def render(self, request: Request) -> bytes | int:
@@ -43,7 +44,7 @@ class FeedResource(JsonResource):
     def render_POST(self, request: Request) -> bytes:
         """Respond with a ticket."""
         query_parameters(request)
-        ticket = self._viewers.make_ticket()
+        ticket = self._viewers.make_ticket(self._permission(request))
         return json_body(request, {"ticket": ticket, "seconds": TICKET_SECONDS})
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from twisted.web.resource import Resource
 
-from phpgw.api.access import AccessControl
+from phpgw.api.access import LastingAccess
 from phpgw.api.batch import Batches
 from phpgw.api.check import CheckContext, CheckResource
 from phpgw.api.clients import ClientsResource
@@ -37,7 +37,7 @@ def make_api(
     slices: TimeSlices,
     hold: Hold,
     check: CheckContext,
-    access: AccessControl,
+    access: LastingAccess,
     metrics: Metrics,
     limit: int,
     failures: FailureLog,

@@ -12,10 +12,10 @@ from phpgw.settings import parsers
 from phpgw.settings.option import Given
 from phpgw.settings.secret_file import read_token
 from phpgw.settings.server_address import TcpServer, UnixServer, parse_server_address
-from phpgw.settings.sources import CONFIG, combine, value_of
+from phpgw.settings.sources import CONFIG, combine, value_of, with_usual_file
 
 # As the PHP library has them.
-_URL_VARIABLE = "PHPGW_URL"
+URL_VARIABLE = "PHPGW_URL"
 _TOKEN_VARIABLE = "PHPGW_TOKEN"
 _URL_EXPECTED = "http://HOST:PORT, https://HOST:PORT or unix:/PATH"
 
@@ -67,15 +67,17 @@ def find_api(
 
     The address is in ``--url``; else, unless a configuration file is given, in the variable of the
     PHP library; else in ``api-listen`` and ``listen``. The token is in ``--api-token-file``, in the
-    library's variable, or in the file that the configuration names.
+    library's variable, or in the file that the configuration names. Without a configuration, it is
+    that of :data:`phpgw.settings.sources.USUAL_FILE`, whose token no other address gets.
 
     :param given: texts of settings on the command line.
     :raises InvalidOption: if a setting is invalid.
     :raises InvalidUsage: if there is no address, or it is invalid.
     """
-    settings = combine(given, environment)
     if url is None and CONFIG.name not in given:
-        url = environment.get(_URL_VARIABLE) or None
+        url = environment.get(URL_VARIABLE) or None
+    known = given if url is not None else with_usual_file(given, environment)
+    settings = combine(known, environment)
     address = _from_settings(settings) if url is None else parse_url(url)
     token = environment.get(_TOKEN_VARIABLE, "").strip()
     if token and "api-token-file" not in given:

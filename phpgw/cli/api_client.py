@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -17,6 +17,9 @@ _PAGE = 1000
 _MAX_REASON = 500
 # A check may take 20 s.
 _CHECK_PAUSE, _MAX_CHECK_TRIES = 0.25, 100
+# What the answers of a gateway have at least.
+_STATS = ("clients_now", "php_requests_now", "breaker_open_now", "held_now")
+_REPORT = ("version", "pid", "uid", "user", "gids", "machine", "open_files", "concurrency")
 # Bytes that are not UTF-8 go as they were typed.
 _ERRORS = "surrogateescape"
 
@@ -32,10 +35,13 @@ class ApiClient:
         self._token = access.token
         self._exchange = exchange
 
-    def get(self, *path: str, **query: str | int | None) -> Any:
+    def get(
+        self, *path: str, fields: Collection[str] = (), **query: str | int | None
+    ) -> dict[str, Any]:
         """Return the JSON at a path.
 
         :param path: the segments.
+        :param fields: what has to be in it.
         :param query: the parameters; ``None`` for none.
         :raises CommandFailed: if the gateway refuses.
         :raises GatewayUnreachable: if there is no gateway.
@@ -44,16 +50,25 @@ class ApiClient:
         target = "/" + "/".join(quote(each, safe="", errors=_ERRORS) for each in path)
         if given:
             target += "?" + urlencode(given, errors=_ERRORS)
-        return self._read(self._ask("GET", target))
+        return self._record(self._ask("GET", target), fields)
 
-    def post(self, *path: str) -> Any:
+    def post(self, *path: str, fields: Collection[str] = ()) -> dict[str, Any]:
         """Return the JSON with which a POST without a body is answered.
 
         :param path: the segments.
+        :param fields: what has to be in it.
         :raises CommandFailed: if the gateway refuses.
         :raises GatewayUnreachable: if there is no gateway.
         """
-        return self._read(self._ask("POST", "/" + "/".join(path)))
+        return self._record(self._ask("POST", "/" + "/".join(path)), fields)
+
+    def stats(self) -> dict[str, int]:
+        """Return the gateway's numbers, by their names.
+
+        :raises CommandFailed: if the gateway refuses.
+        :raises GatewayUnreachable: if there is no gateway.
+        """
+        return self.get("stats", fields=_STATS)
 
     def run(self, commands: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
         """Run commands.
@@ -65,6 +80,10 @@ class ApiClient:
         results: list[dict[str, Any]] = self._read(
             self._ask("POST", "/commands", json.dumps(commands).encode())
         )
+        if not isinstance(results, list) or len(results) != len(commands):
+            raise self._stranger()
+        if not all(_has(each, ("delivered",)) for each in results):
+            raise self._stranger()
         return results
 
     def clients(
@@ -81,7 +100,8 @@ class ApiClient:
     ) -> Iterator[dict[str, Any]]:
         while True:
             size = min(limit, _PAGE)
-            page = self.get("clients", limit=size, after=after, group=group, user=user)
+            query = {"limit": size, "after": after, "group": group, "user": user}
+            page = self.get("clients", fields=("clients", "next", "total"), **query)
             yield page
             limit, after = limit - size, page["next"]
             if not limit or after is None:
@@ -106,12 +126,13 @@ class ApiClient:
             if response.status != HTTPStatus.TOO_MANY_REQUESTS:
                 break
             time.sleep(_CHECK_PAUSE)
-        report: dict[str, Any] = self._read(response)
-        return report
+        return self._record(response, (*_REPORT, "settings"))
 
     def checked_handshake(self, token: str) -> dict[str, Any] | None:
         """Return what the gateway has seen of a handshake; ``None`` if it has not come."""
-        handshake: dict[str, Any] | None = self.get("check", token)["handshake"]
+        handshake: dict[str, Any] | None = self.get("check", token, fields=("handshake",))[
+            "handshake"
+        ]
         return handshake
 
     def obstacles(self) -> list[str]:
@@ -128,7 +149,7 @@ class ApiClient:
         :raises CommandFailed: if the gateway refuses.
         :raises GatewayUnreachable: if there is no gateway, or if it is about to stop.
         """
-        ticket = self._read(self._ask("POST", "/feed"))["ticket"]
+        ticket = str(self.post("feed", fields=("ticket",))["ticket"])
         feed = open_web_socket(self.address, f"/feed?ticket={quote(ticket, safe='')}")
         feed.send(json.dumps(subscription))
         return feed
@@ -140,6 +161,13 @@ class ApiClient:
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token.decode('latin-1')}"
         return self._exchange(self.address, ApiRequest(method, target, headers, body))
+
+    def _record(self, response: ApiResponse, fields: Collection[str]) -> dict[str, Any]:
+        """Return an object with these fields."""
+        record: dict[str, Any] = self._read(response)
+        if not _has(record, fields):
+            raise self._stranger()
+        return record
 
     def _read(self, response: ApiResponse) -> Any:
         try:
@@ -160,3 +188,8 @@ class ApiClient:
             f"what is at {self.address} does not reply like phpgw's API; say where that is: "
             "--config FILE, as for phpgw serve, or --url URL"
         )
+
+
+def _has(value: object, fields: Collection[str]) -> bool:
+    """Return whether a value is an object with these fields."""
+    return isinstance(value, dict) and value.keys() >= {*fields}

@@ -14,7 +14,7 @@ from phpgw.checks.public_url import PublicUrl, parse_idle, parse_page_origin, pa
 from phpgw.checks.public_way import PublicWay, check_public_way
 from phpgw.checks.situation import Situation
 from phpgw.checks.walk import check_gateway, guarded
-from phpgw.cli.api_address import find_api
+from phpgw.cli.api_address import URL_VARIABLE, find_api
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.command import Command
 from phpgw.cli.errors import CommandFailed, GatewayUnreachable, InvalidUsage
@@ -26,7 +26,7 @@ from phpgw.process.machine_id import machine_id
 from phpgw.settings import Settings
 from phpgw.settings.as_json import settings_as_json
 from phpgw.settings.option import Given, InvalidOption
-from phpgw.settings.sources import BY_NAME, CONFIG, combine
+from phpgw.settings.sources import BY_NAME, CONFIG, combine, with_usual_file
 
 # The help of phpgw serve has the others.
 _SHOWN_OPTIONS = ("config", "api-token-file")
@@ -168,8 +168,10 @@ def _check(
 
     :returns: the exit status.
     """
-    given = given_texts(parameters)
+    given: Mapping[str, Sequence[Given]] = given_texts(parameters)
     access = find_api(given, os.environ, api)
+    if api is None and not os.environ.get(URL_VARIABLE):
+        given = with_usual_file(given, os.environ)
     exchange = click.get_current_context().obj
     if url is None and (origin is not None or idle):
         raise InvalidUsage("--url is missing: --origin and --idle are about the public way")

@@ -8,7 +8,15 @@ import click
 
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
-from phpgw.cli.output import json_option, note, print_fields, print_json, print_table, write
+from phpgw.cli.output import (
+    counted,
+    json_option,
+    note,
+    print_fields,
+    print_json,
+    print_table,
+    write,
+)
 from phpgw.cli.parsed_value import ParsedValue
 from phpgw.cli.tail_view import event_line
 from phpgw.cli.targets import filter_options
@@ -39,7 +47,7 @@ def _clients(
     as_json: bool,
 ) -> None:
     if client_id is not None:
-        client = api.get("clients", client_id)
+        client = api.get("clients", client_id, fields=_FIELDS)
         if as_json:
             print_json(client)
         else:
@@ -56,7 +64,7 @@ def _clients(
     shown = len(page["clients"])
     if page["next"] is not None:
         more = f"--after {shlex.quote(page['next'])}"
-        note(f"{shown} of {page['total']} clients; for the next ones: {more}")
+        note(f"{shown} of {counted(page['total'], 'client')}; for the next ones: {more}")
     elif not shown:
         note("No client is connected." if group is user is None else "There is no such client.")
 

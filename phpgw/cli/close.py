@@ -6,9 +6,9 @@ import click
 
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
-from phpgw.cli.output import json_option, print_json, write
+from phpgw.cli.output import counted, json_option, print_json, write
 from phpgw.cli.parsed_value import ParsedValue
-from phpgw.cli.targets import check_result, count, read_target, run_command, target_options
+from phpgw.cli.targets import check_result, read_target, run_command, target_options
 from phpgw.settings import parsers
 
 
@@ -28,7 +28,7 @@ def _close(
         print_json(result)
     check_result(target, result)
     if not as_json:
-        write(f"Closed {count(result)}.")
+        write(f"Closed {counted(result['delivered'], 'client')}.")
 
 
 command: click.Command = ApiCommand(

@@ -12,7 +12,7 @@ from phpgw.settings import parsers
 
 def _console(api: ApiClient, public_url: str | None, as_json: bool) -> None:
     base = _base(api, public_url)
-    issued = api.post("console", "code")
+    issued = api.post("console", "code", fields=("code", "seconds"))
     # In the fragment, so that no proxy has the code in its log.
     url = f"{base}/console#{issued['code']}"
     if as_json:

@@ -12,7 +12,7 @@ from phpgw.samples.proxied_gateway import find_gateway
 from phpgw.settings import parsers
 from phpgw.settings.option import Given
 from phpgw.settings.server_address import TcpServer, UnixServer
-from phpgw.settings.sources import combine
+from phpgw.settings.sources import combine, with_usual_file
 
 
 def _haproxy(
@@ -21,7 +21,8 @@ def _haproxy(
     server_name: str | None,
     certificate: str | None,
 ) -> tuple[str, Sequence[str]]:
-    gateway = find_gateway(combine(given, os.environ), address, speaks_proxy_protocol=True)
+    settings = combine(with_usual_file(given, os.environ), os.environ)
+    gateway = find_gateway(settings, address, speaks_proxy_protocol=True)
     if server_name is None:
         return make_backend(gateway), describe(gateway.missing)
     return make_configuration(gateway, server_name, certificate), describe(gateway.missing)

@@ -8,7 +8,9 @@ from unicodedata import combining, east_asian_width
 import click
 
 from phpgw.cli.errors import CommandFailed
+from phpgw.cli.parsed_value import ParsedValue
 from phpgw.escape import printable
+from phpgw.settings import parsers
 
 _GAP = "  "
 _NOTHING = "-"
@@ -18,6 +20,13 @@ _LARGEST_CELL = 60
 def json_option() -> click.Option:
     """Return an option ``--json``. The command's parameter is ``as_json``."""
     return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON, for programs.")
+
+
+def count_option(description: str) -> click.Option:
+    """Return an option ``--count``, after which a command stops that goes on by itself."""
+    return click.Option(
+        ["--count"], metavar="COUNT", type=ParsedValue(parsers.count), help=description
+    )
 
 
 def print_json(value: object) -> None:
@@ -73,6 +82,11 @@ def cut(text: str, width: int) -> str:
         if taken > width:
             return text[:place]
     return text
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number of things, as in ``1 client`` and ``2 clients``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def note(text: str) -> None:

@@ -9,8 +9,8 @@ import click
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.errors import InvalidUsage
-from phpgw.cli.output import json_option, note, print_json, write
-from phpgw.cli.targets import check_result, count, read_target, run_command, target_options
+from phpgw.cli.output import counted, json_option, note, print_json, write
+from phpgw.cli.targets import check_result, read_target, run_command, target_options
 
 _STDIN = "-"
 
@@ -33,7 +33,7 @@ def _send(
         print_json(result)
     check_result(target, result)
     if not as_json:
-        write(f"Sent to {count(result)}.")
+        write(f"Sent to {counted(result['delivered'], 'client')}.")
 
 
 def _read_stdin() -> bytes:

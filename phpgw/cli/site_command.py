@@ -12,7 +12,7 @@ from phpgw.samples.web_site import WebSite, find_site
 from phpgw.settings import parsers
 from phpgw.settings.option import Given
 from phpgw.settings.server_address import TcpServer, UnixServer
-from phpgw.settings.sources import combine
+from phpgw.settings.sources import combine, with_usual_file
 
 
 class SiteCommand(SampleCommand):
@@ -50,7 +50,7 @@ class SiteCommand(SampleCommand):
         certificate: str | None,
         key: str | None,
     ) -> tuple[str, Sequence[str]]:
-        settings = combine(given, os.environ)
+        settings = combine(with_usual_file(given, os.environ), os.environ)
         gateway = find_gateway(settings, address)
         if server_name is None:
             return self._make_part(gateway), describe(gateway.missing)

@@ -33,12 +33,14 @@ def _status(api: ApiClient, as_json: bool) -> int:
 
     :returns: the exit status: 1 if the gateway is not ready.
     """
-    stats = api.get("stats")
+    stats = api.stats()
+    version = api.check(asks_script=False, wants_token=False)["version"]
     obstacles = api.obstacles()
     if as_json:
         print_json(
             {
                 "url": str(api.address),
+                "version": version,
                 "ready": not obstacles,
                 "obstacles": obstacles,
                 "stats": stats,
@@ -46,7 +48,8 @@ def _status(api: ApiClient, as_json: bool) -> int:
         )
     else:
         ready = f"no: {'; '.join(obstacles)}" if obstacles else "yes"
-        print_fields({"Gateway": str(api.address), "Ready": ready, **describe(stats)})
+        gateway = {"Gateway": str(api.address), "Version": version, "Ready": ready}
+        print_fields({**gateway, **describe(stats)})
     return 1 if obstacles else 0
 
 

@@ -10,13 +10,11 @@ import click
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.errors import GatewayUnreachable
-from phpgw.cli.output import json_option, note, print_json, write
-from phpgw.cli.parsed_value import ParsedValue
+from phpgw.cli.output import count_option, counted, json_option, note, print_json, write
 from phpgw.cli.tail_view import event_line
 from phpgw.cli.web_socket import WebSocket, WebSocketClosed
 from phpgw.histogram import OUTCOMES
 from phpgw.metrics import EVENT_TYPES
-from phpgw.settings import parsers
 
 # Seconds between two attempts to reach a gateway that has stopped.
 _PAUSE = 1.0
@@ -58,7 +56,8 @@ class Tail:
             if "event" in message:
                 yield message["event"]
             elif "lost" in message:
-                note(f"{message['lost']} events are not shown: there are too many in a second.")
+                number = counted(message["lost"], "event")
+                note(f"Not shown: {number}, since there are too many in a second.")
 
     def _reconnect(self) -> WebSocket:
         while True:
@@ -109,12 +108,7 @@ command: click.Command = ApiCommand(
             help="Show only events that ended so: replied, failed, refused (PHP was not asked) or "
             "withdrawn (the client had left).",
         ),
-        click.Option(
-            ["--count"],
-            metavar="COUNT",
-            type=ParsedValue(parsers.count),
-            help="Stop after so many events. Default: at Ctrl-C.",
-        ),
+        count_option("Stop after so many events. Default: at Ctrl-C."),
         json_option(),
     ],
     help="Show each event as it ends: who, how it ended, how long it waited and PHP took, message "

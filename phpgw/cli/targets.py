@@ -8,6 +8,7 @@ import click
 
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.errors import CommandFailed, InvalidUsage
+from phpgw.cli.output import counted
 
 _KINDS = ("client", "group", "user")
 
@@ -94,10 +95,6 @@ def check_result(target: CommandTarget, result: Mapping[str, Any]) -> None:
     if not result["delivered"] and target.kind != "all":
         raise CommandFailed(target.absence())
     if "error" in result:
-        raise CommandFailed(f"{result['error']}; it ran for {count(result)}")
-
-
-def count(result: Mapping[str, Any]) -> str:
-    """Return the number of clients, in words."""
-    delivered = result["delivered"]
-    return "1 client" if delivered == 1 else f"{delivered} clients"
+        raise CommandFailed(
+            f"{result['error']}; it ran for {counted(result['delivered'], 'client')}"
+        )

@@ -8,12 +8,10 @@ import click
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.errors import CommandFailed, GatewayUnreachable, explain
-from phpgw.cli.output import json_option, print_json
-from phpgw.cli.parsed_value import ParsedValue
+from phpgw.cli.output import count_option, json_option, print_json
 from phpgw.cli.screen import PlainScreen, Screen, open_screen
 from phpgw.cli.targets import filter_options
 from phpgw.cli.top_view import ORDERS, Sample, View, rates
-from phpgw.settings import parsers
 
 # In seconds.
 _INTERVAL = 1.0
@@ -94,7 +92,7 @@ class Top:
         self._before, self._now = self._now, self._sample()
 
     def _sample(self) -> Sample:
-        stats = self._api.get("stats")
+        stats = self._api.stats()
         page = self._api.clients(_MAX_CLIENTS, None, self._group, self._user)
         return Sample(time.monotonic(), stats, page["clients"], page["total"])
 
@@ -133,12 +131,7 @@ command: click.Command = ApiCommand(
         ),
         click.Option(["--reverse", "is_reversed"], is_flag=True, help="Sort the other way round."),
         *filter_options(),
-        click.Option(
-            ["--count"],
-            metavar="COUNT",
-            type=ParsedValue(parsers.count),
-            help="Stop after so many seconds. Default: at Ctrl-C, or the key q.",
-        ),
+        count_option("Stop after so many seconds. Default: at Ctrl-C, or the key q."),
         json_option(),
     ],
     help="Show what the gateway does, second by second: rates, and its clients. Press s for "

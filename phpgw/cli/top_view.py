@@ -6,7 +6,7 @@ from typing import Any
 
 import attrs
 
-from phpgw.cli.output import columns
+from phpgw.cli.output import columns, counted
 from phpgw.escape import printable
 
 _HEADINGS = ("CLIENT", "USER", "GROUPS", "CONNECTED", "ADDRESS")
@@ -112,8 +112,8 @@ class View:
         lines.append(f"{'Also':<10}{_others(now, growth)}")
         reverse = ", reversed" if self.is_reversed else ""
         is_part = len(now.clients) < now.total
-        shown = f"the first {len(now.clients)} of {now.total}" if is_part else f"all {now.total}"
-        lines += ["", f"{shown} clients, by {self.order}{reverse}"]
+        shown = f"the first {len(now.clients)} of " if is_part else ""
+        lines += ["", f"{shown}{counted(now.total, 'client')}, by {self.order}{reverse}"]
         rows = [_row(each, clock) for each in self.sorted(now.clients)]
         return lines + columns([_HEADINGS, *rows[: max(0, height - len(lines) - 1)]])
 

@@ -1,10 +1,12 @@
 """``/console/code`` and ``/console/session``: a one-time code, and the session that it opens."""
 
+from collections.abc import Callable
+
 from twisted.logger import Logger
 from twisted.web.http import NO_CONTENT
 from twisted.web.server import Request
 
-from phpgw.api.access import AccessControl
+from phpgw.api.access import LastingAccess, Permission
 from phpgw.api.json_resource import JsonResource, query_parameters
 from phpgw.console.same_origin import calling_origin
 from phpgw.console.session_access import Session, SessionAccess, Sessions
@@ -16,20 +18,22 @@ from phpgw.web.response import HttpError, json_body
 # A page cannot send this header to another origin: Fetch standard, CORS-preflight request.
 CODE_HEADER = b"Phpgw-Console-Code"
 
-Codes = ExpiringTokens[bool]
+# Each with the permission of who got it.
+Codes = ExpiringTokens[Permission]
 
 
 class CodeResource(JsonResource):
     """``POST /console/code``: a code, for those who may use the API."""
 
-    def __init__(self, access: AccessControl, codes: Codes) -> None:
+    def __init__(self, access: LastingAccess, codes: Codes) -> None:
         super().__init__(access)
+        self._permission = access.permission
         self._codes = codes
 
     def render_POST(self, request: Request) -> bytes:
         """Respond with a new code."""
         query_parameters(request)
-        code = self._codes.create(True)
+        code = self._codes.create(self._permission(request))
         return json_body(request, {"code": code, "seconds": self._codes.lifetime})
 
 
@@ -48,13 +52,17 @@ class SessionResource(JsonResource):
     """``/console/session``: opens a session for a code, and closes it.
 
     :param sessions: the open sessions.
+    :param session_closed: called when one was closed.
     """
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, codes: Codes, sessions: Sessions) -> None:
+    def __init__(
+        self, codes: Codes, sessions: Sessions, session_closed: Callable[[], None]
+    ) -> None:
         super().__init__(_CallingOrigin())
         self._codes = codes
+        self._session_closed = session_closed
         self._sessions = sessions
         self._session_access = SessionAccess(sessions)
 
@@ -62,10 +70,11 @@ class SessionResource(JsonResource):
         """Exchange a code for a session, in a cookie that no script can read."""
         query_parameters(request)
         peer = peer_name(request.getClientAddress()) or "This machine"
-        if not self._codes.remove(request.getHeader(CODE_HEADER) or b""):
+        permission = self._codes.remove(request.getHeader(CODE_HEADER) or b"")
+        if permission is None or not permission():
             self.log.warn("Refused {peer} the console: the code is wrong, or was used", peer=peer)
             raise HttpError(401, "This link was used, or is too old. phpgw console prints another.")
-        session = Session(calling_origin(request))
+        session = Session(calling_origin(request), permission)
         self._set_cookie(request, session, self._sessions.create(session))
         self.log.info("{peer} is logged in to the console", peer=peer)
         request.setResponseCode(NO_CONTENT)
@@ -78,6 +87,7 @@ class SessionResource(JsonResource):
         if found is not None:
             token, session = found
             self._sessions.remove(token)
+            self._session_closed()
             self._set_cookie(request, session, "", max_age=0)
         request.setResponseCode(NO_CONTENT)
         return b""

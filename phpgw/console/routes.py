@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.api.access import AccessControl
+from phpgw.api.access import LastingAccess
 from phpgw.api.json_resource import NotFoundResource
 from phpgw.console.about import AboutResource
 from phpgw.console.login import CodeResource, Codes, SessionResource
@@ -38,10 +38,11 @@ class ConsoleResource(Resource):
 
     def __init__(
         self,
-        access: AccessControl,
-        make_api: Callable[[AccessControl], Mapping[bytes, Resource]],
+        access: LastingAccess,
+        make_api: Callable[[LastingAccess], Mapping[bytes, Resource]],
         script_url: str,
         seconds: Callable[[], float],
+        session_closed: Callable[[], None],
     ) -> None:
         """Make the resource.
 
@@ -49,6 +50,7 @@ class ConsoleResource(Resource):
         :param make_api: returns the API's resources for those who have this access.
         :param script_url: the script's, for people who want to call it.
         :param seconds: returns the current time.
+        :param session_closed: called when a browser has logged out.
         """
         super().__init__()
         codes: Codes = ExpiringTokens(_CODE_LIFETIME, _MAX_CODES, seconds)
@@ -59,7 +61,7 @@ class ConsoleResource(Resource):
         for name, resource in files.items():
             self.putChild(name.encode(), resource)
         self.putChild(b"code", CodeResource(access, codes))
-        self.putChild(b"session", SessionResource(codes, sessions))
+        self.putChild(b"session", SessionResource(codes, sessions, session_closed))
         resources = make_api(self.access)
         api = NotFoundResource(self.access)
         api.putChild(b"about", AboutResource(self.access, script_url))

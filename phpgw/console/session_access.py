@@ -3,7 +3,7 @@
 import attrs
 from twisted.web.server import Request
 
-from phpgw.api.access import Denied
+from phpgw.api.access import Denied, Permission
 from phpgw.console.same_origin import CrossOrigin, page_origin
 from phpgw.web.expiring_tokens import ExpiringTokens
 from phpgw.web.origin import Origin
@@ -17,9 +17,11 @@ class Session:
     """The session of a browser.
 
     :ivar origin: of the console's page.
+    :ivar is_permitted: whether who got the code may still use the API. The session ends with it.
     """
 
     origin: Origin
+    is_permitted: Permission
 
     @property
     def cookie_name(self) -> bytes:
@@ -60,6 +62,14 @@ class SessionAccess:
         except CrossOrigin:
             return False
 
+    def permission(self, request: Request) -> Permission:
+        """Return the permission of a request with a session: until the session ends."""
+        found = self.find(request)
+        if found is None:
+            return lambda: False
+        token, _ = found
+        return lambda: self._open(token) is not None
+
     def find(self, request: Request) -> tuple[bytes, Session] | None:
         """Return the token and the session of a request; ``None`` if there is no session.
 
@@ -67,11 +77,16 @@ class SessionAccess:
         """
         for name, token in request.received_cookies.items():
             if name.startswith(COOKIE_PREFIX):
-                session = self._sessions.find(token)
+                session = self._open(token)
                 if session is not None and name == session.cookie_name:
                     _check_origin(request, session.origin)
                     return token, session
         return None
+
+    def _open(self, token: bytes) -> Session | None:
+        """Return the session of a token; ``None`` if it has ended."""
+        session = self._sessions.find(token)
+        return session if session is not None and session.is_permitted() else None
 
 
 def _check_origin(request: Request, expected: Origin) -> None:

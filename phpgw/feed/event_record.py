@@ -38,4 +38,8 @@ def event_record(report: EventReport, has_bodies: bool) -> EventRecord:
 
 def _text(body: bytes) -> str:
     """Return the beginning of a body as text; what is no UTF-8 looks like ``\\xff``."""
-    return body[:MAX_BODY].decode(errors="backslashreplace")
+    end = MAX_BODY
+    # Not in the middle of a character, which has four bytes at most (RFC 3629).
+    while len(body) > end > MAX_BODY - 3 and body[end] & 0xC0 == 0x80:
+        end -= 1
+    return body[:end].decode(errors="backslashreplace")

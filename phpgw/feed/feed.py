@@ -56,7 +56,16 @@ class _Subscriber:
         self.viewer = viewer
         self.subscription = subscription
         self.pending: list[bytes] = []
+        self._pending_size = 0
         self.lost = 0
+
+    def add(self, message: bytes | None) -> None:
+        """Add an event, which is lost if it is ``None``, or if too many bytes are pending."""
+        if message is None or self._pending_size > _MAX_UNREAD:
+            self.lost += 1
+        else:
+            self.pending.append(message)
+            self._pending_size += len(message)
 
     def flush(self) -> None:
         """Send the events, and how many were lost; a viewer that does not read loses them."""
@@ -68,7 +77,7 @@ class _Subscriber:
                 self.lost = 0
             if self.pending:
                 self.viewer.send(self.pending)
-        self.pending = []
+        self.pending, self._pending_size = [], 0
 
 
 class Feed(Service):
@@ -113,7 +122,7 @@ class Feed(Service):
         """Set what a viewer gets from now on; it may have got something else before."""
         self._subscribers[viewer] = _Subscriber(viewer, subscription)
         self._adapt()
-        if subscription.stats:
+        if subscription.stats and viewer.unread <= _MAX_UNREAD:
             viewer.send([_message(stats=self._rates.last())])
 
     def remove(self, viewer: Viewer) -> None:
@@ -156,10 +165,7 @@ class Feed(Service):
             if encoded is None and self._left:
                 self._left -= 1
                 encoded = _message(event=event_record(report, self._has_bodies))
-            if encoded is None:
-                each.lost += 1
-            else:
-                each.pending.append(encoded)
+            each.add(encoded)
         if is_wanted:
             self._wanted += 1
             if self._flush_call is None:

@@ -1,15 +1,18 @@
 """The last events of each client, in memory."""
 
 from collections import deque
+from sys import getsizeof
 from typing import NamedTuple
 
-from phpgw.feed.event_record import MAX_BODY, EventRecord, event_record
+from phpgw.feed.event_record import EventRecord, event_record
 from phpgw.relay.event_report import EventReport
 
 # Bytes that all recorded events may take.
 _MAX_SIZE = 64 * 1024**2
-# What an event takes beside its message and its reply, about.
+# What an event takes beside its texts, about.
 _RECORD_SIZE = 1500
+
+_TEXTS = ("message", "reply", "problem")
 
 
 class _Recorded(NamedTuple):
@@ -46,8 +49,10 @@ class EventRecorder:
             events = deque()
         elif len(events) == self._count:
             self._size -= events.popleft().size
-        bodies = min(len(report.event.message), MAX_BODY) + min(len(report.reply), MAX_BODY)
-        recorded = _Recorded(event_record(report, has_bodies=True), _RECORD_SIZE + bodies)
+        record = event_record(report, has_bodies=True)
+        # Not their bytes: one wide character lets each character of a text take four.
+        texts = sum(getsizeof(record[name]) for name in _TEXTS)
+        recorded = _Recorded(record, _RECORD_SIZE + texts)
         events.append(recorded)
         self._size += recorded.size
         self._events[client_id] = events

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from phpgw.feed.feed import Feed
 from phpgw.feed.subscription import InvalidSubscription, parse_subscription
@@ -24,18 +24,30 @@ _MAX_MESSAGE = 16384
 _MAX_PONGS = 65536
 _POLICY_VIOLATION = 1008
 _MAX_REASON = 120
+# Seconds for a viewer to read what is unsent, after which its connection is cut.
+_CLOSE_TIMEOUT = 5
+_NOT_PERMITTED = "you may not watch any longer"
+
+# Returns whether somebody may still watch.
+Permission = Callable[[], bool]
 
 
 class ViewerProtocol(SlimProtocol):
     """The WebSocket connection of a viewer: a :class:`phpgw.feed.feed.Viewer`."""
 
     factory: "ViewerFactory"
+    is_permitted: Permission
+    transport: Any
+    _abort_call: IDelayedCall | None = None
 
     @property
     def unread(self) -> int:
         return unsent_bytes(self.transport)
 
     def send(self, messages: Iterable[bytes]) -> None:
+        if not self.is_permitted():
+            self.close(_POLICY_VIOLATION, _NOT_PERMITTED)
+            return
         encode = self.factory.frame_encoder.encode
         self.sendData(b"".join([encode(message, is_binary=False) for message in messages]))
 
@@ -44,6 +56,12 @@ class ViewerProtocol(SlimProtocol):
         self.sendCloseFrame(code, reason.encode()[:_MAX_REASON])
         # Without waiting for its close frame: there is nothing more to say.
         self.transport.loseConnection()
+        if self._abort_call is None:
+            self._abort_call = self.factory.reactor.callLater(_CLOSE_TIMEOUT, self._abort)
+
+    def _abort(self) -> None:
+        self._abort_call = None
+        self.transport.abortConnection()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
         try:
@@ -59,6 +77,9 @@ class ViewerProtocol(SlimProtocol):
 
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         self.factory.forget(self)
+        if self._abort_call is not None:
+            self._abort_call.cancel()
+            self._abort_call = None
 
 
 class ViewerFactory(SlimFactory):
@@ -76,7 +97,9 @@ class ViewerFactory(SlimFactory):
         self.feed = feed
         self.frame_encoder = FrameEncoder()
         seconds: Callable[[], float] = reactor.seconds
-        self._tickets: ExpiringTokens[bool] = ExpiringTokens(TICKET_SECONDS, _MAX_TICKETS, seconds)
+        self._tickets: ExpiringTokens[Permission] = ExpiringTokens(
+            TICKET_SECONDS, _MAX_TICKETS, seconds
+        )
         self._viewers: set[ViewerProtocol] = set()
         self.setProtocolOptions(
             versions=[13],
@@ -90,9 +113,20 @@ class ViewerFactory(SlimFactory):
         )
         self.specialize(self.protocol)
 
-    def make_ticket(self) -> str:
-        """Return a ticket for one connection."""
-        return self._tickets.create(True)
+    def make_ticket(self, permission: Permission) -> str:
+        """Return a ticket for one connection.
+
+        :param permission: of whoever gets the ticket. The connection ends with it.
+        """
+        return self._tickets.create(permission)
+
+    def close_unpermitted(self) -> None:
+        """Close the connections of those whose permission has ended, which is done anyway when
+        there is something to send to them.
+        """
+        for viewer in [*self._viewers]:
+            if not viewer.is_permitted():
+                viewer.close(_POLICY_VIOLATION, _NOT_PERMITTED)
 
     def open(self, request: Any, ticket: bytes) -> None:
         """Turn a request of twisted.web into the connection of a viewer.
@@ -100,7 +134,8 @@ class ViewerFactory(SlimFactory):
         :raises Refusal: if it is no valid handshake, if the ticket is not valid, or if there are
             too many viewers.
         """
-        if self._tickets.find(ticket) is None:
+        permission = self._tickets.find(ticket)
+        if permission is None or not permission():
             raise Refusal(
                 403,
                 "POST to this path for a ticket, and connect with ?ticket=TICKET within "
@@ -114,6 +149,7 @@ class ViewerFactory(SlimFactory):
         self._tickets.remove(ticket)
         transport, unread = release(request)
         protocol: Any = self.buildProtocol(transport.getPeer())
+        protocol.is_permitted = permission
         self._viewers.add(protocol)
         attach(transport, protocol)
         protocol.open(opening.response(None, ()), None)

@@ -1,7 +1,7 @@
 """The last failures of events: what went wrong, why, and what helps."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import attrs
 from twisted.python.failure import Failure
@@ -101,6 +101,30 @@ _ADVICE: tuple[tuple[type[Exception], Advice], ...] = (
         ),
     ),
 )
+# Of an unusable reply, by its status.
+_STATUS_ADVICE = {
+    403: Advice(
+        "The script, or the web server in front of it, has refused the gateway's request.",
+        "Let the web server pass on requests of the gateway. If the script checks signatures, "
+        "compare its secret with --secret-file.",
+    ),
+    404: Advice(
+        "PHP-FPM or the web server has found no script, or may not read it.",
+        "Compare --php-script or --php-url with the script's place as PHP-FPM sees it; all "
+        "directories on the way to it must be open to PHP-FPM's user. phpgw check shows what is "
+        "wrong.",
+    ),
+    413: Advice(
+        "The message is larger than the web server or PHP accepts.",
+        "Raise client_max_body_size (Nginx) and post_max_size (PHP) to three times "
+        "--max-message-size.",
+    ),
+}
+_SERVER_ERROR = Advice(
+    "The script, or the web server in front of it, has ended with an error.",
+    "Look into PHP's error log at this time. While you develop, --dev shows the error with its "
+    "trace.",
+)
 _OWN_ERROR = Advice(
     "This is an error in the gateway itself.",
     "Report it, with the traceback in the gateway's log.",
@@ -163,6 +187,13 @@ def _without_content(event: Event) -> Event:
 
 
 def _advice(failure: Failure) -> Advice:
+    if failure.check(UnusableReply):
+        reply = cast(UnusableReply, failure.value).reply
+        status = 200 if reply is None else reply.head.status
+        if status >= 500:
+            return _SERVER_ERROR
+        if status in _STATUS_ADVICE:
+            return _STATUS_ADVICE[status]
     for kind, advice in _ADVICE:
         if failure.check(kind):
             return advice

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import attrs
 
 from phpgw.samples.text import CannotWrite
+from phpgw.settings import sources
 from phpgw.settings.endpoint_text import parse_arguments, split_parts
 from phpgw.settings.option import Given, Option
 from phpgw.settings.server_address import (
@@ -21,18 +22,21 @@ from phpgw.settings.server_address import (
     UnixServer,
     parse_server_address,
 )
-from phpgw.settings.sources import BY_NAME, CONFIG, combine, outside_file, value_of
+from phpgw.settings.sources import (
+    BY_NAME,
+    CONFIG,
+    combine,
+    is_complete,
+    outside_file,
+    value_of,
+)
 
 # Where a program is that is installed for the whole machine.
 _INSTALLED = Path("/opt/phpgw/bin/phpgw")
 _INSTALL = "python3 -m venv /opt/phpgw && /opt/phpgw/bin/pip install phpgw"
-_USUAL_CONFIG = Path("/etc/phpgw.toml")
-_NO_CONFIG = (
-    f"there is no {_USUAL_CONFIG}; once you have written it, print this anew, so that it fits"
-)
+_NO_CONFIG = "there is no {}; once you have written it, print this anew, so that it fits"
 # A service sees no file in them, or only by an exception.
 HOMES = ("/home", "/root", "/run/user")
-_PHP = {"php-url", "php-script"}
 _SECRETS = ("api-token-file", "bus-password-file", "secret-file")
 _PATHS = ("FILE", "DIRECTORY")
 _LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -144,11 +148,10 @@ def find_service(
         name: _absolute(BY_NAME[name], texts)
         for name, texts in outside_file(given, environment).items()
     }
-    is_complete = CONFIG.name in outside or not _PHP.isdisjoint(outside)
-    is_known = is_complete or _USUAL_CONFIG.exists()
+    is_known = is_complete(outside) or sources.USUAL_FILE.exists()
     own = outside
-    if not is_complete:
-        own = {CONFIG.name: [Given(str(_USUAL_CONFIG), "by default")], **outside}
+    if not is_complete(outside):
+        own = {CONFIG.name: [Given(str(sources.USUAL_FILE), "by default")], **outside}
     settings = combine(own if is_known else outside, {})
     _check_paths(settings)
     path, notes = (program, ()) if program is not None else _find_program()
@@ -173,7 +176,7 @@ def find_service(
         is_known=is_known,
         makes_code=is_own or not is_known or (url or "").startswith("https:"),
         files=tuple(_files(own, settings, is_own, (*browsers, *api))),
-        notes=notes if is_known else (*notes, _NO_CONFIG),
+        notes=notes if is_known else (*notes, _NO_CONFIG.format(sources.USUAL_FILE)),
     )
 
 

@@ -3,6 +3,7 @@
 The command line wins over the environment, and the environment wins over the file.
 """
 
+import os
 import re
 import shlex
 import tomllib
@@ -38,6 +39,9 @@ CONFIG = Option(
 BY_NAME = {option.name: option for option in (*OPTIONS, CONFIG)}
 """All options, and that of the file, by their names."""
 
+USUAL_FILE = Path("/etc/phpgw.toml")
+"""Where the Debian package, and most people, have the configuration file."""
+_PHP = frozenset(("php-url", "php-script"))
 # Variables of Kubernetes and Docker for a service with the name phpgw, or phpgw-something.
 _SERVICE_VARIABLE = re.compile(
     r"PHPGW_(?:\w+_)?(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
@@ -75,6 +79,30 @@ def outside_file(
     :raises InvalidOption: if a variable of the environment cannot be split.
     """
     return {**_from_environment(environment), **given}
+
+
+def is_complete(outside: Mapping[str, Sequence[Given]]) -> bool:
+    """Return whether these texts name a file, or PHP itself: they make a gateway by themselves.
+
+    :param outside: the texts that :func:`outside_file` returns.
+    """
+    return CONFIG.name in outside or not _PHP.isdisjoint(outside)
+
+
+def with_usual_file(
+    given: Mapping[str, Sequence[Given]], environment: Mapping[str, str]
+) -> Mapping[str, Sequence[Given]]:
+    """Return the texts, with :data:`USUAL_FILE` as the configuration file if they are not complete.
+
+    It is for commands about a gateway that runs, or will. The gateway itself reads no file that it
+    was not given. A file that is not there, or that this user may not read, does not count.
+
+    :param given: the texts on the command line, by the names of options.
+    :raises InvalidOption: if a variable of the environment cannot be split.
+    """
+    if is_complete(outside_file(given, environment)) or not os.access(USUAL_FILE, os.R_OK):
+        return given
+    return {CONFIG.name: [Given(str(USUAL_FILE), "by default")], **given}
 
 
 def value_of(name: str, given: Mapping[str, Sequence[Given]]) -> object:

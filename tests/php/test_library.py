@@ -295,6 +295,15 @@ class GatewayTests(FakeGatewayApiTestCase):
         rules = [json.loads(stand_in.asked[n].body)[0]["history"] for n in (0, -1)]
         self.assertEqual(["10,5m", False], rules)
 
+    async def test_failures(self) -> None:
+        failure = {"id": "a-1", "at": 5.5, "problem": "PHP: status 500", "user": None}
+        stand_in = self.serve((200, {"failures": [failure]}), (200, {"failures": []}))
+        printed = await self.gateway(
+            "echo json_encode([$gateway->failures(), $gateway->failures()]);"
+        )
+        self.assertEqual([[failure], []], json.loads(printed))
+        self.assertEqual(["/failures"] * 2, [asked.uri for asked in stand_in.asked])
+
     async def assert_away(self, why: str) -> None:
         """No call fails or hangs; each tells why."""
         printed = await self.gateway(
@@ -304,7 +313,7 @@ class GatewayTests(FakeGatewayApiTestCase):
             $result = $gateway->sendToAll('x');
             echo json_encode([$result->ok, $result->delivered, $gateway->isOnline('1'),
                 $gateway->countClients(), iterator_to_array($gateway->clients()),
-                $gateway->stats(), count($errors)]);
+                $gateway->stats(), $gateway->failures(), count($errors)]);
             foreach ($errors as $e) {
                 if (strpos($e->getMessage(), $argv[2]) === false) {
                     echo $e->getMessage();
@@ -313,7 +322,7 @@ class GatewayTests(FakeGatewayApiTestCase):
         """,
             why,
         )
-        self.assertEqual(printed, "[false,0,false,0,[],[],5]")
+        self.assertEqual(printed, "[false,0,false,0,[],[],[],6]")
 
     async def test_nobody_listens(self) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -371,6 +380,8 @@ class GatewayTests(FakeGatewayApiTestCase):
             {"total": [], "clients": "x", "groups": 1, "users": {"a": 1}, "next": 5},
             {"error": {"a": 1}, "index": "x", "field": [], "client_id": 5},
             {"client_id": "a", "groups": [1, None, "g"], "user": 5, "state": []},
+            {"failures": "x"},
+            {"failures": [1, None, {"at": []}]},
             [{"delivered": "1"}],
             [{"delivered": 2**63 - 1}, {"delivered": 1}],
             {"groups": [{"group": ["x"], "clients": [1]}], "users": [{"user": {}}], "next": None},
@@ -386,6 +397,7 @@ class GatewayTests(FakeGatewayApiTestCase):
                     }
                     $gateway->countClients() + $gateway->countGroups() + $gateway->countUsers();
                     $gateway->client('a')?->user;
+                    count($gateway->failures());
                     $gateway->isUserOnline(7);
                     $gateway->stats();
                     $gateway->sendToAll('x')->delivered;

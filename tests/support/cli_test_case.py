@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Mapping
 from io import BytesIO, TextIOWrapper
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -14,14 +15,19 @@ from phpgw.cli.api_address import ApiAddress
 from phpgw.cli.api_exchange import ApiRequest, ApiResponse
 from phpgw.cli.errors import GatewayUnreachable
 from phpgw.cli.main import main
+from phpgw.settings import sources
 from tests.support.in_memory_api import InMemoryApi, with_console, with_health
 from tests.support.real.command import Ended
 
 
 class CliTestCase(SynchronousTestCase):
-    """Runs commands, with an environment that has none of the gateway's variables."""
+    """Runs commands, with an environment that has none of the gateway's variables.
+
+    The configuration of this machine does not count either.
+    """
 
     def setUp(self) -> None:
+        self.patch(sources, "USUAL_FILE", Path("/nowhere/phpgw.toml"))
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PHPGW_")}
         self.set_environment(inherited, clear=True)
 

@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.web.resource import Resource
 
-from phpgw.api.access import Access, AccessControl
+from phpgw.api.access import Access, LastingAccess
 from phpgw.api.routes import make_api
 from phpgw.console.routes import ConsoleResource
 from phpgw.feed.recorder import EventRecorder
@@ -70,7 +70,7 @@ class InMemoryApi:
         for name, resource in self.resources(self.access).items():
             self.root.putChild(name, resource)
 
-    def resources(self, access: AccessControl) -> dict[bytes, Resource]:
+    def resources(self, access: LastingAccess) -> dict[bytes, Resource]:
         """Make the resources of the API, for those who have this access."""
         return make_api(
             self.dispatcher,
@@ -134,7 +134,9 @@ class InMemoryApi:
 def with_console(api: InMemoryApi) -> InMemoryApi:
     """Add the web console, which the gateway serves beside the API."""
     url = "http://localhost/websocket.php"
-    api.console = ConsoleResource(api.access, api.resources, url, api.clock.seconds)
+    api.console = ConsoleResource(
+        api.access, api.resources, url, api.clock.seconds, api.watching.viewers.close_unpermitted
+    )
     api.root.putChild(b"console", api.console)
     return api
 

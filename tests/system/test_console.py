@@ -119,6 +119,26 @@ class LoginTests(ConsoleTestCase):
         await self.shown("This link was used")
         self.assertNotIn(link.partition("#")[2], self.gateway.log)
 
+    async def test_log_out(self) -> None:
+        """All tabs are logged out, and say so."""
+        self.start_without_php()
+        await self.enter()
+        await self.browser.run("window.other = window.open(location.href)")
+        await self.shown("Live")
+        frame = "(window.other.document.body?.innerText ?? '')"
+        await until(lambda: self.browser.run(f"return {frame}.includes('Live')"))
+        await self.browser.run("document.querySelector('#log-out').click()")
+        await until(lambda: self.browser.run(f"return {frame}.includes('Your session has ended.')"))
+        await self.assert_no_complaint()
+
+    async def test_log_out_without_a_gateway(self) -> None:
+        """Nobody is left to believe that the session is closed."""
+        self.start_without_php()
+        await self.enter()
+        await deferToThread(self.gateway.stop)
+        await self.browser.run("document.querySelector('#log-out').click()")
+        await self.shown("You are not logged out. The gateway does not respond.")
+
     async def test_other_origin(self) -> None:
         """A page of another port, which gets the cookie, too, can do nothing."""
         self.start_without_php()

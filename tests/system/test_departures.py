@@ -181,8 +181,9 @@ class ChurnTests(Departures):
         after: Counter[str] = Counter()
 
         async def nothing_is_left() -> bool:
-            # Who has just arrived is remembered for a second.
             nonlocal after
+            # The gateway notes who has arrived within a second, and forgets that at an arrival.
+            await self.stats()
             after = await self.gateway.census()
             # Even one way in nine that left one object behind would show.
             return all(more <= _CHURN / 20 for more in (after - before).values())

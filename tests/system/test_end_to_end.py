@@ -168,8 +168,9 @@ class ClientTests(UpstreamTestCase):
     async def test_same_port_again(self) -> None:
         """What was meant for the one that left does not reach the one that came."""
         self.start("<?php if ($_POST['message'] === 'slow') usleep(500000); echo 'reply';")
-        first = await self.connect(self.gateway.ws_url)
-        port = first.local_port
+        # Not one of the ephemeral range, which another process could take in between.
+        port = free_port()
+        first = await self.connect(self.gateway.ws_url, local_port=port)
         first.send("slow")
         await until(self.php_works)
         await first.abort()

@@ -200,6 +200,8 @@ class FakeBrowser(FakeConnection):
 
 
 class GatewayTestCase(SynchronousTestCase):
+    has_token = False
+
     def setUp(self) -> None:
         self.clock: Any = Clock()
         self.slices = TimeSlices(self.clock)
@@ -232,6 +234,7 @@ class GatewayTestCase(SynchronousTestCase):
             notifier=cast(Any, self.notifier),
             drain_timeout=drain_timeout,
             hints=["change this"],
+            reload_token=lambda: self.has_token,
             log_file=None,
             summary="a gateway",
         )
@@ -292,6 +295,12 @@ class ReloadTests(GatewayTestCase):
         [line] = self.logged(self.gateway.reload, level="info")
         self.assertIn("nothing to read again", line)
         self.assertEqual("reloaded", self.notes[-1])
+
+    def test_token(self) -> None:
+        """A token is read again, too."""
+        self.gateway._upstream = attrs.evolve(self.gateway._upstream, service=UpstreamService())
+        self.has_token = True
+        self.assertEqual([], self.logged(self.gateway.reload, level="info"))
 
     def test_port_that_fails(self) -> None:
         """The service manager does not wait for ever."""

@@ -85,7 +85,6 @@ class HttpAgent:
         self.connect(request)
 
 
-@attrs.define(eq=False)
 class _Request:
     """A request on its way.
 
@@ -93,16 +92,15 @@ class _Request:
     :ivar connecting: fires with the connection, where a new one is made.
     """
 
-    _agent: HttpAgent
-    _data: bytes
-    _body: RequestBody | None
-    responding: Deferred[IResponse] = attrs.field(init=False)
-    connecting: Deferred[Any] | None = attrs.field(default=None, init=False)
-    _connection: HttpConnection | None = attrs.field(default=None, init=False)
+    __slots__ = ("_agent", "_body", "_connection", "_data", "connecting", "responding")
 
-    @responding.default
-    def _responding(self) -> Deferred[IResponse]:
-        return Deferred(self._cancel)
+    def __init__(self, agent: HttpAgent, data: bytes, body: RequestBody | None) -> None:
+        self._agent = agent
+        self._data = data
+        self._body = body
+        self._connection: HttpConnection | None = None
+        self.connecting: Deferred[Any] | None = None
+        self.responding: Deferred[IResponse] = Deferred(self._cancel)
 
     def send(self, connection: HttpConnection) -> None:
         """Send it over this connection."""

@@ -1,7 +1,7 @@
 """The backend that asks PHP behind a web server, over HTTP with treq."""
 
 from functools import lru_cache, partial
-from typing import Any, NoReturn, cast
+from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
@@ -15,7 +15,6 @@ from zope.interface import implementer
 from phpgw.backend.error_pages import OUTAGE_STATUSES
 from phpgw.backend.errors import (
     BackendBroken,
-    BackendError,
     BackendUnreachable,
     ReplyTooLarge,
     ScriptNotFound,
@@ -35,7 +34,7 @@ from phpgw.backend.http.prepared import (
     header_lines,
 )
 from phpgw.backend.interface import IBackend
-from phpgw.backend.receiver import Cancellable, ReplyReceiver, send_by_asking
+from phpgw.backend.receiver import Cancellable, DeferredReply, ReplyReceiver
 from phpgw.backend.reply import Follow, Reply
 from phpgw.backend.signature import SIGNATURE, TIMESTAMP, Signer
 from phpgw.backend.weak_cache import WeakCache
@@ -55,7 +54,7 @@ class _HttpTemplate:
     """The parts that all requests of an identity share."""
 
     url: bytes
-    headers: PreparedHeaders
+    header_lines: bytes
     fields: IdentityFields
 
 
@@ -94,14 +93,20 @@ class HttpBackend:
         # Over TLS it is not known whether a request was sent: the handshake may not be complete.
         self._shows_script_end = url.startswith("http:")
         self._host = _host_header(url)
-        self._headers = WeakCache(partial(_make_headers, self._host))
+        self._header_lines = WeakCache(partial(_encode_headers, self._host))
         self._templates = WeakCache(self._make_template)
         self._signer = signer
         self._deadlines: Deadlines[HttpExchange] = Deadlines(reactor, timeout, HttpExchange.expire)
-        self._context = HttpContext(self._deadlines, max_reply_size)
+        self._context = HttpContext(self._deadlines, max_reply_size, self._explain)
 
     def ask(self, event: Event, follow: Follow | None = None) -> Deferred[Reply]:
         """See :meth:`phpgw.backend.interface.IBackend.ask`."""
+        receiver = DeferredReply(follow)
+        receiver.sent = self.send(event, receiver)
+        return receiver.reply
+
+    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
+        """See :meth:`phpgw.backend.interface.IBackend.send`."""
         template = self._templates(event.identity)
         body = encode_form(event, template.fields)
         lines = _event_lines(event.type, event.is_binary) + _ID_LINE % event.id.encode()
@@ -109,18 +114,14 @@ class HttpBackend:
             timestamp, signature = self._signer.sign(body)
             lines += header_lines(((TIMESTAMP, timestamp), (SIGNATURE, signature)))
         form = RequestBody(body)
-        exchange = HttpExchange(self._context, follow, form if self._shows_script_end else None)
-        headers = template.headers.extended(lines)
+        exchange = HttpExchange(self._context, receiver, form if self._shows_script_end else None)
+        headers = PreparedHeaders(template.header_lines + lines)
         exchange.begin(self._client.post_prepared(template.url, headers, form))
-        return exchange.reply.addErrback(self._explain)
+        return exchange
 
     def count_idle_connections(self) -> int:
         """Return how many connections are kept for the next event."""
         return len(self._pool)
-
-    def send(self, event: Event, receiver: ReplyReceiver) -> Cancellable:
-        """See :meth:`phpgw.backend.interface.IBackend.send`."""
-        return send_by_asking(self, event, receiver)
 
     def withdraw(self, client_id: str) -> None:
         """See :meth:`phpgw.backend.interface.IBackend.withdraw`; nothing waits here."""
@@ -133,7 +134,8 @@ class HttpBackend:
         Frameworks respond to it themselves; a script that looks at neither method nor fields runs,
         without fields.
         """
-        exchange = HttpExchange(self._context, None)
+        receiver = DeferredReply(None)
+        receiver.sent = exchange = HttpExchange(self._context, receiver)
         headers = PreparedHeaders(
             header_lines(
                 ((b"Host", self._host), (b"Phpgw-Event", b"probe"), (b"Connection", b"close"))
@@ -148,7 +150,7 @@ class HttpBackend:
             reactor=self._reactor,
         )
         exchange.begin(responding)
-        return exchange.reply.addErrback(self._explain).addCallback(self._check_probed)
+        return receiver.reply.addCallback(self._check_probed)
 
     def close(self) -> Deferred[None]:
         """See :meth:`phpgw.backend.interface.IBackend.close`."""
@@ -181,37 +183,36 @@ class HttpBackend:
             )
 
     def _make_template(self, identity: Identity) -> _HttpTemplate:
-        lines = header_lines(identity_headers(identity))
-        headers = self._headers(identity.handshake).extended(lines)
-        return _HttpTemplate(self._url_for(identity.handshake), headers, identity_fields(identity))
+        handshake = identity.handshake
+        lines = self._header_lines(handshake) + header_lines(identity_headers(identity))
+        return _HttpTemplate(self._url_for(handshake), lines, identity_fields(identity))
 
     def _url_for(self, handshake: Handshake) -> bytes:
         url = self._url.with_query(handshake.query) if handshake.query else self._url
         return url.to_text().encode("ascii")
 
-    def _explain(self, failure: Failure) -> NoReturn:
-        """Raise a :exc:`BackendError` in place of what ended the connection."""
-        error, url = cast(BaseException, failure.value), self._url_text
-        if isinstance(error, BackendError):
-            raise error
+    def _explain(self, failure: Failure) -> Failure:
+        """Return the failure of an event in place of what ended its connection."""
+        error, url = failure.value, self._url_text
         if isinstance(error, TlsFailed):
-            raise BackendUnreachable(f"no TLS connection to {url}: {error.args[0]}")
+            return Failure(BackendUnreachable(f"no TLS connection to {url}: {error.args[0]}"))
         if isinstance(error, (ConnectError, DNSLookupError)):
-            raise BackendUnreachable(f"no connection to {url}: {error}")
+            return Failure(BackendUnreachable(f"no connection to {url}: {error}"))
         if isinstance(error, HeadTooLarge):
-            raise ReplyTooLarge(f"{url} sends more than 64 KB of headers")
+            return Failure(ReplyTooLarge(f"{url} sends more than 64 KB of headers"))
         if isinstance(error, SSL.Error):
-            raise BackendBroken(f"the TLS connection to {url} failed: {tls_reason(error)}")
+            reason = tls_reason(error)
+            return Failure(BackendBroken(f"the TLS connection to {url} failed: {reason}"))
         if isinstance(error, ConnectionClosed):
-            problem = failure.getErrorMessage()
-            raise BackendBroken(f"the response from {url} was cut off: {problem}")
+            reason = failure.getErrorMessage()
+            return Failure(BackendBroken(f"the response from {url} was cut off: {reason}"))
         if isinstance(error, NotHttp):
-            raise BackendBroken(f"the response from {url} is not proper HTTP: {error}")
-        raise error
+            return Failure(BackendBroken(f"the response from {url} is not proper HTTP: {error}"))
+        return failure
 
 
-def _make_headers(host: bytes, handshake: Handshake) -> PreparedHeaders:
-    """Return the headers that depend on the handshake alone.
+def _encode_headers(host: bytes, handshake: Handshake) -> bytes:
+    """Return the lines of the headers that depend on the handshake alone.
 
     A web server in between can restore the client's address from X-Forwarded-For.
     """
@@ -220,14 +221,12 @@ def _make_headers(host: bytes, handshake: Handshake) -> PreparedHeaders:
         forwarded.insert(0, (b"X-Forwarded-For", handshake.peer_host.encode()))
     if handshake.host:
         forwarded.append((b"X-Forwarded-Host", handshake.host))
-    return PreparedHeaders(
-        header_lines(
-            (
-                (b"Host", host),
-                (b"Content-Type", b"application/x-www-form-urlencoded"),
-                *browser_headers(handshake),
-                *forwarded,
-            )
+    return header_lines(
+        (
+            (b"Host", host),
+            (b"Content-Type", b"application/x-www-form-urlencoded"),
+            *browser_headers(handshake),
+            *forwarded,
         )
     )
 

@@ -15,6 +15,7 @@ from twisted.web.iweb import IAgent
 from phpgw.backend.http.prepared import NoCookies, PreparedHeaders, RequestBody
 
 _NO_COOKIES = NoCookies()
+_JAR = (_NO_COOKIES,)
 
 
 class PreparedClient(HTTPClient):
@@ -37,4 +38,4 @@ class PreparedClient(HTTPClient):
         :returns: fires with the response once its head is there; its body is to be taken at once.
         """
         responding: Deferred[Any] = self._send(b"POST", url, headers, body)
-        return responding.addCallback(_Response, _NO_COOKIES)
+        return responding.addCallbacks(_Response, callbackArgs=_JAR)

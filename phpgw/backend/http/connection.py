@@ -16,8 +16,8 @@ from phpgw.backend.errors import BackendBroken
 from phpgw.backend.headers import check_not_compressed
 from phpgw.backend.http.head import HeadLines
 from phpgw.backend.http.parser import make_parser
-from phpgw.backend.http.response import HttpResponse
-from phpgw.backend.http.short_response import ShortResponse, parse_short_response
+from phpgw.backend.http.response import HttpResponse, ShortResponse
+from phpgw.backend.http.short_response import parse_short_response
 from phpgw.backend.reply import Head
 from phpgw.transport.tls_errors import tls_reason
 from phpgw.transport.write_now import write_now
@@ -209,13 +209,11 @@ class HttpConnection(Protocol):
 
     def _receive_short(self, short: ShortResponse) -> None:
         """Hand on a whole response. The parser, which is at the start of one, has no part in it."""
-        self._ends_with_connection = False
-        self._respond(short.head, short.length)
-        if short.body and self._response is not None:
-            self._response.receive(short.body)
-        if self._response is not None:
-            self._is_kept = True
-            self._finish()
+        request, self._request = self._request, None
+        assert request is not None
+        self._has_served = True
+        self._owner.released(self)
+        request.respond(short)
 
     def _respond(self, head: Head, length: int | None) -> None:
         """Hand on the head of the response."""

@@ -13,7 +13,8 @@ from twisted.web.client import ResponseDone
 
 from phpgw.backend.errors import BackendBroken, BackendTimeout, ReplyTooLarge
 from phpgw.backend.http.response import HttpResponse
-from phpgw.backend.reply import Follow, Head, Reply
+from phpgw.backend.receiver import ReplyReceiver
+from phpgw.backend.reply import Head, Reply
 from phpgw.deadlines import Deadlines
 
 
@@ -23,11 +24,13 @@ class HttpContext:
 
     :ivar deadlines: ends exchanges that take too long.
     :ivar max_reply_size: bytes that a body may have, unless it is streamed.
+    :ivar explain: returns the failure for the receiver in place of what ended a connection.
     :ivar active: the exchanges that have not ended.
     """
 
     deadlines: "Deadlines[HttpExchange]"
     max_reply_size: int
+    explain: Callable[[Failure], Failure]
     active: "set[HttpExchange]" = attrs.field(factory=set)
 
 
@@ -43,35 +46,35 @@ class SentFlag(Interface):
 class HttpExchange(Protocol):
     """One event that is sent to a web server, and its reply.
 
-    It is the protocol to which the response's body is delivered, and the
-    :class:`phpgw.backend.reply.FlowControl` of a streamed reply.
+    It is the protocol to which the response's body is delivered, unless all of it has come with
+    the head, and the :class:`phpgw.backend.reply.FlowControl` of a streamed reply.
 
-    :param follow: see :data:`phpgw.backend.reply.Follow`.
+    :param receiver: receives the outcome.
     :param request: a request whose connection shows when the script has ended, also after its
         timeout; ``None`` for one whose connection is closed at its timeout.
-    :ivar reply: fires with the reply, or fails with what went wrong.
     """
 
     transport: Any
 
+    # Most events need none of these; as defaults of the class they take no time.
+    _responding: Deferred[Any] | None = None
+    _head: Head | None = None
+    # One buffer, since many small pieces would each take more memory than their content.
+    _body: bytearray
+    # Fires once a script has ended that has timed out.
+    _script_end: Deferred[None] | None = None
+    # What consumes the body of a streamed reply.
+    _consume: Callable[[bytes], None] | None = None
+    _is_paused = False
+    _has_timed_out = False
+
     def __init__(
-        self, context: HttpContext, follow: Follow | None, request: SentFlag | None = None
+        self, context: HttpContext, receiver: ReplyReceiver, request: SentFlag | None = None
     ) -> None:
-        self.reply: Deferred[Reply] = Deferred(lambda _: self._disconnect())
         self._context = context
-        self._follow = follow
+        # None once it has the outcome, so that there is no reference cycle.
+        self._receiver: ReplyReceiver | None = receiver
         self._request = request
-        # Fires once a script has ended that has timed out.
-        self._script_end: Deferred[None] | None = None
-        self._responding: Deferred[Any] | None = None
-        self._head: Head | None = None
-        # What consumes the body of a streamed reply.
-        self._consume: Callable[[bytes], None] | None = None
-        self._is_paused = False
-        self._is_over = False
-        self._has_timed_out = False
-        # One buffer, since many small pieces would each take more memory than their content.
-        self._body = bytearray()
 
     def begin(self, responding: Deferred[Any]) -> None:
         """Wait for the response.
@@ -81,10 +84,14 @@ class HttpExchange(Protocol):
         self._context.active.add(self)
         self._context.deadlines.start(self)
         self._responding = responding
-        responding.addCallback(self._responded).addErrback(self._failed)
+        responding.addCallbacks(self._responded, self._failed)
+
+    def cancel(self) -> None:
+        """See :class:`phpgw.backend.receiver.Cancellable`."""
+        self._fail(CancelledError())
 
     def expire(self) -> None:
-        """Fail the reply with a timeout, and wait for the end of the script if that will show."""
+        """Fail with a timeout, and wait for the end of the script if that will show."""
         within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
         if self._consume is None:
             problem = f"no complete answer within {within}"
@@ -100,14 +107,14 @@ class HttpExchange(Protocol):
         self._fail(BackendTimeout(problem))
 
     def stop(self) -> None:
-        """Fail the reply, since the gateway stops."""
+        """Fail, since the gateway stops."""
         if self._script_end is not None:
             self._disconnect()
         self._fail(BackendBroken("the gateway stopped before PHP replied"))
 
     def pause(self) -> None:
         """See :class:`phpgw.backend.reply.FlowControl`."""
-        if not self._is_paused and not self._is_over:
+        if not self._is_paused and self._receiver is not None:
             self._is_paused = True
             self._context.deadlines.stop(self)
             self.transport.pauseProducing()
@@ -118,47 +125,28 @@ class HttpExchange(Protocol):
 
     def resume(self) -> None:
         """See :class:`phpgw.backend.reply.FlowControl`."""
-        if self._is_paused and not self._is_over:
+        if self._is_paused and self._receiver is not None:
             self._is_paused = False
             self._context.deadlines.start(self)
             self.transport.resumeProducing()
 
     def connectionMade(self) -> None:
         """Call the follower with the head, before the body."""
-        if self._follow is not None and not self._is_over:
+        self._body = bytearray()
+        follow = self._receiver.follow if self._receiver is not None else None
+        if follow is not None:
             assert self._head is not None
-            self._consume = self._follow(self._head, self)
-            self._restart_deadline()
+            try:
+                self._consume = follow(self._head, self)
+            except Exception:
+                self._fail(Failure())
+            else:
+                self._restart_deadline()
 
     def dataReceived(self, data: bytes) -> None:
         """Receive a piece of the body."""
-        if not self._is_over:
-            self._receive(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Fire the reply at the end of the body."""
-        if not isinstance(reason.value, ResponseDone):
-            self._fail(reason)
-        elif not self._is_over:
-            assert self._head is not None
-            self._end()
-            self.reply.callback(Reply(self._head, bytes(self._body)))
-
-    def _responded(self, treq_response: Any) -> None:
-        self._responding = None
-        # The agent's own: treq's gets each attribute from it, in a call.
-        response: HttpResponse = treq_response.original
-        self._head = response.head
-        response.deliverBody(self)
-        if self._script_end is not None:
-            self._disconnect()
-            self._script_ended()
-        if self._is_over:
+        if self._receiver is None:
             return
-        if self._consume is None and isinstance(response.length, int):
-            self._check_size(response.length)
-
-    def _receive(self, data: bytes) -> None:
         if self._consume is None:
             self._body += data
             self._check_size(len(self._body))
@@ -169,9 +157,33 @@ class HttpExchange(Protocol):
         except Exception:
             self._fail(Failure())
 
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """Hand on the reply at the end of the body."""
+        if isinstance(reason.value, ResponseDone):
+            self._complete(bytes(self._body))
+        else:
+            self._fail(reason)
+
+    def _responded(self, treq_response: Any) -> None:
+        self._responding = None
+        # The agent's own: treq's gets each attribute from it, in a call.
+        response: HttpResponse = treq_response.original
+        if self._script_end is not None:
+            response.loseConnection()
+            self._script_ended()
+            return
+        self._head = response.head
+        body = response.body
+        if body is not None and len(body) <= self._context.max_reply_size:
+            self._complete(body)
+            return
+        response.deliverBody(self)
+        if self._consume is None and isinstance(response.length, int):
+            self._check_size(response.length)
+
     def _restart_deadline(self) -> None:
         """Restart the deadline of a streamed reply."""
-        if self._consume is not None and not self._is_paused and not self._is_over:
+        if self._consume is not None and not self._is_paused and self._receiver is not None:
             self._context.deadlines.start(self)
 
     def _check_size(self, size: int) -> None:
@@ -183,15 +195,16 @@ class HttpExchange(Protocol):
             )
 
     def _await_script_end(self, problem: str) -> None:
-        """Fail the reply with a timeout, and keep the connection until the script has ended.
+        """Fail with a timeout, and keep the connection until the script has ended.
 
         The script holds a worker until then, and a web server tells that in no other way.
         """
-        self._is_over = True
         self._context.deadlines.stop(self)
         ended: Deferred[None] = Deferred(lambda _: self._disconnect())
         self._script_end = ended
-        self.reply.errback(BackendTimeout(problem, ended))
+        receiver, self._receiver = self._receiver, None
+        assert receiver is not None
+        receiver.failed(Failure(BackendTimeout(problem, ended)))
 
     def _script_ended(self) -> None:
         """Fire the end of a script that has timed out."""
@@ -210,10 +223,21 @@ class HttpExchange(Protocol):
             within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
             self._fail(ConnectError(string=f"nothing answers there within {within}"))
 
+    def _complete(self, body: bytes) -> None:
+        """Hand on the reply."""
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
+            assert self._head is not None
+            self._end()
+            receiver.replied(Reply(self._head, body))
+
     def _fail(self, problem: Failure | Exception) -> None:
-        if not self._is_over:
+        """Hand on a failure, and give up the connection."""
+        receiver, self._receiver = self._receiver, None
+        if receiver is not None:
             self._disconnect()
-            self.reply.errback(problem)
+            failure = problem if isinstance(problem, Failure) else Failure(problem)
+            receiver.failed(self._context.explain(failure))
 
     def _disconnect(self) -> None:
         self._end()
@@ -223,6 +247,5 @@ class HttpExchange(Protocol):
             self.transport.loseConnection()
 
     def _end(self) -> None:
-        self._is_over = True
         self._context.deadlines.stop(self)
         self._context.active.discard(self)

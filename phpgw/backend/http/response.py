@@ -59,8 +59,11 @@ class HttpResponse:
 
     :param length: bytes of the body; ``None`` if the head does not tell.
     :ivar head: the head as the relay gets it.
+    :ivar body: the body, if all of it has come with the head.
     :ivar is_paused: whether the body is not read at present.
     """
+
+    body: bytes | None = None
 
     version = (b"HTTP", 1, 1)
     phrase = b""
@@ -71,11 +74,15 @@ class HttpResponse:
     def __init__(self, source: Source, head: Head, length: int | None) -> None:
         self.head = head
         self.code = head.status
-        self.headers = ResponseHeaders(head)
         self.length: Any = UNKNOWN_LENGTH if length is None else length
         self.is_paused = False
         self._source: Source | None = source
         self._protocol: IProtocol | None = None
+
+    @property
+    def headers(self) -> ResponseHeaders:
+        """Return the headers."""
+        return ResponseHeaders(self.head)
 
     def setPreviousResponse(self, response: IResponse) -> None:
         """Do nothing: no redirect is followed."""
@@ -120,3 +127,27 @@ class HttpResponse:
         self._protocol = None
         if source is not None:
             source.abort()
+
+
+class ShortResponse(HttpResponse):
+    """A response whose body has come with its head; its connection is free for the next request.
+
+    :ivar body: the body.
+    """
+
+    body: bytes
+
+    def __init__(self, head: Head, body: bytes) -> None:
+        # Without a call of the base class, which would take longer than all of this.
+        self.head = head
+        self.code = head.status
+        self.body = body
+        self.length = len(body)
+        self.is_paused = False
+        self._source = self._protocol = None
+
+    def deliverBody(self, protocol: IProtocol) -> None:
+        """Deliver the body to a protocol at once."""
+        super().deliverBody(protocol)
+        self.receive(self.body)
+        self.finish()

@@ -7,13 +7,13 @@ code for a message over HTTP takes 28 us of CPU, and not 33 us.
 from functools import lru_cache
 from typing import Any
 
-import attrs
 from httptools import HttpParserError, HttpParserUpgrade
 
 from phpgw.backend.errors import BackendBroken
 from phpgw.backend.headers import check_not_compressed
 from phpgw.backend.http.head import HeadLines
 from phpgw.backend.http.parser import make_parser
+from phpgw.backend.http.response import ShortResponse
 from phpgw.backend.reply import Head
 
 _FIRST_FINAL_STATUS = 200
@@ -28,20 +28,8 @@ _LONGEST_SIZE = 10
 _LONGEST_HEAD = 2048
 
 
-@attrs.frozen
-class ShortResponse:
-    """A response that has come at once, over a connection that can be kept.
-
-    :ivar length: bytes of the body; ``None`` if the head does not tell.
-    """
-
-    head: Head
-    length: int | None
-    body: bytes
-
-
 def parse_short_response(data: bytes) -> ShortResponse | None:
-    """Return the response if the data is all of it, and of a common form.
+    """Return the response if the data is all of it, of a common form, and its connection is kept.
 
     :param data: the first bytes of the response.
     :returns: ``None`` for anything else, which may be a response all the same.
@@ -56,8 +44,8 @@ def parse_short_response(data: bytes) -> ShortResponse | None:
     start = head_end + len(_END_OF_HEAD)
     if length is None:
         body = _only_chunk(data, start)
-        return None if body is None else ShortResponse(head, None, body)
-    return ShortResponse(head, length, data[start:]) if len(data) - start == length else None
+        return None if body is None else ShortResponse(head, body)
+    return ShortResponse(head, data[start:]) if len(data) - start == length else None
 
 
 def _only_chunk(data: bytes, start: int) -> bytes | None:

@@ -27,6 +27,8 @@ const STATES = { connecting: "Connecting", open: "Live", away: "No connection to
 
 // What the page on show does when it is left.
 let tidy = null;
+// Whether the gateway has taken this page for one that is logged in.
+let isKnown = false;
 
 function route() {
   const [path, query] = location.hash.slice(2).split("?", 2);
@@ -89,6 +91,7 @@ function enter() {
 }
 
 function leaveWith(problem) {
+  isKnown = false;
   feed.stop();
   window.removeEventListener("hashchange", route);
   nav.hidden = leave.hidden = true;
@@ -115,14 +118,15 @@ feed.addEventListener("state", () => {
   state.dataset.state = feed.state;
   if (state.textContent !== STATES[feed.state]) state.textContent = STATES[feed.state];
 });
-session.addEventListener("end", () => leaveWith(""));
+feed.addEventListener("stats", () => { isKnown = true; });
+session.addEventListener("end", () => leaveWith(isKnown ? "Your session has ended." : ""));
 leave.addEventListener("click", async () => {
   try {
     await logOut();
     leaveWith("");
     announce("You are logged out.");
   } catch (error) {
-    announce(printable(error.message));
+    main.prepend(element("p", { class: "error", role: "alert" }, `You are not logged out. ${printable(error.message)}`));
   }
 });
 // A link to #main would change the address, which names the page.

@@ -5,7 +5,7 @@ const UNSAFE = /[\u0000-\u001f\u007f-\u009f\u061c\u200b-\u200f\u2028-\u202e\u206
 const EACH_UNSAFE = new RegExp(UNSAFE.source, "gu");
 
 export function curl(event, url) {
-  const headers = { "Phpgw-Event": event.type, "Phpgw-Client-Id": event.client_id, "Phpgw-Event-Id": event.id, "Phpgw-User": event.user };
+  const headers = { "Phpgw-Event": event.type, "Phpgw-Message-Type": "text", "Phpgw-Client-Id": event.client_id, "Phpgw-Event-Id": event.id, "Phpgw-User": event.user };
   const fields = { type: event.type, message: event.message, client_id: event.client_id };
   return [
     `curl ${quoted(url)}`,

@@ -19,6 +19,7 @@ class Feed extends EventTarget {
   #events = null;
   #pause = FIRST_PAUSE;
   #timer = null;
+  #hiddenTimer = null;
   #isWanted = false;
   #attempt = 0;
 
@@ -41,8 +42,8 @@ class Feed extends EventTarget {
   }
 
   #adapt = () => {
-    clearTimeout(this.#timer);
-    if (document.hidden) this.#timer = setTimeout(() => this.#close(), HIDDEN_FOR);
+    clearTimeout(this.#hiddenTimer);
+    if (document.hidden) this.#hiddenTimer = setTimeout(() => this.#close(), HIDDEN_FOR);
     else if (this.#socket === null) this.#open();
   };
 
@@ -71,6 +72,7 @@ class Feed extends EventTarget {
 
   #close() {
     clearTimeout(this.#timer);
+    clearTimeout(this.#hiddenTimer);
     this.#attempt += 1;
     const socket = this.#socket;
     this.#socket = null;

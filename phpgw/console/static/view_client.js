@@ -5,7 +5,7 @@ import { confirmed } from "./confirmation.js";
 import { element, field, foreign, heading, note } from "./elements.js";
 import { eventList } from "./event_list.js";
 import { moment, plural, printable, since } from "./text.js";
-import { tags } from "./view_clients.js";
+import { nameLink, tags } from "./view_clients.js";
 import { deliver } from "./view_send.js";
 
 export function showClient(page, id) {
@@ -43,10 +43,10 @@ function fill(facts, client) {
     element("pre", { tabindex: 0 }, foreign(printable(client.state, { lines: true }))),
   );
   const known = {
-    User: text(client.user),
-    Groups: client.groups.length ? tags(client.groups) : null,
+    User: client.user === null ? null : nameLink("user", client.user),
+    Groups: client.groups.length ? tags(client.groups, (name) => nameLink("group", name)) : null,
     State: state,
-    Connected: `${moment(client.connected_at)} (${since(client.connected_at)})`,
+    Connected: `${moment(client.connected_at)} (${since(client.connected_at)} ago)`,
     Address: text(client.address),
     Path: text(client.path),
     Origin: text(client.origin),

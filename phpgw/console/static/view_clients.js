@@ -8,8 +8,13 @@ export function clientLink(id) {
   return element("a", { href: `#/clients/${encodeURIComponent(id)}`, class: "id" }, foreign(printable(id)));
 }
 
-export function tags(names) {
-  return names.length ? element("ul", { class: "tags" }, names.map((name) => element("li", {}, foreign(printable(name))))) : "";
+// A link to the clients of a group or a user.
+export function nameLink(kind, name) {
+  return element("a", { href: `#/clients?${new URLSearchParams({ [kind]: name })}` }, foreign(printable(name)));
+}
+
+export function tags(names, shown = (name) => foreign(printable(name))) {
+  return names.length ? element("ul", { class: "tags" }, names.map((name) => element("li", {}, shown(name)))) : "";
 }
 
 const MAX_TAGS = 5;

@@ -44,8 +44,8 @@ function grouped(failures) {
 export function failureElement(failure) {
   const isOne = failure.count === 1;
   const facts = {
-    [isOne ? "Error" : "Last error"]: element("code", {}, foreign(printable(failure.id))),
-    Times: isOne ? null : count(failure.count),
+    [isOne ? "Error id" : "Last error id"]: element("code", {}, foreign(printable(failure.id))),
+    Events: isOne ? null : count(failure.count),
     Why: foreign(printable(failure.why)),
     Fix: foreign(printable(failure.fix)),
   };

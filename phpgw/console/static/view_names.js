@@ -1,8 +1,9 @@
 // The groups, or the users: search, and a link to the clients of each.
 
-import { element, foreign } from "./elements.js";
+import { element } from "./elements.js";
 import { showList } from "./paged_list.js";
 import { count, printable } from "./text.js";
+import { nameLink } from "./view_clients.js";
 
 const KINDS = {
   group: ["Groups", "No client is in a group. PHP puts a client into one with the command join."],
@@ -11,7 +12,6 @@ const KINDS = {
 
 export function showNames(page, kind) {
   const [title, empty] = KINDS[kind];
-  const query = (entry) => new URLSearchParams({ [kind]: entry[kind] });
   return showList(page, {
     title,
     path: `${kind}s`,
@@ -20,9 +20,9 @@ export function showNames(page, kind) {
     searches: "Part of the name",
     empty,
     columns: [
-      ["Name", (entry) => element("a", { href: `#/clients?${query(entry)}` }, foreign(printable(entry[kind])))],
+      ["Name", (entry) => nameLink(kind, entry[kind])],
       ["Clients", (entry) => count(entry.clients), "number"],
-      ["", (entry) => element("a", { href: `#/send?${query(entry)}`, "aria-label": `Send to ${printable(entry[kind])}` }, "Send")],
+      ["", (entry) => element("a", { href: `#/send?${new URLSearchParams({ [kind]: entry[kind] })}`, "aria-label": `Send to ${printable(entry[kind])}` }, "Send")],
     ],
   });
 }

@@ -11,16 +11,16 @@ const NUMBERS = [
   ["Clients", (stats) => count(stats.clients_now)],
   ["Messages received", (stats) => `${rate(stats.rates?.messages_received ?? 0)}/s`],
   ["Messages sent", (stats) => `${rate(stats.rates?.messages_sent ?? 0)}/s`],
-  ["Events at PHP", (stats) => count(stats.php_requests_now)],
+  ["Events running", (stats) => count(stats.php_requests_now)],
   ["Events waiting", (stats) => count(stats.events_waiting_now)],
   ["Events failed", (stats) => count(stats.php_failures)],
 ];
 // What stops events for some seconds, with what it means. The most important one is shown.
 const LASTING = 3;
 const OBSTACLES = [
-  [(stats) => stats.breaker_open_now, "PHP has failed so often that it is not asked for now (circuit breaker)."],
+  [(stats) => stats.breaker_open_now, "PHP has failed so often that it is not asked for some time (circuit breaker). The last failure below says why."],
   [(stats) => stats.held_now, "Events are held back from PHP until they are released (/hold)."],
-  [(stats) => stats.events_waiting_for_worker_now, "All workers of PHP-FPM are busy: events wait for one. More of them: pm.max_children."],
+  [(stats) => stats.events_waiting_for_worker_now, "All workers of PHP-FPM are busy, and events wait for one. Raise pm.max_children of the pool."],
 ];
 const perSecond = (value) => `${rate(value)}/s`;
 const CHARTS = [
@@ -33,11 +33,11 @@ const CHARTS = [
     [(stats) => stats.rates?.messages_received, (stats) => stats.rates?.messages_sent],
   ],
   [
-    "Time that PHP takes", { series: ["Half of the events", "95 of 100"], shown: milliseconds, empty: "PHP was not asked in the last two minutes: no client has sent a message." },
+    "Time that PHP takes", { series: ["Median", "95th percentile"], shown: milliseconds, empty: "PHP was not asked in the last two minutes: no client has sent a message." },
     [(stats) => stats.php_ms?.p50, (stats) => stats.php_ms?.p95],
   ],
   [
-    "Events under way", { series: ["Waiting", "At PHP"], shown: count, empty: "Nothing waits: PHP is as fast as the messages come." },
+    "Events in progress", { series: ["Waiting", "Running"], shown: count, empty: "No event waits or runs at the moment. PHP is fast enough for the messages that come." },
     [(stats) => stats.events_waiting_now, (stats) => stats.php_requests_now],
   ],
 ];

@@ -1,6 +1,8 @@
 """Who may push, and what those are told who may not."""
 
 from collections.abc import Iterable
+from pathlib import Path
+from typing import cast
 
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
@@ -10,8 +12,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 from twisted.web.server import Request
 
-from phpgw.api.access import Access, Denied
+from phpgw.api.access import Access, Denied, Permission
 from phpgw.process.proxy_protocol import ProxyFactory
+from phpgw.web.forwarded import TrustedProxies
+from phpgw.web.handshake_request import HandshakeRequest
+from phpgw.web.proxy_detection import ProxyDetector
 from tests.support.fakes import LOCAL, REMOTE, UNIX, Answer, Exchange, request, request_head
 from tests.unit.web.test_host import OURS, STRANGERS
 
@@ -25,13 +30,27 @@ class _Door(Resource):
     def __init__(self, access: Access) -> None:
         super().__init__()
         self._access = access
+        self.permissions: list[Permission] = []
 
     def render_POST(self, request: Request) -> bytes:
         try:
             self._access.check(request)
         except Denied as denied:
             return denied.as_text(request)
+        self.permissions.append(self._access.permission(request))
         return b"come in"
+
+
+class _Handshake(Resource):
+    isLeaf = True
+
+    def __init__(self, detector: ProxyDetector) -> None:
+        super().__init__()
+        self._detector = detector
+
+    def render_GET(self, request: Request) -> bytes:
+        self._detector.inspect_handshake(cast(HandshakeRequest, request))
+        return b""
 
 
 class AccessTestCase(SynchronousTestCase):
@@ -293,6 +312,61 @@ class TokenTests(AccessTestCase):
             self.knock(("Authorization", "Bearer x")),
         ):
             self.assertEqual(401, answer.status)
+
+
+class ReloadTests(AccessTestCase):
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.access = Access(b"old", token_file=self.path)
+
+    def statuses(self) -> list[int]:
+        return [
+            self.knock(("Authorization", f"Bearer {token}"), peer=REMOTE).status
+            for token in ("old", "new")
+        ]
+
+    def test_new_token(self) -> None:
+        self.path.write_text("new\n")
+        self.assertTrue(self.access.reload())
+        self.assertEqual([401, 200], self.statuses())
+
+    def test_unusable_file(self) -> None:
+        """The old token stays, and the log says why."""
+        for content in (None, "", "two\nlines"):
+            if content is not None:
+                self.path.write_text(content)
+            with capturedLogs() as events:
+                self.assertTrue(self.access.reload())
+            [line] = [formatEvent(each) for each in events if each["log_level"] is LogLevel.error]
+            assert line is not None
+            self.assertIn("goes on with the token that it has: --api-token-file", line)
+            self.assertEqual([200, 401], self.statuses())
+
+    def test_no_file(self) -> None:
+        self.assertFalse(Access().reload())
+
+
+class PermissionTests(AccessTestCase):
+    def test_proxy_is_found(self) -> None:
+        """Who was taken for a program of this machine may have come through it."""
+        detector = ProxyDetector(TrustedProxies((), ()))
+        self.access = Access(proxy_detector=detector)
+        [permission] = self.permissions()
+        self.assertTrue(permission())
+        exchange = Exchange(_Handshake(detector), peer=LOCAL)
+        exchange.send(request_head("GET", "/", [("Host", "site.example")]))
+        self.assertFalse(permission())
+
+    def test_token_of_nobody(self) -> None:
+        """Where no token is set, one that is sent means nothing."""
+        [permission] = self.permissions(("Authorization", "Bearer x"))
+        self.assertTrue(permission())
+
+    def permissions(self, *headers: tuple[str, str]) -> list[Permission]:
+        door = _Door(self.access)
+        exchange = Exchange(door, peer=LOCAL)
+        exchange.send(request_head("POST", "/", headers))
+        return door.permissions
 
 
 class LogTests(AccessTestCase):

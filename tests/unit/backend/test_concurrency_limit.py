@@ -11,6 +11,7 @@ from phpgw.backend.reply import Reply
 from phpgw.metrics import Metrics
 from tests.support.fake_backend import AskedEvent, FakeBackend
 from tests.support.fakes import identity
+from tests.support.reply_recorder import ReplyRecorder
 
 
 class LimitedTests(SynchronousTestCase):
@@ -47,6 +48,22 @@ class LimitedTests(SynchronousTestCase):
         self.ask(b"3")
         self.assertEqual(self.messages, [b"1", b"2", b"3"])
         self.assertNoResult(second)
+
+    def test_exception(self) -> None:
+        """An event that cannot be sent takes no worker."""
+
+        def fail(asked: AskedEvent) -> None:
+            raise ZeroDivisionError
+
+        self.inner.at_once = fail
+        for _ in range(3):
+            self.failureResultOf(self.ask(), ZeroDivisionError)
+        self.assertEqual(0, self.backend.running)
+
+    def test_follow(self) -> None:
+        """The follower of a reply is handed on."""
+        self.backend.ask(Event("server", b"x", identity()), follow := ReplyRecorder())
+        self.assertEqual(follow, self.inner.asked[0].follow)
 
     def test_script_that_was_given_up_on(self) -> None:
         """It holds its worker until it ends; meanwhile the others have one less."""

@@ -7,6 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.checks.addresses import Address, HostPort, UnixPath
 from phpgw.checks.connection_attempt import Refused, connect, explain
+from tests.support.real.process import free_port
 from tests.support.short_directory import short_directory
 
 
@@ -18,8 +19,9 @@ class ConnectTests(SynchronousTestCase):
         return attempt.kind
 
     def test_tcp(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+        # Not an ephemeral one, which another process could take when it is free again.
+        port = free_port()
+        with socket.create_server(("127.0.0.1", port)):
             attempt = connect(HostPort("127.0.0.1", port))
             assert isinstance(attempt, socket.socket)
             attempt.close()

@@ -6,6 +6,7 @@ import socket
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.checks.processes import Process, listener_of, peer_of
+from tests.support.real.process import free_port
 from tests.support.short_directory import short_directory
 
 
@@ -22,8 +23,9 @@ class ProcessTests(SynchronousTestCase):
         self.assertIn("python", found.title)
 
     def test_tcp(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            port = server.getsockname()[1]
+        # Not an ephemeral one, which another process could take when it is free again.
+        port = free_port()
+        with socket.create_server(("127.0.0.1", port)):
             found = listener_of(port)
             assert found is not None
             self.assertEqual(os.getpid(), found.pid)

@@ -14,6 +14,7 @@ from phpgw.cli.api_address import (
     parse_url,
 )
 from phpgw.cli.errors import InvalidUsage
+from phpgw.settings import sources
 from phpgw.settings.option import InvalidOption
 from phpgw.settings.parsers import server_endpoint
 from phpgw.settings.sources import given_on_command_line
@@ -33,6 +34,10 @@ class FindTests(SynchronousTestCase):
         }
         return find_api(texts, environment or {}, url)
 
+    def setUp(self) -> None:
+        # Whatever this machine has.
+        self.patch(sources, "USUAL_FILE", Path("/nowhere/phpgw.toml"))
+
     def test_nothing(self) -> None:
         """Without any configuration, it is where phpgw serve has it."""
         self.assertEqual(ApiAccess(TcpAddress("127.0.0.1", 8080), None), self.find())
@@ -46,6 +51,22 @@ class FindTests(SynchronousTestCase):
         expected = ApiAccess(TcpAddress("127.0.0.1", 81), b"s3cret")
         self.assertEqual(expected, self.find(config=config))
         self.assertEqual(expected, self.find({"PHPGW_CONFIG": config}))
+
+    def test_usual_file(self) -> None:
+        """It counts if nothing else says where the gateway is."""
+        secret = self.config("s3cret\n")
+        usual = Path(self.config(f'listen = 81\napi-token-file = "{secret}"'))
+        self.patch(sources, "USUAL_FILE", usual)
+        self.assertEqual(ApiAccess(TcpAddress("127.0.0.1", 81), b"s3cret"), self.find())
+        other = self.config("listen = 82")
+        self.assertEqual(ApiAccess(TcpAddress("127.0.0.1", 82), None), self.find(config=other))
+
+    def test_token_of_the_usual_file(self) -> None:
+        """No other address gets it."""
+        secret = self.config("s3cret\n")
+        self.patch(sources, "USUAL_FILE", Path(self.config(f'api-token-file = "{secret}"')))
+        self.assertIsNone(self.find(url="http://example.com").token)
+        self.assertIsNone(self.find({"PHPGW_URL": "http://example.com"}).token)
 
     def test_shared_port(self) -> None:
         config = self.config('listen = "/run/phpgw.sock"')

@@ -66,9 +66,12 @@ class ApiCommandTests(ApiCliTestCase):
             self.assertEqual("no \\x1b[31m", self.complaint(1, *command))
 
     def test_something_else(self) -> None:
-        self.answer(200, b"<html>")
-        for command in COMMANDS:
-            self.assertIn("does not reply like phpgw's API", self.complaint(3, *command))
+        """Also if it is a server whose answers are JSON."""
+        for body in (b"<html>", b"[]", b"{}", b"[{}]", b"null", b'"x"', b'{"clients_now": 1}'):
+            self.answer(200, body)
+            for command in (*COMMANDS, ("clients", "x"), ("console",), ("tail",)):
+                line = self.complaint(3, *command)
+                self.assertIn("does not reply like phpgw's API", line, (command, body))
 
     def test_json(self) -> None:
         """It is ASCII, on one line."""

@@ -5,7 +5,6 @@ import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from unittest import mock
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -14,7 +13,9 @@ from phpgw.cli import api_exchange
 from phpgw.cli.api_address import ApiAddress, TcpAddress, UnixAddress
 from phpgw.cli.api_exchange import ApiRequest, ApiResponse, exchange
 from phpgw.cli.errors import GatewayUnreachable, InvalidUsage
+from tests.support.answering_thread import answer_once
 from tests.support.certificate import make_certificate
+from tests.support.real.process import free_port
 
 _REQUEST = ApiRequest("POST", "/commands", {"Authorization": "Bearer x"}, b"[]")
 _OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n[]"
@@ -31,24 +32,17 @@ class ExchangeTests(SynchronousTestCase):
         server = listening or socket.create_server(("127.0.0.1", 0))
         self.received = b""
 
-        def answer() -> None:
-            accepted, _ = server.accept()
-            try:
-                with wrap(accepted) as connection:
-                    # A request, or the beginning of TLS.
-                    while not self.received.endswith(b"[]") and self.received[:1] != b"\x16":
-                        data = connection.recv(65536)
-                        if not data:
-                            break
-                        self.received += data
-                    connection.sendall(response)
-            except OSError:
-                accepted.close()
+        def answer(accepted: socket.socket) -> None:
+            with wrap(accepted) as connection:
+                # A request, or the beginning of TLS.
+                while not self.received.endswith(b"[]") and self.received[:1] != b"\x16":
+                    data = connection.recv(65536)
+                    if not data:
+                        break
+                    self.received += data
+                connection.sendall(response)
 
-        thread = Thread(target=answer, daemon=True)
-        thread.start()
-        self.addCleanup(server.close)
-        self.addCleanup(thread.join, 5)
+        answer_once(self, server, answer)
         name = server.getsockname()
         return TcpAddress("127.0.0.1", 0 if isinstance(name, str) else name[1])
 
@@ -116,8 +110,7 @@ class ExchangeTests(SynchronousTestCase):
         self.assertIn(f"no TLS connection to https://127.0.0.1:{address.port} (", line)
 
     def test_nobody(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as closed:
-            port = closed.getsockname()[1]
+        port = free_port()
         self.assertEqual(
             f"no gateway at http://127.0.0.1:{port} (Connection refused); start it with phpgw "
             "serve, or say where it is: --config FILE, as for phpgw serve, or --url URL",

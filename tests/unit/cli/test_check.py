@@ -13,7 +13,7 @@ from phpgw.cli.api_address import ApiAccess, UnixAddress
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.check import ApiAnnouncer
 from phpgw.process.machine_id import machine_id
-from phpgw.settings import Settings
+from phpgw.settings import Settings, sources
 from phpgw.settings.as_json import settings_as_json
 from tests.support.cli_test_case import ApiCliTestCase
 from tests.support.real.gateway import environment
@@ -89,6 +89,16 @@ class ConfigurationTests(CheckTestCase):
         """A gateway that was started with options is found without them."""
         self.answer_check()
         self.assertEqual("note", self.levels()["configuration"])
+
+    def test_usual_file(self) -> None:
+        """It is found without its name; what says where PHP is wins over it, and so does --api."""
+        file = Path(self.mktemp())
+        file.write_text("php-script = '/srv/app/websocket.php'")
+        self.patch(sources, "USUAL_FILE", file)
+        self.answer_check()
+        self.assertIn(f"The configuration is valid ({file})", self.run_phpgw("check").stdout)
+        for arguments in (("--php-url", "http://h/"), ("--api", "http://127.0.0.1:8080")):
+            self.assertNotIn(str(file), self.run_phpgw("check", *arguments).stdout)
 
     def test_changed(self) -> None:
         self.answer_check()

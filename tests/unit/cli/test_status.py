@@ -2,6 +2,7 @@
 
 import json
 
+from phpgw import __version__
 from phpgw.cli.status import describe
 from phpgw.metrics import Metrics
 from phpgw.web.health import ReadinessResource
@@ -14,6 +15,7 @@ class StatusTests(ApiCliTestCase):
         self.api.metrics.php_requests = 20
         lines = self.printed("status").splitlines()
         self.assertEqual("Gateway     http://127.0.0.1:8080", lines[0])
+        self.assertEqual(f"Version     {__version__}", lines[1])
         self.assertIn("Ready       yes", lines)
         self.assertIn("Clients     3", lines)
         self.assertIn("Events      20 sent to PHP, 0 failed", lines)
@@ -30,7 +32,7 @@ class StatusTests(ApiCliTestCase):
     def test_json(self) -> None:
         self.api.metrics.clients_now = 3
         status = json.loads(self.printed("status", "--json"))
-        self.assertEqual(3, status["stats"]["clients_now"])
+        self.assertEqual((3, __version__), (status["stats"]["clients_now"], status["version"]))
         self.assertEqual((True, []), (status["ready"], status["obstacles"]))
 
     def test_states(self) -> None:

@@ -1,8 +1,5 @@
 """Tests for :mod:`phpgw.cli.systemd`, and for :mod:`phpgw.cli.supervisor`."""
 
-from pathlib import Path
-
-from phpgw.samples import service
 from tests.support.cli_test_case import CliTestCase
 
 _PROGRAM = ("--program", "/opt/phpgw/bin/phpgw")
@@ -10,11 +7,6 @@ _PHP = ("--php-url", "http://127.0.0.1:8088/w.php")
 
 
 class ServiceCommandTests(CliTestCase):
-    def setUp(self) -> None:
-        super().setUp()
-        # Whatever this machine has.
-        self.patch(service, "_USUAL_CONFIG", Path("/nowhere/phpgw.toml"))
-
     def test_options(self) -> None:
         """The service has the options of the command, and those of the environment."""
         self.set_environment({"PHPGW_WS_PATH": "/app"})
@@ -29,7 +21,7 @@ class ServiceCommandTests(CliTestCase):
             ended = self.run_phpgw(name, *_PROGRAM)
             self.assertEqual(0, ended.status)
             self.assertIn("serve --config /nowhere/phpgw.toml", ended.stdout)
-            self.assertIn("there is no /etc/phpgw.toml", ended.stderr)
+            self.assertIn("there is no /nowhere/phpgw.toml", ended.stderr)
 
     def test_socket(self) -> None:
         ended = self.run_phpgw("systemd", "--socket", *_PROGRAM, *_PHP, "--listen", "81")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.cli.errors import CommandFailed, InvalidUsage
-from phpgw.cli.targets import CommandTarget, check_result, count, read_target
+from phpgw.cli.targets import CommandTarget, check_result, read_target
 
 
 class TargetTests(SynchronousTestCase):
@@ -51,7 +51,3 @@ class ResultTests(SynchronousTestCase):
         result = {"delivered": 1, "error": "client not found"}
         error = self.assertRaises(CommandFailed, check_result, target, result)
         self.assertEqual("client not found; it ran for 1 client", str(error))
-
-    def test_count(self) -> None:
-        self.assertEqual("0 clients", count({"delivered": 0}))
-        self.assertEqual("1 client", count({"delivered": 1}))

@@ -100,7 +100,7 @@ class FrameTests(SynchronousTestCase):
         self.assertIn("Messages  3.0/s received, 0.0/s sent", lines)
         self.assertIn("PHP       0.0/s events, 0.0/s failures, 4 events at PHP, 0 waiting", lines)
         self.assertIn("Also      the circuit breaker is open, rate_pauses 1.0/s", lines)
-        self.assertEqual("all 1 clients, by client", lines[-3])
+        self.assertEqual("1 client, by client", lines[-3])
         self.assertEqual(["a", "1", "x", "2s", "10.0.0.58"], lines[-1].split())
 
     def test_part(self) -> None:

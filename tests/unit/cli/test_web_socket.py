@@ -4,13 +4,14 @@ import socket
 import struct
 from base64 import b64encode
 from hashlib import sha1
-from threading import Thread
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.cli.api_address import TcpAddress
 from phpgw.cli.errors import CommandFailed, GatewayUnreachable
 from phpgw.cli.web_socket import WebSocket, WebSocketClosed, open_web_socket
+from tests.support.answering_thread import answer_once
+from tests.support.real.process import free_port
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TARGET = "/feed?ticket=x"
@@ -35,19 +36,18 @@ class WebSocketTests(SynchronousTestCase):
         server = socket.create_server(("127.0.0.1", 0))
         self.head = self.sent = b""
 
-        def answer() -> None:
-            connection, _ = server.accept()
-            with connection:
-                while b"\r\n\r\n" not in self.head:
-                    self.head += connection.recv(65536)
-                connection.sendall((response or self.switching()) + frames)
-                connection.shutdown(socket.SHUT_WR)
-                while data := connection.recv(65536):
-                    self.sent += data
+        def answer(connection: socket.socket) -> None:
+            while b"\r\n\r\n" not in self.head:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                self.head += data
+            connection.sendall((response or self.switching()) + frames)
+            connection.shutdown(socket.SHUT_WR)
+            while data := connection.recv(65536):
+                self.sent += data
 
-        self.thread = Thread(target=answer, daemon=True)
-        self.thread.start()
-        self.addCleanup(server.close)
+        self.thread = answer_once(self, server, answer)
         return TcpAddress("127.0.0.1", server.getsockname()[1])
 
     def switching(self) -> bytes:
@@ -130,6 +130,5 @@ class WebSocketTests(SynchronousTestCase):
         self.refusal(b"nonsense\r\n\r\n", GatewayUnreachable)
 
     def test_nobody_there(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            address = TcpAddress("127.0.0.1", server.getsockname()[1])
+        address = TcpAddress("127.0.0.1", free_port())
         self.assertRaises(GatewayUnreachable, open_web_socket, address, _TARGET)

@@ -53,6 +53,18 @@ class EventRecordTests(SynchronousTestCase):
         self.assertEqual((len(record["message"]), record["message_size"]), (MAX_BODY, 2**20))
         self.assertLess(len(record["problem"]), 2000)
 
+    def test_characters_are_whole(self) -> None:
+        """A long text is cut between two characters; bytes that are no text, anywhere."""
+        for body, expected in (
+            (b"x" * 4095 + "é".encode(), "x" * 4095),
+            (b"x" * 4093 + "😀".encode(), "x" * 4093),
+            (b"x" * 4092 + "😀x".encode(), "x" * 4092 + "😀"),
+            (b"x" * 4093 + "é".encode(), "x" * 4093 + "é"),
+            (b"\x80" * 5000, "\\x80" * 4093),
+        ):
+            record = event_record(event_report(body), has_bodies=True)
+            self.assertEqual(record["message"], expected)
+
     def test_no_utf8(self) -> None:
         record = event_record(event_report(b"\xff\x00", is_binary=True), has_bodies=True)
         self.assertEqual(record["message"], "\\xff\0")

@@ -142,6 +142,26 @@ class FeedTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual([[*each] for each in viewer.take()], [["event"], ["lost"]])
 
+    def test_large_events(self) -> None:
+        """No viewer is sent megabytes at once; what is too much is lost."""
+        fixture = FeedFixture(self.clock, has_bodies=True)
+        viewer = FakeViewer()
+        fixture.feed.subscribe(viewer, _ALL)
+        for observer in fixture.observers._observers:
+            for _ in range(100):
+                observer(event_report(b"\0" * 4096))
+        self.clock.advance(0.1)
+        self.assertLess(sum(map(len, viewer.writes[0])), 2**19)
+        messages = viewer.take()
+        self.assertEqual(messages[-1], {"lost": 101 - len(messages)})
+
+    def test_subscribing_without_reading(self) -> None:
+        """Subscriptions are answered, as long as the answers are read."""
+        viewer = FakeViewer()
+        viewer.unread = 2**20
+        self.feed.subscribe(viewer, _STATS)
+        self.assertEqual(viewer.writes, [])
+
     def test_stats(self) -> None:
         """They come at once, and then each second, with rates; not to those that do not read."""
         viewer = self.watch(_STATS)

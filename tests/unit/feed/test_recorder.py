@@ -46,3 +46,12 @@ class EventRecorderTests(SynchronousTestCase):
         self.assertEqual(self.messages(recorder, "99"), ["x"])
         self.assertLessEqual(len(self.messages(recorder, "chatty")), 10)
         self.assertLessEqual(recorder._size, 50_000)
+
+    def test_wide_characters(self) -> None:
+        """One of them makes a text four times as large in memory, which counts."""
+        recorder = EventRecorder(10, max_size=100_000)
+        message = b"x" * 4000 + "😀".encode()
+        for number in range(10):
+            recorder(event_report(message, str(number), reply=message))
+        kept = sum(len(self.messages(recorder, str(number))) for number in range(10))
+        self.assertEqual(kept, 2)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -32,6 +33,21 @@ class Watched:
         viewer.read_response()
         return viewer
 
+    def code(self) -> str:
+        """Get a code for the console."""
+        self.gateway.post("/console/code", "application/json", b"")
+        code: str = json.loads(self.gateway.caller.read_response())["code"]
+        return code
+
+    def log_in(self, code: str | None = None) -> "ConsoleTab":
+        """Open the console in a browser."""
+        code = code or self.code()
+        tab = ConsoleTab(self)
+        tab.post("session", f"Phpgw-Console-Code: {code}")
+        head = tab.http.response.decode()
+        tab.cookie = head.partition("Set-Cookie: ")[2].partition(";")[0]
+        return tab
+
     def messages(self, viewer: InMemoryBrowser) -> list[dict[str, Any]]:
         """The messages that a viewer has got."""
         self.gateway.reactor.advance(0.1)
@@ -42,6 +58,35 @@ class Watched:
 def watched(**settings: Any) -> Iterator[Watched]:
     with running_gateway(**settings) as gateway:
         yield Watched(gateway)
+
+
+class ConsoleTab:
+    """A browser that is logged in to the console."""
+
+    cookie = ""
+
+    def __init__(self, watched: Watched) -> None:
+        self._watched = watched
+        self.http = InMemoryBrowser(watched.gateway.site)
+
+    def post(self, path: str, *headers: str, method: str = "POST") -> bytes:
+        """Send a request as the page does; return the body of the response."""
+        lines = (
+            f"{method} /console/{path} HTTP/1.1",
+            *("Host: example.com:8080", "Origin: http://example.com:8080", "Content-Length: 0"),
+            f"Cookie: {self.cookie}",
+            *headers,
+        )
+        self.http.send("\r\n".join([*lines, "", ""]).encode())
+        return self.http.read_response()
+
+    def watch(self) -> InMemoryBrowser:
+        """Connect to the feed, and subscribe to all that it has."""
+        ticket = json.loads(self.post("api/feed"))["ticket"]
+        viewer = self._watched.connect(ticket)
+        viewer.send(frame(TEXT, b'{"stats": true, "events": {}}'))
+        self._watched.messages(viewer)
+        return viewer
 
 
 class ViewerTests(SynchronousTestCase):
@@ -148,6 +193,70 @@ class ViewerTests(SynchronousTestCase):
                 viewer.hang_up(cleanly=cleanly)
                 it.gateway.round_trip()
                 it.gateway.reactor.advance(2)
+
+    def test_viewer_that_never_reads(self) -> None:
+        """It is cut off once it has been closed: no memory is kept for it."""
+        with watched() as it:
+            viewer = it.connect()
+            viewer.send(frame(TEXT, b'{"stats": true}') * 1000)
+            self.assertLess(len(viewer.transport.value()), 2**19)
+            viewer.send(frame(TEXT, b"nonsense"))
+            self.assertFalse(viewer.transport.disconnected)
+            it.gateway.reactor.advance(5)
+            self.assertTrue(viewer.transport.disconnected)
+
+    def test_log_out(self) -> None:
+        """All tabs of the session stop watching; others go on."""
+        with watched() as it:
+            tab, other = it.log_in(), it.log_in()
+            viewers, others = [tab.watch(), tab.watch()], other.watch()
+            tab.post("session", method="DELETE")
+            for viewer in viewers:
+                self.assertEqual(viewer.close_frame(), (1008, "you may not watch any longer"))
+                self.assertTrue(viewer.is_cut)
+            it.gateway.round_trip()
+            self.assertTrue(it.messages(others))
+
+    def test_ticket_of_a_session_that_has_ended(self) -> None:
+        with watched() as it:
+            tab = it.log_in()
+            ticket = json.loads(tab.post("api/feed"))["ticket"]
+            tab.post("session", method="DELETE")
+            self.assertEqual(it.connect(ticket).status, 403)
+
+    def test_session_expires(self) -> None:
+        """Nothing is sent after 12 hours."""
+        with watched() as it:
+            viewer = it.log_in().watch()
+            it.gateway.reactor.advance(12 * 3600)
+            self.assertEqual([opcode for opcode, _ in viewer.frames()], [CLOSE])
+
+    def test_token_changes(self) -> None:
+        """Who has had the old token stops watching, also in the console."""
+        path = Path(self.mktemp())
+        path.write_text("old")
+        with watched(api_token_file=path, api_trust_local=True) as it:
+            here = it.connect()
+            here.send(frame(TEXT, b'{"events": {}}'))
+            it.gateway.caller.send(
+                b"POST /feed HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                b"Authorization: Bearer old\r\n\r\n"
+            )
+            elsewhere = it.connect(json.loads(it.gateway.caller.read_response())["ticket"])
+            it.gateway.caller.send(
+                b"POST /console/code HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n"
+                b"Authorization: Bearer old\r\n\r\n"
+            )
+            tab = it.log_in(json.loads(it.gateway.caller.read_response())["code"])
+            viewers = [elsewhere, tab.watch()]
+            for content, expected in (("old", []), ("", []), ("new", [CLOSE])):
+                path.write_text(content)
+                it.gateway.gateway.reload()
+                for viewer in viewers:
+                    self.assertEqual([opcode for opcode, _ in viewer.frames()], expected, content)
+            self.assertIn(b"not logged in", tab.post("api/feed"))
+            it.gateway.round_trip()
+            self.assertTrue(it.messages(here))
 
     def test_stop(self) -> None:
         with watched() as it:

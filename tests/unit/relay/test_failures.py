@@ -44,6 +44,20 @@ class FailureLogTests(FakeBackendTestCase):
         for advice in advices:
             self.assertTrue(advice.why.endswith(".") and advice.fix.endswith("."), advice)
 
+    def test_advice_by_status(self) -> None:
+        """What helps depends on the status of PHP's reply."""
+        self.use(reports_disconnects=False)
+        for status, expected in (
+            *((403, "--secret-file"), (404, "--php-script"), (413, "post_max_size")),
+            *((500, "error log"), (503, "error log"), (302, "as the problem says")),
+        ):
+            client, _ = self.client("a")
+            self.say(client, b"x")
+            self.backend.asked[-1].reply(b"oops", status)
+            self.leave(client)
+            [newest, *_] = self.replies.failures.newest_first()
+            self.assertIn(expected, newest.advice.fix, status)
+
     def test_shared(self) -> None:
         """Events that fail because the breaker is open share that of the one that opened it."""
         self.use(breaker=BreakerPolicy(failures=1), reports_disconnects=False)

@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.samples import service as room
 from phpgw.samples.service import GatewayService, Secret, checked_user, find_service, php_fpm_units
 from phpgw.samples.text import CannotWrite
+from phpgw.settings import sources
 from phpgw.settings.option import InvalidOption
 from tests.support.sample_settings import given
 
@@ -17,7 +18,7 @@ class ServiceTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         # Whatever this machine has.
         self.usual = Path(self.mktemp()).absolute()
-        self.patch(room, "_USUAL_CONFIG", self.usual)
+        self.patch(sources, "USUAL_FILE", self.usual)
 
     def config(self, text: str) -> str:
         path = Path(self.mktemp())

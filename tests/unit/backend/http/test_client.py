@@ -13,7 +13,7 @@ from zope.interface import implementer
 
 from phpgw.backend.http.client import PreparedClient
 from phpgw.backend.http.prepared import PreparedHeaders, RequestBody, complete_url
-from phpgw.backend.http.response import HttpResponse
+from phpgw.backend.http.response import HttpResponse, ShortResponse
 from phpgw.backend.reply import Head
 
 _URLS = (
@@ -76,7 +76,9 @@ class PreparedClientTests(SynchronousTestCase):
                 tuple(random.sample(_HEADERS, random.randrange(4))),
             )
             source: Any = None
-            response = HttpResponse(source, head, random.choice((None, 0, 5)))
+            response = random.choice(
+                (HttpResponse(source, head, random.choice((None, 0, 5))), ShortResponse(head, b"x"))
+            )
             for responding in self.agent.responding:
                 responding.callback(response)
             usual, prepared = map(self.successResultOf, both)

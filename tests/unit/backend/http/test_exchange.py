@@ -122,7 +122,8 @@ class FollowingTests(FollowingTestCase):
         server.send(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n" + b"x" * 5000)
         self.successResultOf(asked)
         asked = self.ask(follow=head_recorder([]))
-        server.send(CHUNKED + chunk(b"x" * 1001) + LAST)
+        server.send(CHUNKED)
+        server.send(chunk(b"x" * 1001) + LAST)
         self.failureResultOf(asked, ReplyTooLarge)
         self.assert_left(server)
 

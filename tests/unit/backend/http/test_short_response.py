@@ -3,10 +3,11 @@
 from random import Random
 from typing import Any
 
+from twisted.internet.defer import CancelledError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.backend.errors import BackendError
+from phpgw.backend.errors import BackendError, ReplyTooLarge
 from phpgw.backend.http.short_response import parse_short_response
 from tests.support.reply_recorder import ReplyRecorder
 from tests.unit.backend.http.test_backend import HttpTestCase
@@ -40,14 +41,14 @@ _BODIES = (
 
 class ShortResponseTests(SynchronousTestCase):
     def test_usual(self) -> None:
-        for data, length in (
-            (_LENGTH + b"ok", 2),
-            (_CHUNKED + b"2\r\nok\r\n0\r\n\r\n", None),
-            (_OK + b"X: y\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok", 2),
+        for data in (
+            _LENGTH + b"ok",
+            _CHUNKED + b"2\r\nok\r\n0\r\n\r\n",
+            _OK + b"X: y\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok",
         ):
             short = parse_short_response(data)
             assert short is not None
-            self.assertEqual((200, length, b"ok"), (short.head.status, short.length, short.body))
+            self.assertEqual((200, 2, b"ok"), (short.head.status, short.length, short.body))
 
     def test_size(self) -> None:
         for size in (0, 1, 15, 16, 255, 65536):
@@ -96,26 +97,37 @@ class DifferentialTests(HttpTestCase):
 
     def test_left(self) -> None:
         """An event that ends at the head of its reply gets nothing of the body."""
-        for reads in ((_LENGTH + b"ok",), (_LENGTH[:1], _LENGTH[1:] + b"ok")):
-            self.use()
-            pieces: list[bytes] = []
+        pieces: list[bytes] = []
 
-            def follow(head: object, flow: object, pieces: list[bytes] = pieces) -> Any:
-                self.asked.cancel()
-                return pieces.append
+        def follow(head: object, flow: object) -> Any:
+            asked.cancel()
+            return pieces.append
 
-            self.asked = self.ask(follow=follow)
-            self.asked.addErrback(lambda _: None)
-            server = self.accept()
-            for read in reads:
-                server.send(read)
-            self.assertTrue(server.is_aborted)
-            self.assertEqual([], pieces)
+        asked = self.ask(follow=follow)
+        server = self.accept()
+        server.send(_LENGTH[:1])
+        server.send(_LENGTH[1:] + b"ok")
+        self.failureResultOf(asked, CancelledError)
+        self.assertTrue(server.is_aborted)
+        self.assertEqual([], pieces)
+
+    def test_too_large(self) -> None:
+        """A reply above the limit is streamed, or fails, also if it comes at once."""
+        data = _OK + b"Content-Length: 1001\r\n\r\n" + b"x" * 1001
+        follower = ReplyRecorder()
+        asked = self.ask(follow=follower)
+        self.accept().send(data)
+        self.assertEqual(b"", self.successResultOf(asked).body)
+        self.assertEqual(1001, sum(map(len, follower.pieces)))
+        self.use()
+        asked = self.ask()
+        self.accept().send(data)
+        self.failureResultOf(asked, ReplyTooLarge)
 
     def receive(self, *reads: bytes) -> object:
         """Return all that can be seen of a response: the reply, and what becomes of the connection.
 
-        It is received once as a whole, and once streamed.
+        It is received once as a whole, and once streamed; what comes at once need not be streamed.
         """
         seen: list[object] = []
         for follower in (None, ReplyRecorder()):
@@ -126,8 +138,6 @@ class DifferentialTests(HttpTestCase):
             for read in reads:
                 if read:
                     server.send(read)
-            if follower is not None:
-                seen += [follower.heads, b"".join(follower.pieces)]
             seen += [server.is_aborted, server.disconnecting]
             if not results:
                 server.hang_up()
@@ -136,7 +146,8 @@ class DifferentialTests(HttpTestCase):
                 self.assertIsInstance(result.value, BackendError)
                 seen.append((type(result.value), str(result.value)))
             else:
-                seen.append(result)
+                pieces = [] if follower is None else follower.pieces
+                seen.append((result.head, b"".join((*pieces, result.body))))
             # Whether the connection is used again.
             server.request()
             self.ask()
