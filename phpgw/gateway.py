@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Sequence
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, DeferredList
+from twisted.application.service import IService, MultiService, Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.logger import Logger
@@ -41,6 +41,7 @@ class Gateway(MultiService):
     :param upstream: the way to PHP, which is closed last.
     :param slices: runs long jobs, such as pushes to many clients; they finish before the end, or
         fail.
+    :param node: what it shares with other gateways; it starts first, and stops last.
     :param background: sends events and probes to PHP by itself, such as timers; it stops first.
     :param notifier: informs the service manager, until the very end.
     :param drain_timeout: seconds in all for stopping: from closing the ports to closing the
@@ -65,6 +66,7 @@ class Gateway(MultiService):
         upstream: Upstream,
         slices: TimeSlices,
         background: Service,
+        node: IService,
         notifier: SystemdNotifier,
         drain_timeout: float,
         summary: str,
@@ -82,13 +84,14 @@ class Gateway(MultiService):
         self._upstream = upstream
         self._slices = slices
         self._background = background
+        self._node = node
         self._notifier = notifier
         self._drain_timeout = drain_timeout
         self._summary = summary
         self._hints = hints
         self._reload_token = reload_token
         self._log_file = log_file
-        for service in (upstream.service, *public, *private, background, notifier):
+        for service in (node, upstream.service, *public, *private, background, notifier):
             service.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
@@ -167,6 +170,7 @@ class Gateway(MultiService):
         await self._wait_for_jobs(deadline)
         await DeferredList([listener.stopService() for listener in self._private])
         await self._close_upstream(deadline)
+        await maybeDeferred(self._node.stopService)
         self._notifier.stopService()
 
     async def _close_connections(self, deadline: float) -> None:

@@ -31,6 +31,7 @@ from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.log_limit import LineLimitService
 from phpgw.metrics import Metrics
+from phpgw.node_parts import NodeParts, SingleParts
 from phpgw.process.fd_budget import FdBudget, allocate_descriptors
 from phpgw.process.listener import Listener
 from phpgw.process.log_file import ReopenableLogFile
@@ -49,6 +50,7 @@ from phpgw.relay.relay import Relay
 from phpgw.relay.replies import Replies
 from phpgw.settings import Settings
 from phpgw.settings.dev_mode import dev_warnings
+from phpgw.settings.option import InvalidOption
 from phpgw.time_slices import TimeSlices
 from phpgw.timers.schedule import Schedule
 from phpgw.transport.socket_reactor import make_socket_reactor
@@ -118,20 +120,18 @@ def make_gateway(
     )
 
     # Clients, and the commands to them.
-    registry = Registry()
-    directory = LocalDirectory(registry, slices)
     history = MemoryHistory(reactor, settings.max_history)
-    writer = HistoryWriter(HistoryRules(settings.history), history)
-    dispatcher = Dispatcher(registry, metrics, settings.max_groups, slices, writer)
+    parts = _make_parts(settings, reactor, metrics, slices, history)
+    registry, commander, directory = parts.registry, parts.commander, parts.directory
 
     # Events to PHP, and its replies.
-    replies = Replies(dispatcher, slices, ReplyPolicy.from_settings(settings), metrics)
+    replies = Replies(commander, slices, ReplyPolicy.from_settings(settings), metrics)
     relay_policy = RelayPolicy.from_settings(settings, upstream)
-    relay = Relay(reactor, upstream.backend, replies, relay_policy, metrics)
+    relay = Relay(reactor, upstream.backend, replies, relay_policy, metrics, parts.ledger)
     if settings.log_level == "debug":
         relay.observers.add(EventLog())
     hold = Hold(reactor, relay, settings.max_hold, metrics)
-    schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics)
+    schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics, turns=parts.turns)
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
 
     # Those who watch.
@@ -151,7 +151,7 @@ def make_gateway(
     # The API.
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     access = Access.from_settings(settings, proxies)
-    fast_path = FastPath(access, dispatcher, Batches(dispatcher, slices), settings.max_push_size)
+    fast_path = FastPath(access, commander, Batches(commander, slices), settings.max_push_size)
     probes = PublicProbes(reactor.seconds)
     check = CheckContext(
         reactor=reactor,
@@ -171,7 +171,7 @@ def make_gateway(
 
     def api_for(access: LastingAccess) -> dict[bytes, Resource]:
         return make_api(
-            dispatcher,
+            commander,
             directory,
             slices,
             hold,
@@ -196,8 +196,8 @@ def make_gateway(
         return has_token
 
     # Browsers.
-    make_client_id = random_id if settings.client_id == "random" else peer_ids()
-    table = ConnectionTable(connection_limit, registry, relay, make_client_id)
+    table = ConnectionTable(connection_limit, registry, relay, parts.make_client_id)
+    parts.attach(relay, table.connections)
     cross_origin_log = CrossOriginLog(metrics)
     admission = Admission(relay, replies, asks_php="connect" in settings.events)
     request_info = RequestInfo(
@@ -230,7 +230,7 @@ def make_gateway(
         prober.obstacle if settings.php_probe else relay.backend.obstacle,
         hold.obstacle,
     )
-    ready = ReadinessResource(readiness_checks)
+    ready = ReadinessResource(readiness_checks, parts.problem)
     health = route(HEALTH_PATHS, {"healthz": HealthResource(), "readyz": ready})
 
     # Ports.
@@ -270,6 +270,7 @@ def make_gateway(
         upstream=upstream,
         slices=slices,
         background=background,
+        node=parts.service,
         notifier=SystemdNotifier(reactor, os.environ, upstream.service.when_ready, metrics.summary),
         drain_timeout=settings.drain_timeout,
         summary=_summary(settings, upstream, proxies),
@@ -290,6 +291,36 @@ def make_gateway(
             max_age=settings.max_connection_age,
         ).setServiceParent(gateway)
     return gateway
+
+
+def _make_parts(
+    settings: Settings,
+    reactor: Any,
+    metrics: Metrics,
+    slices: TimeSlices,
+    history: MemoryHistory,
+) -> NodeParts:
+    """Make the parts that are different if the gateway is one of several.
+
+    :raises InvalidOption: if what that needs is not there.
+    """
+    if settings.bus is None:
+        registry = Registry()
+        writer = HistoryWriter(HistoryRules(settings.history), history)
+        return SingleParts(
+            registry,
+            Dispatcher(registry, metrics, settings.max_groups, slices, writer),
+            LocalDirectory(registry, slices),
+            random_id if settings.client_id == "random" else peer_ids(),
+        )
+    try:
+        # It needs libraries that a gateway that is alone does not.
+        from phpgw.cluster.node import ClusterParts
+    except ImportError as error:
+        raise InvalidOption(
+            "bus", "the libraries for it (pip install 'phpgw[redis]')", str(error)
+        ) from None
+    return ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id)
 
 
 def _script_url(settings: Settings) -> str:

@@ -212,8 +212,6 @@ class Exchange(Service):
             self._end(ask)
         elif ask.is_fence:
             self._silent.start(ask)
-        elif ask.node is None and outcome > len(self._others()) + 1:
-            self._fence(ask)
         else:
             self._late.start(ask)
 

@@ -41,7 +41,8 @@ class BrowserSettings:
         "peer",
         "How clients are named. With peer, the id is the address of the client, like "
         "127.0.0.1:51110; a later client can get the same id. With random, nobody can guess the "
-        "id, and it is never used again.",
+        "id, and it is never used again. With --bus, ids are always random, and begin with that of "
+        "their gateway.",
     )
     allow_origin: tuple[str, ...] = option(
         _BROWSERS,

@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend", "history"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
-    "cluster": {*_FOUNDATIONS, "backend", "bus", "hub", "relay", "timers"},
+    "cluster": {*_FOUNDATIONS, "backend", "bus", "hub", "relay", "settings", "timers"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
     "feed": {*_FOUNDATIONS, "relay", "web", "websocket"},
     "api": {
@@ -61,6 +61,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "checks": {"backend", "process", "relay", "settings", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "history", "hub", "relay", "websocket"},
+    "node_parts": {"hub", "relay", "timers"},
     "process_role": {"backend", "process", "settings"},
     # It puts all together.
     "service": {
@@ -68,7 +69,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("web", "timers", "settings", "process", "backend", "bus"),
         *("history", "hub"),
         *("relay", "cluster", "transport", "websocket", "feed", "api", "console"),
-        *("gateway", "gateway_state", "process_role"),
+        *("gateway", "gateway_state", "node_parts", "process_role"),
     },
     "workers": {
         *_FOUNDATIONS,

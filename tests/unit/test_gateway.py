@@ -231,6 +231,7 @@ class GatewayTestCase(SynchronousTestCase):
             ),
             slices=self.slices,
             background=timers,
+            node=Room("the node", self.notes),
             notifier=cast(Any, self.notifier),
             drain_timeout=drain_timeout,
             hints=["change this"],
@@ -259,7 +260,7 @@ class StartTests(GatewayTestCase):
         """PHP first, and the service manager last."""
         self.gateway.privilegedStartService()
         self.gateway.startService()
-        self.assertEqual("PHP-FPM starts", self.notes[0])
+        self.assertEqual(["the node starts", "PHP-FPM starts"], self.notes[:2])
         self.assertEqual("the notifier starts", self.notes[-1])
 
     def test_hints(self) -> None:
@@ -334,6 +335,7 @@ class DrainTests(GatewayTestCase):
                 "connections to PHP end",
                 "PHP-FPM has 9.9 s",
                 "PHP-FPM stops",
+                "the node stops",
                 "the notifier stops",
             ],
             self.notes,

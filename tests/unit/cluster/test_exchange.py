@@ -199,6 +199,8 @@ class AskAllTests(ExchangeTestCase):
         self.turn()
         answers = self.result(self.ask_all())
         self.assertEqual({"bbbb": "b", "cccc": "c", "dddd": "d"}, answers.values)
+        self.a.members.live = frozenset({"aaaa"})
+        self.assertEqual(answers, self.result(self.ask_all()))
 
     def test_answers_that_come_too_late(self) -> None:
         """They change nothing."""

@@ -44,6 +44,13 @@ class ReadyTests(SynchronousTestCase):
     def test_ready(self) -> None:
         self.assertEqual(self.get(), (200, b"ready\n"))
 
+    def test_degraded(self) -> None:
+        """A gateway of which a part works is ready, and says what does not."""
+        self.resource = ReadinessResource((lambda: self.first,), lambda: "Redis is away")
+        self.assertEqual(self.get(), (200, b"ready, degraded: Redis is away\n"))
+        self.first = "it stops"
+        self.assertEqual(self.get(), (503, b"it stops\nRedis is away\n"))
+
     def test_what_is_in_the_way(self) -> None:
         self.second = "PHP does not answer"
         self.assertEqual(self.get(), (503, b"PHP does not answer\n"))

@@ -1,0 +1,72 @@
+"""The parts that a gateway has in one way if it is alone, and in another as one of several."""
+
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
+
+from twisted.application.service import IService, Service
+from twisted.internet.interfaces import IAddress
+
+from phpgw.hub.commander import Commander
+from phpgw.hub.directory import Directory
+from phpgw.hub.registry import Registry
+from phpgw.relay.ledger import Ledger, NoLedger
+from phpgw.relay.relay import Relay
+from phpgw.timers.turns import EveryTurn, Turns
+
+
+class NodeParts(Protocol):
+    """The parts of a gateway that depend on whether there are others.
+
+    :ivar registry: the clients of this gateway.
+    :ivar commander: carries out commands.
+    :ivar directory: tells which clients are connected.
+    :ivar ledger: keeps the disconnects that PHP must be told of.
+    :ivar turns: decides which gateway has a run of a timer.
+    :ivar service: starts before all else, and stops after it.
+    """
+
+    registry: Registry
+    commander: Commander
+    directory: Directory
+    ledger: Ledger
+    turns: Turns
+    service: IService
+
+    @property
+    def make_client_id(self) -> Callable[[IAddress], str]:
+        """Return the function that returns an id for a new client, given the peer's address."""
+
+    def attach(self, relay: Relay, connections: Callable[[], Collection[Any]]) -> None:
+        """Take note of the parts that are made after these.
+
+        :param relay: tells PHP of disconnects.
+        :param connections: returns all connections of clients.
+        """
+
+    def problem(self) -> str | None:
+        """Return why other gateways cannot be reached; ``None`` if nothing is wrong."""
+
+
+class SingleParts:
+    """The parts of a gateway that is alone."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        commander: Commander,
+        directory: Directory,
+        make_client_id: Callable[[IAddress], str],
+    ) -> None:
+        self.registry = registry
+        self.commander = commander
+        self.directory = directory
+        self.ledger: Ledger = NoLedger()
+        self.turns: Turns = EveryTurn()
+        self.make_client_id = make_client_id
+        self.service: IService = Service()
+
+    def attach(self, relay: Relay, connections: Callable[[], Collection[Any]]) -> None:
+        """Do nothing."""
+
+    def problem(self) -> None:
+        """Return ``None``: there are no others."""
