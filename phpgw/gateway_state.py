@@ -33,6 +33,7 @@ def observe_gateway(
             help="The versions that run; the number is always 1.",
             labels=("version", "python", "twisted"),
             observe=lambda: {build: 1},
+            merge="max",
         ),
         observable_number(
             "connections_limit",
@@ -58,6 +59,7 @@ def observe_gateway(
             help="The time at which the certificate of an endpoint expires, since the epoch.",
             labels=("endpoint",),
             observe=lambda: {(place,): end for place, end in certificate_ends().items()},
+            merge="min",
         ),
         *upstream.observables,
     )

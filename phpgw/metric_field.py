@@ -8,6 +8,8 @@ import attrs
 from phpgw.labelled_counts import LabelledCounts
 
 _DESCRIPTION = "description"
+Merge = Literal["sum", "max", "min"]
+"""How a number of several workers becomes one of the whole gateway."""
 
 
 @attrs.frozen
@@ -36,6 +38,7 @@ class MetricDescription:
     :ivar labels: what tells it apart within its family.
     :ivar by: the label whose values the metric is counted by; ``None`` if it is one number.
     :ivar is_exported: false if the family of another metric has it, under a label.
+    :ivar merge: how those of several workers become one.
     """
 
     name: str
@@ -46,6 +49,7 @@ class MetricDescription:
     labels: Mapping[str, str]
     by: str | None
     is_exported: bool
+    merge: Merge
 
 
 def counter(
@@ -86,12 +90,13 @@ def counter_by(
     return attrs.field(factory=lambda: LabelledCounts(zeros), metadata={_DESCRIPTION: facts})
 
 
-def gauge(help_text: str, unit: str, *, name: str | None = None) -> Any:
+def gauge(help_text: str, unit: str, *, name: str | None = None, merge: Merge = "sum") -> Any:
     """Declare a number of what is there now, which grows and shrinks.
 
     :param name: the name of its family, if it is not called the same.
+    :param merge: how those of several workers become one.
     """
-    facts = _facts("gauge", help_text, unit, name, None, {})
+    facts = _facts("gauge", help_text, unit, name, None, {}) | {"merge": merge}
     return attrs.field(default=0, metadata={_DESCRIPTION: facts})
 
 
@@ -113,6 +118,7 @@ def _facts(
         "labels": labels,
         "by": None,
         "is_exported": True,
+        "merge": "sum",
     }
 
 

@@ -50,6 +50,10 @@ _WITHHELD_REPLIES = MetricFamily("replies_withheld", "Replies that did not reach
 _TIMER_RUNS = MetricFamily("timer_runs", "Runs of timers that were due.")
 
 
+SUMMARY = ("clients_now", "php_requests_now", "php_failures", "php_requests")
+"""The metrics in :meth:`Metrics.summary`."""
+
+
 @attrs.define
 class Metrics:
     """All metrics of a gateway. Code that counts adds to an attribute: this costs nothing more.
@@ -153,9 +157,13 @@ class Metrics:
         family=_REFUSED_EVENTS,
         reason="breaker",
     )
-    breaker_open_now: int = gauge("1 while the circuit breaker is open, 0 otherwise.", "state")
+    breaker_open_now: int = gauge(
+        "1 while the circuit breaker is open, 0 otherwise.", "state", merge="max"
+    )
     breaker_openings: int = counter("Times that the circuit breaker opened.", "openings")
-    held_now: int = gauge("1 while events are held back (/hold), 0 otherwise.", "state")
+    held_now: int = gauge(
+        "1 while events are held back (/hold), 0 otherwise.", "state", merge="max"
+    )
     replies_with_php_errors: int = counter(
         "Replies that were kept back because PHP had printed an error into them.",
         "replies",
@@ -205,12 +213,15 @@ class Metrics:
         outcome="skipped",
     )
     inbox_peak: int = gauge(
-        "The most messages of one client that have waited at a time, since the start.", "messages"
+        "The most messages of one client that have waited at a time, since the start.",
+        "messages",
+        merge="max",
     )
     outbox_bytes_peak: int = gauge(
         "The most bytes that have waited for one client at a time, since the start.",
         "bytes",
         name="outbox_peak_bytes",
+        merge="max",
     )
     inboxes_full: int = counter(
         "Times that a client was not read for a while because of --max-inbox.", "pauses"

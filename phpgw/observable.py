@@ -5,6 +5,8 @@ from typing import Literal
 
 import attrs
 
+from phpgw.metric_field import Merge
+
 
 @attrs.frozen(kw_only=True)
 class Observable:
@@ -15,6 +17,7 @@ class Observable:
     :ivar observe: returns the numbers, by the values of the labels.
     :ivar kind: ``counter`` for a total since the start, ``gauge`` for what is there now.
     :ivar labels: the names of the labels.
+    :ivar merge: how those of several workers become one.
     """
 
     name: str
@@ -22,6 +25,7 @@ class Observable:
     observe: Callable[[], Mapping[tuple[str, ...], float]]
     kind: Literal["counter", "gauge"] = "gauge"
     labels: tuple[str, ...] = ()
+    merge: Merge = "sum"
 
 
 def observable_number(name: str, help_text: str, read: Callable[[], float]) -> Observable:

@@ -1,8 +1,8 @@
 """The role of a process: a whole gateway, or a worker of one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.application.service import IService
@@ -10,7 +10,11 @@ from twisted.application.service import IService
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.upstream import make_own_fpm
 from phpgw.process.signals import GracefulSignals
+from phpgw.prometheus.figures import Figures, OwnFigures
 from phpgw.settings import Settings
+from phpgw.web.health import ReadinessCheck
+
+T = TypeVar("T")
 
 
 class SignalsFactory(Protocol):
@@ -24,6 +28,10 @@ class SignalsFactory(Protocol):
     ) -> IService: ...
 
 
+def _unshared(own: T) -> T:
+    return own
+
+
 @attrs.frozen(kw_only=True)
 class ProcessRole:
     """What differs between the process of a whole gateway, and that of a worker.
@@ -32,11 +40,15 @@ class ProcessRole:
         :func:`phpgw.process.server_endpoint.make_endpoint` takes them.
     :ivar make_fpm: makes the gateway's own PHP-FPM, or what leads to that of the parent.
     :ivar make_signals: makes the service for signals, or for the commands of the parent.
+    :ivar share_figures: returns what ``/stats`` and ``/metrics`` tell, given those of this process.
+    :ivar share_readiness: returns the checks of ``/readyz``, given those of this process.
     """
 
     opened: Mapping[str, int] = MappingProxyType({})
     make_fpm: Callable[[Settings, Any], FpmEndpoint] = make_own_fpm
     make_signals: SignalsFactory = GracefulSignals
+    share_figures: Callable[[OwnFigures], Figures] = _unshared
+    share_readiness: Callable[[Sequence[ReadinessCheck]], Sequence[ReadinessCheck]] = _unshared
 
 
 WHOLE_GATEWAY = ProcessRole()

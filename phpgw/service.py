@@ -41,6 +41,7 @@ from phpgw.process.orphan_reaper import OrphanReaper
 from phpgw.process.reactor_lag import ReactorLag
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.process_role import WHOLE_GATEWAY, ProcessRole
+from phpgw.prometheus.figures import OwnFigures
 from phpgw.relay.connect import Admission
 from phpgw.relay.event_log import EventLog
 from phpgw.relay.hold import Hold
@@ -169,6 +170,8 @@ def make_gateway(
         *observe_history(history),
     )
 
+    figures = role.share_figures(OwnFigures(metrics, observables))
+
     def api_for(access: LastingAccess) -> dict[bytes, Resource]:
         return make_api(
             commander,
@@ -183,7 +186,7 @@ def make_gateway(
             viewers,
             history,
             recorder,
-            observables,
+            figures,
         )
 
     console = ConsoleResource(
@@ -230,7 +233,7 @@ def make_gateway(
         prober.obstacle if settings.php_probe else relay.backend.obstacle,
         hold.obstacle,
     )
-    ready = ReadinessResource(readiness_checks, parts.problem)
+    ready = ReadinessResource(role.share_readiness(readiness_checks), parts.problem)
     health = route(HEALTH_PATHS, {"healthz": HealthResource(), "readyz": ready})
 
     # Ports.

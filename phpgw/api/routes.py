@@ -1,7 +1,5 @@
 """The resources of the API's paths (:data:`phpgw.web.paths.API_PATHS`)."""
 
-from collections.abc import Sequence
-
 from twisted.web.resource import Resource
 
 from phpgw.api.access import LastingAccess
@@ -23,8 +21,7 @@ from phpgw.history.interface import History
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
-from phpgw.observable import Observable
-from phpgw.prometheus.collector import GatewayCollector
+from phpgw.prometheus.figures import Figures, OwnFigures
 from phpgw.relay.failures import FailureLog
 from phpgw.relay.hold import Hold
 from phpgw.time_slices import TimeSlices
@@ -44,7 +41,7 @@ def make_api(
     viewers: ViewerFactory,
     history: History,
     recorder: EventRecorder | None = None,
-    observables: Sequence[Observable] = (),
+    figures: Figures | None = None,
 ) -> dict[bytes, Resource]:
     """Return the API's resources, by the first segment of their paths.
 
@@ -52,8 +49,9 @@ def make_api(
     :param limit: bytes that a request's body may have.
     :param viewers: makes the connections of the feed.
     :param recorder: has the last events of clients, if they are recorded.
-    :param observables: the metrics that other objects have the numbers of.
+    :param figures: what is told of the gateway's numbers, if not those of this process alone.
     """
+    figures = figures or OwnFigures(metrics, ())
     batches = Batches(commander, slices)
     resources: dict[str, Resource] = {
         "send": SendResource(access, commander, slices, metrics, limit),
@@ -66,8 +64,8 @@ def make_api(
         "check": CheckResource(access, check),
         "failures": FailuresResource(access, failures),
         "feed": FeedResource(access, viewers),
-        "stats": StatsResource(access, metrics),
-        "metrics": MetricsResource(access, GatewayCollector(metrics, observables)),
+        "stats": StatsResource(access, figures),
+        "metrics": MetricsResource(access, figures),
         "openapi.json": OpenApiResource(access),
     }
     return route(API_PATHS, resources)

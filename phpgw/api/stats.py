@@ -1,21 +1,25 @@
 """``GET /stats``: the counters."""
 
+from twisted.internet.defer import Deferred
 from twisted.web.server import Request
 
 from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters
-from phpgw.metrics import Metrics
+from phpgw.prometheus.figures import Figures
 from phpgw.web.response import json_body
 
 
 class StatsResource(JsonResource):
     """``GET /stats``: the counters."""
 
-    def __init__(self, access: AccessControl, metrics: Metrics) -> None:
+    def __init__(self, access: AccessControl, figures: Figures) -> None:
         super().__init__(access)
-        self._metrics = metrics
+        self._figures = figures
 
-    def render_GET(self, request: Request) -> bytes:
+    def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         """Respond with the value of each counter."""
         query_parameters(request)
-        return json_body(request, self._metrics.as_dict())
+        stats = self._figures.stats()
+        if isinstance(stats, Deferred):
+            return stats.addCallback(lambda later: json_body(request, later))
+        return json_body(request, stats)

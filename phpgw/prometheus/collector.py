@@ -16,12 +16,12 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from phpgw.histogram import Histogram
-from phpgw.metric_field import MetricDescription, MetricFamily
+from phpgw.metric_field import Merge, MetricDescription, MetricFamily
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
-from phpgw.prometheus.process_metrics import process_metrics
+from phpgw.prometheus.plain_family import PREFIX
+from phpgw.prometheus.process_metrics import PROCESS_MERGES, process_metrics
 
-_PREFIX = "phpgw_"
 _KINDS = {"counter": CounterMetricFamily, "gauge": GaugeMetricFamily}
 
 
@@ -39,6 +39,15 @@ class GatewayCollector(Collector):
             if description.is_exported:
                 self._families.setdefault(description.family, []).append(description)
 
+    def merges(self) -> dict[str, Merge]:
+        """Return how families of several workers become one, other than by their sum."""
+        merges = {
+            PREFIX + family.name: members[0].merge for family, members in self._families.items()
+        }
+        merges |= {PREFIX + each.name: each.merge for each in self._observables}
+        merges |= PROCESS_MERGES
+        return {name: merge for name, merge in merges.items() if merge != "sum"}
+
     def collect(self) -> Iterator[Metric]:
         """Yield each family, also those without a sample at the moment."""
         for family, members in self._families.items():
@@ -52,7 +61,7 @@ class GatewayCollector(Collector):
     def _counted(self, family: MetricFamily, members: Sequence[MetricDescription]) -> Metric:
         by = members[0].by
         names = (*members[0].labels, *(() if by is None else (by,)))
-        metric = _KINDS[members[0].kind](_PREFIX + family.name, family.help, labels=names)
+        metric = _KINDS[members[0].kind](PREFIX + family.name, family.help, labels=names)
         for member in members:
             fixed, counted = (*member.labels.values(),), getattr(self._metrics, member.name)
             if by is None:
@@ -65,7 +74,7 @@ class GatewayCollector(Collector):
     def _events(self) -> Iterator[Metric]:
         """Yield how events have ended, and how long they took."""
         outcomes = CounterMetricFamily(
-            _PREFIX + "events", "Events that have ended.", labels=("type", "outcome")
+            PREFIX + "events", "Events that have ended.", labels=("type", "outcome")
         )
         waiting = _histogram("event_wait", "How long events waited for PHP.")
         php = _histogram("php", "How long PHP took for events.")
@@ -81,7 +90,7 @@ class GatewayCollector(Collector):
     def _lag(self) -> Metric:
         buckets, total = _buckets(self._metrics.reactor_lag)
         return HistogramMetricFamily(
-            _PREFIX + "reactor_lag_seconds",
+            PREFIX + "reactor_lag_seconds",
             "How late the reactor makes a call.",
             buckets=buckets,
             sum_value=total,
@@ -89,7 +98,7 @@ class GatewayCollector(Collector):
 
 
 def _histogram(name: str, help_text: str) -> HistogramMetricFamily:
-    return HistogramMetricFamily(f"{_PREFIX}{name}_seconds", help_text, labels=("type",))
+    return HistogramMetricFamily(f"{PREFIX}{name}_seconds", help_text, labels=("type",))
 
 
 def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
@@ -102,7 +111,7 @@ def _buckets(histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
 
 def _observed(observable: Observable) -> Metric:
     metric = _KINDS[observable.kind](
-        _PREFIX + observable.name, observable.help, labels=observable.labels
+        PREFIX + observable.name, observable.help, labels=observable.labels
     )
     for labels, value in observable.observe().items():
         metric.add_metric(labels, value)

@@ -11,6 +11,11 @@ from pathlib import Path
 
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from phpgw.metric_field import Merge
+
+PROCESS_MERGES: dict[str, Merge] = {"process_start_time_seconds": "min"}
+"""How the metrics of several processes become one, other than by their sum."""
+
 _PROC = Path("/proc")
 _DESCRIPTORS = Path("/proc/self/fd")
 _TICKS = os.sysconf("SC_CLK_TCK")

@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
+
 from phpgw.logs.observer import WorkerTag, make_observer
 from phpgw.process.die_with_parent import die_with_parent
 from phpgw.process.log_file import ReopenableLogFile
@@ -46,7 +48,11 @@ def _serve(message: Message) -> None:
     log_file = None if job.log_path is None else ReopenableLogFile(Path(job.log_path), make)
     link = ParentLink(reactor)
     role = ProcessRole(
-        opened=message["sockets"], make_fpm=link.make_fpm, make_signals=link.make_signals
+        opened=message["sockets"],
+        make_fpm=link.make_fpm,
+        make_signals=link.make_signals,
+        share_figures=link.share_figures,
+        share_readiness=link.share_readiness,
     )
     gateway = open_gateway(settings, reactor, log_file, role)
     stream = sys.stdout if job.log_descriptor == 1 else sys.stderr
@@ -55,7 +61,11 @@ def _serve(message: Message) -> None:
     gateway.privilegedStartService()
     gateway.startService()
     running: Any = reactor
-    running.addSystemEventTrigger("before", "shutdown", gateway.stopService)
+
+    def stop() -> Deferred[None]:
+        return gateway.stopService().addCallback(link.report_last)
+
+    running.addSystemEventTrigger("before", "shutdown", stop)
     running.run()
 
 

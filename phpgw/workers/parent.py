@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.task import LoopingCall
@@ -13,13 +14,18 @@ from twisted.logger import Logger
 from phpgw import __version__
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.log_limit import line_limit
+from phpgw.metrics import SUMMARY, Metrics
 from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.systemd import SystemdNotifier
+from phpgw.prometheus.plain_family import observe_plainly
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message
+from phpgw.workers.report import Report
 from phpgw.workers.slot import LOOK_SECONDS, WorkerSlot
 from phpgw.workers.sockets import ListeningSockets
+from phpgw.workers.state import observe_workers
+from phpgw.workers.survey import Survey
 from phpgw.workers.worker_process import WorkerProcess
 
 # Seconds that a worker may take to end in addition to the drain timeout.
@@ -59,6 +65,9 @@ class WorkersParent(MultiService):
         self._log_file = log_file
         self._reloading: dict[WorkerSlot, Deferred[None]] = {}
         self._rolling: Deferred[None] | None = None
+        self._survey = Survey(reactor, self._serving, self._own_report)
+        # Whether each worker was told that another one is ready.
+        self._told_ready: dict[WorkerSlot, bool] = {}
         self._slots = [
             WorkerSlot(
                 reactor,
@@ -67,6 +76,7 @@ class WorkersParent(MultiService):
                 sockets={**public.for_worker(job.number), **private.for_worker(job.number)},
                 started=self._started,
                 received=self._received,
+                ended=self._survey.ended,
                 drain_seconds=settings.drain_timeout + _EXTRA_SECONDS,
             )
             for job in jobs
@@ -84,7 +94,8 @@ class WorkersParent(MultiService):
         self.log.info(
             "phpgw {version}: {count} workers start", version=__version__, count=len(self._slots)
         )
-        self._ready = DeferredList([slot.start() for slot in self._slots])
+        for slot in self._slots:
+            slot.start()
         self._looking.start(LOOK_SECONDS, now=False)
 
     def reopen_log(self) -> None:
@@ -105,7 +116,7 @@ class WorkersParent(MultiService):
         if self._log_file is not None:
             self._log_file.reopen()
         try:
-            self._reloading = {slot: Deferred() for slot in self._slots if slot.is_ready}
+            self._reloading = {slot: Deferred() for slot in self._slots if slot.current}
             waiting = DeferredList([*self._reloading.values()], consumeErrors=True)
             self._tell_all("reload")
             if self._fpm is not None:
@@ -159,20 +170,49 @@ class WorkersParent(MultiService):
     def _look(self) -> None:
         for slot in self._slots:
             slot.look()
+        self._tell_readiness()
 
     def _started(self, process: WorkerProcess) -> None:
         """Tell a new process what it has to know."""
         if self._fpm is not None:
             process.tell("fpm", socket=_as_text(self._fpm.socket))
+        self._told_ready.clear()
 
     def _fpm_has_changed(self, socket: Path | None) -> None:
         self._tell_all("fpm", socket=_as_text(socket))
 
-    def _received(self, slot: WorkerSlot, message: Message) -> None:
-        if message.get("type") == "reloaded":
-            waiting = self._reloading.pop(slot, None)
-            if waiting is not None:
-                waiting.callback(None)
+    def _received(self, slot: WorkerSlot, process: WorkerProcess, message: Message) -> None:
+        match message.get("type"):
+            case "alive":
+                self._tell_readiness()
+            case "reported":
+                self._survey.reported(process, message)
+            case "survey":
+                self._survey.ask().addCallback(
+                    lambda report: process.tell("surveyed", **attrs.asdict(report))
+                )
+            case "reloaded":
+                waiting = self._reloading.pop(slot, None)
+                if waiting is not None:
+                    waiting.callback(None)
+
+    def _tell_readiness(self) -> None:
+        """Tell each worker whether another one is ready, if that has changed."""
+        for slot in self._slots:
+            is_other_ready = any(
+                each.state.get("ready", False) for each in self._slots if each is not slot
+            )
+            if self._told_ready.get(slot) != is_other_ready:
+                self._told_ready[slot] = is_other_ready
+                slot.tell("others", ready=is_other_ready)
+
+    def _serving(self) -> list[WorkerProcess]:
+        return [slot.current for slot in self._slots if slot.current is not None]
+
+    def _own_report(self) -> Report:
+        """Return what the parent alone knows."""
+        fpm = () if self._fpm is None else self._fpm.observables()
+        return Report({}, [observe_plainly(each) for each in (*observe_workers(self._slots), *fpm)])
 
     def _tell_all(self, kind: str, **fields: Any) -> None:
         for slot in self._slots:
@@ -181,12 +221,17 @@ class WorkersParent(MultiService):
     def _when_ready(self) -> Deferred[None]:
         """Return a Deferred that fires once PHP-FPM and the first workers have started."""
         fpm = succeed(None) if self._fpm is None else self._fpm.when_ready()
-        ready: Deferred[Any] = DeferredList([fpm, self._ready])
+        ready: Deferred[Any] = DeferredList([fpm, *(slot.ready for slot in self._slots)])
         return ready.addCallback(lambda _: None)
 
     def _status(self) -> str:
-        count = sum(slot.is_ready for slot in self._slots)
-        return f"{count} of {len(self._slots)} workers are ready"
+        total = Metrics()
+        for slot in self._slots:
+            numbers = slot.state.get("summary", {})
+            for name in SUMMARY:
+                setattr(total, name, getattr(total, name) + numbers.get(name, 0))
+        count = len(self._serving())
+        return f"{count} of {len(self._slots)} workers are ready; {total.summary()}"
 
 
 def _as_text(socket: Path | None) -> str | None:

@@ -7,28 +7,35 @@ from pathlib import Path
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.stdio import StandardIO
-from twisted.internet.task import LoopingCall
+from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
 from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.prometheus.figures import OwnFigures
 from phpgw.settings import Settings
 from phpgw.workers.messages import Message, MessageReader, encode_message
+from phpgw.workers.shared_figures import SharedFigures
+from phpgw.workers.shared_readiness import SharedReadiness
 from phpgw.workers.slot import LOOK_SECONDS
 from phpgw.workers.worker_process import COMMANDS, REPORTS
 
 # As of a process that was killed.
 _ORPHAN_STATUS = 137
+# Seconds, so that the reactor writes what it was given.
+_WRITE_SECONDS = 0.01
 
 
 class ParentLink(Service, Protocol):
     """A service in a worker that carries out what the parent says.
 
-    Without a parent the process ends at once, as if it was killed with it.
-
-    :ivar fpm: leads to the parent's PHP-FPM.
+    Without a parent the process ends at once, as if it was killed with it. Its methods ``make_``
+    and ``share_`` are for :class:`phpgw.process_role.ProcessRole`.
     """
+
+    _figures: SharedFigures
 
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
@@ -36,13 +43,15 @@ class ParentLink(Service, Protocol):
         self._is_stopping = False
         self._reload: Callable[[], Any] = lambda: None
         self._reopen_log: Callable[[], None] = lambda: None
-        self.fpm = FpmEndpoint(reactor)
-        self._beating = LoopingCall(self._tell, "alive")
+        self._fpm = FpmEndpoint(reactor)
+        self._readiness = SharedReadiness()
+        self.share_readiness = self._readiness.share
+        self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
     def make_fpm(self, settings: Settings, reactor: Any) -> FpmEndpoint:
-        """Return what leads to PHP-FPM, for :class:`phpgw.process_role.ProcessRole`."""
-        return self.fpm
+        """Return what leads to the parent's PHP-FPM."""
+        return self._fpm
 
     def make_signals(
         self, reactor: Any, reload: Callable[[], Any], reopen_log: Callable[[], None]
@@ -51,6 +60,11 @@ class ParentLink(Service, Protocol):
         self._reload = reload
         self._reopen_log = reopen_log
         return self
+
+    def share_figures(self, own: OwnFigures) -> SharedFigures:
+        """Return the numbers of all workers."""
+        self._figures = SharedFigures(own, self._tell)
+        return self._figures
 
     def startService(self) -> None:
         super().startService()
@@ -70,6 +84,14 @@ class ParentLink(Service, Protocol):
         if not self._is_stopping:
             os._exit(_ORPHAN_STATUS)
 
+    def report_last(self, outcome: object) -> Deferred[None]:
+        """Tell the parent the numbers that this process has at its end.
+
+        :returns: fires when they have been written.
+        """
+        self._figures.report(None)
+        return deferLater(self._reactor, _WRITE_SECONDS)
+
     def _obey(self, message: Message) -> None:
         match message.get("type"):
             case "stop":
@@ -80,19 +102,29 @@ class ParentLink(Service, Protocol):
                 self._reopen_log()
             case "fpm":
                 socket = message["socket"]
-                self.fpm.lead_to(None if socket is None else Path(socket))
-
-    def _stop(self) -> None:
-        if not self._is_stopping:
-            self._is_stopping = True
-            self._tell("stopping")
-            self._reactor.stop()
+                self._fpm.lead_to(None if socket is None else Path(socket))
+            case "report":
+                self._figures.report(message["id"])
+            case "surveyed":
+                self._figures.surveyed(message)
+            case "others":
+                self._readiness.is_other_ready = message["ready"]
 
     def _begin(self) -> None:
         # In place of the reactor's own handler.
         signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._stop))
         self._tell("ready")
         self._beating.start(LOOK_SECONDS)
+
+    def _beat(self) -> None:
+        self._tell("alive", ready=self._readiness.is_own_ready(), summary=self._figures.summary())
+
+    def _stop(self) -> None:
+        if not self._is_stopping:
+            self._is_stopping = True
+            self._readiness.is_other_ready = False
+            self._tell("stopping")
+            self._reactor.stop()
 
     def _tell(self, kind: str, **fields: Any) -> None:
         transport: Any = self.transport

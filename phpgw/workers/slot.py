@@ -30,9 +30,13 @@ class WorkerSlot:
     :param job: what a process is told at its start.
     :param sockets: the descriptors of its listening sockets, by the texts of their endpoints.
     :param started: called with a process that has started.
-    :param received: called with a process and a message that is not about its state.
+    :param received: called with a process, and a message that is not about its state.
+    :param ended: called with a process that has ended.
     :param drain_seconds: how long a process may take to end after it was told to stop.
     :ivar restarts: how often a process has ended by itself, to be started again.
+    :ivar state: the last message of the process that serves about its state; empty if there is
+        none.
+    :ivar ready: fires once the first process is ready.
     """
 
     log = Logger(observer=line_limit)
@@ -45,7 +49,8 @@ class WorkerSlot:
         job: WorkerJob,
         sockets: Mapping[str, int],
         started: Callable[[WorkerProcess], None],
-        received: Callable[["WorkerSlot", Message], None],
+        received: Callable[["WorkerSlot", WorkerProcess, Message], None],
+        ended: Callable[[WorkerProcess], None],
         drain_seconds: float,
     ) -> None:
         self._reactor = reactor
@@ -54,8 +59,11 @@ class WorkerSlot:
         self._sockets = sockets
         self._started = started
         self._received = received
+        self._notify_ended = ended
         self._drain_seconds = drain_seconds
         self.restarts = 0
+        self.state: Message = {}
+        self.ready: Deferred[None] = Deferred()
         # The process that serves; the one that starts; those that drain.
         self._current: WorkerProcess | None = None
         self._next: WorkerProcess | None = None
@@ -68,14 +76,9 @@ class WorkerSlot:
         self._ready_waiters: list[Deferred[bool]] = []
 
     @property
-    def is_ready(self) -> bool:
-        """Return whether a process serves."""
-        return self._current is not None
-
-    @property
-    def pid(self) -> int | None:
-        """Return the id of the process that serves; ``None`` if there is none."""
-        return None if self._current is None else self._current.pid
+    def current(self) -> WorkerProcess | None:
+        """Return the process that serves; ``None`` if there is none."""
+        return self._current
 
     def start(self) -> Deferred[bool]:
         """Start a process, which takes the place of the one that serves once it is ready.
@@ -154,8 +157,11 @@ class WorkerSlot:
                 self._stopping(process)
             case "failed":
                 self.log.error("{name}: {reason}", name=self.name, reason=message.get("reason"))
-            case _ if process is self._current:
-                self._received(self, message)
+            case "alive" if process is self._current:
+                self.state = message
+                self._received(self, process, message)
+            case _:
+                self._received(self, process, message)
 
     def _ready(self, process: WorkerProcess) -> None:
         if process is not self._next:
@@ -167,18 +173,22 @@ class WorkerSlot:
             old.stop_within(self._drain_seconds)
         self.log.info("{name} is ready, process {pid}", name=self.name, pid=process.pid)
         self._fire_ready(True)
+        if not self.ready.called:
+            self.ready.callback(None)
 
     def _stopping(self, process: WorkerProcess) -> None:
         """Start another process in place of one that somebody else has told to stop."""
         if process is self._current and not self._is_stopping:
             self.log.info("{name} stops; another one takes its place", name=self.name)
             self._current = None
+            self.state = {}
             self._retiring.add(process)
             if self._next is None:
                 self._start()
 
     def _ended(self, process: WorkerProcess, how: str) -> None:
         self._silence.pop(process, None)
+        self._notify_ended(process)
         if process in self._retiring:
             self._retiring.discard(process)
             return
@@ -187,6 +197,7 @@ class WorkerSlot:
             self._fire_ready(False)
         else:
             self._current = None
+            self.state = {}
             if self._reactor.seconds() >= self._stable_after:
                 self._delay = _FIRST_DELAY
         if not self._is_stopping:

@@ -6,6 +6,9 @@ from functools import cache
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
+from phpgw.prometheus.figures import PlainCollector
+from phpgw.prometheus.plain_family import observe_plainly
+from phpgw.workers.state import observe_workers
 from tests.support.in_memory_gateway import InMemoryGateway, Road, running_gateway
 
 _NAME = re.compile(r"\b(?:phpgw|process)_[a-z_]+\b")
@@ -22,6 +25,9 @@ def exported_metrics() -> dict[str, Metric]:
             for family in text_string_to_metric_families(scrape(gateway)):
                 suffix = "_total" if family.type == "counter" else ""
                 found[family.name + suffix] = family
+    for family in PlainCollector(map(observe_plainly, observe_workers(()))).collect():
+        suffix = "_total" if family.type == "counter" else ""
+        found[family.name + suffix] = family
     return found
 
 

@@ -1,8 +1,10 @@
 """Several workers under one parent: killed, hung, reloaded, replaced and stopped."""
 
+import contextlib
 import os
 import re
 import signal
+import socket
 import stat
 import sys
 from collections.abc import Awaitable, Callable
@@ -19,8 +21,8 @@ from tests.support.real.process_table import descendants, still_running
 from tests.support.real.served_gateway import ServedGateway
 from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.upstreams import ECHO, OwnPhpFpmTestCase
-from tests.support.real.waiting import pause
-from tests.support.real.websocket_client import Closed, Connection, connect
+from tests.support.real.waiting import pause, until
+from tests.support.real.websocket_client import Closed, Connection, HandshakeFailed, connect
 from tests.system.test_restarts import Activated, ActivatedByPath
 
 _NO_PHP = ("--php-url", "http://127.0.0.1:1/", "--php-concurrency", "4", "--php-probe", "off")
@@ -179,6 +181,89 @@ class RestartTests(WorkersTestCase):
         self.assertEqual(0, await deferToThread(self.gateway.wait))
 
 
+class NumbersTests(WorkersTestCase):
+    async def test_sums(self) -> None:
+        """Whichever worker answers, the numbers are those of all, and of those before them."""
+        await self.start_workers("--drain-timeout", "2s")
+        clients = await self.clients(20)
+        for client in clients:
+            await self.assert_served(client)
+        url = f"http://127.0.0.1:{self.gateway.port}"
+
+        async def assert_numbers(clients_now: int) -> None:
+            for _ in range(6):
+                stats = await self.stats()
+                self.assertEqual((clients_now, 20), (stats["clients_now"], stats["messages_sent"]))
+                text = await curl(f"{url}/metrics")
+                for line in (
+                    f"phpgw_connections {clients_now}.0",
+                    'phpgw_messages_total{direction="sent"} 20.0',
+                    "phpgw_workers_serving 2.0",
+                    "phpgw_php_turns 8.0",
+                    "phpgw_fpm_restarts_total 0.0",
+                ):
+                    self.assertIn(f"\n{line}\n", text)
+
+        await assert_numbers(20)
+        os.kill(worker_pids(self.gateway.log)[0], signal.SIGKILL)
+        await self.are_ready(3)
+        await assert_numbers((await self.stats())["clients_now"])
+        self.gateway.signal(signal.SIGUSR2)
+        while "All workers are replaced" not in self.gateway.log:
+            await pause(0.05)
+        await assert_numbers(0)
+
+    async def test_readiness(self) -> None:
+        """The gateway is ready while a worker is, and each worker knows."""
+        await self.start_workers("--max-connections", "2")
+        ready = f"http://127.0.0.1:{self.gateway.port}/readyz"
+
+        async def all_say(answer: str) -> bool:
+            return {await curl(ready) for _ in range(10)} == {answer}
+
+        await until(lambda: all_say("ready\n"))
+        await self.connect(self.gateway.ws_url)
+        # Those who know it already, and those who will in a second.
+        await pause(1.5)
+        self.assertTrue(await all_say("ready\n"))
+        while (await self.stats())["clients_now"] < 2:
+            connecting = self.connect(self.gateway.ws_url)
+            # The kernel chooses a worker, which may be the one that is full.
+            connecting.addErrback(lambda failure: failure.trap(HandshakeFailed))
+            await connecting
+        await until(lambda: all_say("there is no room for more clients (--max-connections)\n"))
+
+    async def test_service_manager(self) -> None:
+        """systemd hears the parent alone: ready with all workers, then the sum; then the end."""
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(manager.close)
+        manager.bind(str(self.directory / "notify"))
+        manager.setblocking(False)
+
+        async def hears(text: str) -> None:
+            while True:
+                with contextlib.suppress(BlockingIOError):
+                    message = manager.recv(4096).decode()
+                    self.assertTrue("ready" in message or "=" in message)
+                    if text in message:
+                        return
+                await pause(0.01)
+
+        env = {"NOTIFY_SOCKET": str(self.directory / "notify"), "WATCHDOG_USEC": "1000000"}
+        gateway = self.start_gateway(*_NO_PHP, "--workers", "2", env=env)
+        await hears("READY=1")
+        self.assertEqual(2, len(worker_pids(gateway.log)))
+        clients = [await self.connect(gateway.ws_url) for _ in range(5)]
+        await hears("STATUS=2 of 2 workers are ready; 5 clients are connected")
+        gateway.signal(signal.SIGHUP)
+        await hears("RELOADING=1")
+        await hears("READY=1")
+        gateway.signal(signal.SIGTERM)
+        await hears("STOPPING=1")
+        self.assertEqual(1001, (await clients[0].closed).code)
+        self.assertEqual(0, await deferToThread(gateway.wait))
+
+
 class EndpointTests(SystemTestCase):
     """Each kind of endpoint, shared among workers."""
 
@@ -190,9 +275,9 @@ class EndpointTests(SystemTestCase):
         path, api = self.directory / "public", self.directory / "api"
         gateway = self.start_workers("--listen", f"unix:{path}:mode=600", "--api-listen", str(api))
         self.assertEqual(0o600, stat.S_IMODE(path.stat().st_mode))
-        for socket, page in ((path, "healthz"), (api, "healthz")) * 5:
-            url = f"http://localhost/{page}"
-            self.assertEqual("ok\n", await curl("--unix-socket", str(socket), url))
+        for each in (path, api) * 5:
+            url = "http://localhost/healthz"
+            self.assertEqual("ok\n", await curl("--unix-socket", str(each), url))
         self.assertEqual(0, await deferToThread(gateway.stop))
         self.assertEqual((False, False), (path.exists(), api.exists()))
 

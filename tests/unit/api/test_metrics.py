@@ -9,7 +9,7 @@ from twisted.web.resource import Resource
 from phpgw.api.access import Access
 from phpgw.api.metrics import MetricsResource
 from phpgw.metrics import Metrics
-from phpgw.prometheus.collector import GatewayCollector
+from phpgw.prometheus.figures import OwnFigures
 from tests.support.fakes import LOCAL, REMOTE, Answer, request
 
 
@@ -23,8 +23,8 @@ class MetricsResourceTests(SynchronousTestCase):
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         root = Resource()
-        collector = GatewayCollector(Metrics(clients_now=3), ())
-        root.putChild(b"metrics", MetricsResource(Access(token), collector))
+        figures = OwnFigures(Metrics(clients_now=3), ())
+        root.putChild(b"metrics", MetricsResource(Access(token), figures))
         return request(root, method, f"/metrics{query}", headers=(headers or {}).items(), peer=peer)
 
     def test_text(self) -> None:

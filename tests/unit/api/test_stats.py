@@ -10,6 +10,7 @@ from phpgw.api.access import Access
 from phpgw.api.stats import StatsResource
 from phpgw.labelled_counts import LabelledCounts
 from phpgw.metrics import Metrics
+from phpgw.prometheus.figures import OwnFigures
 from tests.support.fakes import LOCAL, REMOTE, Answer, request
 
 
@@ -17,7 +18,7 @@ class StatsTests(SynchronousTestCase):
     def get(self, token: bytes | None = None, peer: IAddress = LOCAL, **headers: str) -> Answer:
         self.metrics = Metrics(clients_now=3, pushes_delivered=LabelledCounts(client=5))
         root = Resource()
-        root.putChild(b"stats", StatsResource(Access(token), self.metrics))
+        root.putChild(b"stats", StatsResource(Access(token), OwnFigures(self.metrics, ())))
         return request(root, "GET", "/stats", headers=headers.items(), peer=peer)
 
     def test_counters(self) -> None:

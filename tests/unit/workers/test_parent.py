@@ -138,6 +138,57 @@ class WorkersParentTests(SynchronousTestCase):
             self.reactor.advance(1)
         self.assertEqual(([], [9]), (self.workers[0].signals, self.workers[1].signals))
 
+    def test_readiness(self) -> None:
+        """Each worker knows whether another one is ready, also one that has just started."""
+        self.all_ready()
+
+        def told() -> list[list[bool]]:
+            return [
+                [each["ready"] for each in worker.told if each["type"] == "others"]
+                for worker in self.workers
+            ]
+
+        self.workers[0].tells("alive", ready=True, summary={})
+        self.workers[1].tells("alive", ready=False, summary={})
+        self.assertEqual([False, True], [each[-1] for each in told()])
+        count = sum(map(len, told()))
+        self.workers[0].tells("alive", ready=True, summary={})
+        self.assertEqual(count, sum(map(len, told())))
+        self.workers[0].end(1)
+        self.reactor.advance(1)
+        self.assertEqual(False, told()[1][-1])
+        self.assertEqual([False], told()[2])
+
+    def test_numbers(self) -> None:
+        """A worker that asks gets the sum, with what the parent alone knows."""
+        self.all_ready()
+        self.workers[0].tells("survey")
+        for worker in self.workers:
+            question = worker.told[-1]
+            self.assertEqual("report", question["type"])
+            worker.tells("reported", id=question["id"], stats={"clients_now": 2}, families=[])
+        answer = self.workers[0].told[-1]
+        self.assertEqual(("surveyed", {"clients_now": 4}), (answer["type"], answer["stats"]))
+        samples = {each["name"]: each["samples"] for each in answer["families"]}
+        self.assertEqual([["phpgw_workers_serving", {}, 2]], samples["phpgw_workers_serving"])
+
+    def test_status(self) -> None:
+        """systemd gets the sum of all workers, once all are ready."""
+        notifications: list[str] = []
+        self.patch(self.parent._notifier, "_send", lambda *lines: notifications.extend(lines))
+        self.parent._notifier._await_readiness()
+        self.all_ready()
+        self.assertEqual([], notifications)
+        for worker, count in zip(self.workers, (2, 3), strict=True):
+            worker.tells("alive", ready=True, summary={"clients_now": count})
+        self.fpm.lead_to(Path("/1.sock"))
+        self.assertIn("READY=1", notifications)
+        self.assertIn(
+            "STATUS=2 of 2 workers are ready; 5 clients are connected, PHP works on 0 requests, "
+            "0 of 0 have failed",
+            notifications,
+        )
+
     def test_stop(self) -> None:
         """Nobody waits in a socket, the API's file stays until the end, and PHP-FPM ends last."""
         self.all_ready()

@@ -17,19 +17,26 @@ class SlotTestCase(SynchronousTestCase):
         self.reactor = WorkersReactor()
         self.started: list[WorkerProcess] = []
         self.received: list[Message] = []
+        self.ended: list[WorkerProcess] = []
         self.slot = WorkerSlot(
             self.reactor,
             1,
             job=JOB,
             sockets={"tcp:8080": 33, "unix:/x": 34},
             started=self.started.append,
-            received=lambda slot, message: self.received.append(message),
+            received=lambda slot, process, message: self.received.append(message),
+            ended=self.ended.append,
             drain_seconds=8,
         )
 
     @property
     def latest(self) -> FakeWorker:
         return self.reactor.workers[-1]
+
+    @property
+    def pid(self) -> int | None:
+        assert self.slot.current is not None
+        return self.slot.current.pid
 
     def run_one(self) -> FakeWorker:
         """Start a process, and return it once it is ready."""
@@ -48,16 +55,22 @@ class StartTests(SlotTestCase):
         self.assertEqual(("job", {"tcp:8080": 5, "unix:/x": 6}), (job["type"], job["sockets"]))
         self.assertEqual(JOB.settings(), JOB.from_json(job).settings())
         self.assertEqual(1, len(self.started))
-        self.assertEqual((True, 1000), (self.slot.is_ready, self.slot.pid))
+        self.assertEqual(1000, self.pid)
 
     def test_other_messages(self) -> None:
-        """They are passed on from a process that serves."""
+        """They are passed on; the state is that of the process that serves."""
         ready = self.slot.start()
-        self.latest.tells("alive")
+        self.assertNoResult(self.slot.ready)
         self.latest.tells("ready")
         self.successResultOf(ready)
+        self.successResultOf(self.slot.ready)
         self.latest.tells("reloaded")
         self.assertEqual([{"type": "reloaded"}], self.received)
+        self.latest.tells("alive", ready=True)
+        self.assertTrue(self.slot.state["ready"])
+        self.latest.end()
+        self.assertEqual({}, self.slot.state)
+        self.assertEqual(self.started, self.ended)
 
     def test_restarted(self) -> None:
         """A process that ends is started again, each time after twice as long, up to 10 s."""
@@ -88,7 +101,7 @@ class StartTests(SlotTestCase):
         self.reactor.spawn_error = None
         self.reactor.advance(0.1)
         self.latest.tells("ready")
-        self.assertTrue(self.slot.is_ready)
+        self.assertIsNotNone(self.slot.current)
 
     def test_reason(self) -> None:
         """The log has the reason why a worker does not start."""
@@ -103,7 +116,7 @@ class StartTests(SlotTestCase):
         """A process that sends something else is killed, and started again."""
         self.run_one().tells_bytes(b"?\n")
         self.assertEqual([signal.SIGKILL], self.latest.signals)
-        self.assertFalse(self.slot.is_ready)
+        self.assertIsNone(self.slot.current)
 
 
 class HangTests(SlotTestCase):
@@ -144,7 +157,7 @@ class ReplaceTests(SlotTestCase):
         self.assertNoResult(replaced)
         old.end()
         self.assertTrue(self.successResultOf(replaced))
-        self.assertEqual((2, 1001), (len(self.reactor.workers), self.slot.pid))
+        self.assertEqual((2, 1001), (len(self.reactor.workers), self.pid))
         self.assertEqual(0, self.slot.restarts)
 
     def test_not_replaced(self) -> None:
@@ -156,7 +169,7 @@ class ReplaceTests(SlotTestCase):
         self.reactor.advance(100)
         self.assertEqual(2, len(self.reactor.workers))
         self.assertNotIn("stop", old.kinds())
-        self.assertTrue(self.slot.is_ready)
+        self.assertIsNotNone(self.slot.current)
 
     def test_old_one_ends_first(self) -> None:
         old = self.run_one()
