@@ -6,13 +6,13 @@ import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from math import ceil
 from pathlib import Path
 
 import attrs
 
 from phpgw.process.rlimit import INITIAL_LIMIT
+from phpgw.process.socket_directory import NoSocketDirectory, make_socket_directory
 
 _DIRECTORIES = ("/usr/local/sbin", "/usr/sbin")
 _NAME = re.compile(r"php-fpm(\d+(?:\.\d+)?)?$")
@@ -20,14 +20,6 @@ _USERS = ("www-data", "nobody")
 
 # PHP's own post_max_size.
 _POST_SIZE = 8 * 1024**2
-
-# Places for the socket's directory if TMPDIR cannot be used.
-_OTHER_PLACES = ("/run", "/tmp", "/var/tmp", "/dev/shm")
-# Paths that PHP-FPM reads as they are; with a colon, a socket's path would be an address.
-_PLAIN_PATH = re.compile(r"/[A-Za-z0-9/._+@,-]*")
-# unix(7): sun_path has 108 bytes, with a NUL at the end. The names of a directory and of a socket
-# follow.
-_MAX_PLACE_LENGTH = 107 - len("/phpgw-12345678/1234567.sock")
 
 # A line of a pool's configuration: pm.max_requests = 500, php_value[memory_limit] = 256M
 _DIRECTIVE = re.compile(r"\s*(?P<name>[A-Za-z_.]+)\s*(?:\[[^]]*\]\s*)?=")
@@ -133,7 +125,10 @@ class FpmConfig:
         :raises FpmUnusable: if PHP-FPM refuses it.
         :raises InvalidPool: if PHP-FPM accepts it without the pool file.
         """
-        directory = make_directory()
+        try:
+            directory = make_socket_directory()
+        except NoSocketDirectory as error:
+            raise FpmUnusable(str(error)) from error
         try:
             self._check(directory / "php-fpm.conf", directory / "php-fpm.sock")
         finally:
@@ -190,31 +185,6 @@ def find_php_fpm(path: str | None = None) -> Path | None:
                 version = tuple(map(int, match[1].split("."))) if match[1] else (sys.maxsize,)
                 found.append((version, candidate))
     return max(found, key=lambda each: each[0])[1] if found else None
-
-
-def make_directory() -> Path:
-    """Make a directory for sockets and configurations, with a path that PHP-FPM can read.
-
-    :raises FpmUnusable: if there is no place for it.
-    """
-    usual = _usual_place()
-    for place in (usual, *_OTHER_PLACES):
-        if len(os.fsencode(place)) <= _MAX_PLACE_LENGTH and _PLAIN_PATH.fullmatch(place):
-            try:
-                return Path(tempfile.mkdtemp(prefix="phpgw-", dir=place))
-            except OSError:
-                continue
-    raise FpmUnusable(
-        f"there is no place for its socket: TMPDIR ({usual!r}) cannot be written to, or is longer "
-        f"than {_MAX_PLACE_LENGTH} bytes, or has more in it than letters, digits and ._+@,-/"
-    )
-
-
-def _usual_place() -> str:
-    try:
-        return tempfile.gettempdir()
-    except FileNotFoundError:
-        return os.environ.get("TMPDIR", "")
 
 
 def _list(directory: Path) -> list[Path]:

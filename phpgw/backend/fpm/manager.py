@@ -8,12 +8,13 @@ from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from phpgw.backend.fpm.config import FpmConfig, make_directory
+from phpgw.backend.fpm.config import FpmConfig
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.process import FpmProcess
 from phpgw.log_limit import line_limit
 from phpgw.observable import Observable
 from phpgw.process.guarded_process import STOP_SECONDS
+from phpgw.process.socket_directory import make_socket_directory
 
 # Seconds until PHP-FPM is started again; the delay doubles with each failure.
 _FIRST_DELAY, _MAX_DELAY = 0.1, 10.0
@@ -52,7 +53,7 @@ class OwnFpm(FpmEndpoint):
     def startService(self) -> None:
         """Start PHP-FPM."""
         super().startService()
-        self._directory = make_directory()
+        self._directory = make_socket_directory()
         self._start()
 
     def stopService(self) -> Deferred[None]:

@@ -1,0 +1,1 @@
+"""An engine of the gateway's own, for its workers on one machine."""
