@@ -28,6 +28,7 @@ from phpgw.cluster.incoming import Handler, Incoming
 from phpgw.cluster.members import Members
 from phpgw.cluster.outgoing import Outgoing
 from phpgw.cluster.pending_ask import Answers, PendingAsk
+from phpgw.cluster.published_commands import is_published_by_php
 from phpgw.deadlines import Deadlines
 from phpgw.log_limit import line_limit
 
@@ -150,6 +151,8 @@ class Exchange(Service):
         try:
             decoded = decode_frame(frame)
         except InvalidFrame as error:
+            if is_published_by_php(frame):
+                return
             self.log.warn("Something on the bus is no frame: {reason}", reason=str(error))
             return
         sender = decoded.sender

@@ -11,6 +11,7 @@ from phpgw.cluster.directory import ClusterDirectory
 from phpgw.cluster.dispatcher import ClusterDispatcher
 from phpgw.cluster.exchange import Exchange
 from phpgw.cluster.members import Members
+from phpgw.cluster.published_commands import PublishedCommands
 from phpgw.cluster.remote_commands import RemoteCommands
 from phpgw.cluster.routes import Router
 from phpgw.cluster.subscriptions import SubscribedIndex, Subscriptions
@@ -51,6 +52,7 @@ def make_cluster_hub(
     router = Router(registry, lambda: members.node_id)
     local = Dispatcher(registry, metrics, max_groups, slices)
     here = ConfirmedCommands(local, subscriptions)
+    PublishedCommands(bus, local, slices)
     commander = ClusterDispatcher(
         reactor, local, here, RemoteCommands(exchange, here), router, slices, metrics
     )
