@@ -13,6 +13,7 @@ import attrs
 
 from phpgw.samples.text import CannotWrite
 from phpgw.settings import sources
+from phpgw.settings.bus_url import BusUrl
 from phpgw.settings.endpoint_text import parse_arguments, split_parts
 from phpgw.settings.option import Given, Option
 from phpgw.settings.server_address import (
@@ -80,6 +81,7 @@ class GatewayService:
     :ivar php: ``http``, ``fastcgi``, or ``own`` for the gateway's own PHP-FPM.
     :ivar php_socket: the UNIX socket of PHP-FPM; ``None`` if there is none.
     :ivar is_php_local: whether PHP is on this machine.
+    :ivar is_bus_local: whether the engine between gateways is on this machine, or there is none.
     :ivar php_user: the user of the gateway's own PHP-FPM.
     :ivar is_known: whether there is a configuration already.
     :ivar makes_code: whether it needs memory that is writable and executable.
@@ -97,6 +99,7 @@ class GatewayService:
     php: str
     php_socket: str | None
     is_php_local: bool
+    is_bus_local: bool
     php_user: str
     is_known: bool
     makes_code: bool
@@ -128,6 +131,7 @@ class GatewayService:
         """Return whether all its connections are to programs of this machine."""
         return (
             self.is_php_local
+            and self.is_bus_local
             and not self.inherits_sockets
             and all(each.interface in _LOCAL for each in self.tcp_servers)
         )
@@ -158,7 +162,9 @@ def find_service(
     browsers, api = (_addresses(settings, name) for name in ("listen", "api-listen"))
     url = cast("str | None", value_of("php-url", settings))
     fpm = cast("str | None", value_of("php-fpm", settings))
+    bus = cast("BusUrl | None", value_of("bus", settings))
     is_own = url is None and fpm is None and bool(settings.get("php-script"))
+    uses_tls = (url or "").startswith("https:") or (bus is not None and bus.uses_tls)
     return GatewayService(
         program=path,
         arguments=("serve", *_arguments(own)),
@@ -172,9 +178,10 @@ def find_service(
         php="own" if is_own else "fastcgi" if fpm is not None else "http",
         php_socket=_php_socket(fpm),
         is_php_local=_is_php_local(url, fpm) and not is_own,
+        is_bus_local=bus is None or all(each.host in _LOCAL for each in bus.hosts),
         php_user=_text(settings, "php-user") or "www-data",
         is_known=is_known,
-        makes_code=is_own or not is_known or (url or "").startswith("https:"),
+        makes_code=is_own or not is_known or uses_tls,
         files=tuple(_files(own, settings, is_own, (*browsers, *api))),
         notes=notes if is_known else (*notes, _NO_CONFIG.format(sources.USUAL_FILE)),
     )
@@ -290,7 +297,8 @@ def _files(
     is_own: bool,
     addresses: Sequence[ServerAddress],
 ) -> list[str]:
-    names = ["php-fpm-conf", "php-fpm-binary", *(["php-script", "php-root"] if is_own else [])]
+    names = ["php-fpm-conf", "php-fpm-binary", "bus-ca-file", "bus-cert-file"]
+    names += ["php-script", "php-root"] if is_own else []
     texts = [_text(settings, name) for name in names] + [_text(own, CONFIG.name)]
     for address in addresses:
         texts += [address.key, address.certificate, address.chain]

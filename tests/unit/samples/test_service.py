@@ -148,6 +148,25 @@ class PhpTests(ServiceTestCase):
 
 
 class SocketTests(ServiceTestCase):
+    def test_bus(self) -> None:
+        """An engine on another machine is reached, its files are read, and TLS has its memory."""
+        php: dict[str, Any] = {"php_url": "http://localhost/", "listen": "127.0.0.1:80"}
+        for url, stays in (
+            ("unix:/run/redis.sock", True),
+            ("redis://127.0.0.1", True),
+            ("redis://10.0.0.5", False),
+            ("redis+sentinel://localhost,10.0.0.6/main", False),
+        ):
+            service = self.service(bus=url, **php)
+            self.assertEqual((stays, False), (service.stays_on_machine, service.makes_code), url)
+        file = self.config("secret")
+        service = self.service(
+            bus="rediss://localhost", bus_password_file=file, bus_ca_file=file, **php
+        )
+        self.assertTrue(service.makes_code)
+        self.assertEqual("bus-password", service.secrets[0].name)
+        self.assertIn(str(Path(file).absolute()), service.files)
+
     def test_stays_on_machine(self) -> None:
         for listen, stays in (
             ("127.0.0.1:81", True),
