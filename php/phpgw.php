@@ -1052,6 +1052,42 @@ final class Printed
     }
 }
 
+/** What became of commands on the bus. */
+final class Published
+{
+    /** Whether they were published. */
+    public readonly bool $ok;
+
+    /** Why not, for a log. */
+    public readonly ?string $error;
+
+    /**
+     * @param list<int> $nodes how many gateways have received each command; 0 for one that nobody is there for
+     */
+    public function __construct(public readonly array $nodes, private readonly ?GatewayError $failure = null)
+    {
+        $this->ok = $failure === null;
+        $this->error = $failure?->getMessage();
+    }
+
+    /** @throws GatewayError if they were not published */
+    public function orThrow(): self
+    {
+        return $this->failure === null ? $this : throw $this->failure;
+    }
+}
+
+/** How frames reach Redis; one of your own can use the client of your framework, or record them in tests. */
+interface Publisher
+{
+    /**
+     * @param list<array{string, string}> $frames channels and messages, for PUBLISH, in this order
+     * @return list<int> what PUBLISH has returned for each
+     * @throws GatewayError if that is not known
+     */
+    public function publish(array $frames): array;
+}
+
 /** What became of commands. */
 final class Result
 {
@@ -1138,6 +1174,148 @@ final class Batch
     }
 }
 
+/**
+ * The bus between several gateways (--bus): commands go to Redis or Valkey, past the API, in one round trip.
+ *
+ * For applications that push thousands of messages a second. Nobody tells how many clients got a message, and an
+ * invalid command is only logged, by the gateways: what has to be sure goes through Gateway. Fill it, and run() it:
+ * $bus->sendToUser(42, 'hi')->sendToGroup('room-1', $json)->run().
+ */
+final class Bus
+{
+    use Commanding;
+
+    /** Gateways read a longer frame with pauses in between. */
+    private const MAX_FRAME = 16_000;
+
+    /** @var list<array<string, mixed>> */
+    private array $commands = [];
+
+    private readonly string $prefix;
+
+    /**
+     * @param Publisher $publisher new SocketPublisher('redis://127.0.0.1:6379'), or new PhpRedisPublisher($redis)
+     * @param string $prefix the gateways' --bus-prefix
+     * @param (\Closure(GatewayError): mixed)|null $onError called with each failure; it may throw it
+     */
+    public function __construct(
+        private readonly Publisher $publisher,
+        string $prefix = 'phpgw',
+        private readonly ?\Closure $onError = null,
+    ) {
+        $this->prefix = "$prefix:1:";
+    }
+
+    public function command(array $command): static
+    {
+        $this->commands[] = $command;
+        return $this;
+    }
+
+    /** Publishes the commands, in order; it is empty then, and can be filled anew. */
+    public function run(): Published
+    {
+        [$commands, $this->commands] = [$this->commands, []];
+        if ($commands === []) {
+            return new Published([]);
+        }
+        try {
+            return new Published($this->publish($commands));
+        } catch (GatewayError $error) {
+            if ($this->onError !== null) {
+                ($this->onError)($error);
+            }
+            return new Published([], $error);
+        }
+    }
+
+    /**
+     * @param list<array<string, mixed>> $commands
+     * @return list<int> how many gateways have received each
+     * @throws GatewayError
+     */
+    private function publish(array $commands): array
+    {
+        /** @var list<array{string, string}> $frames */
+        $frames = [];
+        /** @var list<array{int, int}> $places each command's number, and that of a frame that it is in */
+        $places = [];
+        foreach ($commands as $number => $command) {
+            foreach ($this->routes($command) as [$channel, $part]) {
+                $text = self::encode($part);
+                $last = count($frames) - 1;
+                if ($last < 0 || $frames[$last][0] !== $channel
+                    || strlen($frames[$last][1]) + strlen($text) > self::MAX_FRAME) {
+                    $frames[++$last] = [$channel, $text];
+                } else {
+                    $frames[$last][1] .= ",$text";
+                }
+                $places[] = [$number, $last];
+            }
+        }
+        $counts = $this->publisher->publish(
+            array_map(fn (array $frame): array => [$this->prefix . $frame[0], "[$frame[1]]"], $frames),
+        );
+        $nodes = array_fill(0, count($commands), 0);
+        foreach ($places as [$number, $frame]) {
+            $nodes[$number] += $counts[$frame] ?? 0;
+        }
+        return array_values($nodes);
+    }
+
+    /**
+     * The channels for a command, each with the part of it that is for the clients there.
+     *
+     * @param array<string, mixed> $command
+     * @return list<array{string, array<string, mixed>}>
+     */
+    private function routes(array $command): array
+    {
+        $to = $command['to'] ?? [];
+        [$kind, $name] = is_array($to) ? [array_key_first($to), reset($to)] : [null, null];
+        if (is_string($name)) {
+            return match ($kind) {
+                'client' => [[self::nodeChannel($name), $command]],
+                'group' => [["g:$name", $command]],
+                'user' => [["u:$name", $command]],
+                default => [['all', $command]],
+            };
+        }
+        if ($kind !== 'clients' || !is_array($name)) {
+            // A client that is in several of the groups gets a message once, so all is up to each gateway.
+            return [['all', $command]];
+        }
+        $clients = [];
+        foreach ($name as $client) {
+            $clients[self::nodeChannel((string) $client)][] = (string) $client;
+        }
+        $routes = [];
+        foreach ($clients as $channel => $some) {
+            $routes[] = [$channel, ['to' => ['clients' => $some]] + $command];
+        }
+        return $routes;
+    }
+
+    /** An id begins with that of the client's gateway. */
+    private static function nodeChannel(string $client): string
+    {
+        return preg_match('/^([0-9a-f]+)\.[^.]+$/D', $client, $parts) === 1 ? "n:$parts[1]" : 'all';
+    }
+
+    /**
+     * @param array<string, mixed> $command
+     * @throws GatewayError
+     */
+    private static function encode(array $command): string
+    {
+        try {
+            return Command::encode($command);
+        } catch (\InvalidArgumentException $error) {
+            throw new GatewayError($error->getMessage(), previous: $error);
+        }
+    }
+}
+
 /** PHP's settings, for phpgw check; from Reply::check(). */
 final class CheckAnswer extends Answer
 {
@@ -1217,6 +1395,32 @@ final class CurlTransport implements Transport
             throw new GatewayError('No answer from the gateway: ' . curl_error($this->curl));
         }
         return new ApiResponse(curl_getinfo($this->curl, CURLINFO_RESPONSE_CODE), $answer);
+    }
+}
+
+/** With ext-redis, over a connection of the application's: also with TLS or Sentinel, or a persistent one. */
+final class PhpRedisPublisher implements Publisher
+{
+    public function __construct(private readonly \Redis $redis)
+    {
+    }
+
+    public function publish(array $frames): array
+    {
+        try {
+            $pipeline = $this->redis->multi(\Redis::PIPELINE);
+            foreach ($frames as [$channel, $message]) {
+                // Not publish(), which puts the connection's prefix before the channel.
+                $pipeline->rawCommand('PUBLISH', $channel, $message);
+            }
+            $counts = $pipeline->exec();
+        } catch (\RedisException $error) {
+            throw new GatewayError('Redis: ' . $error->getMessage(), previous: $error);
+        }
+        if (!is_array($counts) || array_filter($counts, is_int(...)) !== $counts) {
+            throw new GatewayError('Redis: ' . ($this->redis->getLastError() ?? 'no number of gateways'));
+        }
+        return array_values($counts);
     }
 }
 
@@ -1372,6 +1576,143 @@ final class SignatureInvalid extends EventInvalid
     public function __construct(string $message)
     {
         parent::__construct($message, 403);
+    }
+}
+
+/** Without any extension, over a connection that is kept for as long as the object lives. */
+final class SocketPublisher implements Publisher
+{
+    private readonly string $address;
+    private readonly string $user;
+
+    /** @var resource|null */
+    private $socket = null;
+
+    /**
+     * @param string $url as the gateways' --bus: redis://[USER@]HOST[:PORT], rediss:// for TLS, or unix:/PATH
+     * @param string|null $password what is in their --bus-password-file, if there is one
+     * @param float $connectTimeout seconds
+     * @param float $timeout seconds, for each reply
+     * @param array<string, mixed> $tls options of PHP's ssl context, such as cafile
+     */
+    public function __construct(
+        string $url,
+        #[\SensitiveParameter] private readonly ?string $password = null,
+        private readonly float $connectTimeout = 0.3,
+        private readonly float $timeout = 2.0,
+        private readonly array $tls = [],
+    ) {
+        $pattern = '~^(?:unix:(?<path>/.+)|(?<scheme>rediss?)://(?:(?<user>[^@:/]+)@)?(?<host>\[[^]]+\]|[^:/@]+)'
+            . '(?::(?<port>\d+))?/?)$~';
+        if (preg_match($pattern, $url, $parts) !== 1) {
+            throw new \InvalidArgumentException('Expected redis://HOST:6379, rediss://HOST:6379 or unix:/PATH.');
+        }
+        $this->user = $parts['user'] ?? '';
+        $port = ($parts['port'] ?? '') === '' ? '6379' : $parts['port'];
+        $transport = ($parts['scheme'] ?? '') === 'rediss' ? 'tls' : 'tcp';
+        $this->address = $parts['path'] !== '' ? "unix://{$parts['path']}" : "$transport://{$parts['host']}:$port";
+    }
+
+    public function publish(array $frames): array
+    {
+        $commands = array_map(static fn (array $frame): array => ['PUBLISH', ...$frame], $frames);
+        try {
+            return $this->ask($commands);
+        } catch (GatewayError $error) {
+            $this->socket = null;
+            throw $error;
+        }
+    }
+
+    /**
+     * @param list<list<string>> $commands
+     * @return list<int>
+     * @throws GatewayError
+     */
+    private function ask(array $commands): array
+    {
+        $socket = $this->connection();
+        self::write($socket, $commands);
+        $counts = [];
+        foreach ($commands as $_) {
+            $reply = self::read($socket);
+            if ($reply[0] !== ':') {
+                throw new GatewayError("Redis: $reply");
+            }
+            $counts[] = (int) substr($reply, 1);
+        }
+        return $counts;
+    }
+
+    /**
+     * @return resource
+     * @throws GatewayError
+     */
+    private function connection()
+    {
+        // A connection that Redis has closed meanwhile is at its end.
+        if ($this->socket !== null && !self::isClosed($this->socket)) {
+            return $this->socket;
+        }
+        $context = stream_context_create(['ssl' => $this->tls]);
+        $flags = STREAM_CLIENT_CONNECT;
+        $socket = @stream_socket_client($this->address, $number, $text, $this->connectTimeout, $flags, $context);
+        if ($socket === false) {
+            throw new GatewayError("Redis cannot be reached at $this->address: " . ($text ?: 'TLS failed'));
+        }
+        $seconds = (int) $this->timeout;
+        stream_set_timeout($socket, $seconds, (int) (($this->timeout - $seconds) * 1_000_000));
+        if ($this->password !== null) {
+            $words = $this->user === '' ? [$this->password] : [$this->user, $this->password];
+            self::write($socket, [['AUTH', ...$words]]);
+            $reply = self::read($socket);
+            if ($reply !== '+OK') {
+                throw new GatewayError("Redis: $reply");
+            }
+        }
+        return $this->socket = $socket;
+    }
+
+    /** @param resource $socket */
+    private static function isClosed($socket): bool
+    {
+        [$read, $write, $except] = [[$socket], null, null];
+        return stream_select($read, $write, $except, 0) !== 0;
+    }
+
+    /**
+     * @param resource $socket
+     * @param list<list<string>> $commands
+     * @throws GatewayError
+     */
+    private static function write($socket, array $commands): void
+    {
+        $data = '';
+        foreach ($commands as $words) {
+            $data .= '*' . count($words) . "\r\n";
+            foreach ($words as $word) {
+                $data .= '$' . strlen($word) . "\r\n$word\r\n";
+            }
+        }
+        for ($sent = 0; $sent < strlen($data); $sent += $count) {
+            $count = @fwrite($socket, substr($data, $sent));
+            if ($count === false || $count === 0) {
+                throw new GatewayError('Redis: the connection was lost');
+            }
+        }
+    }
+
+    /**
+     * @param resource $socket
+     * @throws GatewayError
+     */
+    private static function read($socket): string
+    {
+        $line = fgets($socket);
+        if ($line === false || !str_ends_with($line, "\r\n")) {
+            throw new GatewayError('Redis: no reply');
+        }
+        return substr($line, 0, -2);
     }
 }
 
