@@ -7,7 +7,6 @@ from twisted.copyright import version as twisted_version
 
 from phpgw import __version__
 from phpgw.backend.upstream import Upstream
-from phpgw.history.memory import MemoryHistory
 from phpgw.hub.registry import Registry
 from phpgw.observable import Observable, observable_number
 from phpgw.relay.relay import Relay
@@ -62,21 +61,4 @@ def observe_gateway(
             merge="min",
         ),
         *upstream.observables,
-    )
-
-
-def observe_history(history: MemoryHistory) -> tuple[Observable, ...]:
-    """Return the metrics of histories in memory."""
-    return (
-        observable_number("history_groups", "Groups that have a history.", lambda: history.groups),
-        observable_number("history_messages", "Messages in histories.", lambda: history.entries),
-        observable_number(
-            "history_bytes", "Memory that histories take (--max-history).", lambda: history.bytes
-        ),
-        Observable(
-            name="history_dropped_messages",
-            help="Messages that were dropped from histories because of --max-history.",
-            observe=lambda: {(): history.dropped},
-            kind="counter",
-        ),
     )

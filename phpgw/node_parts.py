@@ -1,14 +1,18 @@
 """The parts that a gateway has in one way if it is alone, and in another as one of several."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Protocol
 
-from twisted.application.service import IService, Service
+from twisted.application.service import IService
 from twisted.internet.interfaces import IAddress
 
+from phpgw.history.interface import History
+from phpgw.history.memory import MemoryHistory
+from phpgw.history.observables import observe_history
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.hub.registry import Registry
+from phpgw.observable import Observable
 from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.relay import Relay
 from phpgw.timers.turns import EveryTurn, Turns
@@ -20,16 +24,20 @@ class NodeParts(Protocol):
     :ivar registry: the clients of this gateway.
     :ivar commander: carries out commands.
     :ivar directory: tells which clients are connected.
+    :ivar history: the histories of groups.
     :ivar ledger: keeps the disconnects that PHP must be told of.
     :ivar turns: decides which gateway has a run of a timer.
+    :ivar observables: the metrics that these parts have the numbers of.
     :ivar service: starts before all else, and stops after it.
     """
 
     registry: Registry
     commander: Commander
     directory: Directory
+    history: History
     ledger: Ledger
     turns: Turns
+    observables: Sequence[Observable]
     service: IService
 
     @property
@@ -56,6 +64,7 @@ class SingleParts:
         commander: Commander,
         directory: Directory,
         make_client_id: Callable[[IAddress], str],
+        history: MemoryHistory,
     ) -> None:
         self.registry = registry
         self.commander = commander
@@ -63,7 +72,9 @@ class SingleParts:
         self.ledger: Ledger = NoLedger()
         self.turns: Turns = EveryTurn()
         self.make_client_id = make_client_id
-        self.service: IService = Service()
+        self.history: History = history
+        self.observables: Sequence[Observable] = observe_history(history)
+        self.service: IService = history
 
     def attach(self, relay: Relay, connections: Callable[[], Collection[Any]]) -> None:
         """Do nothing."""

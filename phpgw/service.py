@@ -22,7 +22,7 @@ from phpgw.feed.feed import Feed
 from phpgw.feed.recorder import EventRecorder
 from phpgw.feed.viewer import ViewerFactory
 from phpgw.gateway import Gateway
-from phpgw.gateway_state import observe_gateway, observe_history
+from phpgw.gateway_state import observe_gateway
 from phpgw.history.memory import MemoryHistory
 from phpgw.history.rules import HistoryRules
 from phpgw.history.writer import HistoryWriter
@@ -121,8 +121,7 @@ def make_gateway(
     )
 
     # Clients, and the commands to them.
-    history = MemoryHistory(reactor, settings.max_history)
-    parts = _make_parts(settings, reactor, metrics, slices, history)
+    parts = _make_parts(settings, reactor, metrics, slices)
     registry, commander, directory = parts.registry, parts.commander, parts.directory
 
     # Events to PHP, and its replies.
@@ -145,8 +144,7 @@ def make_gateway(
     viewers = ViewerFactory(reactor, feed)
 
     background = MultiService()
-    services = (schedule, prober, feed) if settings.php_probe else (schedule, feed)
-    for service in (*services, history):
+    for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
         service.setServiceParent(background)
 
     # The API.
@@ -167,7 +165,7 @@ def make_gateway(
         *observe_gateway(
             registry, connection_limit, relay, upstream, lambda: gateway.certificate_ends()
         ),
-        *observe_history(history),
+        *parts.observables,
     )
 
     figures = role.share_figures(OwnFigures(metrics, observables))
@@ -184,7 +182,7 @@ def make_gateway(
             settings.max_push_size,
             replies.failures,
             viewers,
-            history,
+            parts.history,
             recorder,
             figures,
         )
@@ -301,7 +299,6 @@ def _make_parts(
     reactor: Any,
     metrics: Metrics,
     slices: TimeSlices,
-    history: MemoryHistory,
 ) -> NodeParts:
     """Make the parts that are different if the gateway is one of several.
 
@@ -309,12 +306,14 @@ def _make_parts(
     """
     if settings.bus is None:
         registry = Registry()
+        history = MemoryHistory(reactor, settings.max_history)
         writer = HistoryWriter(HistoryRules(settings.history), history)
         return SingleParts(
             registry,
             Dispatcher(registry, metrics, settings.max_groups, slices, writer),
             LocalDirectory(registry, slices),
             random_id if settings.client_id == "random" else peer_ids(),
+            history,
         )
     try:
         # It needs libraries that a gateway that is alone does not.

@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any, cast
 
+import attrs
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from phpgw.cluster.confirmed_commands import ConfirmedCommands, gives_name
+from phpgw.cluster.kept_messages import KeptMessages
 from phpgw.cluster.remote_commands import RemoteCommands
 from phpgw.cluster.routes import Route, Router
+from phpgw.history.interface import GroupPosition
 from phpgw.hub.client import Client
 from phpgw.hub.commander import Commander, Result, is_undelivered
 from phpgw.hub.commands import Command, Send
@@ -33,6 +36,7 @@ class ClusterDispatcher(Commander):
     :param local: carries out what is for the clients of this node.
     :param here: does the same, and waits until other nodes find them.
     :param others: carries out what is for the clients of other nodes.
+    :param kept: does so with messages to groups that have a history.
     :param slices: tells whether too many jobs run already.
     """
 
@@ -42,6 +46,7 @@ class ClusterDispatcher(Commander):
         local: Commander,
         here: ConfirmedCommands,
         others: RemoteCommands,
+        kept: KeptMessages,
         router: Router,
         slices: TimeSlices,
         metrics: Metrics,
@@ -50,6 +55,7 @@ class ClusterDispatcher(Commander):
         self._local = local
         self._here = here
         self._others = others
+        self._kept = kept
         self._router = router
         self._slices = slices
         self._metrics = metrics
@@ -131,6 +137,9 @@ class ClusterDispatcher(Commander):
             if len(results) >= _MAX_AT_ONCE:
                 # A long list does not keep the reactor from its sockets.
                 await deferLater(self._reactor, 0)
+            if routes[0].rules:
+                results += await self._run_kept(routes, sender, order, is_reply)
+                continue
             theirs = [self._send_out(route, order, is_reply) for route in routes]
             ours = await self._run_here(routes, sender)
             results += map(self._sum, routes, ours, theirs)
@@ -139,15 +148,45 @@ class ClusterDispatcher(Commander):
         return [await _settled(result) for result in results]
 
     def _segments(self, commands: Sequence[Command]) -> Iterator[list[Route]]:
-        """Yield the routes of commands; those in one list need not wait for each other."""
+        """Yield the routes of commands; those in one list need not wait for each other.
+
+        All in one list are kept in histories, or none is.
+        """
         routes: list[Route] = []
         for command in commands:
-            routes.append(self._router.route(command))
-            if _is_barrier(routes[-1]) or len(routes) == _MAX_AT_ONCE:
+            route = self._router.route(command)
+            if routes and bool(route.rules) != bool(routes[0].rules):
+                yield routes
+                routes = []
+            routes.append(route)
+            if _is_barrier(route) or len(routes) == _MAX_AT_ONCE:
                 yield routes
                 routes = []
         if routes:
             yield routes
+
+    async def _run_kept(
+        self, routes: Sequence[Route], sender: Client | None, order: str, is_reply: bool
+    ) -> list[Result | Deferred[Result]]:
+        """Carry out messages that are kept in histories.
+
+        The clients of this node get each of them once the engine has replied. What is before it in
+        the histories has come by then, so that they get all in the same order.
+        """
+        sent = [
+            self._kept.send(route.remote[0], route.rules, order, wants_result=not is_reply)
+            for route in routes
+        ]
+        results: list[Result | Deferred[Result]] = []
+        for route, message in zip(routes, sent, strict=True):
+            positions = await message.positions
+            [ours] = await self._run_here([route], sender)
+            result = self._sum(route, ours, [message.result])
+            if isinstance(result, Deferred):
+                results.append(result.addCallback(_with_positions, positions))
+            else:
+                results.append(_with_positions(result, positions))
+        return results
 
     async def _run_here(self, routes: Sequence[Route], sender: Client | None) -> list[Result]:
         """Carry out the parts for this node in order; return a result for each route."""
@@ -189,6 +228,10 @@ def _total(results: Sequence[Result]) -> Result:
         return Result(delivered)
     worst = max(errors, key=lambda each: each.is_unknown)
     return Result(delivered, worst.error, is_unknown=worst.is_unknown)
+
+
+def _with_positions(result: Result, positions: tuple[GroupPosition, ...]) -> Result:
+    return attrs.evolve(result, positions=positions)
 
 
 def _first(results: list[Result]) -> Result:

@@ -26,7 +26,7 @@ from phpgw.cluster.frames import (
 )
 from phpgw.cluster.incoming import Handler, Incoming
 from phpgw.cluster.members import Members
-from phpgw.cluster.outgoing import Outgoing
+from phpgw.cluster.outgoing import Outgoing, Publish
 from phpgw.cluster.pending_ask import Answers, PendingAsk
 from phpgw.cluster.published_commands import is_published_by_php
 from phpgw.deadlines import Deadlines
@@ -109,21 +109,36 @@ class Exchange(Service):
         return pending.done.addCallback(partial(self._only, node))
 
     def ask_all(
-        self, channel: bytes, operation: str, arguments: list[Any], order: str = ""
+        self,
+        channel: bytes,
+        operation: str,
+        arguments: list[Any],
+        order: str = "",
+        publish: Publish | None = None,
     ) -> Deferred[Answers]:
-        """Ask all other nodes that are subscribed to a channel; it never fails."""
-        return self._start(channel, operation, arguments, order).done
+        """Ask all other nodes that are subscribed to a channel; it never fails.
+
+        :param publish: publishes the frame in place of the bus.
+        """
+        return self._start(channel, operation, arguments, order, publish=publish).done
 
     def tell(
-        self, channel: bytes, operation: str, arguments: list[Any], order: str = ""
+        self,
+        channel: bytes,
+        operation: str,
+        arguments: list[Any],
+        order: str = "",
+        publish: Publish | None = None,
     ) -> Deferred[int]:
         """Ask without waiting for answers.
 
+        :param publish: publishes the frame in place of the bus.
         :returns: fires with how many have received it, this node among them if it is subscribed.
             Fails with :exc:`phpgw.bus.interface.BusUnavailable`.
         """
         told: Deferred[int] = Deferred()
-        self._outgoing.send(channel, Question(0, operation, arguments, order), told.callback)
+        question = Question(0, operation, arguments, order)
+        self._outgoing.send(channel, question, told.callback, publish)
         return told
 
     def cut_off(self) -> Deferred[list[str]]:
@@ -193,11 +208,12 @@ class Exchange(Service):
         order: str = "",
         node: str | None = None,
         is_fence: bool = False,
+        publish: Publish | None = None,
     ) -> PendingAsk:
         pending = PendingAsk(next(self._numbers), node, is_fence)
         self._asks[pending.number] = pending
         question = Question(pending.number, operation, arguments, order)
-        self._outgoing.send(channel, question, partial(self._count, pending))
+        self._outgoing.send(channel, question, partial(self._count, pending), publish)
         return pending
 
     def _count(self, ask: PendingAsk, outcome: int | Failure) -> None:

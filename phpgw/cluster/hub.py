@@ -10,11 +10,15 @@ from phpgw.cluster.confirmed_commands import ConfirmedCommands
 from phpgw.cluster.directory import ClusterDirectory
 from phpgw.cluster.dispatcher import ClusterDispatcher
 from phpgw.cluster.exchange import Exchange
+from phpgw.cluster.history import EngineHistory
+from phpgw.cluster.kept_messages import KeptMessages
 from phpgw.cluster.members import Members
 from phpgw.cluster.published_commands import PublishedCommands
 from phpgw.cluster.remote_commands import RemoteCommands
 from phpgw.cluster.routes import Router
 from phpgw.cluster.subscriptions import SubscribedIndex, Subscriptions
+from phpgw.history.interface import History
+from phpgw.history.rules import HistoryRules
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory, LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
@@ -27,34 +31,44 @@ from phpgw.time_slices import TimeSlices
 class ClusterHub:
     """The clients of this node, and how those of all nodes are reached.
 
+    :ivar history: the histories of groups, which all nodes share.
     :ivar exchange: a service: asks other nodes, and answers them.
     """
 
     registry: Registry
     commander: Commander
     directory: Directory
+    history: History
     exchange: Exchange
 
 
 def make_cluster_hub(
-    reactor: Any, bus: Bus, members: Members, metrics: Metrics, max_groups: int, slices: TimeSlices
+    reactor: Any,
+    bus: Bus,
+    members: Members,
+    metrics: Metrics,
+    max_groups: int,
+    slices: TimeSlices,
+    rules: HistoryRules,
 ) -> ClusterHub:
     """Make the parts of a node, and connect them.
 
     :param max_groups: how many groups a client may be in.
     :param slices: runs what is for many clients.
+    :param rules: tells which groups have a history.
     """
     subscriptions = Subscriptions(bus)
     registry = Registry(
         SubscribedIndex(subscriptions, group_channel), SubscribedIndex(subscriptions, user_channel)
     )
     exchange = Exchange(reactor, bus, members)
-    router = Router(registry, lambda: members.node_id)
+    router = Router(registry, lambda: members.node_id, rules)
     local = Dispatcher(registry, metrics, max_groups, slices)
     here = ConfirmedCommands(local, subscriptions)
     PublishedCommands(bus, local, slices)
-    commander = ClusterDispatcher(
-        reactor, local, here, RemoteCommands(exchange, here), router, slices, metrics
-    )
+    others = RemoteCommands(exchange, here)
+    history = EngineHistory(bus)
+    kept = KeptMessages(others, history)
+    commander = ClusterDispatcher(reactor, local, here, others, kept, router, slices, metrics)
     directory = ClusterDirectory(LocalDirectory(registry, slices), router, exchange)
-    return ClusterHub(registry, commander, directory, exchange)
+    return ClusterHub(registry, commander, directory, history, exchange)

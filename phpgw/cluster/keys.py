@@ -7,6 +7,7 @@ DEAD = b"dead"
 # A set: the ended nodes whose ledgers nobody has adopted whole.
 ORPHANS = b"orphans"
 _LEDGER = b"left:"
+_HISTORY, _HISTORY_STATE = b"h:", b"m:"
 _ADOPTED = b"adopted:"
 
 
@@ -18,3 +19,9 @@ def ledger_key(node_id: str = "") -> bytes:
 def adopted_key(node_id: str = "") -> bytes:
     """Return the key of the records that a node has adopted, a hash; or what all begin with."""
     return _ADOPTED + node_id.encode()
+
+
+def history_keys(group: str) -> tuple[bytes, bytes]:
+    """Return the keys of the history of a group: a stream with the messages, and a hash."""
+    name = group.encode(errors="surrogateescape")
+    return _HISTORY + name, _HISTORY_STATE + name

@@ -1,6 +1,6 @@
 """Assembles the parts of a gateway that is one of several."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from twisted.application.service import IService
@@ -14,7 +14,9 @@ from phpgw.cluster.ledger import NodeLedger
 from phpgw.cluster.membership import Membership
 from phpgw.cluster.service_order import ServiceOrder
 from phpgw.cluster.timer_turns import TimerTurns
+from phpgw.history.rules import HistoryRules
 from phpgw.metrics import Metrics
+from phpgw.observable import Observable
 from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.relay import Relay
 from phpgw.settings import Settings
@@ -48,11 +50,21 @@ class ClusterParts:
         self._bus = make_bus(url, settings, reactor)
         tells_disconnects = "disconnect" in settings.events
         membership = Membership(reactor, self._bus, keeps_id=not tells_disconnects)
-        hub = make_cluster_hub(reactor, self._bus, membership, metrics, settings.max_groups, slices)
+        hub = make_cluster_hub(
+            reactor,
+            self._bus,
+            membership,
+            metrics,
+            settings.max_groups,
+            slices,
+            HistoryRules(settings.history),
+        )
         self.membership = membership
         self.registry = hub.registry
         self.commander = hub.commander
         self.directory = hub.directory
+        self.history = hub.history
+        self.observables: Sequence[Observable] = ()
         self.exchange = hub.exchange
         self._ledger = NodeLedger(reactor, self._bus, membership) if tells_disconnects else None
         self.ledger: Ledger = self._ledger or NoLedger()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import attrs
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.python.failure import Failure
 
@@ -16,6 +17,9 @@ _FULL_BYTES = 64 * 1024
 
 # Called with how many have received the frame, or with why it is not known.
 Published = Callable[[int | Failure], None]
+
+# Publishes a frame on a channel, as Bus.publish() does.
+Publish = Callable[[bytes, bytes], Deferred[int]]
 
 
 @attrs.define
@@ -46,9 +50,21 @@ class Outgoing:
         self._call: IDelayedCall | None = None
 
     def send(
-        self, channel: bytes, item: Question | Answer, published: Published | None = None
+        self,
+        channel: bytes,
+        item: Question | Answer,
+        published: Published | None = None,
+        publish: Publish | None = None,
     ) -> None:
-        """Publish an item in this turn of the reactor."""
+        """Publish an item in this turn of the reactor.
+
+        :param publish: publishes it, in a frame of its own, in place of the bus.
+        """
+        if publish is not None:
+            self.flush()
+            publishing = publish(channel, encode_frame(self._node_id(), [encode_item(item)]))
+            publishing.addBoth(_tell, [] if published is None else [published])
+            return
         frame = self._frames.get(channel)
         if frame is None:
             is_shared = not is_for_one_node(channel)

@@ -11,6 +11,7 @@ from phpgw.bus.interface import BusUnavailable
 from phpgw.cluster.command_codec import decode_command, encode_command
 from phpgw.cluster.confirmed_commands import ConfirmedCommands
 from phpgw.cluster.exchange import Exchange, NodeGone, NotAnswered
+from phpgw.cluster.outgoing import Publish
 from phpgw.cluster.pending_ask import Answers
 from phpgw.cluster.routes import RemotePart
 from phpgw.hub.commander import Result
@@ -32,25 +33,27 @@ class RemoteCommands:
         self._here = here
         exchange.handlers[_RUN] = self._run_for_another
 
-    def ask(self, part: RemotePart, order: str) -> Deferred[Result]:
+    def ask(self, part: RemotePart, order: str, publish: Publish | None = None) -> Deferred[Result]:
         """Have other nodes carry out a part of a command.
 
         :param order: parts with the same order are carried out one after another.
+        :param publish: publishes the frame in place of the bus, where it is for several nodes.
         :returns: fires with the sum of their results; it never fails.
         """
         arguments = [encode_command(part.command)]
         if part.node is None:
-            asked = self._exchange.ask_all(part.channel, _RUN, arguments, order)
+            asked = self._exchange.ask_all(part.channel, _RUN, arguments, order, publish)
             return asked.addCallback(_total)
         answer = self._exchange.ask(part.node, _RUN, arguments, order)
         return answer.addCallbacks(_read, _no_answer)
 
-    def tell(self, part: RemotePart, order: str) -> Result:
+    def tell(self, part: RemotePart, order: str, publish: Publish | None = None) -> Result:
         """Do the same as :meth:`ask`, without waiting for the results."""
         problem = self._exchange.problem
         if problem:
             return _unknown(0, _CLIENT if part.node else _OTHERS, problem)
-        told = self._exchange.tell(part.channel, _RUN, [encode_command(part.command)], order)
+        arguments = [encode_command(part.command)]
+        told = self._exchange.tell(part.channel, _RUN, arguments, order, publish)
         told.addCallbacks(partial(self._note_told, part), self._note_lost)
         return _NOTHING
 

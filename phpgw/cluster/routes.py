@@ -1,12 +1,13 @@
 """Decides where a command goes: which part of it is for this node, and which for others."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
 from phpgw.cluster.channels import ALL, group_channel, node_channel, user_channel
-from phpgw.hub.commands import Command, Target
+from phpgw.history.rules import HistoryRule, HistoryRules
+from phpgw.hub.commands import Command, Send, Target
 from phpgw.hub.registry import Registry
 
 # The id of a client begins with the id of its node.
@@ -32,11 +33,13 @@ class Route:
 
     :ivar local: the part for this node; ``None`` if there is none.
     :ivar remote: the parts for other nodes.
+    :ivar rules: the rules of the groups in whose histories it is kept.
     """
 
     command: Command
     local: Command | None
     remote: Sequence[RemotePart] = ()
+    rules: Mapping[str, HistoryRule] = {}
 
 
 class Router:
@@ -44,11 +47,13 @@ class Router:
 
     :param registry: the clients of this node.
     :param node_id: returns the id of this node.
+    :param rules: tells which groups have a history.
     """
 
-    def __init__(self, registry: Registry, node_id: Callable[[], str]) -> None:
+    def __init__(self, registry: Registry, node_id: Callable[[], str], rules: HistoryRules) -> None:
         self._registry = registry
         self._node_id = node_id
+        self._rules = rules
 
     def is_local(self, command: Command) -> bool:
         """Return whether a command is for clients of this node alone."""
@@ -64,7 +69,10 @@ class Router:
             return Route(command, command)
         if to.kind == "client":
             return self._by_node(command)
-        return Route(command, command, (RemotePart(_channel(to), None, command),))
+        rules: Mapping[str, HistoryRule] = {}
+        if type(command) is Send and to.kind == "group":
+            rules = self._rules.of_message(to.names, command.history)
+        return Route(command, command, (RemotePart(_channel(to), None, command),), rules)
 
     def node_of(self, client_id: str) -> str | None:
         """Return the node of a client, by its id; ``None`` for this node, and for none."""

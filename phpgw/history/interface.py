@@ -1,13 +1,27 @@
 """Histories as their readers see them: positions, entries, and gaps."""
 
+import secrets
 from collections.abc import Sequence
 from typing import Protocol
 
 import attrs
 from twisted.internet.defer import Deferred
 
+EPOCH_SECONDS = 86400
+"""For so many seconds after its last message has expired, a group has the same epoch.
+
+So who has seen all of them is not told of a gap.
+"""
+
 MAX_PAGE_BYTES = 1_000_000
 """Bytes that the messages on one page may have together, unless a single one has more."""
+
+_EPOCH_BYTES = 8
+
+
+def new_epoch() -> str:
+    """Return a new epoch: a random text."""
+    return secrets.token_hex(_EPOCH_BYTES)
 
 
 @attrs.frozen

@@ -1,6 +1,5 @@
 """Histories in the memory of this process."""
 
-import secrets
 from collections import OrderedDict, deque
 from itertools import islice
 
@@ -9,21 +8,19 @@ from twisted.application.service import Service
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from phpgw.history.interface import (
+    EPOCH_SECONDS,
     MAX_PAGE_BYTES,
     History,
     HistoryEntry,
     HistoryPage,
     Position,
+    new_epoch,
 )
 from phpgw.history.rules import HistoryRule
 
-# For so many seconds after its last message has expired, a group has the same epoch. So who has
-# seen all of them is not told of a gap.
-EPOCH_SECONDS = 86400
-_EPOCH_BYTES = 8
 # What a message and a group take beside their texts, about.
 _ENTRY_BYTES = 250
-_GROUP_BYTES = 1200
+_GROUP_BYTES = 1500
 
 
 @attrs.define(eq=False)
@@ -39,7 +36,7 @@ class _Kept:
 
     group: str
     used_at: float
-    epoch: str = attrs.field(factory=lambda: secrets.token_hex(_EPOCH_BYTES))
+    epoch: str = attrs.field(factory=new_epoch)
     pushed: int = 0
     ttl: float = 0.0
     entries: deque[tuple[float, HistoryEntry]] = attrs.field(factory=deque)

@@ -1,7 +1,7 @@
 """Rules for histories: how many messages of which groups are kept, and for how long."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 import attrs
@@ -101,6 +101,18 @@ class HistoryRules:
 
     def __bool__(self) -> bool:
         return bool(self._rules)
+
+    def of_message(self, groups: Iterable[str], rule: HistoryRule | None) -> dict[str, HistoryRule]:
+        """Return the rule for each of the groups of a message in whose history it is kept.
+
+        :param rule: the rule that comes with the message; ``None`` for that of each group.
+        """
+        if rule is not None:
+            return dict.fromkeys(groups, rule) if rule.size else {}
+        if not self._rules:
+            return {}
+        rules = {group: self.find(group) for group in groups}
+        return {group: each for group, each in rules.items() if each.size}
 
     def _find(self, group: str) -> HistoryRule:
         """Return the rule for a group."""

@@ -26,10 +26,8 @@ class HistoryWriter:
         :param rule: the rule that comes with the message; ``None`` for that of each group.
         :returns: the message's positions in those groups that have a history.
         """
-        positions = []
-        for group in dict.fromkeys(groups):
-            its_rule = rule or self._rules.find(group)
-            if its_rule.size:
-                position = self._history.append(group, its_rule, message, is_binary)
-                positions.append(GroupPosition(group, position))
-        return tuple(positions)
+        rules = self._rules.of_message(groups, rule)
+        return tuple(
+            GroupPosition(group, self._history.append(group, each, message, is_binary))
+            for group, each in rules.items()
+        )

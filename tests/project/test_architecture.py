@@ -39,7 +39,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend", "history"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
-    "cluster": {*_FOUNDATIONS, "backend", "bus", "hub", "relay", "settings", "timers"},
+    "cluster": {*_FOUNDATIONS, "backend", "bus", "history", "hub", "relay", "settings", "timers"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
     "feed": {*_FOUNDATIONS, "relay", "web", "websocket"},
     "api": {
@@ -60,8 +60,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     # In the process of the command, beside the gateway.
     "checks": {"backend", "process", "relay", "settings", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
-    "gateway_state": {*_FOUNDATIONS, "backend", "history", "hub", "relay", "websocket"},
-    "node_parts": {"hub", "relay", "timers"},
+    "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
+    "node_parts": {"history", "hub", "observable", "relay", "timers"},
     "process_role": {"backend", "process", "prometheus", "settings", "web"},
     # It puts all together.
     "service": {

@@ -62,6 +62,8 @@ TESTED_ELSEWHERE = {
     "cluster/routes": "unit/cluster/test_dispatcher",
     "cluster/subscriptions": "unit/cluster/test_dispatcher",
     "console/routes": "unit/console/test_static_files",
+    "cluster/history_scripts": "system/test_engine_history",
+    "history/observables": "unit/test_gateway_state",
     "history/interface": "unit/history/test_memory",
     "hub/command_fields": "unit/hub/test_command_parser",
     "hub/command_json": "unit/hub/test_command_parser",

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.cluster.hub import make_cluster_hub
 from phpgw.cluster.members import MemberObserver
+from phpgw.history.rules import HistoryRules, parse_pattern_rule
 from phpgw.hub.client import Client
 from phpgw.hub.commander import Result
 from phpgw.hub.commands import Command, Send, Target, TargetKind
@@ -15,6 +16,10 @@ from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
 from tests.support.fakes import FakeConnection, fake_client
 from tests.support.memory_bus import MemoryBus, MemoryEngine
+from tests.support.memory_history_scripts import add_history_scripts
+
+# Groups kept-* have a history.
+_RULES = HistoryRules([parse_pattern_rule("kept-*=3,10s")])
 
 
 class FixedMembers:
@@ -43,10 +48,11 @@ class MemoryNode:
         self.bus = MemoryBus(engine)
         self.metrics = Metrics()
         self.slices = TimeSlices(clock)
-        hub = make_cluster_hub(clock, self.bus, members, self.metrics, 2, self.slices)
+        hub = make_cluster_hub(clock, self.bus, members, self.metrics, 2, self.slices, _RULES)
         self.registry = hub.registry
         self.commander = hub.commander
         self.directory = hub.directory
+        self.history = hub.history
         self.exchange = hub.exchange
         self.exchange.startService()
         self.connections: dict[str, FakeConnection] = {}
@@ -74,6 +80,7 @@ class ClusterTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock: Any = Clock()
         self.engine = MemoryEngine(self.clock)
+        add_history_scripts(self.engine)
         ids = {name * 4 for name in self.names}
         self.nodes = {
             name: MemoryNode(self.engine, self.clock, FixedMembers(name * 4, ids))

@@ -44,6 +44,17 @@ class GatewayStateTests(SynchronousTestCase):
         self.assertIn("phpgw_groups 2.0", lines)
         self.assertIn("phpgw_users 1.0", lines)
 
+    def test_history(self) -> None:
+        with running_gateway() as gateway:
+            gateway.post(
+                "/send", "application/x-www-form-urlencoded", b"group=g&message=x&history=9,1m"
+            )
+            gateway.caller.read_response()
+            lines = scrape(gateway).splitlines()
+        self.assertIn("phpgw_history_groups 1.0", lines)
+        self.assertIn("phpgw_history_messages 1.0", lines)
+        self.assertIn("phpgw_history_dropped_messages_total 0.0", lines)
+
     def test_connections_to_php(self) -> None:
         """They are counted on each way to PHP."""
         for road in ("FastCGI", "own PHP-FPM", "HTTP"):

@@ -3,8 +3,14 @@
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.history.interface import MAX_PAGE_BYTES, HistoryEntry, HistoryPage, Position
-from phpgw.history.memory import EPOCH_SECONDS, MemoryHistory
+from phpgw.history.interface import (
+    EPOCH_SECONDS,
+    MAX_PAGE_BYTES,
+    HistoryEntry,
+    HistoryPage,
+    Position,
+)
+from phpgw.history.memory import MemoryHistory
 from phpgw.history.rules import HistoryRule
 
 _RULE = HistoryRule(3, 10.0)
