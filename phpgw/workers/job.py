@@ -42,6 +42,14 @@ class WorkerJob:
         """Return the job in a message; fields that are not known are ignored."""
         return cls(**{field.name: message[field.name] for field in attrs.fields(cls)})
 
+    def with_engine(self, socket: str) -> Self:
+        """Return the job of a worker that finds the others through an engine of the gateway's.
+
+        :param socket: the engine's UNIX socket.
+        """
+        given = [(f"unix:{socket}", "the engine of the gateway's own")]
+        return attrs.evolve(self, texts={**self.texts, "bus": given})
+
     def settings(self) -> Settings:
         """Return the worker's share of the settings."""
         given = {

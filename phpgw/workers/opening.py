@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from phpgw.backend.fpm.upstream import make_own_fpm
+from phpgw.bus.own_engine.manager import make_own_engine
 from phpgw.gateway import Gateway
 from phpgw.log_limit import LineLimitService
 from phpgw.process.log_file import ReopenableLogFile
@@ -18,6 +19,9 @@ from phpgw.workers.parent import WorkersParent
 from phpgw.workers.rehearsal import rehearse
 from phpgw.workers.shares import count_workers
 from phpgw.workers.sockets import ListeningSockets
+
+# Nothing connects to it.
+_NOWHERE = "/nowhere/engine.sock"
 
 
 def open_process(
@@ -55,7 +59,8 @@ def open_process(
         )
         for number in range(count)
     ]
-    rehearse(jobs[0])
+    engine = make_own_engine(reactor) if settings.bus is None else None
+    rehearse(jobs[0] if engine is None else jobs[0].with_engine(_NOWHERE))
     runs_fpm = settings.php_url is None and settings.php_fpm is None
     parent = WorkersParent(
         reactor,
@@ -64,6 +69,7 @@ def open_process(
         public=public,
         private=private,
         fpm=make_own_fpm(settings, reactor) if runs_fpm else None,
+        engine=engine,
         log_file=log_file,
     )
     signals = GracefulSignals(reactor, parent.reload, parent.reopen_log, parent.replace_workers)

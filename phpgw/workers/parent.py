@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.logger import Logger
 
 from phpgw import __version__
 from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.bus.own_engine.manager import OwnEngine
 from phpgw.log_limit import line_limit
 from phpgw.metrics import SUMMARY, Metrics
 from phpgw.process.log_file import ReopenableLogFile
@@ -30,8 +32,8 @@ from phpgw.workers.worker_process import WorkerProcess
 
 # Seconds that a worker may take to end in addition to the drain timeout.
 _EXTRA_SECONDS = 3.0
-# Seconds for PHP-FPM to end, after its workers.
-_FPM_SECONDS = 3.0
+# Seconds for PHP-FPM and the engine to end, after the workers.
+_SHARED_SECONDS = 3.0
 # Seconds for all workers to read their certificates again.
 _RELOAD_SECONDS = 5.0
 
@@ -41,6 +43,8 @@ class WorkersParent(MultiService):
 
     :param sockets: are open already.
     :param fpm: the gateway's own PHP-FPM, which the workers share; ``None`` if PHP is elsewhere.
+    :param engine: the gateway's own engine, through which the workers find each other; ``None`` if
+        ``--bus`` names one.
     """
 
     log = Logger(observer=line_limit)
@@ -54,6 +58,7 @@ class WorkersParent(MultiService):
         public: ListeningSockets,
         private: ListeningSockets,
         fpm: FpmEndpoint | None,
+        engine: OwnEngine | None,
         log_file: ReopenableLogFile | None,
     ) -> None:
         super().__init__()
@@ -62,6 +67,7 @@ class WorkersParent(MultiService):
         self._public = public
         self._private = private
         self._fpm = fpm
+        self._engine = engine
         self._log_file = log_file
         self._reloading: dict[WorkerSlot, Deferred[None]] = {}
         self._rolling: Deferred[None] | None = None
@@ -72,7 +78,7 @@ class WorkersParent(MultiService):
             WorkerSlot(
                 reactor,
                 job.number,
-                job=job,
+                make_job=partial(self._make_job, job),
                 sockets={**public.for_worker(job.number), **private.for_worker(job.number)},
                 started=self._started,
                 received=self._received,
@@ -87,6 +93,8 @@ class WorkersParent(MultiService):
         if fpm is not None:
             fpm.observers.append(self._fpm_has_changed)
             fpm.setServiceParent(self)
+        if engine is not None:
+            engine.setServiceParent(self)
         self._notifier.setServiceParent(self)
 
     def startService(self) -> None:
@@ -163,14 +171,17 @@ class WorkersParent(MultiService):
         self._private.remove_files()
         if self._looking.running:
             self._looking.stop()
-        if self._fpm is not None:
-            await self._fpm.stop_within(_FPM_SECONDS)
+        shared = [each for each in (self._fpm, self._engine) if each is not None]
+        await DeferredList([each.stop_within(_SHARED_SECONDS) for each in shared])
         self._notifier.stopService()
 
     def _look(self) -> None:
         for slot in self._slots:
             slot.look()
         self._tell_readiness()
+
+    def _make_job(self, job: WorkerJob) -> WorkerJob:
+        return job if self._engine is None else job.with_engine(str(self._engine.socket))
 
     def _started(self, process: WorkerProcess) -> None:
         """Tell a new process what it has to know."""

@@ -27,7 +27,7 @@ class WorkerSlot:
     """Keeps one worker running: starts it, replaces it when it ends or hangs, and stops it.
 
     :param number: the worker's, counted from 0.
-    :param job: what a process is told at its start.
+    :param make_job: returns what a process is told at its start.
     :param sockets: the descriptors of its listening sockets, by the texts of their endpoints.
     :param started: called with a process that has started.
     :param received: called with a process, and a message that is not about its state.
@@ -46,7 +46,7 @@ class WorkerSlot:
         reactor: Any,
         number: int,
         *,
-        job: WorkerJob,
+        make_job: Callable[[], WorkerJob],
         sockets: Mapping[str, int],
         started: Callable[[WorkerProcess], None],
         received: Callable[["WorkerSlot", WorkerProcess, Message], None],
@@ -55,7 +55,7 @@ class WorkerSlot:
     ) -> None:
         self._reactor = reactor
         self.name = f"Worker {number + 1}"
-        self._job = job
+        self._make_job = make_job
         self._sockets = sockets
         self._started = started
         self._received = received
@@ -140,7 +140,7 @@ class WorkerSlot:
         self._cancel_start()
         process = WorkerProcess(self._reactor, self.name, self._receive, self._ended)
         try:
-            process.start(self._job, self._sockets)
+            process.start(self._make_job(), self._sockets)
         except OSError as error:
             self._fire_ready(False)
             self._restart_later(f"cannot be started: {error}")

@@ -73,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "workers": {
         *_FOUNDATIONS,
-        *("logs", "web", "prometheus", "settings", "process", "backend"),
+        *("logs", "web", "prometheus", "settings", "process", "backend", "bus"),
         *("gateway", "process_role", "service"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},

@@ -1,6 +1,7 @@
 """Several workers under one parent: killed, hung, reloaded, replaced and stopped."""
 
 import contextlib
+import json
 import os
 import re
 import signal
@@ -8,6 +9,7 @@ import socket
 import stat
 import sys
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
@@ -27,6 +29,11 @@ from tests.system.test_restarts import Activated, ActivatedByPath
 
 _NO_PHP = ("--php-url", "http://127.0.0.1:1/", "--php-concurrency", "4", "--php-probe", "off")
 _READY = re.compile(r"Worker (\d+) is ready, process (\d+)")
+
+
+def command_line(pid: int) -> str:
+    """Return the command line of a process."""
+    return Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def worker_pids(log: str) -> list[int]:
@@ -181,6 +188,76 @@ class RestartTests(WorkersTestCase):
         self.assertEqual(0, await deferToThread(self.gateway.wait))
 
 
+class PushTests(WorkersTestCase):
+    """The clients of all workers are those of one gateway."""
+
+    async def ids(self) -> list[str]:
+        url = f"http://127.0.0.1:{self.gateway.port}/clients"
+        return [each["client_id"] for each in json.loads(await curl(url))["clients"]]
+
+    async def push(self, **fields: str) -> str:
+        arguments = [each for name, text in fields.items() for each in ("-d", f"{name}={text}")]
+        return await curl("-w", " %{http_code}", *arguments, self.gateway.send_url)
+
+    async def all_push(self, client_ids: list[str]) -> set[str]:
+        """Push to each client, by whichever worker the connection comes to."""
+        return {await self.push(message="x", client_id=each) for each in client_ids}
+
+    async def test_every_client(self) -> None:
+        """Any worker takes a push for a client of any other, and a list has all."""
+        await self.start_workers()
+        clients = await self.clients(10)
+        client_ids = await self.ids()
+        self.assertEqual(10, len(client_ids))
+        nodes = {each.partition(".")[0] for each in client_ids}
+        self.assertEqual(2, len(nodes))
+        self.assertEqual({"Message sent 200"}, await self.all_push(client_ids))
+        self.assertEqual(["x"] * 10, [await client.receive() for client in clients])
+        commands = [{"op": "join", "to": {"client": each}, "group": "g"} for each in client_ids]
+        url = f"http://127.0.0.1:{self.gateway.port}/commands"
+        await curl("-d", json.dumps(commands), url)
+        send = [{"op": "send", "to": {"group": "g"}, "message": "y"}]
+        (result,) = json.loads(await curl("-d", json.dumps(send), url))
+        self.assertEqual(10, result["delivered"])
+        self.assertEqual(["y"] * 10, [await client.receive() for client in clients])
+
+    async def test_worker_killed(self) -> None:
+        """Its clients are unknown, and soon gone; pushes to all others go on."""
+        await self.start_workers()
+        clients = await self.clients(10)
+        client_ids = await self.ids()
+        os.kill(worker_pids(self.gateway.log)[0], signal.SIGKILL)
+        await self.are_ready(3)
+        while len(await self.left(clients)) == 10:
+            await pause(0.05)
+        left = await self.left(clients)
+
+        async def known() -> bool:
+            answers = [await self.push(message="x", client_id=each) for each in client_ids]
+            sent = sum(each == "Message sent 200" for each in answers)
+            self.assertEqual(len(left), sent, answers)
+            return {each[-3:] for each in answers} == {"200", "404"}
+
+        await until(known)
+
+    async def left(self, clients: list[Connection]) -> list[Connection]:
+        return [client for client in clients if client.closed.called is False]
+
+    async def test_engine_killed(self) -> None:
+        """The engine is started again, and pushes between workers go on by themselves."""
+        await self.start_workers()
+        await self.clients(10)
+        client_ids = await self.ids()
+        (engine,) = [each for each in self.gateway.children() if "-server" in command_line(each)]
+        os.kill(engine, signal.SIGKILL)
+
+        async def all_there() -> bool:
+            return await self.all_push(client_ids) == {"Message sent 200"}
+
+        await until(all_there)
+        self.assertEqual(2, self.gateway.log.count("is ready for the workers"))
+
+
 class NumbersTests(WorkersTestCase):
     async def test_sums(self) -> None:
         """Whichever worker answers, the numbers are those of all, and of those before them."""
@@ -324,17 +401,17 @@ class EndpointTests(SystemTestCase):
 
 class StartTests(SystemTestCase):
     async def test_served(self) -> None:
-        """``phpgw serve`` has workers, too; timers run in one alone."""
+        """``phpgw serve`` has workers, too; a line of the log tells which it is from."""
         port = free_port()
         config = self.directory / "phpgw.toml"
         config.write_text(
             f'listen = "127.0.0.1:{port}"\nphp-url = "http://127.0.0.1:1/"\nworkers = 2\n'
-            'timer = "tick=100ms"\nlog-format = "json"\n'
+            'log-format = "json"\n'
         )
         gateway = self._started(ServedGateway(self.directory / "served", config, port))
-        while gateway.log.count("tick") < 3:
-            await pause(0.05)
-        self.assertEqual(["1"], sorted(set(re.findall(r'tick.*"worker":(\d)', gateway.log))))
+        for number in (1, 2):
+            while f'"worker":{number}' not in gateway.log:
+                await pause(0.05)
         self.assertEqual(0, await deferToThread(gateway.stop))
 
     async def test_mistakes(self) -> None:

@@ -11,6 +11,7 @@ from phpgw.workers.opening import open_process
 from phpgw.workers.parent import WorkersParent
 from tests.support.fake_workers import WorkersReactor
 from tests.support.sample_settings import given
+from tests.unit.workers.test_parent import FakeEngine
 
 
 class OpeningTests(SynchronousTestCase):
@@ -18,6 +19,8 @@ class OpeningTests(SynchronousTestCase):
         self.reactor = WorkersReactor()
         self.rehearsed: list[Any] = []
         self.patch(opening, "rehearse", self.rehearsed.append)
+        self.engine: Any = FakeEngine()
+        self.patch(opening, "make_own_engine", lambda _: self.engine)
         self.patch(opening, "use_monotonic_time", lambda _: None)
         self.patch(opening, "GracefulSignals", lambda *_: Service())
 
@@ -39,5 +42,14 @@ class OpeningTests(SynchronousTestCase):
         (job,) = self.rehearsed
         self.assertEqual((0, 2, ["tcp:0"]), (job.number, job.count, job.endpoints))
         self.assertEqual(3, job.settings().php_concurrency)
+        self.assertEqual("unix:/nowhere/engine.sock", str(job.settings().bus))
         self.assertEqual([], self.reactor.workers)
         self.successResultOf(parent.stopService())
+        self.assertTrue(self.engine.stopped)
+
+    def test_engine_of_others(self) -> None:
+        """With --bus, the workers are nodes there, like those of other machines."""
+        parent = self.open(workers="2", bus="redis://localhost")
+        self.assertEqual("redis://localhost:6379", str(self.rehearsed[0].settings().bus))
+        self.successResultOf(parent.stopService())
+        self.assertFalse(self.engine.stopped)

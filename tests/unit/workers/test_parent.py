@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -46,11 +47,23 @@ class SharedFpm(FpmEndpoint):
         return succeed(None)
 
 
+class FakeEngine(Service):
+    """An engine that needs no process."""
+
+    socket = Path("/run/engine.sock")
+    stopped = False
+
+    def stop_within(self, seconds: float) -> Deferred[None]:
+        self.stopped = True
+        return succeed(None)
+
+
 class WorkersParentTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = WorkersReactor()
         self.public, self.private = FakeSockets(), FakeSockets()
         self.fpm = SharedFpm(self.reactor)
+        self.engine = FakeEngine()
         settings = Settings(php_url="http://localhost/ws.php", drain_timeout=8)
         self.parent = WorkersParent(
             self.reactor,
@@ -59,6 +72,7 @@ class WorkersParentTests(SynchronousTestCase):
             public=self.public,  # type: ignore[arg-type]
             private=self.private,  # type: ignore[arg-type]
             fpm=self.fpm,
+            engine=self.engine,  # type: ignore[arg-type]
             log_file=None,
         )
         self.parent.startService()
@@ -81,6 +95,12 @@ class WorkersParentTests(SynchronousTestCase):
             self.assertEqual("/1.sock", sockets[-1])
         self.fpm.lead_to(None)
         self.assertIsNone(self.workers[2].told[-1]["socket"])
+
+    def test_engine(self) -> None:
+        """All workers find each other through it."""
+        for worker in self.workers:
+            settings = JOB.from_json(worker.told[0]).settings()
+            self.assertEqual("unix:/run/engine.sock", str(settings.bus))
 
     def test_reload(self) -> None:
         """It is done when PHP-FPM and all workers have done their part."""
@@ -199,6 +219,6 @@ class WorkersParentTests(SynchronousTestCase):
             self.assertFalse(self.fpm.stopped)
             worker.end()
         self.successResultOf(stopped)
-        self.assertTrue(self.fpm.stopped)
+        self.assertEqual((True, True), (self.fpm.stopped, self.engine.stopped))
         self.assertEqual(["closed", "removed"], self.private.log)
         self.assertEqual([], self.reactor.getDelayedCalls())

@@ -5,7 +5,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.settings import Settings, parsers
+from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
 from phpgw.workers.shares import count_workers, share_of
 
@@ -50,10 +50,3 @@ class ShareTests(SynchronousTestCase):
         """No limit stays none, and a small one does not become none."""
         self.assertEqual(0, share_of(settings(max_connections=0), 0, 2).max_connections)
         self.assertEqual(1, share_of(settings(max_connections=1), 1, 2).max_connections)
-
-    def test_timers(self) -> None:
-        """Timers run in the first worker alone."""
-        timer = parsers.timer("tick=10s")
-        whole = settings(timer=(timer,))
-        self.assertEqual((timer,), share_of(whole, 0, 2).timer)
-        self.assertEqual((), share_of(whole, 1, 2).timer)

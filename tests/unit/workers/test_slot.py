@@ -21,7 +21,7 @@ class SlotTestCase(SynchronousTestCase):
         self.slot = WorkerSlot(
             self.reactor,
             1,
-            job=JOB,
+            make_job=lambda: JOB,
             sockets={"tcp:8080": 33, "unix:/x": 34},
             started=self.started.append,
             received=lambda slot, process, message: self.received.append(message),
