@@ -45,6 +45,7 @@ from phpgw.prometheus.figures import OwnFigures
 from phpgw.relay.connect import Admission
 from phpgw.relay.event_log import EventLog
 from phpgw.relay.hold import Hold
+from phpgw.relay.hold_control import LocalHoldControl
 from phpgw.relay.policy import RelayPolicy, ReplyPolicy
 from phpgw.relay.probe import Prober
 from phpgw.relay.relay import Relay
@@ -175,7 +176,7 @@ def make_gateway(
             commander,
             directory,
             slices,
-            hold,
+            LocalHoldControl(hold),
             check,
             access,
             metrics,

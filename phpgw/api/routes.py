@@ -23,7 +23,7 @@ from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
 from phpgw.prometheus.figures import Figures, OwnFigures
 from phpgw.relay.failures import FailureLog
-from phpgw.relay.hold import Hold
+from phpgw.relay.hold_control import HoldControl
 from phpgw.time_slices import TimeSlices
 from phpgw.web.paths import API_PATHS, route
 
@@ -32,7 +32,7 @@ def make_api(
     commander: Commander,
     directory: Directory,
     slices: TimeSlices,
-    hold: Hold,
+    hold: HoldControl,
     check: CheckContext,
     access: LastingAccess,
     metrics: Metrics,

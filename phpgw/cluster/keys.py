@@ -6,6 +6,8 @@ NODES = b"nodes"
 DEAD = b"dead"
 # A set: the ended nodes whose ledgers nobody has adopted whole.
 ORPHANS = b"orphans"
+# It exists while events are held back.
+HOLD = b"hold"
 _LEDGER = b"left:"
 _HISTORY, _HISTORY_STATE = b"h:", b"m:"
 _ADOPTED = b"adopted:"

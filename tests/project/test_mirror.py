@@ -77,6 +77,7 @@ TESTED_ELSEWHERE = {
     "process/guardian": "system/test_fpm",
     "process/server_endpoint": "unit/process/test_unix_socket",
     "relay/errors": "unit/relay/test_relay",
+    "relay/hold_control": "unit/api/test_hold",
     "relay/message": "unit/relay/test_relay",
     "relay/excerpt": "unit/relay/test_replies",
     "relay/fifo": "unit/relay/test_queue",

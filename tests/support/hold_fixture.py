@@ -7,6 +7,7 @@ from twisted.internet.task import Clock
 
 from phpgw.metrics import Metrics
 from phpgw.relay.hold import Hold
+from phpgw.relay.hold_control import LocalHoldControl
 
 
 class FakeRelay:
@@ -45,13 +46,15 @@ class FakeRelay:
 
 
 class HoldFixture:
-    """A hold, and what it acts upon.
+    """A hold, what it acts upon, and who begins and ends it.
 
     :param longest: seconds for which it may be held.
+    :param clock: the clock, if it is not one of its own.
     """
 
-    def __init__(self, longest: float = 60) -> None:
-        self.clock: Any = Clock()
+    def __init__(self, longest: float = 60, clock: Any = None) -> None:
+        self.clock: Any = clock or Clock()
         self.relay = FakeRelay()
         self.metrics = Metrics()
         self.hold = Hold(self.clock, cast(Any, self.relay), longest, self.metrics)
+        self.control = LocalHoldControl(self.hold)

@@ -76,7 +76,7 @@ class InMemoryApi:
             self.dispatcher,
             LocalDirectory(self.registry, self.slices),
             self.slices,
-            self.holding.hold,
+            self.holding.control,
             self.checking.context,
             access,
             self.metrics,

@@ -99,7 +99,7 @@ class Door:
             dispatcher,
             directory,
             slices,
-            HoldFixture().hold,
+            HoldFixture().control,
             CheckFixture().context,
             access,
             self.metrics,

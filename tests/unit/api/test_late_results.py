@@ -100,7 +100,7 @@ class LateResultTests(SynchronousTestCase):
         directory = _LateDirectory(registry, slices)
         history = _LateHistory(Clock(), max_bytes=10_000)
         commander.later = directory.later = history.later = self.later
-        hold = HoldFixture().hold
+        hold = HoldFixture().control
         feed = FeedFixture(Clock())
         self.root = Resource()
         for name, resource in make_api(

@@ -27,7 +27,7 @@ class ClusterApiTests(ClusterTestCase):
             self.a.commander,
             self.a.directory,
             self.a.slices,
-            HoldFixture().hold,
+            HoldFixture().control,
             CheckFixture().context,
             Access(),
             self.a.metrics,
