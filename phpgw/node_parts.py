@@ -13,6 +13,8 @@ from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.hub.registry import Registry
 from phpgw.observable import Observable
+from phpgw.relay.hold import Hold
+from phpgw.relay.hold_control import HoldControl, LocalHoldControl
 from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.relay import Relay
 from phpgw.timers.turns import EveryTurn, Turns
@@ -51,6 +53,9 @@ class NodeParts(Protocol):
         :param connections: returns all connections of clients.
         """
 
+    def hold_control(self, hold: Hold) -> HoldControl:
+        """Return what begins and ends holds, given the hold of this gateway."""
+
     def problem(self) -> str | None:
         """Return why other gateways cannot be reached; ``None`` if nothing is wrong."""
 
@@ -78,6 +83,10 @@ class SingleParts:
 
     def attach(self, relay: Relay, connections: Callable[[], Collection[Any]]) -> None:
         """Do nothing."""
+
+    def hold_control(self, hold: Hold) -> HoldControl:
+        """Return the control of one hold."""
+        return LocalHoldControl(hold)
 
     def problem(self) -> None:
         """Return ``None``: there are no others."""

@@ -45,7 +45,6 @@ from phpgw.prometheus.figures import OwnFigures
 from phpgw.relay.connect import Admission
 from phpgw.relay.event_log import EventLog
 from phpgw.relay.hold import Hold
-from phpgw.relay.hold_control import LocalHoldControl
 from phpgw.relay.policy import RelayPolicy, ReplyPolicy
 from phpgw.relay.probe import Prober
 from phpgw.relay.relay import Relay
@@ -132,6 +131,7 @@ def make_gateway(
     if settings.log_level == "debug":
         relay.observers.add(EventLog())
     hold = Hold(reactor, relay, settings.max_hold, metrics)
+    hold_control = parts.hold_control(hold)
     schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics, turns=parts.turns)
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
 
@@ -176,7 +176,7 @@ def make_gateway(
             commander,
             directory,
             slices,
-            LocalHoldControl(hold),
+            hold_control,
             check,
             access,
             metrics,

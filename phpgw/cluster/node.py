@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IAddress
 from phpgw.bus.selection import make_bus
 from phpgw.cluster.adoption import Adoption
 from phpgw.cluster.fencing import FencedConnection, Fencing
+from phpgw.cluster.hold import ClusterHoldControl
 from phpgw.cluster.hub import make_cluster_hub
 from phpgw.cluster.ledger import NodeLedger
 from phpgw.cluster.membership import Membership
@@ -17,6 +18,8 @@ from phpgw.cluster.timer_turns import TimerTurns
 from phpgw.history.rules import HistoryRules
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
+from phpgw.relay.hold import Hold
+from phpgw.relay.hold_control import HoldControl
 from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.relay import Relay
 from phpgw.settings import Settings
@@ -87,6 +90,10 @@ class ClusterParts:
             )
             fencing = Fencing(self._reactor, self._slices, connections, relay.discard_events)
             self.membership.observers.append(fencing)
+
+    def hold_control(self, hold: Hold) -> HoldControl:
+        """See ``NodeParts``."""
+        return ClusterHoldControl(self._bus, self.membership, self.exchange, hold)
 
     def problem(self) -> str | None:
         """See ``NodeParts``."""

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from phpgw.bus.interface import Bus, BusUnavailable, LuaScript
 from phpgw.cluster.membership import LEASE_SECONDS, RENEWAL_INTERVAL
+from phpgw.timers.rules import Timer
 from phpgw.timers.turns import Turn
 
 # Milliseconds for which it is remembered that a due time was claimed. A run may be a minute late,
@@ -79,6 +80,10 @@ class TimerTurns(Service):
         """Keep no lock any longer."""
         super().stopService()
         self._keeping.stop()
+
+    def timer(self, timer: Timer) -> Timer:
+        """Return a timer whose times do not depend on when this node has started."""
+        return Timer(timer.name, timer.rule.shared())
 
     def take(self, name: str, due: float) -> Deferred[Turn]:
         """Claim a due time, and lock the timer."""

@@ -55,7 +55,8 @@ class Schedule(Service):
     ) -> None:
         turns = turns or EveryTurn()
         self._runners = [
-            _TimerRunner(reactor, wall_time, timer, trigger, metrics, turns) for timer in timers
+            _TimerRunner(reactor, wall_time, turns.timer(timer), trigger, metrics, turns)
+            for timer in timers
         ]
 
     def startService(self) -> None:

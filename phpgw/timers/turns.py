@@ -5,6 +5,8 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred, succeed
 
+from phpgw.timers.rules import Timer
+
 
 class Turn(Enum):
     """An answer to the question of whether this process has a run.
@@ -24,6 +26,9 @@ class Turn(Enum):
 class Turns(Protocol):
     """Decides which process has a run."""
 
+    def timer(self, timer: Timer) -> Timer:
+        """Return a timer as this one, with times on which all processes agree."""
+
     def take(self, name: str, due: float) -> Deferred[Turn]:
         """Take the run of a timer that is due at a time, in seconds since the epoch."""
 
@@ -36,6 +41,10 @@ class Turns(Protocol):
 
 class EveryTurn:
     """The turns of a process that is alone: all runs are its own."""
+
+    def timer(self, timer: Timer) -> Timer:
+        """Return the timer as it is."""
+        return timer
 
     def take(self, name: str, due: float) -> Deferred[Turn]:
         """Take the run."""

@@ -42,7 +42,7 @@ class Node:
 
         self.schedule = Schedule(
             self.clock,
-            [Timer("a", rule.shared())],
+            [Timer("a", rule)],
             trigger,
             self.metrics,
             lambda: START + ahead + self.clock.seconds(),
