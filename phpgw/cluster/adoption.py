@@ -148,5 +148,5 @@ class Adoption:
                 client_id=client_id.decode(errors="backslashreplace"),
                 reason=str(error),
             )
-            self._ledger.adopted.forget(client_id)
+            self._ledger.adopted.delete([client_id])
             return None

@@ -35,8 +35,8 @@ class NodeLedger(Service):
     def __init__(self, reactor: IReactorTime, bus: Bus, membership: Membership) -> None:
         self._bus = bus
         self._membership = membership
-        self.own = RecordedClients(reactor, bus, lambda: ledger_key(membership.node_id))
-        self.adopted = RecordedClients(reactor, bus, lambda: adopted_key(membership.node_id))
+        self.own = RecordedClients(reactor, bus, membership, ledger_key)
+        self.adopted = RecordedClients(reactor, bus, membership, adopted_key)
         self.adopted_settled: Callable[[], None] = lambda: None
         self._writing = LoopingCall(self._write_changes)
         self._writing.clock = reactor
@@ -94,9 +94,9 @@ class NodeLedger(Service):
         """Do nothing: the lease's observers hear of records without a node."""
 
     def renamed(self, before: str) -> None:
-        """Owe PHP nothing any more: the others have adopted all that was owed."""
-        self.own.clear()
-        self.adopted.clear()
+        """Owe PHP only what was never written down: the others have adopted all else."""
+        self.own.leave_to_others()
+        self.adopted.leave_to_others()
 
     def _write_changes(self) -> None:
         if not self._bus.problem:

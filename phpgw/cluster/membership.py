@@ -161,7 +161,9 @@ class Membership(Service):
         super().stopService()
         self._renewals.stop()
         self._bus.observers.remove(self)
-        return self._resign(self.node_id)
+        keys = NODES, DEAD, ORPHANS, ledger_key(self.node_id), adopted_key(self.node_id)
+        resigned = self._bus.run(RESIGN, keys, [self.node_id.encode()])
+        return resigned.addCallbacks(lambda _: None, self._not_resigned)
 
     # phpgw.bus.interface.BusObserver
 
@@ -232,15 +234,7 @@ class Membership(Service):
         self.live = self.live - {before} | {self.node_id}
         for observer in self.observers:
             observer.renamed(before)
-        # The others have perhaps adopted its ledger before this node wrote to it for the last time.
-        self._resign(before)
         self._renew()
-
-    def _resign(self, node_id: str) -> Deferred[None]:
-        """Have the others adopt what is in the ledger of a node, and know that it has ended."""
-        keys = NODES, DEAD, ORPHANS, ledger_key(node_id), adopted_key(node_id)
-        resigned = self._bus.run(RESIGN, keys, [node_id.encode()])
-        return resigned.addCallbacks(lambda _: None, self._not_resigned, errbackArgs=(node_id,))
 
     def _find_left(self, nodes: set[str], ended: set[str]) -> None:
         """Compare the nodes with those before, and tell which have left.
@@ -260,10 +254,10 @@ class Membership(Service):
         for node_id in sorted(self.live - before):
             self.log.info("Node {node_id} has joined", node_id=node_id)
 
-    def _not_resigned(self, failure: Failure, node_id: str) -> None:
+    def _not_resigned(self, failure: Failure) -> None:
         failure.trap(BusUnavailable)
         self.log.info(
             "The others do not know yet that node {node_id} has ended: {reason}",
-            node_id=node_id,
+            node_id=self.node_id,
             reason=failure.getErrorMessage(),
         )

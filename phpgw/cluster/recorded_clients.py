@@ -1,6 +1,6 @@
 """Clients and their records: a hash in the engine that is kept like the clients of this node."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import attrs
 from twisted.internet.defer import Deferred, succeed
@@ -10,8 +10,10 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.backend.event import Identity
-from phpgw.bus.interface import Bus, BusUnavailable
+from phpgw.bus.interface import Bus, BusUnavailable, LuaScript
 from phpgw.cluster.disconnect_record import encode_record
+from phpgw.cluster.keys import DEAD
+from phpgw.cluster.members import Members
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.time_slices import chunks
@@ -20,6 +22,18 @@ from phpgw.time_slices import chunks
 _MAX_COMPARED = 2000
 _MAX_WRITTEN = 100
 
+# A node that was declared dead writes nothing: its records may have been adopted already.
+WRITE = LuaScript(
+    "write",
+    """
+if redis.call('ZSCORE', KEYS[1], ARGV[1]) then
+    return 0
+end
+redis.call('HSET', KEYS[2], unpack(ARGV, 2))
+return 1
+""",
+)
+
 
 @attrs.define(eq=False)
 class RecordedClients:
@@ -27,16 +41,19 @@ class RecordedClients:
 
     A record that could not be written or deleted is so with the next :meth:`write_changes`.
 
-    :param key: returns the key of the hash.
+    :param key: returns the key of the hash, for the id of a node.
     """
 
     log = Logger(observer=line_limit)
 
     _reactor: IReactorTime
     _bus: Bus
-    _key: Callable[[], bytes]
+    _members: Members
+    _key: Callable[[str], bytes]
     # The identity that was written; None if that is not certain.
     _written: dict[Client, Identity | None] = attrs.field(factory=dict, init=False)
+    # Clients that the engine may have no record of at all.
+    _unconfirmed: set[Client] = attrs.field(factory=set, init=False)
     # The ids whose records are to be deleted.
     _deleted: dict[bytes, None] = attrs.field(factory=dict, init=False)
     _is_writing: bool = attrs.field(default=False, init=False)
@@ -56,31 +73,32 @@ class RecordedClients:
     def add(self, client: Client) -> None:
         """Record a client, unless it is recorded."""
         if client not in self._written:
+            self._unconfirmed.add(client)
             self._write([client])
 
     def note(self, client: Client) -> None:
-        """Take a client for recorded, since another has written its record."""
+        """Take a client for recorded, since the engine has written its record."""
         self._written[client] = client.identity
 
     def remove(self, client: Client) -> None:
         """Delete the record of a client, if there is one."""
         if client in self._written:
-            del self._written[client]
-            self._delete([client.id.encode()])
+            self._forget(client)
+            self.delete([client.id.encode()])
 
-    def forget(self, client_id: bytes) -> None:
-        """Delete a record that is of no use."""
-        self._delete([client_id])
+    def leave_to_others(self) -> None:
+        """Forget the clients that have a record under the old id of this node.
 
-    def clear(self) -> None:
-        """Forget all clients, and leave the hash to others."""
-        self._written.clear()
+        The others tell PHP of these. Of the rest, nobody else knows: they get records under the new
+        id.
+        """
+        self._written = dict.fromkeys(self._unconfirmed)
         self._deleted.clear()
 
     def doubt_all(self) -> None:
         """Have :meth:`write_changes` write all records: the engine may have lost them."""
-        for client in self._written:
-            self._written[client] = None
+        self._written = dict.fromkeys(self._written)
+        self._unconfirmed.update(self._written)
 
     def write_changes(self) -> None:
         """Write the records of clients that have changed, and what has failed before."""
@@ -92,7 +110,7 @@ class RecordedClients:
 
     async def _write_changes(self) -> None:
         for ids in chunks(list(self._deleted), _MAX_WRITTEN):
-            await self._delete(ids)
+            await self.delete(ids)
         for some in chunks(list(self._written), _MAX_COMPARED):
             changed = [each for each in some if self._has_changed(each)]
             for few in chunks(changed, _MAX_WRITTEN):
@@ -110,37 +128,49 @@ class RecordedClients:
     def _failed(self, failure: Failure) -> None:
         self.log.failure("Records of clients could not be written", failure)
 
-    def _write(self, clients: list[Client]) -> Deferred[None]:
+    def _forget(self, client: Client) -> None:
+        del self._written[client]
+        self._unconfirmed.discard(client)
+
+    def _write(self, clients: Sequence[Client]) -> Deferred[None]:
         """Write records together."""
-        pairs: list[bytes] = []
-        identities = [client.identity for client in clients]
-        for client, identity in zip(clients, identities, strict=True):
-            self._written[client] = identity
-            pairs += client.id.encode(), encode_record(identity)
-        return self._call(b"HSET", pairs, lambda: self._not_written(clients))
-
-    def _not_written(self, clients: Iterable[Client]) -> None:
+        if not clients:
+            return succeed(None)
+        node_id = self._members.node_id
+        arguments: list[bytes | int] = [node_id.encode()]
         for client in clients:
-            if client in self._written:
-                self._written[client] = None
+            self._written[client] = client.identity
+            arguments += client.id.encode(), encode_record(client.identity)
+        writing = self._bus.run(WRITE, (DEAD, self._key(node_id)), arguments)
+        writing.addErrback(_not_done)
+        return writing.addCallback(self._note_written, node_id, clients)
 
-    def _delete(self, ids: Sequence[bytes]) -> Deferred[None]:
+    def _note_written(self, is_done: int, node_id: str, clients: Sequence[Client]) -> None:
+        for client in clients:
+            if not is_done:
+                if client in self._written:
+                    self._written[client] = None
+            elif node_id == self._members.node_id:
+                self._unconfirmed.discard(client)
+            elif client in self._unconfirmed:
+                # It is among those that the others adopt.
+                self._forget(client)
+
+    def delete(self, ids: Sequence[bytes]) -> Deferred[None]:
         """Delete records together."""
+        node_id = self._members.node_id
         for each in ids:
             self._deleted.pop(each, None)
-        return self._call(b"HDEL", ids, lambda: self._deleted.update(dict.fromkeys(ids)))
-
-    def _call(
-        self, command: bytes, arguments: Sequence[bytes], failed: Callable[[], None]
-    ) -> Deferred[None]:
-        """Have the engine change the hash; remember what it has not done, unless that is over."""
-        key = self._key()
 
         def check(failure: Failure) -> None:
             failure.trap(BusUnavailable)
-            if key == self._key():
-                failed()
+            if node_id == self._members.node_id:
+                self._deleted.update(dict.fromkeys(ids))
 
-        if not arguments:
-            return succeed(None)
-        return self._bus.call(command, key, *arguments).addCallbacks(lambda _: None, check)
+        deleting = self._bus.call(b"HDEL", self._key(node_id), *ids)
+        return deleting.addCallbacks(lambda _: None, check)
+
+
+def _not_done(failure: Failure) -> int:
+    failure.trap(BusUnavailable)
+    return 0

@@ -12,6 +12,7 @@ def add_scripts(engine: MemoryEngine) -> None:
     engine.scripts.update(
         renew=scripts.renew,
         resign=scripts.resign,
+        write=scripts.write,
         adopt=scripts.adopt,
         claim=scripts.claim,
         keep=scripts.keep,
@@ -68,6 +69,14 @@ class _Scripts:
         self._add(dead, arguments[0])
         if self._call(b"EXISTS", [ledger]) or self._call(b"EXISTS", [adopted]):
             self._call(b"HSET", [orphans, arguments[0], b""])
+
+    def write(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> int:
+        dead, ledger = keys
+        node, *pairs = arguments
+        if node in self._scores(dead):
+            return 0
+        self._call(b"HSET", [ledger, *pairs])
+        return 1
 
     def adopt(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> list[bytes]:
         orphans, ledgers, adopted, own = keys

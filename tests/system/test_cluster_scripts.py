@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.bus.interface import LuaScript
 from phpgw.cluster.adoption import ADOPT
 from phpgw.cluster.membership import RENEW, RESIGN
+from phpgw.cluster.recorded_clients import WRITE
 from phpgw.cluster.timer_turns import CLAIM, KEEP, UNLOCK
 from tests.support.memory_bus import MemoryEngine
 from tests.support.memory_scripts import add_scripts
@@ -104,6 +105,18 @@ class MembershipScriptTests(ScriptTestCase):
         self.renew(b"a", b"b")
         score: Any = self.redis.ask("ZSCORE", "nodes", "b")
         self.assertLess(float(score), float(future) - 3_000_000)
+
+
+class LedgerScriptTests(ScriptTestCase):
+    def test_write(self) -> None:
+        """Records are written, unless their node was declared dead."""
+        keys = b"dead", b"left:a"
+        self.assertEqual(1, self.run_script(WRITE, keys, b"a", b"one", b"1", b"two", b"2"))
+        self.call("ZADD", b"dead", b"1", b"b")
+        self.assertEqual(0, self.run_script(WRITE, (b"dead", b"left:b"), b"b", b"one", b"1"))
+        self.assertEqual((2, 0), (self.call("HLEN", b"left:a"), self.call("EXISTS", b"left:b")))
+        many = [b"%d" % n for n in range(200)]
+        self.assertEqual(1, self.run_script(WRITE, keys, b"a", *many))
 
 
 class AdoptionScriptTests(ScriptTestCase):

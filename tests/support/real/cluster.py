@@ -2,7 +2,7 @@
 
 import json
 from itertools import chain
-from typing import Any
+from typing import Any, ClassVar
 
 from tests.support.real.curl import curl
 from tests.support.real.gateway import Gateway
@@ -48,10 +48,12 @@ class ClusterClient:
 class RealClusterTestCase(SystemTestCase):
     """Gateways of one application.
 
+    :cvar redis_config: directives for the engine, beyond the usual ones.
     :ivar redis: the engine between them.
     :ivar gateways: the gateways.
     """
 
+    redis_config: ClassVar[dict[str, str]] = {}
     redis: Redis
     php: PhpFpm
     gateways: list[Gateway]
@@ -61,7 +63,7 @@ class RealClusterTestCase(SystemTestCase):
 
         :param arguments: options of each gateway.
         """
-        self.redis = self._started(Redis(self._directory_for("redis")))
+        self.redis = self._started(Redis(self._directory_for("redis"), config=self.redis_config))
         self.write({"websocket.php": script})
         self.php = self.start_php()
         self.gateways = []

@@ -131,6 +131,65 @@ class AdoptionTests(MemoryNodesTestCase):
         self.assertEqual(0, first.relay.disconnects_waiting)
         self.assert_no_records()
 
+    def test_change_that_was_not_written(self) -> None:
+        """A node that was taken for dead does not write records that were adopted already."""
+        first, second = self.start(2)
+        client = first.connect("a")
+        first.registry.bind(client, "anna")
+        self.stopped.add(first)
+        self.let_pass(14)
+        self.assertEqual(["a"], second.told())
+        self.resume(first, 14)
+        self.let_pass(14)
+        self.assertEqual(["a"], self.told())
+        self.assert_no_records()
+
+    def test_cut_off_alone(self) -> None:
+        """The others tell of the clients that they know of, and the node itself of all others."""
+        first, second = self.start(2)
+        before = first.connect("before")
+        self.settle()
+        first.bus.lose()
+        self.let_pass(5)
+        while_cut_off = first.connect("while cut off")
+        self.let_pass(9)
+        self.assertEqual(["before"], self.told())
+        first.bus.restore()
+        self.let_pass(4)
+        for client in (before, while_cut_off):
+            first.disconnect(client)
+        self.let_pass(4)
+        self.assertEqual((["while cut off"], ["before"]), (first.told(), second.told()))
+        self.assert_no_records()
+
+    def test_cut_off_alone_and_dead(self) -> None:
+        """Also if that node dies after it was back."""
+        first, second = self.start(2)
+        first.bus.lose()
+        first.connect("while cut off")
+        self.let_pass(14)
+        first.bus.restore()
+        self.let_pass(4)
+        self.stopped.add(first)
+        self.let_pass(14)
+        self.assertEqual(["while cut off"], second.told())
+
+    def test_record_on_its_way(self) -> None:
+        """A client is told of once, though its record was written as its node was found dead."""
+        first, _ = self.start(2)
+        self.stopped.add(first)
+        self.let_pass(11)
+        first.bus.freeze()
+        client = first.connect("a")
+        self.let_pass(3)
+        self.resume(first, 14)
+        first.bus.thaw()
+        self.let_pass(2)
+        first.disconnect(client)
+        self.let_pass(14)
+        self.assertEqual(["a"], self.told())
+        self.assert_no_records()
+
     def test_as_new(self) -> None:
         """Under its new id, it is a node as any other."""
         first, second = self.start(2)
