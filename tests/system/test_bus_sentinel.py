@@ -1,6 +1,8 @@
 """The bus with a real Redis behind real Sentinels."""
 
 from phpgw.bus.redis_bus import RedisBus
+from phpgw.cluster.history import EngineHistory
+from phpgw.history.rules import HistoryRule
 from tests.support.real.bus_test_case import Listener, RealBusTestCase
 from tests.support.real.process import free_port
 from tests.support.real.redis import Redis, Sentinel
@@ -50,6 +52,26 @@ class SentinelTests(RealBusTestCase):
         self.assertEqual(1, await bus.publish(b"all", b"hi"))
         self.assertEqual([b"phpgw:1:all", 1], self.replica.ask("PUBSUB", "NUMSUB", "phpgw:1:all"))
         self.assertLess(seconds, 15)
+
+    async def test_history(self) -> None:
+        """Readers of a history are told that a failover may have lost something."""
+        self.start_all()
+        await self.wait_for_agreement()
+        bus, listener = await self.connect()
+        history = EngineHistory(bus)
+        rules = {"g": HistoryRule(10, 60.0)}
+        for n in range(3):
+            kept = await history.publish(b"g:g", b"frame", b"%d" % n, False, rules)
+        [position] = [each.position for each in kept.positions]
+        await self.until(lambda: self.replica.ask("XLEN", "{phpgw:1}:h:g") == 3, "replication")
+        self.master.stop(9)
+        await self.until(lambda: listener.connections == 2, "connection", timeout=30)
+        page = await history.after("g", position, 9)
+        self.assertTrue(page.has_gap)
+        self.assertEqual([b"0", b"1", b"2"], [each.message for each in page.entries])
+        kept = await history.publish(b"g:g", b"frame", b"3", False, rules)
+        [position] = [each.position for each in kept.positions]
+        self.assertEqual((4, page.position.epoch), (position.offset, position.epoch))
 
     async def test_old_master_lives_on(self) -> None:
         """An old master that is frozen, and back before the Sentinels notice, is left."""

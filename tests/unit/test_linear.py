@@ -32,6 +32,7 @@ from phpgw.backend.fpm.process import FpmProcess
 from phpgw.backend.http.connection import HttpConnection
 from phpgw.backend.http.short_response import parse_short_response
 from phpgw.cluster.frames import decode_frame
+from phpgw.history.rules import parse_pattern_rule, parse_rule
 from phpgw.hub.command_parser import parse_commands
 from phpgw.hub.cookies import CookieJar
 from phpgw.process.proxy_protocol import ProxyFactory
@@ -49,6 +50,8 @@ from phpgw.websocket.fast_handshake import FastHandshakes
 from tests.support.fakes import Exchange
 
 _SHORTEST, _LONGEST = 32, 64 * 1024
+# Names of groups that have a history.
+_GROUPS = parse_pattern_rule("a*,*.*a*b=1,1").pattern
 _MOST_PIECES = 16 * 1024
 # Below this many seconds, a stall is none, and a measurement is mostly noise.
 _MEASURABLE = 0.01
@@ -257,6 +260,11 @@ class TextTests(LinearTestCase):
                 "browsers' headers": (proxy_signs._BROWSER.search, _PUNCTUATION),
                 "TLS": (request_info._TLS.search, _PUNCTUATION),
                 "allowed origin": (parse_origin_pattern("https://*.a.a").matches, _PUNCTUATION),
+                "histories": (
+                    _text(_GROUPS.fullmatch),
+                    _PUNCTUATION,
+                ),
+                "history": (_text(parse_rule), _PUNCTUATION),
                 "peer": (_text(_normalized.__wrapped__), _PUNCTUATION),
             }
         )

@@ -231,6 +231,7 @@ class SendTests(LaneTestCase):
             "to a group": push(b"message=hello&group=room-1"),
             "to a client and a group": push(b"message=x&client_id=127.0.0.1:51110&group=room-1"),
             "to a client and all": push(b"message=x&client_id=127.0.0.1:51110&all=1"),
+            "with a history": push(b"message=x&client_id=127.0.0.1:51110&history=9,1m"),
             "long head": push(User_Agent="x" * 1000),
             "not UTF-8": push(b"message=%ff&client_id=127.0.0.1:51110"),
             "proxy": push(X_Forwarded_For="192.0.2.1"),

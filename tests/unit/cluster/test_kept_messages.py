@@ -50,6 +50,13 @@ class KeptMessageTests(ClusterTestCase):
         self.assertEqual({"kept-1": 1}, self.positions(result))
         self.assertEqual(1, self.a.metrics.pushes_delivered["group"])
 
+    def test_nobody_and_a_node_cut_off(self) -> None:
+        """Whoever is at a node that is cut off can get it from the history."""
+        self.nodes["c"].bus.lose()
+        result = self.run_command(send("kept-1"))
+        self.assertEqual((0, False), (result.delivered, result.is_unknown))
+        self.assertEqual({"kept-1": 1}, self.positions(result))
+
     def test_several_groups(self) -> None:
         """A client in two of them gets it once; each history has it."""
         client = self.b.connect("1", "kept-1", "kept-2")
