@@ -13,7 +13,7 @@ from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.listen_queue import ListenQueueUnknown, listen_queue
 from phpgw.checks.php_address import php_address
 from phpgw.checks.php_status import PoolStatus, StatusUnknown, listen_address, read_status
-from phpgw.checks.processes import Process, listener_of, peer_of, processes_titled
+from phpgw.checks.processes import Process, is_trusted, listener_of, peer_of, processes_titled
 from phpgw.checks.situation import Situation
 
 PHP_POOL = Subject("php-pool")
@@ -50,7 +50,8 @@ def find_running_pool(situation: Situation) -> FoundPool:
     if endpoint is None:
         return _find_only_pool(situation)
     master = _master(client_address(endpoint))
-    match = None if master is None else _MASTER.fullmatch(master.title)
+    is_known = master is not None and is_trusted(master)
+    match = _MASTER.fullmatch(master.title) if master and is_known else None
     main_files = [] if match is None else [match["main_file"]]
     pool = find_pool(endpoint, main_files) or find_pool(endpoint)
     if pool is not None:
