@@ -6,17 +6,22 @@ What matters is that it was the script that replied, and nothing before it.
 
 import json
 import re
-import shlex
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from glob import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
 from phpgw.backend.fastcgi.stderr import SCRIPT_DENIED, SCRIPT_NOT_FOUND
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.fix_lines import command, setting
 from phpgw.checks.permissions import closed_directories, describe_mode, may_read
 from phpgw.checks.situation import Credentials, Situation
 from phpgw.relay.php_errors import find_php_error
+from phpgw.settings.parsers import http_url
 
 PHP_SCRIPT = Subject("php-script")
 PHP_OUTPUT = Subject("php-output")
@@ -24,6 +29,7 @@ _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _NOT_SENT = "No message reaches your code."
 _GATEWAY = "the gateway's configuration"
 _MAX_SEEN = 200
+_USUAL_SCRIPT = "/srv/app/websocket.php"
 # Pages of a web server.
 _SERVER_PAGE = re.compile(r"<center>(?:nginx|openresty)|<address>Apache|<title>404", re.IGNORECASE)
 _TEXTS_OF_FPM = {404: "File not found.", 403: "Access denied."}
@@ -104,8 +110,8 @@ def _check_outcome(situation: Situation, script: Mapping[str, Any]) -> Finding:
             where=f"{_GATEWAY}: the URL at which the web server runs the script",
             seen=seen,
         )
-    if status >= 500 or 300 <= status < 400 or status in _REFUSALS:
-        return _refused(status, script, seen)
+    if status >= 500 or 300 <= status < 400 or status in {*_REFUSALS, *_NEEDS_LOGIN}:
+        return _refused(situation, script, seen)
     return _reached(situation, script, seen)
 
 
@@ -155,14 +161,10 @@ def _check_error(situation: Situation, error: Mapping[str, str]) -> Finding:
     )
 
 
+# Statuses of a login, which the check event does not have: what else it may be.
+_NEEDS_LOGIN = {401: "auth_basic off;", 403: 'secret-file = "/etc/phpgw.secret"'}
 # Statuses that come from a framework, before the script's own code: what to do about each.
 _REFUSALS = {
-    401: ("asks for a password", "auth_basic off;", "the web server's location of the script"),
-    403: (
-        "refuses the event",
-        'secret-file = "/etc/phpgw.secret"',
-        f"{_GATEWAY}: the file with the secret that the script verifies",
-    ),
     405: (
         "does not take POST",
         "Route::post('/websocket', WebSocketController::class);",
@@ -181,7 +183,26 @@ _REFUSALS = {
 }
 
 
-def _refused(status: int, script: Mapping[str, Any], seen: str) -> Finding:
+def _refused(situation: Situation, script: Mapping[str, Any], seen: str) -> Finding:
+    status = script["status"]
+    if status in _NEEDS_LOGIN and _SERVER_PAGE.search(_text(script)):
+        return PHP_SCRIPT.wrong(
+            f"The web server refuses the event before the script runs (status {status})",
+            why=_NOT_SENT,
+            fix="auth_basic off; allow 127.0.0.1;",
+            where="the web server's location of the script",
+            seen=seen,
+        )
+    if status in _NEEDS_LOGIN:
+        return PHP_SCRIPT.warn(
+            f"The script refuses the check event, which is nobody's (status {status})",
+            why="If it asks for a login, that is right: messages of visitors have their cookies. "
+            "If not, no message reaches your code.",
+            fix=_NEEDS_LOGIN[status],
+            where="the web server's location of the script, or the gateway's configuration with "
+            "the secret that the script verifies",
+            seen=seen,
+        )
     if status in _REFUSALS:
         what, fix, where = _REFUSALS[status]
         return PHP_SCRIPT.wrong(
@@ -192,13 +213,7 @@ def _refused(status: int, script: Mapping[str, Any], seen: str) -> Finding:
             seen=seen,
         )
     if status < 400:
-        return PHP_SCRIPT.wrong(
-            f"The script's address redirects (status {status})",
-            why=f"{_NOT_SENT} The gateway does not follow redirects.",
-            fix=f'php-url = "{script["location"] or "http://localhost/websocket.php"}"',
-            where=f"{_GATEWAY}; if it leads to a login, exempt the script from that",
-            seen=seen,
-        )
+        return _redirected(situation, script, seen)
     return PHP_SCRIPT.wrong(
         f"The script fails (status {status})",
         why=f"{_NOT_SENT} Its error is in PHP's log.",
@@ -206,6 +221,43 @@ def _refused(status: int, script: Mapping[str, Any], seen: str) -> Finding:
         where="the pool of PHP-FPM, with php_admin_flag[log_errors] = on, if there is no log",
         seen=seen,
     )
+
+
+def _redirected(situation: Situation, script: Mapping[str, Any], seen: str) -> Finding:
+    """Return where the script's address leads to: to itself, in another form, or to a login."""
+    what = f"The script's address redirects (status {script['status']})"
+    seen = f"{seen}; Location: {script['location'][:_MAX_SEEN]}"
+    here = situation.settings["php-url"]
+    there = None if here is None else _resolved(here, script["location"])
+    if here is not None and there is not None and _same_script(here, there):
+        return PHP_SCRIPT.wrong(
+            what,
+            why=f"{_NOT_SENT} The gateway does not follow redirects.",
+            fix=setting("php-url", there),
+            where=_GATEWAY,
+            seen=seen,
+        )
+    return PHP_SCRIPT.warn(
+        what,
+        why="If it leads those without a login there, that is right: messages of visitors have "
+        "their cookies. If not, no message reaches your code.",
+        fix="if (($_POST['type'] ?? '') === 'check') { http_response_code(400); exit; }",
+        where="the beginning of the script, to see that it is reached",
+        seen=seen,
+    )
+
+
+def _resolved(url: str, location: str) -> str | None:
+    """Return the URL that a redirect leads to; ``None`` if it is none for the gateway."""
+    try:
+        return http_url(urljoin(url, location))
+    except ValueError:
+        return None
+
+
+def _same_script(here: str, there: str) -> bool:
+    """Return whether two URLs have the same path, but for a slash at the end."""
+    return urlsplit(here).path.rstrip("/") == urlsplit(there).path.rstrip("/")
 
 
 def _not_run(situation: Situation, status: int, seen: str) -> Finding:
@@ -226,7 +278,7 @@ def _not_run(situation: Situation, status: int, seen: str) -> Finding:
     return PHP_SCRIPT.wrong(
         "PHP-FPM does not find the script",
         why=f"{_NOT_SENT} The path is the one that PHP-FPM sees, in its container or chroot.",
-        fix=f'php-script = "{_similar(path)}"',
+        fix=setting("php-script", str(_similar(path) or _USUAL_SCRIPT)),
         where=_GATEWAY,
         seen=seen,
     )
@@ -240,7 +292,7 @@ def _unreadable(path: Path) -> Finding | None:
             return PHP_SCRIPT.wrong(
                 f"PHP-FPM's user may not pass {directory}, on the way to the script",
                 why=f"{_NOT_SENT} PHP-FPM calls that: Primary script unknown.",
-                fix=f"chmod o+x {directory}",
+                fix=command("chmod", "o+x", directory),
                 where="a shell, as root; or a script elsewhere, like in /srv",
                 seen=describe_mode(directory),
             )
@@ -248,7 +300,7 @@ def _unreadable(path: Path) -> Finding | None:
             return PHP_SCRIPT.wrong(
                 "PHP-FPM's user may not read the script",
                 why=_NOT_SENT,
-                fix=f"chmod o+r {path}",
+                fix=command("chmod", "o+r", path),
                 where="a shell, as root",
                 seen=describe_mode(path),
             )
@@ -257,15 +309,20 @@ def _unreadable(path: Path) -> Finding | None:
     return None
 
 
-def _similar(path: Path) -> Path:
-    """Return a script that is there, in place of one that is not."""
+def _similar(path: Path) -> Path | None:
+    """Return a script that is there, in place of one that is not; ``None`` if there is none.
+
+    It has the same name, or a similar one: what has another one may be anything.
+    """
     for directory in path.parents:
         if directory.is_dir() and directory != Path("/"):
             # Not deeper: there may be very many files.
-            patterns = (path.name, f"*/{path.name}", "*.php")
-            found = (each for pattern in patterns for each in sorted(directory.glob(pattern)))
-            return next(found, path)
-    return path
+            patterns = (escape(path.name), f"*/{escape(path.name)}")
+            same = (each for pattern in patterns for each in sorted(directory.glob(pattern)))
+            names = sorted(each.name for each in directory.glob("*.php"))
+            similar = (directory / name for name in get_close_matches(path.name, names, 1))
+            return next(chain(same, similar), None)
+    return None
 
 
 def _check_output(script: Mapping[str, Any]) -> Finding:
@@ -290,7 +347,7 @@ def _check_output(script: Mapping[str, Any]) -> Finding:
             "The script replies with a page",
             why="Browsers would get a page as the reply to their message: is this the script for "
             "messages?",
-            fix='php-script = "/srv/app/websocket.php"',
+            fix=setting("php-script", _USUAL_SCRIPT),
             where=_GATEWAY,
             seen=seen,
         )
@@ -299,19 +356,25 @@ def _check_output(script: Mapping[str, Any]) -> Finding:
 
 def _printed_early(file: str, text: str) -> Finding:
     """Return why something was printed before header()."""
+    return _has_bom(file, text) if _begins_with_bom(Path(file)) else _has_white_space(file, text)
+
+
+def _begins_with_bom(path: Path) -> bool:
+    """Return whether a file begins with a BOM. PHP names it: it may be a pipe, and have no end."""
     try:
-        with Path(file).open("rb") as opened:
-            has_bom = opened.read(len(BOM_UTF8)) == BOM_UTF8
-    except OSError:
-        has_bom = False
-    return _has_bom(file, text) if has_bom else _has_white_space(file, text)
+        if not path.is_file():
+            return False
+        with path.open("rb") as opened:
+            return opened.read(len(BOM_UTF8)) == BOM_UTF8
+    except (OSError, ValueError):
+        return False
 
 
 def _has_bom(file: str, seen: str) -> Finding:
     return PHP_OUTPUT.wrong(
         "The script's output begins with a byte order mark (BOM)",
         why="It is part of each message, and header() fails after it: no commands, no cookies.",
-        fix=f"sed -i '1s/^\\xEF\\xBB\\xBF//' {shlex.quote(file)}",
+        fix=command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file),
         where="a shell; or save the script, and each file that it includes, without BOM",
         seen=seen,
     )

@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.fix_lines import setting
 from phpgw.checks.public_request import FORGED_ADDRESS
 from phpgw.checks.public_url import PublicUrl
 from phpgw.web.host import parse_host
@@ -40,6 +41,7 @@ class ProxiedHandshake:
     :ivar report: what the gateway has got (:mod:`phpgw.websocket.probe_handshake`).
     :ivar upstream: the gateway's URL without a path, as a proxy would have it.
     :ivar ws_path: ``--ws-path``.
+    :ivar trusts_proxies: whether the gateway believes any proxy what it says of a client.
     """
 
     url: PublicUrl
@@ -48,6 +50,7 @@ class ProxiedHandshake:
     report: Mapping[str, Any]
     upstream: str
     ws_path: str
+    trusts_proxies: bool = True
 
     def values(self, name: str) -> list[str]:
         """Return the values of a header."""
@@ -132,7 +135,7 @@ def _check_path(handshake: ProxiedHandshake) -> Finding:
     return PROXY_PATH.wrong(
         f"The gateway has no WebSocket at {path}",
         why=f"It is at {handshake.ws_path} (--ws-path). {_NO_BROWSER}",
-        fix=f'ws-path = "{path}"',
+        fix=setting("ws-path", path),
         where=f"{_GATEWAY}; or {handshake.ws_path} in the page's URL",
         seen=path,
     )
@@ -214,7 +217,7 @@ def _check_cookies(handshake: ProxiedHandshake) -> Finding:
 
 def _check_allowed_origin(handshake: ProxiedHandshake) -> Finding:
     """Look at pages of other origins than the WebSocket's own."""
-    line = f'allow-origin = ["{handshake.origin}"]'
+    line = setting("allow-origin", [handshake.origin])
     if handshake.report.get("origin_refused"):
         return ALLOW_ORIGIN.wrong(
             f"Pages of {handshake.origin} may not connect",
@@ -278,11 +281,13 @@ def _check_address(handshake: ProxiedHandshake) -> Finding:
             where=_LOCATION,
             seen=shown,
         )
-    if seen_address == handshake.peer and entries[-1:] != [seen_address]:
+    # On this machine, the client has the address of the proxy.
+    is_same = entries[-1:] == [seen_address] and handshake.trusts_proxies
+    if seen_address == handshake.peer and not is_same:
         return PROXY_ADDRESS.warn(
             "The gateway does not take the client's address from the proxy",
             why=f"PHP sees {peer} for all clients, and limits count them as one.",
-            fix=f'trusted-proxy = ["{peer}"]',
+            fix=setting("trusted-proxy", [peer]),
             where=_GATEWAY,
             seen=shown,
         )
@@ -300,7 +305,7 @@ def _check_scheme(handshake: ProxiedHandshake) -> Finding:
         return PROXY_SCHEME.warn(
             "The gateway does not take the scheme from the proxy",
             why=why,
-            fix=f'trusted-proxy = ["{handshake.peer or "unix"}"]',
+            fix=setting("trusted-proxy", [handshake.peer or "unix"]),
             where=_GATEWAY,
             seen=_shown("x-forwarded-proto", values),
         )

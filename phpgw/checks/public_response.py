@@ -105,7 +105,7 @@ def _no_http(url: PublicUrl, response: PublicResponse, upstream: str) -> Finding
 
 
 def _redirected(url: PublicUrl, response: PublicResponse) -> Finding:
-    location = response.headers.get("location", "")
+    location = response.location()
     if not url.is_secure and location.startswith("https://"):
         return PUBLIC_PATH.wrong(
             "The server redirects to HTTPS",
