@@ -76,7 +76,7 @@ class SessionResource(JsonResource):
             raise HttpError(401, "This link was used, or is too old. phpgw console prints another.")
         session = Session(calling_origin(request), permission)
         self._set_cookie(request, session, self._sessions.create(session))
-        self.log.info("{peer} is logged in to the console", peer=peer)
+        self.log.info("{peer} has logged in to the console", peer=peer)
         request.setResponseCode(NO_CONTENT)
         return b""
 
@@ -88,6 +88,10 @@ class SessionResource(JsonResource):
             token, session = found
             self._sessions.remove(token)
             self._session_closed()
+            self.log.info(
+                "{peer} has logged out of the console",
+                peer=peer_name(request.getClientAddress()) or "This machine",
+            )
             self._set_cookie(request, session, "", max_age=0)
         request.setResponseCode(NO_CONTENT)
         return b""

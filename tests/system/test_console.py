@@ -47,7 +47,7 @@ return element.getAttribute("aria-label") ?? label ?? element.textContent;
 class ConsoleTestCase(SystemTestCase):
     """A gateway without PHP, and a browser.
 
-    :ivar browser: its window is logged in to the console by :meth:`enter`.
+    :ivar browser: its window has logged in to the console by :meth:`enter`.
     """
 
     gateway: Gateway

@@ -58,6 +58,17 @@ const {feed} = await import("/console/feed.js");
 feed.stop();
 feed.start();
 """
+_BLOCK = """
+const {WebSocket: Original} = window;
+window.WebSocket = class extends Original {
+  constructor(url) {
+    super(url.replace("ticket=", "lost="));
+  }
+};
+const {feed} = await import("/console/feed.js");
+feed.stop();
+feed.start();
+"""
 _OPEN = "return window.sockets.filter((each) => each.readyState === WebSocket.OPEN).length"
 
 
@@ -80,12 +91,23 @@ class ScriptTests(ConsoleTestCase):
         self.assertEqual(
             [
                 [0, "Message: the first 4,096 of 5,000 bytes"],
-                [0, "Message"],
+                [0, "Message (binary)"],
                 [1, "Message"],
             ],
             await self.result(_WHOLE),
         )
         await self.assert_no_complaint()
+
+    async def test_proxy_without_websockets(self) -> None:
+        """The page says so: what it asks over HTTP works nevertheless."""
+        self.start_without_php()
+        await self.enter()
+        await self.result(_BLOCK)
+        await self.shown(
+            "No live data: the WebSocket does not open (a proxy has to pass on Host and Upgrade)"
+        )
+        await self.go("clients")
+        await self.shown("No client is connected.")
 
     async def test_hidden_page(self) -> None:
         """It rests after some time, and never while it is seen."""

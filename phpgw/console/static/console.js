@@ -23,7 +23,7 @@ const PAGES = {
   failures: showFailures,
   send: (page, name, query) => showSend(page, query),
 };
-const STATES = { connecting: "Connecting", open: "Live", away: "No connection to the gateway" };
+const STATES = { connecting: "Connecting", open: "Live", away: "No connection to the gateway", blocked: "No live data: the WebSocket does not open (a proxy has to pass on Host and Upgrade)" };
 
 // What the page on show does when it is left.
 let tidy = null;

@@ -69,7 +69,7 @@ function eventElement(event) {
     element("div", { class: "heading" }, title, isWhole ? button : null),
     element("p", { class: "note" }, facts, " · ", element("code", {}, foreign(printable(event.id)))),
     event.problem ? element("p", { class: "error" }, foreign(printable(event.problem))) : null,
-    element("div", { class: "bodies" }, body("Message", event.message, event.message_size), body("Reply", event.reply, event.reply_size)),
+    element("div", { class: "bodies" }, body(event.is_binary ? "Message (binary)" : "Message", event.message, event.message_size), body("Reply", event.reply, event.reply_size)),
   );
 }
 
