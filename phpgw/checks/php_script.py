@@ -13,25 +13,20 @@ from glob import escape
 from itertools import chain
 from pathlib import Path
 from typing import Any
-from urllib.parse import urljoin, urlsplit
 
 from phpgw.backend.fastcgi.stderr import SCRIPT_DENIED, SCRIPT_NOT_FOUND
 from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.fix_lines import command, setting
 from phpgw.checks.permissions import closed_directories, describe_mode, may_read
+from phpgw.checks.script_refusals import GATEWAY, NOT_SENT, PHP_SCRIPT, find_refusal
 from phpgw.checks.situation import Credentials, Situation
 from phpgw.relay.php_errors import find_php_error
-from phpgw.settings.parsers import http_url
 
-PHP_SCRIPT = Subject("php-script")
 PHP_OUTPUT = Subject("php-output")
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
-_NOT_SENT = "No message reaches your code."
-_GATEWAY = "the gateway's configuration"
 _MAX_SEEN = 200
+_ROOTS_HOME = Path("/root")
 _USUAL_SCRIPT = "/srv/app/websocket.php"
-# Pages of a web server.
-_SERVER_PAGE = re.compile(r"<center>(?:nginx|openresty)|<address>Apache|<title>404", re.IGNORECASE)
 _TEXTS_OF_FPM = {404: "File not found.", 403: "Access denied."}
 _REASONS_OF_FPM = {SCRIPT_NOT_FOUND: 404, SCRIPT_DENIED: 403}
 # What the gateway says of a script that prints before header() (phpgw.backend.fastcgi.stderr).
@@ -97,22 +92,13 @@ def _check_outcome(situation: Situation, script: Mapping[str, Any]) -> Finding:
     if "<?php" in text[:_MAX_SEEN]:
         return PHP_SCRIPT.wrong(
             "The web server sends the source of the script, and does not run it",
-            why=f"{_NOT_SENT} Passwords in it can be read by anybody.",
+            why=f"{NOT_SENT} Passwords in it can be read by anybody.",
             fix="location ~ \\.php$ { fastcgi_pass unix:/run/php/php-fpm.sock; }",
             where="the web server's configuration",
             seen=seen,
         )
-    if status == 404 and _SERVER_PAGE.search(text):
-        return PHP_SCRIPT.wrong(
-            f"The web server has nothing at {situation.settings['php-url']}",
-            why=_NOT_SENT,
-            fix='php-url = "http://localhost/websocket.php"',
-            where=f"{_GATEWAY}: the URL at which the web server runs the script",
-            seen=seen,
-        )
-    if status >= 500 or 300 <= status < 400 or status in {*_REFUSALS, *_NEEDS_LOGIN}:
-        return _refused(situation, script, seen)
-    return _reached(situation, script, seen)
+    refusal = find_refusal(situation, script, text, seen)
+    return _reached(situation, script, seen) if refusal is None else refusal
 
 
 def _reached(situation: Situation, script: Mapping[str, Any], seen: str) -> Finding:
@@ -154,110 +140,11 @@ def _check_error(situation: Situation, error: Mapping[str, str]) -> Finding:
         )
     return PHP_SCRIPT.wrong(
         "The gateway does not reach PHP",
-        why=_NOT_SENT,
+        why=NOT_SENT,
         fix="systemctl restart php-fpm",
         where="a shell, if the findings above about PHP-FPM do not say more",
         seen=text,
     )
-
-
-# Statuses of a login, which the check event does not have: what else it may be.
-_NEEDS_LOGIN = {401: "auth_basic off;", 403: 'secret-file = "/etc/phpgw.secret"'}
-# Statuses that come from a framework, before the script's own code: what to do about each.
-_REFUSALS = {
-    405: (
-        "does not take POST",
-        "Route::post('/websocket', WebSocketController::class);",
-        "the framework's routes",
-    ),
-    413: (
-        "takes no body of this size",
-        "client_max_body_size 4m;",
-        "the web server's location of the script",
-    ),
-    419: (
-        "wants a CSRF token, as for forms of browsers",
-        "$middleware->validateCsrfTokens(except: ['websocket']);",
-        "bootstrap/app.php (Laravel)",
-    ),
-}
-
-
-def _refused(situation: Situation, script: Mapping[str, Any], seen: str) -> Finding:
-    status = script["status"]
-    if status in _NEEDS_LOGIN and _SERVER_PAGE.search(_text(script)):
-        return PHP_SCRIPT.wrong(
-            f"The web server refuses the event before the script runs (status {status})",
-            why=_NOT_SENT,
-            fix="auth_basic off; allow 127.0.0.1;",
-            where="the web server's location of the script",
-            seen=seen,
-        )
-    if status in _NEEDS_LOGIN:
-        return PHP_SCRIPT.warn(
-            f"The script refuses the check event, which is nobody's (status {status})",
-            why="If it asks for a login, that is right: messages of visitors have their cookies. "
-            "If not, no message reaches your code.",
-            fix=_NEEDS_LOGIN[status],
-            where="the web server's location of the script, or the gateway's configuration with "
-            "the secret that the script verifies",
-            seen=seen,
-        )
-    if status in _REFUSALS:
-        what, fix, where = _REFUSALS[status]
-        return PHP_SCRIPT.wrong(
-            f"PHP, or what is before it, {what} (status {status})",
-            why=_NOT_SENT,
-            fix=fix,
-            where=where,
-            seen=seen,
-        )
-    if status < 400:
-        return _redirected(situation, script, seen)
-    return PHP_SCRIPT.wrong(
-        f"The script fails (status {status})",
-        why=f"{_NOT_SENT} Its error is in PHP's log.",
-        fix="php_admin_value[error_log] = /var/log/php-errors.log",
-        where="the pool of PHP-FPM, with php_admin_flag[log_errors] = on, if there is no log",
-        seen=seen,
-    )
-
-
-def _redirected(situation: Situation, script: Mapping[str, Any], seen: str) -> Finding:
-    """Return where the script's address leads to: to itself, in another form, or to a login."""
-    what = f"The script's address redirects (status {script['status']})"
-    seen = f"{seen}; Location: {script['location'][:_MAX_SEEN]}"
-    here = situation.settings["php-url"]
-    there = None if here is None else _resolved(here, script["location"])
-    if here is not None and there is not None and _same_script(here, there):
-        return PHP_SCRIPT.wrong(
-            what,
-            why=f"{_NOT_SENT} The gateway does not follow redirects.",
-            fix=setting("php-url", there),
-            where=_GATEWAY,
-            seen=seen,
-        )
-    return PHP_SCRIPT.warn(
-        what,
-        why="If it leads those without a login there, that is right: messages of visitors have "
-        "their cookies. If not, no message reaches your code.",
-        fix="if (($_POST['type'] ?? '') === 'check') { http_response_code(400); exit; }",
-        where="the beginning of the script, to see that it is reached",
-        seen=seen,
-    )
-
-
-def _resolved(url: str, location: str) -> str | None:
-    """Return the URL that a redirect leads to; ``None`` if it is none for the gateway."""
-    try:
-        return http_url(urljoin(url, location))
-    except ValueError:
-        return None
-
-
-def _same_script(here: str, there: str) -> bool:
-    """Return whether two URLs have the same path, but for a slash at the end."""
-    return urlsplit(here).path.rstrip("/") == urlsplit(there).path.rstrip("/")
 
 
 def _not_run(situation: Situation, status: int, seen: str) -> Finding:
@@ -266,7 +153,7 @@ def _not_run(situation: Situation, status: int, seen: str) -> Finding:
     if status == 403:
         return PHP_SCRIPT.wrong(
             f"PHP-FPM runs no files that end like {path.name}",
-            why=_NOT_SENT,
+            why=NOT_SENT,
             fix=f"security.limit_extensions = .php {path.suffix}",
             where="the pool of PHP-FPM (then reload it); or rename the script",
             seen=seen,
@@ -277,9 +164,9 @@ def _not_run(situation: Situation, status: int, seen: str) -> Finding:
             return unreadable
     return PHP_SCRIPT.wrong(
         "PHP-FPM does not find the script",
-        why=f"{_NOT_SENT} The path is the one that PHP-FPM sees, in its container or chroot.",
+        why=f"{NOT_SENT} The path is the one that PHP-FPM sees, in its container or chroot.",
         fix=setting("php-script", str(_similar(path) or _USUAL_SCRIPT)),
-        where=_GATEWAY,
+        where=GATEWAY,
         seen=seen,
     )
 
@@ -289,9 +176,17 @@ def _unreadable(path: Path) -> Finding | None:
     nobody = Credentials(2**31, frozenset())
     try:
         for directory in closed_directories(nobody, path):
+            if directory == _ROOTS_HOME:
+                return PHP_SCRIPT.wrong(
+                    f"The script is in {directory}, where nobody but root finds it",
+                    why=f"{NOT_SENT} PHP-FPM calls that: Primary script unknown.",
+                    fix=setting("php-script", _USUAL_SCRIPT),
+                    where=f"{GATEWAY}, after you have moved your code out of {directory}",
+                    seen=describe_mode(directory),
+                )
             return PHP_SCRIPT.wrong(
                 f"PHP-FPM's user may not pass {directory}, on the way to the script",
-                why=f"{_NOT_SENT} PHP-FPM calls that: Primary script unknown.",
+                why=f"{NOT_SENT} PHP-FPM calls that: Primary script unknown.",
                 fix=command("chmod", "o+x", directory),
                 where="a shell, as root; or a script elsewhere, like in /srv",
                 seen=describe_mode(directory),
@@ -299,7 +194,7 @@ def _unreadable(path: Path) -> Finding | None:
         if not may_read(nobody, path):
             return PHP_SCRIPT.wrong(
                 "PHP-FPM's user may not read the script",
-                why=_NOT_SENT,
+                why=NOT_SENT,
                 fix=command("chmod", "o+r", path),
                 where="a shell, as root",
                 seen=describe_mode(path),
@@ -348,7 +243,7 @@ def _check_output(script: Mapping[str, Any]) -> Finding:
             why="Browsers would get a page as the reply to their message: is this the script for "
             "messages?",
             fix=setting("php-script", _USUAL_SCRIPT),
-            where=_GATEWAY,
+            where=GATEWAY,
             seen=seen,
         )
     return PHP_OUTPUT.ok("The script prints nothing before its reply")

@@ -14,6 +14,7 @@ from phpgw.backend.fastcgi.stderr import (
     SCRIPT_NOT_FOUND,
     find_reported_error,
 )
+from phpgw.checks import php_script
 from phpgw.checks.finding import Finding, Level
 from phpgw.checks.php_script import check_script, ini_in_reply
 from tests.support.checked_situation import SCRIPT, brief, replied, running, situation
@@ -89,6 +90,14 @@ class ScriptTests(SynchronousTestCase):
             self.assertIn(line, finding.fix)
             finding, _ = check(replied(page, status))
             self.assertEqual(("php-script", Level.WRONG), brief(finding))
+
+    def test_no_script(self) -> None:
+        """A web server's own page says that there is none, be it a directory or a file."""
+        page = b"<center><h1>No</h1></center><hr><center>nginx/1.22.1</center>"
+        for url, status in (("http://a/x", 404), ("http://a/x.html", 405), ("http://a/x/", 403)):
+            finding, _ = check(replied(page, status), php_url=url)
+            self.assertEqual(("php-script", Level.WRONG), brief(finding))
+            self.assertTrue(finding.fix.startswith("php-url = "), finding.fix)
 
     def redirect(self, location: str) -> Finding:
         finding, _ = check(replied(b"", 301, location=location), php_url="http://a/b.php")
@@ -189,6 +198,12 @@ class PathTests(SynchronousTestCase):
     def test_closed_directory(self) -> None:
         self.script.parent.chmod(0o700)
         self.assertEqual(f"chmod o+x {self.script.parent}", self.fix(self.script))
+
+    def test_home_of_root(self) -> None:
+        """Nobody is told to open it."""
+        self.patch(php_script, "_ROOTS_HOME", self.script.parent)
+        self.script.parent.chmod(0o700)
+        self.assertTrue(self.fix(self.script).startswith("php-script = "))
 
     def test_unreadable_file(self) -> None:
         self.script.chmod(0o600)
