@@ -52,19 +52,24 @@ class SessionResource(JsonResource):
     """``/console/session``: opens a session for a code, and closes it.
 
     :param sessions: the open sessions.
+    :param access: finds the session of a request.
     :param session_closed: called when one was closed.
     """
 
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, codes: Codes, sessions: Sessions, session_closed: Callable[[], None]
+        self,
+        codes: Codes,
+        sessions: Sessions,
+        access: SessionAccess,
+        session_closed: Callable[[], None],
     ) -> None:
         super().__init__(_CallingOrigin())
         self._codes = codes
         self._session_closed = session_closed
         self._sessions = sessions
-        self._session_access = SessionAccess(sessions)
+        self._session_access = access
 
     def render_POST(self, request: Request) -> bytes:
         """Exchange a code for a session, in a cookie that no script can read."""
