@@ -28,6 +28,10 @@ PROXY_SCHEME = Subject("proxy-scheme")
 ALLOW_ORIGIN = Subject("allow-origin")
 _LOCATION = "the proxy's configuration, in the location of the WebSocket"
 _GATEWAY = "the gateway's configuration"
+_OF_ONE_HOP = (
+    ("upgrade", "websocket", "proxy_set_header Upgrade $http_upgrade;"),
+    ("connection", "upgrade", 'proxy_set_header Connection "upgrade";'),
+)
 _NO_BROWSER = "The gateway refuses the handshake, and no browser can connect."
 
 
@@ -91,20 +95,22 @@ def check_handshake(handshake: ProxiedHandshake) -> Iterator[Finding]:
 
 
 def _check_upgrade(handshake: ProxiedHandshake) -> Finding:
-    for name, expected, line in (
-        ("upgrade", "websocket", "proxy_set_header Upgrade $http_upgrade;"),
-        ("connection", "upgrade", 'proxy_set_header Connection "upgrade";'),
-    ):
-        values = handshake.values(name)
-        if expected not in ",".join(values).lower():
-            return PROXY_UPGRADE.wrong(
-                f"The proxy does not pass on the header {name.title()}",
-                why=_NO_BROWSER,
-                fix=line,
-                where=_LOCATION,
-                seen=_shown(name, values),
-            )
-    return PROXY_UPGRADE.ok("The handshake asks for a WebSocket (Upgrade, Connection)")
+    """Look at the headers of one hop: whoever forgets one of them has often forgotten both."""
+    lines = {
+        name: line
+        for name, expected, line in _OF_ONE_HOP
+        if expected not in ",".join(handshake.values(name)).lower()
+    }
+    if not lines:
+        return PROXY_UPGRADE.ok("The handshake asks for a WebSocket (Upgrade, Connection)")
+    names = " and ".join(name.title() for name in lines)
+    return PROXY_UPGRADE.wrong(
+        f"The proxy does not pass on the header{'s' if len(lines) > 1 else ''} {names}",
+        why=_NO_BROWSER,
+        fix=" ".join(lines.values()),
+        where=_LOCATION,
+        seen="; ".join(_shown(name, handshake.values(name)) for name in lines),
+    )
 
 
 def _check_version(handshake: ProxiedHandshake) -> Finding:

@@ -61,6 +61,24 @@ def check(
     return {finding.id: finding for finding in check_handshake(handshake)}
 
 
+class UpgradeTests(SynchronousTestCase):
+    def test_both_lost(self) -> None:
+        """One line mends both headers of one hop."""
+        found = check(headers={"Upgrade": None, "Connection": "close"})["proxy-upgrade"]
+        self.assertEqual(("proxy-upgrade", Level.WRONG), brief(found))
+        self.assertIn("headers Upgrade and Connection", found.what)
+        self.assertEqual(
+            'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";',
+            found.fix,
+        )
+        self.assertEqual("Upgrade: none; Connection: close", found.seen)
+
+    def test_one_lost(self) -> None:
+        found = check(headers={"Upgrade": None})["proxy-upgrade"]
+        self.assertIn("the header Upgrade", found.what)
+        self.assertEqual("proxy_set_header Upgrade $http_upgrade;", found.fix)
+
+
 class AddressTests(SynchronousTestCase):
     def test_right(self) -> None:
         self.assertEqual({Level.OK}, {finding.level for finding in check().values()})
