@@ -67,7 +67,7 @@ class DebTests(SystemTestCase):
             configuration = self.configure(system.root)
             service = self.start_service(system.root)
             client = await self.talk()
-            status = system.run("phpgw", "status", "--config", "/etc/phpgw.toml")
+            status = system.run("phpgw", "status")
             self.assertRegex(status, r"Ready +yes\n")
             user = system.run("id", "--user", "phpgw")
             self.assertEqual(int(user), service.user())

@@ -69,7 +69,9 @@ def url_encoded_fields(text: bytes) -> dict[str, bytes]:
     fields = {}
     for pair in _pairs(text):
         name, _, value = pair.partition(b"=")
-        fields[_USUAL_NAMES.get(name) or _name(_decoded(name))] = _decoded(value)
+        if value.find(b"%") >= 0 or value.find(b"+") >= 0:
+            value = _decoded(value)
+        fields[_USUAL_NAMES.get(name) or _name(_decoded(name))] = value
     return fields
 
 
@@ -119,9 +121,10 @@ def _name(field: bytes) -> str:
 
 
 def _decoded(text: bytes) -> bytes:
-    if b"+" in text:
+    # In half the time of ``in``, which first tries the character as a number.
+    if text.find(b"+") >= 0:
         text = text.replace(b"+", b" ")
-    return unquote_to_bytes(text) if b"%" in text else text
+    return unquote_to_bytes(text) if text.find(b"%") >= 0 else text
 
 
 def _decode_slowly(text: bytes) -> Steps[bytes]:

@@ -1,7 +1,9 @@
 """The probe of PHP's address: the socket or port of PHP-FPM, or of the web server before PHP."""
 
 import errno
+import re
 import socket
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,13 +11,16 @@ from phpgw.backend.fpm.installed import listen_addresses
 from phpgw.checks.addresses import Address, HostPort, UnixPath, client_address, url_address
 from phpgw.checks.connection_attempt import Refused, connect
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.fix_lines import command, setting
 from phpgw.checks.permissions import closed_directories, describe_mode, may_connect
 from phpgw.checks.situation import Situation
 
 PHP_ADDRESS = Subject("php-address")
 _USUAL_SOCKETS = ("run/php/*.sock", "run/php-fpm/*.sock")
-_IN_CONTAINER = Path("/.dockerenv"), Path("/run/.containerenv")
+_NAME_OF_PHP = re.compile("php(?!gw)|fpm")
 _NOT_SENT = "No message reaches PHP."
+_LOCAL_URL = 'php-url = "http://127.0.0.1/websocket.php"'
+_LOCAL_PORT = 'php-fpm = "127.0.0.1:9000"'
 _GATEWAY = "the gateway's configuration"
 
 
@@ -67,7 +72,7 @@ def _denied(situation: Situation, path: Path, attempt: "socket.socket | Refused"
             return PHP_ADDRESS.wrong(
                 f"The gateway's user may not pass {closed[0]}, on the way to PHP-FPM's socket",
                 why=_NOT_SENT,
-                fix=f"chmod o+x {closed[0]}",
+                fix=command("chmod", "o+x", closed[0]),
                 where="a shell, as root; or a socket elsewhere, like in /run/php",
                 seen=describe_mode(closed[0]),
             )
@@ -120,7 +125,7 @@ def _refused(address: Address, refused: Refused, is_url: bool) -> Finding:
         return PHP_ADDRESS.wrong(
             f"There is no host of this name: {address}",
             why=_NOT_SENT,
-            fix='php-fpm = "127.0.0.1:9000"',
+            fix=_LOCAL_URL if is_url else _LOCAL_PORT,
             where=f"{_GATEWAY}: a name that this machine can resolve",
             seen=seen,
         )
@@ -149,7 +154,7 @@ def _missing(path: Path, seen: str) -> Finding:
     return PHP_ADDRESS.wrong(
         f"There is no socket {path}",
         why=f"{_NOT_SENT} Another version of PHP has a socket of another name.",
-        fix=f'php-fpm = "{usual}"',
+        fix=setting("php-fpm", usual),
         where=_GATEWAY,
         seen=seen,
     )
@@ -159,13 +164,13 @@ def _not_listening(
     address: HostPort, refused: Refused, name: str, seen: str, is_url: bool
 ) -> Finding:
     if refused.kind == "refused" and address.host in ("localhost", "127.0.0.1", "::1"):
-        in_container = any(each.exists() for each in _IN_CONTAINER)
-        option = "php-url" if is_url else "php-fpm"
-        usual = f"http://web:{address.port}/" if is_url else f"php:{address.port}"
+        line = setting("php-url", f"http://web:{address.port}/")
+        if not is_url:
+            line = setting("php-fpm", _usual_address() or f"php:{address.port}")
         return PHP_ADDRESS.wrong(
             f"Nobody listens on {address}",
             why=f"{_NOT_SENT} In a container, {address.host} is the container itself.",
-            fix=f'{option} = "{usual if in_container or is_url else _usual_address() or usual}"',
+            fix=line,
             where=f"{_GATEWAY}; or start {name}",
             seen=seen,
         )
@@ -191,10 +196,25 @@ def _usual_address(directory: Path | None = None) -> str | None:
 
     :param directory: where one was looked for in vain.
     """
-    beside = [str(each) for each in sorted(directory.glob("*.sock"))] if directory else []
+    beside = [] if directory is None else [*_sockets_of_php(directory)]
     listening = [each for each in listen_addresses() if _is_socket(each)]
     usual = (str(path) for each in _USUAL_SOCKETS for path in sorted(Path("/").glob(each)))
     return next(iter([*beside, *listening, *usual]), None)
+
+
+def _sockets_of_php(directory: Path) -> Iterator[str]:
+    """Yield the sockets in a directory that PHP-FPM may have made, by their names.
+
+    Others are there, too: those of Docker in /run, or the gateway's own. In a directory where
+    anybody can make files, no name says anything.
+    """
+    try:
+        is_open = bool(directory.stat().st_mode & stat.S_IWOTH)
+    except OSError:
+        return
+    for path in [] if is_open else sorted(directory.glob("*.sock")):
+        if _NAME_OF_PHP.search(path.name):
+            yield str(path)
 
 
 def _is_socket(path: str) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from phpgw.backend.fpm.installed import InstalledPool
 from phpgw.checks.php_pool import FoundPool
+from phpgw.checks.processes import program_of
 
 _TIMEOUT = 5.0
 # A line of phpinfo() in text: the value here, and the value in php.ini.
@@ -25,11 +26,8 @@ def read_ini(found: FoundPool) -> dict[str, str] | None:
     """
     if found.pool is None or found.master is None:
         return None
-    try:
-        binary = str(Path(f"/proc/{found.master.pid}/exe").readlink())
-    except OSError:
-        return None
-    if not Path(binary).name.startswith("php-fpm"):
+    binary = program_of(found.master)
+    if binary is None or not Path(binary).name.startswith("php-fpm"):
         return None
     output = _run(binary)
     return None if output is None else {**_parse(output), **pool_settings(found.pool)}

@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 from collections.abc import Iterator
 
 import attrs
@@ -13,7 +14,7 @@ from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.listen_queue import ListenQueueUnknown, listen_queue
 from phpgw.checks.php_address import php_address
 from phpgw.checks.php_status import PoolStatus, StatusUnknown, listen_address, read_status
-from phpgw.checks.processes import Process, listener_of, peer_of, processes_titled
+from phpgw.checks.processes import Process, is_trusted, listener_of, peer_of, processes_titled
 from phpgw.checks.situation import Situation
 
 PHP_POOL = Subject("php-pool")
@@ -22,6 +23,7 @@ PHP_RELOAD = Subject("php-reload")
 # Workers that pages have beside messages.
 _FOR_PAGES = 5
 _MASTER = re.compile(r"php-fpm: master process \((?P<main_file>.+)\)")
+_MORE_LOOKS, _BETWEEN_LOOKS = 3, 0.5
 _LOCAL = ("127.0.0.1", "localhost", "::1")
 
 
@@ -50,7 +52,8 @@ def find_running_pool(situation: Situation) -> FoundPool:
     if endpoint is None:
         return _find_only_pool(situation)
     master = _master(client_address(endpoint))
-    match = None if master is None else _MASTER.fullmatch(master.title)
+    is_known = master is not None and is_trusted(master)
+    match = _MASTER.fullmatch(master.title) if master and is_known else None
     main_files = [] if match is None else [match["main_file"]]
     pool = find_pool(endpoint, main_files) or find_pool(endpoint)
     if pool is not None:
@@ -138,7 +141,7 @@ def _check_queue(concurrency: int, pool: InstalledPool) -> Finding:
     status = _status(pool)
     address = listen_address(pool.directives.get("listen", ""))
     try:
-        waiting = listen_queue(address)
+        waiting = _lasting_queue(address)
     except ListenQueueUnknown as error:
         if not isinstance(status, PoolStatus) or isinstance(address, UnixPath):
             return PHP_QUEUE.skipped("The queue of PHP-FPM was not looked at", why=str(error))
@@ -161,6 +164,22 @@ def _check_queue(concurrency: int, pool: InstalledPool) -> Finding:
             seen=seen,
         )
     return PHP_QUEUE.ok("No request waits for a worker of PHP-FPM", seen=seen)
+
+
+def _lasting_queue(address: Address | None) -> int:
+    """Return how many connections wait to be accepted, and not for a moment only.
+
+    PHP-FPM starts more workers once in a second.
+
+    :raises ListenQueueUnknown: if the kernel does not tell.
+    """
+    waiting = listen_queue(address)
+    for _ in range(_MORE_LOOKS):
+        if not waiting:
+            break
+        time.sleep(_BETWEEN_LOOKS)
+        waiting = min(waiting, listen_queue(address))
+    return waiting
 
 
 def _status(pool: InstalledPool) -> PoolStatus | StatusUnknown | None:

@@ -6,26 +6,27 @@ What matters is that it was the script that replied, and nothing before it.
 
 import json
 import re
-import shlex
 from codecs import BOM_UTF8
 from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from glob import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from phpgw.backend.fastcgi.stderr import SCRIPT_DENIED, SCRIPT_NOT_FOUND
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.fix_lines import command, setting
 from phpgw.checks.permissions import closed_directories, describe_mode, may_read
+from phpgw.checks.script_refusals import GATEWAY, NOT_SENT, PHP_SCRIPT, find_refusal
 from phpgw.checks.situation import Credentials, Situation
 from phpgw.relay.php_errors import find_php_error
 
-PHP_SCRIPT = Subject("php-script")
 PHP_OUTPUT = Subject("php-output")
 _BOM = "\N{ZERO WIDTH NO-BREAK SPACE}"
-_NOT_SENT = "No message reaches your code."
-_GATEWAY = "the gateway's configuration"
 _MAX_SEEN = 200
-# Pages of a web server.
-_SERVER_PAGE = re.compile(r"<center>(?:nginx|openresty)|<address>Apache|<title>404", re.IGNORECASE)
+_ROOTS_HOME = Path("/root")
+_USUAL_SCRIPT = "/srv/app/websocket.php"
 _TEXTS_OF_FPM = {404: "File not found.", 403: "Access denied."}
 _REASONS_OF_FPM = {SCRIPT_NOT_FOUND: 404, SCRIPT_DENIED: 403}
 # What the gateway says of a script that prints before header() (phpgw.backend.fastcgi.stderr).
@@ -91,22 +92,13 @@ def _check_outcome(situation: Situation, script: Mapping[str, Any]) -> Finding:
     if "<?php" in text[:_MAX_SEEN]:
         return PHP_SCRIPT.wrong(
             "The web server sends the source of the script, and does not run it",
-            why=f"{_NOT_SENT} Passwords in it can be read by anybody.",
+            why=f"{NOT_SENT} Passwords in it can be read by anybody.",
             fix="location ~ \\.php$ { fastcgi_pass unix:/run/php/php-fpm.sock; }",
             where="the web server's configuration",
             seen=seen,
         )
-    if status == 404 and _SERVER_PAGE.search(text):
-        return PHP_SCRIPT.wrong(
-            f"The web server has nothing at {situation.settings['php-url']}",
-            why=_NOT_SENT,
-            fix='php-url = "http://localhost/websocket.php"',
-            where=f"{_GATEWAY}: the URL at which the web server runs the script",
-            seen=seen,
-        )
-    if status >= 500 or 300 <= status < 400 or status in _REFUSALS:
-        return _refused(status, script, seen)
-    return _reached(situation, script, seen)
+    refusal = find_refusal(situation, script, text, seen)
+    return _reached(situation, script, seen) if refusal is None else refusal
 
 
 def _reached(situation: Situation, script: Mapping[str, Any], seen: str) -> Finding:
@@ -148,63 +140,10 @@ def _check_error(situation: Situation, error: Mapping[str, str]) -> Finding:
         )
     return PHP_SCRIPT.wrong(
         "The gateway does not reach PHP",
-        why=_NOT_SENT,
+        why=NOT_SENT,
         fix="systemctl restart php-fpm",
         where="a shell, if the findings above about PHP-FPM do not say more",
         seen=text,
-    )
-
-
-# Statuses that come from a framework, before the script's own code: what to do about each.
-_REFUSALS = {
-    401: ("asks for a password", "auth_basic off;", "the web server's location of the script"),
-    403: (
-        "refuses the event",
-        'secret-file = "/etc/phpgw.secret"',
-        f"{_GATEWAY}: the file with the secret that the script verifies",
-    ),
-    405: (
-        "does not take POST",
-        "Route::post('/websocket', WebSocketController::class);",
-        "the framework's routes",
-    ),
-    413: (
-        "takes no body of this size",
-        "client_max_body_size 4m;",
-        "the web server's location of the script",
-    ),
-    419: (
-        "wants a CSRF token, as for forms of browsers",
-        "$middleware->validateCsrfTokens(except: ['websocket']);",
-        "bootstrap/app.php (Laravel)",
-    ),
-}
-
-
-def _refused(status: int, script: Mapping[str, Any], seen: str) -> Finding:
-    if status in _REFUSALS:
-        what, fix, where = _REFUSALS[status]
-        return PHP_SCRIPT.wrong(
-            f"PHP, or what is before it, {what} (status {status})",
-            why=_NOT_SENT,
-            fix=fix,
-            where=where,
-            seen=seen,
-        )
-    if status < 400:
-        return PHP_SCRIPT.wrong(
-            f"The script's address redirects (status {status})",
-            why=f"{_NOT_SENT} The gateway does not follow redirects.",
-            fix=f'php-url = "{script["location"] or "http://localhost/websocket.php"}"',
-            where=f"{_GATEWAY}; if it leads to a login, exempt the script from that",
-            seen=seen,
-        )
-    return PHP_SCRIPT.wrong(
-        f"The script fails (status {status})",
-        why=f"{_NOT_SENT} Its error is in PHP's log.",
-        fix="php_admin_value[error_log] = /var/log/php-errors.log",
-        where="the pool of PHP-FPM, with php_admin_flag[log_errors] = on, if there is no log",
-        seen=seen,
     )
 
 
@@ -214,7 +153,7 @@ def _not_run(situation: Situation, status: int, seen: str) -> Finding:
     if status == 403:
         return PHP_SCRIPT.wrong(
             f"PHP-FPM runs no files that end like {path.name}",
-            why=_NOT_SENT,
+            why=NOT_SENT,
             fix=f"security.limit_extensions = .php {path.suffix}",
             where="the pool of PHP-FPM (then reload it); or rename the script",
             seen=seen,
@@ -225,9 +164,9 @@ def _not_run(situation: Situation, status: int, seen: str) -> Finding:
             return unreadable
     return PHP_SCRIPT.wrong(
         "PHP-FPM does not find the script",
-        why=f"{_NOT_SENT} The path is the one that PHP-FPM sees, in its container or chroot.",
-        fix=f'php-script = "{_similar(path)}"',
-        where=_GATEWAY,
+        why=f"{NOT_SENT} The path is the one that PHP-FPM sees, in its container or chroot.",
+        fix=setting("php-script", str(_similar(path) or _USUAL_SCRIPT)),
+        where=GATEWAY,
         seen=seen,
     )
 
@@ -237,18 +176,26 @@ def _unreadable(path: Path) -> Finding | None:
     nobody = Credentials(2**31, frozenset())
     try:
         for directory in closed_directories(nobody, path):
+            if directory == _ROOTS_HOME:
+                return PHP_SCRIPT.wrong(
+                    f"The script is in {directory}, where nobody but root finds it",
+                    why=f"{NOT_SENT} PHP-FPM calls that: Primary script unknown.",
+                    fix=setting("php-script", _USUAL_SCRIPT),
+                    where=f"{GATEWAY}, after you have moved your code out of {directory}",
+                    seen=describe_mode(directory),
+                )
             return PHP_SCRIPT.wrong(
                 f"PHP-FPM's user may not pass {directory}, on the way to the script",
-                why=f"{_NOT_SENT} PHP-FPM calls that: Primary script unknown.",
-                fix=f"chmod o+x {directory}",
+                why=f"{NOT_SENT} PHP-FPM calls that: Primary script unknown.",
+                fix=command("chmod", "o+x", directory),
                 where="a shell, as root; or a script elsewhere, like in /srv",
                 seen=describe_mode(directory),
             )
         if not may_read(nobody, path):
             return PHP_SCRIPT.wrong(
                 "PHP-FPM's user may not read the script",
-                why=_NOT_SENT,
-                fix=f"chmod o+r {path}",
+                why=NOT_SENT,
+                fix=command("chmod", "o+r", path),
                 where="a shell, as root",
                 seen=describe_mode(path),
             )
@@ -257,15 +204,20 @@ def _unreadable(path: Path) -> Finding | None:
     return None
 
 
-def _similar(path: Path) -> Path:
-    """Return a script that is there, in place of one that is not."""
+def _similar(path: Path) -> Path | None:
+    """Return a script that is there, in place of one that is not; ``None`` if there is none.
+
+    It has the same name, or a similar one: what has another one may be anything.
+    """
     for directory in path.parents:
         if directory.is_dir() and directory != Path("/"):
             # Not deeper: there may be very many files.
-            patterns = (path.name, f"*/{path.name}", "*.php")
-            found = (each for pattern in patterns for each in sorted(directory.glob(pattern)))
-            return next(found, path)
-    return path
+            patterns = (escape(path.name), f"*/{escape(path.name)}")
+            same = (each for pattern in patterns for each in sorted(directory.glob(pattern)))
+            names = sorted(each.name for each in directory.glob("*.php"))
+            similar = (directory / name for name in get_close_matches(path.name, names, 1))
+            return next(chain(same, similar), None)
+    return None
 
 
 def _check_output(script: Mapping[str, Any]) -> Finding:
@@ -290,8 +242,8 @@ def _check_output(script: Mapping[str, Any]) -> Finding:
             "The script replies with a page",
             why="Browsers would get a page as the reply to their message: is this the script for "
             "messages?",
-            fix='php-script = "/srv/app/websocket.php"',
-            where=_GATEWAY,
+            fix=setting("php-script", _USUAL_SCRIPT),
+            where=GATEWAY,
             seen=seen,
         )
     return PHP_OUTPUT.ok("The script prints nothing before its reply")
@@ -299,19 +251,25 @@ def _check_output(script: Mapping[str, Any]) -> Finding:
 
 def _printed_early(file: str, text: str) -> Finding:
     """Return why something was printed before header()."""
+    return _has_bom(file, text) if _begins_with_bom(Path(file)) else _has_white_space(file, text)
+
+
+def _begins_with_bom(path: Path) -> bool:
+    """Return whether a file begins with a BOM. PHP names it: it may be a pipe, and have no end."""
     try:
-        with Path(file).open("rb") as opened:
-            has_bom = opened.read(len(BOM_UTF8)) == BOM_UTF8
-    except OSError:
-        has_bom = False
-    return _has_bom(file, text) if has_bom else _has_white_space(file, text)
+        if not path.is_file():
+            return False
+        with path.open("rb") as opened:
+            return opened.read(len(BOM_UTF8)) == BOM_UTF8
+    except (OSError, ValueError):
+        return False
 
 
 def _has_bom(file: str, seen: str) -> Finding:
     return PHP_OUTPUT.wrong(
         "The script's output begins with a byte order mark (BOM)",
         why="It is part of each message, and header() fails after it: no commands, no cookies.",
-        fix=f"sed -i '1s/^\\xEF\\xBB\\xBF//' {shlex.quote(file)}",
+        fix=command("sed", "-i", r"1s/^\xEF\xBB\xBF//", file),
         where="a shell; or save the script, and each file that it includes, without BOM",
         seen=seen,
     )

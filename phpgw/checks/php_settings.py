@@ -11,7 +11,7 @@ DISPLAY_ERRORS = Subject("display-errors")
 OUTPUT_BUFFERING = Subject("output-buffering")
 _SUBJECTS = (POST_MAX_SIZE, DISPLAY_ERRORS, OUTPUT_BUFFERING)
 _POOL = "the pool of PHP-FPM (then reload it), or php.ini"
-_SIZE = re.compile(r"\s*(-?[0-9]+)\s*([kmg]?)b?\s*", re.IGNORECASE)
+_SIZE = re.compile(r"(-?[0-9]{1,18})\s*([kmg]?)b?", re.IGNORECASE)
 _UNITS = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _OFF = ("", "0", "off", "no", "false", "none", "stderr")
 # A form with a message in it: each byte may take three, and other fields need room.
@@ -100,5 +100,5 @@ def _check_buffering(ini: Mapping[str, str]) -> Finding:
 
 def parse_size(text: str) -> int:
     """Return the bytes in a size of PHP's, like 8M; 0 if it is none."""
-    match = _SIZE.fullmatch(text)
+    match = _SIZE.fullmatch(text.strip())
     return 0 if match is None else max(0, int(match[1])) * _UNITS[match[2].lower()]

@@ -9,6 +9,7 @@ from pathlib import Path
 from phpgw.checks.addresses import UnixPath
 from phpgw.checks.connection_attempt import connect
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.fix_lines import setting
 from phpgw.checks.processes import listener_of
 from phpgw.checks.situation import Situation
 from phpgw.settings.server_address import TcpServer, UnixServer, parse_server_address
@@ -97,7 +98,7 @@ def _check_path(option: str, path: str) -> Finding:
         return PORTS.wrong(
             f"Another program listens on {path} (--{option})",
             why="The gateway cannot make its socket, and does not start.",
-            fix=f'{option} = "{path}.2"',
+            fix=setting(option, f"{path}.2"),
             where="the gateway's configuration, or stop the other program",
         )
     if not os.access(directory, os.W_OK | os.X_OK):

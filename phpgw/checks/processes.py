@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import stat
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
@@ -14,6 +15,9 @@ _LISTEN = "0A"
 _TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 _INODE = re.compile(r"socket:\[([0-9]+)\]")
 _CREDENTIALS = struct.Struct("3i")
+# The real, effective, saved and file system user: proc(5).
+_UIDS = re.compile(r"^Uid:\s+([0-9\s]+)$", re.MULTILINE)
+_WRITABLE_FOR_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 
 
 @attrs.frozen
@@ -57,11 +61,43 @@ def listener_of(port: int) -> Process | None:
 
 
 def processes_titled(pattern: re.Pattern[str]) -> Iterator[Process]:
-    """Yield the processes whose whole command line matches."""
+    """Yield the processes that may be believed, and whose whole command line matches."""
     for directory in Path("/proc").glob("[0-9]*"):
         process = _process(int(directory.name))
-        if process is not None and pattern.fullmatch(process.title):
+        if process is not None and pattern.fullmatch(process.title) and is_trusted(process):
             yield process
+
+
+def is_trusted(process: Process) -> bool:
+    """Return whether root, or the user of this process, has started a process.
+
+    Only then does its command line tell the truth: any user can give a process any title. The
+    effective user is not enough, since whoever starts a set-user-ID program chooses its title.
+    """
+    try:
+        status = Path(f"/proc/{process.pid}/status").read_text(errors="replace")
+    except OSError:
+        return False
+    users = _UIDS.search(status)
+    return users is not None and {*map(int, users[1].split())} <= {0, os.geteuid()}
+
+
+def program_of(process: Process) -> str | None:
+    """Return the path of a process's program, if it may be run; ``None`` if not.
+
+    Nobody but root, or the user of this process, can have written it, and none but these has
+    started it.
+    """
+    running = Path(f"/proc/{process.pid}/exe")
+    try:
+        path = str(running.readlink())
+        # In another container, another program may have this path.
+        is_same = running.samefile(path)
+        found = Path(path).stat()
+    except OSError:
+        return None
+    is_safe = found.st_uid in (0, os.geteuid()) and not found.st_mode & _WRITABLE_FOR_OTHERS
+    return path if is_same and is_safe and is_trusted(process) else None
 
 
 def _listening(table: Path, port: int) -> Iterator[str]:

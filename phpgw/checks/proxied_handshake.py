@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.fix_lines import setting
 from phpgw.checks.public_request import FORGED_ADDRESS
 from phpgw.checks.public_url import PublicUrl
 from phpgw.web.host import parse_host
@@ -27,6 +28,10 @@ PROXY_SCHEME = Subject("proxy-scheme")
 ALLOW_ORIGIN = Subject("allow-origin")
 _LOCATION = "the proxy's configuration, in the location of the WebSocket"
 _GATEWAY = "the gateway's configuration"
+_OF_ONE_HOP = (
+    ("upgrade", "websocket", "proxy_set_header Upgrade $http_upgrade;"),
+    ("connection", "upgrade", 'proxy_set_header Connection "upgrade";'),
+)
 _NO_BROWSER = "The gateway refuses the handshake, and no browser can connect."
 
 
@@ -40,6 +45,7 @@ class ProxiedHandshake:
     :ivar report: what the gateway has got (:mod:`phpgw.websocket.probe_handshake`).
     :ivar upstream: the gateway's URL without a path, as a proxy would have it.
     :ivar ws_path: ``--ws-path``.
+    :ivar trusts_proxies: whether the gateway believes any proxy what it says of a client.
     """
 
     url: PublicUrl
@@ -48,6 +54,7 @@ class ProxiedHandshake:
     report: Mapping[str, Any]
     upstream: str
     ws_path: str
+    trusts_proxies: bool = True
 
     def values(self, name: str) -> list[str]:
         """Return the values of a header."""
@@ -88,20 +95,22 @@ def check_handshake(handshake: ProxiedHandshake) -> Iterator[Finding]:
 
 
 def _check_upgrade(handshake: ProxiedHandshake) -> Finding:
-    for name, expected, line in (
-        ("upgrade", "websocket", "proxy_set_header Upgrade $http_upgrade;"),
-        ("connection", "upgrade", 'proxy_set_header Connection "upgrade";'),
-    ):
-        values = handshake.values(name)
-        if expected not in ",".join(values).lower():
-            return PROXY_UPGRADE.wrong(
-                f"The proxy does not pass on the header {name.title()}",
-                why=_NO_BROWSER,
-                fix=line,
-                where=_LOCATION,
-                seen=_shown(name, values),
-            )
-    return PROXY_UPGRADE.ok("The handshake asks for a WebSocket (Upgrade, Connection)")
+    """Look at the headers of one hop: whoever forgets one of them has often forgotten both."""
+    lines = {
+        name: line
+        for name, expected, line in _OF_ONE_HOP
+        if expected not in ",".join(handshake.values(name)).lower()
+    }
+    if not lines:
+        return PROXY_UPGRADE.ok("The handshake asks for a WebSocket (Upgrade, Connection)")
+    names = " and ".join(name.title() for name in lines)
+    return PROXY_UPGRADE.wrong(
+        f"The proxy does not pass on the header{'s' if len(lines) > 1 else ''} {names}",
+        why=_NO_BROWSER,
+        fix=" ".join(lines.values()),
+        where=_LOCATION,
+        seen="; ".join(_shown(name, handshake.values(name)) for name in lines),
+    )
 
 
 def _check_version(handshake: ProxiedHandshake) -> Finding:
@@ -132,7 +141,7 @@ def _check_path(handshake: ProxiedHandshake) -> Finding:
     return PROXY_PATH.wrong(
         f"The gateway has no WebSocket at {path}",
         why=f"It is at {handshake.ws_path} (--ws-path). {_NO_BROWSER}",
-        fix=f'ws-path = "{path}"',
+        fix=setting("ws-path", path),
         where=f"{_GATEWAY}; or {handshake.ws_path} in the page's URL",
         seen=path,
     )
@@ -214,7 +223,7 @@ def _check_cookies(handshake: ProxiedHandshake) -> Finding:
 
 def _check_allowed_origin(handshake: ProxiedHandshake) -> Finding:
     """Look at pages of other origins than the WebSocket's own."""
-    line = f'allow-origin = ["{handshake.origin}"]'
+    line = setting("allow-origin", [handshake.origin])
     if handshake.report.get("origin_refused"):
         return ALLOW_ORIGIN.wrong(
             f"Pages of {handshake.origin} may not connect",
@@ -278,11 +287,13 @@ def _check_address(handshake: ProxiedHandshake) -> Finding:
             where=_LOCATION,
             seen=shown,
         )
-    if seen_address == handshake.peer and entries[-1:] != [seen_address]:
+    # On this machine, the client has the address of the proxy.
+    is_same = entries[-1:] == [seen_address] and handshake.trusts_proxies
+    if seen_address == handshake.peer and not is_same:
         return PROXY_ADDRESS.warn(
             "The gateway does not take the client's address from the proxy",
             why=f"PHP sees {peer} for all clients, and limits count them as one.",
-            fix=f'trusted-proxy = ["{peer}"]',
+            fix=setting("trusted-proxy", [peer]),
             where=_GATEWAY,
             seen=shown,
         )
@@ -300,7 +311,7 @@ def _check_scheme(handshake: ProxiedHandshake) -> Finding:
         return PROXY_SCHEME.warn(
             "The gateway does not take the scheme from the proxy",
             why=why,
-            fix=f'trusted-proxy = ["{handshake.peer or "unix"}"]',
+            fix=setting("trusted-proxy", [handshake.peer or "unix"]),
             where=_GATEWAY,
             seen=_shown("x-forwarded-proto", values),
         )

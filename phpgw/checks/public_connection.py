@@ -18,6 +18,7 @@ PUBLIC_PORT = Subject("public-port")
 PUBLIC_TLS = Subject("public-tls")
 _TIMEOUT = 5.0
 _MIN_DAYS = 14
+_MAX_ADDRESSES = 8
 _NO_BROWSER = "No browser can connect."
 # OpenSSL's numbers of what is wrong with a certificate: x509_vfy.h.
 _EXPIRED, _NOT_YET, _SELF_SIGNED = 10, 9, 18
@@ -67,7 +68,8 @@ def check_connection(url: PublicUrl) -> Iterator[Finding | PublicConnections]:
     except (socket.gaierror, UnicodeError) as error:
         yield _no_name(url, error)
         return
-    addresses = list(dict.fromkeys(str(address[4][0]) for address in found))
+    # A name may have thousands of addresses, and each attempt takes some seconds.
+    addresses = [*dict.fromkeys(str(address[4][0]) for address in found)][:_MAX_ADDRESSES]
     yield PUBLIC_NAME.ok(f"{url.host} is {', '.join(addresses)}")
     finding, is_open = _check_port(url, addresses)
     yield finding
@@ -82,6 +84,14 @@ def check_connection(url: PublicUrl) -> Iterator[Finding | PublicConnections]:
 
 def _no_name(url: PublicUrl, error: Exception) -> Finding:
     reason = getattr(error, "strerror", None) or str(error)
+    if getattr(error, "errno", None) == socket.EAI_AGAIN:
+        return PUBLIC_NAME.wrong(
+            f"No name server has answered for {url.host}",
+            why="This machine cannot look up names. Browsers may be able to.",
+            fix="nameserver 9.9.9.9",
+            where="/etc/resolv.conf, with a name server that answers; or run this elsewhere",
+            seen=reason,
+        )
     return PUBLIC_NAME.wrong(
         f"There is no address for {url.host}",
         why=_NO_BROWSER,

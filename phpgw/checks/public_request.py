@@ -17,6 +17,7 @@ from phpgw.web.public_probes import HEADER, QUERY_PARAMETER, SUBPROTOCOL
 FORGED_ADDRESS = "192.0.2.1"
 _COOKIE = "phpgw-check=1"
 _MAX_HEAD, _MAX_BODY = 65536, 4096
+_MAX_SHOWN = 150
 _MIN_TIMEOUT = 0.001
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([0-9]{3})(?: [^\r\n]*)?\r?\n")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
@@ -43,9 +44,13 @@ class PublicResponse:
         """Return it in a line. Foreign text is in it."""
         if self.problem:
             return f"{self.problem}: {self.body[:60]!r}" if self.body else self.problem
-        server = f" of {self.headers['server']}" if "server" in self.headers else ""
+        server = f" of {self.headers['server'][:_MAX_SHOWN]}" if "server" in self.headers else ""
         text = " ".join(re.sub(rb"<[^>]{0,200}>", b" ", self.body[:400]).decode("latin-1").split())
-        return f"status {self.status}{server}: {text[:150]}"
+        return f"status {self.status}{server}: {text[:_MAX_SHOWN]}"
+
+    def location(self) -> str:
+        """Return where a redirect leads to; as much of it as people read."""
+        return self.headers.get("location", "")[:_MAX_SHOWN]
 
 
 def handshake(url: PublicUrl, token: str, origin: str) -> bytes:

@@ -1,5 +1,7 @@
 """Findings about a response by the public way that is not of the gateway to be checked."""
 
+import attrs
+
 from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.public_request import PublicResponse
 from phpgw.checks.public_url import PublicUrl
@@ -41,7 +43,7 @@ def explain_response(url: PublicUrl, response: PublicResponse, upstream: str) ->
         return PUBLIC_HTTP.wrong(
             f"Port {url.port} speaks TLS, and the URL is ws:",
             why=_NOT_REACHED,
-            fix=f"new WebSocket('wss://{url.netloc}{url.path}')",
+            fix=f"new WebSocket('{attrs.evolve(url, scheme='wss')}')",
             where="the page",
             seen=response.describe(),
         )
@@ -105,12 +107,12 @@ def _no_http(url: PublicUrl, response: PublicResponse, upstream: str) -> Finding
 
 
 def _redirected(url: PublicUrl, response: PublicResponse) -> Finding:
-    location = response.headers.get("location", "")
+    location = response.location()
     if not url.is_secure and location.startswith("https://"):
         return PUBLIC_PATH.wrong(
             "The server redirects to HTTPS",
             why=f"Browsers do not follow redirects of handshakes. {_NOT_REACHED}",
-            fix=f"new WebSocket('wss://{url.host}{url.path}')",
+            fix=f"new WebSocket('{attrs.evolve(url, scheme='wss', port=443)}')",
             where="the page",
             seen=f"{response.describe()}; Location: {location}",
         )

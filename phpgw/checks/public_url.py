@@ -1,12 +1,17 @@
 """The address that pages of the site connect to."""
 
-from urllib.parse import urlsplit
+import re
+from urllib.parse import quote, urlsplit
 
 import attrs
 
 from phpgw.settings.parsers import duration
 from phpgw.web.origin import parse_origin
 
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+")
+# Characters of paths that mean nothing in the configuration of a server, or in JavaScript. All
+# others are percent-encoded: lines with the URL are copied there.
+_SAFE = "/%:@,~=+&!*()"
 _PORTS = {"ws": 80, "wss": 443}
 _MAX_IDLE = 600.0
 _EXPECTED = "the URL that pages connect to, like wss://example.com/ws"
@@ -57,10 +62,16 @@ def parse_public_url(text: str) -> PublicUrl:
     except ValueError:
         raise ValueError(_EXPECTED) from None
     is_plain = text.isascii() and text.isprintable() and " " not in text
-    if url.scheme not in _PORTS or not url.hostname or not is_plain or "@" in url.netloc:
+    if url.scheme not in _PORTS or not _HOST.fullmatch(url.hostname or "") or not is_plain:
+        raise ValueError(_EXPECTED)
+    if "@" in url.netloc:
         raise ValueError(_EXPECTED)
     return PublicUrl(
-        url.scheme, url.hostname, port or _PORTS[url.scheme], url.path or "/", url.query
+        url.scheme,
+        url.hostname or "",
+        port or _PORTS[url.scheme],
+        quote(url.path or "/", safe=_SAFE),
+        quote(url.query, safe=f"{_SAFE}?"),
     )
 
 

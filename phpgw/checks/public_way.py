@@ -57,6 +57,13 @@ class PublicWay:
                 return f"{scheme}://{HostPort(server.host, server.port)}"
         return "http://127.0.0.1:8080"
 
+    @property
+    def trusts_proxies(self) -> bool:
+        """Return whether the gateway believes any proxy: by its headers, or the PROXY protocol."""
+        addresses = map(parse_server_address, self.settings["listen"])
+        speaks_proxy = any(each is None or each.uses_proxy_protocol for each in addresses)
+        return bool(self.settings["trusted-proxy"]) or speaks_proxy
+
 
 def check_public_way(way: PublicWay, announcer: Announcer) -> Iterator[Finding]:
     """Yield what is found on the way."""
@@ -98,6 +105,7 @@ def _check_handshake(
                 report=report,
                 upstream=way.upstream,
                 ws_path=way.settings["ws-path"],
+                trusts_proxies=way.trusts_proxies,
             )
         )
     ]

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from phpgw.checks.finding import Finding, Subject
+from phpgw.checks.fix_lines import setting
 from phpgw.checks.permissions import describe_mode
 from phpgw.checks.situation import Situation
+from phpgw.settings.endpoint_text import escape
 from phpgw.settings.server_address import UnixServer, parse_server_address
 
 SOCKETS = Subject("sockets")
@@ -31,7 +33,7 @@ def _check(option: str, path: Path) -> Finding:
         return SOCKETS.warn(
             f"Only one user may connect to {path} (--{option})",
             why="A web server with a user of its own gets Permission denied, and browsers 502.",
-            fix=f'{option} = "unix:{path}:mode=666"',
+            fix=setting(option, f"unix:{escape(str(path))}:mode=666"),
             where="the gateway's configuration; the directory's rights then say who may connect",
             seen=seen,
         )

@@ -68,7 +68,10 @@ class ApiClient:
         :raises CommandFailed: if the gateway refuses.
         :raises GatewayUnreachable: if there is no gateway.
         """
-        return self.get("stats", fields=_STATS)
+        stats = self.get("stats", fields=_STATS)
+        if not all(isinstance(number, int) for number in stats.values()):
+            raise self._stranger()
+        return stats
 
     def run(self, commands: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
         """Run commands.

@@ -7,6 +7,7 @@ from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.errors import InvalidUsage
 from phpgw.cli.output import json_option, note, print_json, write
+from phpgw.escape import printable
 from phpgw.settings import parsers
 
 
@@ -18,8 +19,8 @@ def _console(api: ApiClient, public_url: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"url": url, "seconds": issued["seconds"]})
     else:
-        write(url)
-        note(f"Open it within {issued['seconds']:.0f} seconds. It works once.")
+        write(printable(url))
+        note(f"Open it within {issued['seconds']} seconds. It works once.")
 
 
 def _base(api: ApiClient, public_url: str | None) -> str:

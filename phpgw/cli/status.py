@@ -34,7 +34,7 @@ def _status(api: ApiClient, as_json: bool) -> int:
     :returns: the exit status: 1 if the gateway is not ready.
     """
     stats = api.stats()
-    version = api.check(asks_script=False, wants_token=False)["version"]
+    version = str(api.check(asks_script=False, wants_token=False)["version"])
     obstacles = api.obstacles()
     if as_json:
         print_json(

@@ -52,19 +52,24 @@ class SessionResource(JsonResource):
     """``/console/session``: opens a session for a code, and closes it.
 
     :param sessions: the open sessions.
+    :param access: finds the session of a request.
     :param session_closed: called when one was closed.
     """
 
     log = Logger(observer=line_limit)
 
     def __init__(
-        self, codes: Codes, sessions: Sessions, session_closed: Callable[[], None]
+        self,
+        codes: Codes,
+        sessions: Sessions,
+        access: SessionAccess,
+        session_closed: Callable[[], None],
     ) -> None:
         super().__init__(_CallingOrigin())
         self._codes = codes
         self._session_closed = session_closed
         self._sessions = sessions
-        self._session_access = SessionAccess(sessions)
+        self._session_access = access
 
     def render_POST(self, request: Request) -> bytes:
         """Exchange a code for a session, in a cookie that no script can read."""
@@ -76,7 +81,7 @@ class SessionResource(JsonResource):
             raise HttpError(401, "This link was used, or is too old. phpgw console prints another.")
         session = Session(calling_origin(request), permission)
         self._set_cookie(request, session, self._sessions.create(session))
-        self.log.info("{peer} is logged in to the console", peer=peer)
+        self.log.info("{peer} has logged in to the console", peer=peer)
         request.setResponseCode(NO_CONTENT)
         return b""
 
@@ -88,6 +93,10 @@ class SessionResource(JsonResource):
             token, session = found
             self._sessions.remove(token)
             self._session_closed()
+            self.log.info(
+                "{peer} has logged out of the console",
+                peer=peer_name(request.getClientAddress()) or "This machine",
+            )
             self._set_cookie(request, session, "", max_age=0)
         request.setResponseCode(NO_CONTENT)
         return b""

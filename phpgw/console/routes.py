@@ -61,7 +61,7 @@ class ConsoleResource(Resource):
         for name, resource in files.items():
             self.putChild(name.encode(), resource)
         self.putChild(b"code", CodeResource(access, codes))
-        self.putChild(b"session", SessionResource(codes, sessions, session_closed))
+        self.putChild(b"session", SessionResource(codes, sessions, self.access, session_closed))
         resources = make_api(self.access)
         api = NotFoundResource(self.access)
         api.putChild(b"about", AboutResource(self.access, script_url))

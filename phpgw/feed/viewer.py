@@ -28,15 +28,15 @@ _MAX_REASON = 120
 _CLOSE_TIMEOUT = 5
 _NOT_PERMITTED = "you may not watch any longer"
 
-# Returns whether somebody may still watch.
-Permission = Callable[[], bool]
-
 
 class ViewerProtocol(SlimProtocol):
-    """The WebSocket connection of a viewer: a :class:`phpgw.feed.feed.Viewer`."""
+    """The WebSocket connection of a viewer: a :class:`phpgw.feed.feed.Viewer`.
+
+    :ivar is_permitted: whether the viewer may still watch. If not, nothing more is sent to it.
+    """
 
     factory: "ViewerFactory"
-    is_permitted: Permission
+    is_permitted: Callable[[], bool]
     transport: Any
     _abort_call: IDelayedCall | None = None
 
@@ -97,7 +97,7 @@ class ViewerFactory(SlimFactory):
         self.feed = feed
         self.frame_encoder = FrameEncoder()
         seconds: Callable[[], float] = reactor.seconds
-        self._tickets: ExpiringTokens[Permission] = ExpiringTokens(
+        self._tickets: ExpiringTokens[Callable[[], bool]] = ExpiringTokens(
             TICKET_SECONDS, _MAX_TICKETS, seconds
         )
         self._viewers: set[ViewerProtocol] = set()
@@ -113,12 +113,12 @@ class ViewerFactory(SlimFactory):
         )
         self.specialize(self.protocol)
 
-    def make_ticket(self, permission: Permission) -> str:
+    def make_ticket(self, is_permitted: Callable[[], bool]) -> str:
         """Return a ticket for one connection.
 
-        :param permission: of whoever gets the ticket. The connection ends with it.
+        :param is_permitted: returns whether whoever gets the ticket may still watch.
         """
-        return self._tickets.create(permission)
+        return self._tickets.create(is_permitted)
 
     def close_unpermitted(self) -> None:
         """Close the connections of those whose permission has ended, which is done anyway when
@@ -134,8 +134,8 @@ class ViewerFactory(SlimFactory):
         :raises Refusal: if it is no valid handshake, if the ticket is not valid, or if there are
             too many viewers.
         """
-        permission = self._tickets.find(ticket)
-        if permission is None or not permission():
+        is_permitted = self._tickets.find(ticket)
+        if is_permitted is None or not is_permitted():
             raise Refusal(
                 403,
                 "POST to this path for a ticket, and connect with ?ticket=TICKET within "
@@ -149,7 +149,7 @@ class ViewerFactory(SlimFactory):
         self._tickets.remove(ticket)
         transport, unread = release(request)
         protocol: Any = self.buildProtocol(transport.getPeer())
-        protocol.is_permitted = permission
+        protocol.is_permitted = is_permitted
         self._viewers.add(protocol)
         attach(transport, protocol)
         protocol.open(opening.response(None, ()), None)

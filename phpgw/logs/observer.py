@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping
+from io import TextIOWrapper
 from typing import IO, Any
 
 from twisted.logger import FileLogObserver, ILogObserver, LogEvent, LogLevel
@@ -54,6 +55,9 @@ def make_observer(
     :param environment: says whether the stream is systemd's journal, and whether a terminal has
         colours.
     """
+    if isinstance(stream, TextIOWrapper):
+        # No line is lost because of a name that the stream's encoding does not have.
+        stream.reconfigure(errors="backslashreplace")
     make_format = _choose_format(log_format, stream, environment)
     return LevelFilter(level, FileLogObserver(stream, make_format()))
 

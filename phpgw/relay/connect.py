@@ -185,7 +185,7 @@ class Admission:
             self._replies.report_cause(subject, event, failure)
         else:
             reason += f" (error {self._replies.report_failure(subject, event, failure, None)})"
-            reason = f"{reason}\n{self._replies.describe(failure)}".rstrip()
+            reason = f"{reason}\n{self._replies.describe(failure, event)}".rstrip()
         raise Refusal(503, reason, [(b"Retry-After", b"5")], cause="php_failed")
 
     def _cookies(self, head: Head, client: Client) -> tuple[str, ...]:

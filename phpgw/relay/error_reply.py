@@ -2,6 +2,10 @@
 
 import json
 
+from phpgw.backend.event import Handshake
+from phpgw.web.host import parse_host, refers_to_this_machine
+from phpgw.web.origin import parse_origin
+
 _ID, _ERROR = "%id%", "%error%"
 
 
@@ -28,6 +32,22 @@ class ErrorReply:
         before, *others = self._template.split(_ERROR)
         parts = [part.replace(_ID, error_id) for part in (before, *others)]
         return description.join(parts).encode("utf-8", "backslashreplace")
+
+
+def may_see_errors(handshake: Handshake) -> bool:
+    """Return whether a developer's page may see PHP's errors.
+
+    In a developer's browser, a page of any site can connect to a gateway on this machine. Pages of
+    this machine may be on another port, or name it in another way.
+    """
+    if not handshake.is_cross_origin:
+        return True
+    hosts = [parse_host(handshake.host)]
+    for name, value in handshake.headers:
+        if name == b"Origin":
+            origin = parse_origin(value)
+            hosts.append(None if origin is None or not origin.is_web else origin.host)
+    return len(hosts) == 2 and all(host and refers_to_this_machine(host) for host in hosts)
 
 
 def _is_json(text: str) -> bool:

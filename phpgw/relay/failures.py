@@ -1,5 +1,6 @@
 """The last failures of events: what went wrong, why, and what helps."""
 
+from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -153,6 +154,8 @@ class FailureEntry:
 class FailureLog:
     """The last failures, in memory. To keep them costs nothing until an event fails.
 
+    If there are too many, the oldest of those with the commonest problem makes room.
+
     :param wall_time: returns the time of day, in seconds since the epoch.
     """
 
@@ -175,10 +178,18 @@ class FailureLog:
             problem = failure.getErrorMessage()[:_MAX_PROBLEM]
             entry = FailureEntry(failure_id, 0, event, problem, _advice(failure), 0)
             if len(self._entries) == _MAX_FAILURES:
-                del self._entries[next(iter(self._entries))]
+                self._drop_one()
         self._entries[failure_id] = entry
         entry.at, entry.event = self._wall_time(), _without_content(event)
         entry.count += 1
+
+    def _drop_one(self) -> None:
+        """Drop the oldest failure of the commonest problem: many of one kind hide no others."""
+        counts = Counter(each.problem for each in self._entries.values())
+        [(commonest, _)] = counts.most_common(1)
+        del self._entries[
+            next(id_ for id_, each in self._entries.items() if each.problem == commonest)
+        ]
 
 
 def _without_content(event: Event) -> Event:

@@ -18,7 +18,7 @@ from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Command
 from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
-from phpgw.relay.error_reply import ErrorReply
+from phpgw.relay.error_reply import ErrorReply, may_see_errors
 from phpgw.relay.errors import ClientDisconnected, UnusableReply
 from phpgw.relay.failures import FailureLog
 from phpgw.relay.ndjson import CommandStream
@@ -35,6 +35,10 @@ from phpgw.relay.reply_reader import (
 from phpgw.time_slices import JobsStopped, TimeSlices
 
 _INTERNAL_ERROR = 1011
+_FOREIGN_PAGE = (
+    "PHP failed on this message: the log says why. Pages of other sites are not told, unless "
+    "--allow-origin names them."
+)
 
 
 class Replies:
@@ -108,17 +112,22 @@ class Replies:
         if client is None or client.is_disconnected:
             return error_id
         if self.policy.on_error == "reply":
-            text = self._error_reply.text(error_id, self.describe(failure))
+            text = self._error_reply.text(error_id, self.describe(failure, event))
             self.commander.reply(client, text, is_binary=False)
         elif self.policy.on_error == "close":
             reason = f"the message could not be handled (error {error_id})"
             client.connection.close(_INTERNAL_ERROR, reason, "error")
         return error_id
 
-    def describe(self, failure: Failure) -> str:
-        """Return what developers may know of a failure; an empty text for visitors."""
+    def describe(self, failure: Failure, event: Event) -> str:
+        """Return what the client of an event may know of its failure.
+
+        In production this is an empty text; for developers, it has what PHP has written.
+        """
         if not self.policy.shows_errors:
             return ""
+        if not may_see_errors(event.identity.handshake):
+            return _FOREIGN_PAGE
         text = f"PHP failed on this message: {failure.getErrorMessage()}"
         reply = getattr(failure.value, "reply", None)
         return text if reply is None else f"{text}\n\n{readable_output(reply)}".rstrip()

@@ -197,11 +197,7 @@ def _internal(site: WebSite) -> list[str]:
                 *indented(["Require all denied"]),
                 "</Location>",
                 *_granted(script.path),
-                *(
-                    ["FallbackResource /index.php", *_granted("/index.php")]
-                    if script.is_route
-                    else []
-                ),
+                *_front_controller(script),
                 *comment("The browser, as phpgw reports it."),
                 "RemoteIPHeader X-Forwarded-For",
                 "RemoteIPInternalProxy 127.0.0.1",

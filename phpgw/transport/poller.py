@@ -97,8 +97,10 @@ class Poller:
 
         If there are very many, the others are served in the reactor's next turn, before these.
         """
-        assert self._epoll is not None
         for _ in range(_MAX_ROUNDS):
+            if self._epoll is None:
+                # One of them has stopped the reactor.
+                return
             events = self._epoll.poll(0, _MAX_EVENTS)
             if not events:
                 return

@@ -24,6 +24,7 @@ from phpgw.websocket.frames import FrameEncoder
 from phpgw.websocket.keepalive import KeepAlive, PingedConnection
 from phpgw.websocket.lifetimes import Lifetime
 from phpgw.websocket.limits import WebSocketLimits
+from phpgw.websocket.lost_connections import LostConnections
 from phpgw.websocket.outbound import OutboundProtocol
 from phpgw.websocket.outbox import unsent_bytes
 from phpgw.websocket.partial_messages import PartialMessages
@@ -161,6 +162,9 @@ class GatewayProtocol(OutboundProtocol):
             return
         self.factory.metrics.clients_now -= 1
         self.factory.metrics.connections_closed[self.close_cause] += 1
+        seconds = self.factory.reactor.seconds() - self._opened_at
+        if self.close_cause == "lost":
+            self.factory.lost_connections.add(seconds)
         log = self.factory.client_log
         if line_limit.count_if_over(log.namespace, _LEFT):
             return
@@ -170,7 +174,7 @@ class GatewayProtocol(OutboundProtocol):
             _LEFT,
             client_id=self.client.id,
             user=self.client.identity.user,
-            seconds=self.factory.reactor.seconds() - self._opened_at,
+            seconds=seconds,
             code=self.close_status[0],
             cause=self.close_cause,
             reason=own_reason,
@@ -268,6 +272,7 @@ class GatewayFactory(SlimFactory):
         self.metrics = metrics
         # The logger of the class is the same for all: Logger makes a new one for each object.
         self.client_log = self.protocol.client_log
+        self.lost_connections = LostConnections(reactor.seconds)
         self.frame_encoder = FrameEncoder()
         interval, timeout = limits.ping_interval, limits.ping_timeout
         self.keep_alive = KeepAlive(reactor, interval, min(timeout, interval)) if interval else None

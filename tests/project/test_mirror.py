@@ -38,6 +38,7 @@ TESTED_ELSEWHERE = {
     "checks/gateway": "unit/cli/test_check",
     "checks/php_ini": "system/test_check",
     "checks/php_status": "system/test_check",
+    "checks/script_refusals": "unit/checks/test_php_script",
     "cli/__main__": "system/test_starting",
     "cli/apache": "unit/cli/test_sample_command",
     "cli/caddy": "unit/cli/test_sample_command",

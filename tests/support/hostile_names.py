@@ -9,6 +9,7 @@ HOSTILE_NAMES = (
     "\u202egnp.exe",
     "\u2066isolated\u2069",
     "line\u2028separator",
+    "two\u200bparts\ufeff\U000e0041",
     "half \ud800 pair",
     "[red]markup[/red]",
     "%s {0} $(id) `id`",

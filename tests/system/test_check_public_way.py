@@ -4,6 +4,7 @@ import os
 import socket
 from collections.abc import Mapping
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from unittest import mock
 
 import attrs
@@ -66,6 +67,8 @@ _CASES: dict[str, Case] = {
 class PublicWayTestCase(SystemTestCase):
     """A gateway, and an Nginx with sites in front of it."""
 
+    trusted: tuple[IPv4Network | IPv6Network, ...] = ()
+
     def setUp(self) -> None:
         real = socket.getaddrinfo
 
@@ -82,6 +85,8 @@ class PublicWayTestCase(SystemTestCase):
         listen = ("--api-listen", f"127.0.0.1:{self.api_port}")
         gateway = self.start_gateway(*_NO_PHP, *listen, *arguments)
         self.gateway_port = gateway.port
+        if "--trusted-proxy" in arguments:
+            self.trusted = (ip_network("127.0.0.1"),)
         return gateway
 
     def start_sites(self, *sites: ProxiedSite) -> None:
@@ -96,7 +101,9 @@ class PublicWayTestCase(SystemTestCase):
     async def find(self, url: str, *, idle: float = 0, origin: str = "") -> Findings:
         """Return the findings about a URL, by their ids."""
         parsed = parse_public_url(url)
-        settings = Settings(php_script="/a", listen=(f"tcp:{self.gateway_port}",))
+        settings = Settings(
+            php_script="/a", listen=(f"tcp:{self.gateway_port}",), trusted_proxy=self.trusted
+        )
         way = PublicWay(
             url=parsed,
             origin=origin or parsed.origin,
@@ -224,6 +231,8 @@ class AddressTests(PublicWayTestCase):
         self.assertEqual("warn", finding.level.value)
         site.apply(finding.fix)
         self.reload()
+        finding = (await self.find(url))["proxy-address"]
+        self.assertEqual(("warn", 'trusted-proxy = ["127.0.0.1"]'), (finding.level, finding.fix))
 
     async def test_direct(self) -> None:
         """Without a proxy, nothing is wrong with it."""

@@ -47,7 +47,7 @@ return element.getAttribute("aria-label") ?? label ?? element.textContent;
 class ConsoleTestCase(SystemTestCase):
     """A gateway without PHP, and a browser.
 
-    :ivar browser: its window is logged in to the console by :meth:`enter`.
+    :ivar browser: its window has logged in to the console by :meth:`enter`.
     """
 
     gateway: Gateway
@@ -111,6 +111,10 @@ class LoginTests(ConsoleTestCase):
         await self.shown("Live")
         self.assertEqual(f"{self.url}/console#/", await self.browser.run("return location.href"))
         self.assertEqual("", await self.browser.run("return document.cookie"))
+        # Again, while it is logged in.
+        await self.browser.open("about:blank")
+        await self.browser.open(link)
+        await self.shown("Live")
         await self.browser.run("document.querySelector('#log-out').click()")
         await self.shown("Run this on the gateway's machine")
         await self.assert_no_complaint()

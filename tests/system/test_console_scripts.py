@@ -37,6 +37,31 @@ list.stop();
 return [...list.element.querySelectorAll(".event")].map(
   (each) => [each.querySelectorAll("button").length, each.querySelector(".bodies p").textContent]);
 """
+_COPY = """
+Object.defineProperty(navigator, "clipboard", {value: undefined});
+const {eventList} = await import("/console/event_list.js");
+const list = eventList("a");
+list.begin([event(1)]);
+list.stop();
+document.querySelector("main").append(list.element);
+list.element.querySelector("button").click();
+"""
+_COPIED = "return [String(getSelection()), document.activeElement.tagName]"
+_TWICE = """
+const {fetch: original} = window;
+let posts = 0;
+window.fetch = (url, options) => {
+  posts += options.method === "POST" && String(url).endsWith("commands");
+  return original(url, options);
+};
+const form = document.querySelector("main form");
+form.querySelector("input:not([type=radio])").value = "nobody";
+form.requestSubmit();
+form.requestSubmit();
+await new Promise((done) => setTimeout(done, 500));
+form.requestSubmit();
+return posts;
+"""
 # Hidden pages rest after two seconds, in place of a minute.
 _PATCH = """
 const {setTimeout: later, WebSocket: Original} = window;
@@ -53,6 +78,17 @@ Object.defineProperty(document, "hidden", {get: () => window.isHidden});
 window.hide = (isHidden) => {
   window.isHidden = isHidden;
   document.dispatchEvent(new Event("visibilitychange"));
+};
+const {feed} = await import("/console/feed.js");
+feed.stop();
+feed.start();
+"""
+_BLOCK = """
+const {WebSocket: Original} = window;
+window.WebSocket = class extends Original {
+  constructor(url) {
+    super(url.replace("ticket=", "lost="));
+  }
 };
 const {feed} = await import("/console/feed.js");
 feed.stop();
@@ -80,12 +116,42 @@ class ScriptTests(ConsoleTestCase):
         self.assertEqual(
             [
                 [0, "Message: the first 4,096 of 5,000 bytes"],
-                [0, "Message"],
+                [0, "Message (binary)"],
                 [1, "Message"],
             ],
             await self.result(_WHOLE),
         )
         await self.assert_no_complaint()
+
+    async def test_copy_without_permission(self) -> None:
+        """The command is shown, and selected, where the browser does not let the page copy."""
+        self.start_without_php()
+        await self.enter()
+        await self.result(_COPY)
+        await self.shown("curl 'http")
+        text, focused = await self.browser.run(_COPIED)
+        self.assertTrue(text.startswith("curl 'http"), text)
+        self.assertIn("message=message 1", text)
+        self.assertEqual("PRE", focused)
+
+    async def test_send_twice(self) -> None:
+        """A double click sends one message."""
+        self.start_without_php()
+        await self.enter()
+        await self.go("send")
+        await self.shown("Sent as text")
+        self.assertEqual(2, await self.result(_TWICE))
+
+    async def test_proxy_without_websockets(self) -> None:
+        """The page says so: what it asks over HTTP works nevertheless."""
+        self.start_without_php()
+        await self.enter()
+        await self.result(_BLOCK)
+        await self.shown(
+            "No live data: the WebSocket does not open (a proxy has to pass on Host and Upgrade)"
+        )
+        await self.go("clients")
+        await self.shown("No client is connected.")
 
     async def test_hidden_page(self) -> None:
         """It rests after some time, and never while it is seen."""

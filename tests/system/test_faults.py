@@ -179,9 +179,11 @@ class OwnPhpFpmTests(Faults, OwnPhpFpmTestCase):
         self.start(_RECORD, *_OPTIONS)
         traffic = await self.traffic()
         before = descendants(self.gateway.pid)
-        os.kill(self.master(), signal.SIGKILL)
-        while still_running(before):
-            await pause(0.01)
+        with self.away():
+            os.kill(self.master(), signal.SIGKILL)
+            while still_running(before):
+                await pause(0.01)
+            await traffic.flows(1)
         await self.assert_goes_on(traffic)
         self.assert_handled_well(traffic)
         self.assert_lost_at_most(_IN_ITS_QUEUE, traffic)

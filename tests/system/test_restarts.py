@@ -410,7 +410,7 @@ class _Limited(Gateway):
 
 
 class HangUpTests(SystemTestCase):
-    """SIGHUP, where there is nothing to read again."""
+    """SIGHUP, where no port speaks TLS."""
 
     async def test_in_the_foreground(self) -> None:
         gateway = self.start_gateway(*_NO_PHP)
@@ -421,6 +421,25 @@ class HangUpTests(SystemTestCase):
         other = await self.connect(gateway.ws_url)
         for each in (client, other):
             self.assertEqual(1000, (await each.close()).code)
+
+    async def test_token(self) -> None:
+        """It is read again, and the old one is worth nothing any longer."""
+        path = self.directory / "token"
+        path.write_text("old")
+        path.chmod(0o600)
+        gateway = self.start_gateway(*_NO_PHP, "--api-token-file", str(path))
+
+        async def status(token: str) -> str:
+            bearer = f"Authorization: Bearer {token}"
+            url = f"http://127.0.0.1:{gateway.port}/stats"
+            return await curl("-o", "/dev/null", "-w", "%{http_code}", "-H", bearer, url)
+
+        self.assertEqual(("200", "401"), (await status("old"), await status("new")))
+        path.write_text("new")
+        gateway.signal(signal.SIGHUP)
+        while await status("new") != "200":
+            await pause(0.02)
+        self.assertEqual("401", await status("old"))
 
     async def test_as_a_daemon(self) -> None:
         """twistd without -n."""

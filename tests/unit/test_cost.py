@@ -43,8 +43,8 @@ class Ceiling:
 CEILINGS = {
     "round trip, FastCGI": Ceiling(88, 77, 34, 207),
     "round trip, own PHP-FPM": Ceiling(90, 77, 34, 208),
-    "round trip, HTTP": Ceiling(80, 56, 33, 182),
-    "push, fast path": Ceiling(25, 23, 10, 64),
+    "round trip, HTTP": Ceiling(80, 54, 25, 163),
+    "push, fast path": Ceiling(23, 27, 10, 64),
     "push, resource": Ceiling(124, 99, 172, 478),
     "batch of 10": Ceiling(144, 171, 25, 299),
     "broadcast to 100": Ceiling(74, 49, 130, 502),

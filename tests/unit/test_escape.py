@@ -15,6 +15,16 @@ class PrintableTests(SynchronousTestCase):
         for number in (*others, 0x2028, 0x2029, 0xD800, 0xDFFF):
             self.assertEqual(f"\\u{number:04x}", printable(chr(number)))
 
+    def test_invisible_characters(self) -> None:
+        """Two names that look alike are told apart."""
+        for text, expected in (
+            ("admin\u200b", "admin\\u200b"),
+            ("\ufeffadmin", "\\ufeffadmin"),
+            ("ad\xadmin", "ad\\xadmin"),
+            ("admin\U000e0061", "admin\\U000e0061"),
+        ):
+            self.assertEqual(expected, printable(text))
+
     def test_hostile_names(self) -> None:
         for name in HOSTILE_NAMES:
             text = printable(f"<{name}>")

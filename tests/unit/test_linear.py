@@ -31,6 +31,8 @@ from phpgw.backend.fastcgi.short_reply import parse_short_reply
 from phpgw.backend.fpm.process import FpmProcess
 from phpgw.backend.http.connection import HttpConnection
 from phpgw.backend.http.short_response import parse_short_response
+from phpgw.checks.nginx_config import parse_blocks, parse_time
+from phpgw.checks.php_settings import parse_size
 from phpgw.cluster.frames import decode_frame
 from phpgw.history.rules import parse_pattern_rule, parse_rule
 from phpgw.hub.command_parser import parse_commands
@@ -226,6 +228,17 @@ class TextTests(LinearTestCase):
             *(shape(b" ", head=b"for=a", tail=tail) for tail in (b"b", b"=", b'"', b"\\")),
         )
         self.assert_all_linear({name: (as_header(name), (*_PUNCTUATION, *more)) for name in names})
+
+    def test_checks(self) -> None:
+        """What a check reads of PHP, and of other programs of this machine."""
+        more = (*(shape(each) for each in (b"${", b"${a", b"{", b"}", b"1m", b"a;", b"'", b"#")),)
+        self.assert_all_linear(
+            {
+                "size": (_text(parse_size), (*_PUNCTUATION, shape(b" ", head=b"1", tail=b"x"))),
+                "configuration": (_text(parse_blocks), (*_PUNCTUATION, *more)),
+                "time": (_text(parse_time), (*_PUNCTUATION, *more)),
+            }
+        )
 
     def test_extensions(self) -> None:
         deflate = b"permessage-deflate"

@@ -5,6 +5,7 @@ what is always the same against one server. Over HTTP that was two thirds of the
 """
 
 from typing import Any
+from typing import Protocol as Interface
 
 import attrs
 from twisted.internet.defer import Deferred
@@ -21,8 +22,19 @@ from phpgw.backend.http.connection import HttpConnection, StaleConnection
 from phpgw.backend.http.pool import HttpPool
 from phpgw.backend.http.prepared import PreparedHeaders, RequestBody
 from phpgw.backend.http.response import HttpResponse
+from phpgw.backend.receiver import Cancellable
 from phpgw.metrics import Metrics
 from phpgw.transport.host_endpoint import HostEndpoint
+
+
+class ResponseReceiver(Interface):
+    """Receives the outcome of one request; one of its methods is called, once."""
+
+    def responded(self, response: HttpResponse) -> None:
+        """Receive the response once its head is there; its body is to be taken at once."""
+
+    def unanswered(self, reason: Failure) -> None:
+        """Receive what ended the connection before there was a response."""
 
 
 @implementer(IAgent)
@@ -47,31 +59,46 @@ class HttpAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
+        """Do the same as :meth:`send`, with the response in a Deferred; it can be cancelled.
+
+        :param bodyProducer: a :class:`phpgw.backend.http.prepared.RequestBody`, if there is a body.
+        """
+        assert isinstance(headers, PreparedHeaders)
+        assert bodyProducer is None or isinstance(bodyProducer, RequestBody)
+        receiver = _DeferredResponse()
+        receiver.request = self.send(method, uri, headers, bodyProducer, receiver)
+        return receiver.responding
+
+    def send(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: PreparedHeaders,
+        body: RequestBody | None,
+        receiver: ResponseReceiver,
+    ) -> Cancellable:
         """Request a URL that differs from the agent's in its path and query at most.
 
         A request is sent once more, over a new connection, if a kept one turns out to have been
         closed before it.
 
-        :param headers: prepared ones.
-        :param bodyProducer: a :class:`phpgw.backend.http.prepared.RequestBody`, if there is a body.
-        :returns: fires with the response once its head is there; its body is to be taken at once.
-            Fails with what ended the connection.
+        :param receiver: receives the response, or what ended the connection, perhaps at once.
         """
-        assert isinstance(headers, PreparedHeaders)
-        assert bodyProducer is None or isinstance(bodyProducer, RequestBody)
-        line = b"%b %b HTTP/1.1\r\n" % (method, uri[self._path_start :])
-        if bodyProducer is None:
-            data = b"%b%b\r\n" % (line, headers.lines)
+        target = uri[self._path_start :]
+        if body is None:
+            data = b"%b %b HTTP/1.1\r\n%b\r\n" % (method, target, headers.lines)
         else:
-            body = bodyProducer.data
-            data = b"%b%bContent-Length: %d\r\n\r\n%b" % (line, headers.lines, len(body), body)
-        request = _Request(self, data, bodyProducer)
+            data = b"%b %b HTTP/1.1\r\n%bContent-Length: %d\r\n\r\n%b" % (
+                *(method, target, headers.lines),
+                *(len(body.data), body.data),
+            )
+        request = _Request(self, data, body, receiver)
         connection = self._pool.take()
         if connection is None:
             self.connect(request)
         else:
             request.send(connection)
-        return request.responding
+        return request
 
     def connect(self, request: "_Request") -> None:
         """Send a request over a new connection."""
@@ -88,19 +115,21 @@ class HttpAgent:
 class _Request:
     """A request on its way.
 
-    :ivar responding: fires with the response.
     :ivar connecting: fires with the connection, where a new one is made.
     """
 
-    __slots__ = ("_agent", "_body", "_connection", "_data", "connecting", "responding")
+    __slots__ = ("_agent", "_body", "_connection", "_data", "_receiver", "connecting")
 
-    def __init__(self, agent: HttpAgent, data: bytes, body: RequestBody | None) -> None:
+    def __init__(
+        self, agent: HttpAgent, data: bytes, body: RequestBody | None, receiver: ResponseReceiver
+    ) -> None:
         self._agent = agent
         self._data = data
         self._body = body
+        # None once it has the outcome, so that there is no reference cycle.
+        self._receiver: ResponseReceiver | None = receiver
         self._connection: HttpConnection | None = None
         self.connecting: Deferred[Any] | None = None
-        self.responding: Deferred[IResponse] = Deferred(self._cancel)
 
     def send(self, connection: HttpConnection) -> None:
         """Send it over this connection."""
@@ -110,25 +139,50 @@ class _Request:
             self._body.is_sent = True
         connection.send(self._data, self)
 
+    def cancel(self) -> None:
+        """See :class:`phpgw.backend.receiver.Cancellable`."""
+        if self.connecting is not None:
+            self.connecting.cancel()
+        elif self._connection is not None:
+            self._connection.abort()
+            self.fail(Failure(RequestAborted()))
+
     def respond(self, response: HttpResponse) -> None:
         """See :class:`phpgw.backend.http.connection.Request`."""
         self._connection = None
-        self.responding.callback(response)
+        receiver, self._receiver = self._receiver, None
+        assert receiver is not None
+        receiver.responded(response)
 
     def fail(self, reason: Failure) -> None:
         """See :class:`phpgw.backend.http.connection.Request`."""
         self.connecting = self._connection = None
         if reason.check(StaleConnection):
             self._agent.retry(self)
-        else:
-            self.responding.errback(reason)
+            return
+        receiver, self._receiver = self._receiver, None
+        assert receiver is not None
+        receiver.unanswered(reason)
 
-    def _cancel(self, responding: Deferred[IResponse]) -> None:
-        if self.connecting is not None:
-            self.connecting.cancel()
-        elif self._connection is not None:
-            self._connection.abort()
-            responding.errback(Failure(RequestAborted()))
+
+class _DeferredResponse:
+    """The receiver of a response that fires a Deferred.
+
+    :ivar request: the request, which is cancelled with the Deferred.
+    """
+
+    request: Cancellable
+
+    def __init__(self) -> None:
+        self.responding: Deferred[IResponse] = Deferred(lambda _: self.request.cancel())
+
+    def responded(self, response: HttpResponse) -> None:
+        """See :class:`ResponseReceiver`."""
+        self.responding.callback(response)
+
+    def unanswered(self, reason: Failure) -> None:
+        """See :class:`ResponseReceiver`."""
+        self.responding.errback(reason)
 
 
 class RequestAborted(Exception):

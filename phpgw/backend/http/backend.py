@@ -1,6 +1,7 @@
 """The backend that asks PHP behind a web server, over HTTP with treq."""
 
 from functools import lru_cache, partial
+from operator import attrgetter
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +10,6 @@ from OpenSSL import SSL
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.python.failure import Failure
-from twisted.web.iweb import IAgent
 from zope.interface import implementer
 
 from phpgw.backend.error_pages import OUTAGE_STATUSES
@@ -76,8 +76,8 @@ class HttpBackend:
         self,
         *,
         reactor: Any,
-        agent: IAgent,
-        fresh_agent: IAgent,
+        agent: HttpAgent,
+        fresh_agent: HttpAgent,
         pool: HttpPool,
         url: str,
         timeout: float,
@@ -116,7 +116,8 @@ class HttpBackend:
         form = RequestBody(body)
         exchange = HttpExchange(self._context, receiver, form if self._shows_script_end else None)
         headers = PreparedHeaders(template.header_lines + lines)
-        exchange.begin(self._client.post_prepared(template.url, headers, form))
+        exchange.begin()
+        exchange.request = self._client.post_prepared(template.url, headers, form, exchange)
         return exchange
 
     def count_idle_connections(self) -> int:
@@ -141,7 +142,8 @@ class HttpBackend:
                 ((b"Host", self._host), (b"Phpgw-Event", b"probe"), (b"Connection", b"close"))
             )
         )
-        responding: Deferred[Any] = self._fresh_client.request(
+        exchange.begin()
+        exchange.request = responding = self._fresh_client.request(
             "OPTIONS",
             self._url,
             headers=headers,
@@ -149,7 +151,8 @@ class HttpBackend:
             unbuffered=True,
             reactor=self._reactor,
         )
-        exchange.begin(responding)
+        responding.addCallback(attrgetter("original"))
+        responding.addCallbacks(exchange.responded, exchange.unanswered)
         return receiver.reply.addCallback(self._check_probed)
 
     def close(self) -> Deferred[None]:

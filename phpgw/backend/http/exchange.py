@@ -13,7 +13,7 @@ from twisted.web.client import ResponseDone
 
 from phpgw.backend.errors import BackendBroken, BackendTimeout, ReplyTooLarge
 from phpgw.backend.http.response import HttpResponse
-from phpgw.backend.receiver import ReplyReceiver
+from phpgw.backend.receiver import Cancellable, ReplyReceiver
 from phpgw.backend.reply import Head, Reply
 from phpgw.deadlines import Deadlines
 
@@ -50,14 +50,15 @@ class HttpExchange(Protocol):
     the head, and the :class:`phpgw.backend.reply.FlowControl` of a streamed reply.
 
     :param receiver: receives the outcome.
-    :param request: a request whose connection shows when the script has ended, also after its
+    :param body: that of a request whose connection shows when the script has ended, also after its
         timeout; ``None`` for one whose connection is closed at its timeout.
+    :ivar request: the request, until there is a response.
     """
 
     transport: Any
 
     # Most events need none of these; as defaults of the class they take no time.
-    _responding: Deferred[Any] | None = None
+    request: Cancellable | None = None
     _head: Head | None = None
     # One buffer, since many small pieces would each take more memory than their content.
     _body: bytearray
@@ -69,22 +70,17 @@ class HttpExchange(Protocol):
     _has_timed_out = False
 
     def __init__(
-        self, context: HttpContext, receiver: ReplyReceiver, request: SentFlag | None = None
+        self, context: HttpContext, receiver: ReplyReceiver, body: SentFlag | None = None
     ) -> None:
         self._context = context
         # None once it has the outcome, so that there is no reference cycle.
         self._receiver: ReplyReceiver | None = receiver
-        self._request = request
+        self._request_body = body
 
-    def begin(self, responding: Deferred[Any]) -> None:
-        """Wait for the response.
-
-        :param responding: fires with treq's response, once its head is complete.
-        """
+    def begin(self) -> None:
+        """Wait for the response."""
         self._context.active.add(self)
         self._context.deadlines.start(self)
-        self._responding = responding
-        responding.addCallbacks(self._responded, self._failed)
 
     def cancel(self) -> None:
         """See :class:`phpgw.backend.receiver.Cancellable`."""
@@ -97,13 +93,13 @@ class HttpExchange(Protocol):
             problem = f"no complete answer within {within}"
         else:
             problem = f"nothing came in a streamed reply for {within}"
-        if self._responding is not None and self._request is not None and self._request.is_sent:
-            self._await_script_end(problem)
-            return
-        self._has_timed_out = True
-        if self._responding is not None:
+        if self.request is not None:
+            if self._request_body is not None and self._request_body.is_sent:
+                self._await_script_end(problem)
+                return
+            self._has_timed_out = True
             # The way in which it fails shows how far it got.
-            self._responding.cancel()
+            self.request.cancel()
         self._fail(BackendTimeout(problem))
 
     def stop(self) -> None:
@@ -164,10 +160,10 @@ class HttpExchange(Protocol):
         else:
             self._fail(reason)
 
-    def _responded(self, treq_response: Any) -> None:
-        self._responding = None
-        # The agent's own: treq's gets each attribute from it, in a call.
-        response: HttpResponse = treq_response.original
+    # phpgw.backend.http.agent.ResponseReceiver
+
+    def responded(self, response: HttpResponse) -> None:
+        self.request = None
         if self._script_end is not None:
             response.loseConnection()
             self._script_ended()
@@ -180,6 +176,17 @@ class HttpExchange(Protocol):
         response.deliverBody(self)
         if self._consume is None and isinstance(response.length, int):
             self._check_size(response.length)
+
+    def unanswered(self, reason: Failure) -> None:
+        self.request = None
+        if self._script_end is not None:
+            self._script_ended()
+        elif not self._has_timed_out:
+            self._fail(reason)
+        elif reason.check(CancelledError, ConnectingCancelledError):
+            # Nothing was sent: a request that was sent fails with another error.
+            within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
+            self._fail(ConnectError(string=f"nothing answers there within {within}"))
 
     def _restart_deadline(self) -> None:
         """Restart the deadline of a streamed reply."""
@@ -213,16 +220,6 @@ class HttpExchange(Protocol):
         if ended is not None and not ended.called:
             ended.callback(None)
 
-    def _failed(self, failure: Failure) -> None:
-        if self._script_end is not None:
-            self._script_ended()
-        elif not self._has_timed_out:
-            self._fail(failure)
-        elif failure.check(CancelledError, ConnectingCancelledError):
-            # Nothing was sent: a request that was sent fails with another error.
-            within = f"{self._context.deadlines.seconds:g} s (--php-timeout)"
-            self._fail(ConnectError(string=f"nothing answers there within {within}"))
-
     def _complete(self, body: bytes) -> None:
         """Hand on the reply."""
         receiver, self._receiver = self._receiver, None
@@ -241,8 +238,8 @@ class HttpExchange(Protocol):
 
     def _disconnect(self) -> None:
         self._end()
-        if self._responding is not None:
-            self._responding.cancel()
+        if self.request is not None:
+            self.request.cancel()
         elif self.transport is not None:
             self.transport.loseConnection()
 

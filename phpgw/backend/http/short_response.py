@@ -1,7 +1,7 @@
 """A fast path for the most common response: all of it comes at once, and its head has come before.
 
-:mod:`phpgw.backend.http.connection` takes all others piece by piece. With this path, the gateway's
-code for a message over HTTP takes 28 us of CPU, and not 33 us.
+:mod:`phpgw.backend.http.connection` takes all others piece by piece. With this path, a message over
+HTTP takes 40 us of CPU in memory, and not 56 us.
 """
 
 from functools import lru_cache

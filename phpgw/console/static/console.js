@@ -1,6 +1,6 @@
 // The console: logs in, and shows the page that the address names.
 
-import { logIn, logOut, session } from "./api.js";
+import { get, logIn, logOut, session } from "./api.js";
 import { announce, element, heading, note } from "./elements.js";
 import { feed } from "./feed.js";
 import { startThemeButton } from "./theme_button.js";
@@ -23,7 +23,7 @@ const PAGES = {
   failures: showFailures,
   send: (page, name, query) => showSend(page, query),
 };
-const STATES = { connecting: "Connecting", open: "Live", away: "No connection to the gateway" };
+const STATES = { connecting: "Connecting", open: "Live", away: "No connection to the gateway", blocked: "No live data: the WebSocket does not open (a proxy has to pass on Host and Upgrade)" };
 
 // What the page on show does when it is left.
 let tidy = null;
@@ -99,6 +99,16 @@ function leaveWith(problem) {
   show(showLogin, problem);
 }
 
+// Returns whether this browser has a session, perhaps of the same link.
+async function isLoggedIn() {
+  try {
+    await get("about");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 async function start() {
   const code = location.hash.startsWith("#/") ? "" : location.hash.slice(1);
   if (code) {
@@ -107,8 +117,10 @@ async function start() {
     try {
       await logIn(code);
     } catch (error) {
-      leaveWith(printable(error.message));
-      return;
+      if (!(await isLoggedIn())) {
+        leaveWith(printable(error.message));
+        return;
+      }
     }
   }
   enter();

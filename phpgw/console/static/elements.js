@@ -57,15 +57,34 @@ export function announce(text) {
   waiting = text;
 }
 
-export async function copy(text, button) {
+// Copies a text; if the browser does not allow it, shows the text below, where it can be selected.
+export async function copy(text, button, below) {
   const before = button.textContent;
   try {
     await navigator.clipboard.writeText(text);
     button.textContent = "Copied";
+    announce(button.textContent);
+    setTimeout(() => { button.textContent = before; }, 2000);
   } catch {
-    // No permission, or no secure origin: the text can be selected by hand.
-    button.textContent = "Select and copy it";
+    // No permission, or no secure origin.
+    const shown = element("pre", { tabindex: 0, "aria-label": before }, text);
+    below.replaceChildren(shown);
+    shown.focus();
+    getSelection().selectAllChildren(shown);
   }
-  announce(button.textContent);
-  setTimeout(() => { button.textContent = before; }, 2000);
+}
+
+// Runs what a form is for, once at a time.
+export function submitting(run) {
+  let isRunning = false;
+  return async (event) => {
+    event.preventDefault();
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      await run();
+    } finally {
+      isRunning = false;
+    }
+  };
 }

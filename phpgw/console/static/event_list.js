@@ -60,23 +60,25 @@ function eventElement(event) {
     `waited ${milliseconds(event.wait_ms)}`,
     event.php_ms === null ? "PHP was not asked" : `PHP took ${milliseconds(event.php_ms)}`,
   ].filter(Boolean).join(" · ");
-  const button = element("button", { type: "button", class: "quiet", click: () => copyAsCurl(event, button) }, "Copy as curl");
+  const button = element("button", { type: "button", class: "quiet", click: () => copyAsCurl(event, button, command) }, "Copy as curl");
+  const command = element("div");
   // What a command line can be made of: a text, from the first to the last character.
   const isWhole = typeof event.message === "string" && !event.is_binary && event.message_size <= MAX_BODY;
   const title = element("h3", { class: `outcome ${OUTCOMES.has(event.outcome) ? event.outcome : ""}` }, `${TYPES[event.type] ?? printable(event.type)}: ${printable(event.outcome)}`);
   return element(
     "article", { class: "event" },
     element("div", { class: "heading" }, title, isWhole ? button : null),
+    command,
     element("p", { class: "note" }, facts, " · ", element("code", {}, foreign(printable(event.id)))),
     event.problem ? element("p", { class: "error" }, foreign(printable(event.problem))) : null,
-    element("div", { class: "bodies" }, body("Message", event.message, event.message_size), body("Reply", event.reply, event.reply_size)),
+    element("div", { class: "bodies" }, body(event.is_binary ? "Message (binary)" : "Message", event.message, event.message_size), body("Reply", event.reply, event.reply_size)),
   );
 }
 
-async function copyAsCurl(event, button) {
+async function copyAsCurl(event, button, below) {
   try {
     const { script_url: url } = await get("about");
-    await copy(curl(event, url), button);
+    await copy(curl(event, url), button, below);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
     button.textContent = printable(error.message);

@@ -62,12 +62,14 @@ class Feed extends EventTarget {
     // It may have been stopped meanwhile.
     if (attempt !== this.#attempt) return;
     const socket = this.#socket = new WebSocket(url);
+    let isOpen = false;
     socket.onopen = () => {
+      isOpen = true;
       this.#pause = FIRST_PAUSE;
       this.#subscribe();
     };
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
-    socket.onclose = () => { if (socket === this.#socket) this.#lose(); };
+    socket.onclose = () => { if (socket === this.#socket) this.#lose(isOpen ? "away" : "blocked"); };
   }
 
   #close() {
@@ -92,18 +94,19 @@ class Feed extends EventTarget {
     for (const [kind, detail] of Object.entries(message)) this.dispatchEvent(new CustomEvent(kind, { detail }));
   }
 
-  #lose() {
+  // state: "away", or "blocked" if there is a ticket, and the WebSocket does not open nevertheless.
+  #lose(state = "away") {
     this.#socket = null;
     if (!this.#isWanted) return;
     this.history.add(null);
-    this.#become("away");
+    this.#become(state);
     this.#timer = setTimeout(() => this.#open(), this.#pause * (0.75 + Math.random() / 2));
     this.#pause = Math.min(2 * this.#pause, LAST_PAUSE);
   }
 
   #become(state) {
-    // While it is away, each attempt would flicker.
-    if (state === this.state || (state === "connecting" && this.state === "away")) return;
+    // While there is no connection, each attempt would flicker.
+    if (state === this.state || (state === "connecting" && this.state !== "open")) return;
     this.state = state;
     this.dispatchEvent(new Event("state"));
   }

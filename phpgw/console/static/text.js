@@ -1,7 +1,7 @@
 // Texts for people. Whatever comes from a client, from PHP or from a proxy goes through printable().
 
 // C0 and C1 controls, bidi controls, separators and other characters without a picture, and half
-// pairs: phpgw's command line shows the same ones as escapes.
+// pairs. They are shown as escapes, as by phpgw's command line.
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu;
 // As above, but lines stay lines.
 const UNPRINTABLE_IN_LINES = /(?![\n\t])[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}]/gu;

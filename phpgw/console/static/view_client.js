@@ -2,7 +2,7 @@
 
 import { ApiError, get, run } from "./api.js";
 import { confirmed } from "./confirmation.js";
-import { element, field, foreign, heading, note } from "./elements.js";
+import { element, field, foreign, heading, note, submitting } from "./elements.js";
 import { eventList } from "./event_list.js";
 import { moment, plural, printable, since } from "./text.js";
 import { nameLink, tags } from "./view_clients.js";
@@ -64,12 +64,11 @@ function text(value) {
 function sendForm(id) {
   const message = element("textarea", { spellcheck: "false" });
   const outcome = element("div", { role: "status" });
-  const send = async (event) => {
-    event.preventDefault();
+  const send = async () => {
     outcome.replaceChildren(await deliver({ client: id }, message.value));
   };
   return element(
-    "form", { submit: send }, field("Message to this client", message),
+    "form", { submit: submitting(send) }, field("Message to this client", message),
     element("div", { class: "buttons" }, element("button", { class: "main" }, "Send")), outcome,
   );
 }

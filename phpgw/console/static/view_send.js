@@ -2,7 +2,7 @@
 
 import { ApiError, run } from "./api.js";
 import { confirmed } from "./confirmation.js";
-import { element, field, heading, note } from "./elements.js";
+import { element, field, heading, note, submitting } from "./elements.js";
 import { plural, printable } from "./text.js";
 
 const TARGETS = { client: "A client", group: "A group", user: "A user", all: "All clients" };
@@ -21,7 +21,7 @@ function sendForm(chosen, name) {
     "label", {}, element("input", { type: "radio", name: "target", value, checked: value === chosen, change: adapt }), text,
   ));
   const form = element(
-    "form", { submit: send },
+    "form", { submit: submitting(send) },
     element("fieldset", {}, element("legend", {}, "To"), element("div", { class: "choices" }, radios)),
     named,
     field("Message", message, "Sent as text, as it is."),
@@ -38,8 +38,7 @@ function sendForm(chosen, name) {
     named.hidden = target() === "all";
   }
 
-  async function send(event) {
-    event.preventDefault();
+  async function send() {
     const isAll = target() === "all";
     if (isAll && !(await confirmed("Send to all clients?", "Each client that is connected gets this message.", "Send to all"))) return;
     const result = await deliver({ [target()]: isAll ? true : input.value }, message.value);

@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote_from_bytes, unquote_to_bytes
+from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -106,6 +106,15 @@ class FieldTests(SynchronousTestCase):
     def test_cut_off_multipart(self) -> None:
         header, body = multipart([("message", b"x" * 100)])
         self.assertRaises(InvalidForm, read, b"", body[:-20], header[1])
+
+    @given(st.text("ab=&+%4é;", max_size=30))
+    def test_query(self, query: str) -> None:
+        """It is read as the standard library reads it, and later fields override earlier ones."""
+        expected = dict(parse_qsl(query, keep_blank_values=True, encoding="latin-1"))
+        text = query.encode("latin-1")
+        self.assertEqual(
+            {name: value.encode("latin-1") for name, value in expected.items()}, read(query=text)
+        )
 
     def test_too_many_fields(self) -> None:
         self.assertRaises(InvalidForm, read, b"&".join(b"a=b" for _ in range(1000)))

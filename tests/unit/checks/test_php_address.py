@@ -1,7 +1,8 @@
 """Tests for :mod:`phpgw.checks.php_address`; its permissions are in test_permissions."""
 
+import shlex
 import socket
-from pathlib import Path
+import tomllib
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
@@ -10,6 +11,7 @@ from phpgw.checks import php_address
 from phpgw.checks.connection_attempt import Refused
 from phpgw.checks.finding import Finding, Level
 from phpgw.checks.php_address import check_php_address
+from phpgw.checks.situation import Credentials
 from tests.support.checked_situation import situation
 from tests.support.real.process import free_port
 from tests.support.short_directory import short_directory
@@ -44,7 +46,35 @@ class PhpAddressTests(SynchronousTestCase):
         with socket.socket(socket.AF_UNIX) as server:
             server.bind(f"{directory}/a")
             self.assertEqual(f"{directory}/a", php_address._usual_address())
-        self.assertEqual(f"{directory}/c.sock", php_address._usual_address(directory))
+
+    def test_beside(self) -> None:
+        """A socket beside the one that is missing is proposed if it may be PHP's."""
+        directory = short_directory(self)
+        self.patch(php_address, "listen_addresses", list)
+        self.patch(php_address, "_USUAL_SOCKETS", ())
+        for name in ("docker.sock", "phpgw.sock", "snapd.sock"):
+            (directory / name).touch()
+        self.assertIsNone(php_address._usual_address(directory))
+        hostile = directory / 'php".sock'
+        hostile.touch()
+        self.assertEqual(str(hostile), php_address._usual_address(directory))
+        finding = check(php_fpm=f"unix:{directory}/x.sock")
+        self.assertEqual({"php-fpm": str(hostile)}, tomllib.loads(finding.fix))
+        directory.chmod(0o777)
+        self.assertIsNone(php_address._usual_address(directory))
+
+    def test_closed_directory(self) -> None:
+        """The line can be copied, whatever is in the path."""
+        directory = short_directory(self) / "a $(b) 'c'"
+        directory.mkdir(mode=0o700)
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind(f"{directory}/d")
+            made = attrs.evolve(
+                situation(php_fpm=f"unix:{directory}/d"),
+                credentials=Credentials(2**31, frozenset()),
+            )
+            [finding] = check_php_address(made)
+        self.assertEqual(["chmod", "o+x", str(directory)], shlex.split(finding.fix))
 
     def test_stale_socket(self) -> None:
         path = short_directory(self) / "a.sock"
@@ -65,12 +95,15 @@ class PhpAddressTests(SynchronousTestCase):
         self.assertIn("the web server", finding.where.lower())
 
     def test_in_a_container(self) -> None:
-        """There, localhost is nobody else's."""
-        here = Path(self.mktemp())
-        here.touch()
-        self.patch(php_address, "_IN_CONTAINER", (here,))
+        """There, localhost is nobody else's. A socket that is there is better than a guess."""
+        self.patch(php_address, "_usual_address", lambda: None)
         port = free_port()
-        self.assertIn("container", check(php_fpm=f"tcp:localhost:{port}").why)
+        finding = check(php_fpm=f"tcp:localhost:{port}")
+        self.assertIn("container", finding.why)
+        self.assertEqual(f'php-fpm = "php:{port}"', finding.fix)
+        self.patch(php_address, "_usual_address", lambda: "/run/php/php.sock")
+        finding = check(php_fpm=f"tcp:localhost:{port}")
+        self.assertEqual('php-fpm = "/run/php/php.sock"', finding.fix)
         self.assertIn("http://web:", check(php_url=f"http://localhost:{port}/a.php").fix)
 
     def test_other_failures(self) -> None:

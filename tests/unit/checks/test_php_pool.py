@@ -108,6 +108,10 @@ class WebServerTests(SynchronousTestCase):
 
 
 class QueueTests(PoolTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.patch(php_pool, "_BETWEEN_LOOKS", 0.0)
+
     def queue(self, status: PoolStatus | StatusUnknown | None = None) -> Finding:
         """The finding about the queue, where the status page says this."""
         self.patch(php_pool, "_status", lambda pool: status)
@@ -119,6 +123,13 @@ class QueueTests(PoolTestCase):
         self.assertEqual(("php-queue", Level.WRONG), brief(finding))
         self.assertEqual("pm.max_children = 20", finding.fix)
         self.assertIn("3 in the listen queue", finding.seen)
+
+    def test_waiting_for_a_moment(self) -> None:
+        """A queue that is soon empty is none: PHP-FPM starts another worker meanwhile."""
+        looks = [3, 1, 0]
+        self.patch(php_pool, "listen_queue", lambda address: looks.pop(0))
+        self.assertEqual(Level.OK, self.queue().level)
+        self.assertEqual([], looks)
 
     def test_late_status(self) -> None:
         """Where the status page finds no worker, nothing else does."""

@@ -1,6 +1,9 @@
 """Tests for :mod:`phpgw.checks.php_script`."""
 
 import json
+import os
+import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ from phpgw.backend.fastcgi.stderr import (
     SCRIPT_NOT_FOUND,
     find_reported_error,
 )
+from phpgw.checks import php_script
 from phpgw.checks.finding import Finding, Level
 from phpgw.checks.php_script import check_script, ini_in_reply
 from tests.support.checked_situation import SCRIPT, brief, replied, running, situation
@@ -67,8 +71,6 @@ class ScriptTests(SynchronousTestCase):
 
     def test_refused(self) -> None:
         for status, line in (
-            (401, "auth_basic off;"),
-            (403, "secret-file"),
             (405, "Route::post"),
             (413, "client_max_body_size"),
             (419, "validateCsrfTokens"),
@@ -79,10 +81,47 @@ class ScriptTests(SynchronousTestCase):
             self.assertEqual(("php-script", Level.WRONG), brief(finding))
             self.assertIn(line, finding.fix)
 
+    def test_needs_a_login(self) -> None:
+        """That may be right: the check event has no cookies. A web server's own page is not."""
+        page = b"<center><h1>Forbidden</h1></center><hr><center>nginx/1.22.1</center>"
+        for status, line in ((401, "auth_basic off;"), (403, "secret-file")):
+            finding, _ = check(replied(b"", status))
+            self.assertEqual(("php-script", Level.WARN), brief(finding))
+            self.assertIn(line, finding.fix)
+            finding, _ = check(replied(page, status))
+            self.assertEqual(("php-script", Level.WRONG), brief(finding))
+
+    def test_no_script(self) -> None:
+        """A web server's own page says that there is none, be it a directory or a file."""
+        page = b"<center><h1>No</h1></center><hr><center>nginx/1.22.1</center>"
+        for url, status in (("http://a/x", 404), ("http://a/x.html", 405), ("http://a/x/", 403)):
+            finding, _ = check(replied(page, status), php_url=url)
+            self.assertEqual(("php-script", Level.WRONG), brief(finding))
+            self.assertTrue(finding.fix.startswith("php-url = "), finding.fix)
+
+    def redirect(self, location: str) -> Finding:
+        finding, _ = check(replied(b"", 301, location=location), php_url="http://a/b.php")
+        return finding
+
     def test_redirect(self) -> None:
         """The line that is printed leads to where the script is."""
-        finding, _ = check(replied(b"", 301, location="https://a/b.php"))
-        self.assertEqual('php-url = "https://a/b.php"', finding.fix)
+        for location, expected in (
+            ("https://a/b.php", "https://a/b.php"),
+            ("/b.php/", "http://a/b.php/"),
+            ('//www.a/b.php?"', 'http://www.a/b.php?"'),
+        ):
+            finding = self.redirect(location)
+            self.assertEqual(Level.WRONG, finding.level, location)
+            self.assertEqual({"php-url": expected}, tomllib.loads(finding.fix))
+
+    def test_redirect_elsewhere(self) -> None:
+        """A login is no place for events, and what cannot be a URL of PHP is not proposed."""
+        for location in ("/login", "https://a/b.php\0", "ftp://a/b.php", "http://[/b.php"):
+            finding = self.redirect(location)
+            self.assertEqual(Level.WARN, finding.level, location)
+            self.assertNotIn("php-url", finding.fix)
+        finding, _ = check(replied(b"", 302, location="/login"))
+        self.assertEqual(Level.WARN, finding.level)
 
     def test_web_server(self) -> None:
         page = b"<center><h1>404 Not Found</h1></center><hr><center>nginx/1.22.1</center>"
@@ -138,9 +177,33 @@ class PathTests(SynchronousTestCase):
         self.assertEqual(expected, self.fix(self.directory / "websocket.php"))
         self.assertEqual(expected, self.fix(self.script.with_name("socket.php")))
 
+    def test_other_scripts(self) -> None:
+        """A script of quite another name is not proposed."""
+        self.script.rename(self.script.with_name("admin.php"))
+        fix = self.fix(self.script)
+        self.assertEqual('php-script = "/srv/app/websocket.php"', fix)
+        self.assertEqual(fix, self.fix(self.script.with_name("[a-z]*.php")))
+
+    def test_hostile_paths(self) -> None:
+        """The lines can be copied, whatever is in a path."""
+        script = self.directory / "a $(b) 'c'" / 'd".php'
+        script.parent.mkdir()
+        script.touch(mode=0o600)
+        self.assertEqual(["chmod", "o+r", str(script)], shlex.split(self.fix(script)))
+        script.parent.chmod(0o700)
+        self.assertEqual(["chmod", "o+x", str(script.parent)], shlex.split(self.fix(script)))
+        line = self.fix(self.directory / script.name)
+        self.assertEqual({"php-script": str(script)}, tomllib.loads(line))
+
     def test_closed_directory(self) -> None:
         self.script.parent.chmod(0o700)
         self.assertEqual(f"chmod o+x {self.script.parent}", self.fix(self.script))
+
+    def test_home_of_root(self) -> None:
+        """Nobody is told to open it."""
+        self.patch(php_script, "_ROOTS_HOME", self.script.parent)
+        self.script.parent.chmod(0o700)
+        self.assertTrue(self.fix(self.script).startswith("php-script = "))
 
     def test_unreadable_file(self) -> None:
         self.script.chmod(0o600)
@@ -180,6 +243,15 @@ class OutputTests(SynchronousTestCase):
             self.assertEqual(("php-script", Level.OK), brief(finding))
             self.assertEqual(("php-output", Level.WRONG), brief(output))
             self.assertIn(expected, output.what)
+
+    def test_reported_pipe(self) -> None:
+        """What PHP names may be a pipe, which is not read."""
+        pipe = short_directory(self) / "pipe"
+        os.mkfifo(pipe)
+        text = f"the script cannot send headers, since {pipe}:1 had printed something before"
+        error = {"kind": "PhpErrorReported", "text": text}
+        _, output = check({"path": SCRIPT, "error": error})
+        self.assertIn("white space", output.what)
 
     def test_error(self) -> None:
         _, output = check(replied(b"\nWarning: Undefined array key 1 in /srv/a.php on line 3\n"))

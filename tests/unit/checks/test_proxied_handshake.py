@@ -26,7 +26,11 @@ _SEEN = {
 
 
 def check(
-    seen: dict[str, Any] | None = None, peer: tuple[str, int] = ("127.0.0.1", 7), **changes: Any
+    seen: dict[str, Any] | None = None,
+    peer: tuple[str, int] = ("127.0.0.1", 7),
+    *,
+    trusts_proxies: bool = True,
+    **changes: Any,
 ) -> dict[str, Finding]:
     """Return the findings about a handshake that is right but for these changes.
 
@@ -52,8 +56,27 @@ def check(
         report=report,
         upstream="http://127.0.0.1:8080",
         ws_path="/ws",
+        trusts_proxies=trusts_proxies,
     )
     return {finding.id: finding for finding in check_handshake(handshake)}
+
+
+class UpgradeTests(SynchronousTestCase):
+    def test_both_lost(self) -> None:
+        """One line mends both headers of one hop."""
+        found = check(headers={"Upgrade": None, "Connection": "close"})["proxy-upgrade"]
+        self.assertEqual(("proxy-upgrade", Level.WRONG), brief(found))
+        self.assertIn("headers Upgrade and Connection", found.what)
+        self.assertEqual(
+            'proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection "upgrade";',
+            found.fix,
+        )
+        self.assertEqual("Upgrade: none; Connection: close", found.seen)
+
+    def test_one_lost(self) -> None:
+        found = check(headers={"Upgrade": None})["proxy-upgrade"]
+        self.assertIn("the header Upgrade", found.what)
+        self.assertEqual("proxy_set_header Upgrade $http_upgrade;", found.fix)
 
 
 class AddressTests(SynchronousTestCase):
@@ -64,6 +87,17 @@ class AddressTests(SynchronousTestCase):
         """A right proxy is not called wrong, although the gateway takes what looks forged."""
         found = check({"address": "192.0.2.1"}, headers={"X-Forwarded-For": "192.0.2.1, 127.0.0.1"})
         self.assertEqual(("proxy-address", Level.OK), brief(found["proxy-address"]))
+
+    def test_no_proxy_is_trusted(self) -> None:
+        """On the proxy's own machine, too: there, a client's address is that of the proxy."""
+        for trusts_proxies, level in ((True, Level.OK), (False, Level.WARN)):
+            found = check(
+                {"address": "127.0.0.1"},
+                headers={"X-Forwarded-For": "127.0.0.1"},
+                trusts_proxies=trusts_proxies,
+            )["proxy-address"]
+            self.assertEqual(level, found.level)
+        self.assertEqual('trusted-proxy = ["127.0.0.1"]', found.fix)
 
     def test_not_trusted(self) -> None:
         """The line names the proxy, be it at a socket."""

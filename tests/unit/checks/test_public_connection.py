@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.checks import public_connection
-from phpgw.checks.addresses import Address
+from phpgw.checks.addresses import Address, HostPort
 from phpgw.checks.connection_attempt import Refused
 from phpgw.checks.finding import Finding, Level
 from phpgw.checks.public_connection import PublicConnections, check_connection
@@ -58,6 +58,31 @@ class PortTests(ConnectionTestCase):
         found, goes_on = self.check()
         self.assertEqual((Level.WRONG, False), (found["public-name"].level, goes_on))
         self.assertEqual({"public-name"}, {*found})
+
+    def test_no_name_server(self) -> None:
+        """The name may be right."""
+
+        def resolve(*arguments: object, **more: object) -> None:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+        self.patch(socket, "getaddrinfo", resolve)
+        found, goes_on = self.check()
+        self.assertEqual((Level.WRONG, False), (found["public-name"].level, goes_on))
+        self.assertTrue(found["public-name"].fix.startswith("nameserver "))
+
+    def test_very_many_addresses(self) -> None:
+        """Only some are tried, since each takes some seconds."""
+        self.addresses = [f"192.0.2.{number}" for number in range(200)]
+        tried: list[str] = []
+
+        def connect(address: HostPort, timeout: float) -> Refused:
+            tried.append(address.host)
+            return Refused("timeout", "no answer in time")
+
+        self.patch(public_connection, "connect", connect)
+        found, _ = self.check()
+        self.assertEqual(self.addresses[:8], tried)
+        self.assertLess(len(found["public-port"].seen), 1000)
 
     def test_closed(self) -> None:
         """Refused, timeout and unreachable are told apart."""

@@ -32,6 +32,14 @@ class ExchangeTests(SynchronousTestCase):
         )
         self.assertEqual("status 404 of nginx: Hi", found.describe())
 
+    def test_long_headers(self) -> None:
+        """What people see of them is short."""
+        line = b"x" * 30_000
+        found = self.ask(b"HTTP/1.1 301 X\r\nServer: %b\r\nLocation: %b\r\n\r\n" % (line, line))
+        self.assertLess(len(found.describe()), 400)
+        self.assertLess(len(found.location()), 400)
+        self.assertTrue(found.location())
+
     def test_switched(self) -> None:
         """The connection stays open then."""
         found = self.ask(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", closes=False)

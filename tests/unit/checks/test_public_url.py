@@ -18,12 +18,17 @@ class PublicUrlTests(SynchronousTestCase):
         self.assertEqual("b=c", parse_public_url("ws://a/?b=c").query)
         self.assertEqual("wss://a:8/ws?b", str(parse_public_url("wss://a:8/ws?b")))
 
+    def test_lines(self) -> None:
+        """What would mean something in a configuration, or in JavaScript, is percent-encoded."""
+        url = parse_public_url("wss://a/b;}$c'%22?d=';e\\&f=g?")
+        self.assertEqual("wss://a/b%3B%7D%24c%27%22?d=%27%3Be%5C&f=g?", str(url))
+
     def test_invalid(self) -> None:
         """Nothing gets into a request that is not part of a URL."""
         for text in (
             *("", "example.com", "https://example.com/ws", "wss:///ws", "wss://u:p@a/ws"),
             *("wss://a/ws\r\nX: y", "wss://a/w s", "wss://a:b/", "wss://a:99999/", "wss://ä/"),
-            "wss://a/\x1b[31m",
+            *("wss://a/\x1b[31m", "wss://a;b/", "wss://$(a)/", "wss://a'/"),
         ):
             self.assertRaises(ValueError, parse_public_url, text)
 

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.checks import public_way
 from phpgw.checks.finding import Finding, Level
+from phpgw.checks.public_url import parse_public_url
 from phpgw.checks.public_way import PublicWay, check_public_way
 from tests.support.prepared_connections import PreparedConnections
 
@@ -55,6 +56,24 @@ class Announcer:
         return self.seen
 
 
+class TrustTests(SynchronousTestCase):
+    def test_trusts_proxies(self) -> None:
+        """By an address, or by the PROXY protocol; it may be behind an endpoint that is unknown."""
+        for listen, trusted, expected in (
+            ("tcp:8080", [], False),
+            ("tcp:8080", ["127.0.0.1/32"], True),
+            ("haproxy:tcp:8080", [], True),
+            ("other:8080", [], True),
+        ):
+            way = PublicWay(
+                url=parse_public_url("ws://a/ws"),
+                origin="http://a",
+                idle=0,
+                settings={"listen": [listen], "trusted-proxy": trusted},
+            )
+            self.assertIs(expected, way.trusts_proxies, listen)
+
+
 class PublicWayTests(SynchronousTestCase):
     def check(
         self,
@@ -80,6 +99,7 @@ class PublicWayTests(SynchronousTestCase):
                 "listen": ["tcp:8080:interface=127.0.0.1"],
                 "ws-path": "/live/ws",
                 "ping-interval": 25,
+                "trusted-proxy": [],
             },
         )
         return {each.id: each for each in check_public_way(way, announcer or Announcer())}

@@ -1,12 +1,16 @@
 """Tests for :mod:`phpgw.checks.socket_files`."""
 
+import tomllib
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.checks.finding import Finding, Level
 from phpgw.checks.socket_files import check_sockets
+from phpgw.settings.endpoint_text import escape
+from phpgw.settings.server_address import UnixServer, parse_server_address
 from tests.support.checked_situation import brief, running
+from tests.support.short_directory import short_directory
 
 
 class SocketFileTests(SynchronousTestCase):
@@ -25,6 +29,15 @@ class SocketFileTests(SynchronousTestCase):
         path = Path(self.mktemp()).absolute()
         path.touch(0o600)
         self.assertEqual(f'listen = "unix:{path}:mode=666"', self.check(path).fix)
+
+    def test_hostile_path(self) -> None:
+        """The line names the same socket."""
+        path = short_directory(self) / 'a":b'
+        path.touch(0o600)
+        [finding] = check_sockets(running(listen=(f"unix:{escape(str(path))}",)))
+        address = parse_server_address(tomllib.loads(finding.fix)["listen"])
+        assert address is not None
+        self.assertEqual(UnixServer(str(path), "666"), address.server)
 
     def test_missing(self) -> None:
         self.assertEqual(Level.SKIPPED, self.check(Path("/no/such.sock")).level)

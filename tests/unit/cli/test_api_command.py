@@ -73,6 +73,13 @@ class ApiCommandTests(ApiCliTestCase):
                 line = self.complaint(3, *command)
                 self.assertIn("does not reply like phpgw's API", line, (command, body))
 
+    def test_hostile_numbers(self) -> None:
+        """What is no number is not shown as one."""
+        stats = {**self.api.metrics.as_dict(), "clients_now": "\x1b[31m"}
+        self.answer(200, stats)
+        for command in (("status",), ("top", "--count", "1")):
+            self.assertIn("does not reply like phpgw's API", self.complaint(3, *command))
+
     def test_json(self) -> None:
         """It is ASCII, on one line."""
         for command in COMMANDS:

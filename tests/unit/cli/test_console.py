@@ -19,6 +19,11 @@ class ConsoleTests(ApiCliTestCase):
             answer = self.api.ask("POST", "/console/session", headers=headers)
             self.assertEqual(status, answer.status)
 
+    def test_hostile_code(self) -> None:
+        self.answer(200, {"code": "\x1b[31m", "seconds": "\x1b[31m"})
+        ended = self.run_phpgw("console")
+        self.assertNotIn("\x1b", ended.stdout + ended.stderr)
+
     def test_json(self) -> None:
         issued = json.loads(self.printed("console", "--json"))
         self.assertEqual({"url", "seconds"}, {*issued})

@@ -19,6 +19,7 @@ class FileTests(ConsoleTestCase):
                 *("default-src 'none'", "script-src 'self'", "style-src 'self'"),
                 *("connect-src 'self'", "img-src 'self'", "frame-ancestors 'none'"),
                 *("base-uri 'none'", "form-action 'none'"),
+                *("require-trusted-types-for 'script'", "trusted-types 'none'"),
             ],
             policy,
         )

@@ -61,7 +61,7 @@ def watched(**settings: Any) -> Iterator[Watched]:
 
 
 class ConsoleTab:
-    """A browser that is logged in to the console."""
+    """A browser that has logged in to the console."""
 
     cookie = ""
 

@@ -35,6 +35,15 @@ class ObserverTests(SynchronousTestCase):
         for level, count in (("debug", 5), ("info", 4), ("warn", 3), ("error", 2)):
             self.assertEqual(count, len(self.lines(io.StringIO(), level)))
 
+    def test_encoding(self) -> None:
+        """A name that the stream's encoding does not have hides no line."""
+        written = io.BytesIO()
+        stream = io.TextIOWrapper(written, encoding="latin-1", errors="strict")
+        log = Logger("x", observer=make_observer("info", "text", stream, {}))
+        log.info("User {user}", user="Zoë 日本")
+        stream.flush()
+        self.assertIn(b"User Zo\xeb \\u65e5\\u672c\n", written.getvalue())
+
     def test_no_level(self) -> None:
         """An event without a level counts as info."""
         for level, expected in (("info", True), ("warn", False)):

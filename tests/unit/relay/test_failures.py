@@ -78,6 +78,15 @@ class FailureLogTests(FakeBackendTestCase):
         self.assertTrue(entries[0].problem.startswith("149 "))
         self.assertLessEqual(max(len(each.problem) for each in entries), 2000)
 
+    def test_many_of_one_kind(self) -> None:
+        """They do not hide a failure of another kind."""
+        self.use(reports_disconnects=False)
+        self.failed(errors.BackendBroken("rare"))
+        for _ in range(150):
+            self.failed(errors.BackendTimeout("often"))
+        problems = [each.problem for each in self.replies.failures.newest_first()]
+        self.assertEqual(problems, ["often"] * 99 + ["rare"])
+
     def test_event_stays_as_it_is(self) -> None:
         """What is kept is a copy without the message."""
         event = Event("server", b"message", self.client("b")[0].identity)

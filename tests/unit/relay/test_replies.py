@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import attrs
 from twisted.logger import capturedLogs
 from twisted.python.failure import Failure
 
@@ -13,7 +14,7 @@ from phpgw.relay.errors import ClientDisconnected, UnusableReply
 from phpgw.relay.replies import PendingReply
 from phpgw.relay.reply_reader import is_utf8
 from tests.support.fake_backend import COMMANDS, STREAM, FakeBackendTestCase, FakeFlow, head
-from tests.support.fakes import FakeConnection
+from tests.support.fakes import FakeConnection, handshake
 
 _JOIN = b'{"op": "join", "group": "g"}'
 _TO_ALL = b'{"op": "send", "to": {"all": true}, "message": "all"}'
@@ -401,6 +402,16 @@ class FailureTests(AnswerTestCase):
         self.failed(BackendBroken("PHP-FPM does not run: start it"))
         expected = b"PHP failed on this message: PHP-FPM does not run: start it"
         self.assertEqual(self.connection.sent, [(expected, False)])
+
+    def test_page_of_another_site(self) -> None:
+        """It is not told what developers are told."""
+        self.use(on_error="reply", error_reply="%error%", shows_errors=True)
+        identity = attrs.evolve(self.sender.identity, handshake=handshake(is_cross_origin=True))
+        event, failure = Event("server", b"", identity), Failure(BackendBroken("in /srv/secret"))
+        self.replies.report_failure("a message", event, failure, self.sender)
+        sent = self.connection.sent.pop()[0]
+        self.assertNotIn(b"/srv/secret", sent)
+        self.assertIn(b"--allow-origin", sent)
 
     def test_in_the_log_already(self) -> None:
         """Its id is what clients are told."""

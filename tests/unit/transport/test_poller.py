@@ -254,6 +254,14 @@ class PollerTests(SynchronousTestCase):
         self.assertEqual(([ConnectionLost], [ConnectionLost]), (one.events, other.events))
         self.assertEqual(-1, self.poller.fileno())
 
+    def test_reactor_stops_meanwhile(self) -> None:
+        """A descriptor that was served has stopped it, and more were ready."""
+        one = self.descriptor()
+        one.at_read = lambda: self.poller.connectionLost(Failure(ConnectionLost()))
+        one.peer.send(b"a")
+        self.poller.doRead()
+        self.assertEqual([b"a", ConnectionLost], one.events)
+
     def test_many(self) -> None:
         """All that are ready are served in one turn."""
         descriptors = [self.descriptor() for _ in range(100)]
