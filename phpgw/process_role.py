@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 import attrs
 from twisted.application.service import IService
 
+from phpgw.api.check import GatewayReport
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.upstream import make_own_fpm
 from phpgw.process.signals import GracefulSignals
@@ -41,6 +42,7 @@ class ProcessRole:
     :ivar make_fpm: makes the gateway's own PHP-FPM, or what leads to that of the parent.
     :ivar make_signals: makes the service for signals, or for the commands of the parent.
     :ivar share_figures: returns what ``/stats`` and ``/metrics`` tell, given those of this process.
+    :ivar share_report: returns what ``/check`` tells, given what this process knows of itself.
     :ivar share_readiness: returns the checks of ``/readyz``, given those of this process.
     """
 
@@ -48,6 +50,7 @@ class ProcessRole:
     make_fpm: Callable[[Settings, Any], FpmEndpoint] = make_own_fpm
     make_signals: SignalsFactory = GracefulSignals
     share_figures: Callable[[OwnFigures], Figures] = _unshared
+    share_report: Callable[[GatewayReport], GatewayReport] = _unshared
     share_readiness: Callable[[Sequence[ReadinessCheck]], Sequence[ReadinessCheck]] = _unshared
 
 

@@ -155,8 +155,8 @@ def make_gateway(
     probes = PublicProbes(reactor.seconds)
     check = CheckContext(
         reactor=reactor,
-        report=GatewayReport(
-            settings=settings, concurrency=upstream.concurrency, machine=machine_id()
+        report=role.share_report(
+            GatewayReport(settings=settings, concurrency=upstream.concurrency, machine=machine_id())
         ),
         ask=relay.checks.ask,
         probes=probes,

@@ -39,18 +39,23 @@ class GatewayReport:
 
     :ivar concurrency: how many events PHP gets at once.
     :ivar machine: see :func:`phpgw.process.machine_id.machine_id`.
+    :ivar pid: the id of its process, or of the parent of its workers.
+    :ivar workers: the number of processes that serve.
     """
 
     settings: Settings
     concurrency: int
     machine: str
+    pid: int = attrs.field(factory=os.getpid)
+    workers: int = 1
 
     def as_json(self) -> dict[str, Any]:
         """Return it as JSON, with the process's credentials and limits as they are now."""
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         return {
             "version": __version__,
-            "pid": os.getpid(),
+            "pid": self.pid,
+            "workers": self.workers,
             "uid": os.geteuid(),
             "user": _user_name(os.geteuid()),
             "gids": sorted({os.getegid(), *os.getgroups()}),

@@ -13,7 +13,8 @@ from phpgw.settings.option import InvalidOption, shortened
 
 # Each is the name of a command, and of its room. The help has them in this order.
 COMMANDS = (
-    *("serve", "check", "status", "top", "tail", "clients", "send", "close", "console"),
+    *("serve", "check", "status", "top", "tail", "clients", "send", "close"),
+    *("console", "reload"),
     *("nginx", "caddy", "apache", "haproxy", "systemd", "supervisor"),
     *("completion", "version"),
 )

@@ -50,13 +50,17 @@ class WorkerJob:
         given = [(f"unix:{socket}", "the engine of the gateway's own")]
         return attrs.evolve(self, texts={**self.texts, "bus": given})
 
-    def settings(self) -> Settings:
-        """Return the worker's share of the settings."""
+    def whole_settings(self) -> Settings:
+        """Return the settings of the whole gateway."""
         given = {
             name: [Given(text, source) for text, source in texts]
             for name, texts in self.texts.items()
         }
-        return share_of(Settings.from_texts(given), self.number, self.count)
+        return Settings.from_texts(given)
+
+    def settings(self) -> Settings:
+        """Return the worker's share of the settings."""
+        return share_of(self.whole_settings(), self.number, self.count)
 
 
 def worker_command(module: str, *arguments: str) -> list[str]:

@@ -46,12 +46,13 @@ def _serve(message: Message) -> None:
 
     make = partial(make_observer, settings.log_level, settings.log_format)
     log_file = None if job.log_path is None else ReopenableLogFile(Path(job.log_path), make)
-    link = ParentLink(reactor)
+    link = ParentLink(reactor, job)
     role = ProcessRole(
         opened=message["sockets"],
         make_fpm=link.make_fpm,
         make_signals=link.make_signals,
         share_figures=link.share_figures,
+        share_report=link.share_report,
         share_readiness=link.share_readiness,
     )
     gateway = open_gateway(settings, reactor, log_file, role)

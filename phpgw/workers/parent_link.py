@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Protocol, connectionDone
@@ -13,9 +14,12 @@ from twisted.internet.stdio import StandardIO
 from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
+from phpgw.api.check import GatewayReport
 from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.backend.upstream import total_concurrency
 from phpgw.prometheus.figures import OwnFigures
 from phpgw.settings import Settings
+from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message, MessageReader, encode_message
 from phpgw.workers.shared_figures import SharedFigures
 from phpgw.workers.shared_readiness import SharedReadiness
@@ -37,8 +41,9 @@ class ParentLink(Service, Protocol):
 
     _figures: SharedFigures
 
-    def __init__(self, reactor: Any) -> None:
+    def __init__(self, reactor: Any, job: WorkerJob) -> None:
         self._reactor = reactor
+        self._job = job
         self._reader = MessageReader()
         self._is_stopping = False
         self._reload: Callable[[], Any] = lambda: None
@@ -65,6 +70,17 @@ class ParentLink(Service, Protocol):
         """Return the numbers of all workers."""
         self._figures = SharedFigures(own, self._tell)
         return self._figures
+
+    def share_report(self, own: GatewayReport) -> GatewayReport:
+        """Return what the whole gateway is: its settings are not divided among workers."""
+        whole = self._job.whole_settings()
+        return attrs.evolve(
+            own,
+            settings=whole,
+            concurrency=total_concurrency(whole),
+            pid=os.getppid(),
+            workers=self._job.count,
+        )
 
     def startService(self) -> None:
         super().startService()

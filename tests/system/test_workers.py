@@ -150,13 +150,16 @@ class WorkerLossTests(WorkersTestCase):
 
 class RestartTests(WorkersTestCase):
     async def test_replaced(self) -> None:
-        """SIGUSR2 replaces all workers; nobody is refused, and clients are told to come back."""
+        """phpgw reload replaces all workers; nobody is refused, clients are told to come back."""
         await self.start_workers()
         clients = await self.clients(20)
         before = worker_pids(self.gateway.log)
 
         async def replaced() -> None:
-            self.gateway.signal(signal.SIGUSR2)
+            url = f"http://127.0.0.1:{self.gateway.port}"
+            command = [sys.executable, "-m", "phpgw.cli", "reload", "--url", url]
+            ended = await run(command, env=environment(), timeout=20)
+            self.assertIn(f"Process {self.gateway.pid} replaces its 2 workers", ended.stdout)
             while "All workers are replaced" not in self.gateway.log:
                 await pause(0.05)
 
