@@ -7,7 +7,8 @@ CORES := $(shell nproc)
 JOBS ?= $(shell expr 1 + $(CORES))
 
 help:
-	@echo "make demo     a chat in your browser (rooms, logins, a streamed story), its logic in PHP"
+	@echo "make demo     a chat in your browser (rooms, logins, a streamed story), its logic in PHP;"
+	@echo "              WORKERS=2 runs the gateway as two processes"
 	@echo "make check    lint, types and unit tests: under a minute, without PHP, Nginx or Chromium"
 	@echo "make test     the whole test suite, with real PHP-FPM, Nginx and Chromium"
 	@echo "make coverage branch coverage of phpgw/ by the unit tests, and whether it is enough"
@@ -24,9 +25,11 @@ help:
 	@echo "make image    a container image in dist/, without a daemon or a registry"
 	@echo "make test-packages  both, installed, run and removed"
 
+WORKERS ?= 1
+
 demo:
-	@scripts/setup demo
-	@.venv/bin/python examples/demo/demo.py
+	@scripts/setup $(if $(filter-out 1,$(WORKERS)),demo-workers,demo)
+	@.venv/bin/python examples/demo/demo.py --workers $(WORKERS)
 
 check: lint types unit
 

@@ -271,7 +271,7 @@ def answers_http(port: int, path: str) -> Callable[[], bool]:
     return answers
 
 
-def run(wanted_port: int | None, directory: Path, children: list[Child]) -> NoReturn:
+def run(wanted_port: int | None, workers: str, directory: Path, children: list[Child]) -> NoReturn:
     """Start everything and watch over it; what ends it is an exception."""
     twistd, php = find_twistd(), find_php()
     web, gateway, api = web_port(wanted_port), free_port(), free_port()
@@ -303,6 +303,7 @@ def run(wanted_port: int | None, directory: Path, children: list[Child]) -> NoRe
         "--events=connect,disconnect",
         "--timer=clock=1s",
         "--client-id=random",
+        f"--workers={workers}",
         # So that the page can show what PHP has failed on: see failed() in chat.js.
         "--dev",
         '--error-reply={"event": "failed", "id": "%id%", "error": "%error%"}',
@@ -332,6 +333,9 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, help="where the page is served (default: 8000, or a free one)"
     )
+    parser.add_argument(
+        "--workers", default="1", help="the number of the gateway's processes, or auto (default: 1)"
+    )
     options = parser.parse_args()
 
     ends = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -340,7 +344,7 @@ def main() -> int:
     children: list[Child] = []
     with tempfile.TemporaryDirectory(prefix="phpgw-demo-") as directory:
         try:
-            run(options.port, Path(directory), children)
+            run(options.port, options.workers, Path(directory), children)
         except KeyboardInterrupt:
             return 0
         except DemoError as trouble:

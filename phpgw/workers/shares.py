@@ -32,7 +32,7 @@ def share_of(settings: Settings, number: int, count: int) -> Settings:
     """Return the settings of one worker.
 
     Together, the workers have the clients, the events that wait, and the concurrency that the
-    settings allow. Timers run in the first one alone.
+    settings allow.
 
     :param settings: those of the whole gateway.
     :param number: the worker's, counted from 0.
@@ -51,5 +51,4 @@ def share_of(settings: Settings, number: int, count: int) -> Settings:
         php_concurrency=max(1, share(total_concurrency(settings))),
         max_connections=share_if_limited(settings.max_connections),
         max_waiting=max(1, share(settings.max_waiting)),
-        timer=() if number else settings.timer,
     )

@@ -43,9 +43,9 @@ class Demo(Process):
 
     name = "demo"
 
-    def __init__(self, directory: Path, checkout: Path = ROOT) -> None:
+    def __init__(self, directory: Path, checkout: Path = ROOT, workers: str = "1") -> None:
         script = checkout / _DEMO.relative_to(ROOT)
-        arguments = [sys.executable, str(script), "--port", str(free_port())]
+        arguments = [sys.executable, str(script), "--port", str(free_port()), "--workers", workers]
         super().__init__(directory, arguments, env=environment())
 
     def is_ready(self) -> bool:
@@ -195,6 +195,21 @@ class DemoTests(SystemTestCase):
         await ada.do("location = 'about:blank'")
         await bob.sees("Bob")
         await bob.is_true("texts('.note')[0]?.startsWith('Ada left')")
+
+    async def test_workers(self) -> None:
+        """WORKERS=2: whichever process their connections come to, all are in one chat."""
+        demo = self._started(Demo(self.directory / "demo", workers="2"))
+        pages = [Page(self.start_browser(), demo) for _ in range(3)]
+        names = ("Ada", "Bob", "Cleo")
+        for page, name in zip(pages, names, strict=True):
+            await page.log_in(name)
+        for page, name in zip(pages, names, strict=True):
+            await page.sees(*names)
+            await page.say(f"I am {name}")
+        for page in pages:
+            for name in names:
+                await page.hears(f"I am {name}")
+        self.assertEqual(0, await deferToThread(demo.stop))
 
     async def test_login(self) -> None:
         """PHP refuses whoever is not logged in; a login lasts over a reload, up to the logout."""

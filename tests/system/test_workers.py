@@ -260,6 +260,21 @@ class PushTests(WorkersTestCase):
         await until(all_there)
         self.assertEqual(2, self.gateway.log.count("is ready for the workers"))
 
+    async def test_timer(self) -> None:
+        """A timer runs in one worker each time, and in another one once that is killed."""
+        self.write({"runs": ""})
+        script = "<?php file_put_contents(__DIR__ . '/runs', $_POST['message'], FILE_APPEND);"
+        await self.start_workers("--timer", "t=1s", script=script)
+        runs = self.document_root / "runs"
+        for pid in worker_pids(self.gateway.log):
+            count = len(runs.read_text())
+            while len(runs.read_text()) < count + 3:
+                await pause(0.05)
+            count = len(runs.read_text())
+            await pause(5)
+            self.assertIn(len(runs.read_text()) - count, (4, 5, 6))
+            os.kill(pid, signal.SIGKILL)
+
 
 class NumbersTests(WorkersTestCase):
     async def test_sums(self) -> None:
