@@ -45,6 +45,11 @@ class RedisBus:
         """See ``Bus``."""
         return self.link.problem
 
+    @property
+    def channels(self) -> int:
+        """Return the number of channels that are subscribed to, or will be."""
+        return len(self._channels)
+
     def publish(self, channel: bytes, frame: bytes) -> Deferred[int]:
         """See ``Bus``."""
         return self._request((b"PUBLISH", self._names.channels + channel, frame))

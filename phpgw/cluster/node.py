@@ -7,6 +7,7 @@ from twisted.application.service import IService
 from twisted.internet.interfaces import IAddress
 
 from phpgw.bus.selection import make_bus
+from phpgw.bus.state import observe_bus
 from phpgw.cluster.adoption import Adoption
 from phpgw.cluster.fencing import FencedConnection, Fencing
 from phpgw.cluster.hold import ClusterHoldControl
@@ -67,12 +68,12 @@ class ClusterParts:
         self.commander = hub.commander
         self.directory = hub.directory
         self.history = hub.history
-        self.observables: Sequence[Observable] = ()
         self.exchange = hub.exchange
         self._ledger = NodeLedger(reactor, self._bus, membership) if tells_disconnects else None
         self.ledger: Ledger = self._ledger or NoLedger()
         timer_turns = TimerTurns(reactor, self._bus)
         self.turns: Turns = timer_turns
+        self.observables: Sequence[Observable] = observe_bus(self._bus)
         services: list[IService] = [self._bus.service, self.exchange, membership, timer_turns]
         if self._ledger is not None:
             services.append(self._ledger)

@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     "bus/redis_bus": "unit/bus/test_link",
     "bus/selection": "system/test_bus",
     "bus/sentinel": "system/test_bus_sentinel",
+    "bus/state": "project/test_metric_names",
     "bus/tls_endpoint": "system/test_bus_tls",
     "checks/gateway": "unit/cli/test_check",
     "checks/php_ini": "system/test_check",

@@ -5,10 +5,18 @@ from functools import cache
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet.task import Clock
 
+from phpgw.bus.handshake import Login
+from phpgw.bus.link import EnginePlace
+from phpgw.bus.names import BusNames
+from phpgw.bus.redis_bus import RedisBus
+from phpgw.bus.state import observe_bus
+from phpgw.observable import Observable
 from phpgw.prometheus.figures import PlainCollector
 from phpgw.prometheus.plain_family import observe_plainly
 from phpgw.workers.state import observe_workers
+from tests.support.fake_redis import FakeRedis
 from tests.support.in_memory_gateway import InMemoryGateway, Road, running_gateway
 
 _NAME = re.compile(r"\b(?:phpgw|process)_[a-z_]+\b")
@@ -25,10 +33,17 @@ def exported_metrics() -> dict[str, Metric]:
             for family in text_string_to_metric_families(scrape(gateway)):
                 suffix = "_total" if family.type == "counter" else ""
                 found[family.name + suffix] = family
-    for family in PlainCollector(map(observe_plainly, observe_workers(()))).collect():
+    for family in PlainCollector(map(observe_plainly, _elsewhere())).collect():
         suffix = "_total" if family.type == "counter" else ""
         found[family.name + suffix] = family
     return found
+
+
+def _elsewhere() -> tuple[Observable, ...]:
+    """Return the metrics of gateways with workers, or with others."""
+    place = EnginePlace(FakeRedis(), "", Login("", lambda: None))
+    bus = RedisBus(Clock(), place, BusNames.of("phpgw"))
+    return (*observe_workers(()), *observe_bus(bus))
 
 
 def scrape(gateway: InMemoryGateway) -> str:
