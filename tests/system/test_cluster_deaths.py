@@ -62,6 +62,16 @@ class DeathTestCase(RealClusterTestCase):
     async def _is_fenced(self, gateway: Gateway) -> bool:
         return "goes on as node" in gateway.log
 
+    async def is_clean_of(self, node: str) -> None:
+        """Wait until nothing of a gateway is left in Redis, and nothing that was adopted."""
+
+        async def is_done() -> bool:
+            keys = self.redis.ask("KEYS", "*")
+            assert isinstance(keys, list)
+            return not [key for key in keys if node.encode() in key or b"adopted:" in key]
+
+        await until(is_done)
+
     async def is_clean(self) -> None:
         """Wait until Redis has no record of a client, and no ledger of a dead gateway."""
 
@@ -204,6 +214,49 @@ class KilledTests(DeathTestCase):
         self.assert_each_once(clients)
         self.assertEqual({"1001"}, {event.code for event in self.told.events("disconnect")})
         await self.is_clean()
+
+
+class CrowdTests(DeathTestCase):
+    timeout = 170
+
+    async def test_three_times_three_thousand(self) -> None:
+        """A gateway is killed while it tells PHP of thousands: each is told of, and few twice."""
+        gateways = await self.begin(3)
+        crowds = [LightClients(gateway.port) for gateway in gateways]
+        for crowd in crowds:
+            self.addCleanup(crowd.abort)
+        begun = time.monotonic()
+        for crowd in crowds:
+            await crowd.join_all(3000, query="name=n")
+        self.log.info("joined after {seconds}", seconds=time.monotonic() - begun)
+        node = await self.node_id(crowds[0].members[0])
+        clients = self.told.connected(node)
+        self.assertEqual(3000, len(clients))
+        self.told.pause(500)
+        crowds[0].abort()
+
+        async def is_begun() -> bool:
+            return len(self.told.disconnects()) >= 1000
+
+        await until(is_begun)
+        gateways[0].stop(signal.SIGKILL)
+        told_before, begun = len(self.told.disconnects()), time.monotonic()
+        self.assertLess(told_before, 2900)
+        await self.until_told(clients)
+        told = self.told.disconnects()
+        self.log.info(
+            "told before {before}, the rest after {seconds}, twice {twice}",
+            before=told_before,
+            seconds=time.monotonic() - begun,
+            twice=sum(told.values()) - 3000,
+        )
+        self.assertEqual(clients, told.keys())
+        self.assertLessEqual(sum(told.values()) - 3000, _AT_ONCE)
+        await self.is_clean_of(node)
+        for gateway in gateways[1:]:
+            found = await self.get(gateway, "/stats")
+            self.assertEqual(3000, found["clients_now"])
+            self.assertEqual(0, found["disconnects_lost"])
 
 
 class FrozenTests(DeathTestCase):
