@@ -151,7 +151,9 @@ def make_gateway(
     # The API.
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     access = Access.from_settings(settings, proxies)
-    fast_path = FastPath(access, commander, Batches(commander, slices), settings.max_push_size)
+    fast_path = FastPath(
+        access, commander, Batches(commander, slices), settings.max_push_size, metrics
+    )
     probes = PublicProbes(reactor.seconds)
     check = CheckContext(
         reactor=reactor,

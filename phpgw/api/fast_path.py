@@ -16,14 +16,17 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
-from twisted.web.http import datetimeToString
+from twisted.internet.defer import Deferred
+from twisted.web.http import RESPONSES, datetimeToString
 
 from phpgw.api.access import Access, Caller, is_for_this_machine
 from phpgw.api.batch import Batches
 from phpgw.api.forms import InvalidForm, url_encoded_fields
-from phpgw.hub.commander import Commander
-from phpgw.hub.commands import InvalidCommand
-from phpgw.web.fast_path_site import HEADER_LINES, FastPathChannel
+from phpgw.api.send import problem_of
+from phpgw.hub.commander import Commander, Result
+from phpgw.hub.commands import InvalidCommand, Send, Target
+from phpgw.metrics import Metrics
+from phpgw.web.fast_path_site import HEADER_LINES, FastPathChannel, FastResponse
 
 # The request lines that are served here, with the content types that a body may have.
 _TYPES = {
@@ -55,18 +58,8 @@ _OTHER_TARGETS = frozenset(("group", "user", "all", "history"))
 _HEAD = b"HTTP/1.1 200 OK\r\nServer: phpgw\r\nDate: %b\r\nX-Content-Type-Options: nosniff\r\n"
 _CLOSE = b"Connection: close\r\n"
 _SENT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n\r\nMessage sent"
+_PROBLEM = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n\r\n%b"
 _RESULTS = b"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%b"
-
-
-class FastResponse(NamedTuple):
-    """An HTTP response.
-
-    :ivar data: the whole response.
-    :ivar is_last: whether the connection is closed after it.
-    """
-
-    data: bytes
-    is_last: bool
 
 
 class RequestHead(NamedTuple):
@@ -97,6 +90,7 @@ class FastPath:
         commander: Commander,
         batches: Batches,
         limit: int,
+        metrics: Metrics,
         wall_time: Callable[[], float] = time.time,
     ) -> None:
         self._wall_time = wall_time
@@ -104,6 +98,7 @@ class FastPath:
         self._commander = commander
         self._batches = batches
         self._limit = limit
+        self._metrics = metrics
         self._second = -1
         self._head = b""
         self._sent: tuple[FastResponse, FastResponse]
@@ -118,10 +113,13 @@ class FastPath:
         response = self.respond(data, caller)
         if response is None:
             return False
-        channel.respond(response.data, response.is_last)
+        if isinstance(response, Deferred):
+            channel.respond_later(response)
+        else:
+            channel.respond(response.data, response.is_last)
         return True
 
-    def respond(self, data: bytes, caller: Caller) -> FastResponse | None:
+    def respond(self, data: bytes, caller: Caller) -> FastResponse | Deferred[FastResponse] | None:
         """Serve a plain push or batch, and return the response.
 
         :param data: all that was received since the last response.
@@ -139,7 +137,7 @@ class FastPath:
             return self._run(body, head.is_last)
         return self._send(body, head.is_last)
 
-    def _send(self, body: bytes, is_last: bool) -> FastResponse | None:
+    def _send(self, body: bytes, is_last: bool) -> FastResponse | Deferred[FastResponse] | None:
         try:
             fields = url_encoded_fields(body)
             message, client_id = fields["message"], fields["client_id"].decode()
@@ -150,10 +148,26 @@ class FastPath:
             return None
         if len(fields) > 2 and not _OTHER_TARGETS.isdisjoint(fields):
             return None
-        if not self._commander.push_to_client(client_id, message):
+        pushed = self._commander.push_to_client(client_id, message)
+        if not pushed:
             return None
+        if pushed is not True:
+            push = Send(Target("client", (client_id,)), message)
+            return pushed.addCallback(self._finish, push, is_last)
         self._update_date()
         return self._sent[is_last]
+
+    def _finish(self, result: Result, push: Send, is_last: bool) -> FastResponse:
+        """Return the response to a push to a client of another process."""
+        self._update_date()
+        problem = problem_of(push, result)
+        if problem is None:
+            return self._sent[is_last]
+        self._metrics.pushes_refused["client"] += 1
+        head = self._head.replace(b"200 OK", b"%d %b" % (problem.status, RESPONSES[problem.status]))
+        text = f"{problem}\n".encode()
+        close = _CLOSE if is_last else b""
+        return FastResponse(head + close + _PROBLEM % (len(text), text), is_last)
 
     def _run(self, body: bytes, is_last: bool) -> FastResponse | None:
         try:

@@ -64,6 +64,15 @@ def _history_rule(text: bytes, field: str) -> HistoryRule:
         raise InvalidForm(f"history: expected {error}") from None
 
 
+def problem_of(push: Send, result: Result) -> HttpError | None:
+    """Return the error response for a push that was not delivered; ``None`` if it was."""
+    if result.is_unknown:
+        return HttpError(503, f"Delivered to {result.delivered}; {result.error}")
+    if is_undelivered(push, result):
+        return HttpError(404, f"{push.to.kind.capitalize()} not found")
+    return None
+
+
 class SendResource(Resource):
     """Takes ``message`` and ``client_id`` as a form, as a JSON object or in the query.
 
@@ -128,12 +137,9 @@ class SendResource(Resource):
         return self._respond(result, push, request)
 
     def _respond(self, result: Result, push: Send, request: Request) -> bytes:
-        if result.is_unknown:
-            reason = f"Delivered to {result.delivered}; {result.error}"
-            return self._refuse(HttpError(503, reason), request, push.to.kind)
-        if is_undelivered(push, result):
-            kind = push.to.kind
-            return self._refuse(HttpError(404, f"{kind.capitalize()} not found"), request, kind)
+        problem = problem_of(push, result)
+        if problem is not None:
+            return self._refuse(problem, request, push.to.kind)
         for each in result.positions:
             request.setHeader("Phpgw-Offset", str(each.position.offset))
             request.setHeader("Phpgw-Epoch", each.position.epoch)

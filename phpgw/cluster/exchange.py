@@ -27,7 +27,7 @@ from phpgw.cluster.frames import (
 from phpgw.cluster.incoming import Handler, Incoming
 from phpgw.cluster.members import Members
 from phpgw.cluster.outgoing import Outgoing, Publish
-from phpgw.cluster.pending_ask import Answers, PendingAsk
+from phpgw.cluster.pending_ask import Answers, FenceState, PendingAsk
 from phpgw.cluster.published_commands import is_published_by_php
 from phpgw.deadlines import Deadlines
 from phpgw.log_limit import line_limit
@@ -39,6 +39,8 @@ _SILENT_AFTER = 0.9
 # Seconds until a node that works on the question is asked again.
 _ASK_AGAIN_AFTER = 1.0
 _FENCE = "fence"
+# The failure of a node that does not answer.
+_SILENT = ""
 
 
 class NodeGone(Exception):
@@ -224,9 +226,9 @@ class Exchange(Service):
             self._end(ask, outcome.getErrorMessage())
             return
         ask.receivers = outcome
-        if ask.node is not None and not outcome and ask.node in self._members.live:
+        if not outcome and ask.node in self._members.live:
             # It has a lease, and is not on the bus: it is cut off, or has just ended.
-            ask.silent.add(ask.node)
+            ask.failures[ask.node] = _SILENT
         if ask.is_complete:
             self._end(ask)
         elif ask.is_fence:
@@ -238,65 +240,68 @@ class Exchange(Service):
         """Note that this node has received its own question."""
         ask = self._asks.get(number)
         if ask is not None and ask.node is None:
-            ask.heard.add(self._members.node_id)
+            ask.has_own = True
             if ask.is_complete:
                 self._end(ask)
 
     def _take(self, sender: str, answer: Answer) -> None:
         ask = self._asks.get(answer.number)
-        if ask is None or sender in ask.heard or ask.node not in (None, sender):
+        if ask is None or (ask.node != sender and ask.node is not None):
             return
-        ask.heard.add(sender)
-        ask.busy.discard(sender)
         if answer.outcome == DONE:
             ask.values[sender] = answer.value
         elif answer.outcome == UNSUPPORTED:
             ask.failures[sender] = f"it does not know {answer.value}"
         else:
-            ask.failures[sender] = str(answer.value)
-        if ask.is_complete or ask.node is not None:
+            ask.failures[sender] = str(answer.value) or "it failed"
+        if ask.node is not None or ask.is_complete:
             self._end(ask)
-        elif ask.is_fenced:
-            self._end_if_settled(ask)
+        elif ask.fence is not None:
+            ask.fence.busy.discard(sender)
+            self._end_if_settled(ask, ask.fence)
 
     def _fence(self, ask: PendingAsk) -> None:
         """Ask the nodes what has become of a question that some have not answered."""
+        fence = ask.fence = ask.fence or FenceState()
         others = self._others() if ask.node is None else {ask.node}
-        nodes = others - ask.heard - ask.cleared - ask.silent - ask.asked_about
-        ask.is_fenced = True
-        ask.busy.clear()
-        ask.asked_about |= nodes
+        nodes = {each for each in others if not ask.has_heard_from(each)}
+        nodes -= fence.cleared | fence.asked
+        fence.busy.clear()
+        fence.asked |= nodes
         for node in nodes:
-            channel = node_channel(node)
-            fence = self._start(channel, _FENCE, [ask.number], node=node, is_fence=True)
-            fence.done.addCallback(partial(self._note_progress, ask, node))
-        self._end_if_settled(ask)
+            pending = self._start(
+                node_channel(node), _FENCE, [ask.number], node=node, is_fence=True
+            )
+            pending.done.addCallback(partial(self._note_progress, ask, fence, node))
+        self._end_if_settled(ask, fence)
 
-    def _end_fence(self, fence: PendingAsk) -> None:
+    def _end_fence(self, pending: PendingAsk) -> None:
         """End a question about another one that has had no answer."""
-        assert fence.node is not None
-        fence.silent.add(fence.node)
-        self._end(fence)
+        assert pending.node is not None
+        pending.failures[pending.node] = _SILENT
+        self._end(pending)
 
-    def _note_progress(self, ask: PendingAsk, node: str, answers: Answers) -> None:
+    def _note_progress(
+        self, ask: PendingAsk, fence: FenceState, node: str, answers: Answers
+    ) -> None:
         """Note what a node says has become of a question."""
-        ask.asked_about.discard(node)
+        fence.asked.discard(node)
         is_under_way = answers.values.get(node)
         if is_under_way is True:
-            ask.busy.add(node)
+            fence.busy.add(node)
         elif is_under_way is False and ask.node is not None:
             ask.failures[node] = "the question did not get there"
         elif is_under_way is None and answers.problem is not None:
-            ask.silent.add(node)
+            ask.failures.setdefault(node, _SILENT)
         else:
-            ask.cleared.add(node)
-        self._end_if_settled(ask)
+            fence.cleared.add(node)
+        self._end_if_settled(ask, fence)
 
-    def _end_if_settled(self, ask: PendingAsk) -> None:
+    def _end_if_settled(self, ask: PendingAsk, fence: FenceState) -> None:
         """End a question if no more answers can come; ask again if a node works on it."""
-        if ask.asked_about or ask.number not in self._asks:
+        if fence.asked or ask.number not in self._asks:
             return
-        if ask.busy:
+        if fence.busy:
             self._again.start(ask)
         else:
             self._end(ask)
@@ -317,8 +322,9 @@ class Exchange(Service):
     def _end(self, ask: PendingAsk, problem: str | None = None) -> None:
         if self._asks.pop(ask.number, None) is None:
             return
-        for deadlines in (self._late, self._silent, self._again):
-            deadlines.stop(ask)
+        if ask.receivers is not None:
+            for deadlines in (self._late, self._silent, self._again):
+                deadlines.stop(ask)
         ask.done.callback(ask.answers(problem))
 
     def _end_all(self, problem: str) -> None:

@@ -12,6 +12,7 @@ from phpgw.cluster.dispatcher import ClusterDispatcher
 from phpgw.cluster.exchange import Exchange
 from phpgw.cluster.history import EngineHistory
 from phpgw.cluster.kept_messages import KeptMessages
+from phpgw.cluster.list_run import ListContext
 from phpgw.cluster.members import Members
 from phpgw.cluster.published_commands import PublishedCommands
 from phpgw.cluster.remote_commands import RemoteCommands
@@ -68,7 +69,7 @@ def make_cluster_hub(
     PublishedCommands(bus, local, slices)
     others = RemoteCommands(exchange, here)
     history = EngineHistory(bus)
-    kept = KeptMessages(others, history)
-    commander = ClusterDispatcher(reactor, local, here, others, kept, router, slices, metrics)
+    context = ListContext(reactor, here, others, KeptMessages(others, history), router)
+    commander = ClusterDispatcher(local, context, slices, metrics)
     directory = ClusterDirectory(LocalDirectory(registry, slices), router, exchange)
     return ClusterHub(registry, commander, directory, history, exchange)

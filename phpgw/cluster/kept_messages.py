@@ -7,8 +7,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from phpgw.cluster.history import EngineHistory, KeptFrame
-from phpgw.cluster.remote_commands import RemoteCommands
-from phpgw.cluster.routes import RemotePart
+from phpgw.cluster.remote_commands import RemoteCommands, RemoteList
 from phpgw.history.interface import GroupPosition
 from phpgw.history.rules import HistoryRule
 from phpgw.hub.commander import Result
@@ -21,11 +20,11 @@ class KeptMessage:
 
     :ivar positions: fires with its positions in the histories, when all that is before it there
         has come to this node; with none if the engine does not say. It never fails.
-    :ivar result: of the other nodes.
+    :ivar results: of the other nodes; those at once if they are not waited for.
     """
 
     positions: Deferred[tuple[GroupPosition, ...]]
-    result: Result | Deferred[Result]
+    results: list[list[Result]] | Deferred[list[list[Result]]]
 
 
 class KeptMessages:
@@ -36,16 +35,20 @@ class KeptMessages:
         self._history = history
 
     def send(
-        self, part: RemotePart, rules: Mapping[str, HistoryRule], order: str, wants_result: bool
+        self,
+        send: Send,
+        remote: RemoteList,
+        rules: Mapping[str, HistoryRule],
+        order: str,
+        wants_result: bool,
     ) -> KeptMessage:
         """Send a message.
 
+        :param remote: a list of this message alone.
         :param rules: of its groups, those in whose histories it is kept.
         :param order: as :meth:`RemoteCommands.ask` takes it.
         :param wants_result: whether to wait for the results of the other nodes.
         """
-        send = part.command
-        assert isinstance(send, Send)
         message, is_binary = send.message, send.is_binary
         positions: Deferred[tuple[GroupPosition, ...]] = Deferred()
 
@@ -62,9 +65,9 @@ class KeptMessages:
             return failure
 
         if wants_result:
-            return KeptMessage(positions, self._others.ask(part, order, publish))
-        result = self._others.tell(part, order, publish)
+            return KeptMessage(positions, self._others.ask(remote, order, publish))
+        result = self._others.tell(remote, order, publish)
         if result.is_unknown:
             # Nothing is published.
             positions.callback(())
-        return KeptMessage(positions, result)
+        return KeptMessage(positions, [[result]])

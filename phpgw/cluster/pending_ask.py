@@ -19,6 +19,20 @@ class Answers:
 
 
 @attrs.define(eq=False)
+class FenceState:
+    """What is known of the nodes that have not answered a question in time.
+
+    :ivar asked: the nodes that are being asked what has become of it.
+    :ivar busy: the nodes that still work on it.
+    :ivar cleared: the nodes that have not received it, and never will.
+    """
+
+    asked: set[str] = attrs.field(factory=set)
+    busy: set[str] = attrs.field(factory=set)
+    cleared: set[str] = attrs.field(factory=set)
+
+
+@attrs.define(eq=False)
 class PendingAsk:
     """A question that waits for its answers.
 
@@ -26,14 +40,10 @@ class PendingAsk:
     :ivar node: the only node that is asked; ``None`` if it is all that are subscribed.
     :ivar is_fence: whether it asks what has become of another one.
     :ivar receivers: how many have received it; ``None`` as long as that is not known.
-    :ivar heard: the nodes that have answered, or have received it and are this one.
     :ivar values: the answers.
-    :ivar failures: what the nodes have answered that could not do it.
-    :ivar is_fenced: whether the nodes were asked what has become of it.
-    :ivar asked_about: the nodes that are being asked what has become of it.
-    :ivar busy: the nodes that still work on it.
-    :ivar cleared: the nodes that have not received it, and never will.
-    :ivar silent: the nodes that do not answer.
+    :ivar has_own: whether this node has received it, too.
+    :ivar failures: why other nodes have no answer; an empty text if they are silent.
+    :ivar fence: what is known of the others, once they were asked what has become of it.
     :ivar done: fires with the answers.
     """
 
@@ -41,33 +51,36 @@ class PendingAsk:
     node: str | None = None
     is_fence: bool = False
     receivers: int | None = None
-    heard: set[str] = attrs.field(factory=set)
     values: dict[str, Any] = attrs.field(factory=dict)
+    has_own: bool = False
     failures: dict[str, str] = attrs.field(factory=dict)
-    is_fenced: bool = False
-    asked_about: set[str] = attrs.field(factory=set)
-    busy: set[str] = attrs.field(factory=set)
-    cleared: set[str] = attrs.field(factory=set)
-    silent: set[str] = attrs.field(factory=set)
+    fence: FenceState | None = None
     done: Deferred[Answers] = attrs.field(factory=Deferred)
 
     @property
     def is_complete(self) -> bool:
         """Return whether all that have received it have answered."""
-        return self.receivers is not None and len(self.heard) >= self.receivers
+        heard = len(self.values) + len(self.failures) + self.has_own
+        return self.receivers is not None and heard >= self.receivers
+
+    def has_heard_from(self, node: str) -> bool:
+        """Return whether a node has answered, or is known not to answer."""
+        return node in self.values or node in self.failures
 
     def answers(self, problem: str | None = None) -> Answers:
         """Return what was answered.
 
         :param problem: why there may be more, if that is not for the nodes.
         """
-        return Answers(self.values, problem or self._problem())
+        if problem is None and self.failures:
+            problem = self._problem()
+        return Answers(self.values, problem)
 
-    def _problem(self) -> str | None:
+    def _problem(self) -> str:
+        silent = sorted(node for node, text in self.failures.items() if not text)
         problems = []
-        if self.silent:
-            nodes = ", ".join(sorted(self.silent))
-            s, do = ("", "does") if len(self.silent) == 1 else ("s", "do")
-            problems.append(f"node{s} {nodes} {do} not answer")
-        problems += [f"node {node}: {text}" for node, text in sorted(self.failures.items())]
-        return "; ".join(problems) or None
+        if silent:
+            s, do = ("", "does") if len(silent) == 1 else ("s", "do")
+            problems.append(f"node{s} {', '.join(silent)} {do} not answer")
+        problems += [f"node {node}: {text}" for node, text in sorted(self.failures.items()) if text]
+        return "; ".join(problems)

@@ -20,11 +20,12 @@ class RemotePart:
 
     :ivar channel: where it is published.
     :ivar node: the only node that it is for; ``None`` for all that are subscribed.
+    :ivar names: those of the target's names that it is for.
     """
 
     channel: bytes
     node: str | None
-    command: Command
+    names: Sequence[str]
 
 
 @attrs.frozen
@@ -36,7 +37,6 @@ class Route:
     :ivar rules: the rules of the groups in whose histories it is kept.
     """
 
-    command: Command
     local: Command | None
     remote: Sequence[RemotePart] = ()
     rules: Mapping[str, HistoryRule] = {}
@@ -65,14 +65,14 @@ class Router:
     def route(self, command: Command) -> Route:
         """Return where a command goes."""
         to = command.to
-        if self.is_local(command):
-            return Route(command, command)
         if to.kind == "client":
             return self._by_node(command)
+        if self.is_local(command):
+            return Route(command)
         rules: Mapping[str, HistoryRule] = {}
         if type(command) is Send and to.kind == "group":
             rules = self._rules.of_message(to.names, command.history)
-        return Route(command, command, (RemotePart(_channel(to), None, command),), rules)
+        return Route(command, (RemotePart(_channel(to), None, to.names),), rules)
 
     def node_of(self, client_id: str) -> str | None:
         """Return the node of a client, by its id; ``None`` for this node, and for none."""
@@ -85,23 +85,25 @@ class Router:
 
     def _by_node(self, command: Command) -> Route:
         to = command.to
+        if len(to.names) == 1 and to.problem is None:
+            # Most commands are like this.
+            node = self.node_of(to.names[0])
+            if node is None:
+                return Route(command)
+            return Route(None, (RemotePart(node_channel(node), node, to.names),))
         names: dict[str | None, list[str]] = {}
         for name in to.names:
             names.setdefault(self.node_of(name), []).append(name)
         here = names.pop(None, None)
         local = None
-        if here or to.problem is not None:
+        if here or not names or to.problem is not None:
             local = attrs.evolve(command, to=attrs.evolve(to, names=tuple(here or ())))
         remote = [
-            RemotePart(
-                node_channel(node),
-                node,
-                attrs.evolve(command, to=Target("client", tuple(there), to.excluded)),
-            )
+            RemotePart(node_channel(node), node, there)
             for node, there in names.items()
             if node is not None
         ]
-        return Route(command, local, remote)
+        return Route(local, remote)
 
 
 def _channel(to: Target) -> bytes:

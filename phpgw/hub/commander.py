@@ -63,10 +63,11 @@ class Commander(Protocol):
             nothing has been sent then.
         """
 
-    def push_to_client(self, client_id: str, message: bytes) -> bool:
-        """Push a text message to one client and count that, if it can be done at once.
+    def push_to_client(self, client_id: str, message: bytes) -> bool | Deferred[Result]:
+        """Push a text message to one client and count that, if the short way can be taken.
 
-        :returns: false if it cannot: nothing is counted then, and :meth:`push` tells more.
+        :returns: false if it cannot: nothing is counted then, and :meth:`push` tells more. A
+            Deferred if the client is another process's.
         """
 
     def run_batch(self, commands: Sequence[Command]) -> list[Result] | Deferred[list[Result]]:

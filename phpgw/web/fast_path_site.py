@@ -6,8 +6,9 @@ All limits and timeouts are those of :class:`phpgw.web.strict_http.StrictChannel
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -36,6 +37,17 @@ class IFastPath(Protocol):
         """
 
 
+class FastResponse(NamedTuple):
+    """An HTTP response.
+
+    :ivar data: the whole response.
+    :ivar is_last: whether the connection is closed after it.
+    """
+
+    data: bytes
+    is_last: bool
+
+
 class FastPathChannel(StrictChannel):
     """An HTTP connection that is on the fast paths until a request that none of them serves.
 
@@ -48,6 +60,8 @@ class FastPathChannel(StrictChannel):
     caller: Any = None
     _is_light = True
     _is_on_fast_path = True
+    # What was received while a response is awaited; None if none is.
+    _held: bytearray | None = None
     timeOut: float | None  # type: ignore[assignment]  # noqa: N815
 
     def __init__(self) -> None:
@@ -60,6 +74,9 @@ class FastPathChannel(StrictChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Serve a request by a fast path, or leave the connection to twisted.web."""
+        if self._held is not None:
+            self._hold(data)
+            return
         if self._is_on_fast_path and not self.is_closing:
             for path in self.site.fast_paths:
                 if path.serve(self, data):
@@ -93,6 +110,39 @@ class FastPathChannel(StrictChannel):
                 self._is_first_request = False
             site.idle_timeouts.start(self)
             site.idle_connections.add(self)
+
+    def respond_later(self, response: Deferred[FastResponse]) -> None:
+        """Send the whole response to a request once it is there.
+
+        What the peer sends meanwhile is kept until then.
+        """
+        self._held = bytearray()
+        self.site.idle_connections.discard(self)
+        if self._is_light:
+            self._timeouts.stop(self)
+        else:
+            self.setTimeout(None)
+        response.addCallbacks(self._respond_now, self._give_up)
+
+    def _respond_now(self, response: FastResponse) -> None:
+        held, self._held = self._held, None
+        if self.is_closing:
+            return
+        self.respond(response.data, response.is_last)
+        if held:
+            self.transport.resumeProducing()
+            self.dataReceived(bytes(held))
+
+    def _give_up(self, failure: Failure) -> Failure:
+        """Close the connection: nobody knows what to respond. Twisted logs the failure."""
+        self.drop()
+        return failure
+
+    def _hold(self, data: bytes) -> None:
+        """Keep what the peer sends before it has its response."""
+        assert self._held is not None
+        self._held += data
+        self.transport.pauseProducing()
 
     def release(self) -> Any:
         """Return the transport, for another protocol; this one is not used any longer."""

@@ -53,6 +53,7 @@ TESTED_ELSEWHERE = {
     "cluster/hub": "unit/cluster/test_dispatcher",
     "cluster/incoming": "unit/cluster/test_exchange",
     "cluster/keys": "unit/cluster/test_membership",
+    "cluster/list_run": "unit/cluster/test_dispatcher",
     "cluster/members": "unit/cluster/test_membership",
     "cluster/node": "system/test_cluster",
     "cluster/outgoing": "unit/cluster/test_exchange",

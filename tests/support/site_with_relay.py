@@ -64,7 +64,7 @@ class SiteWithRelayTestCase(WebSocketSiteTestCase):
             self.metrics,
         )
         self.batches = Batches(self.dispatcher, slices)
-        self.fast_path = FastPath(Access(), self.dispatcher, self.batches, 1000)
+        self.fast_path = FastPath(Access(), self.dispatcher, self.batches, 1000, self.metrics)
         self.limit()
 
     def admission(self) -> Admission:

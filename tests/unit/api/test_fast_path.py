@@ -10,6 +10,7 @@ from urllib.parse import quote_from_bytes
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
@@ -18,7 +19,7 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import Access, Caller
 from phpgw.api.batch import Batches
-from phpgw.api.fast_path import FastPath, FastResponse
+from phpgw.api.fast_path import FastPath
 from phpgw.api.routes import make_api
 from phpgw.history.memory import MemoryHistory
 from phpgw.hub.directory import LocalDirectory
@@ -27,7 +28,7 @@ from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.time_slices import TimeSlices
-from phpgw.web.fast_path_site import FastPathSite
+from phpgw.web.fast_path_site import FastPathSite, FastResponse
 from phpgw.web.forwarded import TrustedProxies
 from phpgw.web.proxy_detection import ProxyDetector
 from phpgw.web.site import GatewaySite
@@ -115,12 +116,14 @@ class Door:
             dispatcher,
             Batches(dispatcher, slices),
             _LIMIT,
+            self.metrics,
             wall_time=self.clock.seconds,
         )
         respond = lane.respond
 
         def noting(data: bytes, caller: Caller) -> FastResponse | None:
             answered = respond(data, caller)
+            assert not isinstance(answered, Deferred)
             if answered is not None:
                 self.lane.append(answered)
             return answered

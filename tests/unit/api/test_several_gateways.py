@@ -3,13 +3,18 @@
 import json
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import StringTransport
 from twisted.web.resource import Resource
 
 from phpgw.api.access import Access
+from phpgw.api.batch import Batches
+from phpgw.api.fast_path import FastPath
 from phpgw.api.routes import make_api
 from phpgw.history.memory import MemoryHistory
+from phpgw.metrics import Metrics
 from tests.support.check_fixture import CheckFixture
-from tests.support.fakes import Exchange, request_head
+from tests.support.fakes import LOCAL, Exchange, request_head
 from tests.support.feed_fixture import FeedFixture
 from tests.support.hold_fixture import HoldFixture
 from tests.support.memory_cluster import ClusterTestCase
@@ -65,6 +70,38 @@ class ClusterApiTests(ClusterTestCase):
         self.assertEqual(404, self.ask("GET", "/users/nobody")[0])
         self.assertEqual((204, ""), self.ask("DELETE", "/clients/bbbb.1?code=4000"))
         self.assertEqual((4000, ""), self.b.connections[self.client.id].closed)
+
+    def test_fast_path(self) -> None:
+        """A plain push to a client of another gateway has the response that the resource gives."""
+        fast = FastPath(
+            Access(), self.a.commander, Batches(self.a.commander, self.a.slices), 1000, Metrics()
+        )
+        caller = fast.access.caller(StringTransport(peerAddress=LOCAL))
+
+        def push(client_id: str) -> tuple[int, str]:
+            body = f"message=x&client_id={client_id}".encode()
+            request = (
+                b"POST /send HTTP/1.1\r\nHost: localhost\r\n"
+                b"Content-Type: application/x-www-form-urlencoded\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+            )
+            running = fast.respond(request, caller)
+            assert isinstance(running, Deferred)
+            for _ in range(12):
+                self.turn(0.1)
+            response = self.successResultOf(running)
+            self.assertFalse(response.is_last)
+            head, _, text = response.data.decode().partition("\r\n\r\n")
+            self.assertIn(f"Content-Length: {len(text)}", head)
+            return int(head.split()[1]), text
+
+        self.assertEqual((200, "Message sent"), push("bbbb.1"))
+        self.assertEqual([b"x"], self.b.messages(self.client))
+        for is_deaf in (False, True):
+            self.b.bus.is_deaf = is_deaf
+            sent = self.ask("POST", "/send?client_id=bbbb.2&message=x")
+            self.assertEqual(503 if is_deaf else 404, sent[0])
+            self.assertEqual(sent, push("bbbb.2"))
 
     def test_unknown(self) -> None:
         """What another gateway may have is 503, and says which one does not answer."""

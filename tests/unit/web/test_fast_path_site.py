@@ -4,6 +4,7 @@ import socket
 from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
@@ -12,7 +13,7 @@ from twisted.web.resource import Resource
 
 from phpgw.metrics import Metrics
 from phpgw.transport.socket_reactor import SocketReactor
-from phpgw.web.fast_path_site import FastPathChannel, FastPathSite
+from phpgw.web.fast_path_site import FastPathChannel, FastPathSite, FastResponse
 from phpgw.web.idle_connections import IdleConnections
 from tests.support import fakes
 from tests.unit.web import test_idle_connections, test_strict_http
@@ -86,16 +87,31 @@ class _Echo:
         return is_served
 
 
+class _Later:
+    """A fast path for anything in braces, which responds when the test says so."""
+
+    def __init__(self) -> None:
+        self.responses: list[Deferred[FastResponse]] = []
+
+    def serve(self, channel: FastPathChannel, data: bytes) -> bool:
+        is_served = data.startswith(b"{") and data.endswith(b"}")
+        if is_served:
+            self.responses.append(Deferred())
+            channel.respond_later(self.responses[-1])
+        return is_served
+
+
 class SocketTests(SynchronousTestCase):
     """With real sockets, and without a reactor that runs."""
 
     def setUp(self) -> None:
         self.reactor = _Reactor()
         self.metrics = Metrics()
+        self.later = _Later()
         reactor = SocketReactor(self.reactor)
         idle_connections = IdleConnections(self.reactor, 3, self.metrics)
         self.site = FastPathSite(
-            [_Echo()], Resource(), 1000, self.reactor, idle_connections=idle_connections
+            [_Echo(), self.later], Resource(), 1000, self.reactor, idle_connections=idle_connections
         )
         self.port: Any = reactor.listenTCP(0, self.site, interface="127.0.0.1")
         self.addCleanup(self.end)
@@ -147,6 +163,47 @@ class SocketTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(0, self.metrics.http_connections_now)
         self.assertEqual(0, self.watched())
+
+    def test_response_that_comes_later(self) -> None:
+        """Meanwhile the connection is not idle, and what it sends is kept."""
+        peer = self.connect()
+        peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
+        for _ in range(2):
+            peer.sendall(b"{a}")
+            self.turn()
+            self.assertEqual(0, self.metrics.http_connections_now)
+            peer.sendall(b"[b]")
+            self.turn()
+            self.reactor.advance(100)
+            self.turn()
+            self.later.responses.pop().callback(FastResponse(b"later", is_last=False))
+            self.assertEqual(b"later[b]", peer.recv(100))
+            self.assertEqual(1, self.metrics.http_connections_now)
+        peer.sendall(b"{a}")
+        self.turn()
+        self.later.responses.pop().callback(FastResponse(b"the last", is_last=True))
+        self.assertEqual([b"the last", b""], [peer.recv(100), peer.recv(100)])
+        self.assertEqual(0, self.watched())
+
+    def test_peer_that_left_before_its_response(self) -> None:
+        peer = self.connect()
+        peer.sendall(b"{a}")
+        self.turn()
+        peer.close()
+        self.turn()
+        self.later.responses.pop().callback(FastResponse(b"later", is_last=False))
+        self.assertEqual(0, self.metrics.http_connections_now)
+        self.assertEqual(0, self.watched())
+
+    def test_response_that_fails(self) -> None:
+        """The peer does not wait for ever."""
+        peer = self.connect()
+        peer.sendall(b"{a}")
+        self.turn()
+        self.later.responses.pop().errback(ValueError())
+        self.reactor.advance(0)
+        self.assertRaises(ConnectionResetError, peer.recv, 100)
+        self.assertEqual(1, len(self.flushLoggedErrors(ValueError)))
 
     def test_silence(self) -> None:
         """Before the first request, and between two."""
