@@ -39,6 +39,7 @@ _SILENT_AFTER = 0.9
 # Seconds until a node that works on the question is asked again.
 _ASK_AGAIN_AFTER = 1.0
 _FENCE = "fence"
+_LEAVE = "leave"
 # The failure of a node that does not answer.
 _SILENT = ""
 
@@ -67,6 +68,9 @@ class Exchange(Service):
         self._incoming = Incoming(self._outgoing)
         self.handlers: dict[str, Handler] = self._incoming.handlers
         self.handlers[_FENCE] = self._report_progress
+        self.handlers[_LEAVE] = self._note_leave
+        # The nodes that have said that they leave, until the membership says so, too.
+        self._leaving: set[str] = set()
         self._numbers = count(1)
         self._asks: dict[int, PendingAsk] = {}
         self._late = Deadlines[PendingAsk](reactor, _FENCE_AFTER, self._fence)
@@ -82,6 +86,7 @@ class Exchange(Service):
 
     def stopService(self) -> None:
         super().stopService()
+        self._outgoing.send(ALL, Question(0, _LEAVE, []))
         self._bus.unsubscribe(ALL)
         self._bus.unsubscribe(node_channel(self._members.node_id))
         self._outgoing.close()
@@ -186,6 +191,16 @@ class Exchange(Service):
 
     def left(self, node_id: str) -> None:
         """Wait no longer for a node that is gone."""
+        self._leaving.discard(node_id)
+        self._end_asks_of(node_id)
+
+    def _note_leave(self, sender: str, arguments: list[Any]) -> None:
+        """Note that a node stops: it has no clients any more."""
+        if sender in self._members.live:
+            self._leaving.add(sender)
+        self._end_asks_of(sender)
+
+    def _end_asks_of(self, node_id: str) -> None:
         for ask in [*self._asks.values()]:
             if ask.node == node_id:
                 self._end(ask)
@@ -200,7 +215,7 @@ class Exchange(Service):
         self._bus.subscribe(channel).addErrback(lambda _: None)
 
     def _others(self) -> frozenset[str]:
-        return self._members.live - {self._members.node_id}
+        return self._members.live - self._leaving - {self._members.node_id}
 
     def _start(
         self,
@@ -226,7 +241,7 @@ class Exchange(Service):
             self._end(ask, outcome.getErrorMessage())
             return
         ask.receivers = outcome
-        if not outcome and ask.node in self._members.live:
+        if not outcome and ask.node in self._others():
             # It has a lease, and is not on the bus: it is cut off, or has just ended.
             ask.failures[ask.node] = _SILENT
         if ask.is_complete:

@@ -262,6 +262,16 @@ class LifeTests(ExchangeTestCase):
         self.failure(self.ask(), NodeGone)
         self.assertEqual([], [call for call in self.clock.getDelayedCalls() if call.active()])
 
+    def test_stop_is_known_at_once(self) -> None:
+        """A node that has stopped is gone before the membership notices."""
+        self.b.exchange.stopService()
+        self.turn()
+        self.b.bus.lose()
+        self.failure(self.ask(), NodeGone)
+        self.assertEqual([], self.result(self.a.exchange.cut_off()))
+        self.a.members.leave("bbbb")
+        self.failure(self.ask(), NodeGone)
+
     def test_hostile_frames(self) -> None:
         """What is no frame, and what nobody has asked for, changes nothing."""
         running = self.ask()
