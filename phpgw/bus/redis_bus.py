@@ -99,8 +99,9 @@ class RedisBus:
         self._known_digests.clear()
         prefix = self._names.channels
         done: dict[bytes, None] = {}
-        # Meanwhile, some may be wanted, and others not any more.
-        while missing := [each for each in self._channels if each not in done]:
+        # Meanwhile, some may be wanted, and others not any more. The first one comes last: it is by
+        # that of the node that others find out whether it is there, with all its names.
+        while missing := [each for each in reversed(self._channels) if each not in done]:
             for some in chunks(missing, _CHANNELS_AT_ONCE):
                 await connection.subscribe([prefix + channel for channel in some])
                 done.update(dict.fromkeys(some))

@@ -2,7 +2,8 @@
 
 How many have received a frame says how many answers will come. If some are late, a *fence* decides:
 each node is asked what has become of the question. What one node publishes comes to another one in
-order, so its answer proves that the question has come, or never will.
+order, so its answer proves that the question has come, or never will; unless it has lost the bus
+since the question was asked.
 """
 
 from functools import partial
@@ -38,6 +39,8 @@ _FENCE_AFTER = 0.1
 _SILENT_AFTER = 0.9
 # Seconds until a node that works on the question is asked again.
 _ASK_AGAIN_AFTER = 1.0
+# Seconds that frames may be under way, and by which clocks may run apart meanwhile.
+_MARGIN = 1.0
 _FENCE = "fence"
 _LEAVE = "leave"
 # The failure of a node that does not answer.
@@ -62,8 +65,13 @@ class Exchange(Service):
     log = Logger(observer=line_limit)
 
     def __init__(self, reactor: Any, bus: Bus, members: Members) -> None:
+        self._now = reactor.seconds
         self._bus = bus
         self._members = members
+        # Since when no frame for this node was lost.
+        self._connected_at = float("-inf")
+        # The ids under which this node has published.
+        self._own_ids = {members.node_id}
         self._outgoing = Outgoing(reactor, bus, lambda: members.node_id)
         self._incoming = Incoming(self._outgoing)
         self.handlers: dict[str, Handler] = self._incoming.handlers
@@ -162,7 +170,8 @@ class Exchange(Service):
     # phpgw.bus.interface.BusObserver
 
     def connected(self) -> None:
-        """Do nothing: the bus has subscribed again."""
+        """Note that frames and answers may have been lost until now."""
+        self._connected_at = self._now()
 
     def lost(self, reason: str) -> None:
         """End all questions, since their answers may be lost."""
@@ -178,7 +187,7 @@ class Exchange(Service):
             self.log.warn("Something on the bus is no frame: {reason}", reason=str(error))
             return
         sender = decoded.sender
-        is_own = sender == self._members.node_id
+        is_own = sender in self._own_ids
         for item in decoded.items:
             if isinstance(item, Answer):
                 self._take(sender, item)
@@ -206,7 +215,8 @@ class Exchange(Service):
                 self._end(ask)
 
     def renamed(self, before: str) -> None:
-        """Take questions under the new id."""
+        """Take questions under the new id; what was asked under the old one may come yet."""
+        self._own_ids.add(self._members.node_id)
         self._bus.unsubscribe(node_channel(before))
         self._subscribe(node_channel(self._members.node_id))
 
@@ -227,7 +237,7 @@ class Exchange(Service):
         is_fence: bool = False,
         publish: Publish | None = None,
     ) -> PendingAsk:
-        pending = PendingAsk(next(self._numbers), node, is_fence)
+        pending = PendingAsk(next(self._numbers), self._now(), node, is_fence)
         self._asks[pending.number] = pending
         question = Question(pending.number, operation, arguments, order)
         self._outgoing.send(channel, question, partial(self._count, pending), publish)
@@ -285,7 +295,11 @@ class Exchange(Service):
         fence.asked |= nodes
         for node in nodes:
             pending = self._start(
-                node_channel(node), _FENCE, [ask.number], node=node, is_fence=True
+                node_channel(node),
+                _FENCE,
+                [ask.number, self._now() - ask.asked_at],
+                node=node,
+                is_fence=True,
             )
             pending.done.addCallback(partial(self._note_progress, ask, fence, node))
         self._end_if_settled(ask, fence)
@@ -301,13 +315,17 @@ class Exchange(Service):
     ) -> None:
         """Note what a node says has become of a question."""
         fence.asked.discard(node)
-        is_under_way = answers.values.get(node)
-        if is_under_way is True:
+        if node not in answers.values:
+            if answers.problem is None:
+                fence.cleared.add(node)
+            else:
+                ask.failures.setdefault(node, _SILENT)
+        elif answers.values[node] is True:
             fence.busy.add(node)
-        elif is_under_way is False and ask.node is not None:
+        elif answers.values[node] is None:
+            ask.failures[node] = "it has lost the bus meanwhile"
+        elif ask.node is not None:
             ask.failures[node] = "the question did not get there"
-        elif is_under_way is None and answers.problem is not None:
-            ask.failures.setdefault(node, _SILENT)
         else:
             fence.cleared.add(node)
         self._end_if_settled(ask, fence)
@@ -321,10 +339,16 @@ class Exchange(Service):
         else:
             self._end(ask)
 
-    def _report_progress(self, sender: str, arguments: list[Any]) -> bool:
-        """Tell whether this node works on a question."""
-        [number] = arguments
-        return self._incoming.is_under_way(sender, number)
+    def _report_progress(self, sender: str, arguments: list[Any]) -> bool | None:
+        """Tell whether this node works on a question, which was asked some seconds ago.
+
+        :returns: ``None`` if the question, or the answer, may have been lost.
+        """
+        number, age = arguments
+        if self._incoming.is_under_way(sender, number):
+            return True
+        is_sure = self._now() - self._connected_at > age + _MARGIN
+        return False if is_sure else None
 
     def _only(self, node: str, answers: Answers) -> Any:
         """Return the answer of the only node that was asked."""

@@ -37,6 +37,7 @@ class PendingAsk:
     """A question that waits for its answers.
 
     :ivar number: its number.
+    :ivar asked_at: when it was asked, by the reactor's clock.
     :ivar node: the only node that is asked; ``None`` if it is all that are subscribed.
     :ivar is_fence: whether it asks what has become of another one.
     :ivar receivers: how many have received it; ``None`` as long as that is not known.
@@ -48,6 +49,7 @@ class PendingAsk:
     """
 
     number: int
+    asked_at: float
     node: str | None = None
     is_fence: bool = False
     receivers: int | None = None

@@ -196,7 +196,10 @@ class RedisBusTests(FakeEngineTestCase):
         self.assertEqual([("connected",), (b"u:7", b"hi")], self.recorder.told)
 
     def test_renewed(self) -> None:
-        """After a loss, exactly the channels are subscribed to that are wanted then."""
+        """After a loss, exactly the channels are subscribed to that are wanted then.
+
+        The oldest one comes last: who finds it in force finds all.
+        """
         self.start()
         for number in range(2500):
             self.bus.subscribe(b"%d" % number)
@@ -211,6 +214,7 @@ class RedisBusTests(FakeEngineTestCase):
         self.assertEqual(2500, len(channels))
         self.assertIn(b"phpgw:1:late", channels)
         self.assertNotIn(b"phpgw:1:0", channels)
+        self.assertEqual(b"phpgw:1:1", channels[-1])
 
     def test_changed_meanwhile(self) -> None:
         """What changes while subscriptions are renewed is in force in the end."""

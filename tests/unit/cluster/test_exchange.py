@@ -83,13 +83,21 @@ class AskTests(ExchangeTestCase):
 
     def test_question_that_did_not_get_there(self) -> None:
         """A spy on the channel is no node that has received it."""
+        self.b.bus.is_deaf = True
+        running = self.ask()
+        self.turn()
+        self.b.bus.is_deaf = False
+        self.turn(0.11)
+        self.assertIn("did not get there", self.failure(running, NotAnswered))
+
+    def test_question_while_the_node_had_no_bus(self) -> None:
         self.b.bus.lose()
         self.engine.spies = 1
         running = self.ask()
         self.turn()
         self.b.bus.restore()
         self.turn(0.11)
-        self.assertIn("did not get there", self.failure(running, NotAnswered))
+        self.assertIn("has lost the bus", self.failure(running, NotAnswered))
 
     def test_gathered(self) -> None:
         """What is for a node in one turn is one frame, and so are its answers."""
@@ -159,6 +167,29 @@ class AskAllTests(ExchangeTestCase):
         self.turn()
         self.b.bus.is_deaf = False
         self.assertEqual(Answers({"cccc": "c"}), self.result(running, 0.11))
+
+    def test_answer_that_was_lost(self) -> None:
+        """A node that has lost the bus since it was asked says that it does not know."""
+        self.answers["b"] = later = Deferred[str]()
+        running = self.ask_all()
+        self.turn()
+        self.b.bus.lose()
+        later.callback("done")
+        self.turn()
+        self.b.bus.restore()
+        answers = self.result(running, 0.11)
+        lost = "node bbbb: it has lost the bus meanwhile"
+        self.assertEqual(Answers({"cccc": "c"}, lost), answers)
+
+    def test_question_after_a_loss(self) -> None:
+        """A node that has lost the bus before it was asked is as good as any."""
+        self.b.bus.lose()
+        self.b.bus.restore()
+        self.turn(1.5)
+        self.engine.spies = 1
+        self.b.bus.subscribe(group_channel("g"))
+        answers = self.result(self.ask_all(group_channel("g")), 0.11)
+        self.assertEqual(Answers({"bbbb": "b"}), answers)
 
     def test_long_work(self) -> None:
         """One that works on it is waited for, and one that stops to answer then is named."""
@@ -250,6 +281,18 @@ class LifeTests(ExchangeTestCase):
         self.turn()
         self.assertEqual("b", self.result(self.ask("eeee")))
         self.failure(self.ask("bbbb"), NodeGone)
+
+    def test_own_question_under_the_old_id(self) -> None:
+        """What a node has published before it got a new id is not another one's question."""
+        self.a.bus.latency = 0.01
+        running = self.a.exchange.ask_all(ALL, "op", [])
+        self.turn()
+        self.a.members.node_id = "eeee"
+        for observer in self.a.members.observers:
+            observer.renamed("aaaa")
+        self.turn(2)
+        self.assertEqual(["b", "c"], [name for name, *_ in self.handled])
+        self.assertTrue(running.called)
 
     def test_stop(self) -> None:
         """A node that has stopped is not asked any more, and has asked in vain."""
