@@ -1,12 +1,18 @@
 """Histories of groups, with a real gateway and a PHP that uses the library."""
 
 import json
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 from tests.support.real.curl import curl
 from tests.support.real.php import LIBRARY
 from tests.support.real.upstreams import SCRIPT, FastCgiTestCase
+from tests.support.real.waiting import until
+from tests.system.test_workers import WorkersTestCase, worker_pids
 
 # The browser's message is its position, or empty: it joins, and gets what it has missed.
 _SCRIPT = f"""<?php
@@ -87,3 +93,32 @@ class HistoryTests(FastCgiTestCase):
         self.assertEqual([], (await self.history())["messages"])
         self.assertEqual("Message sent", await self.push("b", "history=1,1m"))
         self.assertEqual("b", (await self.history())["messages"][0]["message"])
+
+
+class WorkersHistoryTests(WorkersTestCase):
+    async def test_shared(self) -> None:
+        """Workers share histories, which outlive each of them."""
+        await self.start_workers("--history", "*=100,1m")
+        api = f"http://127.0.0.1:{self.gateway.port}"
+        group = "комната }:b"
+        path = f"{api}/groups/{quote(group, safe='')}/history"
+
+        async def push(text: str) -> str:
+            form = ("--data-urlencode", f"group={group}", "-d", f"message={text}")
+            return await curl("--write-out", "%header{Phpgw-Offset}", *form, f"{api}/send")
+
+        offsets = [await push(f"{n}") for n in range(12)]
+        self.assertEqual([f"Message sent{n + 1}" for n in range(12)], offsets)
+        start = json.loads(await curl(f"{path}?limit=0"))
+        for pid in worker_pids(self.gateway.log):
+            os.kill(pid, signal.SIGKILL)
+            await self.are_ready(self.gateway.log.count("is ready, process") + 1)
+        await until(partial(self._is_kept, push))
+        page = json.loads(
+            await curl(f"{path}?after={start['offset'] - 2}&epoch={start['epoch']}&limit=3")
+        )
+        texts = [each["message"] for each in page["messages"]]
+        self.assertEqual((False, ["10", "11", "more"]), (page["gap"], texts))
+
+    async def _is_kept(self, push: Callable[[str], Awaitable[str]]) -> bool:
+        return (await push("more")).startswith("Message sent")
