@@ -44,47 +44,51 @@ class Incoming:
 
     def handle(self, sender: str, question: Question) -> None:
         """Handle a question, now or after others."""
-        queue = self._waiting.get((sender, question.order)) if question.order else None
-        if queue is None:
-            self._start(sender, question)
-        else:
+        key = sender, question.order
+        queue = self._waiting.get(key) if question.order else None
+        if queue is not None:
             self._under_way.add((sender, question.number))
             queue.append(question)
+            return
+        running = self._start(sender, question)
+        if running is not None and question.order:
+            self._waiting[key] = deque()
+            Deferred.fromCoroutine(self._run_in_order(key, running))
 
-    def _start(self, sender: str, question: Question) -> bool:
-        """Handle a question; return whether that is done."""
+    def _start(self, sender: str, question: Question) -> Deferred[None] | None:
+        """Handle a question.
+
+        :returns: a Deferred that fires once it is answered; ``None`` if it is answered.
+        """
         handler = self.handlers.get(question.operation)
         if handler is None:
             self._answer(sender, question, UNSUPPORTED, question.operation)
-            return True
+            return None
         try:
             value = handler(sender, question.arguments)
         except Exception:
             self._fail(Failure(), sender, question)
-            return True
+            return None
         if not isinstance(value, Deferred):
             self._answer(sender, question, DONE, value)
-            return True
+            return None
         self._under_way.add((sender, question.number))
-        if question.order:
-            self._waiting.setdefault((sender, question.order), deque())
         value.addCallback(lambda done: self._answer(sender, question, DONE, done))
         value.addErrback(self._fail, sender, question)
-        value.addCallback(lambda _: self._go_on(sender, question))
-        return value.called
+        value.addCallback(lambda _: self._under_way.discard((sender, question.number)))
+        return value
 
-    def _go_on(self, sender: str, ended: Question) -> None:
-        """Handle the questions that have waited for this one."""
-        self._under_way.discard((sender, ended.number))
-        key = (sender, ended.order)
-        queue = self._waiting.get(key)
-        if queue is None:
-            return
+    async def _run_in_order(self, key: tuple[str, str], first: Deferred[None]) -> None:
+        """Handle the questions of one order, as long as one of them waits for another one."""
+        sender, _ = key
+        queue = self._waiting[key]
+        await first
         while queue:
             question = queue.popleft()
             self._under_way.discard((sender, question.number))
-            if not self._start(sender, question):
-                return
+            running = self._start(sender, question)
+            if running is not None:
+                await running
         del self._waiting[key]
 
     def _answer(self, sender: str, question: Question, outcome: int, value: Any) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 
 from phpgw.bus.interface import BusUnavailable
 from phpgw.cluster.channels import ALL, group_channel, node_channel
@@ -129,6 +129,37 @@ class AskTests(ExchangeTestCase):
         done = [self.successResultOf(each) for each in running]
         self.assertEqual(["first", "at once", "at once"], done)
         self.assertEqual([[0], [9], [1], [2]], [arguments for _, _, arguments in self.handled])
+
+    def test_order_of_answers_that_are_there(self) -> None:
+        """Many questions in a row whose answers need no more waiting are handled all the same."""
+        first: Deferred[str] = Deferred()
+        self.answers["b"] = first
+        running = [self.a.exchange.ask("bbbb", "op", [n], order="x") for n in range(2_000)]
+        self.turn()
+        node = self.nodes["b"].exchange
+        node.handlers["op"] = lambda sender, arguments: succeed(arguments[0])
+        first.callback("first")
+        self.turn()
+        done = [self.successResultOf(each) for each in running]
+        self.assertEqual(["first", *range(1, 2_000)], done)
+        self.assertEqual(0, self.result(self.a.exchange.ask("bbbb", "op", [0], order="x")))
+
+    def test_order_of_an_answer_that_waits_for_another_deferred(self) -> None:
+        """An answer that has begun is not one that is there."""
+        first: Deferred[str] = Deferred()
+        second: Deferred[str] = Deferred()
+        self.answers["b"] = first
+        running = [self.a.exchange.ask("bbbb", "op", [n], order="x") for n in range(3)]
+        self.turn()
+        self.answers["b"] = succeed(None).addCallback(lambda _: second)
+        first.callback("first")
+        self.turn()
+        self.assertEqual([[0], [1]], [arguments for _, _, arguments in self.handled])
+        self.answers["b"] = "third"
+        second.callback("second")
+        self.turn()
+        done = [self.successResultOf(each) for each in running]
+        self.assertEqual(["first", "second", "third"], done)
 
     def test_question_that_waits_is_under_way(self) -> None:
         """A node that has not begun with it, because of an earlier one, is waited for, too."""
