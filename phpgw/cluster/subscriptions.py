@@ -1,5 +1,6 @@
 """Subscribes to the groups and users that have a client here: so the others find them."""
 
+from collections import deque
 from collections.abc import Callable
 
 from twisted.internet.defer import Deferred
@@ -14,15 +15,17 @@ class Subscriptions:
 
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
-        self._pending = 0
+        # How many were begun, and how many of these have an outcome. Outcomes come in order.
+        self._begun = self._settled = 0
         # Whether one has failed since the last connection.
         self._has_failed = False
-        self._waiters: list[Deferred[bool]] = []
+        # Those who wait for the outcomes of the first so many.
+        self._waiters: deque[tuple[int, Deferred[bool]]] = deque()
         bus.observers.append(self)
 
     def begin(self, channel: bytes) -> None:
         """Subscribe to a channel."""
-        self._pending += 1
+        self._begun += 1
         self._bus.subscribe(channel).addCallbacks(self._succeeded, self._failed)
 
     def end(self, channel: bytes) -> None:
@@ -30,14 +33,15 @@ class Subscriptions:
         self._bus.unsubscribe(channel)
 
     def are_in_force(self) -> bool | Deferred[bool]:
-        """Return whether the other nodes find all that is here.
+        """Return whether the other nodes find all that is here now.
 
-        :returns: a Deferred if some subscriptions are under way.
+        :returns: a Deferred if some subscriptions are under way. Those that begin later are not
+            waited for: there may be no end of them.
         """
-        if not self._pending:
+        if self._settled == self._begun:
             return not self._has_failed
         waiter: Deferred[bool] = Deferred()
-        self._waiters.append(waiter)
+        self._waiters.append((self._begun, waiter))
         return waiter
 
     # phpgw.bus.interface.BusObserver
@@ -61,11 +65,10 @@ class Subscriptions:
         self._settle()
 
     def _settle(self) -> None:
-        self._pending -= 1
-        if not self._pending:
-            waiters, self._waiters = self._waiters, []
-            for waiter in waiters:
-                waiter.callback(not self._has_failed)
+        self._settled += 1
+        while self._waiters and self._waiters[0][0] <= self._settled:
+            _, waiter = self._waiters.popleft()
+            waiter.callback(not self._has_failed)
 
 
 class SubscribedIndex(Index):

@@ -63,7 +63,6 @@ TESTED_ELSEWHERE = {
     "cluster/recorded_clients": "unit/cluster/test_ledger",
     "cluster/remote_commands": "unit/cluster/test_dispatcher",
     "cluster/routes": "unit/cluster/test_dispatcher",
-    "cluster/subscriptions": "unit/cluster/test_dispatcher",
     "console/routes": "unit/console/test_static_files",
     "cluster/history_scripts": "system/test_engine_history",
     "history/observables": "unit/test_gateway_state",
