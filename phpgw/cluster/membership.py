@@ -40,6 +40,9 @@ local lease, outage, tombstone = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- First what needs no memory: then an engine that is full does the rest, too.
+redis.call('ZREMRANGEBYSCORE', dead, '-inf', now - tombstone)
+
 if redis.call('ZSCORE', dead, node) then
     if keeps_id == '0' then
         return {0}
@@ -62,7 +65,6 @@ for _, each in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - lease)) d
         redis.call('SADD', orphans, each)
     end
 end
-redis.call('ZREMRANGEBYSCORE', dead, '-inf', now - tombstone)
 
 local ended = {}
 for i = 6, #ARGV do

@@ -107,6 +107,36 @@ class MembershipScriptTests(ScriptTestCase):
         self.assertLess(float(score), float(future) - 3_000_000)
 
 
+class FullEngineTests(SynchronousTestCase):
+    """An engine without memory."""
+
+    def setUp(self) -> None:
+        self.redis = Redis(short_directory(self)).start()
+        self.addCleanup(self.redis.stop)
+        self.redis.ask("HSET", "left:a", "client", "record")
+        self.redis.ask("SADD", "orphans", "a")
+        self.redis.ask("CONFIG", "SET", "maxmemory", "1")
+
+    def run_script(self, script: LuaScript, keys: Sequence[bytes], *arguments: bytes | int) -> Any:
+        return self.redis.ask("EVAL", script.text, len(keys), *keys, *arguments)
+
+    def test_leases(self) -> None:
+        """They are renewed, and adoption goes on: what it needs is there already."""
+        keys = b"nodes", b"dead", b"orphans", b"left:", b"adopted:"
+        reply = self.run_script(RENEW, keys, b"b", 0, _LEASE, _OUTAGE, _DAY)
+        self.assertEqual([1, 1, [b"b"], [], 1], reply)
+        adopted = self.run_script(ADOPT, (b"orphans", b"left:", b"adopted:", b"adopted:b"), 100)
+        self.assertEqual([b"client", b"record"], adopted)
+        reply = self.run_script(RESIGN, (*keys[:3], b"left:b", b"adopted:b"), b"b")
+        self.assertIsNone(reply)
+        self.assertEqual(1, self.redis.ask("SCARD", "orphans"))
+
+    def test_records(self) -> None:
+        """There is no room for more of them."""
+        reply = self.run_script(WRITE, (b"dead", b"left:a"), b"a", b"x", b"y")
+        self.assertIn("OOM", str(reply))
+
+
 class LedgerScriptTests(ScriptTestCase):
     def test_write(self) -> None:
         """Records are written, unless their node was declared dead."""
