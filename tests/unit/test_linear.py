@@ -33,6 +33,7 @@ from phpgw.backend.http.connection import HttpConnection
 from phpgw.backend.http.short_response import parse_short_response
 from phpgw.checks.nginx_config import parse_blocks, parse_time
 from phpgw.checks.php_settings import parse_size
+from phpgw.cluster.disconnect_record import decode_record
 from phpgw.cluster.frames import decode_frame
 from phpgw.history.rules import parse_pattern_rule, parse_rule
 from phpgw.hub.command_parser import parse_commands
@@ -148,6 +149,17 @@ class TextTests(LinearTestCase):
         heads = (b"", b"\x93\x01\xa1a\xdd\x00\x00\xff\xff")
         self.assert_linear(
             decode_frame, *(shape(each, head=head) for each in shapes for head in heads)
+        )
+
+    def test_records_of_other_nodes(self) -> None:
+        """Headers, long texts, and nesting."""
+        head = b"\x9d\x01\xc0\xc0\xa0\x00\xa0\x00\xc2\xc4\x00\xc4\x00\xc4\x00"
+        self.assert_linear(
+            lambda data: decode_record(b"a", data),
+            lambda size: head + b"\xdd" + size.to_bytes(4) + size * b"\xc4\x00" + b"\xc2",
+            lambda size: head + b"\xc6" + size.to_bytes(4) + bytes(size),
+            shape(b"\x91"),
+            shape(b"\x9d\x01", tail=b"\xc0"),
         )
 
     def test_heads_of_plain_pushes(self) -> None:
