@@ -5,6 +5,7 @@ of the nodes do not matter. The first node that finds another one's lease lapsed
 dead, which leaves a tombstone. A node that was only stopped for a while finds its own tombstone.
 """
 
+from collections.abc import Callable
 from secrets import token_hex
 from typing import Any, Protocol
 
@@ -111,6 +112,8 @@ def new_node_id() -> str:
 class Membership(Service):
     """A service that keeps this node a member; see :class:`phpgw.cluster.members.Members`.
 
+    :param lease_clock: returns the time in seconds, by a clock that goes on while the machine is
+        suspended; by default, that of the reactor.
     :param keeps_id: whether this node is the same as before after it was declared dead. If not,
         since PHP was told that all its clients have disconnected, it gets a new id.
     :ivar observers: who is told of changes, in this order.
@@ -121,8 +124,15 @@ class Membership(Service):
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, reactor: IReactorTime, bus: Bus, *, keeps_id: bool) -> None:
-        self._now = reactor.seconds
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        bus: Bus,
+        *,
+        keeps_id: bool,
+        lease_clock: Callable[[], float] | None = None,
+    ) -> None:
+        self._now = lease_clock or reactor.seconds
         self._bus = bus
         self._keeps_id = keeps_id
         self.observers: list[MemberObserver] = []

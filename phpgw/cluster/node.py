@@ -1,6 +1,8 @@
 """Assembles the parts of a gateway that is one of several."""
 
+import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.application.service import IService
@@ -53,7 +55,12 @@ class ClusterParts:
         self._random_id = random_id
         self._bus = make_bus(url, settings, reactor)
         tells_disconnects = "disconnect" in settings.events
-        membership = Membership(reactor, self._bus, keeps_id=not tells_disconnects)
+        membership = Membership(
+            reactor,
+            self._bus,
+            keeps_id=not tells_disconnects,
+            lease_clock=partial(time.clock_gettime, time.CLOCK_BOOTTIME),
+        )
         hub = make_cluster_hub(
             reactor,
             self._bus,

@@ -46,7 +46,14 @@ class Node:
         # A clock of its own, that can stop alone.
         self.clock: Any = Clock()
         self.clock.advance(1_000_000)
-        self.membership = Membership(self.clock, self.bus, keeps_id=keeps_id)
+        # Seconds for which its machine was suspended.
+        self.suspended = 0.0
+        self.membership = Membership(
+            self.clock,
+            self.bus,
+            keeps_id=keeps_id,
+            lease_clock=lambda: self.clock.seconds() + self.suspended,
+        )
         observer = Observer()
         self.told = observer.told
         self.membership.observers.append(observer)
@@ -167,6 +174,19 @@ class DeclaredDeadTests(MembershipTestCase):
         self.assertFalse(first.membership.is_in_doubt)
         self.assertEqual([("registered", None)], first.told)
         self.assertEqual([("registered", None)], second.told)
+
+    def test_suspended_machine(self) -> None:
+        """The node notices, though the clock of the reactor has stopped, too."""
+        first, _ = self.start(2)
+        self.stopped.add(first)
+        self.let_pass(14)
+        self.resume(first, 0)
+        self.assertFalse(first.membership.is_in_doubt)
+        first.suspended = 14
+        self.assertTrue(first.membership.is_in_doubt)
+        self.let_pass(4)
+        self.assertFalse(first.membership.is_in_doubt)
+        self.assertIn("renamed", [what for what, _ in first.told])
 
     def test_new_id(self) -> None:
         """A node that was declared dead finds its tombstone, and goes on with a new id."""
