@@ -187,6 +187,9 @@ class Metrics:
         "Disconnects that PHP has yet to be told of.", "disconnects"
     )
     disconnects_lost: int = counter("Disconnects that PHP was not told of.", "disconnects")
+    disconnects_adopted: int = counter(
+        "Disconnects that were taken over from gateways that have died.", "disconnects"
+    )
     timer_runs: int = counter("Runs of timers.", "runs", is_exported=False)
     timer_runs_replied: LabelledCounts = counter_by(
         "timer",

@@ -131,6 +131,7 @@ class Adoption:
                 count=len(clients),
                 client_id=clients[0].id,
             )
+        self._metrics.disconnects_adopted += len(clients)
         # All of them first: to tell of one may settle it, and adopt more.
         for client in clients:
             self._ledger.adopted.note(client)

@@ -1,12 +1,13 @@
 """Gateways of a cluster that die, or seem to: PHP is told of the end of each client, once."""
 
+import os
 import signal
 import time
 from collections import Counter
 from itertools import pairwise
 from typing import ClassVar
 
-from twisted.internet.defer import gatherResults
+from twisted.internet.defer import DeferredList, gatherResults
 from twisted.internet.threads import deferToThread
 
 from tests.support.real.cluster import RealClusterTestCase
@@ -14,6 +15,7 @@ from tests.support.real.gateway import Gateway
 from tests.support.real.light_clients import LightClient, LightClients
 from tests.support.real.told import SCRIPT, Told
 from tests.support.real.waiting import pause, until
+from tests.system.test_workers import worker_pids
 
 _OPTIONS = ("--events", "connect,disconnect", "--max-connections-per-address", "0")
 # Seconds of a lease, within which nobody is declared dead, and by when it is noticed.
@@ -379,6 +381,29 @@ class KeptOnDiskTests(DeathTestCase):
         # Its own twenty could not be settled: Redis was away when PHP was told, and the gateway
         # died before it was back.
         self.assertEqual(20, sum(told.values()) - len(ids))
+
+
+class WorkerTests(DeathTestCase):
+    async def test_killed(self) -> None:
+        """The other workers of a gateway tell PHP of the clients of one that was killed."""
+        self.write({"websocket.php": SCRIPT})
+        self.told = Told(self.document_root)
+        path = str(self.document_root / "websocket.php")
+        upstream = ("--php-script", path, "--php-fpm", self.start_php().endpoint)
+        gateway = self.start_gateway(*upstream, "--workers", "2", *_OPTIONS)
+
+        async def are_ready() -> bool:
+            return len(worker_pids(gateway.log)) == 2 and gateway.log.count("has joined") == 2
+
+        await until(are_ready)
+        clients = await self.join(gateway, 100)
+        nodes = [await self.node_id(client) for client in clients]
+        os.kill(worker_pids(gateway.log)[0], signal.SIGKILL)
+        client = await DeferredList([client.ended for client in clients], fireOnOneCallback=True)
+        dead = self.told.connected(nodes[client[1]])
+        self.assertTrue(20 < len(dead) < 80, len(dead))
+        await self.until_told(dead)
+        self.assert_each_once(dead)
 
 
 class TimerTests(DeathTestCase):

@@ -43,6 +43,8 @@ class AdoptionTests(MemoryNodesTestCase):
         self.stopped.add(first)
         self.let_pass(16)
         self.assertEqual(names, self.told())
+        adopted = [node.metrics.disconnects_adopted for node in self.nodes]
+        self.assertEqual((0, 1000), (adopted[0], sum(adopted)))
         self.assertGreater(len(second.told()), 200)
         self.assertGreater(len(third.told()), 200)
         self.assertEqual(1, len(self.engine.keys.find(ledger_key(second.id))))
