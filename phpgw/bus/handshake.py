@@ -39,12 +39,13 @@ class Login:
 class Engine:
     """The engine, as it says itself.
 
-    :ivar connection_id: its number for this connection.
+    :ivar connection_label: its number for this connection, and the name that this connection has
+        given itself. Numbers begin anew when the engine starts, and names are random.
     """
 
     name: str
     version: str
-    connection_id: int
+    connection_label: bytes
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
@@ -65,7 +66,8 @@ async def log_in(
     if not isinstance(hello, dict):
         raise UnusableEngine("it does not speak RESP3, as Redis 6.2 and later do")
     facts = {key: _text(value) for key, value in hello.items()}
-    engine = Engine(facts.get(b"server", ""), facts.get(b"version", ""), hello.get(b"id", 0))
+    label = b"%d %s" % (hello.get(b"id", 0), connection_name.encode())
+    engine = Engine(facts.get(b"server", ""), facts.get(b"version", ""), label)
     version = _VERSION.match(engine.version)
     if engine.name == "redis" and version and (int(version[1]), int(version[2])) < _OLDEST:
         raise UnusableEngine(f"it is Redis {engine.version}, and 6.2 or later is needed")

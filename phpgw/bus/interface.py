@@ -90,5 +90,18 @@ class Bus(Protocol):
         """
 
     @property
+    def connection_label(self) -> bytes:
+        """Return what no other connection to the engine has; empty while there is none."""
+
+    def end_connection(self, label: bytes) -> Deferred[bool]:
+        """Have the engine end another connection, such as that of a machine that is gone.
+
+        Otherwise it would count as subscribed for as long as the engine does not notice.
+
+        :param label: the :attr:`connection_label` of the other bus.
+        :returns: fires with whether there was such a connection.
+        """
+
+    @property
     def problem(self) -> str:
         """Return what is wrong, and since when, for people; empty if all is well."""

@@ -94,6 +94,24 @@ class RedisBus:
         full = self._names.keys + (key if isinstance(key, bytes) else b"%d" % key)
         return self._request((command, full, *others))
 
+    @property
+    def connection_label(self) -> bytes:
+        """See ``Bus``."""
+        link = self.link
+        return (
+            b"" if link.connection is None or link.engine is None else link.engine.connection_label
+        )
+
+    def end_connection(self, label: bytes) -> Deferred[bool]:
+        """See ``Bus``."""
+        return Deferred.fromCoroutine(self._end_connection(*label.split(b" ", 1)))
+
+    async def _end_connection(self, number: bytes, name: bytes) -> bool:
+        described = await self._request((b"CLIENT", b"LIST", b"ID", number))
+        if b" name=%s " % name not in described:
+            return False
+        return bool(await self._request((b"CLIENT", b"KILL", b"ID", number)))
+
     async def prepare(self, connection: RedisConnection) -> None:
         """Subscribe to all channels that are wanted."""
         self._known_digests.clear()

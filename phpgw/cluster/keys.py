@@ -6,6 +6,8 @@ NODES = b"nodes"
 DEAD = b"dead"
 # A set: the ended nodes whose ledgers nobody has adopted whole.
 ORPHANS = b"orphans"
+# A hash: the label of each node's connection to the engine.
+CONNECTIONS = b"connections"
 # It exists while events are held back.
 HOLD = b"hold"
 _LEDGER = b"left:"

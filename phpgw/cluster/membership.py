@@ -17,7 +17,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.bus.interface import Bus, BusUnavailable, LuaScript
-from phpgw.cluster.keys import DEAD, NODES, ORPHANS, adopted_key, ledger_key
+from phpgw.cluster.keys import CONNECTIONS, DEAD, NODES, ORPHANS, adopted_key, ledger_key
 from phpgw.cluster.members import MemberObserver
 from phpgw.log_limit import line_limit
 
@@ -35,8 +35,8 @@ _ID_BYTES = 6
 RENEW = LuaScript(
     "renew",
     """
-local nodes, dead, orphans, ledgers, adopted = unpack(KEYS)
-local node, keeps_id = ARGV[1], ARGV[2]
+local nodes, dead, connections, orphans, ledgers, adopted = unpack(KEYS)
+local node, keeps_id, connection = ARGV[1], ARGV[2], ARGV[6]
 local lease, outage, tombstone = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -58,31 +58,37 @@ if newest > now or newest < now - outage then
     end
 end
 local is_new = redis.call('ZADD', nodes, now, node)
+redis.call('HSET', connections, node, connection)
 
+local left_behind = {}
 for _, each in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - lease)) do
     redis.call('ZREM', nodes, each)
     redis.call('ZADD', dead, now, each)
+    table.insert(left_behind, redis.call('HGET', connections, each) or nil)
+    redis.call('HDEL', connections, each)
     if redis.call('EXISTS', ledgers .. each, adopted .. each) > 0 then
         redis.call('SADD', orphans, each)
     end
 end
 
 local ended = {}
-for i = 6, #ARGV do
+for i = 7, #ARGV do
     if redis.call('ZSCORE', dead, ARGV[i]) then
         table.insert(ended, ARGV[i])
     end
 end
-return {1, is_new, redis.call('ZRANGE', nodes, 0, -1), ended, redis.call('SCARD', orphans)}
+local orphan_count = redis.call('SCARD', orphans)
+return {1, is_new, redis.call('ZRANGE', nodes, 0, -1), ended, orphan_count, left_behind}
 """,
 )
 
 RESIGN = LuaScript(
     "resign",
     """
-local nodes, dead, orphans, ledger, adopted = unpack(KEYS)
+local nodes, dead, connections, orphans, ledger, adopted = unpack(KEYS)
 local time = redis.call('TIME')
 redis.call('ZREM', nodes, ARGV[1])
+redis.call('HDEL', connections, ARGV[1])
 redis.call('ZADD', dead, time[1] * 1000, ARGV[1])
 if redis.call('EXISTS', ledger, adopted) > 0 then
     redis.call('SADD', orphans, ARGV[1])
@@ -173,7 +179,8 @@ class Membership(Service):
         super().stopService()
         self._renewals.stop()
         self._bus.observers.remove(self)
-        keys = NODES, DEAD, ORPHANS, ledger_key(self.node_id), adopted_key(self.node_id)
+        records = ledger_key(self.node_id), adopted_key(self.node_id)
+        keys = NODES, DEAD, CONNECTIONS, ORPHANS, *records
         resigned = self._bus.run(RESIGN, keys, [self.node_id.encode()])
         return resigned.addCallbacks(lambda _: None, self._not_resigned)
 
@@ -202,8 +209,9 @@ class Membership(Service):
         self._is_renewing = True
         arguments: list[bytes | int] = [self.node_id.encode(), int(self._keeps_id)]
         arguments += (1000 * each for each in (LEASE_SECONDS, _OUTAGE_SECONDS, _TOMBSTONE_SECONDS))
+        arguments.append(self._bus.connection_label)
         arguments += (each.encode() for each in self.live - {self.node_id})
-        keys = NODES, DEAD, ORPHANS, ledger_key(), adopted_key()
+        keys = NODES, DEAD, CONNECTIONS, ORPHANS, ledger_key(), adopted_key()
         renewing = self._bus.run(RENEW, keys, arguments)
         renewing.addCallbacks(self._replied, self._failed, (self._now(),))
         renewing.addErrback(lambda failure: self.log.failure("The lease is in disorder", failure))
@@ -215,7 +223,9 @@ class Membership(Service):
         if not reply[0]:
             self._take_new_id()
             return
-        _, is_new, nodes, ended, orphans = reply
+        _, is_new, nodes, ended, orphans, left_behind = reply
+        for label in left_behind:
+            self._bus.end_connection(label).addErrback(self._not_ended)
         self._renewed_at = asked_at
         if is_new or not self._is_registered:
             self._is_registered = True
@@ -265,6 +275,13 @@ class Membership(Service):
                 observer.left(node_id)
         for node_id in sorted(self.live - before):
             self.log.info("Node {node_id} has joined", node_id=node_id)
+
+    def _not_ended(self, failure: Failure) -> None:
+        """Go on: pushes take longer until the engine notices that nobody reads there."""
+        failure.trap(BusUnavailable)
+        self.log.info(
+            "The connection of a dead node stays: {reason}", reason=failure.getErrorMessage()
+        )
 
     def _not_resigned(self, failure: Failure) -> None:
         failure.trap(BusUnavailable)

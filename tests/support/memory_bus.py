@@ -57,6 +57,14 @@ class MemoryEngine:
         if not subscribers:
             self._subscribers.pop(channel, None)
 
+    def end_connection(self, label: bytes) -> bool:
+        """End the connection of a bus, which does not notice before it is told (SIGSTOP)."""
+        buses = {bus for buses in self._subscribers.values() for bus in buses}
+        found = [bus for bus in buses if bus.connection_label == label]
+        for bus in found:
+            bus.unsubscribe_all()
+        return bool(found)
+
     def run(self, script: LuaScript, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         """Run a script."""
         self._check_writable()
@@ -92,6 +100,20 @@ class MemoryBus:
         self._pending: dict[Deferred[Any], None] = {}
         self._connection = 0
         self._frozen: list[Callable[[], None]] | None = None
+
+    @property
+    def connection_label(self) -> bytes:
+        """See ``Bus``."""
+        return b"" if self._problem else b"%d memory-%d" % (id(self), self._connection)
+
+    def end_connection(self, label: bytes) -> Deferred[bool]:
+        """See ``Bus``."""
+        return self._ask(lambda: self._engine.end_connection(label))
+
+    def unsubscribe_all(self) -> None:
+        """Be subscribed to nothing, as the engine has ended the connection."""
+        for channel in self._channels:
+            self._engine.unsubscribe(self, channel)
 
     @property
     def problem(self) -> str:
@@ -133,8 +155,7 @@ class MemoryBus:
         """
         self._problem = reason
         self._connection += 1
-        for channel in self._channels:
-            self._engine.unsubscribe(self, channel)
+        self.unsubscribe_all()
         pending, self._pending = self._pending, {}
         for deferred in pending:
             deferred.errback(BusUnavailable(reason, may_be_done=True))

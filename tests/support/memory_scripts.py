@@ -36,7 +36,7 @@ class _Scripts:
         return added
 
     def renew(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        nodes, dead, orphans, ledgers, adopted = keys
+        nodes, dead, connections, orphans, ledgers, adopted = keys
         node, keeps_id = arguments[:2]
         lease, outage, tombstone = map(int, arguments[2:5])
         now = self._now()
@@ -49,10 +49,14 @@ class _Scripts:
             for each in self._scores(nodes):
                 self._add(nodes, each)
         is_new = self._add(nodes, node)
+        self._call(b"HSET", [connections, node, arguments[5]])
+        left_behind = []
         for each, score in self._scores(nodes).items():
             if score <= now - lease:
                 self._call(b"ZREM", [nodes, each])
                 self._add(dead, each)
+                left_behind.append(self._call(b"HGET", [connections, each]))
+                self._call(b"HDEL", [connections, each])
                 if self._call(b"EXISTS", [ledgers + each]) or self._call(
                     b"EXISTS", [adopted + each]
                 ):
@@ -60,11 +64,13 @@ class _Scripts:
         for each, score in self._scores(dead).items():
             if score <= now - tombstone:
                 self._call(b"ZREM", [dead, each])
-        ended = [each for each in arguments[5:] if each in self._scores(dead)]
-        return [1, is_new, [*self._scores(nodes)], ended, self._call(b"HLEN", [orphans])]
+        ended = [each for each in arguments[6:] if each in self._scores(dead)]
+        orphan_count = self._call(b"HLEN", [orphans])
+        return [1, is_new, [*self._scores(nodes)], ended, orphan_count, left_behind]
 
     def resign(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
-        nodes, dead, orphans, ledger, adopted = keys
+        nodes, dead, connections, orphans, ledger, adopted = keys
+        self._call(b"HDEL", [connections, arguments[0]])
         self._call(b"ZREM", [nodes, arguments[0]])
         self._add(dead, arguments[0])
         if self._call(b"EXISTS", [ledger]) or self._call(b"EXISTS", [adopted]):

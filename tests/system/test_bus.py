@@ -11,7 +11,7 @@ ADD = LuaScript("add", "return redis.call('INCRBY', KEYS[1], ARGV[1])")
 ACL_RULES = (
     *("resetchannels", "&phpgw:1:*", "~{phpgw:1}:*", "-@all", "+@read", "+@write", "-@dangerous"),
     *("+hello", "+ping", "+publish", "+subscribe", "+unsubscribe", "+pubsub|numsub"),
-    *("+eval", "+evalsha", "+time"),
+    *("+eval", "+evalsha", "+time", "+client|list", "+client|kill"),
 )
 
 
@@ -45,6 +45,23 @@ class BusTests(RealBusTestCase):
         self.assertIsNone(await other.call(b"GET", b"hold"))
         self.assertIn(b"{phpgw:1}:hold", redis.ask("KEYS", "*"))
         self.assertEqual([], listener.frames)
+
+    async def test_end_connection(self) -> None:
+        """A connection is ended by its label, and no other one that has got its number since."""
+        redis = self.start_redis()
+        (one, _), (other, listener) = (
+            await self.start_bus(redis.url),
+            await self.start_bus(redis.url),
+        )
+        label = other.connection_label
+        number, _, name = label.partition(b" ")
+        self.assertFalse(await one.end_connection(number + b" phpgw-of-another"))
+        self.assertFalse(await one.end_connection(b"99999 " + name))
+        self.assertEqual([], listener.losses)
+        self.assertTrue(await one.end_connection(label))
+        await self.until(lambda: listener.connections == 2, "connection")
+        self.assertNotEqual(label, other.connection_label)
+        self.assertFalse(await one.end_connection(label))
 
     async def test_order(self) -> None:
         """What is asked is done in this order, and frames arrive in the order of publishing."""

@@ -304,6 +304,29 @@ class FrozenTests(DeathTestCase):
         self.assertIn("has joined", two.log)
         self.assertNotIn("Traceback", one.log + two.log)
 
+    async def test_push_beside_it(self) -> None:
+        """Once it is known to be dead, pushes to the users of its clients are as quick as ever."""
+        one, two = await self.begin(2)
+        await self.join(one, 1)
+        await self.join(two, 1)
+        await pause(0.5)
+        two.signal(signal.SIGSTOP)
+
+        async def is_known() -> bool:
+            return (await self.push(one, "hi", user="user-of-n0"))[0] == 200
+
+        self.assertFalse(await is_known())
+        await until(is_known)
+        await pause(0.2)
+        seconds = []
+        for _ in range(5):
+            begun = time.monotonic()
+            self.assertTrue(await is_known())
+            seconds.append(time.monotonic() - begun)
+        # It takes a hundred milliseconds to find out that a node does not answer.
+        self.assertLess(min(seconds), 0.09)
+        two.signal(signal.SIGCONT)
+
     async def test_a_minute_of_it(self) -> None:
         """Gateways that are stopped in turn, for longer than the lease, are there at the end."""
         gateways = await self.begin(3)

@@ -31,7 +31,7 @@ class LogInTests(SynchronousTestCase):
         """Nobody logs in where there is no password."""
         engine = self.successResultOf(self.log_in())
         self.assertEqual([b"HELLO", b"3", b"SETNAME", b"phpgw-1"], self.redis.commands[0])
-        self.assertEqual(("redis 7.0.15", 7), (str(engine), engine.connection_id))
+        self.assertEqual(("redis 7.0.15", b"7 phpgw-1"), (str(engine), engine.connection_label))
 
     def test_password(self) -> None:
         """The password is for the default user, or for the one that the URL names."""

@@ -2,10 +2,12 @@
 
 from typing import Any
 
+from twisted.internet.defer import fail
 from twisted.internet.task import Clock
 from twisted.logger import LogLevel, capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.bus.interface import BusUnavailable
 from phpgw.cluster.keys import adopted_key, ledger_key
 from phpgw.cluster.membership import Membership
 from tests.support.memory_bus import MemoryBus, MemoryEngine
@@ -138,6 +140,32 @@ class LeaseTests(MembershipTestCase):
             self.assertEqual([("registered", None), ("left", first.id)], node.told)
         self.assertEqual({second, third}, self.live(second))
         self.assertIn(LogLevel.warn, [event["log_level"] for event in events])
+
+    def test_connection(self) -> None:
+        """The connection of a dead node is ended, so that it counts as subscribed no longer."""
+        first, second = self.start(2)
+        for node in (first, second):
+            node.bus.subscribe(b"all")
+        self.stopped.add(first)
+        self.let_pass(8)
+        self.assertEqual(2, self.engine.count(b"all"))
+        self.let_pass(6)
+        self.assertEqual(1, self.engine.count(b"all"))
+        self.assertEqual([second.id.encode()], [*self.engine.keys.find(b"connections")])
+
+    def test_connection_that_must_stay(self) -> None:
+        """A node may not be allowed to end connections: all else goes on."""
+        first, second = self.start(2)
+        self.patch(
+            second.bus,
+            "end_connection",
+            lambda label: fail(BusUnavailable("NOPERM no permissions")),
+        )
+        self.stopped.add(first)
+        with capturedLogs() as events:
+            self.let_pass(14)
+        self.assertEqual(("left", first.id), second.told[-1])
+        self.assertIn("NOPERM no permissions", [event.get("reason") for event in events])
 
     def test_orphans(self) -> None:
         """The survivors are told of a ledger that nobody has adopted; not of an empty one."""
