@@ -49,9 +49,9 @@ class Tail:
                 message = json.loads(feed.receive())
             except (WebSocketClosed, ValueError) as error:
                 feed.close()
-                note(f"The gateway has gone ({error}); waiting for it ...")
+                note(f"The connection has ended ({error}); connecting again ...")
                 feed = self._reconnect()
-                note("The gateway is there again.")
+                note("It is open again.")
                 continue
             if "event" in message:
                 yield message["event"]

@@ -118,9 +118,22 @@ class TailTests(ApiCliTestCase):
         ended = self.run_phpgw("tail", "--count", "2")
         self.assertEqual((ended.status, len(ended.stdout.splitlines())), (0, 2))
         first, second = ended.stderr.splitlines()
-        self.assertIn("The gateway has gone (the gateway stops); waiting", first)
-        self.assertIn("there again", second)
+        self.assertIn("The connection has ended (the gateway stops); connecting", first)
+        self.assertIn("open again", second)
         self.assertTrue(feed.is_closed)
+
+    def test_token_has_changed(self) -> None:
+        """It ends with what is wrong, as it may watch no longer."""
+        self.feed(event(b"1"), WebSocketClosed("you may not watch any longer"))
+
+        def refuse() -> FakeFeed:
+            raise CommandFailed("The token is not the one in --api-token-file.")
+
+        self.connections.append(refuse)
+        ended = self.run_phpgw("tail", "--count", "2")
+        self.assertEqual((ended.status, len(ended.stdout.splitlines())), (1, 1))
+        self.assertIn("may not watch any longer", ended.stderr)
+        self.assertIn("--api-token-file", ended.stderr.splitlines()[-1])
 
     def test_no_gateway(self) -> None:
         """It does not wait for one that was never there."""
