@@ -34,7 +34,7 @@ class KeptFrame:
     """What has become of a frame with a message that is kept.
 
     :ivar receivers: how many have received it.
-    :ivar positions: of the message in the histories.
+    :ivar positions: of the message in the histories, without those that the engine is too full for.
     """
 
     receivers: int
@@ -44,8 +44,8 @@ class KeptFrame:
 class EngineHistory(History):
     """The histories of groups in the engine.
 
-    They end as their rules say, and not before, unless the engine has too little memory. It drops
-    whole keys then, and readers are told of the gap.
+    They end as their rules say, and not before, unless the engine is full. Then a message is
+    published, and the history of its group is dropped; readers are told of the gap.
 
     Its methods fail with :exc:`phpgw.hub.directory.NotKnown` if the engine is away.
     """
@@ -105,12 +105,12 @@ class EngineHistory(History):
 
     def _published(self, reply: list[Any], groups: list[str]) -> KeptFrame:
         self._run, *positions, receivers = reply
-        pairs = zip(positions[::2], positions[1::2], strict=True)
         return KeptFrame(
             receivers,
             tuple(
-                GroupPosition(group, Position(offset, epoch.decode()))
-                for group, (offset, epoch) in zip(groups, pairs, strict=True)
+                GroupPosition(group, Position(position[0], position[1].decode()))
+                for group, position in zip(groups, positions, strict=True)
+                if position
             ),
         )
 

@@ -46,9 +46,8 @@ PUBLISH_KEPT = LuaScript(
 local channel, frame, message, kind, known_run, keep, new_epoch = unpack(ARGV)
 local run, now = find_run(known_run), find_time()
 local reply = {run}
-for i = 1, #KEYS, 2 do
-    local stream, state = KEYS[i], KEYS[i + 1]
-    local size, ttl = ARGV[7 + i], tonumber(ARGV[8 + i])
+
+local function append(stream, state, size, ttl)
     local epoch, offset, its_ttl = find_state(stream, state, run, new_epoch, keep)
     offset = redis.call('HINCRBY', state, 'offset', 1)
     if its_ttl ~= ttl then
@@ -57,8 +56,22 @@ for i = 1, #KEYS, 2 do
     redis.call('XADD', stream, 'MAXLEN', size, offset .. '-1', 't', now, kind, message)
     redis.call('PEXPIRE', stream, ttl)
     redis.call('PEXPIRE', state, ttl + keep)
-    table.insert(reply, offset)
-    table.insert(reply, epoch)
+    return {offset, epoch}
+end
+
+for i = 1, #KEYS, 2 do
+    local stream, state = KEYS[i], KEYS[i + 1]
+    local is_done, position = pcall(append, stream, state, ARGV[7 + i], tonumber(ARGV[8 + i]))
+    if not is_done then
+        local problem = type(position) == 'table' and position.err or position
+        if not problem:find('OOM', 1, true) then
+            error(position)
+        end
+        -- Readers find another epoch. What was kept makes room.
+        redis.call('DEL', stream, state)
+        position = {}
+    end
+    table.insert(reply, position)
 end
 -- Channels begin as keys do, without the braces.
 local prefix = KEYS[1]:match('^{(.-)}:')
@@ -71,7 +84,7 @@ return reply
 Keys: for each group, the stream and the hash. Arguments: the channel, the frame, the message, ``b``
 or ``m`` for binary or text, the known run, milliseconds for which an epoch outlives its messages, a
 new epoch; then for each group, the size and the milliseconds of its rule. Returns the run; for each
-group, the offset and the epoch; and the number of receivers.
+group, the offset and the epoch, or nothing if the engine is full; and the number of receivers.
 """
 
 READ_HISTORY = LuaScript(

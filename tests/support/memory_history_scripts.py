@@ -32,7 +32,7 @@ class _HistoryScripts:
         for key in keys[::2]:
             group = self._groups.setdefault(key, _KeptGroup(epoch))
             group.entries.append([len(group.entries) + 1, kind, message])
-            reply += len(group.entries), group.epoch
+            reply.append([len(group.entries), group.epoch])
         return [*reply, self._engine.publish(channel, frame)]
 
     def read_history(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> list[Any]:

@@ -11,7 +11,7 @@ ADD = LuaScript("add", "return redis.call('INCRBY', KEYS[1], ARGV[1])")
 ACL_RULES = (
     *("resetchannels", "&phpgw:1:*", "~{phpgw:1}:*", "-@all", "+@read", "+@write", "-@dangerous"),
     *("+hello", "+ping", "+publish", "+subscribe", "+unsubscribe", "+pubsub|numsub"),
-    *("+eval", "+evalsha", "+time", "+client|list", "+client|kill"),
+    *("+eval", "+evalsha", "+time", "+client|list", "+client|kill", "+info"),
 )
 
 

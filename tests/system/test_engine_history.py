@@ -5,7 +5,6 @@ from typing import Any
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred, gatherResults
 
-from phpgw.bus.interface import BusUnavailable
 from phpgw.cluster.history import EngineHistory
 from phpgw.history.interface import MAX_PAGE_BYTES, HistoryPage, Position
 from phpgw.history.memory import MemoryHistory
@@ -13,6 +12,7 @@ from phpgw.history.rules import HistoryRule
 from phpgw.hub.directory import NotKnown
 from tests.support.real.bus_test_case import RealBusTestCase
 from tests.support.real.redis import Redis
+from tests.system.test_bus import ACL_RULES
 
 _RULE = HistoryRule(3, 60.0)
 _PERSISTENT = {"appendonly": "yes", "appendfsync": "always"}
@@ -174,11 +174,31 @@ class EngineHistoryTests(RealBusTestCase):
         self.assertEqual(([1], 1), (offsets(page), page.position.offset))
 
     async def test_full(self) -> None:
-        """A message that the engine has no memory for is not published."""
-        await self.start(maxmemory="3mb")
-        with self.assertRaises(BusUnavailable):
-            for _ in range(100):
-                await self.push(b"x" * 100_000, HistoryRule(100, 60.0))
+        """If the engine is full, a message is published all the same; a gap is told."""
+        redis = await self.start()
+        await self.bus.subscribe(b"c")
+        position = await self.push()
+        redis.ask("CONFIG", "SET", "maxmemory", "1")
+        kept = await self.history.publish(b"c", b"frame", b"lost", False, {"g": _RULE})
+        self.assertEqual((1, ()), (kept.receivers, kept.positions))
+        redis.ask("CONFIG", "SET", "maxmemory", "0")
+        after = await self.push()
+        page = await self.history.after("g", position, 9)
+        self.assertEqual(([1], True, after), (offsets(page), page.has_gap, page.position))
+        self.assertEqual([(b"c", b"frame")] * 3, self.listener.frames)
+
+    async def test_user(self) -> None:
+        """A user with the rights that the documentation names can do all that is needed."""
+        redis = self.start_redis()
+        redis.ask("ACL", "SETUSER", "phpgw", "on", ">secret", *ACL_RULES)
+        file = self.directory / "password"
+        file.write_text("secret")
+        file.chmod(0o600)
+        url = redis.url.replace("unix:", "redis+unix://phpgw@")
+        self.bus, self.listener = await self.start_bus(url, bus_password_file=file)
+        self.history = EngineHistory(self.bus)
+        await self.push()
+        self.assertEqual([1], offsets(await self.history.last("g", 9)))
 
     async def test_away(self) -> None:
         redis = await self.start()
