@@ -190,6 +190,11 @@ class Metrics:
     disconnects_adopted: int = counter(
         "Disconnects that were taken over from gateways that have died.", "disconnects"
     )
+    nodes_now: int = gauge(
+        "Nodes that there are, with this one (--bus, --workers); 0 without others.",
+        "nodes",
+        merge="max",
+    )
     timer_runs: int = counter("Runs of timers.", "runs", is_exported=False)
     timer_runs_replied: LabelledCounts = counter_by(
         "timer",

@@ -113,10 +113,10 @@ class FastPath:
         response = self.respond(data, caller)
         if response is None:
             return False
-        if isinstance(response, Deferred):
-            channel.respond_later(response)
-        else:
+        if type(response) is FastResponse:
             channel.respond(response.data, response.is_last)
+        else:
+            channel.respond_later(response)
         return True
 
     def respond(self, data: bytes, caller: Caller) -> FastResponse | Deferred[FastResponse] | None:

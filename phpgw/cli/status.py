@@ -25,6 +25,8 @@ def describe(stats: Mapping[str, int]) -> dict[str, str]:
     fields = {name: text.format_map(stats) for name, text in _FIELDS.items()}
     fields["Breaker"] = "open" if stats["breaker_open_now"] else "closed"
     fields["Held"] = _STATES[stats["held_now"]]
+    if stats.get("nodes_now"):
+        fields["Nodes"] = str(stats["nodes_now"])
     return fields
 
 
@@ -34,7 +36,8 @@ def _status(api: ApiClient, as_json: bool) -> int:
     :returns: the exit status: 1 if the gateway is not ready.
     """
     stats = api.stats()
-    version = str(api.check(asks_script=False, wants_token=False)["version"])
+    report = api.check(asks_script=False, wants_token=False)
+    version = str(report["version"])
     obstacles = api.obstacles()
     if as_json:
         print_json(
@@ -49,6 +52,9 @@ def _status(api: ApiClient, as_json: bool) -> int:
     else:
         ready = f"no: {'; '.join(obstacles)}" if obstacles else "yes"
         gateway = {"Gateway": str(api.address), "Version": version, "Ready": ready}
+        workers = report.get("workers", 1)
+        if workers != 1:
+            gateway["Workers"] = str(workers)
         print_fields({**gateway, **describe(stats)})
     return 1 if obstacles else 0
 

@@ -60,6 +60,8 @@ class Exchange(Service):
 
     :param members: which nodes there are.
     :ivar handlers: what this node can be asked, by operation.
+    :ivar asked: how many questions have been asked since the start.
+    :ivar unanswered: how many of them some nodes have not answered.
     """
 
     log = Logger(observer=line_limit)
@@ -79,6 +81,7 @@ class Exchange(Service):
         self.handlers[_LEAVE] = self._note_leave
         # The nodes that have said that they leave, until the membership says so, too.
         self._leaving: set[str] = set()
+        self.asked = self.unanswered = 0
         self._numbers = count(1)
         self._asks: dict[int, PendingAsk] = {}
         self._late = Deadlines[PendingAsk](reactor, _FENCE_AFTER, self._fence)
@@ -106,6 +109,11 @@ class Exchange(Service):
     def node_id(self) -> str:
         """Return the id of this node."""
         return self._members.node_id
+
+    @property
+    def waiting(self) -> int:
+        """Return how many questions wait for answers."""
+        return len(self._asks)
 
     @property
     def problem(self) -> str:
@@ -238,6 +246,7 @@ class Exchange(Service):
         publish: Publish | None = None,
     ) -> PendingAsk:
         pending = PendingAsk(next(self._numbers), self._now(), node, is_fence)
+        self.asked += not is_fence
         self._asks[pending.number] = pending
         question = Question(pending.number, operation, arguments, order)
         self._outgoing.send(channel, question, partial(self._count, pending), publish)
@@ -364,7 +373,10 @@ class Exchange(Service):
         if ask.receivers is not None:
             for deadlines in (self._late, self._silent, self._again):
                 deadlines.stop(ask)
-        ask.done.callback(ask.answers(problem))
+        answers = ask.answers(problem)
+        if answers.problem is not None and not ask.is_fence:
+            self.unanswered += 1
+        ask.done.callback(answers)
 
     def _end_all(self, problem: str) -> None:
         for ask in [*self._asks.values()]:

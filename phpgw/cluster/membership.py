@@ -126,6 +126,7 @@ class Membership(Service):
     :ivar lease_observers: who is told about the lease, in this order.
     :ivar node_id: the id of this node.
     :ivar live: the ids of the nodes that have a lease, as far as is known, with this one's.
+    :ivar times_declared_dead: how often the others took this node for dead, and it has a new id.
     """
 
     log = Logger(observer=line_limit)
@@ -145,6 +146,7 @@ class Membership(Service):
         self.lease_observers: list[LeaseObserver] = []
         self.node_id = new_node_id()
         self.live = frozenset({self.node_id})
+        self.times_declared_dead = 0
         # When nodes were first missing from those with a lease, without having ended.
         self._missing_since: dict[str, float] = {}
         self._renewed_at: float | None = None
@@ -243,6 +245,7 @@ class Membership(Service):
     def _take_new_id(self) -> None:
         """Go on as another node, since this one was declared dead."""
         before, self.node_id = self.node_id, new_node_id()
+        self.times_declared_dead += 1
         self.log.error(
             "This node, {before}, was stopped or cut off for more than {seconds} s, so the others "
             "have taken it for dead, and PHP was told that its clients have left: they are closed, "

@@ -17,6 +17,7 @@ from phpgw.cluster.hub import make_cluster_hub
 from phpgw.cluster.ledger import NodeLedger
 from phpgw.cluster.membership import Membership
 from phpgw.cluster.service_order import ServiceOrder
+from phpgw.cluster.state import ClusterState, observe_cluster
 from phpgw.cluster.timer_turns import TimerTurns
 from phpgw.history.rules import HistoryRules
 from phpgw.metrics import Metrics
@@ -80,7 +81,11 @@ class ClusterParts:
         self.ledger: Ledger = self._ledger or NoLedger()
         timer_turns = TimerTurns(reactor, self._bus)
         self.turns: Turns = timer_turns
-        self.observables: Sequence[Observable] = observe_bus(self._bus)
+        state = ClusterState(membership, metrics)
+        self.observables: Sequence[Observable] = (
+            *observe_bus(self._bus),
+            *observe_cluster(state, membership, self.exchange),
+        )
         services: list[IService] = [self._bus.service, self.exchange, membership, timer_turns]
         if self._ledger is not None:
             services.append(self._ledger)

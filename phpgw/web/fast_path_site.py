@@ -6,7 +6,7 @@ All limits and timeouts are those of :class:`phpgw.web.strict_http.StrictChannel
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, final
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
@@ -37,6 +37,7 @@ class IFastPath(Protocol):
         """
 
 
+@final
 class FastResponse(NamedTuple):
     """An HTTP response.
 

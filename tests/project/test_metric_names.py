@@ -82,4 +82,4 @@ class MetricNameTests(SynchronousTestCase):
     def test_alerts_are_documented(self) -> None:
         names = re.findall(r"- alert: (\w+)", _ALERTS)
         self.assertEqual(names, re.findall(r"^``(Phpgw\w+)``", _PAGE, re.MULTILINE))
-        self.assertEqual(9, len(names))
+        self.assertEqual(13, len(names))

@@ -12,6 +12,10 @@ from phpgw.bus.link import EnginePlace
 from phpgw.bus.names import BusNames
 from phpgw.bus.redis_bus import RedisBus
 from phpgw.bus.state import observe_bus
+from phpgw.cluster.exchange import Exchange
+from phpgw.cluster.membership import Membership
+from phpgw.cluster.state import ClusterState, observe_cluster
+from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.prometheus.figures import PlainCollector
 from phpgw.prometheus.plain_family import observe_plainly
@@ -43,7 +47,10 @@ def _elsewhere() -> tuple[Observable, ...]:
     """Return the metrics of gateways with workers, or with others."""
     place = EnginePlace(FakeRedis(), "", Login("", lambda: None))
     bus = RedisBus(Clock(), place, BusNames.of("phpgw"))
-    return (*observe_workers(()), *observe_bus(bus))
+    membership = Membership(Clock(), bus, keeps_id=True)
+    exchange = Exchange(Clock(), bus, membership)
+    nodes = observe_cluster(ClusterState(membership, Metrics()), membership, exchange)
+    return (*observe_workers(()), *observe_bus(bus), *nodes)
 
 
 def scrape(gateway: InMemoryGateway) -> str:

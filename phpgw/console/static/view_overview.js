@@ -14,6 +14,7 @@ const NUMBERS = [
   ["Events running", (stats) => count(stats.php_requests_now)],
   ["Events waiting", (stats) => count(stats.events_waiting_now)],
   ["Events failed", (stats) => count(stats.php_failures)],
+  ["Nodes", (stats) => count(stats.nodes_now || 1)],
 ];
 // What stops events for some seconds, with what it means. The most important one is shown.
 const LASTING = 3;

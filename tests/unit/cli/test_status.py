@@ -38,3 +38,8 @@ class StatusTests(ApiCliTestCase):
     def test_states(self) -> None:
         fields = describe({**Metrics().as_dict(), "held_now": 1, "breaker_open_now": 1})
         self.assertEqual(("open", "yes"), (fields["Breaker"], fields["Held"]))
+
+    def test_nodes(self) -> None:
+        """A gateway that is one of several says how many there are; one that is alone, nothing."""
+        self.assertNotIn("Nodes", describe(Metrics().as_dict()))
+        self.assertEqual("3", describe({**Metrics().as_dict(), "nodes_now": 3})["Nodes"])

@@ -40,6 +40,7 @@ class AskTests(ExchangeTestCase):
     def test_answer(self) -> None:
         self.assertEqual("b", self.result(self.ask("bbbb", "op", 1, "two", b"3", None)))
         self.assertEqual([("b", "aaaa", [1, "two", b"3", None])], self.handled)
+        self.assertEqual((1, 0), (self.a.exchange.asked, self.a.exchange.unanswered))
 
     def test_later_answer(self) -> None:
         """A node that works on it is waited for as long as it says so."""
@@ -55,6 +56,8 @@ class AskTests(ExchangeTestCase):
     def test_handler_that_fails(self) -> None:
         self.answers["b"] = fail(ValueError("broken"))
         self.assertEqual("node bbbb: broken", self.failure(self.ask(), NotAnswered))
+        exchange = self.a.exchange
+        self.assertEqual((1, 1, 0), (exchange.asked, exchange.unanswered, exchange.waiting))
         self.assertEqual(1, len(self.flushLoggedErrors(ValueError)))
 
     def test_handler_that_is_busy(self) -> None:
