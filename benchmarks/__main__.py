@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from benchmarks.contest import take_rounds
+from benchmarks.contest import Unmeasured, take_rounds
 from benchmarks.machine import describe
 from benchmarks.results import CASES, DEFAULT_PATH, Results
 from benchmarks.stage import Options, Stage
@@ -60,8 +60,11 @@ def _measure(stage: Stage, names: list[str], results: Results) -> None:
     subjects, results.notes = start_subjects(stage)
     for name in names:
         rows = results.rows[name] = []
-        for variant, contenders in CASES[name].contenders(stage, subjects):
-            rows += take_rounds(variant, contenders, stage.options.rounds, stage.report)
+        try:
+            for variant, contenders in CASES[name].contenders(stage, subjects):
+                rows += take_rounds(variant, contenders, stage.options.rounds, stage.report)
+        except Unmeasured as error:
+            results.notes.append(f"{CASES[name].title} is left out: {error}")
         _report("")
         print(results.tables(name), flush=True)
     for note in results.notes:

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager
 from benchmarks.api import MESSAGE, Requests
 from benchmarks.case import Case, Column
 from benchmarks.contest import Contender, Sample, Unmeasured
-from benchmarks.cpu import CpuMeter
+from benchmarks.cpu import CpuMeter, Roles
 from benchmarks.door import status_of
 from benchmarks.helper import Helper
 from benchmarks.stage import Stage
@@ -16,7 +16,7 @@ from benchmarks.wrk import posting_once
 from tests.support.real.process import free_port
 
 # In a sample, so that the processor's clock, which ticks a hundred times a second, is fine enough.
-_TIMES = 10
+TIMES = 10
 # PHP processes that push at the same time.
 _PUSHERS = 16
 _PATIENCE = 30.0
@@ -25,7 +25,7 @@ _BOUND = "bound: bare socket.send"
 _ONE_BY_ONE = "by /send one by one"
 
 # Starts a broadcast, given the clients' ids, and tells when that was.
-_Start = Callable[[list[str]], AbstractContextManager[float]]
+Start = Callable[[list[str]], AbstractContextManager[float]]
 
 
 def contenders(stage: Stage, subjects: list[Subject]) -> Iterator[tuple[str, list[Contender]]]:
@@ -61,10 +61,10 @@ def _by_command(subject: Subject, audience: int) -> Contender:
         @contextmanager
         def start(_: list[str]) -> Iterator[float]:
             began = time.monotonic()
-            _post(requests)
+            push_once(requests)
             yield began
 
-        return _broadcast(subject.ws_url, subject.gateway_pids(), audience, start, _TIMES)
+        return broadcast(subject.ws_url, {"gateway": subject.gateway_pids()}, audience, start)
 
     return Contender(f"{subject.name}, one command", measure, _BOUND)
 
@@ -85,7 +85,7 @@ def _one_by_one(subject: Subject, audience: int) -> Contender:
             yield began
 
     def measure() -> Sample:
-        return _broadcast(subject.ws_url, subject.gateway_pids(), audience, start, 1)
+        return broadcast(subject.ws_url, {"gateway": subject.gateway_pids()}, audience, start, 1)
 
     return Contender(f"{subject.name}, {_ONE_BY_ONE}", measure, _BOUND)
 
@@ -102,17 +102,21 @@ def _bare(audience: int) -> Contender:
             def start(_: list[str]) -> Iterator[float]:
                 yield server.ask("broadcast", message=MESSAGE)["began"]
 
-            return _broadcast(f"ws://127.0.0.1:{port}/", [server.pid], audience, start, _TIMES)
+            return broadcast(f"ws://127.0.0.1:{port}/", {"gateway": [server.pid]}, audience, start)
 
     return Contender(_BOUND, measure)
 
 
-def _broadcast(url: str, pids: list[int], audience: int, start: _Start, times: int) -> Sample:
-    """Have clients, and send them something some times."""
+def broadcast(url: str, roles: Roles, audience: int, start: Start, times: int = TIMES) -> Sample:
+    """Have clients, and send them something some times.
+
+    :param url: or several, with blanks between.
+    :returns: ``cpu``, that of the gateway, and ``cpu_ROLE``, that of each role.
+    """
     with Helper("benchmarks.load", _LIMIT, job="hold", url=url, clients=audience) as clients:
         ids = clients.hear("ready")["ids"]
         time.sleep(0.5)
-        meter = CpuMeter({"gateway": pids})
+        meter = CpuMeter(roles)
         took = 0.0
         reached = audience
         for _ in range(times):
@@ -121,11 +125,20 @@ def _broadcast(url: str, pids: list[int], audience: int, start: _Start, times: i
                 got = clients.ask("reached", seconds=_PATIENCE)
             took += got["at"] - began
             reached = min(reached, got["clients"])
-        used = meter.used()["gateway"]
-    return {"cpu": 1000 * used / times, "last": 1000 * took / times, "reached": reached}
+        used = {role: 1000 * seconds / times for role, seconds in meter.used().items()}
+    return {
+        "cpu": used["gateway"],
+        **{f"cpu_{role}": each for role, each in used.items()},
+        "last": 1000 * took / times,
+        "reached": reached,
+    }
 
 
-def _post(requests: Requests) -> None:
+def push_once(requests: Requests) -> None:
+    """Make the first of these requests.
+
+    :raises Unmeasured: if it is refused.
+    """
     status = status_of(requests.url, requests.lines[0], requests.content_type)
     if status >= 300:
         raise Unmeasured(f"{requests.url} answered {status}")

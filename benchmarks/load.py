@@ -84,14 +84,18 @@ class Holder(WSListener):
 
 
 async def connect_all(url: str, listeners: list[Any]) -> list[WSTransport]:
-    """One client for each of these listeners; ``{n}`` in the URL is its number."""
+    """One client for each of these listeners; ``{n}`` in the URL is its number.
+
+    :param url: or several, with blanks between, which take turns.
+    """
+    urls = url.split()
     places = asyncio.Semaphore(_CONNECTING)
 
     async def connect(number: int, listener: WSListener) -> WSTransport:
         async with places:
             transport, _ = await ws_connect(
                 lambda: listener,
-                url.replace(_NUMBER, str(number)),
+                urls[number % len(urls)].replace(_NUMBER, str(number)),
                 websocket_handshake_timeout=_HANDSHAKE_SECONDS,
             )
             return transport

@@ -14,6 +14,7 @@ _PACKAGES = ("phpgw", "Twisted", "autobahn", "treq", "picows")
 _PROGRAMS = (
     ("PHP-FPM", ("php-fpm", *(f"php-fpm8.{minor}" for minor in range(9, -1, -1))), "-v"),
     ("Nginx", ("nginx",), "-v"),
+    ("Redis", ("redis-server", "valkey-server"), "--version"),
     ("Go", ("go",), "version"),
     ("Pushpin", ("pushpin",), "--version"),
     ("wrk", ("wrk",), "-v"),

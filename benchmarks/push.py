@@ -75,7 +75,7 @@ def _gateway(stage: Stage, subject: Subject, way: _Way) -> Contender:
             ids = clients.hear("ready")["ids"]
             requests = _requests(subject.api, ids, way)
             meter = CpuMeter({"gateway": subject.gateway_pids()})
-            sample = _post(stage, requests, way)
+            sample = push_for(stage.options.seconds, requests, way.connection)
             sample |= meter.used_per_thousand(sample["messages"])
             # Late ones are on their way.
             got = clients.ask("messages", at_least=int(sample["messages"]), seconds=2.0)["count"]
@@ -95,7 +95,7 @@ def _nothing(stage: Stage, way: _Way) -> Contender:
             requests = batches_of_commands(url, ids, way.batch)
         else:
             requests = attrs.evolve(SendApi(url).single(ids), url=url)
-        return _post(stage, requests, way)
+        return push_for(stage.options.seconds, requests, way.connection)
 
     return Contender(_BOUND, measure)
 
@@ -104,14 +104,20 @@ def _requests(api: SendApi, ids: list[str], way: _Way) -> Requests:
     return api.batches(ids, way.batch) if way.batch else api.single(ids)
 
 
-def _post(stage: Stage, requests: Requests, way: _Way) -> Sample:
+def push_for(
+    seconds: int, requests: Requests, connection: Literal["keep-alive", "close"] = "keep-alive"
+) -> Sample:
+    """Make these requests in turn for so long.
+
+    :raises Unmeasured: if one was refused.
+    """
     outcome = post(
         requests.url,
         requests.lines,
         connections=_CONNECTIONS,
-        seconds=stage.options.seconds,
+        seconds=seconds,
         content_type=requests.content_type,
-        connection=way.connection,
+        connection=connection,
     )
     if outcome.refused:
         raise Unmeasured(f"{outcome.refused} of {outcome.requests} requests were refused")

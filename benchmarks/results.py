@@ -8,6 +8,8 @@ import attrs
 
 from benchmarks.broadcast import CASE as BROADCAST
 from benchmarks.case import Case
+from benchmarks.cluster import BROADCAST_CASE as CLUSTER_BROADCAST
+from benchmarks.cluster import PUSH_CASE as CLUSTER_PUSH
 from benchmarks.connect import CASE as CONNECT
 from benchmarks.contest import Row
 from benchmarks.memory import CASE as MEMORY
@@ -15,11 +17,16 @@ from benchmarks.push import CASE as PUSH
 from benchmarks.roundtrip import CASE as ROUNDTRIP
 from benchmarks.roundtrip import FEW_WORKERS_CASE as FEW_WORKERS
 from benchmarks.table import render
+from benchmarks.workers import CASE as WORKERS
 
 HERE = Path(__file__).parent
 DEFAULT_PATH = HERE / "results.json"
 CASES: dict[str, Case] = {
-    case.name: case for case in (ROUNDTRIP, FEW_WORKERS, PUSH, CONNECT, BROADCAST, MEMORY)
+    case.name: case
+    for case in (
+        *(ROUNDTRIP, FEW_WORKERS, WORKERS, PUSH, CLUSTER_PUSH),
+        *(CONNECT, BROADCAST, CLUSTER_BROADCAST, MEMORY),
+    )
 }
 
 

@@ -74,14 +74,18 @@ FEW_WORKERS_CASE = attrs.evolve(
 def _gateway(stage: Stage, subject: Subject, clients: int) -> Contender:
     def measure() -> Sample:
         try:
-            return _call(subject.ws_url, clients, stage.options.seconds, subject.roles())
+            return round_trips(subject.ws_url, clients, stage.options.seconds, subject.roles())
         except Unmeasured as error:
             raise Unmeasured(f"{error}{subject.last_words()}") from error
 
     return Contender(subject.name, measure, subject.bound)
 
 
-def _call(url: str, clients: int, seconds: int, roles: Roles) -> Sample:
+def round_trips(url: str, clients: int, seconds: int, roles: Roles) -> Sample:
+    """Have so many clients make round trips for so long.
+
+    :raises Unmeasured: if a client got no answer, or a wrong one.
+    """
     job = {"job": "roundtrip", "url": url, "clients": clients, "seconds": seconds}
     with Helper("benchmarks.load", _LIMIT, **job) as load:
         sample = _watch(load, roles)
@@ -159,7 +163,7 @@ def _echo(stage: Stage, clients: int) -> Contender:
             server.hear("ready")
             roles = {"gateway": [server.pid]}
             url = f"ws://127.0.0.1:{port}/"
-            return _call(url, clients, min(2, stage.options.seconds), roles)
+            return round_trips(url, clients, min(2, stage.options.seconds), roles)
 
     # It depends on nothing that is compared here.
     return Contender(_LOAD, measure, rounds=1)

@@ -45,7 +45,7 @@ class Upstream:
 
 
 # What no honest client meets is what a benchmark is after.
-_NO_LIMITS = ("--max-message-rate=0", "--max-connections=0")
+NO_LIMITS = ("--max-message-rate=0", "--max-connections=0")
 
 UPSTREAMS = (
     Upstream("phpgw, FastCGI", ("--php-script={script}", "--php-fpm={fpm}"), BY_FASTCGI),
@@ -170,7 +170,7 @@ def _start_phpgw(stage: Stage, upstream: Upstream) -> Subject:
         "url": stage.php_url,
         "workers": stage.options.workers,
     }
-    options = [option.format(**places) for option in (*upstream.options, *_NO_LIMITS)]
+    options = [option.format(**places) for option in (*upstream.options, *NO_LIMITS)]
     gateway = Gateway(stage.directory / upstream.name.replace(" ", ""), *options)
     _start(stage, gateway)
     api = CommandsApi(_base_url(gateway.ws_url))
