@@ -51,6 +51,7 @@ if redis.call('ZSCORE', dead, node) then
     redis.call('ZREM', dead, node)
 end
 
+-- If the engine was away, or its clock was set, each node has a whole lease from now on.
 local newest = tonumber(redis.call('ZRANGE', nodes, -1, -1, 'WITHSCORES')[2] or now)
 if newest > now or newest < now - outage then
     for _, each in ipairs(redis.call('ZRANGE', nodes, 0, -1)) do

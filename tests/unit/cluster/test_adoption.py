@@ -5,7 +5,7 @@ from twisted.logger import LogLevel, capturedLogs
 from phpgw.cluster.keys import adopted_key, ledger_key
 from tests.support.fake_backend import AskedEvent
 from tests.support.fakes import handshake
-from tests.support.memory_node import MemoryNodesTestCase
+from tests.support.memory_node import MemoryNode, MemoryNodesTestCase
 
 
 class AdoptionTests(MemoryNodesTestCase):
@@ -63,6 +63,21 @@ class AdoptionTests(MemoryNodesTestCase):
         self.stopped.add(first)
         self.let_pass(14)
         self.assertEqual(sorted(client.id.partition(".")[2] for client in clients), self.told())
+        self.assert_no_records()
+
+    def test_all_die(self) -> None:
+        """The next node that starts tells PHP, after the time of a lease."""
+        first, second = self.start(2)
+        for node, name in ((first, "a"), (second, "b")):
+            node.connect(name)
+        self.let_pass(1)
+        self.stopped |= {first, second}
+        self.let_pass(60)
+        new = MemoryNode(self.engine)
+        self.nodes.append(new)
+        new.start()
+        self.let_pass(14)
+        self.assertEqual(["a", "b"], sorted(new.told()))
         self.assert_no_records()
 
     def test_survivor_dies(self) -> None:
