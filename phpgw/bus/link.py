@@ -85,12 +85,15 @@ class Link(Service):
 
     @property
     def problem(self) -> str:
-        """Return what is wrong, and since when; empty if all is well."""
+        """Return what is wrong, and since when; empty if all is well.
+
+        No address is in it: strangers may read it at ``/readyz``. The log has that.
+        """
         if self.connection is None:
             seconds = self._reactor.seconds() - self._away_since
-            return f"the bus at {self._place.address} is away for {seconds:.0f} s: {self._reason}"
+            return f"the bus is away for {seconds:.0f} s: {self._reason}"
         refusal = "" if self._probe is None else self._probe.refusal
-        return refusal and f"the bus at {self._place.address} takes no data: {refusal}"
+        return refusal and f"the bus takes no data: {refusal}"
 
     def startService(self) -> None:
         """Connect, and stay connected."""

@@ -78,7 +78,8 @@ class SentinelEndpoint:
         replies = await gatherResults(asked)
         reports = [each for each in replies if isinstance(each, MasterReport)]
         if not reports:
-            raise BusUnavailable("; ".join(map(str, replies)))
+            reasons = ", ".join(dict.fromkeys(map(str, replies)))
+            raise BusUnavailable(f"no Sentinel names the master: {reasons}")
         return max(reports, key=lambda report: report.epoch).place
 
     async def _ask(self, sentinel: HostAndPort) -> MasterReport | str:
@@ -88,7 +89,7 @@ class SentinelEndpoint:
         try:
             return await asking.addTimeout(_REPLY_SECONDS, self._reactor)
         except Exception as error:
-            return f"Sentinel {sentinel}: {explain(error)}"
+            return explain(error)
         finally:
             connection.end("the Sentinel was asked")
 
@@ -105,10 +106,11 @@ class SentinelEndpoint:
             connection.request(("AUTH", *user, password)).addErrback(_ignore_refusal)
         reply = await connection.request(("SENTINEL", "MASTER", self._master))
         facts = dict(zip(reply[::2], reply[1::2], strict=False))
-        return MasterReport(
-            int(facts[b"config-epoch"]),
-            HostAndPort(facts[b"ip"].decode(), int(facts[b"port"])),
-        )
+        try:
+            place = HostAndPort(facts[b"ip"].decode(), int(facts[b"port"]))
+            return MasterReport(int(facts[b"config-epoch"]), place)
+        except (KeyError, ValueError):
+            raise BusUnavailable("it does not reply like a Sentinel") from None
 
 
 class MasterWatch(Service):
@@ -143,7 +145,7 @@ class MasterWatch(Service):
             # The engine is asked as long as it replies.
             return
         if place != self._endpoint.place:
-            connection.end(f"the Sentinels have made {place} the master")
+            connection.end("the Sentinels have made another server the master")
 
 
 def _ignore_refusal(failure: Failure) -> None:

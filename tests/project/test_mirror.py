@@ -33,7 +33,6 @@ TESTED_ELSEWHERE = {
     "bus/probe": "unit/bus/test_link",
     "bus/redis_bus": "unit/bus/test_link",
     "bus/selection": "system/test_bus",
-    "bus/sentinel": "system/test_bus_sentinel",
     "bus/state": "project/test_metric_names",
     "bus/tls_endpoint": "system/test_bus_tls",
     "checks/gateway": "unit/cli/test_check",

@@ -68,7 +68,8 @@ class LinkTests(FakeEngineTestCase):
         self.redis.is_down = True
         self.start()
         self.pass_seconds(60)
-        self.assertRegex(self.bus.problem, "redis://test is away for 60 s: Connection.* refused")
+        self.assertRegex(self.bus.problem, "the bus is away for 60 s: Connection.* refused")
+        self.assertNotIn("redis://test", self.bus.problem)
         self.assertEqual([], self.recorder.told)
         self.redis.is_down = False
         self.pass_seconds(2.1)
