@@ -14,6 +14,8 @@ from phpgw.process.signals import GracefulSignals
 from phpgw.prometheus.figures import Figures, OwnFigures
 from phpgw.settings import Settings
 from phpgw.web.health import ReadinessCheck
+from phpgw.web.proxy_detection import ProxyDetector
+from phpgw.web.public_probes import PublicProbes
 
 T = TypeVar("T")
 
@@ -43,6 +45,8 @@ class ProcessRole:
     :ivar make_signals: makes the service for signals, or for the commands of the parent.
     :ivar share_figures: returns what ``/stats`` and ``/metrics`` tell, given those of this process.
     :ivar share_report: returns what ``/check`` tells, given what this process knows of itself.
+    :ivar share_proxied_ports: has the processes tell each other of proxies that they find.
+    :ivar share_probes: has them tell each other of the probes of ``phpgw check``.
     :ivar share_readiness: returns the checks of ``/readyz``, given those of this process.
     """
 
@@ -50,6 +54,8 @@ class ProcessRole:
     make_fpm: Callable[[Settings, Any], FpmEndpoint] = make_own_fpm
     make_signals: SignalsFactory = GracefulSignals
     share_figures: Callable[[OwnFigures], Figures] = _unshared
+    share_proxied_ports: Callable[[ProxyDetector], object] = _unshared
+    share_probes: Callable[[PublicProbes], object] = _unshared
     share_report: Callable[[GatewayReport], GatewayReport] = _unshared
     share_readiness: Callable[[Sequence[ReadinessCheck]], Sequence[ReadinessCheck]] = _unshared
 

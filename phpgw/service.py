@@ -155,6 +155,9 @@ def make_gateway(
         access, commander, Batches(commander, slices), settings.max_push_size, metrics
     )
     probes = PublicProbes(reactor.seconds)
+    role.share_probes(probes)
+    if access.proxy_detector is not None:
+        role.share_proxied_ports(access.proxy_detector)
     check = CheckContext(
         reactor=reactor,
         report=role.share_report(

@@ -6,7 +6,7 @@ Host or Origin header names another one. A port stays marked until the gateway s
 proxy is still there when no browser connects.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from ipaddress import ip_address
 from typing import Any
 
@@ -32,6 +32,7 @@ class ProxyDetector:
     """Finds the ports that have a proxy in front.
 
     :param proxies: the proxies that the administrator has configured.
+    :ivar observers: each is called with a port when a proxy was found in front of it.
     """
 
     log = Logger(observer=line_limit)
@@ -39,6 +40,7 @@ class ProxyDetector:
     def __init__(self, proxies: TrustedProxies) -> None:
         self._proxies = proxies
         self._proxied: set[int | str] = set()
+        self.observers: list[Callable[[int | str], object]] = []
 
     def is_proxied(self, port: int | str) -> bool:
         """Return whether a handshake has come to a port through a proxy.
@@ -46,6 +48,10 @@ class ProxyDetector:
         :param port: as returned by :func:`phpgw.web.local_peer.port_or_path`.
         """
         return port in self._proxied
+
+    def mark(self, port: int | str) -> None:
+        """Note that there is a proxy in front of a port, as another process has found."""
+        self._proxied.add(port)
 
     def is_proxy(self, peer: IAddress) -> bool:
         """Return whether a peer is a configured proxy (``--trusted-proxy``)."""
@@ -62,7 +68,9 @@ class ProxyDetector:
         if port in self._proxied or not is_local(transport):
             return
         for name, said in _remote_names(request):
-            self._proxied.add(port)
+            self.mark(port)
+            for observer in self.observers:
+                observer(port)
             self.log.critical(
                 "A handshake from this machine has {name} {said}: there is a proxy in front of "
                 "port {port}, and all that it passes on looks like a request of this machine. From "

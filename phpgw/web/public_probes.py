@@ -39,19 +39,27 @@ class PublicProbes:
 
     :param seconds: returns the time.
     :ivar are_expected: whether there may be one that has not come; cheap to ask.
+    :ivar observers: each is called with a probe when it is expected, and when it has come.
     """
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
         self._probes: dict[str, PublicProbe] = {}
         self.are_expected = False
+        self.observers: list[Callable[[PublicProbe], object]] = []
 
     def expect(self, idle: float = 0) -> PublicProbe:
         """Return a new probe, which is expected from now on. The oldest of too many is dropped."""
+        probe = self.adopt(token_urlsafe(), idle)
+        self._tell(probe)
+        return probe
+
+    def adopt(self, token: str, idle: float) -> PublicProbe:
+        """Return a new probe with a token that another process has given out."""
         self._drop_expired()
         if len(self._probes) >= _MAX_PROBES:
             del self._probes[next(iter(self._probes))]
-        probe = PublicProbe(token_urlsafe(), idle, self._seconds() + _LIFETIME)
+        probe = PublicProbe(token, idle, self._seconds() + _LIFETIME)
         self._probes[probe.token] = probe
         self.are_expected = True
         return probe
@@ -64,7 +72,7 @@ class PublicProbes:
     def claim(self, request: HandshakeRequest) -> tuple[PublicProbe, list[str]] | None:
         """Return the probe that a request belongs to, and where its token is; ``None`` if none.
 
-        Its report has to be set then.
+        It has to be reported then.
         """
         self._drop_expired()
         for token, probe in self._probes.items():
@@ -74,15 +82,31 @@ class PublicProbes:
                     return probe, places
         return None
 
-    def note_reports(self) -> None:
-        """Note that a report was set."""
+    def report(self, probe: PublicProbe, report: dict[str, Any]) -> None:
+        """Note what the gateway has seen of the handshake of a probe."""
+        probe.report = report
+        self._count_expected()
+        self._tell(probe)
+
+    def adopt_report(self, token: str, report: dict[str, Any]) -> None:
+        """Note what another process has seen."""
+        probe = self._probes.get(token)
+        if probe is not None:
+            probe.report = report
+            self._count_expected()
+
+    def _tell(self, probe: PublicProbe) -> None:
+        for observer in self.observers:
+            observer(probe)
+
+    def _count_expected(self) -> None:
         self.are_expected = any(probe.report is None for probe in self._probes.values())
 
     def _drop_expired(self) -> None:
         now = self._seconds()
         for token in [token for token, each in self._probes.items() if each.expires_at <= now]:
             del self._probes[token]
-        self.note_reports()
+        self._count_expected()
 
 
 def _places(request: HandshakeRequest, token: bytes) -> list[str]:

@@ -97,8 +97,7 @@ class ProbedRoot(Resource):
             }
         is_there = request.path == self._path
         report |= {"is_at_path": is_there, "is_accepted": is_there and opening is not None}
-        probe.report = report
-        self._probes.note_reports()
+        self._probes.report(probe, report)
         return opening if is_there else None
 
 

@@ -52,6 +52,8 @@ def _serve(message: Message) -> None:
         make_fpm=link.make_fpm,
         make_signals=link.make_signals,
         share_figures=link.share_figures,
+        share_proxied_ports=link.knowledge.share_proxied_ports,
+        share_probes=link.knowledge.share_probes,
         share_report=link.share_report,
         share_readiness=link.share_readiness,
     )

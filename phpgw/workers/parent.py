@@ -1,7 +1,7 @@
 """The parent of the workers: opens their sockets, starts, reloads and stops them, in order."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,8 @@ class WorkersParent(MultiService):
         self._reloading: dict[WorkerSlot, Deferred[None]] = {}
         self._rolling: Deferred[None] | None = None
         self._survey = Survey(reactor, self._serving, self._own_report)
+        # What workers that start later have to know; one for each port at most.
+        self._notes: list[Mapping[str, Any]] = []
         # Whether each worker was told that another one is ready.
         self._told_ready: dict[WorkerSlot, bool] = {}
         self._slots = [
@@ -187,6 +189,8 @@ class WorkersParent(MultiService):
         """Tell a new process what it has to know."""
         if self._fpm is not None:
             process.tell("fpm", socket=_as_text(self._fpm.socket))
+        for note in self._notes:
+            process.tell("note", note=note)
         self._told_ready.clear()
 
     def _fpm_has_changed(self, socket: Path | None) -> None:
@@ -196,6 +200,8 @@ class WorkersParent(MultiService):
         match message.get("type"):
             case "alive":
                 self._tell_readiness()
+            case "note":
+                self._pass_on(process, message)
             case "reported":
                 self._survey.reported(process, message)
             case "survey":
@@ -206,6 +212,16 @@ class WorkersParent(MultiService):
                 waiting = self._reloading.pop(slot, None)
                 if waiting is not None:
                     waiting.callback(None)
+
+    def _pass_on(self, process: WorkerProcess, message: Message) -> None:
+        """Pass a note on to all processes but the one that it comes from."""
+        note = message["note"]
+        if message["lasts"] and note not in self._notes:
+            self._notes.append(note)
+        for slot in self._slots:
+            for other in slot.processes():
+                if other is not process:
+                    other.tell("note", note=note)
 
     def _tell_readiness(self) -> None:
         """Tell each worker whether another one is ready, if that has changed."""

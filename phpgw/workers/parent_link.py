@@ -22,6 +22,7 @@ from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message, MessageReader, encode_message
 from phpgw.workers.shared_figures import SharedFigures
+from phpgw.workers.shared_knowledge import SharedKnowledge
 from phpgw.workers.shared_readiness import SharedReadiness
 from phpgw.workers.slot import LOOK_SECONDS
 from phpgw.workers.worker_process import COMMANDS, REPORTS
@@ -37,6 +38,8 @@ class ParentLink(Service, Protocol):
 
     Without a parent the process ends at once, as if it was killed with it. Its methods ``make_``
     and ``share_`` are for :class:`phpgw.process_role.ProcessRole`.
+
+    :ivar knowledge: what the workers tell each other.
     """
 
     _figures: SharedFigures
@@ -51,6 +54,7 @@ class ParentLink(Service, Protocol):
         self._fpm = FpmEndpoint(reactor)
         self._readiness = SharedReadiness()
         self.share_readiness = self._readiness.share
+        self.knowledge = SharedKnowledge(self._tell)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
@@ -123,6 +127,8 @@ class ParentLink(Service, Protocol):
                 self._figures.report(message["id"])
             case "surveyed":
                 self._figures.surveyed(message)
+            case "note":
+                self.knowledge.hear(message["note"])
             case "others":
                 self._readiness.is_other_ready = message["ready"]
 

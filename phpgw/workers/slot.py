@@ -114,12 +114,12 @@ class WorkerSlot:
         self._is_stopping = True
         self._cancel_start()
         self._fire_ready(False)
-        ending = [process.stop_within(self._drain_seconds) for process in self._processes()]
+        ending = [process.stop_within(self._drain_seconds) for process in self.processes()]
         return DeferredList(ending).addCallback(lambda _: None)
 
     def tell(self, kind: str, **fields: Any) -> None:
         """Send a message to each process."""
-        for process in self._processes():
+        for process in self.processes():
             process.tell(kind, **fields)
 
     def look(self) -> None:
@@ -231,5 +231,6 @@ class WorkerSlot:
         for waiter in waiters:
             waiter.callback(is_ready)
 
-    def _processes(self) -> list[WorkerProcess]:
+    def processes(self) -> list[WorkerProcess]:
+        """Return the processes: that which serves, that which starts, those that drain."""
         return [each for each in (self._current, self._next, *self._retiring) if each is not None]

@@ -16,7 +16,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.support.certificate import make_certificate
 from tests.support.real.command import run
-from tests.support.real.curl import curl
+from tests.support.real.curl import CurlError, curl
 from tests.support.real.gateway import Gateway, environment
 from tests.support.real.process import free_port
 from tests.support.real.process_table import descendants, still_running
@@ -357,6 +357,48 @@ class NumbersTests(WorkersTestCase):
         await hears("STOPPING=1")
         self.assertEqual(1001, (await clients[0].closed).code)
         self.assertEqual(0, await deferToThread(gateway.wait))
+
+
+class KnowledgeTests(SystemTestCase):
+    """What one worker knows, and others must."""
+
+    async def start_workers(self) -> tuple[Gateway, str]:
+        gateway = self.start_gateway(*_NO_PHP, "--workers", "3")
+        while len(_READY.findall(gateway.log)) < 3:
+            await pause(0.05)
+        return gateway, f"http://127.0.0.1:{gateway.port}"
+
+    async def test_probes(self) -> None:
+        """A handshake of phpgw check may come to another worker than the one that expects it."""
+        gateway, url = await self.start_workers()
+        upgrade = ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13")
+        headers = [each for header in upgrade for each in ("-H", header)]
+        for _ in range(4):
+            report = json.loads(await curl("-X", "POST", f"{url}/check?script=off&token=on"))
+            self.assertEqual(
+                (gateway.pid, 3, 4),
+                tuple(report[name] for name in ("pid", "workers", "concurrency")),
+            )
+            with contextlib.suppress(CurlError):
+                # The connection stays open.
+                await curl(
+                    *("--max-time", "0.5", *headers, "-H", f"Sec-WebSocket-Key: {'A' * 22}=="),
+                    f"{url}/ws?phpgw-check={report['token']}",
+                )
+            for _ in range(4):
+                seen = json.loads(await curl(f"{url}/check/{report['token']}"))
+                self.assertEqual("/ws", seen["handshake"]["path"])
+
+    async def test_proxy(self) -> None:
+        """Once a browser has come through a proxy, no worker takes requests of the API there."""
+        gateway, url = await self.start_workers()
+        client = await self.connect(gateway.ws_url, headers={"X-Forwarded-For": "192.0.2.1"})
+        await client.close()
+        await pause(0.2)
+        for _ in range(10):
+            self.assertEqual(
+                "403", await curl("-o", "/dev/null", "-w", "%{http_code}", f"{url}/stats")
+            )
 
 
 class EndpointTests(SystemTestCase):

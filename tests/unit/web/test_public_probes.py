@@ -54,8 +54,7 @@ class PublicProbesTests(SynchronousTestCase):
         probe = self.probes.expect()
         self.assertTrue(self.probes.are_expected)
         self.assertIsNotNone(self.places(f"/ws?{probe.token}"))
-        probe.report = {}
-        self.probes.note_reports()
+        self.probes.report(probe, {})
         self.assertIsNone(self.places(f"/ws?{probe.token}"))
         self.assertFalse(self.probes.are_expected)
         self.assertIs(probe, self.probes.find(probe.token))

@@ -179,6 +179,19 @@ class WorkersParentTests(SynchronousTestCase):
         self.assertEqual(False, told()[1][-1])
         self.assertEqual([False], told()[2])
 
+    def test_notes(self) -> None:
+        """A note of one worker comes to all others; one that lasts, also to those that start."""
+        self.all_ready()
+        for note, lasts in (("a", True), ("b", False), ("a", True)):
+            self.workers[0].tells("note", note={"about": note}, lasts=lasts)
+        self.workers[1].end(1)
+        self.reactor.advance(0.1)
+        heard = [
+            [each["note"]["about"] for each in worker.told if each["type"] == "note"]
+            for worker in self.workers
+        ]
+        self.assertEqual([[], ["a", "b", "a"], ["a"]], heard)
+
     def test_numbers(self) -> None:
         """A worker that asks gets the sum, with what the parent alone knows."""
         self.all_ready()
