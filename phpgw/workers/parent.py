@@ -148,7 +148,8 @@ class WorkersParent(MultiService):
         self.log.info("The workers are replaced, one after another")
         for slot in self._slots:
             if not await slot.replace():
-                self.log.error("The other workers are not replaced, since a new one has failed")
+                if self.running:
+                    self.log.error("The other workers are not replaced, since a new one has failed")
                 break
         else:
             self.log.info("All workers are replaced")

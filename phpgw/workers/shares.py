@@ -1,10 +1,9 @@
 """The number of workers, and the share that each has of the gateway's limits."""
 
-import os
-
 import attrs
 
 from phpgw.backend.upstream import total_concurrency
+from phpgw.process.processors import count_processors
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
 
@@ -17,7 +16,7 @@ def count_workers(settings: Settings) -> int:
     """
     concurrency = total_concurrency(settings)
     if not settings.workers:
-        return min(len(os.sched_getaffinity(0)), concurrency)
+        return min(count_processors(), concurrency)
     if settings.workers > concurrency:
         raise InvalidOption(
             "workers",

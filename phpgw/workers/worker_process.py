@@ -70,8 +70,10 @@ class WorkerProcess(ProcessProtocol):
         self.tell("job", **attrs.asdict(job), sockets=numbered)
 
     def tell(self, kind: str, **fields: Any) -> None:
-        """Send a message."""
-        self.transport.writeToChild(COMMANDS, encode_message(kind, **fields))
+        """Send a message, unless the process is about to end."""
+        # Its pipe may be closed before its end is known.
+        with suppress(KeyError):
+            self.transport.writeToChild(COMMANDS, encode_message(kind, **fields))
 
     def stop_within(self, seconds: float) -> Deferred[None]:
         """Have it drain and end; kill it after so many seconds.

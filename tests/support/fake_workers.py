@@ -15,6 +15,7 @@ class FakeWorker:
     """A process of a worker, as its parent sees it.
 
     :ivar told: the messages that it was sent.
+    :ivar is_closed: whether it has closed its pipes, as at its end.
     :ivar signals: the signals that it was sent; SIGKILL ends it.
     """
 
@@ -23,11 +24,14 @@ class FakeWorker:
         self.descriptors = descriptors
         self.told: list[Message] = []
         self.signals: list[int] = []
+        self.is_closed = False
         self._protocol = protocol
         protocol.makeConnection(self)
 
     def writeToChild(self, descriptor: int, data: bytes) -> None:  # noqa: N802
         assert descriptor == COMMANDS
+        if self.is_closed:
+            raise KeyError(descriptor)
         self.told.append(json.loads(data))
 
     def signalProcess(self, number: int) -> None:  # noqa: N802

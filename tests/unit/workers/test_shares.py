@@ -1,12 +1,12 @@
 """Tests for :mod:`phpgw.workers.shares`."""
 
-import os
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
+from phpgw.workers import shares
 from phpgw.workers.shares import count_workers, share_of
 
 URL = "http://localhost/ws.php"
@@ -19,7 +19,7 @@ def settings(**options: Any) -> Settings:
 class CountTests(SynchronousTestCase):
     def test_auto(self) -> None:
         """One for each processor, and not more than PHP works on at once."""
-        self.patch(os, "sched_getaffinity", lambda _: {*range(8)})
+        self.patch(shares, "count_processors", lambda: 8)
         self.assertEqual(5, count_workers(settings(workers=0)))
         self.assertEqual(8, count_workers(settings(workers=0, php_concurrency=32)))
 

@@ -112,6 +112,15 @@ class StartTests(SlotTestCase):
         self.assertFalse(self.successResultOf(ready))
         self.assertEqual("Worker 2: --listen: expected x", formatEvent(logs[0]))
 
+    def test_told_at_its_end(self) -> None:
+        """A message to a process that has closed its pipes is lost, and no error."""
+        worker = self.run_one()
+        worker.is_closed = True
+        self.slot.tell("reload")
+        worker.end(1)
+        self.reactor.advance(0.1)
+        self.assertEqual(2, len(self.reactor.workers))
+
     def test_no_messages(self) -> None:
         """A process that sends something else is killed, and started again."""
         self.run_one().tells_bytes(b"?\n")
