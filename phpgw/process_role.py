@@ -6,7 +6,9 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.application.service import IService
+from twisted.web.resource import Resource
 
+from phpgw.api.access import LastingAccess
 from phpgw.api.check import GatewayReport
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.upstream import make_own_fpm
@@ -35,6 +37,10 @@ def _unshared(own: T) -> T:
     return own
 
 
+def _keep(resources: dict[bytes, Resource], access: LastingAccess) -> None:
+    """Keep all resources as they are."""
+
+
 @attrs.frozen(kw_only=True)
 class ProcessRole:
     """What differs between the process of a whole gateway, and that of a worker.
@@ -47,6 +53,8 @@ class ProcessRole:
     :ivar share_report: returns what ``/check`` tells, given what this process knows of itself.
     :ivar share_proxied_ports: has the processes tell each other of proxies that they find.
     :ivar share_probes: has them tell each other of the probes of ``phpgw check``.
+    :ivar share_resources: given the API's resources and access, replaces those that need one
+        process.
     :ivar share_readiness: returns the checks of ``/readyz``, given those of this process.
     """
 
@@ -56,6 +64,7 @@ class ProcessRole:
     share_figures: Callable[[OwnFigures], Figures] = _unshared
     share_proxied_ports: Callable[[ProxyDetector], object] = _unshared
     share_probes: Callable[[PublicProbes], object] = _unshared
+    share_resources: Callable[[dict[bytes, Resource], LastingAccess], object] = _keep
     share_report: Callable[[GatewayReport], GatewayReport] = _unshared
     share_readiness: Callable[[Sequence[ReadinessCheck]], Sequence[ReadinessCheck]] = _unshared
 

@@ -256,6 +256,7 @@ def make_gateway(
         return [Listener(option, endpoint, site, reactor, role.opened) for endpoint in endpoints]
 
     with_api = {**api_for(access), b"console": console, **health}
+    role.share_resources(with_api, access)
     make_api_site = partial(FastPathSite, [fast_path])
     public_paths: list[IFastPath] = [] if settings.api_listen else [fast_path]
     if not admission.asks_php:

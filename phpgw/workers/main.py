@@ -43,6 +43,7 @@ def _serve(message: Message) -> None:
 
     from phpgw.service import open_gateway
     from phpgw.workers.parent_link import ParentLink
+    from phpgw.workers.unshared import refuse_unshared
 
     make = partial(make_observer, settings.log_level, settings.log_format)
     log_file = None if job.log_path is None else ReopenableLogFile(Path(job.log_path), make)
@@ -54,6 +55,7 @@ def _serve(message: Message) -> None:
         share_figures=link.share_figures,
         share_proxied_ports=link.knowledge.share_proxied_ports,
         share_probes=link.knowledge.share_probes,
+        share_resources=refuse_unshared,
         share_report=link.share_report,
         share_readiness=link.share_readiness,
     )

@@ -98,7 +98,9 @@ USERS = {
         "phpgw.websocket.handshake",
         "phpgw.websocket.probe_handshake",
         "phpgw.websocket.request_info",
+        "phpgw.process_role",
         "phpgw.service",
+        "phpgw.workers.unshared",
         "phpgw.backend.http",
     ),
 }

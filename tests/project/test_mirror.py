@@ -96,6 +96,7 @@ TESTED_ELSEWHERE = {
     "workers/main": "system/test_workers",
     "workers/parent_link": "system/test_workers",
     "workers/rehearsal": "system/test_workers",
+    "workers/unshared": "system/test_workers",
     "workers/state": "unit/workers/test_parent",
     "prometheus/figures": "unit/workers/test_report",
     "prometheus/plain_family": "unit/workers/test_report",
