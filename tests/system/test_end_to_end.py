@@ -1,4 +1,7 @@
-"""A whole installation on each upstream to PHP: real clients, the real gateway, a real PHP-FPM."""
+"""A whole installation on each upstream to PHP: real clients, the real gateway, a real PHP-FPM.
+
+The same with three gateways behind Nginx, which are one for PHP and for browsers.
+"""
 
 import json
 import random
@@ -9,6 +12,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.support.real.curl import curl
 from tests.support.real.process import free_port
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     ECHO,
     FastCgiTestCase,
@@ -50,8 +54,11 @@ class ArticleTests(UpstreamTestCase):
             self.gateway.ws_url,
         )
         printed = await browser.console_with("default to")
-        first, second = (line for line in printed if " to 127.0.0.1:" in line)
+        first, second = (
+            line for line in printed if line.startswith(("lwlinux to ", "default to "))
+        )
         client_id = first.removeprefix("lwlinux to ")
+        self.assertRegex(client_id, f"^{self.client_id_pattern}$")
         self.assertEqual([first, second], [f"lwlinux to {client_id}", f"default to {client_id}"])
         answer = await curl(
             "-d", f"message=hello_world_from_curl&client_id={client_id}&type=client", self.url
@@ -74,6 +81,7 @@ class MessageTests(UpstreamTestCase):
     async def test_bytes_arrive_as_they_were_sent(self) -> None:
         self.start(_MIRROR, nginx={"server": "client_max_body_size 4m;"})
         client = await self.connect(self.gateway.ws_url)
+        client_id = await self.client_id(client)
         for message in (
             "a&b=c+d%20e%",
             "type=client&client_id=forged",
@@ -92,7 +100,7 @@ class MessageTests(UpstreamTestCase):
             expected = message if isinstance(message, bytes) else message.encode()
             self.assertEqual(fields["message"], expected)
             self.assertEqual(fields["type"], b"server")
-            self.assertEqual(fields["client_id"], b"127.0.0.1:%d" % client.local_port)
+            self.assertEqual(fields["client_id"], client_id.encode())
             self.assertEqual(len(fields), 3)
 
     async def test_binary_reply(self) -> None:
@@ -165,6 +173,27 @@ class ClientTests(UpstreamTestCase):
         stats = await self.stats()
         self.assertEqual((stats["replies_without_client"], stats["clients_now"]), (1, 1))
 
+    async def test_push_to_a_client_of_the_past(self) -> None:
+        self.start(ECHO)
+        client = await self.connect(self.gateway.ws_url)
+        client_id = await self.client_id(client)
+        await client.close()
+        answer = await curl("-d", f"message=x&client_id={client_id}", self.gateway.send_url)
+        self.assertEqual(answer, "Client not found\n")
+
+    async def test_too_large_a_message(self) -> None:
+        self.start(ECHO, "--max-message-size", "1K")
+        client = await self.connect(self.gateway.ws_url)
+        client.send("x" * 1024)
+        self.assertEqual(await client.receive(), "x" * 1024)
+        client.send("x" * 1025)
+        closed = await client.closed
+        self.assertEqual((closed.code, closed.was_clean), (1009, True))
+
+
+class AddressTests(UpstreamTestCase):
+    """The addresses of one gateway: several have each their own, and others' client ids."""
+
     async def test_same_port_again(self) -> None:
         """What was meant for the one that left does not reach the one that came."""
         self.start("<?php if ($_POST['message'] === 'slow') usleep(500000); echo 'reply';")
@@ -179,23 +208,6 @@ class ClientTests(UpstreamTestCase):
         answer = await curl("-d", f"message=push&client_id=127.0.0.1:{port}", self.gateway.send_url)
         self.assertEqual(answer, "Message sent")
         self.assertEqual(await second.receive(), "push")
-
-    async def test_push_to_a_client_of_the_past(self) -> None:
-        self.start(ECHO)
-        client = await self.connect(self.gateway.ws_url)
-        port = client.local_port
-        await client.close()
-        answer = await curl("-d", f"message=x&client_id=127.0.0.1:{port}", self.gateway.send_url)
-        self.assertEqual(answer, "Client not found\n")
-
-    async def test_too_large_a_message(self) -> None:
-        self.start(ECHO, "--max-message-size", "1K")
-        client = await self.connect(self.gateway.ws_url)
-        client.send("x" * 1024)
-        self.assertEqual(await client.receive(), "x" * 1024)
-        client.send("x" * 1025)
-        closed = await client.closed
-        self.assertEqual((closed.code, closed.was_clean), (1009, True))
 
     async def test_unix_socket(self) -> None:
         path = self.directory / "edge.sock"
@@ -218,7 +230,7 @@ class PhpTroubleTests(UpstreamTestCase):
         self.assertEqual(await client.receive(), "fine")
         self.assertEqual((await self.stats())["php_failures"], before + 1)
         [*_, line] = [line for line in self.gateway.log.splitlines() if "PHP failed" in line]
-        self.assertIn(f"127.0.0.1:{client.local_port}", line)
+        self.assertIn(await self.client_id(client), line)
         self.assertIn(reason, line)
 
     async def test_troubles(self) -> None:
@@ -291,12 +303,16 @@ class StoppingTests(UpstreamTestCase):
         self.assertEqual(await stopped, 0)
 
 
+_ANYWHERE = (ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests)
+_TEST_CASES = (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+
 # Every test on every upstream.
-for _tests, _test_case in product(
-    (ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests),
-    (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase),
+for _tests, _test_case in (
+    *product((*_ANYWHERE, AddressTests), _TEST_CASES),
+    *product(_ANYWHERE, (ThreeNodesTestCase,)),
 ):
     _name = f"{_test_case.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
 # By themselves they have no upstream to go.
-del ArticleTests, MessageTests, ClientTests, PhpTroubleTests, StoppingTests, _tests, _test_case
+del ArticleTests, MessageTests, ClientTests, AddressTests, PhpTroubleTests, StoppingTests
+del _tests, _test_case, _ANYWHERE

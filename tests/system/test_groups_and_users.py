@@ -1,4 +1,7 @@
-"""Groups, users, state and commands, on each upstream: from a reply, and through the API."""
+"""Groups, users, state and commands, on each upstream: from a reply, and through the API.
+
+The same with three gateways behind Nginx.
+"""
 
 import base64
 import json
@@ -7,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.support.real.curl import curl
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     FastCgiTestCase,
     HttpTestCase,
@@ -38,7 +42,7 @@ class CommandTests(UpstreamTestCase):
     async def test_reply_with_commands(self) -> None:
         self.start(_OBEY)
         one, two, three = [await self.connect(self.gateway.ws_url) for _ in range(3)]
-        id_of_two = f"127.0.0.1:{two.local_port}"
+        id_of_two = await self.client_id(two)
         one.send(json.dumps([{"op": "join", "group": "g"}, {"op": "bind", "user": "u"}]))
         one.send(json.dumps([{"op": "join", "to": {"client": id_of_two}, "group": "g"}]))
         one.send(
@@ -114,7 +118,7 @@ class CommandTests(UpstreamTestCase):
     async def test_names_of_all_kinds(self) -> None:
         self.start(_OBEY)
         client = await self.connect(self.gateway.ws_url)
-        client_id = f"127.0.0.1:{client.local_port}"
+        client_id = await self.client_id(client)
         to = {"client": client_id}
         for name in _NAMES:
             results = await self.commands(
@@ -161,7 +165,7 @@ class CommandTests(UpstreamTestCase):
         one.send(json.dumps([{"op": "close", "code": 4001, "reason": "logged out"}]))
         closed = await one.closed
         self.assertEqual((closed.code, closed.reason), (4001, "logged out"))
-        client_id = quote(f"127.0.0.1:{two.local_port}", safe="")
+        client_id = quote(await self.client_id(two), safe="")
         url = f"{self.api}/clients/{client_id}?code=4002&reason=kicked"
         answer = await curl("-X", "DELETE", "-o", "/dev/null", "-w", "%{http_code}", url)
         self.assertEqual(answer, "204")
@@ -188,7 +192,7 @@ class CommandTests(UpstreamTestCase):
 
 
 for _tests, _test_case in product(
-    (CommandTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+    (CommandTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase, ThreeNodesTestCase)
 ):
     _name = f"{_test_case.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})

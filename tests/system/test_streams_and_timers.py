@@ -1,9 +1,13 @@
-"""Replies that come bit by bit, and what PHP does by the clock, on each upstream."""
+"""Replies that come bit by bit, and what PHP does by the clock, on each upstream.
+
+The same with three gateways behind Nginx.
+"""
 
 import json
 from itertools import product
 from typing import Any
 
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     FastCgiTestCase,
     HttpTestCase,
@@ -159,7 +163,8 @@ class TimerTests(UpstreamTestCase):
 
 
 for _tests, _test_case in product(
-    (StreamTests, TimerTests), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+    (StreamTests, TimerTests),
+    (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase, ThreeNodesTestCase),
 ):
     _name = f"{_test_case.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})

@@ -9,6 +9,7 @@ from tests.support.real.gateway import Gateway
 from tests.support.real.nginx import Nginx
 from tests.support.real.php_fpm import PhpFpm
 from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.websocket_client import Connection
 
 SCRIPT = "websocket.php"
 
@@ -23,9 +24,11 @@ echo $_POST['message'];
 class UpstreamTestCase(SystemTestCase):
     """A gateway, and PHP behind it in one way or another.
 
+    :cvar client_id_pattern: a regular expression of client ids.
     :ivar gateway: once it has been started.
     """
 
+    client_id_pattern = r"127\.0\.0\.1:[0-9]+"
     gateway: Gateway
 
     def start(self, script: str, *arguments: str, **options: Any) -> None:
@@ -40,6 +43,10 @@ class UpstreamTestCase(SystemTestCase):
         :param options: ``php`` and ``nginx``, options of these.
         """
         raise NotImplementedError
+
+    async def client_id(self, client: Connection) -> str:
+        """Return the client id of a connection."""
+        return f"127.0.0.1:{client.local_port}"
 
     async def stats(self) -> dict[str, int]:
         """The gateway's counters."""

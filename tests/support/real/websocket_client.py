@@ -178,6 +178,7 @@ def connect(
     headers: Mapping[str, str] | None = None,
     origin: str | None = None,
     subprotocols: Sequence[str] = (),
+    user_agent: str = "",
     local_port: int | None = None,
     local_host: str = "",
     compression: bool = False,
@@ -187,6 +188,7 @@ def connect(
     """Open a connection to a WebSocket server. Messages from it may have any size.
 
     :param headers: more headers of the handshake.
+    :param user_agent: the header ``User-Agent``; Autobahn's, if it is empty.
     :param local_port: the port to come from.
     :param local_host: the address to come from, such as 127.0.0.2.
     :param compression: offer permessage-deflate.
@@ -196,8 +198,9 @@ def connect(
     """
     from twisted.internet import reactor
 
+    names = {"useragent": user_agent} if user_agent else {}
     factory = _Factory(
-        url, origin=origin, protocols=list(subprotocols), headers=dict(headers or {})
+        url, origin=origin, protocols=list(subprotocols), headers=dict(headers or {}), **names
     )
     connection = factory.connection = Connection()
     factory.setProtocolOptions(
