@@ -1308,6 +1308,9 @@ final class Bus
      */
     private static function encode(array $command): string
     {
+        if (!in_array($command['history'] ?? false, [false, 'off'], true)) {
+            throw new GatewayError('A message on the bus is in no history: push it with Gateway.');
+        }
         try {
             return Command::encode($command);
         } catch (\InvalidArgumentException $error) {

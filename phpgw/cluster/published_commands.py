@@ -14,9 +14,10 @@ from twisted.python.failure import Failure
 
 from phpgw.bus.interface import Bus
 from phpgw.cluster.channels import ALL, group_channel, is_for_one_node, user_channel
+from phpgw.history.rules import HistoryRules
 from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_in_steps
 from phpgw.hub.commander import Commander
-from phpgw.hub.commands import Command, InvalidCommand
+from phpgw.hub.commands import Command, InvalidCommand, Send
 from phpgw.log_limit import line_limit
 from phpgw.time_slices import JobsStopped, TimeSlices, TooManyJobs
 
@@ -39,13 +40,15 @@ class PublishedCommands:
 
     :param local: carries out commands for the clients of this node.
     :param slices: reads long frames.
+    :param rules: tells which groups have a history.
     """
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, bus: Bus, local: Commander, slices: TimeSlices) -> None:
+    def __init__(self, bus: Bus, local: Commander, slices: TimeSlices, rules: HistoryRules) -> None:
         self._local = local
         self._slices = slices
+        self._rules = rules
         self._is_busy = False
         self._waiting: deque[tuple[bytes, bytes]] = deque()
         self._waiting_bytes = 0
@@ -95,7 +98,16 @@ class PublishedCommands:
         for index, command in enumerate(commands):
             if not _is_for(channel, command):
                 raise InvalidCommand("it is not for the clients of this channel", index, "to")
+            if self._is_kept(command):
+                problem = "a message to a group with a history goes to the API, or has it off"
+                raise InvalidCommand(problem, index, "history")
         return self._local.run_batch(commands)
+
+    def _is_kept(self, command: Command) -> bool:
+        """Return whether a command sends what would be missing in a history."""
+        if type(command) is not Send or command.to.kind != "group":
+            return False
+        return bool(self._rules.of_message(command.to.names, command.history))
 
     def _failed(self, channel: bytes, failure: Failure) -> None:
         error = failure.value

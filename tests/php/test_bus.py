@@ -120,6 +120,22 @@ class SocketTests(RealBusTestCase):
         )
         return php(making + source, *arguments)
 
+    async def test_history(self) -> None:
+        """A message that is to be kept is not published, and that is told."""
+        redis = self.start_redis()
+        printed = await php(
+            _SOCKET
+            + """
+            foreach (['10,1m', false] as $history) {
+                $published = $bus->sendToGroup('news', 'x', history: $history)->run();
+                echo json_encode([$published->ok, $published->error]);
+            }
+            """,
+            redis.url,
+        )
+        problem = "A message on the bus is in no history: push it with Gateway."
+        self.assertEqual(f'[false,"{problem}"][true,null]', printed)
+
     async def test_away(self) -> None:
         """A page does not fail because Redis is away; it is told, and can have an exception."""
         send = "var_export($bus->sendToAll('x')->run()->ok);"

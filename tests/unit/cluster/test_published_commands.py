@@ -75,6 +75,15 @@ class PublishedCommandsTests(ClusterTestCase):
             self.publish(channel, right, self.send("wrong", **to))
         self.assertEqual([], self.a.messages(client))
 
+    def test_history(self) -> None:
+        """A message that is to be kept is refused, since that cannot be done any more."""
+        client = self.a.connect("1", "g", "kept-1")
+        for history in ("10,1m", "off"):
+            self.publish(b"g:g", {**self.send(history, group="g"), "history": history})
+        self.publish(b"g:kept-1", self.send("kept", group="kept-1"))
+        self.publish(b"g:kept-1", {**self.send("not", group="kept-1"), "history": False})
+        self.assertEqual([b"off", b"not"], self.a.messages(client))
+
     def test_invalid(self) -> None:
         """What is no list of commands changes nothing, and is no frame of a node either."""
         client = self.a.connect("1")
