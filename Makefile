@@ -1,5 +1,5 @@
 # Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
-.PHONY: help demo check test unit test-latest pythons coverage costs bench soak conformance lint types package deb image \
+.PHONY: help demo check test unit test-latest pythons coverage costs bench soak soak-cluster conformance lint types package deb image \
 	test-packages
 
 # Most tests of real processes wait most of the time, so that a core takes more than one.
@@ -17,6 +17,7 @@ help:
 	@echo "make costs    count what a message costs, in calls; see CONTRIBUTING.rst"
 	@echo "make bench    speed and memory, beside the article's Go gateway, Nchan and Pushpin"
 	@echo "make soak     minutes of mixed load, and whether memory stays flat; with a plot"
+	@echo "make soak-cluster  three gateways, with what fails in turn: a node, a worker, Redis"
 	@echo "make conformance  the Autobahn|Testsuite, all cases; needs a Python 2.7"
 	@echo "make lint     ruff"
 	@echo "make types    mypy"
@@ -65,6 +66,10 @@ bench:
 soak:
 	@scripts/setup bench
 	.venv/bin/python -m benchmarks.soak
+
+soak-cluster:
+	@scripts/setup bench
+	.venv/bin/python -m benchmarks.soak.cluster
 
 conformance:
 	@scripts/setup conformance
