@@ -201,8 +201,11 @@ class Exchange(Service):
                 self._take(sender, item)
             elif is_own:
                 self._note_own(item.number)
-            else:
+            elif self._members.is_in_touch:
                 self._incoming.handle(sender, item)
+            else:
+                # Others may have counted without the clients of this node.
+                self._incoming.refuse(sender, item, "it was stopped or cut off for a while")
 
     # phpgw.cluster.members.MemberObserver
 

@@ -55,6 +55,10 @@ class Incoming:
             self._waiting[key] = deque()
             Deferred.fromCoroutine(self._run_in_order(key, running))
 
+    def refuse(self, sender: str, question: Question, reason: str) -> None:
+        """Answer that this node does not handle a question."""
+        self._answer(sender, question, FAILED, reason)
+
     def _start(self, sender: str, question: Question) -> Deferred[None] | None:
         """Handle a question.
 

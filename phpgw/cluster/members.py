@@ -34,3 +34,10 @@ class Members(Protocol):
 
         A node that has just begun may be missing; one that has just ended may still be there.
         """
+
+    @property
+    def is_in_touch(self) -> bool:
+        """Return whether the engine has replied to this node within the time of a lease.
+
+        If not, it was stopped or cut off, and the others may have declared it dead.
+        """

@@ -151,6 +151,8 @@ class Membership(Service):
         # When nodes were first missing from those with a lease, without having ended.
         self._missing_since: dict[str, float] = {}
         self._renewed_at: float | None = None
+        # When the last renewal was asked for that the engine has accepted or refused.
+        self._in_touch_at: float | None = None
         self._lost_at: float | None = None
         self._is_registered = self._is_renewing = False
         self._renewals = LoopingCall(self._renew)
@@ -168,6 +170,12 @@ class Membership(Service):
             return False
         until = self._now() if self._lost_at is None else self._lost_at
         return until - self._renewed_at >= LEASE_SECONDS - _MARGIN
+
+    @property
+    def is_in_touch(self) -> bool:
+        """See ``Members``. An engine that is full lets nobody declare others dead."""
+        in_touch_at = self._in_touch_at
+        return in_touch_at is None or self._now() - in_touch_at < LEASE_SECONDS - _MARGIN
 
     def startService(self) -> None:
         """Become a member."""
@@ -216,7 +224,8 @@ class Membership(Service):
         arguments += (each.encode() for each in self.live - {self.node_id})
         keys = NODES, DEAD, CONNECTIONS, ORPHANS, ledger_key(), adopted_key()
         renewing = self._bus.run(RENEW, keys, arguments)
-        renewing.addCallbacks(self._replied, self._failed, (self._now(),))
+        now = self._now()
+        renewing.addCallbacks(self._replied, self._failed, (now,), errbackArgs=(now,))
         renewing.addErrback(lambda failure: self.log.failure("The lease is in disorder", failure))
 
     def _replied(self, reply: list[Any], asked_at: float) -> None:
@@ -229,7 +238,7 @@ class Membership(Service):
         _, is_new, nodes, ended, orphans, left_behind = reply
         for label in left_behind:
             self._bus.end_connection(label).addErrback(self._not_ended)
-        self._renewed_at = asked_at
+        self._renewed_at = self._in_touch_at = asked_at
         if is_new or not self._is_registered:
             self._is_registered = True
             for each in self.lease_observers:
@@ -238,10 +247,13 @@ class Membership(Service):
         for each in self.lease_observers:
             each.renewed(orphans)
 
-    def _failed(self, failure: Failure) -> None:
+    def _failed(self, failure: Failure, asked_at: float) -> None:
         """Try again later, or with the next connection; the bus has logged why."""
         self._is_renewing = False
         failure.trap(BusUnavailable)
+        assert isinstance(failure.value, BusUnavailable)
+        if self._lost_at is None and not failure.value.may_be_done:
+            self._in_touch_at = asked_at
 
     def _take_new_id(self) -> None:
         """Go on as another node, since this one was declared dead."""
@@ -255,7 +267,7 @@ class Membership(Service):
             seconds=LEASE_SECONDS,
             node_id=self.node_id,
         )
-        self._renewed_at = None
+        self._renewed_at = self._in_touch_at = None
         self._is_registered = False
         self.live = self.live - {before} | {self.node_id}
         for observer in self.observers:

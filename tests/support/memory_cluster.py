@@ -28,6 +28,7 @@ class FixedMembers:
     def __init__(self, node_id: str, live: set[str]) -> None:
         self.node_id = node_id
         self.live = frozenset(live)
+        self.is_in_touch = True
         self.observers: list[MemberObserver] = []
 
     def leave(self, node_id: str) -> None:

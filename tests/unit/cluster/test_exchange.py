@@ -225,6 +225,14 @@ class AskAllTests(ExchangeTestCase):
         answers = self.result(self.ask_all(group_channel("g")), 0.11)
         self.assertEqual(Answers({"bbbb": "b"}), answers)
 
+    def test_node_that_was_stopped(self) -> None:
+        """A node that others may have declared dead does nothing for them, and says so."""
+        self.b.members.is_in_touch = False
+        answers = self.result(self.ask_all())
+        stopped = "node bbbb: it was stopped or cut off for a while"
+        self.assertEqual(Answers({"cccc": "c"}, stopped), answers)
+        self.assertEqual(["c"], [name for name, *_ in self.handled])
+
     def test_long_work(self) -> None:
         """One that works on it is waited for, and one that stops to answer then is named."""
         self.answers["b"] = Deferred()

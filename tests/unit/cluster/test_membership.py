@@ -203,6 +203,27 @@ class DeclaredDeadTests(MembershipTestCase):
         self.assertEqual([("registered", None)], first.told)
         self.assertEqual([("registered", None)], second.told)
 
+    def test_in_touch(self) -> None:
+        """A node that was stopped is not in touch before the engine replies."""
+        first, second = self.start(2)
+        self.assertTrue(first.membership.is_in_touch)
+        self.stopped.add(first)
+        self.let_pass(14)
+        self.resume(first, 14)
+        self.assertFalse(first.membership.is_in_touch)
+        self.assertTrue(second.membership.is_in_touch)
+        self.let_pass(2)
+        self.assertTrue(first.membership.is_in_touch)
+
+    def test_in_touch_with_an_engine_that_is_full(self) -> None:
+        [first] = self.start(1)
+        self.engine.refusal = "OOM"
+        self.let_pass(30)
+        self.assertTrue(first.membership.is_in_touch)
+        first.bus.loses_replies = True
+        self.let_pass(9)
+        self.assertFalse(first.membership.is_in_touch)
+
     def test_suspended_machine(self) -> None:
         """The node notices, though the clock of the reactor has stopped, too."""
         first, _ = self.start(2)
