@@ -74,7 +74,7 @@ class PrometheusTests(OwnPhpFpmTestCase):
         )
         self.assertGreater(float(quantile["value"][1]), 0)
         rules = await deferToThread(prometheus.rules)
-        self.assertEqual(9, len(rules))
+        self.assertEqual(13, len(rules))
         self.assertEqual({"ok"}, {rule["health"] for rule in rules}, rules)
         self.assertEqual({"inactive"}, {rule["state"] for rule in rules}, rules)
 
