@@ -1,6 +1,6 @@
 # Each target does its own set-up; on a fresh Debian machine `make demo` is all it takes.
-.PHONY: help demo check test unit test-latest pythons coverage costs bench soak soak-cluster conformance lint types package deb image \
-	test-packages
+.PHONY: help demo check test unit test-latest pythons coverage costs bench soak soak-cluster trials conformance lint types package deb \
+	image test-packages
 
 # Most tests of real processes wait most of the time, so that a core takes more than one.
 CORES := $(shell nproc)
@@ -18,6 +18,7 @@ help:
 	@echo "make bench    speed and memory, beside the article's Go gateway, Nchan and Pushpin"
 	@echo "make soak     minutes of mixed load, and whether memory stays flat; with a plot"
 	@echo "make soak-cluster  three gateways, with what fails in turn: a node, a worker, Redis"
+	@echo "make trials   faults of Redis, network and nodes while each push is accounted for"
 	@echo "make conformance  the Autobahn|Testsuite, all cases; needs a Python 2.7"
 	@echo "make lint     ruff"
 	@echo "make types    mypy"
@@ -70,6 +71,10 @@ soak:
 soak-cluster:
 	@scripts/setup bench
 	.venv/bin/python -m benchmarks.soak.cluster
+
+trials:
+	@scripts/setup bench
+	.venv/bin/python -m benchmarks.trials
 
 conformance:
 	@scripts/setup conformance

@@ -1,0 +1,1 @@
+"""Trials of a cluster: faults, while every push is accounted for."""
