@@ -222,6 +222,6 @@ TRIALS = (
     Trial("a spy", _spy),
     Trial("hostile bytes", _hostile),
     Trial("node frozen for 5 s", _stop_node(5)),
-    Trial("node frozen for 14 s", _stop_node(14)),
+    Trial("node frozen for 14 s", _stop_node(14), Scene(has_dead_node=True)),
     Trial("clocks 5 s apart", _nothing, Scene(seconds_ahead=(-5, 0, 5))),
 )

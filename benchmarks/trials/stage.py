@@ -39,11 +39,13 @@ class Scene:
     :ivar redis: more of its configuration.
     :ivar has_sentinels: whether it has a replica, and three Sentinels.
     :ivar seconds_ahead: how far the clock of each gateway is ahead.
+    :ivar has_dead_node: whether a node is declared dead, so that its clients are not found.
     """
 
     redis: Mapping[str, str] = {}
     has_sentinels: bool = False
     seconds_ahead: tuple[int, int, int] = (0, 0, 0)
+    has_dead_node: bool = False
 
 
 class Stage:
@@ -58,6 +60,7 @@ class Stage:
     def __init__(self, directory: Path, scene: Scene, stack: ExitStack) -> None:
         self._directory = directory
         self._stack = stack
+        self._has_dead_node = scene.has_dead_node
         self.account = Account()
         self.redis = self._start(
             Redis(directory / "redis", port=self._port(scene), config=scene.redis)
@@ -195,7 +198,8 @@ class Stage:
             begun = time.monotonic()
             results = await self.commands(gateway, *commands)
             result = results[1 if kind == 4 else 0]
-            is_there = kind != 4 or results[0] == {"delivered": 1}
+            is_named = kind != 4 or results[0] == {"delivered": 1}
+            is_there = is_named and not self._has_dead_node
             if is_there and not result["delivered"] and not result.get("unknown"):
                 self.account.broken.append(f"{text}: nobody was found, in place of {to}")
             taken = time.monotonic() - begun

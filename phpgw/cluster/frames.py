@@ -96,8 +96,10 @@ def decode_frame(data: bytes) -> Frame:
     try:
         version, sender, items = msgpack.unpackb(data, unicode_errors=_ERRORS)
     except Exception as error:
-        # Whatever is wrong with it, and whatever class the library has for that.
-        raise InvalidFrame(f"it is not a list of three in MessagePack: {error!r}") from None
+        # Whatever is wrong with it, and whatever class the library has for that. The text of the
+        # error may have the whole frame in it.
+        problem = type(error).__name__
+        raise InvalidFrame(f"it is not a list of three in MessagePack: {problem}") from None
     if version != VERSION:
         raise InvalidFrame(f"its version is {version!r:.20}, and {VERSION} is known")
     if type(sender) is not str or type(items) is not list:

@@ -49,6 +49,13 @@ class FrameTests(SynchronousTestCase):
         except InvalidFrame:
             return
 
+    def test_error_without_content(self) -> None:
+        """What is wrong with a frame is said without what is in it."""
+        for data in (encode_frame("a", []) + b"secret", b"\x94\xc4\x06secret\x01\x02\x03"):
+            with self.assertRaises(InvalidFrame) as caught:
+                decode_frame(data)
+            self.assertNotIn("secret", str(caught.exception))
+
     def test_nested(self) -> None:
         with self.assertRaises(InvalidFrame):
             decode_frame(b"\x91" * 100_000)
