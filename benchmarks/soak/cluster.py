@@ -41,6 +41,8 @@ _SCRIPT = Path(__file__).with_name("cluster.php")
 _OPTIONS = ("--events", "connect,disconnect", "--max-connections-per-address", "0")
 _JSON = Headers({"Content-Type": ["application/json"]})
 _CLIENTS, _GROUPS, _PUSHERS = 90, 9, 3
+# Two gateways, and two workers of a third one.
+_NODES = 4
 # Seconds: a node that has died is adopted within 14.
 _DISTURB_EVERY = 20
 _DOWN = 3
@@ -269,7 +271,13 @@ async def _settle(cluster: Cluster) -> Any:
     async def is_told() -> bool:
         return not _told_accounts(told).missing
 
+    async def know_each_other() -> bool:
+        # A node that was started last is known with the next renewal of a lease.
+        known = [(await cluster.stats(each))["nodes_now"] for each in cluster.gateways]
+        return known == [_NODES] * len(known)
+
     await _within_patience(is_told)
+    await _within_patience(know_each_other)
     for problem in _told_accounts(told).complaints():
         yield problem
     for gateway in cluster.gateways:
@@ -281,8 +289,8 @@ async def _settle(cluster: Cluster) -> Any:
         }
         if left:
             yield f"left when all had gone: {left}"
-        if stats["nodes_now"] != 4:
-            yield f"a node knows {stats['nodes_now']} nodes in place of 4"
+        if stats["nodes_now"] != _NODES:
+            yield f"a node knows {stats['nodes_now']} nodes in place of {_NODES}"
     for pattern in ("*:left:*", "*:adopted:*"):
         keys = cluster.redis.ask("KEYS", pattern)
         if keys:
