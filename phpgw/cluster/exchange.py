@@ -19,10 +19,12 @@ from phpgw.bus.interface import Bus
 from phpgw.cluster.channels import ALL, node_channel
 from phpgw.cluster.frames import (
     DONE,
+    FAILED,
     UNSUPPORTED,
     Answer,
     InvalidFrame,
     Question,
+    UnknownVersion,
     decode_frame,
 )
 from phpgw.cluster.incoming import Handler, Incoming
@@ -74,7 +76,7 @@ class Exchange(Service):
         self._connected_at = float("-inf")
         # The ids under which this node has published.
         self._own_ids = {members.node_id}
-        self._outgoing = Outgoing(reactor, bus, lambda: members.node_id)
+        self._outgoing = Outgoing(reactor, bus, members)
         self._incoming = Incoming(self._outgoing)
         self.handlers: dict[str, Handler] = self._incoming.handlers
         self.handlers[_FENCE] = self._report_progress
@@ -188,7 +190,10 @@ class Exchange(Service):
     def received(self, channel: bytes, frame: bytes) -> None:
         """Take the questions and answers in a frame."""
         try:
-            decoded = decode_frame(frame)
+            decoded = decode_frame(frame, self._members.spoken)
+        except UnknownVersion as unknown:
+            self._take_unknown(unknown)
+            return
         except InvalidFrame as error:
             if is_published_by_php(frame):
                 return
@@ -206,6 +211,14 @@ class Exchange(Service):
             else:
                 # Others may have counted without the clients of this node.
                 self._incoming.refuse(sender, item, "it was stopped or cut off for a while")
+
+    def _take_unknown(self, frame: UnknownVersion) -> None:
+        """Let nobody wait for what a frame of a version has that this node does not know."""
+        self._incoming.refuse_frame(frame)
+        for number in frame.answers:
+            self._take(frame.sender, Answer(number, FAILED, f"it speaks version {frame.version}"))
+        if not frame.is_whole:
+            self._connected_at = self._now()
 
     # phpgw.cluster.members.MemberObserver
 
@@ -335,7 +348,7 @@ class Exchange(Service):
         elif answers.values[node] is True:
             fence.busy.add(node)
         elif answers.values[node] is None:
-            ask.failures[node] = "it has lost the bus meanwhile"
+            ask.failures[node] = "it has lost frames meanwhile"
         elif ask.node is not None:
             ask.failures[node] = "the question did not get there"
         else:

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.cluster.channels import node_channel
-from phpgw.cluster.frames import DONE, FAILED, UNSUPPORTED, Answer, Question
+from phpgw.cluster.frames import DONE, FAILED, UNSUPPORTED, Answer, Question, UnknownVersion
 from phpgw.cluster.outgoing import Outgoing
 from phpgw.log_limit import line_limit
 from phpgw.time_slices import JobsStopped, TooManyJobs
@@ -58,6 +58,18 @@ class Incoming:
     def refuse(self, sender: str, question: Question, reason: str) -> None:
         """Answer that this node does not handle a question."""
         self._answer(sender, question, FAILED, reason)
+
+    def refuse_frame(self, frame: UnknownVersion) -> None:
+        """Answer that this node does not know the version of the questions in a frame."""
+        self.log.warn(
+            "Node {sender} speaks version {version} of the frames between nodes, which this one "
+            "does not know",
+            sender=frame.sender,
+            version=frame.version,
+        )
+        for number in filter(None, frame.questions):
+            answer = Answer(number, UNSUPPORTED, f"version {frame.version} of the frames")
+            self._outgoing.send(node_channel(frame.sender), answer)
 
     def _start(self, sender: str, question: Question) -> Deferred[None] | None:
         """Handle a question.

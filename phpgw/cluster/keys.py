@@ -8,6 +8,8 @@ DEAD = b"dead"
 ORPHANS = b"orphans"
 # A hash: the label of each node's connection to the engine.
 CONNECTIONS = b"connections"
+# A hash: the newest version of frames that each node speaks.
+VERSIONS = b"versions"
 # It exists while events are held back.
 HOLD = b"hold"
 _LEDGER = b"left:"

@@ -36,6 +36,14 @@ class Members(Protocol):
         """
 
     @property
+    def spoken(self) -> range:
+        """Return the versions of frames that this node speaks."""
+
+    @property
+    def version(self) -> int:
+        """Return the newest version of frames that all live nodes speak, as far as is known."""
+
+    @property
     def is_in_touch(self) -> bool:
         """Return whether the engine has replied to this node within the time of a lease.
 

@@ -5,7 +5,7 @@ of the nodes do not matter. The first node that finds another one's lease lapsed
 dead, which leaves a tombstone. A node that was only stopped for a while finds its own tombstone.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from secrets import token_hex
 from typing import Any, Protocol
 
@@ -17,7 +17,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.bus.interface import Bus, BusUnavailable, LuaScript
-from phpgw.cluster.keys import CONNECTIONS, DEAD, NODES, ORPHANS, adopted_key, ledger_key
+from phpgw.cluster.frames import SPOKEN
+from phpgw.cluster.keys import (
+    CONNECTIONS,
+    DEAD,
+    NODES,
+    ORPHANS,
+    VERSIONS,
+    adopted_key,
+    ledger_key,
+)
 from phpgw.cluster.members import MemberObserver
 from phpgw.log_limit import line_limit
 
@@ -31,12 +40,14 @@ _OUTAGE_SECONDS = 5
 _TOMBSTONE_SECONDS = 24 * 3600
 # Random bytes of a node's id. No id is used twice, even if thousands of nodes start in a day.
 _ID_BYTES = 6
+# The version of frames that a node speaks if it has registered none.
+_FIRST_VERSION = 1
 
 RENEW = LuaScript(
     "renew",
     """
-local nodes, dead, connections, orphans, ledgers, adopted = unpack(KEYS)
-local node, keeps_id, connection = ARGV[1], ARGV[2], ARGV[6]
+local nodes, dead, connections, versions, orphans, ledgers, adopted = unpack(KEYS)
+local node, keeps_id, connection, version = ARGV[1], ARGV[2], ARGV[6], ARGV[7]
 local lease, outage, tombstone = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -60,6 +71,7 @@ if newest > now or newest < now - outage then
 end
 local is_new = redis.call('ZADD', nodes, now, node)
 redis.call('HSET', connections, node, connection)
+redis.call('HSET', versions, node, version)
 
 local left_behind = {}
 for _, each in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - lease)) do
@@ -67,29 +79,33 @@ for _, each in ipairs(redis.call('ZRANGEBYSCORE', nodes, '-inf', now - lease)) d
     redis.call('ZADD', dead, now, each)
     table.insert(left_behind, redis.call('HGET', connections, each) or nil)
     redis.call('HDEL', connections, each)
+    redis.call('HDEL', versions, each)
     if redis.call('EXISTS', ledgers .. each, adopted .. each) > 0 then
         redis.call('SADD', orphans, each)
     end
 end
 
 local ended = {}
-for i = 7, #ARGV do
+for i = 8, #ARGV do
     if redis.call('ZSCORE', dead, ARGV[i]) then
         table.insert(ended, ARGV[i])
     end
 end
 local orphan_count = redis.call('SCARD', orphans)
-return {1, is_new, redis.call('ZRANGE', nodes, 0, -1), ended, orphan_count, left_behind}
+local live = redis.call('ZRANGE', nodes, 0, -1)
+local spoken = redis.call('HMGET', versions, unpack(live))
+return {1, is_new, live, ended, orphan_count, left_behind, spoken}
 """,
 )
 
 RESIGN = LuaScript(
     "resign",
     """
-local nodes, dead, connections, orphans, ledger, adopted = unpack(KEYS)
+local nodes, dead, connections, versions, orphans, ledger, adopted = unpack(KEYS)
 local time = redis.call('TIME')
 redis.call('ZREM', nodes, ARGV[1])
 redis.call('HDEL', connections, ARGV[1])
+redis.call('HDEL', versions, ARGV[1])
 redis.call('ZADD', dead, time[1] * 1000, ARGV[1])
 if redis.call('EXISTS', ledger, adopted) > 0 then
     redis.call('SADD', orphans, ARGV[1])
@@ -123,10 +139,12 @@ class Membership(Service):
         suspended; by default, that of the reactor.
     :param keeps_id: whether this node is the same as before after it was declared dead. If not,
         since PHP was told that all its clients have disconnected, it gets a new id.
+    :param spoken: the versions of frames that this node speaks.
     :ivar observers: who is told of changes, in this order.
     :ivar lease_observers: who is told about the lease, in this order.
     :ivar node_id: the id of this node.
     :ivar live: the ids of the nodes that have a lease, as far as is known, with this one's.
+    :ivar version: the newest version of frames that all of them speak.
     :ivar times_declared_dead: how often the others took this node for dead, and it has a new id.
     """
 
@@ -139,14 +157,20 @@ class Membership(Service):
         *,
         keeps_id: bool,
         lease_clock: Callable[[], float] | None = None,
+        spoken: range = SPOKEN,
     ) -> None:
         self._now = lease_clock or reactor.seconds
         self._bus = bus
         self._keeps_id = keeps_id
+        self.spoken = spoken
         self.observers: list[MemberObserver] = []
         self.lease_observers: list[LeaseObserver] = []
         self.node_id = new_node_id()
         self.live = frozenset({self.node_id})
+        # The newest version that each of them speaks.
+        self._versions: dict[str, int] = {}
+        # The oldest one, until it is known who is there.
+        self.version = spoken[0]
         self.times_declared_dead = 0
         # When nodes were first missing from those with a lease, without having ended.
         self._missing_since: dict[str, float] = {}
@@ -191,7 +215,7 @@ class Membership(Service):
         self._renewals.stop()
         self._bus.observers.remove(self)
         records = ledger_key(self.node_id), adopted_key(self.node_id)
-        keys = NODES, DEAD, CONNECTIONS, ORPHANS, *records
+        keys = NODES, DEAD, CONNECTIONS, VERSIONS, ORPHANS, *records
         resigned = self._bus.run(RESIGN, keys, [self.node_id.encode()])
         return resigned.addCallbacks(lambda _: None, self._not_resigned)
 
@@ -220,9 +244,9 @@ class Membership(Service):
         self._is_renewing = True
         arguments: list[bytes | int] = [self.node_id.encode(), int(self._keeps_id)]
         arguments += (1000 * each for each in (LEASE_SECONDS, _OUTAGE_SECONDS, _TOMBSTONE_SECONDS))
-        arguments.append(self._bus.connection_label)
+        arguments += self._bus.connection_label, self.spoken[-1]
         arguments += (each.encode() for each in self.live - {self.node_id})
-        keys = NODES, DEAD, CONNECTIONS, ORPHANS, ledger_key(), adopted_key()
+        keys = NODES, DEAD, CONNECTIONS, VERSIONS, ORPHANS, ledger_key(), adopted_key()
         renewing = self._bus.run(RENEW, keys, arguments)
         now = self._now()
         renewing.addCallbacks(self._replied, self._failed, (now,), errbackArgs=(now,))
@@ -235,7 +259,7 @@ class Membership(Service):
         if not reply[0]:
             self._take_new_id()
             return
-        _, is_new, nodes, ended, orphans, left_behind = reply
+        _, is_new, nodes, ended, orphans, left_behind, spoken = reply
         for label in left_behind:
             self._bus.end_connection(label).addErrback(self._not_ended)
         self._renewed_at = self._in_touch_at = asked_at
@@ -243,7 +267,12 @@ class Membership(Service):
             self._is_registered = True
             for each in self.lease_observers:
                 each.registered()
-        self._find_left({node.decode() for node in nodes}, {node.decode() for node in ended})
+        versions = {
+            node.decode(): int(version or _FIRST_VERSION)
+            for node, version in zip(nodes, spoken, strict=True)
+        }
+        self._find_left(versions.keys(), {node.decode() for node in ended})
+        self._find_version(versions)
         for each in self.lease_observers:
             each.renewed(orphans)
 
@@ -274,7 +303,7 @@ class Membership(Service):
             observer.renamed(before)
         self._renew()
 
-    def _find_left(self, nodes: set[str], ended: set[str]) -> None:
+    def _find_left(self, nodes: Set[str], ended: set[str]) -> None:
         """Compare the nodes with those before, and tell which have left.
 
         An engine that has lost all knows a node again once that has connected anew: it has not left
@@ -291,6 +320,12 @@ class Membership(Service):
                 observer.left(node_id)
         for node_id in sorted(self.live - before):
             self.log.info("Node {node_id} has joined", node_id=node_id)
+
+    def _find_version(self, versions: dict[str, int]) -> None:
+        """Find the version that all nodes speak; those that have to register again do so, too."""
+        known = self._versions | versions
+        self._versions = {each: known[each] for each in self.live}
+        self.version = max(min(self._versions.values()), self.spoken[0])
 
     def _not_ended(self, failure: Failure) -> None:
         """Go on: pushes take longer until the engine notices that nobody reads there."""

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from phpgw.bus.interface import Bus
 from phpgw.cluster.channels import is_for_one_node
 from phpgw.cluster.frames import Answer, Question, encode_frame, encode_item
+from phpgw.cluster.members import Members
 
 # A frame of so many bytes is not kept for more items.
 _FULL_BYTES = 64 * 1024
@@ -37,13 +38,13 @@ class Outgoing:
     What is for one node does not overtake what is for several, and the other way round. Between
     nodes there is no order to keep: a client is in one place.
 
-    :param node_id: returns the id of this node.
+    :param members: tells the id of this node, and the version of its frames.
     """
 
-    def __init__(self, reactor: Any, bus: Bus, node_id: Callable[[], str]) -> None:
+    def __init__(self, reactor: Any, bus: Bus, members: Members) -> None:
         self._reactor = reactor
         self._bus = bus
-        self._node_id = node_id
+        self._members = members
         self._frames: dict[bytes, _Gathered] = {}
         # Whether the only frame there is for several nodes.
         self._is_shared = False
@@ -62,7 +63,7 @@ class Outgoing:
         """
         if publish is not None:
             self.flush()
-            publishing = publish(channel, encode_frame(self._node_id(), [encode_item(item)]))
+            publishing = publish(channel, self._encode([encode_item(item)]))
             publishing.addBoth(_tell, [] if published is None else [published])
             return
         frame = self._frames.get(channel)
@@ -86,7 +87,7 @@ class Outgoing:
         """Publish all that was gathered."""
         frames, self._frames = self._frames, {}
         for channel, frame in frames.items():
-            publishing = self._bus.publish(channel, encode_frame(self._node_id(), frame.items))
+            publishing = self._bus.publish(channel, self._encode(frame.items))
             publishing.addBoth(_tell, frame.listeners)
 
     def close(self) -> None:
@@ -94,6 +95,9 @@ class Outgoing:
         if self._call is not None:
             self._call.cancel()
             self._flush_later()
+
+    def _encode(self, items: list[bytes]) -> bytes:
+        return encode_frame(self._members.node_id, items, self._members.version)
 
     def _flush_later(self) -> None:
         self._call = None

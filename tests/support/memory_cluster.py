@@ -6,6 +6,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.cluster.frames import SPOKEN, VERSION
 from phpgw.cluster.hub import make_cluster_hub
 from phpgw.cluster.members import MemberObserver
 from phpgw.history.rules import HistoryRules, parse_pattern_rule
@@ -29,6 +30,8 @@ class FixedMembers:
         self.node_id = node_id
         self.live = frozenset(live)
         self.is_in_touch = True
+        self.spoken = SPOKEN
+        self.version = VERSION
         self.observers: list[MemberObserver] = []
 
     def leave(self, node_id: str) -> None:
@@ -44,7 +47,7 @@ class MemoryNode:
     :ivar sent: what each client has received, by its id.
     """
 
-    def __init__(self, engine: MemoryEngine, clock: Any, members: FixedMembers) -> None:
+    def __init__(self, engine: MemoryEngine, clock: Any, members: Any) -> None:
         self.members = members
         self.bus = MemoryBus(engine)
         self.metrics = Metrics()
@@ -82,13 +85,16 @@ class ClusterTestCase(SynchronousTestCase):
         self.clock: Any = Clock()
         self.engine = MemoryEngine(self.clock)
         add_history_scripts(self.engine)
-        ids = {name * 4 for name in self.names}
         self.nodes = {
-            name: MemoryNode(self.engine, self.clock, FixedMembers(name * 4, ids))
+            name: MemoryNode(self.engine, self.clock, self.make_members(name))
             for name in self.names
         }
         self.a, self.b, *_ = self.nodes.values()
         self.turn()
+
+    def make_members(self, name: str) -> Any:
+        """Return the :class:`phpgw.cluster.members.Members` of a node: here, all that there are."""
+        return FixedMembers(name * 4, {each * 4 for each in self.names})
 
     def turn(self, seconds: float = 0, turns: int = 12) -> None:
         """Let what is under way arrive, also what comes of it after so many seconds."""

@@ -36,7 +36,7 @@ class _Scripts:
         return added
 
     def renew(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        nodes, dead, connections, orphans, ledgers, adopted = keys
+        nodes, dead, connections, versions, orphans, ledgers, adopted = keys
         node, keeps_id = arguments[:2]
         lease, outage, tombstone = map(int, arguments[2:5])
         now = self._now()
@@ -50,6 +50,7 @@ class _Scripts:
                 self._add(nodes, each)
         is_new = self._add(nodes, node)
         self._call(b"HSET", [connections, node, arguments[5]])
+        self._call(b"HSET", [versions, node, arguments[6]])
         left_behind = []
         for each, score in self._scores(nodes).items():
             if score <= now - lease:
@@ -57,6 +58,7 @@ class _Scripts:
                 self._add(dead, each)
                 left_behind.append(self._call(b"HGET", [connections, each]))
                 self._call(b"HDEL", [connections, each])
+                self._call(b"HDEL", [versions, each])
                 if self._call(b"EXISTS", [ledgers + each]) or self._call(
                     b"EXISTS", [adopted + each]
                 ):
@@ -64,13 +66,16 @@ class _Scripts:
         for each, score in self._scores(dead).items():
             if score <= now - tombstone:
                 self._call(b"ZREM", [dead, each])
-        ended = [each for each in arguments[6:] if each in self._scores(dead)]
+        ended = [each for each in arguments[7:] if each in self._scores(dead)]
         orphan_count = self._call(b"HLEN", [orphans])
-        return [1, is_new, [*self._scores(nodes)], ended, orphan_count, left_behind]
+        live = [*self._scores(nodes)]
+        spoken = [self._call(b"HGET", [versions, each]) for each in live]
+        return [1, is_new, live, ended, orphan_count, left_behind, spoken]
 
     def resign(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
-        nodes, dead, connections, orphans, ledger, adopted = keys
+        nodes, dead, connections, versions, orphans, ledger, adopted = keys
         self._call(b"HDEL", [connections, arguments[0]])
+        self._call(b"HDEL", [versions, arguments[0]])
         self._call(b"ZREM", [nodes, arguments[0]])
         self._add(dead, arguments[0])
         if self._call(b"EXISTS", [ledger]) or self._call(b"EXISTS", [adopted]):

@@ -59,25 +59,25 @@ def _sorted(reply: Any) -> Any:
 
 class MembershipScriptTests(ScriptTestCase):
     def renew(self, node: bytes, *known: bytes, keeps_id: int = 0) -> Any:
-        keys = b"nodes", b"dead", b"connections", b"orphans", b"left:", b"adopted:"
-        return self.run_script(
-            RENEW, keys, node, keeps_id, _LEASE, _OUTAGE, _DAY, b"of " + node, *known
-        )
+        keys = b"nodes", b"dead", b"connections", b"versions", b"orphans", b"left:", b"adopted:"
+        settings = keeps_id, _LEASE, _OUTAGE, _DAY, b"of " + node, 3
+        return self.run_script(RENEW, keys, node, *settings, *known)
 
     def resign(self, node: bytes) -> None:
-        keys = b"nodes", b"dead", b"connections", b"orphans", b"left:" + node, b"adopted:" + node
-        self.run_script(RESIGN, keys, node)
+        keys = b"nodes", b"dead", b"connections", b"versions", b"orphans"
+        self.run_script(RESIGN, (*keys, b"left:" + node, b"adopted:" + node), node)
 
     def test_lease(self) -> None:
         """A node is new, known, dead, and what it was then."""
-        self.assertEqual([1, 1, [b"a"], [], 0, []], self.renew(b"a"))
+        self.assertEqual([1, 1, [b"a"], [], 0, [], [b"3"]], self.renew(b"a"))
         self.renew(b"b")
         self.assertEqual([1, 0], self.renew(b"a", b"b")[:2])
         self.call("HSET", b"left:b", b"client", b"record")
         for _ in range(5):
             time.sleep(0.9)
             reply = self.renew(b"a", b"b")
-        self.assertEqual([1, 0, [b"a"], [b"b"], 1, [b"of b"]], reply)
+        self.assertEqual([1, 0, [b"a"], [b"b"], 1, [b"of b"], [b"3"]], reply)
+        self.assertEqual([b"a", b"3"], self.redis.ask("HGETALL", b"versions"))
         self.assertEqual([0], self.renew(b"b"))
         self.assertEqual([1, 1], self.renew(b"b", keeps_id=1)[:2])
 
@@ -94,10 +94,18 @@ class MembershipScriptTests(ScriptTestCase):
         self.renew(b"a")
         self.renew(b"b")
         self.resign(b"a")
-        self.assertEqual([1, 0, [b"b"], [b"a"], 0, []], self.renew(b"b", b"a"))
+        self.assertEqual([1, 0, [b"b"], [b"a"], 0, [], [b"3"]], self.renew(b"b", b"a"))
+        self.assertEqual(1, self.call("HLEN", b"versions"))
         self.call("HSET", b"adopted:b", b"client", b"record")
         self.resign(b"b")
         self.assertEqual(1, self.renew(b"c")[4])
+
+    def test_node_without_a_version(self) -> None:
+        """It has registered none."""
+        self.renew(b"a")
+        self.call("HDEL", b"versions", b"a")
+        nodes, *_, spoken = self.renew(b"b")[2:]
+        self.assertEqual({b"a": None, b"b": b"3"}, dict(zip(nodes, spoken, strict=True)))
 
     def test_clock_set_back(self) -> None:
         """Scores in the future are as good as new ones."""
@@ -124,12 +132,12 @@ class FullEngineTests(SynchronousTestCase):
 
     def test_leases(self) -> None:
         """They are renewed, and adoption goes on: what it needs is there already."""
-        keys = b"nodes", b"dead", b"connections", b"orphans", b"left:", b"adopted:"
-        reply = self.run_script(RENEW, keys, b"b", 0, _LEASE, _OUTAGE, _DAY, b"of b")
-        self.assertEqual([1, 1, [b"b"], [], 1, []], reply)
+        keys = b"nodes", b"dead", b"connections", b"versions", b"orphans", b"left:", b"adopted:"
+        reply = self.run_script(RENEW, keys, b"b", 0, _LEASE, _OUTAGE, _DAY, b"of b", 3)
+        self.assertEqual([1, 1, [b"b"], [], 1, [], [b"3"]], reply)
         adopted = self.run_script(ADOPT, (b"orphans", b"left:", b"adopted:", b"adopted:b"), 100)
         self.assertEqual([b"client", b"record"], adopted)
-        reply = self.run_script(RESIGN, (*keys[:4], b"left:b", b"adopted:b"), b"b")
+        reply = self.run_script(RESIGN, (*keys[:5], b"left:b", b"adopted:b"), b"b")
         self.assertIsNone(reply)
         self.assertEqual(1, self.redis.ask("SCARD", "orphans"))
 

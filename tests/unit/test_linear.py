@@ -146,7 +146,7 @@ class TextTests(LinearTestCase):
 
     def test_frames_of_other_nodes(self) -> None:
         shapes = (b"\x91", b"\x90", b"\xa1a", b"\xc4\x01a", b"\x81\x01\x01", b"\xc0", b"\xff")
-        heads = (b"", b"\x93\x01\xa1a\xdd\x00\x00\xff\xff")
+        heads = (b"", *(b"\x93%c\xa1a\xdd\x00\x00\xff\xff" % version for version in (1, 9)))
         self.assert_linear(
             decode_frame, *(shape(each, head=head) for each in shapes for head in heads)
         )

@@ -100,7 +100,7 @@ class AskTests(ExchangeTestCase):
         self.turn()
         self.b.bus.restore()
         self.turn(0.11)
-        self.assertIn("has lost the bus", self.failure(running, NotAnswered))
+        self.assertIn("has lost frames", self.failure(running, NotAnswered))
 
     def test_gathered(self) -> None:
         """What is for a node in one turn is one frame, and so are its answers."""
@@ -212,7 +212,7 @@ class AskAllTests(ExchangeTestCase):
         self.turn()
         self.b.bus.restore()
         answers = self.result(running, 0.11)
-        lost = "node bbbb: it has lost the bus meanwhile"
+        lost = "node bbbb: it has lost frames meanwhile"
         self.assertEqual(Answers({"cccc": "c"}, lost), answers)
 
     def test_question_after_a_loss(self) -> None:

@@ -12,6 +12,7 @@ from phpgw.cluster.frames import (
     Frame,
     InvalidFrame,
     Question,
+    UnknownVersion,
     decode_frame,
     encode_frame,
     encode_item,
@@ -74,6 +75,7 @@ class FrameTests(SynchronousTestCase):
             (1, b"a", []),
             (1, "a", {}),
             (1, "a", [], 4),
+            (1, "a"),
             {},
             None,
         ]
@@ -87,3 +89,25 @@ class FrameTests(SynchronousTestCase):
         strange: list[Any] = [[7], [], None, "x", [0, "1", "op", [], ""], [0, 1, "op", {}, ""], {}]
         data = msgpack.packb([1, "a", [*strange, known]])
         self.assertEqual([Answer(5, 0, None)], decode_frame(data).items)
+
+    def test_unknown_version(self) -> None:
+        """The sender is read, and the numbers of what can be read as questions and answers."""
+        items = [[0, 5, "op", [], ""], [1, 6], [0, 7]]
+        strange: list[Any] = [[7, 8], [0], [0, "9"], [[0, 1], 2], None]
+        for rest, questions, answers, is_whole in (
+            ([items], [5, 7], [6], True),
+            ([items + strange, "more"], [5, 7], [6], False),
+            ([[]], [], [], True),
+            ([{"x": 1}], [], [], False),
+        ):
+            with self.assertRaises(UnknownVersion) as caught:
+                decode_frame(msgpack.packb([2, "a", *rest]))
+            frame = caught.exception
+            self.assertEqual((2, "a", questions), (frame.version, frame.sender, frame.questions))
+            self.assertEqual((answers, is_whole), (frame.answers, frame.is_whole))
+
+    def test_spoken(self) -> None:
+        """A node of the next version reads this one, too."""
+        for version in (1, 2):
+            data = encode_frame("a", [], version)
+            self.assertEqual(Frame("a", []), decode_frame(data, range(1, 3)))
