@@ -1,6 +1,5 @@
 """``/groups/NAME/history``: the last messages to a group, and those that somebody has missed."""
 
-import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
@@ -11,18 +10,16 @@ from twisted.web.server import Request
 
 from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters
-from phpgw.api.pagination import DEFAULT_LIMIT, MAX_LIMIT
+from phpgw.api.pagination import DEFAULT_LIMIT, MAX_LIMIT, encode_value, respond_in_steps
 from phpgw.history.interface import History, HistoryEntry, HistoryPage, Position
 from phpgw.hub.command_fields import name
 from phpgw.hub.commands import InvalidCommand
-from phpgw.time_slices import Steps, TimeSlices, run_to_completion
-from phpgw.web.response import HttpError, json_text
+from phpgw.time_slices import Steps, TimeSlices
+from phpgw.web.response import HttpError
 
 _OFFSET = re.compile("[0-9]{1,15}")
 _LIMIT = re.compile("[0-9]{1,4}")
 _MAX_EPOCH = 64
-# So many messages, or bytes, are written at once, which takes 2 ms at most.
-_MAX_AT_ONCE = 200
 
 
 class HistoryResource(JsonResource):
@@ -58,10 +55,7 @@ class HistoryResource(JsonResource):
         return self._respond(request, page)
 
     def _respond(self, request: Request, page: HistoryPage) -> bytes | Deferred[bytes]:
-        steps = _page_text(page)
-        if len(page.entries) <= _MAX_AT_ONCE:
-            return json_text(request, run_to_completion(steps))
-        return self._slices.run(steps).addCallback(partial(json_text, request))
+        return respond_in_steps(request, self._slices, _page_text(page), len(page.entries))
 
 
 def _read_limit(parameters: Mapping[str, str]) -> int:
@@ -87,14 +81,14 @@ def _read_position(parameters: Mapping[str, str]) -> Position | None:
 def _page_text(page: HistoryPage) -> Steps[bytes]:
     messages = []
     for each in page.entries:
-        messages.append(_json(_message_object(each)))
+        messages.append(encode_value(_message_object(each)))
         yield
     parts = (
         f'"messages": [{", ".join(messages)}]',
-        f'"gap": {_json(page.has_gap)}',
-        f'"more": {_json(page.has_more)}',
+        f'"gap": {encode_value(page.has_gap)}',
+        f'"more": {encode_value(page.has_more)}',
         f'"offset": {page.position.offset}',
-        f'"epoch": {_json(page.position.epoch)}',
+        f'"epoch": {encode_value(page.position.epoch)}',
     )
     return f"{{{', '.join(parts)}}}\n".encode()
 
@@ -103,7 +97,3 @@ def _message_object(entry: HistoryEntry) -> dict[str, object]:
     if entry.is_binary:
         return {"offset": entry.offset, "data": b64encode(entry.message).decode()}
     return {"offset": entry.offset, "message": entry.message.decode()}
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

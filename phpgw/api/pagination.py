@@ -74,8 +74,19 @@ def _write(
     as_object: Callable[[T], Mapping[str, object]],
     page: Page[T],
 ) -> bytes | Deferred[bytes]:
-    steps = _page_text(name, as_object, page)
-    if len(page.entries) <= _MAX_AT_ONCE:
+    return respond_in_steps(request, slices, _page_text(name, as_object, page), len(page.entries))
+
+
+def respond_in_steps(
+    request: Request, slices: TimeSlices, steps: Steps[bytes], count: int
+) -> bytes | Deferred[bytes]:
+    """Respond with a text in JSON.
+
+    :param slices: writes a long one.
+    :param steps: return the text.
+    :param count: the number of entries in it.
+    """
+    if count <= _MAX_AT_ONCE:
         return json_text(request, run_to_completion(steps))
     return slices.run(steps).addCallback(partial(json_text, request))
 
@@ -85,16 +96,17 @@ def _page_text(
 ) -> Steps[bytes]:
     entries = []
     for each in page.entries:
-        entries.append(_json(as_object(each)))
+        entries.append(encode_value(as_object(each)))
         yield
     parts = (
         f'"{name}": [{", ".join(entries)}]',
-        f'"next": {_json(page.next)}',
+        f'"next": {encode_value(page.next)}',
         f'"total": {page.total}',
         *(() if page.is_total_exact else ('"total_is_exact": false',)),
     )
     return f"{{{', '.join(parts)}}}\n".encode()
 
 
-def _json(value: object) -> str:
+def encode_value(value: object) -> str:
+    """Encode a value as JSON, in UTF-8 where it is not ASCII."""
     return json.dumps(value, ensure_ascii=False)

@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -26,7 +27,7 @@ _CONNECT_ONLY = Factory.forProtocol(Protocol)
 _CONNECT_ONLY.noisy = False
 
 
-class GuardedProcess(ProcessProtocol):
+class GuardedProcess(ProcessProtocol, ABC):
     """A process, from its start to its end.
 
     A subclass has a :meth:`log_line`, and removes the files that it has made for the process.
@@ -62,9 +63,9 @@ class GuardedProcess(ProcessProtocol):
         self._has_exited = False
         self._ended: Deferred[None] = Deferred()
 
+    @abstractmethod
     def log_line(self, line: str) -> None:
         """Log a line that the process has printed."""
-        raise NotImplementedError
 
     def remove_files(self) -> None:
         """Remove what was made for the process."""
