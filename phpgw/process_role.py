@@ -43,7 +43,7 @@ def _keep(resources: dict[bytes, Resource], access: LastingAccess) -> None:
 
 @attrs.frozen(kw_only=True)
 class ProcessRole:
-    """What differs between the process of a whole gateway, and that of a worker.
+    """The differences between the process of a whole gateway, and that of a worker.
 
     :ivar opened: the listening sockets that the parent has opened, as
         :func:`phpgw.process.server_endpoint.make_endpoint` takes them.

@@ -88,7 +88,7 @@ class Accounts:
 
 @attrs.frozen
 class ToldAccounts:
-    """What PHP was told of clients.
+    """The events that told PHP of clients.
 
     :ivar connected: how many it has admitted.
     :ivar missing: those of whose disconnect it was not told.

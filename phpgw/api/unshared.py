@@ -1,4 +1,4 @@
-"""What a gateway with several workers does not have, since one of them alone would know it."""
+"""Requests that several workers refuse, since one of them alone could answer."""
 
 from twisted.web.server import Request
 

@@ -20,7 +20,7 @@ class UnusableEngine(BusUnavailable):
 
 @attrs.frozen
 class Login:
-    """How to log in.
+    """A user and a password to log in with.
 
     :ivar user: a user of the engine's access control; empty for its default user.
     :ivar read_password: returns the password as it is now; ``None`` if there is none.

@@ -50,7 +50,7 @@ class LinkOwner(Protocol):
 
 @attrs.frozen
 class EnginePlace:
-    """Where the engine is, and how to log in.
+    """The place of the engine, with the login there.
 
     :ivar address: where it is, for people.
     """

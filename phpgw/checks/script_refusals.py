@@ -1,4 +1,4 @@
-"""What refuses an event in place of the script's own code: a web server, a framework, a login."""
+"""Refusals of an event that are not the script's: of a web server, a framework, a login."""
 
 import re
 from collections.abc import Mapping

@@ -60,7 +60,7 @@ class UnknownVersion(InvalidFrame):
 # Not frozen, and neither is an answer, since freezing one takes longer than making it.
 @attrs.define
 class Question:
-    """What a node asks of others.
+    """A question of a node to others.
 
     :ivar number: its number among those of the sender; 0 if no answer is wanted.
     :ivar operation: the name of a handler.
@@ -77,7 +77,7 @@ class Question:
 
 @attrs.define
 class Answer:
-    """What a node answers.
+    """An answer to a question.
 
     :ivar number: the number of the question.
     :ivar outcome: :data:`DONE`, :data:`FAILED` or :data:`UNSUPPORTED`.

@@ -31,7 +31,7 @@ _LAST = -1
 
 @attrs.frozen
 class KeptFrame:
-    """What has become of a frame with a message that is kept.
+    """The outcome of a frame with a message that is kept.
 
     :ivar receivers: how many have received it.
     :ivar positions: of the message in the histories, without those that the engine is too full for.

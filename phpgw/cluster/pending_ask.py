@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 
 @attrs.frozen
 class Answers:
-    """What the nodes have answered that were asked.
+    """The answers of the nodes that were asked.
 
     :ivar values: what each node has answered, by its id.
     :ivar problem: why there may be more than these, for people; ``None`` if these are all.
@@ -20,7 +20,7 @@ class Answers:
 
 @attrs.define(eq=False)
 class FenceState:
-    """What is known of the nodes that have not answered a question in time.
+    """The state of the nodes that have not answered a question in time.
 
     :ivar asked: the nodes that are being asked what has become of it.
     :ivar busy: the nodes that still work on it.

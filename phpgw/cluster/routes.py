@@ -30,7 +30,7 @@ class RemotePart:
 
 @attrs.frozen
 class Route:
-    """Where a command goes.
+    """The way of a command to its clients.
 
     :ivar local: the part for this node; ``None`` if there is none.
     :ivar remote: the parts for other nodes.

@@ -7,7 +7,7 @@ from phpgw.observable import Observable, observable_number
 
 
 class ClusterState:
-    """What a node knows of the others; a :class:`phpgw.cluster.membership.LeaseObserver`.
+    """The other nodes, as this one counts them; a :class:`phpgw.cluster.membership.LeaseObserver`.
 
     :ivar untold: how many nodes have ended with disconnects that PHP is still to be told of, when
         the lease was last renewed.

@@ -1,4 +1,4 @@
-"""What commands that send nothing do to a client."""
+"""The effects on a client of commands that send nothing."""
 
 from collections.abc import Callable
 from functools import partial

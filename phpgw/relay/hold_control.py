@@ -1,4 +1,4 @@
-"""What a deployment asks for: a hold of all gateways, and its end."""
+"""The hold of all gateways for a deployment, and its end."""
 
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from phpgw.relay.hold import Hold
 
 @attrs.frozen
 class HoldState:
-    """How it is with a hold.
+    """The state of a hold.
 
     :ivar is_held: whether events are held back, in all gateways.
     :ivar running: how many events PHP works on, of all gateways.

@@ -32,7 +32,7 @@ class HostAndPort:
 
 @attrs.frozen(kw_only=True)
 class BusUrl:
-    """Where the engine is, without any secret.
+    """The place of the engine, without any secret.
 
     :ivar hosts: the engine, or the Sentinels; empty for a UNIX socket.
     :ivar path: the UNIX socket; empty for hosts.

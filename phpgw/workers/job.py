@@ -19,7 +19,7 @@ _PARENT_VARIABLES = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKE
 
 @attrs.frozen(kw_only=True)
 class WorkerJob:
-    """What a worker is told before all else.
+    """The first message to a worker.
 
     :ivar number: its number, counted from 0.
     :ivar count: the number of workers.

@@ -1,4 +1,4 @@
-"""What one worker finds out, and all have to know. The parent passes it on."""
+"""Knowledge that one worker gains, and all need. The parent passes it on."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

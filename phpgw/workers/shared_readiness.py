@@ -1,4 +1,4 @@
-"""Whether a gateway with several workers is ready: while any of them is."""
+"""The readiness of a gateway with several workers: it is ready while any of them is."""
 
 from collections.abc import Sequence
 

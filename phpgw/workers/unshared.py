@@ -1,4 +1,4 @@
-"""What needs a gateway with one process: watching events, and logging in to the console."""
+"""Functions that need one process: watching events, and logging in to the console."""
 
 from twisted.web.resource import Resource
 
