@@ -8,14 +8,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
+from phpgw.process.restart_delay import STABLE_SECONDS, RestartDelay
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message
 from phpgw.workers.worker_process import WorkerProcess
 
-# Seconds until a worker is started again; the delay doubles with each failure.
-_FIRST_DELAY, _MAX_DELAY = 0.1, 10.0
-# Seconds after which a worker counts as stable, and the delay is the first again.
-_STABLE_SECONDS = 30
 # Seconds from one look to the next, and from one sign of life to the next.
 LOOK_SECONDS = 1.0
 # How many looks in a row may see no sign of life of a process that serves, or still starts. Looks
@@ -69,7 +66,7 @@ class WorkerSlot:
         self._next: WorkerProcess | None = None
         self._retiring: set[WorkerProcess] = set()
         self._silence: dict[WorkerProcess, int] = {}
-        self._delay = _FIRST_DELAY
+        self._delay = RestartDelay()
         self._starting: IDelayedCall | None = None
         self._stable_after = 0.0
         self._is_stopping = False
@@ -167,7 +164,7 @@ class WorkerSlot:
         if process is not self._next:
             return
         old, self._current, self._next = self._current, process, None
-        self._stable_after = self._reactor.seconds() + _STABLE_SECONDS
+        self._stable_after = self._reactor.seconds() + STABLE_SECONDS
         if old is not None:
             self._retiring.add(old)
             old.stop_within(self._drain_seconds)
@@ -199,7 +196,7 @@ class WorkerSlot:
             self._current = None
             self.state = {}
             if self._reactor.seconds() >= self._stable_after:
-                self._delay = _FIRST_DELAY
+                self._delay.reset()
         if not self._is_stopping:
             self._restart_later(f"ended ({how})")
 
@@ -210,16 +207,16 @@ class WorkerSlot:
                 "A new process of {name} {how}; the old one goes on", name=self.name, how=how
             )
         elif self._next is None:
+            delay = self._delay.take()
             self.log.error(
                 "{name} {how}; it is started again in {delay} s",
                 name=self.name,
                 how=how,
-                delay=self._delay,
+                delay=delay,
             )
             self.restarts += 1
             self._cancel_start()
-            self._starting = self._reactor.callLater(self._delay, self._start)
-            self._delay = min(2 * self._delay, _MAX_DELAY)
+            self._starting = self._reactor.callLater(delay, self._start)
 
     def _cancel_start(self) -> None:
         if self._starting is not None and self._starting.active():

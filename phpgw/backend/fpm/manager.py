@@ -14,12 +14,9 @@ from phpgw.backend.fpm.process import FpmProcess
 from phpgw.log_limit import line_limit
 from phpgw.observable import Observable
 from phpgw.process.guarded_process import STOP_SECONDS
+from phpgw.process.restart_delay import STABLE_SECONDS, RestartDelay
 from phpgw.process.socket_directory import make_socket_directory
 
-# Seconds until PHP-FPM is started again; the delay doubles with each failure.
-_FIRST_DELAY, _MAX_DELAY = 0.1, 10.0
-# Seconds after which PHP-FPM counts as stable, and the delay is the first again.
-_STABLE_SECONDS = 30
 # Seconds that a new PHP-FPM may take to start until the old one is kept.
 _REPLACE_SECONDS = 30
 # Seconds until a PHP-FPM is replaced whose guardian was killed.
@@ -46,7 +43,7 @@ class OwnFpm(FpmEndpoint):
         self._current: FpmProcess | None = None
         self._next: FpmProcess | None = None
         self._retiring: set[FpmProcess] = set()
-        self._delay = _FIRST_DELAY
+        self._delay = RestartDelay()
         self._calls: list[IDelayedCall] = []
         self._reload_waiters: list[Deferred[bool]] = []
 
@@ -151,7 +148,7 @@ class OwnFpm(FpmEndpoint):
             binary=self._config.binary,
             workers=self._config.workers,
         )
-        self._after(_STABLE_SECONDS, self._reset_delay)
+        self._after(STABLE_SECONDS, self._delay.reset)
         reload_waiters, self._reload_waiters = self._reload_waiters, []
         left = succeed(None) if old is None else self._retire(old)
         self.lead_to(process.socket)
@@ -169,9 +166,6 @@ class OwnFpm(FpmEndpoint):
             self._next.stop()
             self._next = None
             self._fail_reload()
-
-    def _reset_delay(self) -> None:
-        self._delay = _FIRST_DELAY
 
     def _ended(self, process: FpmProcess, how: str) -> None:
         if process in self._retiring:
@@ -192,15 +186,15 @@ class OwnFpm(FpmEndpoint):
         if self._current is not None:
             self.log.error("A new PHP-FPM ended ({how}); the old one goes on", how=how)
         elif self._next is None:
+            delay = self._delay.take()
             self.log.error(
                 "PHP-FPM ended ({how}); it is started again in {delay} s",
                 how=how,
-                delay=self._delay,
+                delay=delay,
             )
             self._cancel_calls()
             self.restarts += 1
-            self._after(self._delay, self._start)
-            self._delay = min(2 * self._delay, _MAX_DELAY)
+            self._after(delay, self._start)
 
     def _unguarded(self, process: FpmProcess) -> None:
         """Replace a PHP-FPM without a guardian, which would outlive a gateway that is killed."""

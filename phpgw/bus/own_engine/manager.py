@@ -14,13 +14,9 @@ from phpgw.bus.own_engine.process import EngineProcess
 from phpgw.bus.own_engine.program import engine_command, find_engine
 from phpgw.log_limit import line_limit
 from phpgw.process.guarded_process import STOP_SECONDS
+from phpgw.process.restart_delay import STABLE_SECONDS, RestartDelay
 from phpgw.process.socket_directory import make_socket_directory
 from phpgw.settings.option import InvalidOption
-
-# Seconds until the engine is started again; the delay doubles with each failure.
-_FIRST_DELAY, _MAX_DELAY = 0.1, 10.0
-# Seconds after which the engine counts as stable, and the delay is the first again.
-_STABLE_SECONDS = 30
 
 
 def make_own_engine(reactor: Any) -> "OwnEngine":
@@ -56,7 +52,7 @@ class OwnEngine(Service):
         self._directory: Path | None = None
         self._process: EngineProcess | None = None
         self._is_ready = False
-        self._delay = _FIRST_DELAY
+        self._delay = RestartDelay()
         self._call: IDelayedCall | None = None
         self._waiters: list[Deferred[None]] = []
 
@@ -114,7 +110,7 @@ class OwnEngine(Service):
     def _ready(self, process: EngineProcess) -> None:
         self._is_ready = True
         self.log.info("{program} is ready for the workers", program=self._program.name)
-        self._schedule(_STABLE_SECONDS, self._reset_delay)
+        self._schedule(STABLE_SECONDS, self._delay.reset)
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.callback(None)
@@ -129,19 +125,16 @@ class OwnEngine(Service):
         self._process, self._is_ready = None, False
         if not self.running:
             return
+        delay = self._delay.take()
         self.log.error(
             "The engine between the workers ended ({how}: {words}); it is started again in "
             "{delay} s",
             how=how,
             words=process.last_words,
-            delay=self._delay,
+            delay=delay,
         )
         self.restarts += 1
-        self._schedule(self._delay, self._start)
-        self._delay = min(2 * self._delay, _MAX_DELAY)
-
-    def _reset_delay(self) -> None:
-        self._delay = _FIRST_DELAY
+        self._schedule(delay, self._start)
 
     def _schedule(self, seconds: float, call: Any) -> None:
         """Schedule a call in place of the one that is scheduled."""
