@@ -35,6 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "history": {*_FOUNDATIONS},
     "settings": {*_FOUNDATIONS, "history", "timers", "web"},
     "process": {*_FOUNDATIONS, "settings"},
+    "pools": {*_FOUNDATIONS, "process", "settings", "transport"},
     "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend", "history"},

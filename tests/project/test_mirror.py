@@ -74,6 +74,7 @@ TESTED_ELSEWHERE = {
     "metric_field": "unit/test_metrics",
     "node_parts": "unit/test_service",
     "observable": "unit/prometheus/test_collector",
+    "pools/mysql/capabilities": "unit/pools/mysql/test_greeting",
     "process/guarded_process": "system/test_fpm",
     "process/guardian": "system/test_fpm",
     "process/server_endpoint": "unit/process/test_unix_socket",

@@ -1,0 +1,1 @@
+"""Connection pools: connections to other servers that are held for PHP."""

@@ -1,0 +1,1 @@
+"""The pool for MySQL and MariaDB: whole sessions, cleaned between two PHP requests."""

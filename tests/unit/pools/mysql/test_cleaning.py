@@ -1,0 +1,148 @@
+"""Cleaning, and the proof of it: exactly the answers that were asked for."""
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from phpgw.pools.mysql.cleaning import Cleaning, NewSession, NewSessionQuery, NotClean
+from phpgw.pools.mysql.one_row import QueryFailed
+from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket, PacketDecoder, encode_packet
+from phpgw.pools.mysql.responses import ErrAnswer
+from tests.unit.pools.mysql.test_one_row import answer
+
+_OK = encode_packet(b"\0\0\0\2\0\0\0", 1)
+_FACTS = (b"shop", b"utf8mb4", b"utf8mb4", b"utf8mb4_general_ci")
+_SESSION = NewSession(b"shop", 2, _FACTS, has_init_connect=False)
+
+
+def _encode(packets: list[MySqlPacket]) -> bytes:
+    return b"".join(encode_packet(each.payload, each.sequence) for each in packets)
+
+
+class CleaningTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.cleaning = Cleaning(_SESSION)
+        self.nonce = self.cleaning.request.partition(b"'")[2][:32]
+
+    def good(self, *facts: bytes | None, status: int = 2) -> bytes:
+        """Return the answers to the cleaning, with these facts."""
+        return _OK * 3 + _encode(answer(self.nonce, *(facts or _FACTS), status=status))
+
+    def assert_not_clean(self, data: bytes) -> None:
+        with self.assertRaises(NotClean):
+            self.cleaning.receive(data)
+
+    def test_commands(self) -> None:
+        """The reset, the database, the character sets, and random characters."""
+        commands = [each.payload for each in PacketDecoder().feed(self.cleaning.request)]
+        reset, database, character_sets, proof = commands
+        self.assertEqual(b"\x1f", reset)
+        self.assertEqual(b"\x02shop", database)
+        self.assertEqual(
+            b"\x03SET character_set_client=utf8mb4,character_set_results=utf8mb4,"
+            b"collation_connection=utf8mb4_general_ci",
+            character_sets,
+        )
+        self.assertRegex(proof, rb"^\x03SELECT '[0-9a-f]{32}',DATABASE\(\),")
+
+    def test_clean(self) -> None:
+        for size in (1, 7, 1000):
+            self.setUp()
+            data = self.good()
+            pieces = [data[start : start + size] for start in range(0, len(data), size)]
+            for piece in pieces[:-1]:
+                self.assertFalse(self.cleaning.receive(piece))
+            self.assertTrue(self.cleaning.receive(pieces[-1]))
+
+    def test_without_database(self) -> None:
+        """A session that had no database has none afterwards, or it is not clean."""
+        facts = (None, *_FACTS[1:])
+        for found, is_clean in ((facts, True), (_FACTS, False)):
+            self.cleaning = Cleaning(NewSession(b"", 2, facts, has_init_connect=False))
+            self.nonce = self.cleaning.request.partition(b"'")[2][:32]
+            data = self.good(*found)[len(_OK) :]
+            if is_clean:
+                self.assertTrue(self.cleaning.receive(data))
+            else:
+                self.assert_not_clean(data)
+
+    def test_answer_to_pipelined_command(self) -> None:
+        """The answer to a last command of PHP does not pass for one to the reset."""
+        self.assert_not_clean(_OK + self.good())
+
+    def test_rest_of_rows(self) -> None:
+        self.assert_not_clean(encode_packet(b"\x03row", 7) + self.good())
+
+    def test_other_numbers(self) -> None:
+        self.assert_not_clean(encode_packet(b"\0\0\0\2\0\0\0", 2))
+
+    def test_rows_were_changed(self) -> None:
+        self.assert_not_clean(encode_packet(b"\0\1\0\2\0\0\0", 1))
+
+    def test_open_transaction(self) -> None:
+        """Whatever status differs from that of a new session."""
+        self.assert_not_clean(encode_packet(b"\0\0\0\3\0\0\0", 1))
+        self.setUp()
+        self.assert_not_clean(self.good(status=0x0A))
+
+    def test_refused(self) -> None:
+        """A server without COM_RESET_CONNECTION."""
+        self.assert_not_clean(
+            encode_packet(ErrAnswer(1047, "08S01", "Unknown command").encode(), 1)
+        )
+
+    def test_cannot_select(self) -> None:
+        error = ErrAnswer(1044, "42000", "Access denied").encode()
+        self.assert_not_clean(_OK * 3 + encode_packet(error, 1))
+
+    def test_other_nonce(self) -> None:
+        self.nonce = b"0" * 32
+        self.assert_not_clean(self.good())
+
+    def test_other_facts(self) -> None:
+        for place in range(len(_FACTS)):
+            self.setUp()
+            facts = [*_FACTS]
+            facts[place] = b"other"
+            self.assert_not_clean(self.good(*facts))
+
+    def test_something_behind(self) -> None:
+        """Nothing may follow, be it complete or not."""
+        for rest in (_OK, b"\1", encode_packet(b"", 0)):
+            self.setUp()
+            self.assert_not_clean(self.good() + rest)
+
+    def test_large_packet(self) -> None:
+        self.assert_not_clean(b"\xff\xff\xff\1")
+
+
+class NewSessionTests(SynchronousTestCase):
+    def query(self, *values: bytes | None) -> NewSession:
+        query = NewSessionQuery(b"shop", 2)
+        packets = answer(*values)
+        self.assertIsNone(query.receive(packets[:3]))
+        session = query.receive(packets[3:])
+        assert session is not None
+        return session
+
+    def test_facts(self) -> None:
+        session = self.query(*_FACTS, b"0")
+        self.assertEqual(_SESSION, session)
+        self.assertTrue(session.is_cleanable)
+
+    def test_not_cleanable(self) -> None:
+        """Statements at the login, and character sets that are no names, cannot be had again."""
+        for values in (
+            (*_FACTS, b"12"),
+            (*_FACTS, None),
+            (b"shop", b"utf8mb4", None, b"utf8mb4_general_ci", b"0"),
+            (b"shop", b"utf8mb4", b"utf8mb4", b"x=1; DROP", b"0"),
+            (b"shop", b"", b"utf8mb4", b"utf8mb4_general_ci", b"0"),
+        ):
+            self.assertFalse(self.query(*values).is_cleanable, values)
+
+    def test_no_answer(self) -> None:
+        query = NewSessionQuery(b"", 2)
+        with self.assertRaises(QueryFailed):
+            query.receive([MySqlPacket(1, ErrAnswer(1142, "42000", "denied").encode())])
+        query = NewSessionQuery(b"", 2)
+        with self.assertRaises(MalformedPacket):
+            query.receive([*answer(*_FACTS, b"0"), MySqlPacket(1, b"")])
