@@ -14,7 +14,8 @@ from phpgw.bus.redis_bus import RedisBus
 from phpgw.bus.sentinel import MasterWatch, SentinelEndpoint
 from phpgw.bus.tls_endpoint import TlsEndpoint, TlsFiles
 from phpgw.settings import Settings
-from phpgw.settings.bus_url import BusUrl, HostAndPort
+from phpgw.settings.bus_url import BusUrl
+from phpgw.settings.host_and_port import HostAndPort
 from phpgw.settings.option import InvalidOption
 from phpgw.settings.secret_file import read_secret
 from phpgw.transport.host_endpoint import HostEndpoint

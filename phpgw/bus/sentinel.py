@@ -17,7 +17,7 @@ from phpgw.bus.connection import RedisConnection
 from phpgw.bus.handshake import Login
 from phpgw.bus.interface import BusUnavailable
 from phpgw.bus.link import Link
-from phpgw.settings.bus_url import HostAndPort
+from phpgw.settings.host_and_port import HostAndPort
 
 # Seconds for a Sentinel to reply, and between two questions.
 _REPLY_SECONDS = 1.0

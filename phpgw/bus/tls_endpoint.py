@@ -18,7 +18,7 @@ from twisted.internet.ssl import (
 from zope.interface import implementer
 
 from phpgw.bus.interface import BusUnavailable
-from phpgw.settings.bus_url import HostAndPort
+from phpgw.settings.host_and_port import HostAndPort
 from phpgw.transport.host_endpoint import HostEndpoint
 
 _CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)

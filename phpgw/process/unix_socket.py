@@ -9,6 +9,7 @@ file. Twisted also changes the mode of an inherited socket, and deletes it at th
 import atexit
 import errno
 import os
+import shutil
 import socket
 from contextlib import suppress
 from pathlib import Path
@@ -124,11 +125,13 @@ class UnixEndpoint:
         return port
 
 
-def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
+def listen_at(path: Path, mode: int, backlog: int, group: str | None = None) -> socket.socket:
     """Bind a UNIX socket, listen, and return it. Replace a file on which no process listens.
 
     :param mode: the permissions of the socket's file.
     :param backlog: the maximum number of connections that wait to be accepted.
+    :param group: the group of the socket's file; ``None`` for that of this process.
+    :raises LookupError: if there is no such group.
     :raises OSError: if a process listens there, or the file cannot be made.
     """
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -140,9 +143,11 @@ def listen_at(path: Path, mode: int, backlog: int) -> socket.socket:
             listening.bind(str(path))
         finally:
             os.umask(umask)
+        if group is not None:
+            shutil.chown(path, group=group)
         path.chmod(mode)
         listening.listen(backlog)
-    except OSError:
+    except (OSError, LookupError):
         listening.close()
         raise
     return listening

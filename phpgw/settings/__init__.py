@@ -11,6 +11,7 @@ from phpgw.settings.failures import FailureSettings
 from phpgw.settings.limits import LimitSettings
 from phpgw.settings.option import Given, InvalidOption, Option, parse_given
 from phpgw.settings.php import PhpSettings
+from phpgw.settings.pools import PoolSettings
 from phpgw.settings.process import ProcessSettings
 from phpgw.web.paths import RESERVED_ROOTS
 
@@ -18,6 +19,7 @@ from phpgw.web.paths import RESERVED_ROOTS
 @attrs.frozen(kw_only=True, slots=False)
 class Settings(
     ProcessSettings,
+    PoolSettings,
     BusSettings,
     ApiSettings,
     LimitSettings,
@@ -42,6 +44,7 @@ class Settings(
                     "api-listen", "an endpoint that --listen does not name too", repr(endpoint)
                 )
         self._check_bus()
+        self._check_pools()
         names = [timer.name for timer in self.timer]
         for name in names:
             if names.count(name) > 1:

@@ -5,6 +5,8 @@ from urllib.parse import unquote, urlsplit
 
 import attrs
 
+from phpgw.settings.host_and_port import HostAndPort, parse_host_and_port
+
 REDIS_PORT = 6379
 SENTINEL_PORT = 26379
 _EXPECTED = (
@@ -13,21 +15,8 @@ _EXPECTED = (
 )
 _SCHEMES = ("redis", "rediss", "redis+sentinel", "rediss+sentinel", "unix", "redis+unix")
 _USER = re.compile(r"[\x21-\x7e]*")
-# A name or an address, an IPv6 address in brackets, and a port.
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]{1,253}))(?::([0-9]{1,5}))?")
 _MASTER = re.compile(r"[A-Za-z0-9._-]{1,128}")
 _MAX_HOSTS = 16
-
-
-@attrs.frozen
-class HostAndPort:
-    """A host and a TCP port."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @attrs.frozen(kw_only=True)
@@ -100,8 +89,7 @@ def parse_bus_url(text: str) -> BusUrl:
 
 
 def _parse_host(text: str, default_port: int) -> HostAndPort:
-    match = _HOST.fullmatch(text)
-    port = int(match[3] or default_port) if match else 0
-    if match is None or not 0 < port < 65536:
+    place = parse_host_and_port(text, default_port)
+    if place is None:
         raise ValueError(_EXPECTED)
-    return HostAndPort(match[1] or match[2], port)
+    return place

@@ -7,6 +7,7 @@ Each takes the given text and returns the value. If the text is invalid, it rais
 import os
 import re
 from collections.abc import Callable
+from grp import getgrnam
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from math import inf
 from pathlib import Path
@@ -206,12 +207,28 @@ def absolute_path(text: str) -> str:
         raise ValueError(f"an absolute path, as the working directory is gone ({error})") from None
 
 
+def directory(text: str) -> Path:
+    """Return the path of a directory, from the root. It need not exist."""
+    if not text.startswith("/"):
+        raise ValueError("the path of a directory, from the root, like /run/phpgw")
+    return Path(absolute_path(text))
+
+
 def user_name(text: str) -> str:
     """Return the name of a user of this system."""
     try:
         getpwnam(text)
     except (KeyError, ValueError):
         raise ValueError("the name of a user of this system") from None
+    return text
+
+
+def group_name(text: str) -> str:
+    """Return the name of a group of this system."""
+    try:
+        getgrnam(text)
+    except (KeyError, ValueError):
+        raise ValueError("the name of a group of this system") from None
     return text
 
 

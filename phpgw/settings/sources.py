@@ -8,7 +8,7 @@ import re
 import shlex
 import tomllib
 from codecs import BOM_UTF8
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from twisted.logger import Logger
@@ -23,6 +23,7 @@ from phpgw.settings.option import (
     parse_given,
     shortened,
 )
+from phpgw.settings.pool_text import OPTION, pool_text
 
 # A larger file is not a configuration file. It may be a device without an end.
 _MAX_FILE_SIZE = 1_000_000
@@ -42,6 +43,8 @@ BY_NAME = {option.name: option for option in (*OPTIONS, CONFIG)}
 USUAL_FILE = Path("/etc/phpgw.toml")
 """Where the Debian package, and most people, have the configuration file."""
 _PHP = frozenset(("php-url", "php-script"))
+# The table of the pools' tables.
+_POOL_TABLES = "pools"
 # Variables of Kubernetes and Docker for a service with the name phpgw, or phpgw-something.
 _SERVICE_VARIABLE = re.compile(
     r"PHPGW_(?:\w+_)?(?:SERVICE_(?:HOST|PORT(?:_\w+)?)|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_\w+)?)"
@@ -176,18 +179,36 @@ def _from_file(named: Given) -> dict[str, list[Given]]:
         # It is also raised for numbers with thousands of digits.
         raise invalid(f"a TOML file ({error})") from None
     given: dict[str, list[Given]] = {}
+    seen: set[str] = set()
     for key, value in table.items():
         name = key.replace("_", "-")
+        if name == _POOL_TABLES and isinstance(value, dict):
+            given.setdefault(OPTION, []).extend(_from_pool_tables(value, named.text))
+            continue
         if name == CONFIG.name:
             raise invalid("no further file in this one")
         if name not in BY_NAME:
             raise invalid(f"options as keys; {shortened(key)}: {explain_unknown(name, BY_NAME)}")
-        if name in given:
+        if name in seen:
             raise invalid(f"each option once, and {name} is there as {name.replace('-', '_')}, too")
+        seen.add(name)
         several = BY_NAME[name].repeatable and isinstance(value, list)
         source = f"{key} in {named.text}"
-        given[name] = [Given(_as_text(each), source) for each in (value if several else [value])]
+        texts = [Given(_as_text(each), source) for each in (value if several else [value])]
+        given.setdefault(name, []).extend(texts)
     return given
+
+
+def _from_pool_tables(tables: Mapping[str, object], file: str) -> Iterator[Given]:
+    """Return the texts of ``--pool`` for the tables ``[pools.NAME]``."""
+    for name, table in tables.items():
+        source = f"pools.{shortened(name)} in {file}"
+        try:
+            if not isinstance(table, dict):
+                raise ValueError("a table with url and fields")
+            yield Given(pool_text(name, table), source)
+        except ValueError as error:
+            raise InvalidOption(OPTION, str(error), source) from None
 
 
 def _as_text(value: object) -> str:

@@ -35,9 +35,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "history": {*_FOUNDATIONS},
     "settings": {*_FOUNDATIONS, "history", "timers", "web"},
     "process": {*_FOUNDATIONS, "settings"},
-    "pools": {*_FOUNDATIONS, "process", "settings", "transport"},
     "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
+    # In a process of its own, beside the gateway.
+    "pools": {*_FOUNDATIONS, "logs", "process", "settings", "transport"},
     "hub": {*_FOUNDATIONS, "backend", "history"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "cluster": {*_FOUNDATIONS, "backend", "bus", "history", "hub", "relay", "settings", "timers"},

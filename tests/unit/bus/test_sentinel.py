@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.bus.handshake import Login
 from phpgw.bus.interface import BusUnavailable
 from phpgw.bus.sentinel import SentinelEndpoint
-from phpgw.settings.bus_url import HostAndPort
+from phpgw.settings.host_and_port import HostAndPort
 from tests.support.fake_redis import FakeRedis, encoded
 
 _ONE, _TWO = HostAndPort("one", 26379), HostAndPort("two", 26379)

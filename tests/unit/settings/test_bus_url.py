@@ -2,7 +2,8 @@
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.settings.bus_url import BusUrl, HostAndPort, parse_bus_url
+from phpgw.settings.bus_url import BusUrl, parse_bus_url
+from phpgw.settings.host_and_port import HostAndPort
 
 
 class BusUrlTests(SynchronousTestCase):

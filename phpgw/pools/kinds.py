@@ -1,0 +1,28 @@
+"""The kinds of pools: which code is for which server."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from phpgw.pools.service import PoolService
+from phpgw.settings.option import InvalidOption
+from phpgw.settings.pool_config import PoolConfig
+from phpgw.settings.pool_text import OPTION
+
+PoolMaker = Callable[[Any, PoolConfig], PoolService]
+"""Makes a pool, given the reactor."""
+
+
+# Each maker imports its kind itself: a process loads the code of its own pools alone.
+_MAKERS: Mapping[str, PoolMaker] = {}
+
+
+def make_pool(reactor: Any, config: PoolConfig) -> PoolService:
+    """Return the pool, which has not started.
+
+    :raises InvalidOption: if it cannot be made.
+    """
+    maker = _MAKERS.get(config.server.kind)
+    if maker is None:
+        known = ", ".join(_MAKERS)
+        raise InvalidOption(OPTION, f"a server of these kinds: {known}", repr(str(config)))
+    return maker(reactor, config)
