@@ -12,13 +12,13 @@ from phpgw.bus.link import EnginePlace
 from phpgw.bus.names import BusNames
 from phpgw.bus.redis_bus import RedisBus
 from phpgw.bus.sentinel import MasterWatch, SentinelEndpoint
-from phpgw.bus.tls_endpoint import TlsEndpoint, TlsFiles
 from phpgw.settings import Settings
 from phpgw.settings.bus_url import BusUrl
 from phpgw.settings.host_and_port import HostAndPort
 from phpgw.settings.option import InvalidOption
 from phpgw.settings.secret_file import read_secret
 from phpgw.transport.host_endpoint import HostEndpoint
+from phpgw.transport.tls_endpoint import TlsEndpoint, TlsFiles
 
 
 def make_bus(url: BusUrl, settings: Settings, reactor: Any) -> RedisBus:
@@ -39,9 +39,8 @@ def make_bus(url: BusUrl, settings: Settings, reactor: Any) -> RedisBus:
     files = TlsFiles(settings.bus_ca_file, settings.bus_cert_file)
 
     def endpoint_for(place: HostAndPort) -> IStreamClientEndpoint:
-        if url.uses_tls:
-            return TlsEndpoint(reactor, place, files)
-        return HostEndpoint(reactor, place.host, place.port)
+        endpoint = HostEndpoint(reactor, place.host, place.port)
+        return TlsEndpoint(endpoint, place.host, files) if url.uses_tls else endpoint
 
     if not url.master:
         return RedisBus(reactor, EnginePlace(endpoint_for(url.hosts[0]), str(url), login), names)

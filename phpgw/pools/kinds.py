@@ -5,7 +5,7 @@ from typing import Any
 
 from phpgw.pools.service import PoolService
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.pool_config import PoolConfig
+from phpgw.settings.pool_config import REDIS, PoolConfig
 from phpgw.settings.pool_text import OPTION
 
 PoolMaker = Callable[[Any, PoolConfig], PoolService]
@@ -13,7 +13,13 @@ PoolMaker = Callable[[Any, PoolConfig], PoolService]
 
 
 # Each maker imports its kind itself: a process loads the code of its own pools alone.
-_MAKERS: Mapping[str, PoolMaker] = {}
+def _make_redis_pool(reactor: Any, config: PoolConfig) -> PoolService:
+    from phpgw.pools.redis.service import RedisPool
+
+    return RedisPool(reactor, config)
+
+
+_MAKERS: Mapping[str, PoolMaker] = {REDIS: _make_redis_pool}
 
 
 def make_pool(reactor: Any, config: PoolConfig) -> PoolService:

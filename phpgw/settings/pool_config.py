@@ -10,8 +10,9 @@ from phpgw.settings import parsers
 from phpgw.settings.host_and_port import HostAndPort, parse_host_and_port
 
 MYSQL, POSTGRES, REDIS, HTTP, TCP = KINDS = ("mysql", "postgres", "redis", "http", "tcp")
-_DATABASES = frozenset((MYSQL, POSTGRES))
 _WITH_LOGIN = frozenset((MYSQL, POSTGRES, REDIS))
+# TLS begins within their protocols, and is no part of the scheme.
+_WITH_STARTTLS = frozenset((MYSQL, POSTGRES))
 _LOOPBACK = ("127.0.0.1", "::1")
 # At most 0777, and nothing that a file of a socket cannot have.
 _MAX_MODE = 0o777
@@ -107,7 +108,7 @@ class PoolConfig:
     :ivar group: the group that the socket belongs to; ``None`` for the gateway's own.
     :ivar user: the user at the server; empty if there is none.
     :ivar password_file: a file with the user's password, which is read anew for each connection.
-    :ivar database: the database at the server; empty if PHP names it.
+    :ivar database: the database at the server, which for Redis is a number; empty if PHP names it.
     :ivar tls: whether TLS is spoken with the server, whose certificate is verified.
     :ivar ca_file: the certificates that sign the server's; ``None`` for those of the system.
     """
@@ -124,8 +125,8 @@ class PoolConfig:
     group: str | None = _field(parsers.group_name, None)
     user: str = _field(str, "", _WITH_LOGIN)
     password_file: Path | None = _field(parsers.existing_file, None, _WITH_LOGIN)
-    database: str = _field(str, "", _DATABASES)
-    tls: bool = _field(parsers.switch, "off", frozenset((MYSQL, POSTGRES)))
+    database: str = _field(str, "", _WITH_LOGIN)
+    tls: bool = _field(parsers.switch, "off", _WITH_STARTTLS)
     ca_file: Path | None = _field(parsers.existing_file, None)
 
     def __str__(self) -> str:

@@ -41,6 +41,8 @@ _EXAMPLES = (
     "NAME=URL, like db=mysql://app@db.example:3306?size=8 (mysql, postgres, redis, rediss, https, "
     "http, tcp, tls, or mysql+unix:///run/mysqld/mysqld.sock and so on)"
 )
+# Redis has as many as its configuration says.
+_DATABASE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})?")
 _FIELDS: Mapping[str, PoolField] = {each.name: each for each in pool_fields()}
 _MAX_LENGTH = 4096
 
@@ -70,7 +72,8 @@ def parse_pool(text: str) -> PoolConfig:
     server = _parse_server(name, parts.scheme, host, unquote(parts.path))
     if user and given.setdefault("user", unquote(user)) != unquote(user):
         raise ValueError(f"for {name} one user, in the URL or as user=")
-    database = server.path.removeprefix("/") if server.kind in (MYSQL, POSTGRES) else ""
+    has_database = server.kind in (MYSQL, POSTGRES, REDIS)
+    database = server.path.removeprefix("/") if has_database else ""
     if database and given.setdefault("database", database) != database:
         raise ValueError(f"for {name} one database, in the URL or as database=")
     values = {
@@ -130,7 +133,7 @@ def _parse_server(name: str, scheme: str, host: str, path: str) -> PoolServer:
         shown = "HOST:PORT" if port is None else f"HOST:{port}"
         raise ValueError(f"for {name} a host and a port: {scheme}://{shown}")
     path = path if path != "/" else ""
-    if path and kind in (REDIS, TCP):
+    if path and kind == TCP:
         raise ValueError(f"for {name} nothing behind host and port: {scheme}://{place}")
     return PoolServer(kind=kind, scheme=scheme, place=place, path=path, uses_tls=uses_tls)
 
@@ -160,6 +163,8 @@ def _checked(pool: PoolConfig) -> PoolConfig:
         raise ValueError(f"for {pool.name} either socket= or listen=")
     if pool.listen is not None and changed:
         raise ValueError(f"for {pool.name} no {' or '.join(changed)} beside listen=: it is a port")
+    if pool.server.kind == REDIS and not _DATABASE_NUMBER.fullmatch(pool.database):
+        raise ValueError(f"for {pool.name} the number of a database, like redis://HOST/3")
     if pool.ca_file is not None and not pool.uses_tls:
         raise ValueError(f"for {pool.name} no ca-file without TLS (tls=on, rediss, https, tls)")
     if pool.tls and pool.server.place is None:

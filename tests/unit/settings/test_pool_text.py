@@ -61,6 +61,17 @@ class ParseTests(SynchronousTestCase):
         self.assertTrue(pool.uses_tls)
         self.assertEqual(Path(file), pool.ca_file)
 
+    def test_database(self) -> None:
+        """Databases have names, and those of Redis numbers."""
+        for text, expected in (
+            ("db=mysql://h/shop", "shop"),
+            ("db=postgres://h?database=shop", "shop"),
+            ("db=redis://h/3", "3"),
+            ("db=redis://h/", ""),
+            ("db=redis+unix:///s?database=0", "0"),
+        ):
+            self.assertEqual(expected, parse_pool(text).database, text)
+
     def test_ports(self) -> None:
         for text in ("127.0.0.1:3307", "[::1]:3307", "localhost:3307"):
             listen = parse_pool(f"db=tcp://h:1?listen={text}").listen
@@ -83,7 +94,10 @@ class ParseTests(SynchronousTestCase):
             ("db=mysql://h:99999", "db", "mysql://HOST:3306"),
             ("db=mysql://a,b", "db", "mysql://HOST:3306"),
             ("db=tcp://h", "db", "tcp://HOST:PORT"),
-            ("db=redis://h/2", "db", "nothing behind"),
+            ("db=redis://h/shop", "db", "number of a database"),
+            ("db=redis://h/01", "db", "number of a database"),
+            ("db=redis+unix:///s?database=-1", "db", "number of a database"),
+            ("db=tcp://h:1/2", "db", "nothing behind"),
             ("db=mysql+unix://h/s", "db", "path of a socket"),
             ("db=mysql+unix:///", "db", "path of a socket"),
             ("db=mysql://h?size=0", "db", "size", "above 0", "'0'"),

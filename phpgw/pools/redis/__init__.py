@@ -1,0 +1,1 @@
+"""Pools of connections to Redis or Valkey."""

@@ -1,0 +1,82 @@
+"""Connections to servers with TLS, whose certificates are verified."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import attrs
+from OpenSSL import crypto
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import wrapClientTLS
+from twisted.internet.interfaces import IProtocolFactory, IStreamClientEndpoint
+from twisted.internet.ssl import (
+    Certificate,
+    PrivateCertificate,
+    optionsForClientTLS,
+    trustRootFromCertificates,
+)
+from zope.interface import implementer
+
+_CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+class UnusableTlsFile(Exception):
+    """A file with certificates cannot be used; the text says why."""
+
+
+@attrs.frozen
+class TlsFiles:
+    """The certificates for TLS with a server.
+
+    :ivar authorities: a file with certificates that sign the server's; ``None`` for the system's.
+    :ivar certificate: a file with the own certificate and its key; ``None`` if there is none.
+    """
+
+    authorities: Path | None = None
+    certificate: Path | None = None
+
+    def options(self, host: str) -> Any:
+        """Read the files, and return the options of TLS with a server.
+
+        :param host: the name that the server's certificate has to have.
+        :raises UnusableTlsFile: if a file cannot be used.
+        """
+        named: dict[str, Any] = {}
+        try:
+            if self.authorities is not None:
+                texts = _CERTIFICATE.findall(self.authorities.read_bytes())
+                if not texts:
+                    raise UnusableTlsFile(f"{self.authorities}: no certificate in PEM")
+                found = [Certificate.loadPEM(text) for text in texts]
+                named["trustRoot"] = trustRootFromCertificates(found)
+            if self.certificate is not None:
+                text = self.certificate.read_bytes()
+                named["clientCertificate"] = PrivateCertificate.loadPEM(text)
+        except (OSError, crypto.Error) as error:
+            raise UnusableTlsFile(f"its certificates cannot be read: {error}") from error
+        return optionsForClientTLS(host, **named)
+
+
+@implementer(IStreamClientEndpoint)
+class TlsEndpoint:
+    """Connects with TLS. The files are read anew each time.
+
+    :param below: connects to the server.
+    :param host: the name that the server's certificate has to have.
+    """
+
+    def __init__(self, below: IStreamClientEndpoint, host: str, files: TlsFiles) -> None:
+        self._below = below
+        self._host = host
+        self._files = files
+
+    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803
+        """See ``IStreamClientEndpoint``.
+
+        The Deferred may fail with :exc:`UnusableTlsFile`, too.
+        """
+        try:
+            options = self._files.options(self._host)
+        except UnusableTlsFile as error:
+            return fail(error)
+        return wrapClientTLS(options, self._below).connect(protocolFactory)
