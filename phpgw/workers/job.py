@@ -1,20 +1,13 @@
-"""The job of a worker: what it is told before all else, and how its program is started."""
+"""The job of a worker: what it is told before all else."""
 
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import attrs
 
-import phpgw
 from phpgw.settings import Settings
 from phpgw.settings.option import Given
 from phpgw.workers.shares import share_of
-
-# Variables that are for the parent alone: sd_listen_fds(3), sd_notify(3).
-_PARENT_VARIABLES = ("LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PID", "NOTIFY_SOCKET", "WATCHDOG_USEC")
 
 
 @attrs.frozen(kw_only=True)
@@ -61,21 +54,3 @@ class WorkerJob:
     def settings(self) -> Settings:
         """Return the worker's share of the settings."""
         return share_of(self.whole_settings(), self.number, self.count)
-
-
-def worker_command(module: str, *arguments: str) -> list[str]:
-    """Return the command line of a program of a worker.
-
-    Its modules are not looked for in the working directory.
-
-    :param module: the program's name in this package.
-    """
-    return [sys.executable, "-P", "-m", f"phpgw.workers.{module}", *arguments]
-
-
-def worker_environment() -> dict[str, str]:
-    """Return the environment of a worker, in which its modules are found where the parent's are."""
-    root = str(Path(phpgw.__file__).parents[1])
-    inherited = {name: text for name, text in os.environ.items() if name not in _PARENT_VARIABLES}
-    search_path = (root, inherited.get("PYTHONPATH", ""))
-    return inherited | {"PYTHONPATH": os.pathsep.join(filter(None, search_path))}

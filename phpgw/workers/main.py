@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred
 from phpgw.logs.observer import WorkerTag, make_observer
 from phpgw.process.die_with_parent import die_with_parent
 from phpgw.process.log_file import ReopenableLogFile
+from phpgw.process.messages import REPORTS, Message, encode_message
+from phpgw.process.parent_pipe import read_first_message
 from phpgw.process_role import ProcessRole
 from phpgw.settings.option import InvalidOption
 from phpgw.workers.job import WorkerJob
-from phpgw.workers.messages import Message, MessageReader, encode_message
-from phpgw.workers.worker_process import COMMANDS, REPORTS
 
 # These are for the parent, which tells its workers; a terminal sends some to each process.
 _PARENT_SIGNALS = (signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -27,7 +27,7 @@ def main() -> None:
     die_with_parent()
     for number in _PARENT_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    job = _read_job()
+    job = read_first_message("a worker")
     try:
         _serve(job)
     except InvalidOption as error:
@@ -72,17 +72,6 @@ def _serve(message: Message) -> None:
 
     running.addSystemEventTrigger("before", "shutdown", stop)
     running.run()
-
-
-def _read_job() -> Message:
-    """Read the first message, and nothing of the others."""
-    reader = MessageReader()
-    while True:
-        received = os.read(COMMANDS, 1)
-        if not received:
-            sys.exit("phpgw: a worker is started by its parent alone")
-        for message in reader.feed(received):
-            return message
 
 
 def _fail(reason: str) -> None:

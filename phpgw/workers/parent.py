@@ -18,11 +18,11 @@ from phpgw.bus.own_engine.manager import OwnEngine
 from phpgw.log_limit import line_limit
 from phpgw.metrics import SUMMARY, Metrics
 from phpgw.process.log_file import ReopenableLogFile
+from phpgw.process.messages import Message
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.prometheus.plain_family import observe_plainly
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
-from phpgw.workers.messages import Message
 from phpgw.workers.report import Report
 from phpgw.workers.slot import LOOK_SECONDS, WorkerSlot
 from phpgw.workers.sockets import ListeningSockets

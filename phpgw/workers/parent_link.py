@@ -9,31 +9,26 @@ from typing import Any
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Protocol, connectionDone
-from twisted.internet.stdio import StandardIO
 from twisted.internet.task import LoopingCall, deferLater
-from twisted.python.failure import Failure
 
 from phpgw.api.check import GatewayReport
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.upstream import total_concurrency
+from phpgw.process.messages import Message
+from phpgw.process.parent_pipe import ParentPipe
 from phpgw.prometheus.figures import OwnFigures
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
-from phpgw.workers.messages import Message, MessageReader, encode_message
 from phpgw.workers.shared_figures import SharedFigures
 from phpgw.workers.shared_knowledge import SharedKnowledge
 from phpgw.workers.shared_readiness import SharedReadiness
 from phpgw.workers.slot import LOOK_SECONDS
-from phpgw.workers.worker_process import COMMANDS, REPORTS
 
-# As of a process that was killed.
-_ORPHAN_STATUS = 137
 # Seconds, so that the reactor writes what it was given.
 _WRITE_SECONDS = 0.01
 
 
-class ParentLink(Service, Protocol):
+class ParentLink(Service, ParentPipe):
     """A service in a worker that carries out what the parent says.
 
     Without a parent the process ends at once, as if it was killed with it. Its methods ``make_``
@@ -47,14 +42,12 @@ class ParentLink(Service, Protocol):
     def __init__(self, reactor: Any, job: WorkerJob) -> None:
         self._reactor = reactor
         self._job = job
-        self._reader = MessageReader()
-        self._is_stopping = False
         self._reload: Callable[[], Any] = lambda: None
         self._reopen_log: Callable[[], None] = lambda: None
         self._fpm = FpmEndpoint(reactor)
         self._readiness = SharedReadiness()
         self.share_readiness = self._readiness.share
-        self.knowledge = SharedKnowledge(self._tell)
+        self.knowledge = SharedKnowledge(self.tell)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
@@ -72,7 +65,7 @@ class ParentLink(Service, Protocol):
 
     def share_figures(self, own: OwnFigures) -> SharedFigures:
         """Return the numbers of all workers."""
-        self._figures = SharedFigures(own, self._tell)
+        self._figures = SharedFigures(own, self.tell)
         return self._figures
 
     def share_report(self, own: GatewayReport) -> GatewayReport:
@@ -88,21 +81,9 @@ class ParentLink(Service, Protocol):
 
     def startService(self) -> None:
         super().startService()
-        # Its types are those of the one for Windows.
-        open_pipes: Any = StandardIO
-        open_pipes(self, stdin=COMMANDS, stdout=REPORTS, reactor=self._reactor)
+        self.open_pipes(self._reactor)
         # After the last part of the gateway has started.
         self._reactor.callWhenRunning(self._reactor.callLater, 0, self._begin)
-
-    def dataReceived(self, data: bytes) -> None:
-        """Carry out what the parent says."""
-        for message in self._reader.feed(data):
-            self._obey(message)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """End the process, unless it is the reactor's end that closes the pipe."""
-        if not self._is_stopping:
-            os._exit(_ORPHAN_STATUS)
 
     def report_last(self, outcome: object) -> Deferred[None]:
         """Tell the parent the numbers that this process has at its end.
@@ -112,12 +93,13 @@ class ParentLink(Service, Protocol):
         self._figures.report(None)
         return deferLater(self._reactor, _WRITE_SECONDS)
 
-    def _obey(self, message: Message) -> None:
+    def obey(self, message: Message) -> None:
+        """Carry out what the parent says."""
         match message.get("type"):
             case "stop":
                 self._stop()
             case "reload":
-                self._reload().addBoth(lambda _: self._tell("reloaded"))
+                self._reload().addBoth(lambda _: self.tell("reloaded"))
             case "reopen_log":
                 self._reopen_log()
             case "fpm":
@@ -135,19 +117,15 @@ class ParentLink(Service, Protocol):
     def _begin(self) -> None:
         # In place of the reactor's own handler.
         signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._stop))
-        self._tell("ready")
+        self.tell("ready")
         self._beating.start(LOOK_SECONDS)
 
     def _beat(self) -> None:
-        self._tell("alive", ready=self._readiness.is_own_ready(), summary=self._figures.summary())
+        self.tell("alive", ready=self._readiness.is_own_ready(), summary=self._figures.summary())
 
     def _stop(self) -> None:
-        if not self._is_stopping:
-            self._is_stopping = True
+        if not self.is_stopping:
+            self.is_stopping = True
             self._readiness.is_other_ready = False
-            self._tell("stopping")
+            self.tell("stopping")
             self._reactor.stop()
-
-    def _tell(self, kind: str, **fields: Any) -> None:
-        transport: Any = self.transport
-        transport.write(encode_message(kind, **fields))

@@ -13,9 +13,10 @@ from typing import Any
 import attrs
 
 from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.process.message_process import program_command, program_environment
 from phpgw.settings import Settings
 from phpgw.settings.option import InvalidOption
-from phpgw.workers.job import WorkerJob, worker_command, worker_environment
+from phpgw.workers.job import WorkerJob
 
 _SECONDS = 60
 
@@ -26,9 +27,9 @@ def rehearse(job: WorkerJob) -> None:
     :raises SystemExit: with a line of explanation, if that fails.
     """
     tried = subprocess.run(
-        worker_command("rehearsal"),
+        program_command("workers.rehearsal"),
         input=json.dumps(attrs.asdict(job)).encode(),
-        env=worker_environment(),
+        env=program_environment(),
         timeout=_SECONDS,
     )
     if tried.returncode:

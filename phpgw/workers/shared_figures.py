@@ -5,9 +5,9 @@ from collections.abc import Callable
 from twisted.internet.defer import Deferred
 
 from phpgw.metrics import SUMMARY
+from phpgw.process.messages import Message
 from phpgw.prometheus.exposition import Exposition, expose
 from phpgw.prometheus.figures import OwnFigures, PlainCollector
-from phpgw.workers.messages import Message
 from phpgw.workers.report import Report
 
 

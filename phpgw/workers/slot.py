@@ -8,9 +8,9 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
 from phpgw.log_limit import line_limit
+from phpgw.process.messages import Message
 from phpgw.process.restart_delay import STABLE_SECONDS, RestartDelay
 from phpgw.workers.job import WorkerJob
-from phpgw.workers.messages import Message
 from phpgw.workers.worker_process import WorkerProcess
 
 # Seconds from one look to the next, and from one sign of life to the next.

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from phpgw.workers.messages import Message
+from phpgw.process.messages import Message
 from phpgw.workers.report import NOTHING, Report, merge_reports
 from phpgw.workers.worker_process import WorkerProcess
 

@@ -81,6 +81,7 @@ TESTED_ELSEWHERE = {
     "pools/redis/service": "system/test_redis_pool",
     "pools/kinds": "unit/pools/test_service",
     "process/guarded_process": "system/test_fpm",
+    "process/parent_pipe": "system/test_workers",
     "process/guardian": "system/test_fpm",
     "process/server_endpoint": "unit/process/test_unix_socket",
     "relay/errors": "unit/relay/test_relay",

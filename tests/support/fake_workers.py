@@ -7,8 +7,7 @@ from twisted.internet.error import ProcessDone, ProcessTerminated
 from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
-from phpgw.workers.messages import Message, encode_message
-from phpgw.workers.worker_process import COMMANDS, REPORTS
+from phpgw.process.messages import COMMANDS, REPORTS, Message, encode_message
 
 
 class FakeWorker:

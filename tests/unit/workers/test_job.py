@@ -1,15 +1,11 @@
 """Tests for :mod:`phpgw.workers.job`."""
 
 import json
-import os
-import sys
-from pathlib import Path
 
 import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
-import phpgw
-from phpgw.workers.job import WorkerJob, worker_command, worker_environment
+from phpgw.workers.job import WorkerJob
 
 JOB = WorkerJob(
     number=1,
@@ -32,12 +28,3 @@ class JobTests(SynchronousTestCase):
         self.assertEqual(message, attrs.asdict(job))
         self.assertEqual(1, job.settings().max_waiting)
         self.assertEqual("http://localhost/ws.php", job.settings().php_url)
-
-    def test_program(self) -> None:
-        """It is found where the parent's modules are, and not in the working directory."""
-        self.assertEqual(
-            [sys.executable, "-P", "-m", "phpgw.workers.main", "2"], worker_command("main", "2")
-        )
-        self.patch(os, "environ", {"PYTHONPATH": "/x", "NOTIFY_SOCKET": "/n", "HOME": "/h"})
-        root = Path(phpgw.__file__).parents[1]
-        self.assertEqual({"PYTHONPATH": f"{root}:/x", "HOME": "/h"}, worker_environment())

@@ -5,7 +5,7 @@ import signal
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.workers.messages import Message
+from phpgw.process.messages import Message
 from phpgw.workers.slot import WorkerSlot
 from phpgw.workers.worker_process import WorkerProcess
 from tests.support.fake_workers import FakeWorker, WorkersReactor

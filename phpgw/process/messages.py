@@ -1,4 +1,4 @@
-"""The messages between the parent and a worker: a JSON object on each line of a pipe.
+"""The messages between two processes of the gateway: a JSON object on each line of a pipe.
 
 A rolling restart puts workers with new code below a parent with the old one. So a message of a type
 that is not known is ignored, and so is a field.
@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 Message = Mapping[str, Any]
+
+COMMANDS, REPORTS = 3, 4
+"""The descriptors of a child's pipes, from and to its parent."""
 
 # Bytes of a line. The longest are about metrics, with about 100 KB.
 _MAX_LINE = 16 * 1024**2

@@ -1,11 +1,11 @@
-"""Tests for :mod:`phpgw.workers.messages`."""
+"""Tests for :mod:`phpgw.process.messages`."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.workers import messages
-from phpgw.workers.messages import InvalidMessages, Message, MessageReader, encode_message
+from phpgw.process import messages
+from phpgw.process.messages import InvalidMessages, Message, MessageReader, encode_message
 
 
 class MessagesTests(SynchronousTestCase):
