@@ -16,7 +16,7 @@ from phpgw.metric_field import (
 )
 
 # The types of events, as in the field ``type``.
-EVENT_TYPES = ("server", "connect", "disconnect", "timer")
+EVENT_TYPES = ("server", "connect", "disconnect", "timer", "upstream")
 # Who or what has closed a connection: its client; nobody, since there was no close frame; a ping
 # without a response; a command; --on-error; a limit on what is unsent, on a stream, on the rate, or
 # on a message; a limit on time; a violation of the protocol; the other nodes of a cluster, which

@@ -32,6 +32,7 @@ from phpgw.hub.registry import Registry
 from phpgw.log_limit import LineLimitService
 from phpgw.metrics import Metrics
 from phpgw.node_parts import NodeParts, SingleParts
+from phpgw.observable import Observable
 from phpgw.process.fd_budget import FdBudget, allocate_descriptors
 from phpgw.process.listener import Listener
 from phpgw.process.log_file import ReopenableLogFile
@@ -147,6 +148,7 @@ def make_gateway(
     background = MultiService()
     for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
         service.setServiceParent(background)
+    outgoing_observables = _keep_upstreams(settings, reactor, relay, background)
 
     # The API.
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
@@ -172,6 +174,7 @@ def make_gateway(
             registry, connection_limit, relay, upstream, lambda: gateway.certificate_ends()
         ),
         *parts.observables,
+        *outgoing_observables,
     )
 
     figures = role.share_figures(OwnFigures(metrics, observables))
@@ -330,6 +333,19 @@ def _make_parts(
             "bus", "the libraries for it (pip install 'phpgw[redis]')", str(error)
         ) from None
     return ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id)
+
+
+def _keep_upstreams(
+    settings: Settings, reactor: Any, relay: Relay, background: MultiService
+) -> Sequence[Observable]:
+    """Keep the outgoing WebSockets, if there are any; return their metrics."""
+    if not settings.upstream:
+        return ()
+    from phpgw.outgoing.sockets import OutgoingSockets
+
+    sockets = OutgoingSockets.from_settings(settings, reactor, relay.outgoing)
+    sockets.setServiceParent(background)
+    return sockets.observables
 
 
 def _script_url(settings: Settings) -> str:

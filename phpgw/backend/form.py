@@ -66,10 +66,16 @@ def encode_form(event: Event, fields: IdentityFields) -> bytes:
 
     :param fields: the fields of the event's identity.
     """
-    return b"type=%b&message=%b&client_id=%b%b%b" % (
+    form = b"type=%b&message=%b&client_id=%b%b%b" % (
         _encode_type(event.type),
         _encode(event.message),
         fields.client_id,
         b"" if event.code is None else b"&code=%d" % event.code,
         fields.user_and_state,
     )
+    return form + _encode_fields(event.fields) if event.fields else form
+
+
+def _encode_fields(fields: tuple[tuple[str, str], ...]) -> bytes:
+    pairs = [b"&%b=%b" % (_encode_type(name), _encode(value.encode())) for name, value in fields]
+    return b"".join(pairs)

@@ -29,6 +29,7 @@ from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.message import ClientMessage, MessageContext
 from phpgw.relay.overload import WaitingLimits
 from phpgw.relay.overruns import Overruns
+from phpgw.relay.own_events import OwnEvents
 from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import Replies
@@ -46,6 +47,7 @@ class Relay:
     :ivar concurrency: how many events PHP works on at once.
     :ivar backend: asks PHP.
     :ivar timers: sends the events of timers.
+    :ivar outgoing: sends the events of outgoing WebSockets.
     :ivar observers: is told of each event that has ended, and tells others.
     :ivar checks: sends check events.
     """
@@ -77,15 +79,17 @@ class Relay:
         )
         self._queue = queue
         self._overruns = Overruns(reactor, policy.longest_run)
-        self.timers = TimerEvents(
-            reactor,
-            queue,
-            self.backend,
-            replies,
-            self._overruns,
-            policy.no_client,
-            self.observers,
+        make_events = partial(
+            OwnEvents,
+            reactor=reactor,
+            queue=queue,
+            backend=self.backend,
+            overruns=self._overruns,
+            handshake=policy.no_client,
+            observers=self.observers,
         )
+        self.timers = TimerEvents(make_events(replies=replies))
+        self.outgoing = make_events(replies=replies.for_servers())
         self.checks = CheckEvents(reactor, queue, backend, policy.no_client)
         self._disconnects = DisconnectQueue(
             reactor,

@@ -1,87 +1,21 @@
 """Timer events: ask PHP when a timer is due."""
 
-from functools import partial
-from typing import Any
+from twisted.internet.defer import Deferred
 
-from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IReactorTime
-from twisted.python.failure import Failure
-
-from phpgw.backend.errors import BackendError
-from phpgw.backend.event import Event, Handshake, Identity
-from phpgw.backend.reply import Reply
-from phpgw.relay.event_report import EventObservers
-from phpgw.relay.fifo import DeferredEvent, QueuedEvent
-from phpgw.relay.overruns import Overruns
-from phpgw.relay.queue import EventQueue
-from phpgw.relay.replies import PendingReply, Replies
-from phpgw.relay.retry import RetryingBackend
+from phpgw.backend.event import Event
+from phpgw.relay.own_events import OwnEvents
 
 
 class TimerEvents:
-    """Asks PHP when a timer is due.
+    """Asks PHP when a timer is due."""
 
-    :param overruns: tells when a script has ended that exceeded its timeout.
-    :param handshake: the handshake of events that are about no client.
-    :param observers: is told of each event that has ended.
-    """
-
-    def __init__(
-        self,
-        reactor: IReactorTime,
-        queue: EventQueue,
-        backend: RetryingBackend,
-        replies: Replies,
-        overruns: Overruns,
-        handshake: Handshake,
-        observers: EventObservers,
-    ) -> None:
-        self._now = reactor.seconds
-        self._queue = queue
-        self._backend = backend
-        self._replies = replies
-        self._overruns = overruns
-        self._observers = observers
-        self._identity = Identity(client_id="", handshake=handshake)
+    def __init__(self, events: OwnEvents) -> None:
+        self._events = events
 
     def trigger(self, name: str) -> Deferred[bool]:
         """Send PHP the event of a timer.
 
         :returns: fires when the script has ended, with whether it succeeded.
         """
-        ended: Deferred[bool] = Deferred()
-        run = partial(self._run, name, ended)
-        self._queue.enqueue(DeferredEvent(run, self._queue.messages, self._now()))
-        return ended
-
-    def _run(
-        self, name: str, ended: Deferred[bool], queued: QueuedEvent, error: BackendError | None
-    ) -> Deferred[Any]:
-        """Ask PHP; with an error, fail in the same way."""
-        pending = PendingReply(self._replies, None)
-        event = Event("timer", name.encode(), self._identity)
-        queued.asked_at = None if error else self._now()
-        asked = fail(error) if error else self._backend.ask(event, pending.follow)
-        overrun: Deferred[None] | None = None
-        has_replied = True
-
-        def replied(reply: Reply) -> Deferred[None] | None:
-            queued.reply, queued.replied_at = reply, self._now()
-            return pending.complete(reply)
-
-        def failed(failure: Failure) -> Deferred[None] | None:
-            nonlocal overrun, has_replied
-            has_replied = False
-            queued.failure = failure
-            self._replies.report_failure(f"timer {name}", event, failure, None)
-            overrun = self._overruns.until_ended(failure)
-            return pending.break_off()
-
-        def end(outcome: object) -> None:
-            self._observers.ended(queued, event)
-            # This timer must not overlap with itself, but other events need not wait for it.
-            (overrun or succeed(None)).addBoth(lambda _: ended.callback(has_replied))
-
-        asked.addCallback(replied)
-        asked.addErrback(failed)
-        return asked.addBoth(end)
+        event = Event("timer", name.encode(), self._events.identity)
+        return self._events.ask(f"timer {name}", event)

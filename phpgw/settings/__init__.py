@@ -10,6 +10,7 @@ from phpgw.settings.bus import BusSettings
 from phpgw.settings.failures import FailureSettings
 from phpgw.settings.limits import LimitSettings
 from phpgw.settings.option import Given, InvalidOption, Option, parse_given
+from phpgw.settings.outgoing import OutgoingSettings
 from phpgw.settings.php import PhpSettings
 from phpgw.settings.pools import PoolSettings
 from phpgw.settings.process import ProcessSettings
@@ -21,6 +22,7 @@ class Settings(
     ProcessSettings,
     PoolSettings,
     BusSettings,
+    OutgoingSettings,
     ApiSettings,
     LimitSettings,
     BrowserSettings,
@@ -45,10 +47,13 @@ class Settings(
                 )
         self._check_bus()
         self._check_pools()
-        names = [timer.name for timer in self.timer]
-        for name in names:
-            if names.count(name) > 1:
-                raise InvalidOption("timer", "each name once", repr(name))
+        for option, named in (("timer", self.timer), ("upstream", self.upstream)):
+            names = [each.name for each in named]
+            for name in names:
+                if names.count(name) > 1:
+                    raise InvalidOption(option, "each name once", repr(name))
+        if self.upstream and (self.bus is not None or self.workers != 1):
+            raise _conflicting("upstream", self.upstream[0], "beside --bus and --workers")
         if self.php_max_run < self.php_timeout:
             raise InvalidOption(
                 "php-max-run", "at least --php-timeout", repr(f"{self.php_max_run:g}")

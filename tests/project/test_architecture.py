@@ -43,6 +43,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "cluster": {*_FOUNDATIONS, "backend", "bus", "history", "hub", "relay", "settings", "timers"},
     "websocket": {*_FOUNDATIONS, "backend", "hub", "relay", "settings", "transport", "web"},
+    "outgoing": {
+        *_FOUNDATIONS,
+        *("backend", "hub", "relay", "settings", "transport", "websocket"),
+    },
     "feed": {*_FOUNDATIONS, "relay", "web", "websocket"},
     "api": {
         *_FOUNDATIONS,
@@ -70,7 +74,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *_FOUNDATIONS,
         *("web", "timers", "prometheus", "settings", "process", "backend", "bus"),
         *("history", "hub"),
-        *("relay", "cluster", "transport", "websocket", "feed", "api", "console"),
+        *("relay", "cluster", "transport", "websocket", "outgoing", "feed", "api", "console"),
         *("gateway", "gateway_state", "node_parts", "process_role"),
     },
     "workers": {

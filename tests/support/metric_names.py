@@ -19,11 +19,13 @@ from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.prometheus.figures import PlainCollector
 from phpgw.prometheus.plain_family import observe_plainly
+from phpgw.settings.outgoing_url import parse_named_upstream
 from phpgw.workers.state import observe_workers
 from tests.support.fake_redis import FakeRedis
 from tests.support.in_memory_gateway import InMemoryGateway, Road, running_gateway
 
 _NAME = re.compile(r"\b(?:phpgw|process)_[a-z_]+\b")
+_UPSTREAMS = (parse_named_upstream("feed=ws://192.0.2.1/"),)
 _HISTOGRAM = ("_bucket", "_sum", "_count")
 
 
@@ -33,7 +35,7 @@ def exported_metrics() -> dict[str, Metric]:
     found: dict[str, Metric] = {}
     roads: tuple[Road, ...] = ("FastCGI", "own PHP-FPM", "HTTP")
     for road in roads:
-        with running_gateway(road) as gateway:
+        with running_gateway(road, upstream=_UPSTREAMS) as gateway:
             for family in text_string_to_metric_families(scrape(gateway)):
                 suffix = "_total" if family.type == "counter" else ""
                 found[family.name + suffix] = family

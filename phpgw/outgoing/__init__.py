@@ -1,0 +1,1 @@
+"""Outgoing WebSockets: connections that the gateway keeps to other servers, for PHP."""
