@@ -22,7 +22,10 @@ RedisConnections = Pool[None, RedisServerConnection]
 # PHP may send so many bytes before it has a connection.
 _MAX_EARLY = 65536
 # What a server says that has no room.
-_FULL = "max number of clients reached"
+_FULL = "ERR max number of clients reached"
+# The first word of other errors. At ERR, phpredis throws no exception, and GET returns false: PHP
+# would take that for a missing key.
+_UNAVAILABLE = "UNAVAILABLE"
 
 
 class RedisPhpConnection(PhpConnection):
@@ -65,7 +68,7 @@ class RedisPhpConnection(PhpConnection):
     def stop(self) -> None:
         """See :meth:`phpgw.pools.front.PhpConnection.stop`."""
         if self._server is None:
-            self._end_with("the gateway stops")
+            self._end_with(f"{_UNAVAILABLE} the gateway stops")
         else:
             # There may be half a reply before it.
             self.transport.loseConnection()
@@ -95,7 +98,8 @@ class RedisPhpConnection(PhpConnection):
         if failure.check(PoolFull):
             self._end_with(_FULL)
         elif failure.check(PoolError):
-            self._end_with(f"the server of this pool cannot be used: {failure.value}")
+            reason = f"the server of this pool cannot be used: {failure.value}"
+            self._end_with(f"{_UNAVAILABLE} {reason}")
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("A connection of PHP could not be joined", failure)
@@ -124,5 +128,5 @@ class RedisPhpConnection(PhpConnection):
 
     def _end_with(self, text: str) -> None:
         """Close the connection with an error."""
-        self.transport.write(b"-ERR %b\r\n" % printable(text).encode("ascii", "replace"))
+        self.transport.write(b"-%b\r\n" % printable(text).encode("ascii", "replace"))
         self.transport.loseConnection()

@@ -35,7 +35,8 @@ final class Raw
         if ($line !== '' && $line[0] === '$' && $length >= 0) {
             return substr((string) stream_get_contents($this->stream, $length + 2), 0, -2);
         }
-        if ($line !== '' && in_array($line[0], ['*', '>'], true)) {
+        $length *= $line !== '' && $line[0] === '%' ? 2 : 1;
+        if ($line !== '' && in_array($line[0], ['*', '>', '%'], true)) {
             return implode(' ', array_map(fn () => $this->read(), array_fill(0, max(0, $length), null)));
         }
         return rtrim($line);

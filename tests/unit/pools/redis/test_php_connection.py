@@ -188,7 +188,8 @@ class RedisPhpConnectionTests(SynchronousTestCase):
         self.server.error = OSError("no\r\nroute\x00")
         php = self.php(GET)
         self.assertEqual(
-            b"-ERR the server of this pool cannot be used: no\\x0d\\x0aroute\\x00\r\n", php.value()
+            b"-UNAVAILABLE the server of this pool cannot be used: no\\x0d\\x0aroute\\x00\r\n",
+            php.value(),
         )
         self.assertFalse(php.connected)
 
@@ -197,7 +198,7 @@ class RedisPhpConnectionTests(SynchronousTestCase):
         self.server.is_silent = True
         php = self.php(GET)
         self.clock.advance(3.1)
-        self.assertIn(b"-ERR the server of this pool", php.value())
+        self.assertIn(b"-UNAVAILABLE the server of this pool", php.value())
         self.assertFalse(self.latest.connected)
 
     def test_server_closes(self) -> None:
@@ -227,5 +228,5 @@ class RedisPhpConnectionTests(SynchronousTestCase):
         waiting.protocol.stop()
         busy.protocol.stop()
         self.assertEqual(b"+OK\r\n", busy.value())
-        self.assertEqual(b"-ERR the gateway stops\r\n", waiting.value())
+        self.assertEqual(b"-UNAVAILABLE the gateway stops\r\n", waiting.value())
         self.assertFalse(busy.connected or waiting.connected)
