@@ -2,9 +2,7 @@
 
 from typing import Any, Protocol
 
-from twisted.internet.interfaces import IPushProducer
-from zope.interface import implementer
-
+from phpgw.pools.flow import ReadPause
 from phpgw.transport.write_now import write_now
 
 
@@ -36,29 +34,6 @@ class _Nobody:
 _NOBODY = _Nobody()
 
 
-@implementer(IPushProducer)
-class _Source:
-    """A connection as the producer of the other one.
-
-    Twisted stops a producer when its consumer's connection is lost, and a transport that is stopped
-    closes. That the other connection closes is not for the transports to decide.
-    """
-
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
-
-    def pauseProducing(self) -> None:
-        """Stop reading, since the other connection takes no more."""
-        self._transport.pauseProducing()
-
-    def resumeProducing(self) -> None:
-        """Read on."""
-        self._transport.resumeProducing()
-
-    def stopProducing(self) -> None:
-        """Do nothing: see above."""
-
-
 class Splice:
     """Passes on what PHP and the server send, at once, and as fast as the other one takes it.
 
@@ -73,8 +48,8 @@ class Splice:
         self._server = server
         self._observer = observer
         self._has_ended = False
-        php.registerProducer(_Source(server), True)
-        server.registerProducer(_Source(php), True)
+        php.registerProducer(ReadPause(server), True)
+        server.registerProducer(ReadPause(php), True)
 
     def php_sent(self, data: bytes) -> None:
         """Pass on what PHP has sent."""

@@ -111,6 +111,8 @@ class PoolConfig:
     :ivar database: the database at the server, which for Redis is a number; empty if PHP names it.
     :ivar tls: whether TLS is spoken with the server, whose certificate is verified.
     :ivar ca_file: the certificates that sign the server's; ``None`` for those of the system.
+    :ivar header_file: a file with headers that each request gets, in place of PHP's.
+    :ivar timeout: how long nothing may move in a request or its response, in seconds.
     """
 
     name: str
@@ -128,6 +130,8 @@ class PoolConfig:
     database: str = _field(str, "", _WITH_LOGIN)
     tls: bool = _field(parsers.switch, "off", _WITH_STARTTLS)
     ca_file: Path | None = _field(parsers.existing_file, None)
+    header_file: Path | None = _field(parsers.existing_file, None, frozenset((HTTP,)))
+    timeout: float = _field(parsers.positive_duration, "5m", frozenset((HTTP,)))
 
     def __str__(self) -> str:
         """Return the name and the URL."""

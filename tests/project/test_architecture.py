@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     # In a process of its own, beside the gateway.
-    "pools": {*_FOUNDATIONS, "logs", "process", "settings", "transport"},
+    "pools": {*_FOUNDATIONS, "logs", "process", "settings", "transport", "web"},
     "hub": {*_FOUNDATIONS, "backend", "history"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "cluster": {*_FOUNDATIONS, "backend", "bus", "history", "hub", "relay", "settings", "timers"},
