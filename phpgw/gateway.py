@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from phpgw.backend.upstream import Upstream
 from phpgw.log_limit import line_limit
+from phpgw.pools.interface import Pools
 from phpgw.process.listener import Listener
 from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.rlimit import raise_limit
@@ -39,6 +40,7 @@ class Gateway(MultiService):
         while it finishes.
     :param hold: keeps events from PHP on demand, but not while the gateway stops.
     :param upstream: the way to PHP, which is closed last.
+    :param pools: the connections that PHP uses; they are closed when PHP has finished.
     :param slices: runs long jobs, such as pushes to many clients; they finish before the end, or
         fail.
     :param node: what it shares with other gateways; it starts first, and stops last.
@@ -64,6 +66,7 @@ class Gateway(MultiService):
         relay: Relay,
         hold: Hold,
         upstream: Upstream,
+        pools: Pools,
         slices: TimeSlices,
         background: Service,
         node: IService,
@@ -82,6 +85,7 @@ class Gateway(MultiService):
         self._relay = relay
         self._hold = hold
         self._upstream = upstream
+        self._pools = pools
         self._slices = slices
         self._background = background
         self._node = node
@@ -91,7 +95,7 @@ class Gateway(MultiService):
         self._hints = hints
         self._reload_token = reload_token
         self._log_file = log_file
-        for service in (node, upstream.service, *public, *private, background, notifier):
+        for service in (node, pools, upstream.service, *public, *private, background, notifier):
             service.setServiceParent(self)
 
     def privilegedStartService(self) -> None:
@@ -108,9 +112,11 @@ class Gateway(MultiService):
         """Bind the ports and listen. Nothing is accepted before the gateway starts.
 
         :raises SystemExit: with status 1 and a line of explanation, if an address is not free.
+        :raises InvalidOption: if the socket of a pool cannot be opened.
         """
         for listener in (*self._public, *self._private):
             listener.open()
+        self._pools.open()
 
     def reopen_log(self) -> None:
         """Open the log file again, since another program may have moved it away (logrotate)."""
@@ -130,6 +136,7 @@ class Gateway(MultiService):
         try:
             reloaded = [listener.reload() for listener in (*self._public, *self._private)]
             reloaded.append(self._reload_token())
+            reloaded.append(self._pools.reload())
             await self._upstream.service.reload()
             if not any(reloaded) and not self._upstream.service.is_reloadable:
                 self.log.info(
@@ -171,6 +178,7 @@ class Gateway(MultiService):
         await self._wait_for_jobs(deadline)
         await DeferredList([listener.stopService() for listener in self._private])
         await self._close_upstream(deadline)
+        await self._pools.stop_within(max(deadline - self._reactor.seconds(), 0))
         await maybeDeferred(self._node.stopService)
         self._notifier.stopService()
 

@@ -12,6 +12,8 @@ from phpgw.api.access import LastingAccess
 from phpgw.api.check import GatewayReport
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.upstream import make_own_fpm
+from phpgw.pools.interface import Pools
+from phpgw.pools.selection import make_pools
 from phpgw.process.signals import GracefulSignals
 from phpgw.prometheus.figures import Figures, OwnFigures
 from phpgw.settings import Settings
@@ -48,6 +50,7 @@ class ProcessRole:
     :ivar opened: the listening sockets that the parent has opened, as
         :func:`phpgw.process.server_endpoint.make_endpoint` takes them.
     :ivar make_fpm: makes the gateway's own PHP-FPM, or what leads to that of the parent.
+    :ivar make_pools: makes the connection pools, or none, if the parent has them.
     :ivar make_signals: makes the service for signals, or for the commands of the parent.
     :ivar share_figures: returns what ``/stats`` and ``/metrics`` tell, given those of this process.
     :ivar share_report: returns what ``/check`` tells, given what this process knows of itself.
@@ -60,6 +63,7 @@ class ProcessRole:
 
     opened: Mapping[str, int] = MappingProxyType({})
     make_fpm: Callable[[Settings, Any], FpmEndpoint] = make_own_fpm
+    make_pools: Callable[[Settings, Any], Pools] = make_pools
     make_signals: SignalsFactory = GracefulSignals
     share_figures: Callable[[OwnFigures], Figures] = _unshared
     share_proxied_ports: Callable[[ProxyDetector], object] = _unshared

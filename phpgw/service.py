@@ -115,6 +115,7 @@ def make_gateway(
     metrics = Metrics()
     slices = TimeSlices(reactor)
     upstream = make_upstream(settings, reactor, metrics, role.make_fpm)
+    pools = role.make_pools(settings, reactor)
     budget = allocate_descriptors(
         FdBudget(settings.max_connections, settings.max_http_connections),
         upstream.concurrency,
@@ -177,7 +178,7 @@ def make_gateway(
         *outgoing_observables,
     )
 
-    figures = role.share_figures(OwnFigures(metrics, observables))
+    figures = role.share_figures(OwnFigures(metrics, observables, pools))
 
     def api_for(access: LastingAccess) -> dict[bytes, Resource]:
         return make_api(
@@ -279,6 +280,7 @@ def make_gateway(
         relay=relay,
         hold=hold,
         upstream=upstream,
+        pools=pools,
         slices=slices,
         background=background,
         node=parts.service,

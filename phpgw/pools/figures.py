@@ -35,6 +35,7 @@ class PoolFigures:
     :ivar refused: how often PHP got no connection, by :data:`RefusalReason`.
     :ivar waits: how long PHP waited for each connection.
     :ivar uses: how long PHP had each connection.
+    :ivar problem: why the last connection could not be opened; empty if it was.
     """
 
     in_use: int = 0
@@ -47,6 +48,7 @@ class PoolFigures:
     refused: LabelledCounts = attrs.field(factory=lambda: _zeros(RefusalReason))
     waits: Histogram = attrs.field(factory=Histogram)
     uses: Histogram = attrs.field(factory=Histogram)
+    problem: str = ""
 
     def as_json(self) -> dict[str, Any]:
         """Return the figures in JSON's own types."""
@@ -55,9 +57,9 @@ class PoolFigures:
     @classmethod
     def from_json(cls, figures: Mapping[str, Any]) -> Self:
         """Return figures that :meth:`as_json` has made."""
-        numbers = {name: figures[name] for name in _NUMBERS}
+        plain = {name: figures[name] for name in _PLAIN}
         return cls(
-            **numbers,
+            **plain,
             closed=LabelledCounts(figures["closed"]),
             refused=LabelledCounts(figures["refused"]),
             waits=Histogram(**figures["waits"]),
@@ -65,4 +67,4 @@ class PoolFigures:
         )
 
 
-_NUMBERS = ("in_use", "idle", "opening", "waiting", "opened", "cleaned")
+_PLAIN = ("in_use", "idle", "opening", "waiting", "opened", "cleaned", "problem")

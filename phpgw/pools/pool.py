@@ -290,6 +290,7 @@ class Pool(Generic[K, C]):
     def _opened(self, waiter: _Waiter[K, C], connection: C) -> None:
         self._openings.discard(waiter)
         self._figures.opened += 1
+        self._figures.problem = ""
         if self._stopped is not None:
             self._close(connection, "stop")
             self._go_on()
@@ -303,10 +304,12 @@ class Pool(Generic[K, C]):
         self._openings.discard(waiter)
         self._patience.stop(waiter)
         if not failure.check(CancelledError):
+            reason = printable(shortened(str(failure.value) or type(failure.value).__name__))
+            self._figures.problem = reason
             self.log.warn(
                 "Pool {name}: no connection could be opened: {reason}",
                 name=self._name,
-                reason=printable(shortened(str(failure.value) or type(failure.value).__name__)),
+                reason=reason,
             )
         self._go_on()
         return failure
@@ -350,7 +353,8 @@ class Pool(Generic[K, C]):
             del self._waiters[waiter]
             self._refuse(waiter, self._full())
             return
-        self._refuse(waiter, ServerUnavailable(f"no answer within {self._limits.wait:g} s"))
+        self._figures.problem = f"no answer within {self._limits.wait:g} s"
+        self._refuse(waiter, ServerUnavailable(self._figures.problem))
         if waiter.opening is not None:
             waiter.opening.cancel()
 

@@ -1,7 +1,7 @@
 """The numbers of a gateway, as ``/stats`` and ``/metrics`` tell them."""
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
@@ -28,16 +28,39 @@ class Figures(Protocol):
         """
         ...
 
+    def pools(self) -> list[dict[str, Any]] | Deferred[list[dict[str, Any]]]:
+        """Return each pool of connections, with its figures."""
+        ...
+
+
+class PoolsFigures(Protocol):
+    """The figures of the pools, which a process of their own has."""
+
+    def families(self) -> list[PlainFamily]:
+        """Return them as metrics."""
+        ...
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return each pool with its figures."""
+        ...
+
 
 class OwnFigures:
     """The numbers of this process.
 
     :param observables: the metrics that other objects have the numbers of.
+    :param pools: the figures of the gateway's pools, if it may have any.
     """
 
-    def __init__(self, metrics: Metrics, observables: Sequence[Observable]) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        observables: Sequence[Observable],
+        pools: PoolsFigures | None = None,
+    ) -> None:
         self._metrics = metrics
         self._collector = GatewayCollector(metrics, observables)
+        self._pools = pools
 
     def stats(self) -> dict[str, int]:
         """See :meth:`Figures.stats`."""
@@ -45,12 +68,18 @@ class OwnFigures:
 
     def exposition(self, accept: bytes) -> Exposition:
         """See :meth:`Figures.exposition`."""
-        return expose(self._collector, accept)
+        return expose(
+            JoinedCollector(self._collector, PlainCollector(self._pool_families())), accept
+        )
+
+    def pools(self) -> list[dict[str, Any]]:
+        """See :meth:`Figures.pools`."""
+        return [] if self._pools is None else self._pools.as_json()
 
     def families(self) -> list[PlainFamily]:
         """Return the metrics in JSON's own types, for another process."""
         merges = self._collector.merges()
-        return [
+        own: list[PlainFamily] = [
             {
                 "name": metric.name,
                 "help": metric.documentation,
@@ -60,6 +89,10 @@ class OwnFigures:
             }
             for metric in self._collector.collect()
         ]
+        return own + self._pool_families()
+
+    def _pool_families(self) -> list[PlainFamily]:
+        return [] if self._pools is None else self._pools.families()
 
 
 class PlainCollector(Collector):
@@ -75,3 +108,15 @@ class PlainCollector(Collector):
             for name, labels, value in family["samples"]:
                 metric.add_sample(name, labels, value)
             yield metric
+
+
+class JoinedCollector(Collector):
+    """Collects what several collectors do."""
+
+    def __init__(self, *collectors: Collector) -> None:
+        self._collectors = collectors
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families of each."""
+        for collector in self._collectors:
+            yield from collector.collect()

@@ -97,6 +97,7 @@ def _loopback(text: str) -> HostAndPort:
 class PoolConfig:
     """A pool.
 
+    :ivar text: that it was parsed from.
     :ivar size: the largest number of connections to the server.
     :ivar idle: how long a connection is kept that nobody uses, in seconds.
     :ivar wait: how long PHP waits for a connection, in seconds; ``None`` for ``--pool-wait``.
@@ -117,6 +118,7 @@ class PoolConfig:
 
     name: str
     server: PoolServer
+    text: str = attrs.field(default="", eq=False, repr=False)
     size: int = _field(_size, "8")
     idle: float = _field(parsers.positive_duration, "5m")
     wait: float | None = _field(parsers.positive_duration, None)

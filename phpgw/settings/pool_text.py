@@ -80,7 +80,7 @@ def parse_pool(text: str) -> PoolConfig:
         key.replace("-", "_"): _parse_field(name, server, key, value)
         for key, value in given.items()
     }
-    return _checked(PoolConfig(name=name, server=server, **values))  # type: ignore[arg-type]
+    return _checked(PoolConfig(name=name, server=server, text=text, **values))  # type: ignore[arg-type]
 
 
 def pool_text(name: str, table: Mapping[str, object]) -> str:

@@ -41,6 +41,7 @@ def _serve(message: Message) -> None:
     from twisted.internet import reactor
     from twisted.logger import globalLogBeginner
 
+    from phpgw.pools.selection import no_pools
     from phpgw.service import open_gateway
     from phpgw.workers.parent_link import ParentLink
     from phpgw.workers.unshared import refuse_unshared
@@ -51,6 +52,7 @@ def _serve(message: Message) -> None:
     role = ProcessRole(
         opened=message["sockets"],
         make_fpm=link.make_fpm,
+        make_pools=no_pools,
         make_signals=link.make_signals,
         share_figures=link.share_figures,
         share_proxied_ports=link.knowledge.share_proxied_ports,

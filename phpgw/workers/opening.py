@@ -7,6 +7,7 @@ from phpgw.backend.fpm.upstream import make_own_fpm
 from phpgw.bus.own_engine.manager import make_own_engine
 from phpgw.gateway import Gateway
 from phpgw.log_limit import LineLimitService
+from phpgw.pools.selection import make_pools
 from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.monotonic_clock import use_monotonic_time
 from phpgw.process.orphan_reaper import OrphanReaper
@@ -61,6 +62,8 @@ def open_process(
     ]
     engine = make_own_engine(reactor) if settings.bus is None else None
     rehearse(jobs[0] if engine is None else jobs[0].with_engine(_NOWHERE))
+    pools = make_pools(settings, reactor)
+    pools.open()
     runs_fpm = settings.php_url is None and settings.php_fpm is None
     parent = WorkersParent(
         reactor,
@@ -70,6 +73,7 @@ def open_process(
         private=private,
         fpm=make_own_fpm(settings, reactor) if runs_fpm else None,
         engine=engine,
+        pools=pools,
         log_file=log_file,
     )
     signals = GracefulSignals(reactor, parent.reload, parent.reopen_log, parent.replace_workers)

@@ -17,6 +17,7 @@ from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.bus.own_engine.manager import OwnEngine
 from phpgw.log_limit import line_limit
 from phpgw.metrics import SUMMARY, Metrics
+from phpgw.pools.interface import Pools
 from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.messages import Message
 from phpgw.process.systemd import SystemdNotifier
@@ -45,6 +46,7 @@ class WorkersParent(MultiService):
     :param fpm: the gateway's own PHP-FPM, which the workers share; ``None`` if PHP is elsewhere.
     :param engine: the gateway's own engine, through which the workers find each other; ``None`` if
         ``--bus`` names one.
+    :param pools: the connections that PHP uses, with open sockets.
     """
 
     log = Logger(observer=line_limit)
@@ -59,6 +61,7 @@ class WorkersParent(MultiService):
         private: ListeningSockets,
         fpm: FpmEndpoint | None,
         engine: OwnEngine | None,
+        pools: Pools,
         log_file: ReopenableLogFile | None,
     ) -> None:
         super().__init__()
@@ -68,6 +71,7 @@ class WorkersParent(MultiService):
         self._private = private
         self._fpm = fpm
         self._engine = engine
+        self._pools = pools
         self._log_file = log_file
         self._reloading: dict[WorkerSlot, Deferred[None]] = {}
         self._rolling: Deferred[None] | None = None
@@ -97,6 +101,7 @@ class WorkersParent(MultiService):
             fpm.setServiceParent(self)
         if engine is not None:
             engine.setServiceParent(self)
+        pools.setServiceParent(self)
         self._notifier.setServiceParent(self)
 
     def startService(self) -> None:
@@ -129,6 +134,7 @@ class WorkersParent(MultiService):
             self._reloading = {slot: Deferred() for slot in self._slots if slot.current}
             waiting = DeferredList([*self._reloading.values()], consumeErrors=True)
             self._tell_all("reload")
+            self._pools.reload()
             if self._fpm is not None:
                 await self._fpm.reload()
             await _within(waiting, _RELOAD_SECONDS, self._reactor)
@@ -166,6 +172,7 @@ class WorkersParent(MultiService):
     async def _stop(self) -> None:
         self.log.info("Stopping {count} workers", count=len(self._slots))
         self._notifier.notify_stopping(self._drain_timeout)
+        deadline = self._reactor.seconds() + self._drain_timeout
         # Each worker closes its own; whoever comes now is refused, and does not wait in vain.
         self._public.close()
         self._private.close()
@@ -176,6 +183,8 @@ class WorkersParent(MultiService):
             self._looking.stop()
         shared = [each for each in (self._fpm, self._engine) if each is not None]
         await DeferredList([each.stop_within(_SHARED_SECONDS) for each in shared])
+        left = deadline - self._reactor.seconds()
+        await self._pools.stop_within(max(left, 0))
         self._notifier.stopService()
 
     def _look(self) -> None:
@@ -240,7 +249,9 @@ class WorkersParent(MultiService):
     def _own_report(self) -> Report:
         """Return what the parent alone knows."""
         fpm = () if self._fpm is None else self._fpm.observables()
-        return Report({}, [observe_plainly(each) for each in (*observe_workers(self._slots), *fpm)])
+        observables = (*observe_workers(self._slots), *fpm)
+        families = [observe_plainly(each) for each in observables] + self._pools.families()
+        return Report({}, families, self._pools.as_json())
 
     def _tell_all(self, kind: str, **fields: Any) -> None:
         for slot in self._slots:

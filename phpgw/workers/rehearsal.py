@@ -43,6 +43,7 @@ def main() -> None:
     # Imported here, since loading these modules takes some time.
     from twisted.internet import reactor
 
+    from phpgw.pools.selection import no_pools
     from phpgw.process_role import ProcessRole
     from phpgw.service import make_gateway
 
@@ -51,7 +52,9 @@ def main() -> None:
 
     try:
         # None of these sockets is opened.
-        role = ProcessRole(opened=dict.fromkeys(job.endpoints, 0), make_fpm=make_fpm)
+        role = ProcessRole(
+            opened=dict.fromkeys(job.endpoints, 0), make_fpm=make_fpm, make_pools=no_pools
+        )
         make_gateway(job.settings(), reactor, role=role)
     except InvalidOption as error:
         sys.exit(f"phpgw: {error}")

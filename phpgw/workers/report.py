@@ -19,15 +19,17 @@ class Report:
 
     :ivar stats: as in ``/stats``.
     :ivar families: as in ``/metrics``.
+    :ivar pools: as in ``/pools``; only the parent has some.
     """
 
     stats: Mapping[str, int]
     families: list[PlainFamily]
+    pools: Sequence[Mapping[str, Any]] = ()
 
     @classmethod
     def from_json(cls, message: Mapping[str, Any]) -> Self:
         """Return the report in a message."""
-        return cls(message["stats"], message["families"])
+        return cls(message["stats"], message["families"], message.get("pools", ()))
 
     def totals(self) -> "Report":
         """Return what has only grown, and so stays true of a worker that has ended."""
@@ -49,6 +51,7 @@ def merge_reports(reports: Iterable[Report]) -> Report:
     return Report(
         _merge_stats(each.stats for each in all_reports),
         _merge_families(each.families for each in all_reports),
+        [pool for each in all_reports for pool in each.pools],
     )
 
 

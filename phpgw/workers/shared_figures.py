@@ -1,6 +1,7 @@
 """The numbers of all workers, in the worker that is asked for them."""
 
 from collections.abc import Callable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 
@@ -33,6 +34,10 @@ class SharedFigures:
         return self._ask().addCallback(
             lambda report: expose(PlainCollector(report.families), accept)
         )
+
+    def pools(self) -> Deferred[list[dict[str, Any]]]:
+        """See :meth:`phpgw.prometheus.figures.Figures.pools`."""
+        return self._ask().addCallback(lambda report: [dict(pool) for pool in report.pools])
 
     def summary(self) -> dict[str, int]:
         """Return the numbers of :meth:`phpgw.metrics.Metrics.summary`."""

@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "backend": {*_FOUNDATIONS, "process", "settings", "transport"},
     "bus": {*_FOUNDATIONS, "process", "settings", "transport"},
     # In a process of its own, beside the gateway.
-    "pools": {*_FOUNDATIONS, "logs", "process", "settings", "transport", "web"},
+    "pools": {*_FOUNDATIONS, "process", "prometheus", "settings", "transport", "web"},
     "hub": {*_FOUNDATIONS, "backend", "history"},
     "relay": {*_FOUNDATIONS, "backend", "hub", "settings", "web"},
     "cluster": {*_FOUNDATIONS, "backend", "bus", "history", "hub", "relay", "settings", "timers"},
@@ -65,10 +65,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "console": {*_FOUNDATIONS, "api", "web"},
     # In the process of the command, beside the gateway.
     "checks": {"backend", "process", "relay", "settings", "web"},
-    "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
+    "gateway": {*_FOUNDATIONS, "backend", "pools", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     "node_parts": {"history", "hub", "observable", "relay", "timers"},
-    "process_role": {"api", "backend", "process", "prometheus", "settings", "web"},
+    "process_role": {"api", "backend", "pools", "process", "prometheus", "settings", "web"},
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
@@ -79,7 +79,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "workers": {
         *_FOUNDATIONS,
-        *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "api"),
+        *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "pools", "api"),
         *("gateway", "process_role", "service"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},

@@ -17,6 +17,8 @@ from phpgw.cluster.membership import Membership
 from phpgw.cluster.state import ClusterState, observe_cluster
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
+from phpgw.pools.figures import PoolFigures
+from phpgw.pools.metrics import pool_families
 from phpgw.prometheus.figures import PlainCollector
 from phpgw.prometheus.plain_family import observe_plainly
 from phpgw.settings.outgoing_url import parse_named_upstream
@@ -39,7 +41,8 @@ def exported_metrics() -> dict[str, Metric]:
             for family in text_string_to_metric_families(scrape(gateway)):
                 suffix = "_total" if family.type == "counter" else ""
                 found[family.name + suffix] = family
-    for family in PlainCollector(map(observe_plainly, _elsewhere())).collect():
+    pools = pool_families({"db": PoolFigures()}, {"db": 8}, 0)
+    for family in PlainCollector([*map(observe_plainly, _elsewhere()), *pools]).collect():
         suffix = "_total" if family.type == "counter" else ""
         found[family.name + suffix] = family
     return found

@@ -54,12 +54,20 @@ class FakeFpm(Room):
         self.reloaded: Deferred[bool] = Deferred()
 
     def stop_within(self, seconds: float) -> Any:
-        self.notes.append(f"PHP-FPM has {seconds:.1f} s")
+        self.notes.append(f"{self.label} has {seconds:.1f} s")
         return self.stopService()
 
     def reload(self) -> Deferred[bool]:
         self.notes.append(f"{self.label} reloads")
         return self.reloaded
+
+
+class FakePools(FakeFpm):
+    """Connections that PHP uses."""
+
+    def reload(self) -> Any:
+        self.notes.append(f"{self.label} reloads")
+        return False
 
 
 class FakeListener(Room):
@@ -229,6 +237,7 @@ class GatewayTestCase(SynchronousTestCase):
                 concurrency=8,
                 service=cast(Any, self.fpm),
             ),
+            pools=cast(Any, FakePools("the pools", self.notes)),
             slices=self.slices,
             background=timers,
             node=Room("the node", self.notes),
@@ -260,7 +269,7 @@ class StartTests(GatewayTestCase):
         """PHP first, and the service manager last."""
         self.gateway.privilegedStartService()
         self.gateway.startService()
-        self.assertEqual(["the node starts", "PHP-FPM starts"], self.notes[:2])
+        self.assertEqual(["the node starts", "the pools starts", "PHP-FPM starts"], self.notes[:3])
         self.assertEqual("the notifier starts", self.notes[-1])
 
     def test_hints(self) -> None:
@@ -278,7 +287,7 @@ class ReloadTests(GatewayTestCase):
         """The service manager is told once the new PHP-FPM is in its place."""
         reloaded = self.gateway.reload()
         beginning = ["reloading", "the public port reloads", "the private port reloads"]
-        self.assertEqual([*beginning, "PHP-FPM reloads"], self.notes)
+        self.assertEqual([*beginning, "the pools reloads", "PHP-FPM reloads"], self.notes)
         self.assertNoResult(reloaded)
         self.fpm.reloaded.callback(True)
         self.successResultOf(reloaded)
@@ -335,6 +344,8 @@ class DrainTests(GatewayTestCase):
                 "connections to PHP end",
                 "PHP-FPM has 9.9 s",
                 "PHP-FPM stops",
+                "the pools has 9.9 s",
+                "the pools stops",
                 "the node stops",
                 "the notifier stops",
             ],

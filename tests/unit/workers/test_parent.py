@@ -9,6 +9,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.pools.interface import Pools
 from phpgw.settings import Settings
 from phpgw.workers.parent import WorkersParent
 from tests.support.fake_workers import FakeWorker, WorkersReactor
@@ -64,6 +65,7 @@ class WorkersParentTests(SynchronousTestCase):
         self.public, self.private = FakeSockets(), FakeSockets()
         self.fpm = SharedFpm(self.reactor)
         self.engine = FakeEngine()
+        self.pools = Pools()
         settings = Settings(php_url="http://localhost/ws.php", drain_timeout=8)
         self.parent = WorkersParent(
             self.reactor,
@@ -73,6 +75,7 @@ class WorkersParentTests(SynchronousTestCase):
             private=self.private,  # type: ignore[arg-type]
             fpm=self.fpm,
             engine=self.engine,  # type: ignore[arg-type]
+            pools=self.pools,
             log_file=None,
         )
         self.parent.startService()
