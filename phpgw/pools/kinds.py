@@ -5,7 +5,7 @@ from typing import Any
 
 from phpgw.pools.service import PoolService
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.pool_config import HTTP, REDIS, PoolConfig
+from phpgw.settings.pool_config import HTTP, REDIS, TCP, PoolConfig
 from phpgw.settings.pool_text import OPTION
 
 PoolMaker = Callable[[Any, PoolConfig], PoolService]
@@ -25,7 +25,17 @@ def _make_api_pool(reactor: Any, config: PoolConfig) -> PoolService:
     return ApiPool(reactor, config)
 
 
-_MAKERS: Mapping[str, PoolMaker] = {HTTP: _make_api_pool, REDIS: _make_redis_pool}
+def _make_tcp_pool(reactor: Any, config: PoolConfig) -> PoolService:
+    from phpgw.pools.tcp.service import TcpPool
+
+    return TcpPool(reactor, config)
+
+
+_MAKERS: Mapping[str, PoolMaker] = {
+    HTTP: _make_api_pool,
+    REDIS: _make_redis_pool,
+    TCP: _make_tcp_pool,
+}
 
 
 def make_pool(reactor: Any, config: PoolConfig) -> PoolService:

@@ -1,6 +1,7 @@
 """The log of the pools' process: its events are messages to the gateway, which logs them."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from twisted.logger import (
@@ -18,6 +19,7 @@ from zope.interface import implementer
 from phpgw.log_limit import line_limit
 
 KIND = "log"
+_make_logger = partial(Logger, observer=line_limit)
 
 
 @implementer(ILogObserver)
@@ -59,7 +61,7 @@ def make_message_observer(level: str, tell: Callable[..., None]) -> ILogObserver
 
 def log_message(message: Mapping[str, Any]) -> None:
     """Log an event of the pools' process."""
-    logger = Logger(message["namespace"], observer=line_limit)
+    logger = _make_logger(message["namespace"])
     logger.emit(
         LogLevel.levelWithName(message["level"]),
         "{text}",

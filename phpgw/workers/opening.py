@@ -45,6 +45,8 @@ def open_process(
     if count == 1:
         return open_gateway(settings, reactor, log_file)
     use_monotonic_time(reactor)
+    pools = make_pools(settings, reactor)
+    pools.open()
     public = ListeningSockets.open("listen", settings.listen, count)
     private = ListeningSockets.open("api-listen", settings.api_listen, count)
     jobs = [
@@ -62,8 +64,6 @@ def open_process(
     ]
     engine = make_own_engine(reactor) if settings.bus is None else None
     rehearse(jobs[0] if engine is None else jobs[0].with_engine(_NOWHERE))
-    pools = make_pools(settings, reactor)
-    pools.open()
     runs_fpm = settings.php_url is None and settings.php_fpm is None
     parent = WorkersParent(
         reactor,

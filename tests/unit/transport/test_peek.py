@@ -5,14 +5,14 @@ from time import sleep
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.transport.peek import is_quiet
+from phpgw.transport.peek import is_open, is_quiet
 from tests.unit.transport.test_write_now import SocketTestCase
 
 
 class PeekTests(SocketTestCase):
     async def test_quiet(self) -> None:
         client, server = await self.connect()
-        self.assertTrue(is_quiet(client.transport))
+        self.assertTrue(is_quiet(client.transport) and is_open(client.transport))
         client.transport.loseConnection()
         await server.ended
 
@@ -21,6 +21,7 @@ class PeekTests(SocketTestCase):
         client, server = await self.connect()
         server.transport.socket.send(b"x")
         self.assertFalse(await self.is_quiet_soon(client))
+        self.assertTrue(is_open(client.transport))
         server.transport.loseConnection()
         self.assertEqual(b"x", await client.ended)
 
@@ -29,6 +30,7 @@ class PeekTests(SocketTestCase):
         client, server = await self.connect()
         server.transport.socket.shutdown(1)
         self.assertFalse(await self.is_quiet_soon(client))
+        self.assertFalse(is_open(client.transport))
         server.transport.loseConnection()
 
     async def test_closing(self) -> None:
@@ -51,4 +53,4 @@ class PeekTests(SocketTestCase):
 class OtherTransportTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """What cannot be looked at is not quiet."""
-        self.assertFalse(is_quiet(StringTransport()))
+        self.assertFalse(is_quiet(StringTransport()) or is_open(StringTransport()))
