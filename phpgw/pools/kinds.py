@@ -5,7 +5,7 @@ from typing import Any
 
 from phpgw.pools.service import PoolService
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.pool_config import HTTP, REDIS, TCP, PoolConfig
+from phpgw.settings.pool_config import HTTP, MYSQL, REDIS, TCP, PoolConfig
 from phpgw.settings.pool_text import OPTION
 
 PoolMaker = Callable[[Any, PoolConfig], PoolService]
@@ -13,6 +13,12 @@ PoolMaker = Callable[[Any, PoolConfig], PoolService]
 
 
 # Each maker imports its kind itself: a process loads the code of its own pools alone.
+def _make_mysql_pool(reactor: Any, config: PoolConfig) -> PoolService:
+    from phpgw.pools.mysql.service import MySqlPool
+
+    return MySqlPool(reactor, config)
+
+
 def _make_redis_pool(reactor: Any, config: PoolConfig) -> PoolService:
     from phpgw.pools.redis.service import RedisPool
 
@@ -33,6 +39,7 @@ def _make_tcp_pool(reactor: Any, config: PoolConfig) -> PoolService:
 
 _MAKERS: Mapping[str, PoolMaker] = {
     HTTP: _make_api_pool,
+    MYSQL: _make_mysql_pool,
     REDIS: _make_redis_pool,
     TCP: _make_tcp_pool,
 }

@@ -111,6 +111,7 @@ class PoolConfig:
     :ivar password_file: a file with the user's password, which is read anew for each connection.
     :ivar database: the database at the server, which for Redis is a number; empty if PHP names it.
     :ivar tls: whether TLS is spoken with the server, whose certificate is verified.
+    :ivar public_key_file: the server's RSA key, for a password that is sent without TLS.
     :ivar ca_file: the certificates that sign the server's; ``None`` for those of the system.
     :ivar header_file: a file with headers that each request gets, in place of PHP's.
     :ivar timeout: how long nothing may move in a request or its response, in seconds.
@@ -131,6 +132,7 @@ class PoolConfig:
     password_file: Path | None = _field(parsers.existing_file, None, _WITH_LOGIN)
     database: str = _field(str, "", _WITH_LOGIN)
     tls: bool = _field(parsers.switch, "off", _WITH_STARTTLS)
+    public_key_file: Path | None = _field(parsers.existing_file, None, frozenset((MYSQL,)))
     ca_file: Path | None = _field(parsers.existing_file, None)
     header_file: Path | None = _field(parsers.existing_file, None, frozenset((HTTP,)))
     timeout: float = _field(parsers.positive_duration, "5m", frozenset((HTTP,)))

@@ -1,25 +1,31 @@
 """Cleaning of a session between two users, and the proof that it is clean."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import deque
+from collections.abc import Iterable
 from secrets import token_hex
 
 import attrs
 
 from phpgw.pools.mysql.commands import INIT_DB, QUERY, RESET_CONNECTION, encode_command
-from phpgw.pools.mysql.one_row import OneRow, QueryFailed, Row
 from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket, PacketDecoder
 from phpgw.pools.mysql.responses import OkAnswer
+from phpgw.pools.mysql.short_result import QueryFailed, Row, ShortResult
 
 # What a new session begins with, and a cleaned one must have again.
-_FACTS = (
+_FACTS: tuple[str, ...] = (
     "DATABASE()",
     "@@character_set_client",
     "@@character_set_results",
     "@@collation_connection",
 )
-# The length of statements that the server runs at each login, and at no cleaning.
+# It survives a reset. MySQL 5.7 has no roles.
+_ROLE = "CURRENT_ROLE()"
+# The length of statements that the server runs at each login, and at no reset.
 _INIT_CONNECT = "LENGTH(@@init_connect)"
+# MariaDB keeps the profiles of a session, with the texts of its queries, beyond a reset.
+_PROFILES = encode_command(QUERY, b"SHOW PROFILES")
+_PROFILE_COLUMNS = 3
 _WORD = re.compile(rb"\w{1,64}", re.ASCII)
 
 
@@ -33,14 +39,18 @@ class NewSession:
 
     :ivar database: as the login has asked for it; empty for none.
     :ivar status: what the server has said of it.
-    :ivar facts: the values of what it begins with.
+    :ivar expressions: what to ask for, in SQL, of which the first ones are :data:`_FACTS`.
+    :ivar facts: the values of these.
     :ivar has_init_connect: whether the server has run statements at the login.
+    :ivar has_profiles: whether the server can list the profiles of a session.
     """
 
     database: bytes
     status: int
+    expressions: tuple[str, ...]
     facts: Row
     has_init_connect: bool
+    has_profiles: bool
 
     @property
     def is_cleanable(self) -> bool:
@@ -50,32 +60,24 @@ class NewSession:
         )
 
     @property
-    def _character_sets(self) -> Sequence[bytes | None]:
-        return self.facts[1:]
+    def _character_sets(self) -> Row:
+        return self.facts[1 : len(_FACTS)]
 
-    def restore(self) -> bytes:
-        """Encode the commands after which a session is new again.
+    def restore(self) -> list[bytes]:
+        """Encode the commands after which a session is new again, each answered by OK.
 
         MySQL leaves the character set and the collation as they are when it resets a connection,
         and MySQL and MariaDB leave the database.
         """
-        client, results, collation = (value or b"" for value in self._character_sets)
         commands = [encode_command(RESET_CONNECTION)]
         if self.database:
             commands.append(encode_command(INIT_DB, self.database))
-        commands.append(
-            encode_command(
-                QUERY,
-                b"SET character_set_client=%s,character_set_results=%s,collation_connection=%s"
-                % (client, results, collation),
-            )
+        assignments = (
+            b"SET character_set_client=%s,character_set_results=%s,collation_connection=%s"
         )
-        return b"".join(commands)
-
-    @property
-    def restored_by(self) -> int:
-        """Return how many answers there are to :meth:`restore`."""
-        return 3 if self.database else 2
+        values = tuple(value or b"" for value in self._character_sets)
+        commands.append(encode_command(QUERY, assignments % values))
+        return commands
 
 
 class NewSessionQuery:
@@ -87,23 +89,57 @@ class NewSessionQuery:
     def __init__(self, database: bytes, status: int) -> None:
         self._database = database
         self._status = status
-        self.request = _select((*_FACTS, _INIT_CONNECT))
-        self._answer = OneRow(len(_FACTS) + 1)
+        self.request = _select((*_FACTS, _INIT_CONNECT)) + _select((_ROLE,)) + _PROFILES
+        # The answers that are to come.
+        self._answers = deque(
+            (ShortResult(len(_FACTS) + 1), ShortResult(1), ShortResult(_PROFILE_COLUMNS, rows=0))
+        )
+        self._facts: Row = ()
+        # The rows of each answer; None of one that is an error.
+        self._results: list[list[Row] | None] = []
 
     def receive(self, packets: Iterable[MySqlPacket]) -> NewSession | None:
-        """Take packets of the answer, and return what it says once it is complete.
+        """Take packets of the answers, and return what they say once they are complete.
 
-        :raises MalformedPacket: if it is no such answer.
-        :raises QueryFailed: if it is an error.
+        :raises MalformedPacket: if these are no such answers.
+        :raises QueryFailed: if the facts cannot be had.
         """
         for packet in packets:
-            if self._answer.status is not None:
-                raise MalformedPacket("a packet behind the answer")
-            self._answer.receive(packet)
-        if self._answer.status is None:
-            return None
-        *facts, init_connect = self._answer.row
-        return NewSession(self._database, self._status, tuple(facts), init_connect != b"0")
+            self._take(packet)
+        return None if self._answers else self._new_session()
+
+    def _take(self, packet: MySqlPacket) -> None:
+        if not self._answers:
+            raise MalformedPacket("a packet behind the answers")
+        answer = self._answers[0]
+        try:
+            answer.receive(packet)
+        except QueryFailed:
+            if not self._results:
+                raise
+            self._results.append(None)
+            self._answers.popleft()
+            return
+        if answer.status is not None:
+            self._results.append(answer.rows)
+            self._answers.popleft()
+
+    def _new_session(self) -> NewSession:
+        first, role, profiles = self._results
+        assert first is not None  # Its error has been raised.
+        *facts, init_connect = first[0]
+        expressions = _FACTS
+        if role is not None:
+            expressions = (*_FACTS, _ROLE)
+            facts += role[0]
+        return NewSession(
+            self._database,
+            self._status,
+            expressions,
+            tuple(facts),
+            has_init_connect=init_connect != b"0",
+            has_profiles=profiles is not None,
+        )
 
 
 class Cleaning:
@@ -118,10 +154,17 @@ class Cleaning:
     def __init__(self, session: NewSession) -> None:
         self._session = session
         self._nonce = token_hex(16).encode()
-        self.request = session.restore() + _select((f"'{self._nonce.decode()}'", *_FACTS))
-        self._missing = session.restored_by
+        commands = session.restore()
+        self._missing = len(commands)
+        last = ShortResult(len(session.expressions) + 1)
+        self._answers = deque((last,))
+        if session.has_profiles:
+            commands.append(_PROFILES)
+            self._answers.appendleft(ShortResult(_PROFILE_COLUMNS, rows=0))
+        self._last = last
+        commands.append(_select((f"'{self._nonce.decode()}'", *session.expressions)))
+        self.request = b"".join(commands)
         self._decoder = PacketDecoder()
-        self._answer = OneRow(len(_FACTS) + 1)
 
     def receive(self, data: bytes) -> bool:
         """Take bytes of the server, and return whether the session is clean now.
@@ -133,10 +176,12 @@ class Cleaning:
                 self._take(packet)
         except (MalformedPacket, QueryFailed) as error:
             raise NotClean(str(error)) from error
-        if self._answer.status is None:
+        if self._answers:
             return False
         if len(self._decoder):
             raise NotClean("bytes behind the last answer")
+        if self._last.rows != [(self._nonce, *self._session.facts)]:
+            raise NotClean("it differs from a new session")
         return True
 
     def _take(self, packet: MySqlPacket) -> None:
@@ -147,13 +192,13 @@ class Cleaning:
                 raise NotClean("an answer to another command")
             self._check_status(answer.status)
             return
-        if self._answer.status is not None:
+        if not self._answers:
             raise NotClean("a packet behind the last answer")
-        self._answer.receive(packet)
-        if self._answer.status is not None:
-            self._check_status(self._answer.status)
-            if self._answer.row != (self._nonce, *self._session.facts):
-                raise NotClean("it differs from a new session")
+        result = self._answers[0]
+        result.receive(packet)
+        if result.status is not None:
+            self._check_status(result.status)
+            self._answers.popleft()
 
     def _check_status(self, status: int) -> None:
         if status != self._session.status:

@@ -60,6 +60,7 @@ class ServerLogin:
     :param uses_tls: whether TLS begins between the greeting and the login.
     :param is_private: whether nobody but the server can read what is sent: with TLS whose
         certificate is checked, or on a UNIX socket.
+    :ivar database: the one that the session begins with; empty for none.
     :ivar greeting: the server's, once it is there.
     :ivar answer: the server's OK, once the login is done.
     """
@@ -67,6 +68,7 @@ class ServerLogin:
     def __init__(
         self, account: Account, key: SessionKey, *, uses_tls: bool, is_private: bool
     ) -> None:
+        self.database = key.database
         self.greeting: Greeting | None = None
         self.answer: OkAnswer | None = None
         self._account = account

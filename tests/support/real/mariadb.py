@@ -31,6 +31,10 @@ _FAST_MARIADB = {
 _FAST_MYSQL = {"mysqlx": "OFF", "secure-file-priv": "NULL", "innodb-redo-log-capacity": "8M"}
 
 
+class DatabaseError(Exception):
+    """The server's answer is an error, or it cannot be reached."""
+
+
 class MariaDb(Process):
     """A MariaDB of its own, in which ``root`` logs in without a password.
 
@@ -64,7 +68,7 @@ class MariaDb(Process):
         self.socket.unlink(missing_ok=True)
 
     def is_ready(self) -> bool:
-        with suppress(subprocess.CalledProcessError):
+        with suppress(DatabaseError):
             self.run("SELECT 1")
             return True
         return False
@@ -72,7 +76,7 @@ class MariaDb(Process):
     def run(self, sql: str, *, database: str = "") -> list[list[str]]:
         """Run statements as root, and return the rows of all of them.
 
-        :raises subprocess.CalledProcessError: with its text, if there is an error.
+        :raises DatabaseError: if there is an error.
         """
         client = find(["mariadb", "mysql"], "mariadb-client")
         done = subprocess.run(
@@ -83,8 +87,9 @@ class MariaDb(Process):
             input=sql.encode(),
             capture_output=True,
             timeout=30,
-            check=True,
         )
+        if done.returncode:
+            raise DatabaseError(done.stderr.decode())
         return [line.split("\t") for line in done.stdout.decode().splitlines()]
 
     def value(self, sql: str) -> str:

@@ -6,6 +6,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.pools import kinds
 from phpgw.pools.errors import PoolStopping
 from phpgw.pools.front import Front, PhpConnection
 from phpgw.pools.kinds import make_pool
@@ -52,6 +53,7 @@ class LendingPoolTests(SynchronousTestCase):
 class KindTests(SynchronousTestCase):
     def test_unknown(self) -> None:
         """A server for which there is no code is refused."""
+        self.patch(kinds, "_MAKERS", {})
         config = parse_pool("db=mysql://app@h")
         error = self.assertRaises(InvalidOption, make_pool, Clock(), config)
         self.assertIn("db=mysql://h:3306", str(error))

@@ -1,16 +1,26 @@
 """Cleaning, and the proof of it: exactly the answers that were asked for."""
 
+import attrs
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.pools.mysql.cleaning import Cleaning, NewSession, NewSessionQuery, NotClean
-from phpgw.pools.mysql.one_row import QueryFailed
 from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket, PacketDecoder, encode_packet
 from phpgw.pools.mysql.responses import ErrAnswer
-from tests.unit.pools.mysql.test_one_row import answer
+from phpgw.pools.mysql.short_result import QueryFailed
+from tests.unit.pools.mysql.test_short_result import EOF_2, answer
 
 _OK = encode_packet(b"\0\0\0\2\0\0\0", 1)
-_FACTS = (b"shop", b"utf8mb4", b"utf8mb4", b"utf8mb4_general_ci")
-_SESSION = NewSession(b"shop", 2, _FACTS, has_init_connect=False)
+_NO_PROFILES = [
+    *(MySqlPacket(number, payload) for number, payload in enumerate((b"\3", b"", b"", b""), 1)),
+    MySqlPacket(5, EOF_2),
+    MySqlPacket(6, EOF_2),
+]
+_EXPRESSIONS = (
+    *("DATABASE()", "@@character_set_client", "@@character_set_results", "@@collation_connection"),
+    "CURRENT_ROLE()",
+)
+_FACTS = (b"shop", b"utf8mb4", b"utf8mb4", b"utf8mb4_general_ci", b"NONE")
+_SESSION = NewSession(b"shop", 2, _EXPRESSIONS, _FACTS, has_init_connect=False, has_profiles=True)
 
 
 def _encode(packets: list[MySqlPacket]) -> bytes:
@@ -24,7 +34,8 @@ class CleaningTests(SynchronousTestCase):
 
     def good(self, *facts: bytes | None, status: int = 2) -> bytes:
         """Return the answers to the cleaning, with these facts."""
-        return _OK * 3 + _encode(answer(self.nonce, *(facts or _FACTS), status=status))
+        last = answer(self.nonce, *(facts or _FACTS), status=status)
+        return _OK * 3 + _encode(_NO_PROFILES) + _encode(last)
 
     def assert_not_clean(self, data: bytes) -> None:
         with self.assertRaises(NotClean):
@@ -33,7 +44,7 @@ class CleaningTests(SynchronousTestCase):
     def test_commands(self) -> None:
         """The reset, the database, the character sets, and random characters."""
         commands = [each.payload for each in PacketDecoder().feed(self.cleaning.request)]
-        reset, database, character_sets, proof = commands
+        reset, database, character_sets, profiles, proof = commands
         self.assertEqual(b"\x1f", reset)
         self.assertEqual(b"\x02shop", database)
         self.assertEqual(
@@ -41,6 +52,7 @@ class CleaningTests(SynchronousTestCase):
             b"collation_connection=utf8mb4_general_ci",
             character_sets,
         )
+        self.assertEqual(b"\x03SHOW PROFILES", profiles)
         self.assertRegex(proof, rb"^\x03SELECT '[0-9a-f]{32}',DATABASE\(\),")
 
     def test_clean(self) -> None:
@@ -56,7 +68,7 @@ class CleaningTests(SynchronousTestCase):
         """A session that had no database has none afterwards, or it is not clean."""
         facts = (None, *_FACTS[1:])
         for found, is_clean in ((facts, True), (_FACTS, False)):
-            self.cleaning = Cleaning(NewSession(b"", 2, facts, has_init_connect=False))
+            self.cleaning = Cleaning(attrs.evolve(_SESSION, database=b"", facts=facts))
             self.nonce = self.cleaning.request.partition(b"'")[2][:32]
             data = self.good(*found)[len(_OK) :]
             if is_clean:
@@ -89,6 +101,20 @@ class CleaningTests(SynchronousTestCase):
             encode_packet(ErrAnswer(1047, "08S01", "Unknown command").encode(), 1)
         )
 
+    def test_profiles(self) -> None:
+        """A list of the last user's queries that the reset has left."""
+        row = b"\x011\x04fast\x06SELECT"
+        self.assert_not_clean(
+            _OK * 3 + _encode([*_NO_PROFILES[:5], MySqlPacket(6, row), MySqlPacket(7, EOF_2)])
+        )
+
+    def test_without_profiles(self) -> None:
+        """A server that has no list is not asked for it."""
+        self.cleaning = Cleaning(attrs.evolve(_SESSION, has_profiles=False))
+        self.assertNotIn(b"PROFILES", self.cleaning.request)
+        self.nonce = self.cleaning.request.partition(b"'")[2][:32]
+        self.assertTrue(self.cleaning.receive(_OK * 3 + _encode(answer(self.nonce, *_FACTS))))
+
     def test_cannot_select(self) -> None:
         error = ErrAnswer(1044, "42000", "Access denied").encode()
         self.assert_not_clean(_OK * 3 + encode_packet(error, 1))
@@ -100,7 +126,7 @@ class CleaningTests(SynchronousTestCase):
     def test_other_facts(self) -> None:
         for place in range(len(_FACTS)):
             self.setUp()
-            facts = [*_FACTS]
+            facts: list[bytes | None] = [*_FACTS]
             facts[place] = b"other"
             self.assert_not_clean(self.good(*facts))
 
@@ -115,34 +141,48 @@ class CleaningTests(SynchronousTestCase):
 
 
 class NewSessionTests(SynchronousTestCase):
-    def query(self, *values: bytes | None) -> NewSession:
+    def setUp(self) -> None:
+        self.query = NewSessionQuery(b"shop", 2)
+
+    def found(self, *values: bytes | None, length: bytes | None = b"0") -> NewSession:
+        """Return the session with these values, and statements at the login of this length."""
         query = NewSessionQuery(b"shop", 2)
-        packets = answer(*values)
-        self.assertIsNone(query.receive(packets[:3]))
-        session = query.receive(packets[3:])
+        *facts, role = values
+        self.assertIsNone(query.receive(answer(*facts, length)))
+        session = query.receive(answer(role) + _NO_PROFILES)
         assert session is not None
         return session
 
     def test_facts(self) -> None:
-        session = self.query(*_FACTS, b"0")
+        session = self.found(*_FACTS)
         self.assertEqual(_SESSION, session)
         self.assertTrue(session.is_cleanable)
 
     def test_not_cleanable(self) -> None:
         """Statements at the login, and character sets that are no names, cannot be had again."""
-        for values in (
-            (*_FACTS, b"12"),
-            (*_FACTS, None),
-            (b"shop", b"utf8mb4", None, b"utf8mb4_general_ci", b"0"),
-            (b"shop", b"utf8mb4", b"utf8mb4", b"x=1; DROP", b"0"),
-            (b"shop", b"", b"utf8mb4", b"utf8mb4_general_ci", b"0"),
-        ):
-            self.assertFalse(self.query(*values).is_cleanable, values)
+        self.assertFalse(self.found(*_FACTS, length=b"12").is_cleanable)
+        self.assertFalse(self.found(*_FACTS, length=None).is_cleanable)
+        for place, value in ((2, None), (3, b"x=1; DROP"), (1, b"")):
+            facts: list[bytes | None] = [*_FACTS]
+            facts[place] = value
+            self.assertFalse(self.found(*facts).is_cleanable, facts)
+
+    def test_old_server(self) -> None:
+        """A server without roles and profiles."""
+        self.assertIsNone(self.query.receive(answer(*_FACTS[:-1], b"0")))
+        failed = MySqlPacket(1, ErrAnswer(1305, "42000", "FUNCTION does not exist").encode())
+        session = self.query.receive([failed, failed])
+        assert session is not None
+        self.assertEqual(_FACTS[:-1], session.facts)
+        self.assertEqual(_EXPRESSIONS[:-1], session.expressions)
+        self.assertFalse(session.has_profiles)
+        self.assertTrue(session.is_cleanable)
 
     def test_no_answer(self) -> None:
-        query = NewSessionQuery(b"", 2)
         with self.assertRaises(QueryFailed):
-            query.receive([MySqlPacket(1, ErrAnswer(1142, "42000", "denied").encode())])
-        query = NewSessionQuery(b"", 2)
+            self.query.receive([MySqlPacket(1, ErrAnswer(1142, "42000", "denied").encode())])
+
+    def test_something_behind(self) -> None:
+        packets = [*answer(*_FACTS[:-1], b"0"), *answer(b"NONE"), *_NO_PROFILES]
         with self.assertRaises(MalformedPacket):
-            query.receive([*answer(*_FACTS, b"0"), MySqlPacket(1, b"")])
+            self.query.receive([*packets, MySqlPacket(1, b"")])

@@ -1,10 +1,10 @@
-"""The answer to a SELECT of one row."""
+"""The answer to a query, of one row or none."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.pools.mysql.one_row import OneRow, QueryFailed
 from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket
 from phpgw.pools.mysql.responses import ErrAnswer
+from phpgw.pools.mysql.short_result import QueryFailed, ShortResult
 
 EOF_2 = b"\xfe\0\0\2\0"
 
@@ -17,20 +17,34 @@ def answer(*values: bytes | None, status: int = 2) -> list[MySqlPacket]:
     return [MySqlPacket(number, payload) for number, payload in enumerate(payloads, 1)]
 
 
-class OneRowTests(SynchronousTestCase):
+class ShortResultTests(SynchronousTestCase):
     def test_row(self) -> None:
-        one = OneRow(3)
+        one = ShortResult(3)
         packets = answer(b"a", None, b"")
         for packet in packets[:-1]:
             one.receive(packet)
             self.assertIsNone(one.status)
         one.receive(packets[-1])
-        self.assertEqual((b"a", None, b""), one.row)
+        self.assertEqual([(b"a", None, b"")], one.rows)
         self.assertEqual(2, one.status)
+
+    def test_no_row(self) -> None:
+        """Where none may come, one that comes is refused."""
+        packets = answer(b"a", b"b")
+        none = ShortResult(2, rows=0)
+        for packet in packets[:4]:
+            none.receive(packet)
+        with self.assertRaises(MalformedPacket):
+            none.receive(packets[4])
+        none = ShortResult(2, rows=0)
+        for packet in (*packets[:4], MySqlPacket(5, EOF_2)):
+            none.receive(packet)
+        self.assertEqual([], none.rows)
+        self.assertEqual(2, none.status)
 
     def test_error(self) -> None:
         for count in range(4):
-            one = OneRow(1)
+            one = ShortResult(1)
             for packet in answer(b"a")[:count]:
                 one.receive(packet)
             error = ErrAnswer(1064, "42000", "You have an error in your SQL syntax")
@@ -49,7 +63,7 @@ class OneRowTests(SynchronousTestCase):
             (4, EOF_2),
             (5, b"\1a\1b"),
         ):
-            one = OneRow(2)
+            one = ShortResult(2)
             packets = [*good]
             packets[number] = MySqlPacket(number + 1, payload)
             with self.assertRaises(MalformedPacket, msg=repr(payload)):
@@ -57,6 +71,6 @@ class OneRowTests(SynchronousTestCase):
                     one.receive(packet)
 
     def test_numbers(self) -> None:
-        one = OneRow(1)
+        one = ShortResult(1)
         with self.assertRaises(MalformedPacket):
             one.receive(MySqlPacket(2, b"\1"))

@@ -1,4 +1,4 @@
-"""The answer to a SELECT of one row of short values."""
+"""The answer to a query whose numbers of columns and rows are known: a few short values."""
 
 from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket, PayloadReader
 from phpgw.pools.mysql.responses import ERR, ErrAnswer, parse_eof
@@ -17,18 +17,20 @@ class QueryFailed(Exception):
         self.error = error
 
 
-class OneRow:
+class ShortResult:
     """Reads the packets of the answer.
 
-    :ivar row: the row.
+    :ivar rows: the rows that have come.
     :ivar status: the status of the session after it; ``None`` until the answer is complete.
     """
 
-    def __init__(self, columns: int) -> None:
-        self.row: Row = ()
+    def __init__(self, columns: int, rows: int = 1) -> None:
+        self.rows: list[Row] = []
         self.status: int | None = None
         self._columns = columns
-        # How many packets have come: the number of columns, these, EOF, the row, and EOF.
+        # The packets are: the number of columns, these, EOF, the rows, and EOF.
+        self._first_row = columns + 3
+        self._last = self._first_row + rows
         self._received = 0
 
     def receive(self, packet: MySqlPacket) -> None:
@@ -46,12 +48,12 @@ class OneRow:
         if number == 1:
             if payload != bytes((self._columns,)):
                 raise MalformedPacket("another number of columns")
-        elif number == self._columns + 2:
-            parse_eof(payload)
-        elif number == self._columns + 3:
-            self.row = self._parse_row(payload)
-        elif number == self._columns + 4:
+        elif number == self._last:
             self.status = parse_eof(payload)
+        elif number >= self._first_row:
+            self.rows.append(self._parse_row(payload))
+        elif number == self._first_row - 1:
+            parse_eof(payload)
 
     def _parse_row(self, payload: bytes) -> Row:
         reader = PayloadReader(payload)

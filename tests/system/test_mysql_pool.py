@@ -1,0 +1,39 @@
+"""A pool of sessions at a real MariaDB, used by PHP's own drivers."""
+
+from tests.support.real.mysql_pool_test_case import MySqlPoolTestCase
+
+# Each leaves what a reset does not end, and shows in the proof, or is no end of an answer.
+_NEVER_CLEAN = frozenset(("role", "profiles", "profiling", "several results"))
+
+
+class LeftSessionTests(MySqlPoolTestCase):
+    timeout = 120
+
+    async def test_pdo(self) -> None:
+        """Whatever PDO leaves behind, and however it ends, the next user sees nothing of it."""
+        await self._assert_clean("pdo")
+
+    async def test_mysqli(self) -> None:
+        """The same with mysqli, whose ``multi_query`` turns on what no reset turns off."""
+        await self._assert_clean("mysqli")
+
+    async def _assert_clean(self, driver: str) -> None:
+        self.start_server()
+        self.server.run("CREATE SEQUENCE shop.seq")
+        pool = self.start_pool()
+        cases = await self.sessions(driver)
+        self.assertEqual([], [case for case in cases if case["difference"]])
+        # It is proven for sessions that were cleaned, and not only for those that were closed.
+        for case in cases:
+            is_killed = case["end"] in ("SIGKILL", "half an answer")
+            if case["state"] == "another user":
+                # mysqli ends the session when that is refused.
+                continue
+            if case["state"] in _NEVER_CLEAN or is_killed:
+                self.assertFalse(case["is_same"], case)
+            elif case["end"] != "half an answer, exit":
+                self.assertTrue(case["is_same"], case)
+        figures = pool.figures
+        held = figures.in_use + figures.idle + figures.opening
+        self.assertEqual(figures.opened, figures.closed.total() + held)
+        self.assertEqual([["0"]], self.server.run("SELECT COUNT(*) FROM shop.t"))
