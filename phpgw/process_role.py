@@ -6,12 +6,14 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 from phpgw.api.access import LastingAccess
 from phpgw.api.check import GatewayReport
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.upstream import make_own_fpm
+from phpgw.cluster.members import Members
 from phpgw.process.signals import GracefulSignals
 from phpgw.prometheus.figures import Figures, OwnFigures
 from phpgw.settings import Settings
@@ -37,6 +39,10 @@ def _unshared(own: T) -> T:
     return own
 
 
+def _unreported(members: Members, declare_dead: Callable[[str], Deferred[None]]) -> None:
+    """Tell nobody which node this is."""
+
+
 def _keep(resources: dict[bytes, Resource], access: LastingAccess) -> None:
     """Keep all resources as they are."""
 
@@ -55,6 +61,8 @@ class ProcessRole:
     :ivar share_probes: has them tell each other of the probes of ``phpgw check``.
     :ivar share_resources: given the API's resources and access, replaces those that need one
         process.
+    :ivar share_node: given the nodes, and what declares one of them dead, has a parent know when
+        to do that.
     :ivar share_readiness: returns the checks of ``/readyz``, given those of this process.
     """
 
@@ -65,6 +73,7 @@ class ProcessRole:
     share_proxied_ports: Callable[[ProxyDetector], object] = _unshared
     share_probes: Callable[[PublicProbes], object] = _unshared
     share_resources: Callable[[dict[bytes, Resource], LastingAccess], object] = _keep
+    share_node: Callable[[Members, Callable[[str], Deferred[None]]], object] = _unreported
     share_report: Callable[[GatewayReport], GatewayReport] = _unshared
     share_readiness: Callable[[Sequence[ReadinessCheck]], Sequence[ReadinessCheck]] = _unshared
 

@@ -121,7 +121,7 @@ def make_gateway(
     )
 
     # Clients, and the commands to them.
-    parts = _make_parts(settings, reactor, metrics, slices)
+    parts = _make_parts(settings, reactor, metrics, slices, role)
     registry, commander, directory = parts.registry, parts.commander, parts.directory
 
     # Events to PHP, and its replies.
@@ -306,6 +306,7 @@ def _make_parts(
     reactor: Any,
     metrics: Metrics,
     slices: TimeSlices,
+    role: ProcessRole,
 ) -> NodeParts:
     """Make the parts that are different if the gateway is one of several.
 
@@ -329,7 +330,9 @@ def _make_parts(
         raise InvalidOption(
             "bus", "the libraries for it (pip install 'phpgw[redis]')", str(error)
         ) from None
-    return ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id)
+    parts = ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id)
+    role.share_node(parts.membership, parts.deaths.report)
+    return parts
 
 
 def _script_url(settings: Settings) -> str:

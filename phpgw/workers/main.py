@@ -56,6 +56,7 @@ def _serve(message: Message) -> None:
         share_proxied_ports=link.knowledge.share_proxied_ports,
         share_probes=link.knowledge.share_probes,
         share_resources=refuse_unshared,
+        share_node=link.deaths.share,
         share_report=link.share_report,
         share_readiness=link.share_readiness,
     )

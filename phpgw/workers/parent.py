@@ -21,6 +21,7 @@ from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.prometheus.plain_family import observe_plainly
 from phpgw.settings import Settings
+from phpgw.workers.ended_nodes import EndedNodes
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message
 from phpgw.workers.report import Report
@@ -71,6 +72,7 @@ class WorkersParent(MultiService):
         self._log_file = log_file
         self._reloading: dict[WorkerSlot, Deferred[None]] = {}
         self._rolling: Deferred[None] | None = None
+        self._ended_nodes = EndedNodes(self._tell_all)
         self._survey = Survey(reactor, self._serving, self._own_report)
         # What workers that start later have to know; one for each port at most.
         self._notes: list[Mapping[str, Any]] = []
@@ -84,7 +86,7 @@ class WorkersParent(MultiService):
                 sockets={**public.for_worker(job.number), **private.for_worker(job.number)},
                 started=self._started,
                 received=self._received,
-                ended=self._survey.ended,
+                ended=self._ended,
                 drain_seconds=settings.drain_timeout + _EXTRA_SECONDS,
             )
             for job in jobs
@@ -192,7 +194,12 @@ class WorkersParent(MultiService):
             process.tell("fpm", socket=_as_text(self._fpm.socket))
         for note in self._notes:
             process.tell("note", note=note)
+        self._ended_nodes.started(process)
         self._told_ready.clear()
+
+    def _ended(self, process: WorkerProcess) -> None:
+        self._survey.ended(process)
+        self._ended_nodes.ended(process)
 
     def _fpm_has_changed(self, socket: Path | None) -> None:
         self._tell_all("fpm", socket=_as_text(socket))
@@ -203,6 +210,10 @@ class WorkersParent(MultiService):
                 self._tell_readiness()
             case "note":
                 self._pass_on(process, message)
+            case "node":
+                self._ended_nodes.named(process, message["id"])
+            case "node_declared_dead":
+                self._ended_nodes.declared_dead(message["id"])
             case "reported":
                 self._survey.reported(process, message)
             case "survey":

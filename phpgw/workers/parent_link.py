@@ -21,6 +21,7 @@ from phpgw.prometheus.figures import OwnFigures
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message, MessageReader, encode_message
+from phpgw.workers.shared_deaths import SharedDeaths
 from phpgw.workers.shared_figures import SharedFigures
 from phpgw.workers.shared_knowledge import SharedKnowledge
 from phpgw.workers.shared_readiness import SharedReadiness
@@ -40,6 +41,7 @@ class ParentLink(Service, Protocol):
     and ``share_`` are for :class:`phpgw.process_role.ProcessRole`.
 
     :ivar knowledge: what the workers tell each other.
+    :ivar deaths: which of them have ended.
     """
 
     _figures: SharedFigures
@@ -55,6 +57,7 @@ class ParentLink(Service, Protocol):
         self._readiness = SharedReadiness()
         self.share_readiness = self._readiness.share
         self.knowledge = SharedKnowledge(self._tell)
+        self.deaths = SharedDeaths(self._tell)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
@@ -129,12 +132,15 @@ class ParentLink(Service, Protocol):
                 self._figures.surveyed(message)
             case "note":
                 self.knowledge.hear(message["note"])
+            case "node_ended":
+                self.deaths.hear(message["id"])
             case "others":
                 self._readiness.is_other_ready = message["ready"]
 
     def _begin(self) -> None:
         # In place of the reactor's own handler.
         signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._stop))
+        self.deaths.begin()
         self._tell("ready")
         self._beating.start(LOOK_SECONDS)
 

@@ -62,7 +62,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     "node_parts": {"history", "hub", "observable", "relay", "timers"},
-    "process_role": {"api", "backend", "process", "prometheus", "settings", "web"},
+    "process_role": {"api", "backend", "cluster", "process", "prometheus", "settings", "web"},
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
@@ -73,7 +73,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "workers": {
         *_FOUNDATIONS,
-        *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "api"),
+        *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "cluster", "api"),
         *("gateway", "process_role", "service"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},

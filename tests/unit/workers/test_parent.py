@@ -58,7 +58,9 @@ class FakeEngine(Service):
         return succeed(None)
 
 
-class WorkersParentTests(SynchronousTestCase):
+class WorkersParentTestCase(SynchronousTestCase):
+    """A parent of two workers, whose processes are the test's."""
+
     def setUp(self) -> None:
         self.reactor = WorkersReactor()
         self.public, self.private = FakeSockets(), FakeSockets()
@@ -85,6 +87,8 @@ class WorkersParentTests(SynchronousTestCase):
         for worker in self.workers:
             worker.tells("ready")
 
+
+class WorkersParentTests(WorkersParentTestCase):
     def test_php_fpm(self) -> None:
         """All workers know where it is, also those that start later."""
         self.fpm.lead_to(Path("/1.sock"))
