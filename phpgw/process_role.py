@@ -11,11 +11,13 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import LastingAccess
 from phpgw.api.check import GatewayReport
+from phpgw.api.failures import Failures
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.upstream import make_own_fpm
 from phpgw.cluster.members import Members
 from phpgw.process.signals import GracefulSignals
 from phpgw.prometheus.figures import Figures, OwnFigures
+from phpgw.relay.failures import FailureLog
 from phpgw.settings import Settings
 from phpgw.web.health import ReadinessCheck
 from phpgw.web.proxy_detection import ProxyDetector
@@ -43,6 +45,10 @@ def _unreported(members: Members, declare_dead: Callable[[str], Deferred[None]])
     """Tell nobody which node this is."""
 
 
+def _own_failures(log: FailureLog) -> Failures:
+    return log.as_list
+
+
 def _keep(resources: dict[bytes, Resource], access: LastingAccess) -> None:
     """Keep all resources as they are."""
 
@@ -56,6 +62,7 @@ class ProcessRole:
     :ivar make_fpm: makes the gateway's own PHP-FPM, or what leads to that of the parent.
     :ivar make_signals: makes the service for signals, or for the commands of the parent.
     :ivar share_figures: returns what ``/stats`` and ``/metrics`` tell, given those of this process.
+    :ivar share_failures: returns what ``/failures`` tells, given those of this process.
     :ivar share_report: returns what ``/check`` tells, given what this process knows of itself.
     :ivar share_proxied_ports: has the processes tell each other of proxies that they find.
     :ivar share_probes: has them tell each other of the probes of ``phpgw check``.
@@ -74,6 +81,7 @@ class ProcessRole:
     share_probes: Callable[[PublicProbes], object] = _unshared
     share_resources: Callable[[dict[bytes, Resource], LastingAccess], object] = _keep
     share_node: Callable[[Members, Callable[[str], Deferred[None]]], object] = _unreported
+    share_failures: Callable[[FailureLog], Failures] = _own_failures
     share_report: Callable[[GatewayReport], GatewayReport] = _unshared
     share_readiness: Callable[[Sequence[ReadinessCheck]], Sequence[ReadinessCheck]] = _unshared
 

@@ -135,19 +135,6 @@ def make_gateway(
     schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics, turns=parts.turns)
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
 
-    # Those who watch.
-    recorder = EventRecorder(settings.record_events) if settings.record_events else None
-    if recorder is not None:
-        relay.observers.add(recorder)
-    feed = Feed(
-        reactor, relay.observers, metrics, registry.groups_of, has_bodies=recorder is not None
-    )
-    viewers = ViewerFactory(reactor, feed)
-
-    background = MultiService()
-    for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
-        service.setServiceParent(background)
-
     # The API.
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
     access = Access.from_settings(settings, proxies)
@@ -176,6 +163,24 @@ def make_gateway(
 
     figures = role.share_figures(OwnFigures(metrics, observables))
 
+    # Those who watch.
+    recorder = EventRecorder(settings.record_events) if settings.record_events else None
+    if recorder is not None:
+        relay.observers.add(recorder)
+    feed = Feed(
+        reactor,
+        relay.observers,
+        figures.snapshot,
+        registry.groups_of,
+        has_bodies=recorder is not None,
+    )
+    viewers = ViewerFactory(reactor, feed)
+    failures = role.share_failures(replies.failures)
+
+    background = MultiService()
+    for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
+        service.setServiceParent(background)
+
     def api_for(access: LastingAccess) -> dict[bytes, Resource]:
         return make_api(
             commander,
@@ -186,7 +191,7 @@ def make_gateway(
             access,
             metrics,
             settings.max_push_size,
-            replies.failures,
+            failures,
             viewers,
             parts.history,
             recorder,

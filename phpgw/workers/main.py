@@ -53,6 +53,7 @@ def _serve(message: Message) -> None:
         make_fpm=link.make_fpm,
         make_signals=link.make_signals,
         share_figures=link.share_figures,
+        share_failures=link.share_failures,
         share_proxied_ports=link.knowledge.share_proxied_ports,
         share_probes=link.knowledge.share_probes,
         share_resources=refuse_unshared,

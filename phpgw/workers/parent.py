@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.task import LoopingCall
@@ -20,7 +19,9 @@ from phpgw.metrics import SUMMARY, Metrics
 from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.prometheus.plain_family import observe_plainly
+from phpgw.relay.failure_list import FailureList
 from phpgw.settings import Settings
+from phpgw.snapshot import Snapshot
 from phpgw.workers.ended_nodes import EndedNodes
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message
@@ -73,7 +74,12 @@ class WorkersParent(MultiService):
         self._reloading: dict[WorkerSlot, Deferred[None]] = {}
         self._rolling: Deferred[None] | None = None
         self._ended_nodes = EndedNodes(self._tell_all)
-        self._survey = Survey(reactor, self._serving, self._own_report)
+        self._snapshots = Survey(reactor, "snapshot", Snapshot, self._serving)
+        self._surveys: Mapping[str, Survey[Any]] = {
+            "snapshot": self._snapshots,
+            "metrics": Survey(reactor, "metrics", Report, self._serving, self._own_reports),
+            "failures": Survey(reactor, "failures", FailureList, self._serving),
+        }
         # What workers that start later have to know; one for each port at most.
         self._notes: list[Mapping[str, Any]] = []
         # Whether each worker was told that another one is ready.
@@ -198,7 +204,8 @@ class WorkersParent(MultiService):
         self._told_ready.clear()
 
     def _ended(self, process: WorkerProcess) -> None:
-        self._survey.ended(process)
+        for survey in self._surveys.values():
+            survey.ended(process)
         self._ended_nodes.ended(process)
 
     def _fpm_has_changed(self, socket: Path | None) -> None:
@@ -214,16 +221,21 @@ class WorkersParent(MultiService):
                 self._ended_nodes.named(process, message["id"])
             case "node_declared_dead":
                 self._ended_nodes.declared_dead(message["id"])
-            case "reported":
-                self._survey.reported(process, message)
-            case "survey":
-                self._survey.ask().addCallback(
-                    lambda report: process.tell("surveyed", **attrs.asdict(report))
-                )
+            case "reported" if message["about"] in self._surveys:
+                self._surveys[message["about"]].reported(process, message)
+            case "survey" if message["about"] in self._surveys:
+                self._answer(process, message["about"])
             case "reloaded":
                 waiting = self._reloading.pop(slot, None)
                 if waiting is not None:
                     waiting.callback(None)
+
+    def _answer(self, process: WorkerProcess, about: str) -> None:
+        """Tell a process what all workers report."""
+        asked: Deferred[Any] = self._surveys[about].ask()
+        asked.addCallback(
+            lambda found: process.tell("surveyed", about=about, value=found.as_json())
+        )
 
     def _pass_on(self, process: WorkerProcess, message: Message) -> None:
         """Pass a note on to all processes but the one that it comes from."""
@@ -248,10 +260,10 @@ class WorkersParent(MultiService):
     def _serving(self) -> list[WorkerProcess]:
         return [slot.current for slot in self._slots if slot.current is not None]
 
-    def _own_report(self) -> Report:
+    def _own_reports(self) -> list[Report]:
         """Return what the parent alone knows."""
         fpm = () if self._fpm is None else self._fpm.observables()
-        return Report({}, [observe_plainly(each) for each in (*observe_workers(self._slots), *fpm)])
+        return [Report([observe_plainly(each) for each in (*observe_workers(self._slots), *fpm)])]
 
     def _tell_all(self, kind: str, **fields: Any) -> None:
         for slot in self._slots:
@@ -264,11 +276,10 @@ class WorkersParent(MultiService):
         return ready.addCallback(lambda _: None)
 
     def _status(self) -> str:
+        values = self._snapshots.latest().values
         total = Metrics()
-        for slot in self._slots:
-            numbers = slot.state.get("summary", {})
-            for name in SUMMARY:
-                setattr(total, name, getattr(total, name) + numbers.get(name, 0))
+        for name in SUMMARY:
+            setattr(total, name, values.get(name, 0))
         count = len(self._serving())
         return f"{count} of {len(self._slots)} workers are ready; {total.summary()}"
 

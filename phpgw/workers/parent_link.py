@@ -15,19 +15,24 @@ from twisted.internet.task import LoopingCall, deferLater
 from twisted.python.failure import Failure
 
 from phpgw.api.check import GatewayReport
+from phpgw.api.failures import Failures
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.upstream import total_concurrency
 from phpgw.prometheus.figures import OwnFigures
+from phpgw.relay.failure_list import FailureList
+from phpgw.relay.failures import FailureLog
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message, MessageReader, encode_message
 from phpgw.workers.shared_deaths import SharedDeaths
-from phpgw.workers.shared_figures import SharedFigures
+from phpgw.workers.shared_figures import SNAPSHOT, SharedFigures
 from phpgw.workers.shared_knowledge import SharedKnowledge
 from phpgw.workers.shared_readiness import SharedReadiness
 from phpgw.workers.slot import LOOK_SECONDS
+from phpgw.workers.survey_link import SurveyLink
 from phpgw.workers.worker_process import COMMANDS, REPORTS
 
+FAILURES = "failures"
 # As of a process that was killed.
 _ORPHAN_STATUS = 137
 # Seconds, so that the reactor writes what it was given.
@@ -42,9 +47,8 @@ class ParentLink(Service, Protocol):
 
     :ivar knowledge: what the workers tell each other.
     :ivar deaths: which of them have ended.
+    :ivar surveys: what all workers report.
     """
-
-    _figures: SharedFigures
 
     def __init__(self, reactor: Any, job: WorkerJob) -> None:
         self._reactor = reactor
@@ -58,6 +62,7 @@ class ParentLink(Service, Protocol):
         self.share_readiness = self._readiness.share
         self.knowledge = SharedKnowledge(self._tell)
         self.deaths = SharedDeaths(self._tell)
+        self.surveys = SurveyLink(reactor, self._tell)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
@@ -75,8 +80,12 @@ class ParentLink(Service, Protocol):
 
     def share_figures(self, own: OwnFigures) -> SharedFigures:
         """Return the numbers of all workers."""
-        self._figures = SharedFigures(own, self._tell)
-        return self._figures
+        return SharedFigures(own, self.surveys)
+
+    def share_failures(self, own: FailureLog) -> Failures:
+        """Return what returns the failures of all workers."""
+        self.surveys.reports[FAILURES] = lambda: own.as_list().as_json()
+        return lambda: self.surveys.ask(FAILURES).addCallback(FailureList.from_json)
 
     def share_report(self, own: GatewayReport) -> GatewayReport:
         """Return what the whole gateway is: its settings are not divided among workers."""
@@ -108,11 +117,11 @@ class ParentLink(Service, Protocol):
             os._exit(_ORPHAN_STATUS)
 
     def report_last(self, outcome: object) -> Deferred[None]:
-        """Tell the parent the numbers that this process has at its end.
+        """Tell the parent what this process has to report at its end.
 
-        :returns: fires when they have been written.
+        :returns: fires when that has been written.
         """
-        self._figures.report(None)
+        self.surveys.report_all()
         return deferLater(self._reactor, _WRITE_SECONDS)
 
     def _obey(self, message: Message) -> None:
@@ -127,9 +136,9 @@ class ParentLink(Service, Protocol):
                 socket = message["socket"]
                 self._fpm.lead_to(None if socket is None else Path(socket))
             case "report":
-                self._figures.report(message["id"])
+                self.surveys.report(message["about"], message["id"])
             case "surveyed":
-                self._figures.surveyed(message)
+                self.surveys.surveyed(message)
             case "note":
                 self.knowledge.hear(message["note"])
             case "node_ended":
@@ -145,7 +154,9 @@ class ParentLink(Service, Protocol):
         self._beating.start(LOOK_SECONDS)
 
     def _beat(self) -> None:
-        self._tell("alive", ready=self._readiness.is_own_ready(), summary=self._figures.summary())
+        self._tell("alive", ready=self._readiness.is_own_ready())
+        # If the worker is killed, its counts are lost from here on.
+        self.surveys.report(SNAPSHOT)
 
     def _stop(self) -> None:
         if not self._is_stopping:
