@@ -77,7 +77,7 @@ class Exchange(Service):
         # The ids under which this node has published.
         self._own_ids = {members.node_id}
         self._outgoing = Outgoing(reactor, bus, members)
-        self._incoming = Incoming(self._outgoing)
+        self._incoming = Incoming(self._outgoing, members)
         self.handlers: dict[str, Handler] = self._incoming.handlers
         self.handlers[_FENCE] = self._report_progress
         self.handlers[_LEAVE] = self._note_leave
@@ -206,11 +206,8 @@ class Exchange(Service):
                 self._take(sender, item)
             elif is_own:
                 self._note_own(item.number)
-            elif self._members.is_in_touch:
-                self._incoming.handle(sender, item)
             else:
-                # Others may have counted without the clients of this node.
-                self._incoming.refuse(sender, item, "it was stopped or cut off for a while")
+                self._incoming.handle(sender, item)
 
     def _take_unknown(self, frame: UnknownVersion) -> None:
         """Let nobody wait for what a frame of a version has that this node does not know."""

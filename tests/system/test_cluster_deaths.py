@@ -1,5 +1,6 @@
 """Gateways of a cluster that die, or seem to: PHP is told of the end of each client, once."""
 
+import json
 import os
 import signal
 import time
@@ -303,6 +304,26 @@ class FrozenTests(DeathTestCase):
         await self.is_clean()
         self.assertIn("has joined", two.log)
         self.assertNotIn("Traceback", one.log + two.log)
+
+    async def test_what_php_has_published(self) -> None:
+        """A node that goes on drops what PHP has published meanwhile on the bus itself.
+
+        It may be older than what the clients have got since, at another gateway.
+        """
+        one, two = await self.begin(2)
+        [there], [here] = await self.join(one, 1), await self.join(two, 1)
+        await self.node_id(there)
+        one.signal(signal.SIGSTOP)
+        batch = json.dumps([{"op": "send", "to": {"all": True}, "message": "late"}])
+        self.assertEqual(2, self.redis.ask("PUBLISH", "phpgw:1:all", batch))
+        self.assertEqual(b"late", await here.receive())
+        await pause(_NOTICED)
+        received: list[bytes] = []
+        there.on_message = received.append
+        one.signal(signal.SIGCONT)
+        self.assertEqual(1012, await there.ended)
+        self.assertEqual([], received)
+        self.assertIn("are not carried out: it was stopped or cut off for a while", one.log)
 
     async def test_push_beside_it(self) -> None:
         """Once it is known to be dead, pushes to the users of its clients are as quick as ever."""
