@@ -59,7 +59,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "console": {*_FOUNDATIONS, "api", "web"},
     # In the process of the command, beside the gateway.
-    "checks": {"backend", "process", "relay", "settings", "web"},
+    "checks": {"backend", "bus", "process", "relay", "settings", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     "node_parts": {"history", "hub", "observable", "relay", "timers"},
