@@ -50,7 +50,9 @@ class TlsEndpoint:
         try:
             options = self._options()
         except (OSError, crypto.Error) as error:
-            return fail(BusUnavailable(f"its certificates cannot be read: {error}"))
+            reason = error.strerror if isinstance(error, OSError) else error
+            text = f"--bus-ca-file or --bus-cert-file cannot be read ({reason})"
+            return fail(BusUnavailable(text))
         except BusUnavailable as error:
             return fail(error)
         return wrapClientTLS(options, self._below).connect(protocolFactory)
@@ -60,7 +62,7 @@ class TlsEndpoint:
         if self._files.authorities is not None:
             texts = _CERTIFICATE.findall(self._files.authorities.read_bytes())
             if not texts:
-                raise BusUnavailable(f"{self._files.authorities}: no certificate in PEM")
+                raise BusUnavailable("--bus-ca-file: no certificate in PEM")
             found = [Certificate.loadPEM(text) for text in texts]
             named["trustRoot"] = trustRootFromCertificates(found)
         if self._files.certificate is not None:

@@ -263,7 +263,9 @@ class WorkersParent(MultiService):
     def _own_reports(self) -> list[Report]:
         """Return what the parent alone knows."""
         fpm = () if self._fpm is None else self._fpm.observables()
-        return [Report([observe_plainly(each) for each in (*observe_workers(self._slots), *fpm)])]
+        engine = () if self._engine is None else self._engine.observables()
+        known = (*observe_workers(self._slots), *fpm, *engine)
+        return [Report([observe_plainly(each) for each in known])]
 
     def _tell_all(self, kind: str, **fields: Any) -> None:
         for slot in self._slots:

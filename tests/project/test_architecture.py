@@ -81,7 +81,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "settings", "workers"},
-    "cli": {*_FOUNDATIONS, "checks", "logs", "process", "samples", "settings", "workers"},
+    "cli": {
+        *_FOUNDATIONS,
+        *("checks", "history", "logs", "process", "samples", "settings", "workers"),
+    },
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.
 ROOMS = [*reversed(MAY_IMPORT)]

@@ -51,6 +51,7 @@ TESTED_ELSEWHERE = {
     "cluster/channels": "unit/cluster/test_exchange",
     "cluster/command_codec": "unit/cluster/test_dispatcher",
     "cluster/confirmed_commands": "unit/cluster/test_dispatcher",
+    "cluster/fence": "unit/cluster/test_exchange",
     "cluster/hub": "unit/cluster/test_dispatcher",
     "cluster/incoming": "unit/cluster/test_exchange",
     "cluster/keys": "unit/cluster/test_membership",

@@ -9,6 +9,8 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.bus.own_engine.manager import OwnEngine
+from phpgw.observable import Observable
 from phpgw.settings import Settings
 from phpgw.snapshot import Snapshot
 from phpgw.workers.parent import WorkersParent
@@ -57,6 +59,9 @@ class FakeEngine(Service):
     def stop_within(self, seconds: float) -> Deferred[None]:
         self.stopped = True
         return succeed(None)
+
+    def observables(self) -> tuple[Observable, ...]:
+        return OwnEngine(None, Path("redis-server")).observables()
 
 
 class WorkersParentTestCase(SynchronousTestCase):
