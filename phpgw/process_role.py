@@ -6,16 +6,20 @@ from typing import Any, Protocol, TypeVar
 
 import attrs
 from twisted.application.service import IService
+from twisted.internet.defer import Deferred
 from twisted.web.resource import Resource
 
 from phpgw.api.access import LastingAccess
 from phpgw.api.check import GatewayReport
+from phpgw.api.failures import Failures
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.fpm.upstream import make_own_fpm
+from phpgw.cluster.members import Members
 from phpgw.pools.interface import Pools
 from phpgw.pools.selection import make_pools
 from phpgw.process.signals import GracefulSignals
 from phpgw.prometheus.figures import Figures, OwnFigures
+from phpgw.relay.failures import FailureLog
 from phpgw.settings import Settings
 from phpgw.web.health import ReadinessCheck
 from phpgw.web.proxy_detection import ProxyDetector
@@ -39,6 +43,14 @@ def _unshared(own: T) -> T:
     return own
 
 
+def _unreported(members: Members, declare_dead: Callable[[str], Deferred[None]]) -> None:
+    """Tell nobody which node this is."""
+
+
+def _own_failures(log: FailureLog) -> Failures:
+    return log.as_list
+
+
 def _keep(resources: dict[bytes, Resource], access: LastingAccess) -> None:
     """Keep all resources as they are."""
 
@@ -53,11 +65,14 @@ class ProcessRole:
     :ivar make_pools: makes the connection pools, or none, if the parent has them.
     :ivar make_signals: makes the service for signals, or for the commands of the parent.
     :ivar share_figures: returns what ``/stats`` and ``/metrics`` tell, given those of this process.
+    :ivar share_failures: returns what ``/failures`` tells, given those of this process.
     :ivar share_report: returns what ``/check`` tells, given what this process knows of itself.
     :ivar share_proxied_ports: has the processes tell each other of proxies that they find.
     :ivar share_probes: has them tell each other of the probes of ``phpgw check``.
     :ivar share_resources: given the API's resources and access, replaces those that need one
         process.
+    :ivar share_node: given the nodes, and what declares one of them dead, has a parent know when
+        to do that.
     :ivar share_readiness: returns the checks of ``/readyz``, given those of this process.
     """
 
@@ -69,6 +84,8 @@ class ProcessRole:
     share_proxied_ports: Callable[[ProxyDetector], object] = _unshared
     share_probes: Callable[[PublicProbes], object] = _unshared
     share_resources: Callable[[dict[bytes, Resource], LastingAccess], object] = _keep
+    share_node: Callable[[Members, Callable[[str], Deferred[None]]], object] = _unreported
+    share_failures: Callable[[FailureLog], Failures] = _own_failures
     share_report: Callable[[GatewayReport], GatewayReport] = _unshared
     share_readiness: Callable[[Sequence[ReadinessCheck]], Sequence[ReadinessCheck]] = _unshared
 

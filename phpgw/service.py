@@ -123,7 +123,7 @@ def make_gateway(
     )
 
     # Clients, and the commands to them.
-    parts = _make_parts(settings, reactor, metrics, slices)
+    parts = _make_parts(settings, reactor, metrics, slices, role)
     registry, commander, directory = parts.registry, parts.commander, parts.directory
 
     # Events to PHP, and its replies.
@@ -137,18 +137,7 @@ def make_gateway(
     schedule = Schedule(reactor, settings.timer, relay.timers.trigger, metrics, turns=parts.turns)
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
 
-    # Those who watch.
-    recorder = EventRecorder(settings.record_events) if settings.record_events else None
-    if recorder is not None:
-        relay.observers.add(recorder)
-    feed = Feed(
-        reactor, relay.observers, metrics, registry.groups_of, has_bodies=recorder is not None
-    )
-    viewers = ViewerFactory(reactor, feed)
-
     background = MultiService()
-    for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
-        service.setServiceParent(background)
     outgoing_observables = _keep_upstreams(settings, reactor, relay, background)
 
     # The API.
@@ -180,6 +169,23 @@ def make_gateway(
 
     figures = role.share_figures(OwnFigures(metrics, observables, pools))
 
+    # Those who watch.
+    recorder = EventRecorder(settings.record_events) if settings.record_events else None
+    if recorder is not None:
+        relay.observers.add(recorder)
+    feed = Feed(
+        reactor,
+        relay.observers,
+        figures.snapshot,
+        registry.groups_of,
+        has_bodies=recorder is not None,
+    )
+    viewers = ViewerFactory(reactor, feed)
+    failures = role.share_failures(replies.failures)
+
+    for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
+        service.setServiceParent(background)
+
     def api_for(access: LastingAccess) -> dict[bytes, Resource]:
         return make_api(
             commander,
@@ -190,7 +196,7 @@ def make_gateway(
             access,
             metrics,
             settings.max_push_size,
-            replies.failures,
+            failures,
             viewers,
             parts.history,
             recorder,
@@ -311,6 +317,7 @@ def _make_parts(
     reactor: Any,
     metrics: Metrics,
     slices: TimeSlices,
+    role: ProcessRole,
 ) -> NodeParts:
     """Make the parts that are different if the gateway is one of several.
 
@@ -334,7 +341,9 @@ def _make_parts(
         raise InvalidOption(
             "bus", "the libraries for it (pip install 'phpgw[redis]')", str(error)
         ) from None
-    return ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id)
+    parts = ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id)
+    role.share_node(parts.membership, parts.deaths.report)
+    return parts
 
 
 def _keep_upstreams(

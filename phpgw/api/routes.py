@@ -7,7 +7,7 @@ from phpgw.api.batch import Batches
 from phpgw.api.check import CheckContext, CheckResource
 from phpgw.api.clients import ClientsResource
 from phpgw.api.commands import CommandsResource
-from phpgw.api.failures import FailuresResource
+from phpgw.api.failures import Failures, FailuresResource
 from phpgw.api.feed import FeedResource
 from phpgw.api.groups_and_users import GroupListResource, NameListResource
 from phpgw.api.hold import HoldResource, ReleaseResource
@@ -22,7 +22,6 @@ from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.metrics import Metrics
 from phpgw.prometheus.figures import Figures, OwnFigures
-from phpgw.relay.failures import FailureLog
 from phpgw.relay.hold_control import HoldControl
 from phpgw.time_slices import TimeSlices
 from phpgw.web.paths import API_PATHS, route
@@ -37,7 +36,7 @@ def make_api(
     access: LastingAccess,
     metrics: Metrics,
     limit: int,
-    failures: FailureLog,
+    failures: Failures,
     viewers: ViewerFactory,
     history: History,
     recorder: EventRecorder | None = None,

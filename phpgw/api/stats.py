@@ -19,7 +19,7 @@ class StatsResource(JsonResource):
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         """Respond with the value of each counter."""
         query_parameters(request)
-        stats = self._figures.stats()
-        if isinstance(stats, Deferred):
-            return stats.addCallback(lambda later: json_body(request, later))
-        return json_body(request, stats)
+        snapshot = self._figures.snapshot()
+        if isinstance(snapshot, Deferred):
+            return snapshot.addCallback(lambda later: json_body(request, later.values))
+        return json_body(request, snapshot.values)

@@ -1,7 +1,7 @@
 """The first requests on a connection: who asks, and whether this engine can be used."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
@@ -62,9 +62,20 @@ async def log_in(
     try:
         hello = await connection.request(("HELLO", 3, *login.words(), "SETNAME", connection_name))
     except EngineError as error:
-        raise _refused(error) from error
+        raise explain_refusal(error) from error
     if not isinstance(hello, dict):
         raise UnusableEngine("it does not speak RESP3, as Redis 6.2 and later do")
+    engine = read_hello(hello, connection_name)
+    # It may be loading its data, or keep this user from the keys.
+    await connection.request(("EXISTS", names.keys + b"probe"))
+    return engine
+
+
+def read_hello(hello: Mapping[bytes, Any], connection_name: str) -> Engine:
+    """Return the engine that has replied to HELLO.
+
+    :raises UnusableEngine: if it cannot be used.
+    """
     facts = {key: _text(value) for key, value in hello.items()}
     label = b"%d %s" % (hello.get(b"id", 0), connection_name.encode())
     engine = Engine(facts.get(b"server", ""), facts.get(b"version", ""), label)
@@ -78,12 +89,10 @@ async def log_in(
         raise UnusableEngine("it is a Redis Cluster, and a single Redis is needed, or Sentinel")
     if facts.get(b"role", "master") != "master":
         raise UnusableEngine("it is a replica, which nothing can be written to")
-    # It may be loading its data, or keep this user from the keys.
-    await connection.request(("EXISTS", names.keys + b"probe"))
     return engine
 
 
-def _refused(error: EngineError) -> BusUnavailable:
+def explain_refusal(error: EngineError) -> BusUnavailable:
     """Return the error for a login that was refused."""
     if error.code == "NOAUTH":
         return UnusableEngine("it asks for a password: --bus-password-file")

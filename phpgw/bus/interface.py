@@ -93,6 +93,12 @@ class Bus(Protocol):
     def connection_label(self) -> bytes:
         """Return what no other connection to the engine has; empty while there is none."""
 
+    def has_connection(self, label: bytes) -> Deferred[bool]:
+        """Return whether another connection is open, or the engine has not read all of it yet.
+
+        :param label: the :attr:`connection_label` of the other bus.
+        """
+
     def end_connection(self, label: bytes) -> Deferred[bool]:
         """Have the engine end another connection, such as that of a machine that is gone.
 

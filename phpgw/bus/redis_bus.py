@@ -102,14 +102,20 @@ class RedisBus:
             b"" if link.connection is None or link.engine is None else link.engine.connection_label
         )
 
+    def has_connection(self, label: bytes) -> Deferred[bool]:
+        """See ``Bus``."""
+        number, name = label.split(b" ", 1)
+        listing = self._request((b"CLIENT", b"LIST", b"ID", number))
+        return listing.addCallback(lambda described: b" name=%s " % name in described)
+
     def end_connection(self, label: bytes) -> Deferred[bool]:
         """See ``Bus``."""
-        return Deferred.fromCoroutine(self._end_connection(*label.split(b" ", 1)))
+        return Deferred.fromCoroutine(self._end_connection(label))
 
-    async def _end_connection(self, number: bytes, name: bytes) -> bool:
-        described = await self._request((b"CLIENT", b"LIST", b"ID", number))
-        if b" name=%s " % name not in described:
+    async def _end_connection(self, label: bytes) -> bool:
+        if not await self.has_connection(label):
             return False
+        number, _ = label.split(b" ", 1)
         return bool(await self._request((b"CLIENT", b"KILL", b"ID", number)))
 
     async def prepare(self, connection: RedisConnection) -> None:

@@ -1,6 +1,7 @@
 """Makes the bus that the settings name."""
 
-from functools import partial
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from twisted.internet.endpoints import UNIXClientEndpoint
@@ -16,7 +17,7 @@ from phpgw.settings import Settings
 from phpgw.settings.bus_url import BusUrl
 from phpgw.settings.host_and_port import HostAndPort
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.secret_file import read_secret
+from phpgw.settings.secret_file import SecretFile
 from phpgw.transport.host_endpoint import HostEndpoint
 from phpgw.transport.tls_endpoint import TlsEndpoint, TlsFiles
 
@@ -27,10 +28,7 @@ def make_bus(url: BusUrl, settings: Settings, reactor: Any) -> RedisBus:
     :param url: as ``--bus`` has it, or that of an own engine.
     :raises InvalidOption: if a file that the settings name cannot be used.
     """
-    if settings.bus_password_file is not None:
-        # A mistake is found at the start.
-        read_secret("bus-password-file", settings.bus_password_file)
-    login = Login(url.user, partial(_read_password, settings))
+    login = Login(url.user, _password_reader(settings.bus_password_file))
     names = BusNames.of(settings.bus_prefix)
     if url.path:
         return RedisBus(
@@ -50,11 +48,20 @@ def make_bus(url: BusUrl, settings: Settings, reactor: Any) -> RedisBus:
     return bus
 
 
-def _read_password(settings: Settings) -> bytes | None:
-    path = settings.bus_password_file
+def _password_reader(path: Path | None) -> Callable[[], bytes | None]:
+    """Return what reads the password, as it is then.
+
+    :raises InvalidOption: if it cannot be read now.
+    """
     if path is None:
-        return None
-    try:
-        return read_secret("bus-password-file", path)
-    except InvalidOption as error:
-        raise BusUnavailable(str(error)) from error
+        return lambda: None
+    file = SecretFile("bus-password-file", path)
+    file.read()
+
+    def read() -> bytes:
+        try:
+            return file.read()
+        except InvalidOption as error:
+            raise BusUnavailable(f"--bus-password-file: expected {error.expected}") from error
+
+    return read

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+from phpgw.checks.bus import check_bus
 from phpgw.checks.finding import Finding, Level, Subject
 from phpgw.checks.nginx_proxy import check_nginx
 from phpgw.checks.open_files import check_open_files
@@ -26,7 +27,8 @@ def check_gateway(situation: Situation) -> Iterator[Finding]:
         checks.append(check_ports)
     elif situation.is_here:
         checks.append(check_sockets)
-    checks += [check_open_files, check_ping_interval, check_nginx, _check_way_to_php, _check_php]
+    checks += [check_open_files, check_bus]
+    checks += [check_ping_interval, check_nginx, _check_way_to_php, _check_php]
     for check in checks:
         yield from guarded(check.__name__, partial(check, situation))
 

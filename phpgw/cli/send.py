@@ -10,7 +10,9 @@ from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.errors import InvalidUsage
 from phpgw.cli.output import counted, json_option, note, print_json, write
+from phpgw.cli.parsed_value import ParsedValue
 from phpgw.cli.targets import check_result, read_target, run_command, target_options
+from phpgw.history.rules import parse_rule
 
 _STDIN = "-"
 
@@ -23,17 +25,33 @@ def _send(
     user: Sequence[str],
     everybody: bool,
     is_binary: bool,
+    history: str | None,
     as_json: bool,
 ) -> None:
     target = read_target(client, group, user, everybody)
     data = _read_stdin() if message == _STDIN else message.encode(errors="surrogateescape")
     body = _as_binary(data) if is_binary else _as_text(data, message == _STDIN)
+    if history is not None:
+        if target.kind != "group":
+            raise InvalidUsage("--history: only messages to a group have one")
+        body["history"] = history
     result = run_command(api, target, {"op": "send", **body})
     if as_json:
         print_json(result)
-    check_result(target, result)
+    if "positions" not in result or "error" in result:
+        # In a history, a message is for those who come later, too.
+        check_result(target, result)
     if not as_json:
         write(f"Sent to {counted(result['delivered'], 'client')}.")
+
+
+def _parse_history(text: str) -> str:
+    """Return the text of a rule.
+
+    :raises ValueError: with a description of valid rules, if it is none.
+    """
+    parse_rule(text)
+    return text
 
 
 def _read_stdin() -> bytes:
@@ -65,6 +83,13 @@ command: click.Command = ApiCommand(
         click.Argument(["message"], default=_STDIN),
         *target_options(),
         click.Option(["--binary", "is_binary"], is_flag=True, help="Send a binary message."),
+        click.Option(
+            ["--history"],
+            metavar="SIZE,TTL",
+            type=ParsedValue(_parse_history),
+            help="Keep the message in the history of its group, among so many and for so long, "
+            "like 100,5m; off to keep it out. Default: as --history of the gateway says.",
+        ),
         json_option(),
     ],
     help="Send a message to clients. Without MESSAGE, or with -, it is read from the standard "
@@ -74,5 +99,6 @@ command: click.Command = ApiCommand(
 phpgw send --client 127.0.0.1:51110 hello
 phpgw send --group room-1 --group room-2 "The room closes."
 date | phpgw send --all
+phpgw send --group news --history 100,1h "The shop is open."
 phpgw send --user 42 --binary < picture.png""",
 )

@@ -1,9 +1,7 @@
 """Asks other nodes, and collects their answers: all of them, or it is told which are missing.
 
-How many have received a frame says how many answers will come. If some are late, a *fence* decides:
-each node is asked what has become of the question. What one node publishes comes to another one in
-order, so its answer proves that the question has come, or never will; unless it has lost the bus
-since the question was asked.
+How many have received a frame says how many answers will come. If some are late, a fence decides
+(:mod:`phpgw.cluster.fence`).
 """
 
 from functools import partial
@@ -17,6 +15,7 @@ from twisted.python.failure import Failure
 
 from phpgw.bus.interface import Bus
 from phpgw.cluster.channels import ALL, node_channel
+from phpgw.cluster.fence import Fence
 from phpgw.cluster.frames import (
     DONE,
     FAILED,
@@ -30,23 +29,14 @@ from phpgw.cluster.frames import (
 from phpgw.cluster.incoming import Handler, Incoming
 from phpgw.cluster.members import Members
 from phpgw.cluster.outgoing import Outgoing, Publish
-from phpgw.cluster.pending_ask import Answers, FenceState, PendingAsk
+from phpgw.cluster.pending_ask import SILENT, Answers, PendingAsk
 from phpgw.cluster.published_commands import is_published_by_php
-from phpgw.deadlines import Deadlines
 from phpgw.log_limit import line_limit
 
-# Seconds for the answers, before the fence.
-_FENCE_AFTER = 0.1
-# Seconds for the answers to the fence; a node that does not answer in time is silent.
-_SILENT_AFTER = 0.9
-# Seconds until a node that works on the question is asked again.
-_ASK_AGAIN_AFTER = 1.0
 # Seconds that frames may be under way, and by which clocks may run apart meanwhile.
 _MARGIN = 1.0
 _FENCE = "fence"
 _LEAVE = "leave"
-# The failure of a node that does not answer.
-_SILENT = ""
 
 
 class NodeGone(Exception):
@@ -77,7 +67,7 @@ class Exchange(Service):
         # The ids under which this node has published.
         self._own_ids = {members.node_id}
         self._outgoing = Outgoing(reactor, bus, members)
-        self._incoming = Incoming(self._outgoing)
+        self._incoming = Incoming(self._outgoing, members)
         self.handlers: dict[str, Handler] = self._incoming.handlers
         self.handlers[_FENCE] = self._report_progress
         self.handlers[_LEAVE] = self._note_leave
@@ -86,9 +76,7 @@ class Exchange(Service):
         self.asked = self.unanswered = 0
         self._numbers = count(1)
         self._asks: dict[int, PendingAsk] = {}
-        self._late = Deadlines[PendingAsk](reactor, _FENCE_AFTER, self._fence)
-        self._silent = Deadlines[PendingAsk](reactor, _SILENT_AFTER, self._end_fence)
-        self._again = Deadlines[PendingAsk](reactor, _ASK_AGAIN_AFTER, self._fence)
+        self._fence = Fence(reactor, self._others, self._ask_progress, self._end)
         bus.observers.append(self)
         members.observers.append(self)
 
@@ -104,8 +92,7 @@ class Exchange(Service):
         self._bus.unsubscribe(node_channel(self._members.node_id))
         self._outgoing.close()
         self._end_all("the gateway stops")
-        for deadlines in (self._late, self._silent, self._again):
-            deadlines.close()
+        self._fence.close()
 
     @property
     def node_id(self) -> str:
@@ -206,11 +193,8 @@ class Exchange(Service):
                 self._take(sender, item)
             elif is_own:
                 self._note_own(item.number)
-            elif self._members.is_in_touch:
-                self._incoming.handle(sender, item)
             else:
-                # Others may have counted without the clients of this node.
-                self._incoming.refuse(sender, item, "it was stopped or cut off for a while")
+                self._incoming.handle(sender, item)
 
     def _take_unknown(self, frame: UnknownVersion) -> None:
         """Let nobody wait for what a frame of a version has that this node does not know."""
@@ -278,13 +262,11 @@ class Exchange(Service):
         ask.receivers = outcome
         if not outcome and ask.node in self._others():
             # It has a lease, and is not on the bus: it is cut off, or has just ended.
-            ask.failures[ask.node] = _SILENT
+            ask.failures[ask.node] = SILENT
         if ask.is_complete:
             self._end(ask)
-        elif ask.is_fence:
-            self._silent.start(ask)
         else:
-            self._late.start(ask)
+            self._fence.watch(ask)
 
     def _note_own(self, number: int) -> None:
         """Note that this node has received its own question."""
@@ -306,63 +288,13 @@ class Exchange(Service):
             ask.failures[sender] = str(answer.value) or "it failed"
         if ask.node is not None or ask.is_complete:
             self._end(ask)
-        elif ask.fence is not None:
-            ask.fence.busy.discard(sender)
-            self._end_if_settled(ask, ask.fence)
-
-    def _fence(self, ask: PendingAsk) -> None:
-        """Ask the nodes what has become of a question that some have not answered."""
-        fence = ask.fence = ask.fence or FenceState()
-        others = self._others() if ask.node is None else {ask.node}
-        nodes = {each for each in others if not ask.has_heard_from(each)}
-        nodes -= fence.cleared | fence.asked
-        fence.busy.clear()
-        fence.asked |= nodes
-        for node in nodes:
-            pending = self._start(
-                node_channel(node),
-                _FENCE,
-                [ask.number, self._now() - ask.asked_at],
-                node=node,
-                is_fence=True,
-            )
-            pending.done.addCallback(partial(self._note_progress, ask, fence, node))
-        self._end_if_settled(ask, fence)
-
-    def _end_fence(self, pending: PendingAsk) -> None:
-        """End a question about another one that has had no answer."""
-        assert pending.node is not None
-        pending.failures[pending.node] = _SILENT
-        self._end(pending)
-
-    def _note_progress(
-        self, ask: PendingAsk, fence: FenceState, node: str, answers: Answers
-    ) -> None:
-        """Note what a node says has become of a question."""
-        fence.asked.discard(node)
-        if node not in answers.values:
-            if answers.problem is None:
-                fence.cleared.add(node)
-            else:
-                ask.failures.setdefault(node, _SILENT)
-        elif answers.values[node] is True:
-            fence.busy.add(node)
-        elif answers.values[node] is None:
-            ask.failures[node] = "it has lost frames meanwhile"
-        elif ask.node is not None:
-            ask.failures[node] = "the question did not get there"
         else:
-            fence.cleared.add(node)
-        self._end_if_settled(ask, fence)
+            self._fence.heard(ask, sender)
 
-    def _end_if_settled(self, ask: PendingAsk, fence: FenceState) -> None:
-        """End a question if no more answers can come; ask again if a node works on it."""
-        if fence.asked or ask.number not in self._asks:
-            return
-        if fence.busy:
-            self._again.start(ask)
-        else:
-            self._end(ask)
+    def _ask_progress(self, node: str, ask: PendingAsk) -> Deferred[Answers]:
+        """Ask a node what has become of a question."""
+        arguments = [ask.number, self._now() - ask.asked_at]
+        return self._start(node_channel(node), _FENCE, arguments, node=node, is_fence=True).done
 
     def _report_progress(self, sender: str, arguments: list[Any]) -> bool | None:
         """Tell whether this node works on a question, which was asked some seconds ago.
@@ -387,8 +319,7 @@ class Exchange(Service):
         if self._asks.pop(ask.number, None) is None:
             return
         if ask.receivers is not None:
-            for deadlines in (self._late, self._silent, self._again):
-                deadlines.stop(ask)
+            self._fence.forget(ask)
         answers = ask.answers(problem)
         if answers.problem is not None and not ask.is_fence:
             self.unanswered += 1

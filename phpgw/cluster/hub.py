@@ -66,7 +66,7 @@ def make_cluster_hub(
     router = Router(registry, lambda: members.node_id, rules)
     local = Dispatcher(registry, metrics, max_groups, slices)
     here = ConfirmedCommands(local, subscriptions)
-    PublishedCommands(bus, local, slices, rules)
+    PublishedCommands(bus, members, local, slices, rules)
     others = RemoteCommands(exchange, here)
     history = EngineHistory(bus)
     context = ListContext(reactor, here, others, KeptMessages(others, history), router)

@@ -10,6 +10,7 @@ from twisted.python.failure import Failure
 
 from phpgw.cluster.channels import node_channel
 from phpgw.cluster.frames import DONE, FAILED, UNSUPPORTED, Answer, Question, UnknownVersion
+from phpgw.cluster.members import OUT_OF_TOUCH, Members
 from phpgw.cluster.outgoing import Outgoing
 from phpgw.log_limit import line_limit
 from phpgw.time_slices import JobsStopped, TooManyJobs
@@ -23,16 +24,17 @@ class Incoming:
     """Handles questions.
 
     Questions of one sender with the same order are handled one after another, all others as they
-    come.
+    come. None begins while this node is out of touch: others may have counted without its clients.
 
     :ivar handlers: the handlers, by operation.
     """
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, outgoing: Outgoing) -> None:
+    def __init__(self, outgoing: Outgoing, members: Members) -> None:
         self.handlers: dict[str, Handler] = {}
         self._outgoing = outgoing
+        self._members = members
         # The numbers of questions that wait or are being handled, with their senders.
         self._under_way: set[tuple[str, int]] = set()
         # The questions that wait for another one of the same sender and order.
@@ -55,10 +57,6 @@ class Incoming:
             self._waiting[key] = deque()
             Deferred.fromCoroutine(self._run_in_order(key, running))
 
-    def refuse(self, sender: str, question: Question, reason: str) -> None:
-        """Answer that this node does not handle a question."""
-        self._answer(sender, question, FAILED, reason)
-
     def refuse_frame(self, frame: UnknownVersion) -> None:
         """Answer that this node does not know the version of the questions in a frame."""
         self.log.warn(
@@ -76,6 +74,9 @@ class Incoming:
 
         :returns: a Deferred that fires once it is answered; ``None`` if it is answered.
         """
+        if not self._members.is_in_touch:
+            self._answer(sender, question, FAILED, OUT_OF_TOUCH)
+            return None
         handler = self.handlers.get(question.operation)
         if handler is None:
             self._answer(sender, question, UNSUPPORTED, question.operation)

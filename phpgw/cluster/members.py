@@ -2,6 +2,9 @@
 
 from typing import Protocol
 
+OUT_OF_TOUCH = "it was stopped or cut off for a while"
+"""Why a node does nothing for others."""
+
 
 class MemberObserver(Protocol):
     """Somebody who is told which nodes come and go."""

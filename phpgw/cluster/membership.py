@@ -179,7 +179,7 @@ class Membership(Service):
         self._in_touch_at: float | None = None
         self._lost_at: float | None = None
         self._is_registered = self._is_renewing = False
-        self._renewals = LoopingCall(self._renew)
+        self._renewals = LoopingCall(self.renew)
         self._renewals.clock = reactor
         bus.observers.append(self)
 
@@ -214,10 +214,16 @@ class Membership(Service):
         super().stopService()
         self._renewals.stop()
         self._bus.observers.remove(self)
-        records = ledger_key(self.node_id), adopted_key(self.node_id)
+        return self.retire(self.node_id).addErrback(self._not_resigned)
+
+    def retire(self, node_id: str) -> Deferred[None]:
+        """Have a node be a member no longer, whose process has ended, or does nothing any more.
+
+        :returns: fails with :exc:`phpgw.bus.interface.BusUnavailable`.
+        """
+        records = ledger_key(node_id), adopted_key(node_id)
         keys = NODES, DEAD, CONNECTIONS, VERSIONS, ORPHANS, *records
-        resigned = self._bus.run(RESIGN, keys, [self.node_id.encode()])
-        return resigned.addCallbacks(lambda _: None, self._not_resigned)
+        return self._bus.run(RESIGN, keys, [node_id.encode()]).addCallback(lambda _: None)
 
     # phpgw.bus.interface.BusObserver
 
@@ -226,7 +232,7 @@ class Membership(Service):
         self._is_registered = False
         self._lost_at = None
         if self.running:
-            self._renew()
+            self.renew()
 
     def lost(self, reason: str) -> None:
         """Note when the engine was there last."""
@@ -237,7 +243,7 @@ class Membership(Service):
 
     # The lease
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """Renew the lease, and find out which nodes there are."""
         if self._is_renewing or self._lost_at is not None:
             return
@@ -301,7 +307,7 @@ class Membership(Service):
         self.live = self.live - {before} | {self.node_id}
         for observer in self.observers:
             observer.renamed(before)
-        self._renew()
+        self.renew()
 
     def _find_left(self, nodes: Set[str], ended: set[str]) -> None:
         """Compare the nodes with those before, and tell which have left.

@@ -16,6 +16,7 @@ from phpgw.cluster.hold import ClusterHoldControl
 from phpgw.cluster.hub import make_cluster_hub
 from phpgw.cluster.ledger import NodeLedger
 from phpgw.cluster.membership import Membership
+from phpgw.cluster.reported_deaths import ReportedDeaths
 from phpgw.cluster.service_order import ServiceOrder
 from phpgw.cluster.state import ClusterState, observe_cluster
 from phpgw.cluster.timer_turns import TimerTurns
@@ -39,6 +40,7 @@ class ClusterParts:
     :param random_id: returns an id that no other client has.
     :ivar membership: tells which nodes there are.
     :ivar exchange: asks other nodes.
+    :ivar deaths: declares nodes dead that are known to have ended.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class ClusterParts:
             HistoryRules(settings.history),
         )
         self.membership = membership
+        self.deaths = ReportedDeaths(reactor, self._bus, membership)
         self.registry = hub.registry
         self.commander = hub.commander
         self.directory = hub.directory

@@ -5,6 +5,9 @@ from typing import Any
 import attrs
 from twisted.internet.defer import Deferred
 
+SILENT = ""
+"""The failure of a node that does not answer."""
+
 
 @attrs.frozen
 class Answers:

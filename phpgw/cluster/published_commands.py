@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 
 from phpgw.bus.interface import Bus
 from phpgw.cluster.channels import ALL, group_channel, is_for_one_node, user_channel
+from phpgw.cluster.members import OUT_OF_TOUCH, Members
 from phpgw.history.rules import HistoryRules
 from phpgw.hub.command_parser import LONG_TEXT, parse_commands, parse_in_steps
 from phpgw.hub.commander import Commander
@@ -28,6 +29,10 @@ _MAX_WAITING = 8_000_000
 _CHANNELS = {"group": group_channel, "user": user_channel}
 
 
+class _OutOfTouch(Exception):
+    """The commands are too old: this node was stopped or cut off meanwhile."""
+
+
 def is_published_by_php(frame: bytes) -> bool:
     """Return whether a frame is PHP's, and not that of a node."""
     return frame.startswith(_BEGIN)
@@ -36,7 +41,8 @@ def is_published_by_php(frame: bytes) -> bool:
 class PublishedCommands:
     """Carries out the commands that PHP publishes, in the order in which they come.
 
-    There is nobody to tell what becomes of them: invalid ones are logged.
+    There is nobody to tell what becomes of them: invalid ones are logged. None are carried out
+    while this node is out of touch: PHP may have been told that its clients have left.
 
     :param local: carries out commands for the clients of this node.
     :param slices: reads long frames.
@@ -45,7 +51,15 @@ class PublishedCommands:
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, bus: Bus, local: Commander, slices: TimeSlices, rules: HistoryRules) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        members: Members,
+        local: Commander,
+        slices: TimeSlices,
+        rules: HistoryRules,
+    ) -> None:
+        self._members = members
         self._local = local
         self._slices = slices
         self._rules = rules
@@ -78,7 +92,7 @@ class PublishedCommands:
         """Carry out a frame, and after it those that have come meanwhile."""
         try:
             running = self._run(channel, frame)
-        except (InvalidCommand, TooManyJobs) as error:
+        except (InvalidCommand, TooManyJobs, _OutOfTouch) as error:
             self._refuse(channel, _explain(error))
             return
         if isinstance(running, Deferred):
@@ -101,6 +115,8 @@ class PublishedCommands:
             if self._is_kept(command):
                 problem = "a message to a group with a history goes to the API, or has it off"
                 raise InvalidCommand(problem, index, "history")
+        if not self._members.is_in_touch:
+            raise _OutOfTouch
         return self._local.run_batch(commands)
 
     def _is_kept(self, command: Command) -> bool:
@@ -111,7 +127,7 @@ class PublishedCommands:
 
     def _failed(self, channel: bytes, failure: Failure) -> None:
         error = failure.value
-        if isinstance(error, InvalidCommand | TooManyJobs | JobsStopped):
+        if isinstance(error, InvalidCommand | TooManyJobs | JobsStopped | _OutOfTouch):
             self._refuse(channel, _explain(error))
         else:
             self.log.failure("Commands on the bus could not be carried out", failure)
@@ -143,6 +159,12 @@ def _is_for(channel: bytes, command: Command) -> bool:
 
 
 def _explain(error: Exception) -> str:
-    if isinstance(error, InvalidCommand):
-        return str(error)
-    return "too much is under way" if isinstance(error, TooManyJobs) else "the gateway stops"
+    match error:
+        case InvalidCommand():
+            return str(error)
+        case _OutOfTouch():
+            return OUT_OF_TOUCH
+        case TooManyJobs():
+            return "too much is under way"
+        case _:
+            return "the gateway stops"

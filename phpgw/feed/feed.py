@@ -4,18 +4,22 @@ Without viewers, nothing is observed and no timer runs. What is sent is encoded 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from phpgw.feed.event_record import event_record
 from phpgw.feed.rates import RateMeter
 from phpgw.feed.subscription import GroupsOf, Subscription
-from phpgw.metrics import Metrics
+from phpgw.log_limit import line_limit
 from phpgw.relay.event_report import EventObservers, EventReport
+from phpgw.snapshot import Snapshot
 
 _STATS_INTERVAL = 1.0
 # Seconds for which events are gathered, so that many go in one write.
@@ -28,6 +32,8 @@ _BUSY = 200
 # Bytes that a viewer may have left unread before it loses what comes.
 _MAX_UNREAD = 256 * 1024
 _GOING_AWAY = 1001
+
+SnapshotSource = Callable[[], Snapshot | Deferred[Snapshot]]
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 
@@ -84,16 +90,19 @@ class Feed(Service):
     """The feed of a gateway.
 
     :param reactor: delays calls.
+    :param take_snapshot: returns the metrics of the gateway.
     :param groups_of: returns the groups of a client.
     :param has_bodies: whether viewers get messages and replies, or their sizes alone.
     :ivar is_stopped: whether nobody can watch any longer.
     """
 
+    log = Logger(observer=line_limit)
+
     def __init__(
         self,
         reactor: Any,
         observers: EventObservers,
-        metrics: Metrics,
+        take_snapshot: SnapshotSource,
         groups_of: GroupsOf,
         has_bodies: bool,
     ) -> None:
@@ -101,15 +110,15 @@ class Feed(Service):
         self._observers = observers
         self._groups_of = groups_of
         self._has_bodies = has_bodies
-        self._rates = RateMeter(metrics, reactor.seconds)
+        self._take_snapshot = take_snapshot
+        self._rates = RateMeter(reactor.seconds)
         self._subscribers: dict[Viewer, _Subscriber] = {}
         self.is_stopped = False
         # Since the last flush: how many events were wanted, and how many more can be sent.
         self._wanted = 0
         self._left = _MAX_EVENTS
         self._flush_call: IDelayedCall | None = None
-        self._ticking = LoopingCall(self._tick)
-        self._ticking.clock = reactor
+        self._ticking: LoopingCall | None = None
 
     def stopService(self) -> None:
         """Close the connections of all viewers."""
@@ -120,10 +129,12 @@ class Feed(Service):
 
     def subscribe(self, viewer: Viewer, subscription: Subscription) -> None:
         """Set what a viewer gets from now on; it may have got something else before."""
+        last = None if self._ticking is None else self._rates.last()
         self._subscribers[viewer] = _Subscriber(viewer, subscription)
+        # If nobody has wanted them so far, it sends the metrics.
         self._adapt()
-        if subscription.stats and viewer.unread <= _MAX_UNREAD:
-            viewer.send([_message(stats=self._rates.last())])
+        if subscription.stats and last is not None and viewer.unread <= _MAX_UNREAD:
+            viewer.send([_message(stats=last)])
 
     def remove(self, viewer: Viewer) -> None:
         """Forget a viewer; it need not have subscribed to anything."""
@@ -137,18 +148,31 @@ class Feed(Service):
         if any(each.events is not None for each in wanted):
             self._observers.add(self._observe)
         if any(each.stats for each in wanted):
-            if not self._ticking.running:
-                self._rates.measure()
-                self._ticking.start(_STATS_INTERVAL, now=False)
-        elif self._ticking.running:
+            if self._ticking is None:
+                # Not the one before, which may still wait for the metrics.
+                self._ticking = LoopingCall(self._tick)
+                self._ticking.clock = self._reactor
+                self._ticking.start(_STATS_INTERVAL)
+        elif self._ticking is not None:
             self._ticking.stop()
+            self._ticking = None
         if not wanted and self._flush_call is not None:
             self._flush_call.cancel()
             self._flush_call = None
             self._wanted, self._left = 0, _MAX_EVENTS
 
-    def _tick(self) -> None:
-        self._rates.measure()
+    def _tick(self) -> Deferred[None] | None:
+        snapshot = self._take_snapshot()
+        if isinstance(snapshot, Deferred):
+            return snapshot.addCallbacks(self._send_stats, self._log_failure)
+        self._send_stats(snapshot)
+        return None
+
+    def _log_failure(self, failure: Failure) -> None:
+        self.log.warn("There are no metrics: {reason}", reason=failure.getErrorMessage())
+
+    def _send_stats(self, snapshot: Snapshot) -> None:
+        self._rates.measure(snapshot)
         message = _message(stats=self._rates.last())
         for each in [*self._subscribers.values()]:
             if each.subscription.stats and each.viewer.unread <= _MAX_UNREAD:

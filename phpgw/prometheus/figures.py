@@ -12,13 +12,14 @@ from phpgw.observable import Observable
 from phpgw.prometheus.collector import GatewayCollector
 from phpgw.prometheus.exposition import Exposition, expose
 from phpgw.prometheus.plain_family import PlainFamily
+from phpgw.snapshot import Snapshot
 
 
 class Figures(Protocol):
     """The numbers of a gateway: of this process, or of all its workers."""
 
-    def stats(self) -> dict[str, int] | Deferred[dict[str, int]]:
-        """Return the value of each metric by its name, without the histograms."""
+    def snapshot(self) -> Snapshot | Deferred[Snapshot]:
+        """Return the metrics as they are now."""
         ...
 
     def exposition(self, accept: bytes) -> Exposition | Deferred[Exposition]:
@@ -62,9 +63,9 @@ class OwnFigures:
         self._collector = GatewayCollector(metrics, observables)
         self._pools = pools
 
-    def stats(self) -> dict[str, int]:
-        """See :meth:`Figures.stats`."""
-        return self._metrics.as_dict()
+    def snapshot(self) -> Snapshot:
+        """See :meth:`Figures.snapshot`."""
+        return Snapshot.of(self._metrics)
 
     def exposition(self, accept: bytes) -> Exposition:
         """See :meth:`Figures.exposition`."""

@@ -1,6 +1,5 @@
 """The last failures of events: what went wrong, why, and what helps."""
 
-from collections import Counter
 from collections.abc import Callable
 from typing import NamedTuple, cast
 
@@ -18,9 +17,9 @@ from phpgw.backend.errors import (
 from phpgw.backend.event import Event
 from phpgw.relay.breaker import CircuitOpen
 from phpgw.relay.errors import UnusableReply
+from phpgw.relay.failure_list import MAX_FAILURES, FailureList, FailureRecord, find_excess
 from phpgw.relay.overload import Overloaded
 
-_MAX_FAILURES = 100
 _MAX_PROBLEM = 2000
 
 
@@ -150,6 +149,21 @@ class FailureEntry:
     advice: Advice
     count: int = 1
 
+    def as_record(self) -> FailureRecord:
+        """Return the failure as the API describes it."""
+        identity = self.event.identity
+        return {
+            "id": self.id,
+            "at": self.at,
+            "count": self.count,
+            "type": self.event.type,
+            "client_id": identity.client_id or None,
+            "user": identity.user,
+            "problem": self.problem,
+            "why": self.advice.why,
+            "fix": self.advice.fix,
+        }
+
 
 class FailureLog:
     """The last failures, in memory. To keep them costs nothing until an event fails.
@@ -168,6 +182,10 @@ class FailureLog:
         """Return the failures."""
         return [*reversed(self._entries.values())]
 
+    def as_list(self) -> FailureList:
+        """Return the failures as the API describes them."""
+        return FailureList([each.as_record() for each in self.newest_first()])
+
     def add(self, failure_id: str, event: Event, failure: Failure) -> None:
         """Keep a failure.
 
@@ -177,19 +195,17 @@ class FailureLog:
         if entry is None:
             problem = failure.getErrorMessage()[:_MAX_PROBLEM]
             entry = FailureEntry(failure_id, 0, event, problem, _advice(failure), 0)
-            if len(self._entries) == _MAX_FAILURES:
+            if len(self._entries) == MAX_FAILURES:
                 self._drop_one()
         self._entries[failure_id] = entry
         entry.at, entry.event = self._wall_time(), _without_content(event)
         entry.count += 1
 
     def _drop_one(self) -> None:
-        """Drop the oldest failure of the commonest problem: many of one kind hide no others."""
-        counts = Counter(each.problem for each in self._entries.values())
-        [(commonest, _)] = counts.most_common(1)
-        del self._entries[
-            next(id_ for id_, each in self._entries.items() if each.problem == commonest)
-        ]
+        """Drop the oldest failure of the commonest problem."""
+        ids = [*self._entries]
+        for index in find_excess([each.problem for each in self._entries.values()], len(ids) - 1):
+            del self._entries[ids[index]]
 
 
 def _without_content(event: Event) -> Event:

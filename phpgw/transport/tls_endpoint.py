@@ -1,6 +1,7 @@
 """Connections to servers with TLS, whose certificates are verified."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,14 @@ _CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE--
 
 
 class UnusableTlsFile(Exception):
-    """A file with certificates cannot be used; the text says why."""
+    """A file with certificates cannot be used.
+
+    :ivar reason: why, without the file's name.
+    """
+
+    def __init__(self, path: Path, reason: str) -> None:
+        super().__init__(f"the certificates in {path} cannot be used: {reason}")
+        self.reason = reason
 
 
 @attrs.frozen
@@ -42,19 +50,31 @@ class TlsFiles:
         :raises UnusableTlsFile: if a file cannot be used.
         """
         named: dict[str, Any] = {}
-        try:
-            if self.authorities is not None:
-                texts = _CERTIFICATE.findall(self.authorities.read_bytes())
-                if not texts:
-                    raise UnusableTlsFile(f"{self.authorities}: no certificate in PEM")
-                found = [Certificate.loadPEM(text) for text in texts]
-                named["trustRoot"] = trustRootFromCertificates(found)
-            if self.certificate is not None:
-                text = self.certificate.read_bytes()
-                named["clientCertificate"] = PrivateCertificate.loadPEM(text)
-        except (OSError, crypto.Error) as error:
-            raise UnusableTlsFile(f"its certificates cannot be read: {error}") from error
+        if self.authorities is not None:
+            named["trustRoot"] = _load(self.authorities, _load_authorities)
+        if self.certificate is not None:
+            named["clientCertificate"] = _load(self.certificate, PrivateCertificate.loadPEM)
         return optionsForClientTLS(host, **named)
+
+
+def _load(path: Path, parse: Callable[[bytes], Any]) -> Any:
+    """Return what a file has.
+
+    :raises UnusableTlsFile: if it cannot be read, or has nothing of the kind.
+    """
+    try:
+        return parse(path.read_bytes())
+    except OSError as error:
+        raise UnusableTlsFile(path, error.strerror or str(error)) from error
+    except (ValueError, crypto.Error) as error:
+        raise UnusableTlsFile(path, str(error)) from error
+
+
+def _load_authorities(pem: bytes) -> Any:
+    texts = _CERTIFICATE.findall(pem)
+    if not texts:
+        raise ValueError("no certificate in PEM")
+    return trustRootFromCertificates([Certificate.loadPEM(text) for text in texts])
 
 
 @implementer(IStreamClientEndpoint)

@@ -55,9 +55,11 @@ def _serve(message: Message) -> None:
         make_pools=no_pools,
         make_signals=link.make_signals,
         share_figures=link.share_figures,
+        share_failures=link.share_failures,
         share_proxied_ports=link.knowledge.share_proxied_ports,
         share_probes=link.knowledge.share_probes,
         share_resources=refuse_unshared,
+        share_node=link.deaths.share,
         share_report=link.share_report,
         share_readiness=link.share_readiness,
     )

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import attrs
 from twisted.application.service import MultiService
 from twisted.internet.defer import Deferred, DeferredList, succeed
 from twisted.internet.task import LoopingCall
@@ -22,8 +21,12 @@ from phpgw.process.log_file import ReopenableLogFile
 from phpgw.process.messages import Message
 from phpgw.process.systemd import SystemdNotifier
 from phpgw.prometheus.plain_family import observe_plainly
+from phpgw.relay.failure_list import FailureList
 from phpgw.settings import Settings
+from phpgw.snapshot import Snapshot
+from phpgw.workers.ended_nodes import EndedNodes
 from phpgw.workers.job import WorkerJob
+from phpgw.workers.pools_report import PoolsReport
 from phpgw.workers.report import Report
 from phpgw.workers.slot import LOOK_SECONDS, WorkerSlot
 from phpgw.workers.sockets import ListeningSockets
@@ -75,7 +78,14 @@ class WorkersParent(MultiService):
         self._log_file = log_file
         self._reloading: dict[WorkerSlot, Deferred[None]] = {}
         self._rolling: Deferred[None] | None = None
-        self._survey = Survey(reactor, self._serving, self._own_report)
+        self._ended_nodes = EndedNodes(self._tell_all)
+        self._snapshots = Survey(reactor, "snapshot", Snapshot, self._serving)
+        self._surveys: Mapping[str, Survey[Any]] = {
+            "snapshot": self._snapshots,
+            "metrics": Survey(reactor, "metrics", Report, self._serving, self._own_reports),
+            "failures": Survey(reactor, "failures", FailureList, self._serving),
+            "pools": Survey(reactor, "pools", PoolsReport, tuple, self._pools_reports),
+        }
         # What workers that start later have to know; one for each port at most.
         self._notes: list[Mapping[str, Any]] = []
         # Whether each worker was told that another one is ready.
@@ -88,7 +98,7 @@ class WorkersParent(MultiService):
                 sockets={**public.for_worker(job.number), **private.for_worker(job.number)},
                 started=self._started,
                 received=self._received,
-                ended=self._survey.ended,
+                ended=self._ended,
                 drain_seconds=settings.drain_timeout + _EXTRA_SECONDS,
             )
             for job in jobs
@@ -201,7 +211,13 @@ class WorkersParent(MultiService):
             process.tell("fpm", socket=_as_text(self._fpm.socket))
         for note in self._notes:
             process.tell("note", note=note)
+        self._ended_nodes.started(process)
         self._told_ready.clear()
+
+    def _ended(self, process: WorkerProcess) -> None:
+        for survey in self._surveys.values():
+            survey.ended(process)
+        self._ended_nodes.ended(process)
 
     def _fpm_has_changed(self, socket: Path | None) -> None:
         self._tell_all("fpm", socket=_as_text(socket))
@@ -212,16 +228,25 @@ class WorkersParent(MultiService):
                 self._tell_readiness()
             case "note":
                 self._pass_on(process, message)
-            case "reported":
-                self._survey.reported(process, message)
-            case "survey":
-                self._survey.ask().addCallback(
-                    lambda report: process.tell("surveyed", **attrs.asdict(report))
-                )
+            case "node":
+                self._ended_nodes.named(process, message["id"])
+            case "node_declared_dead":
+                self._ended_nodes.declared_dead(message["id"])
+            case "reported" if message["about"] in self._surveys:
+                self._surveys[message["about"]].reported(process, message)
+            case "survey" if message["about"] in self._surveys:
+                self._answer(process, message["about"])
             case "reloaded":
                 waiting = self._reloading.pop(slot, None)
                 if waiting is not None:
                     waiting.callback(None)
+
+    def _answer(self, process: WorkerProcess, about: str) -> None:
+        """Tell a process what all workers report."""
+        asked: Deferred[Any] = self._surveys[about].ask()
+        asked.addCallback(
+            lambda found: process.tell("surveyed", about=about, value=found.as_json())
+        )
 
     def _pass_on(self, process: WorkerProcess, message: Message) -> None:
         """Pass a note on to all processes but the one that it comes from."""
@@ -246,12 +271,15 @@ class WorkersParent(MultiService):
     def _serving(self) -> list[WorkerProcess]:
         return [slot.current for slot in self._slots if slot.current is not None]
 
-    def _own_report(self) -> Report:
+    def _own_reports(self) -> list[Report]:
         """Return what the parent alone knows."""
         fpm = () if self._fpm is None else self._fpm.observables()
-        observables = (*observe_workers(self._slots), *fpm)
-        families = [observe_plainly(each) for each in observables] + self._pools.families()
-        return Report({}, families, self._pools.as_json())
+        engine = () if self._engine is None else self._engine.observables()
+        known = (*observe_workers(self._slots), *fpm, *engine)
+        return [Report([observe_plainly(each) for each in known] + self._pools.families())]
+
+    def _pools_reports(self) -> list[PoolsReport]:
+        return [PoolsReport(self._pools.as_json())]
 
     def _tell_all(self, kind: str, **fields: Any) -> None:
         for slot in self._slots:
@@ -264,11 +292,10 @@ class WorkersParent(MultiService):
         return ready.addCallback(lambda _: None)
 
     def _status(self) -> str:
+        values = self._snapshots.latest().values
         total = Metrics()
-        for slot in self._slots:
-            numbers = slot.state.get("summary", {})
-            for name in SUMMARY:
-                setattr(total, name, getattr(total, name) + numbers.get(name, 0))
+        for name in SUMMARY:
+            setattr(total, name, values.get(name, 0))
         count = len(self._serving())
         return f"{count} of {len(self._slots)} workers are ready; {total.summary()}"
 

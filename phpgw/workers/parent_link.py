@@ -12,18 +12,24 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall, deferLater
 
 from phpgw.api.check import GatewayReport
+from phpgw.api.failures import Failures
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.upstream import total_concurrency
 from phpgw.process.messages import Message
 from phpgw.process.parent_pipe import ParentPipe
 from phpgw.prometheus.figures import OwnFigures
+from phpgw.relay.failure_list import FailureList
+from phpgw.relay.failures import FailureLog
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
-from phpgw.workers.shared_figures import SharedFigures
+from phpgw.workers.shared_deaths import SharedDeaths
+from phpgw.workers.shared_figures import SNAPSHOT, SharedFigures
 from phpgw.workers.shared_knowledge import SharedKnowledge
 from phpgw.workers.shared_readiness import SharedReadiness
 from phpgw.workers.slot import LOOK_SECONDS
+from phpgw.workers.survey_link import SurveyLink
 
+FAILURES = "failures"
 # Seconds, so that the reactor writes what it was given.
 _WRITE_SECONDS = 0.01
 
@@ -35,9 +41,9 @@ class ParentLink(Service, ParentPipe):
     and ``share_`` are for :class:`phpgw.process_role.ProcessRole`.
 
     :ivar knowledge: what the workers tell each other.
+    :ivar deaths: which of them have ended.
+    :ivar surveys: what all workers report.
     """
-
-    _figures: SharedFigures
 
     def __init__(self, reactor: Any, job: WorkerJob) -> None:
         self._reactor = reactor
@@ -48,6 +54,8 @@ class ParentLink(Service, ParentPipe):
         self._readiness = SharedReadiness()
         self.share_readiness = self._readiness.share
         self.knowledge = SharedKnowledge(self.tell)
+        self.deaths = SharedDeaths(self.tell)
+        self.surveys = SurveyLink(reactor, self.tell)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
@@ -65,8 +73,12 @@ class ParentLink(Service, ParentPipe):
 
     def share_figures(self, own: OwnFigures) -> SharedFigures:
         """Return the numbers of all workers."""
-        self._figures = SharedFigures(own, self.tell)
-        return self._figures
+        return SharedFigures(own, self.surveys)
+
+    def share_failures(self, own: FailureLog) -> Failures:
+        """Return what returns the failures of all workers."""
+        self.surveys.reports[FAILURES] = lambda: own.as_list().as_json()
+        return lambda: self.surveys.ask(FAILURES).addCallback(FailureList.from_json)
 
     def share_report(self, own: GatewayReport) -> GatewayReport:
         """Return what the whole gateway is: its settings are not divided among workers."""
@@ -86,11 +98,11 @@ class ParentLink(Service, ParentPipe):
         self._reactor.callWhenRunning(self._reactor.callLater, 0, self._begin)
 
     def report_last(self, outcome: object) -> Deferred[None]:
-        """Tell the parent the numbers that this process has at its end.
+        """Tell the parent what this process has to report at its end.
 
-        :returns: fires when they have been written.
+        :returns: fires when that has been written.
         """
-        self._figures.report(None)
+        self.surveys.report_all()
         return deferLater(self._reactor, _WRITE_SECONDS)
 
     def obey(self, message: Message) -> None:
@@ -106,22 +118,27 @@ class ParentLink(Service, ParentPipe):
                 socket = message["socket"]
                 self._fpm.lead_to(None if socket is None else Path(socket))
             case "report":
-                self._figures.report(message["id"])
+                self.surveys.report(message["about"], message["id"])
             case "surveyed":
-                self._figures.surveyed(message)
+                self.surveys.surveyed(message)
             case "note":
                 self.knowledge.hear(message["note"])
+            case "node_ended":
+                self.deaths.hear(message["id"])
             case "others":
                 self._readiness.is_other_ready = message["ready"]
 
     def _begin(self) -> None:
         # In place of the reactor's own handler.
         signal.signal(signal.SIGTERM, lambda *_: self._reactor.callFromThread(self._stop))
+        self.deaths.begin()
         self.tell("ready")
         self._beating.start(LOOK_SECONDS)
 
     def _beat(self) -> None:
-        self.tell("alive", ready=self._readiness.is_own_ready(), summary=self._figures.summary())
+        self.tell("alive", ready=self._readiness.is_own_ready())
+        # If the worker is killed, its counts are lost from here on.
+        self.surveys.report(SNAPSHOT)
 
     def _stop(self) -> None:
         if not self.is_stopping:

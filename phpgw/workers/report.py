@@ -1,70 +1,43 @@
-"""The numbers of one worker, and how those of several become the gateway's."""
+"""The metrics of one worker for Prometheus, and how those of several become the gateway's."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Self
 
 import attrs
 
-from phpgw.metric_field import Merge
-from phpgw.metrics import Metrics
 from phpgw.prometheus.plain_family import PlainFamily, Sample
-
-_FUNCTIONS: Mapping[Merge, Callable[[Sequence[Any]], Any]] = {"sum": sum, "max": max, "min": min}
-_STATS = {each.name: each for each in Metrics.describe()}
+from phpgw.snapshot import MERGE_FUNCTIONS
 
 
 @attrs.frozen
 class Report:
-    """The numbers of a worker, or of several.
+    """The metrics of a worker, or of several.
 
-    :ivar stats: as in ``/stats``.
     :ivar families: as in ``/metrics``.
-    :ivar pools: as in ``/pools``; only the parent has some.
     """
 
-    stats: Mapping[str, int]
-    families: list[PlainFamily]
-    pools: Sequence[Mapping[str, Any]] = ()
+    families: Sequence[PlainFamily] = ()
 
     @classmethod
-    def from_json(cls, message: Mapping[str, Any]) -> Self:
-        """Return the report in a message."""
-        return cls(message["stats"], message["families"], message.get("pools", ()))
+    def from_json(cls, value: Sequence[PlainFamily]) -> Self:
+        """Return the report of another process."""
+        return cls(value)
 
-    def totals(self) -> "Report":
+    @classmethod
+    def merge(cls, several: Iterable[Self]) -> Self:
+        """Return the metrics of several workers as those of one gateway."""
+        return cls(_merge_families(each.families for each in several))
+
+    def totals(self) -> Self:
         """Return what has only grown, and so stays true of a worker that has ended."""
-        stats = {
-            name: number
-            for name, number in self.stats.items()
-            if name in _STATS and _STATS[name].kind == "counter"
-        }
         grown = [each for each in self.families if each["type"] in ("counter", "histogram")]
-        return Report(stats, [each for each in grown if not each["name"].startswith("process_")])
+        return attrs.evolve(
+            self, families=[each for each in grown if not each["name"].startswith("process_")]
+        )
 
-
-NOTHING = Report({}, [])
-
-
-def merge_reports(reports: Iterable[Report]) -> Report:
-    """Return the numbers of several workers as those of one gateway."""
-    all_reports = [*reports]
-    return Report(
-        _merge_stats(each.stats for each in all_reports),
-        _merge_families(each.families for each in all_reports),
-        [pool for each in all_reports for pool in each.pools],
-    )
-
-
-def _merge_stats(sources: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    values: dict[str, list[int]] = {}
-    for stats in sources:
-        for name, number in stats.items():
-            values.setdefault(name, []).append(number)
-    # A worker with newer code may have others.
-    return {
-        name: _FUNCTIONS[_STATS[name].merge if name in _STATS else "sum"](numbers)
-        for name, numbers in values.items()
-    }
+    def as_json(self) -> Sequence[PlainFamily]:
+        """Return the metrics in JSON's own types."""
+        return self.families
 
 
 def _merge_families(sources: Iterable[Iterable[PlainFamily]]) -> list[PlainFamily]:
@@ -85,5 +58,5 @@ def _merge_families(sources: Iterable[Iterable[PlainFamily]]) -> list[PlainFamil
 def _merge_samples(
     family: PlainFamily, values: Mapping[tuple[Any, ...], list[float]]
 ) -> list[Sample]:
-    merge = _FUNCTIONS[family["merge"]]
+    merge = MERGE_FUNCTIONS[family["merge"]]
     return [(name, dict(labels), merge(each)) for (name, *labels), each in values.items()]

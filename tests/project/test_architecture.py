@@ -14,7 +14,7 @@ import phpgw
 # table, so there are no circles between them.
 _FOUNDATIONS = {
     *("deadlines", "duration", "escape", "histogram", "log_limit"),
-    *("labelled_counts", "metric_field", "metrics", "observable", "time_slices"),
+    *("labelled_counts", "metric_field", "metrics", "observable", "snapshot", "time_slices"),
 }
 MAY_IMPORT: dict[str, set[str]] = {
     "deadlines": set(),
@@ -26,6 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "metric_field": {"labelled_counts"},
     "metrics": {"histogram", "labelled_counts", "metric_field"},
     "observable": {"labelled_counts", "metric_field"},
+    "snapshot": {"histogram", "metric_field", "metrics"},
     "time_slices": set(),
     "logs": {*_FOUNDATIONS},
     "transport": {*_FOUNDATIONS},
@@ -64,11 +65,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "console": {*_FOUNDATIONS, "api", "web"},
     # In the process of the command, beside the gateway.
-    "checks": {"backend", "process", "relay", "settings", "web"},
+    "checks": {"backend", "bus", "process", "relay", "settings", "web"},
     "gateway": {*_FOUNDATIONS, "backend", "pools", "process", "relay", "websocket"},
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     "node_parts": {"history", "hub", "observable", "relay", "timers"},
-    "process_role": {"api", "backend", "pools", "process", "prometheus", "settings", "web"},
+    "process_role": {
+        *("api", "backend", "cluster", "pools", "process", "prometheus", "relay", "settings"),
+        "web",
+    },
     # It puts all together.
     "service": {
         *_FOUNDATIONS,
@@ -79,12 +83,15 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "workers": {
         *_FOUNDATIONS,
-        *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "pools", "api"),
-        *("gateway", "process_role", "service"),
+        *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "hub", "relay"),
+        *("pools", "cluster", "api", "gateway", "process_role", "service"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "settings", "workers"},
-    "cli": {*_FOUNDATIONS, "checks", "logs", "process", "samples", "settings", "workers"},
+    "cli": {
+        *_FOUNDATIONS,
+        *("checks", "history", "logs", "process", "samples", "settings", "workers"),
+    },
 }
 # From the top to the bottom, like the picture in docs/architecture.rst.
 ROOMS = [*reversed(MAY_IMPORT)]

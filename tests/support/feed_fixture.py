@@ -8,6 +8,7 @@ from phpgw.feed.viewer import ViewerFactory
 from phpgw.metrics import Metrics
 from phpgw.relay.event_report import EventObservers
 from phpgw.relay.failures import FailureLog
+from phpgw.snapshot import Snapshot
 
 
 class FeedFixture:
@@ -27,5 +28,11 @@ class FeedFixture:
         self.metrics = metrics or Metrics()
         self.failures = FailureLog(clock.seconds)
         self.observers = EventObservers(clock.seconds, self.metrics, clock.seconds)
-        self.feed = Feed(clock, self.observers, self.metrics, groups_of, has_bodies=has_bodies)
+        self.feed = Feed(
+            clock,
+            self.observers,
+            lambda: Snapshot.of(self.metrics),
+            groups_of,
+            has_bodies=has_bodies,
+        )
         self.viewers = ViewerFactory(clock, self.feed)

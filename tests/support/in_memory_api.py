@@ -81,7 +81,7 @@ class InMemoryApi:
             access,
             self.metrics,
             self._limit,
-            self.watching.failures,
+            self.watching.failures.as_list,
             self.watching.viewers,
             self.history,
             self.recorder,

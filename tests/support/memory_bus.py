@@ -57,10 +57,14 @@ class MemoryEngine:
         if not subscribers:
             self._subscribers.pop(channel, None)
 
+    def find_connections(self, label: bytes) -> "list[MemoryBus]":
+        """Return the bus with this label, if it is subscribed to something."""
+        buses = {bus for buses in self._subscribers.values() for bus in buses}
+        return [bus for bus in buses if bus.connection_label == label]
+
     def end_connection(self, label: bytes) -> bool:
         """End the connection of a bus, which does not notice before it is told (SIGSTOP)."""
-        buses = {bus for buses in self._subscribers.values() for bus in buses}
-        found = [bus for bus in buses if bus.connection_label == label]
+        found = self.find_connections(label)
         for bus in found:
             bus.unsubscribe_all()
         return bool(found)
@@ -105,6 +109,10 @@ class MemoryBus:
     def connection_label(self) -> bytes:
         """See ``Bus``."""
         return b"" if self._problem else b"%d memory-%d" % (id(self), self._connection)
+
+    def has_connection(self, label: bytes) -> Deferred[bool]:
+        """See ``Bus``."""
+        return self._ask(lambda: bool(self._engine.find_connections(label)))
 
     def end_connection(self, label: bytes) -> Deferred[bool]:
         """See ``Bus``."""

@@ -8,6 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from phpgw.cluster.adoption import Adoption
 from phpgw.cluster.ledger import NodeLedger
 from phpgw.cluster.membership import Membership
+from phpgw.cluster.reported_deaths import ReportedDeaths
 from phpgw.hub.client import Client
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
@@ -37,6 +38,7 @@ class MemoryNode:
         self.backend = FakeBackend()
         self.backend.at_once = AskedEvent.reply
         self.membership = Membership(self.clock, self.bus, keeps_id=False)
+        self.deaths = ReportedDeaths(self.clock, self.bus, self.membership)
         self.ledger = NodeLedger(self.clock, self.bus, self.membership)
         slices = TimeSlices(self.clock)
         replies = Replies(

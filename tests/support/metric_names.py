@@ -2,6 +2,7 @@
 
 import re
 from functools import cache
+from pathlib import Path
 
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
@@ -10,6 +11,7 @@ from twisted.internet.task import Clock
 from phpgw.bus.handshake import Login
 from phpgw.bus.link import EnginePlace
 from phpgw.bus.names import BusNames
+from phpgw.bus.own_engine.manager import OwnEngine
 from phpgw.bus.redis_bus import RedisBus
 from phpgw.bus.state import observe_bus
 from phpgw.cluster.exchange import Exchange
@@ -55,7 +57,8 @@ def _elsewhere() -> tuple[Observable, ...]:
     membership = Membership(Clock(), bus, keeps_id=True)
     exchange = Exchange(Clock(), bus, membership)
     nodes = observe_cluster(ClusterState(membership, Metrics()), membership, exchange)
-    return (*observe_workers(()), *observe_bus(bus), *nodes)
+    engine = OwnEngine(Clock(), Path("redis-server"))
+    return (*observe_workers(()), *engine.observables(), *observe_bus(bus), *nodes)
 
 
 def scrape(gateway: InMemoryGateway) -> str:

@@ -58,9 +58,11 @@ class BusTests(RealBusTestCase):
         self.assertFalse(await one.end_connection(number + b" phpgw-of-another"))
         self.assertFalse(await one.end_connection(b"99999 " + name))
         self.assertEqual([], listener.losses)
+        self.assertTrue(await one.has_connection(label))
         self.assertTrue(await one.end_connection(label))
         await self.until(lambda: listener.connections == 2, "connection")
         self.assertNotEqual(label, other.connection_label)
+        self.assertFalse(await one.has_connection(label))
         self.assertFalse(await one.end_connection(label))
 
     async def test_order(self) -> None:

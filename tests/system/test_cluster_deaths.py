@@ -1,5 +1,6 @@
 """Gateways of a cluster that die, or seem to: PHP is told of the end of each client, once."""
 
+import json
 import os
 import signal
 import time
@@ -304,6 +305,26 @@ class FrozenTests(DeathTestCase):
         self.assertIn("has joined", two.log)
         self.assertNotIn("Traceback", one.log + two.log)
 
+    async def test_what_php_has_published(self) -> None:
+        """A node that goes on drops what PHP has published meanwhile on the bus itself.
+
+        It may be older than what the clients have got since, at another gateway.
+        """
+        one, two = await self.begin(2)
+        [there], [here] = await self.join(one, 1), await self.join(two, 1)
+        await self.node_id(there)
+        one.signal(signal.SIGSTOP)
+        batch = json.dumps([{"op": "send", "to": {"all": True}, "message": "late"}])
+        self.assertEqual(2, self.redis.ask("PUBLISH", "phpgw:1:all", batch))
+        self.assertEqual(b"late", await here.receive())
+        await pause(_NOTICED)
+        received: list[bytes] = []
+        there.on_message = received.append
+        one.signal(signal.SIGCONT)
+        self.assertEqual(1012, await there.ended)
+        self.assertEqual([], received)
+        self.assertIn("are not carried out: it was stopped or cut off for a while", one.log)
+
     async def test_push_beside_it(self) -> None:
         """Once it is known to be dead, pushes to the users of its clients are as quick as ever."""
         one, two = await self.begin(2)
@@ -407,8 +428,8 @@ class KeptOnDiskTests(DeathTestCase):
 
 
 class WorkerTests(DeathTestCase):
-    async def test_killed(self) -> None:
-        """The other workers of a gateway tell PHP of the clients of one that was killed."""
+    async def start_workers(self) -> Gateway:
+        """Start a gateway with two workers."""
         self.write({"websocket.php": SCRIPT})
         self.told = Told(self.document_root)
         path = str(self.document_root / "websocket.php")
@@ -419,14 +440,58 @@ class WorkerTests(DeathTestCase):
             return len(worker_pids(gateway.log)) == 2 and gateway.log.count("has joined") == 2
 
         await until(are_ready)
+        return gateway
+
+    async def test_killed(self) -> None:
+        """The other worker tells PHP of the clients of one that was killed, at once."""
+        gateway = await self.start_workers()
         clients = await self.join(gateway, 100)
         nodes = [await self.node_id(client) for client in clients]
+        begun = time.monotonic()
         os.kill(worker_pids(gateway.log)[0], signal.SIGKILL)
         client = await DeferredList([client.ended for client in clients], fireOnOneCallback=True)
         dead = self.told.connected(nodes[client[1]])
         self.assertTrue(20 < len(dead) < 80, len(dead))
         await self.until_told(dead)
+        self.assertLess(time.monotonic() - begun, _LEASE / 2)
+        await pause(_NOTICED)
         self.assert_each_once(dead)
+
+    async def test_all_killed(self) -> None:
+        """If all are killed together, those in their places tell PHP, before the leases end."""
+        gateway = await self.start_workers()
+        clients = await self.join(gateway, 40)
+        nodes = {await self.node_id(client) for client in clients}
+        begun = time.monotonic()
+        for pid in worker_pids(gateway.log):
+            os.kill(pid, signal.SIGKILL)
+        dead = set().union(*map(self.told.connected, nodes))
+        await self.until_told(dead)
+        self.assertLess(time.monotonic() - begun, _LEASE - 1)
+        self.assert_each_once(dead)
+
+    async def test_killed_while_it_tells(self) -> None:
+        """Only what PHP works on when a worker dies can be told twice, with the same id."""
+        gateway = await self.start_workers()
+        clients = await self.join(gateway, 200)
+        nodes = {await self.node_id(client) for client in clients}
+        gone = set().union(*map(self.told.connected, nodes))
+        self.told.pause(20_000)
+        for client in clients:
+            client.transport.abortConnection()
+
+        async def is_begun() -> bool:
+            return len(self.told.disconnects()) >= 40
+
+        await until(is_begun)
+        os.kill(worker_pids(gateway.log)[0], signal.SIGKILL)
+        self.assertLess(len(self.told.disconnects()), 190)
+        await self.until_told(gone)
+        told = self.told.disconnects()
+        self.assertEqual(gone, told.keys())
+        self.assertLessEqual(sum(count > 1 for count in told.values()), _AT_ONCE)
+        ids = {(event.client_id, event.event_id) for event in self.told.events("disconnect")}
+        self.assertEqual(200, len(ids))
 
 
 class TimerTests(DeathTestCase):

@@ -10,6 +10,7 @@ import stat
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
@@ -357,6 +358,41 @@ class NumbersTests(WorkersTestCase):
         await hears("STOPPING=1")
         self.assertEqual(1001, (await clients[0].closed).code)
         self.assertEqual(0, await deferToThread(gateway.wait))
+
+
+class FailureTests(WorkersTestCase):
+    async def test_of_all(self) -> None:
+        """Whichever worker answers, the failures are those of all, newest first."""
+        script = "<?php if ($_POST['message'] === 'fail') { http_response_code(500); }"
+        await self.start_workers(script=script)
+        for client in await self.clients(12):
+            client.send("fail")
+        url = f"http://127.0.0.1:{self.gateway.port}"
+        client_ids = [
+            each["client_id"] for each in json.loads(await curl(f"{url}/clients"))["clients"]
+        ]
+        self.assertEqual(2, len({each.partition(".")[0] for each in client_ids}))
+
+        async def failures() -> list[dict[str, Any]]:
+            found: list[dict[str, Any]] = json.loads(await curl(f"{url}/failures"))["failures"]
+            return found
+
+        async def assert_all_told() -> None:
+            for _ in range(4):
+                found = await failures()
+                self.assertEqual({*client_ids}, {each["client_id"] for each in found})
+                times = [each["at"] for each in found]
+                self.assertEqual(sorted(times, reverse=True), times)
+
+        async def all_failed() -> bool:
+            return len(await failures()) == len(client_ids)
+
+        await until(all_failed)
+        await assert_all_told()
+        # Those of a worker that has ended stay.
+        os.kill(worker_pids(self.gateway.log)[0], signal.SIGKILL)
+        await self.are_ready(3)
+        await assert_all_told()
 
 
 class KnowledgeTests(SystemTestCase):

@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from phpgw.bus.own_engine.process import EngineProcess
 from phpgw.bus.own_engine.program import engine_command, find_engine
 from phpgw.log_limit import line_limit
+from phpgw.observable import Observable
 from phpgw.process.guarded_process import STOP_SECONDS
 from phpgw.process.restart_delay import STABLE_SECONDS, RestartDelay
 from phpgw.process.socket_directory import make_socket_directory
@@ -70,6 +71,18 @@ class OwnEngine(Service):
     def obstacle(self) -> str | None:
         """Return why the engine cannot be used; ``None`` if nothing is in the way."""
         return None if self._is_ready else "the gateway's engine is not ready"
+
+    def observables(self) -> tuple[Observable, ...]:
+        """Return its metrics."""
+        return (
+            Observable(
+                name="engine_restarts",
+                help="Times that the gateway's own engine between workers ended by itself, and was "
+                "started again.",
+                kind="counter",
+                observe=lambda: {(): self.restarts},
+            ),
+        )
 
     def when_ready(self) -> Deferred[None]:
         """Return a Deferred that fires once the engine can be used."""

@@ -105,7 +105,7 @@ class Door:
             access,
             self.metrics,
             _LIMIT,
-            feed.failures,
+            feed.failures.as_list,
             feed.viewers,
             MemoryHistory(self.clock, 1000),
         ).items():

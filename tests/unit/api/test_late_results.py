@@ -112,7 +112,7 @@ class LateResultTests(SynchronousTestCase):
             Access(),
             self.metrics,
             1000,
-            feed.failures,
+            feed.failures.as_list,
             feed.viewers,
             history,
         ).items():

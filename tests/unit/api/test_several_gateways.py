@@ -37,7 +37,7 @@ class ClusterApiTests(ClusterTestCase):
             Access(),
             self.a.metrics,
             1000,
-            feed.failures,
+            feed.failures.as_list,
             feed.viewers,
             MemoryHistory(self.clock, 1000),
         ).items():

@@ -2,9 +2,11 @@
 
 from typing import Any
 
+from twisted.internet.error import DNSLookupError
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.bus.connect_errors import explain
 from phpgw.bus.handshake import Login
 from phpgw.bus.interface import BusUnavailable, LuaScript
 from phpgw.bus.link import EnginePlace
@@ -74,6 +76,11 @@ class LinkTests(FakeEngineTestCase):
         self.redis.is_down = False
         self.pass_seconds(2.1)
         self.assertEqual([("connected",)], self.recorder.told)
+
+    def test_nothing_for_strangers(self) -> None:
+        """What strangers may read at /readyz has no name of a host or a file."""
+        error = DNSLookupError("no address is known for redis.internal")
+        self.assertEqual("its host name has no address", explain(error))
 
     def test_password_is_read_anew(self) -> None:
         """Each attempt takes the password as it is then."""

@@ -53,6 +53,19 @@ class SendTests(ApiCliTestCase):
         ):
             self.assertEqual(expected, self.complaint(1, "send", *target, "x"))
 
+    def test_history(self) -> None:
+        """A message can be kept in the history of its group, or out of it."""
+        self.assertEqual(
+            "Sent to 0 clients.\n", self.printed("send", "--group", "a", "--history", "3,1m", "x")
+        )
+        self.assertEqual("Sent to 0 clients.\n", self.printed("send", "--group", "kept-1", "x"))
+        line = self.complaint(1, "send", "--group", "kept-1", "--history", "off", "x")
+        self.assertEqual("nobody is in group kept-1", line)
+        line = self.complaint(2, "send", "--group", "a", "--history", "many", "x")
+        self.assertIn("expected SIZE,TTL", line)
+        line = self.complaint(2, "send", "--all", "--history", "3,1m", "x")
+        self.assertEqual("--history: only messages to a group have one", line)
+
     def test_no_target(self) -> None:
         self.assertIn("expected one of --client", self.complaint(2, "send", "hello"))
         self.assertEqual([], self.requests)

@@ -233,6 +233,21 @@ class AskAllTests(ExchangeTestCase):
         self.assertEqual(Answers({"cccc": "c"}, stopped), answers)
         self.assertEqual(["c"], [name for name, *_ in self.handled])
 
+    def test_stopped_before_its_turn(self) -> None:
+        """What waits behind other work is not done either, once the node was stopped meanwhile."""
+        self.answers["b"] = first = Deferred[str]()
+        asked = [
+            self.a.exchange.ask("bbbb", "op", [], "in this order"),
+            self.a.exchange.ask("bbbb", "op", [], "in this order"),
+        ]
+        self.turn()
+        self.b.members.is_in_touch = False
+        first.callback("done")
+        self.turn()
+        self.assertEqual("done", self.successResultOf(asked[0]))
+        self.failureResultOf(asked[1], NotAnswered)
+        self.assertEqual(["b"], [name for name, *_ in self.handled])
+
     def test_long_work(self) -> None:
         """One that works on it is waited for, and one that stops to answer then is named."""
         self.answers["b"] = Deferred()

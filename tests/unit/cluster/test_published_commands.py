@@ -3,9 +3,13 @@
 import json
 from typing import Any
 
+from twisted.internet.defer import Deferred
+from twisted.logger import capturedLogs
+
 from phpgw.cluster import published_commands as module
 from phpgw.cluster.frames import encode_frame
 from phpgw.hub.command_parser import LONG_TEXT
+from phpgw.hub.commands import Command, Send, Target
 from tests.support.memory_bus import MemoryBus
 from tests.support.memory_cluster import ClusterTestCase
 
@@ -58,6 +62,32 @@ class PublishedCommandsTests(ClusterTestCase):
             self.assertEqual(3, self.publish(b"all", self.send("hi", **to)))
         counts = [len(n.messages(c)) for n, c in zip(self.nodes.values(), clients, strict=True)]
         self.assertEqual([3, 3, 4], counts)
+
+    def test_node_that_was_stopped(self) -> None:
+        """A node that others may have declared dead carries nothing out, and logs that."""
+        here, there = [node.connect("1", "news") for node in (self.a, self.b)]
+        self.turn()
+        self.b.members.is_in_touch = False
+        with capturedLogs() as logs:
+            self.publish(b"g:news", self.send("late", group="news"))
+        self.assertEqual(([b"late"], []), (self.a.messages(here), self.b.messages(there)))
+        self.assertEqual(["it was stopped or cut off for a while"], [e["reason"] for e in logs])
+        self.b.members.is_in_touch = True
+        self.publish(b"g:news", self.send("again", group="news"))
+        self.assertEqual([b"again"], self.b.messages(there))
+
+    def test_stopped_while_it_reads(self) -> None:
+        """What it has begun to read is not carried out either, nor what has come behind it."""
+        client = self.b.connect("1", "news")
+        self.turn()
+        reading: Deferred[list[Command]] = Deferred()
+        self.patch(self.b.slices, "run", lambda steps: reading)
+        self.publish(b"g:news", self.send("x" * LONG_TEXT, group="news"))
+        self.publish(b"g:news", self.send("behind", group="news"))
+        self.b.members.is_in_touch = False
+        reading.callback([Send(Target("group", ("news",)), b"x")])
+        self.turn()
+        self.assertEqual([], self.b.messages(client))
 
     def test_wrong_channel(self) -> None:
         """Commands for others than the channel's are not carried out, nor those beside them."""

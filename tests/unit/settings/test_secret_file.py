@@ -7,7 +7,7 @@ from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.secret_file import read_secret, read_token
+from phpgw.settings.secret_file import SecretFile, read_secret, read_token
 
 
 class SecretTests(SynchronousTestCase):
@@ -42,6 +42,18 @@ class SecretTests(SynchronousTestCase):
             b"\0\x01\x02": b"\0\x01\x02",
         }.items():
             self.assertEqual(secret, read_secret("secret-file", self.file(data)), data)
+
+    def test_read_again(self) -> None:
+        """A file that everybody can read is told of once, and again when it was right meanwhile."""
+        path = self.file(b"s3cret")
+        file = SecretFile("secret-file", path)
+        counts = []
+        for mode in (0o644, 0o644, 0o600, 0o604):
+            path.chmod(mode)
+            with capturedLogs() as events:
+                self.assertEqual(b"s3cret", file.read())
+            counts.append(len(events))
+        self.assertEqual([1, 0, 0, 1], counts)
 
     def test_nothing_in_it(self) -> None:
         for data in (b"", b" \r\n", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n"):

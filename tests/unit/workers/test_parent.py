@@ -9,8 +9,11 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.backend.fpm.endpoint import FpmEndpoint
+from phpgw.bus.own_engine.manager import OwnEngine
+from phpgw.observable import Observable
 from phpgw.pools.interface import Pools
 from phpgw.settings import Settings
+from phpgw.snapshot import Snapshot
 from phpgw.workers.parent import WorkersParent
 from tests.support.fake_workers import FakeWorker, WorkersReactor
 from tests.unit.workers.test_job import JOB
@@ -58,8 +61,13 @@ class FakeEngine(Service):
         self.stopped = True
         return succeed(None)
 
+    def observables(self) -> tuple[Observable, ...]:
+        return OwnEngine(None, Path("redis-server")).observables()
 
-class WorkersParentTests(SynchronousTestCase):
+
+class WorkersParentTestCase(SynchronousTestCase):
+    """A parent of two workers, whose processes are the test's."""
+
     def setUp(self) -> None:
         self.reactor = WorkersReactor()
         self.public, self.private = FakeSockets(), FakeSockets()
@@ -88,6 +96,8 @@ class WorkersParentTests(SynchronousTestCase):
         for worker in self.workers:
             worker.tells("ready")
 
+
+class WorkersParentTests(WorkersParentTestCase):
     def test_php_fpm(self) -> None:
         """All workers know where it is, also those that start later."""
         self.fpm.lead_to(Path("/1.sock"))
@@ -171,11 +181,11 @@ class WorkersParentTests(SynchronousTestCase):
                 for worker in self.workers
             ]
 
-        self.workers[0].tells("alive", ready=True, summary={})
-        self.workers[1].tells("alive", ready=False, summary={})
+        self.workers[0].tells("alive", ready=True)
+        self.workers[1].tells("alive", ready=False)
         self.assertEqual([False, True], [each[-1] for each in told()])
         count = sum(map(len, told()))
-        self.workers[0].tells("alive", ready=True, summary={})
+        self.workers[0].tells("alive", ready=True)
         self.assertEqual(count, sum(map(len, told())))
         self.workers[0].end(1)
         self.reactor.advance(1)
@@ -198,15 +208,31 @@ class WorkersParentTests(SynchronousTestCase):
     def test_numbers(self) -> None:
         """A worker that asks gets the sum, with what the parent alone knows."""
         self.all_ready()
-        self.workers[0].tells("survey")
+        self.workers[0].tells("survey", about="metrics")
         for worker in self.workers:
             question = worker.told[-1]
-            self.assertEqual("report", question["type"])
-            worker.tells("reported", id=question["id"], stats={"clients_now": 2}, families=[])
+            self.assertEqual(("report", "metrics"), (question["type"], question["about"]))
+            worker.tells("reported", about="metrics", id=question["id"], value=[])
         answer = self.workers[0].told[-1]
-        self.assertEqual(("surveyed", {"clients_now": 4}), (answer["type"], answer["stats"]))
-        samples = {each["name"]: each["samples"] for each in answer["families"]}
+        self.assertEqual(("surveyed", "metrics"), (answer["type"], answer["about"]))
+        samples = {each["name"]: each["samples"] for each in answer["value"]}
         self.assertEqual([["phpgw_workers_serving", {}, 2]], samples["phpgw_workers_serving"])
+
+    def test_failures(self) -> None:
+        """Those of all workers are in one list, newest first, also of one that has ended."""
+        self.all_ready()
+        old, new = ({"at": at, "problem": "x"} for at in (1, 2))
+        self.workers[1].tells("reported", about="failures", id=None, value=[old])
+        self.workers[1].end(1)
+        self.workers[0].tells("survey", about="failures")
+        question = self.workers[0].told[-1]
+        self.workers[0].tells("reported", about="failures", id=question["id"], value=[new])
+        self.assertEqual([new, old], self.workers[0].told[-1]["value"])
+
+    def test_unknown_survey(self) -> None:
+        """What a worker with newer code wants or tells is no error."""
+        self.workers[0].tells("survey", about="news")
+        self.workers[0].tells("reported", about="news", id=None, value={})
 
     def test_status(self) -> None:
         """systemd gets the sum of all workers, once all are ready."""
@@ -216,7 +242,9 @@ class WorkersParentTests(SynchronousTestCase):
         self.all_ready()
         self.assertEqual([], notifications)
         for worker, count in zip(self.workers, (2, 3), strict=True):
-            worker.tells("alive", ready=True, summary={"clients_now": count})
+            worker.tells("alive", ready=True)
+            numbers = Snapshot({"clients_now": count}, {}, [], []).as_json()
+            worker.tells("reported", about="snapshot", id=None, value=numbers)
         self.fpm.lead_to(Path("/1.sock"))
         self.assertIn("READY=1", notifications)
         self.assertIn(

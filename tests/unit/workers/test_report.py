@@ -9,14 +9,13 @@ from phpgw.metrics import Metrics
 from phpgw.observable import Observable, observable_number
 from phpgw.prometheus.exposition import expose
 from phpgw.prometheus.figures import OwnFigures, PlainCollector
-from phpgw.workers.report import Report, merge_reports
+from phpgw.workers.report import Report
 
 
 def report(metrics: Metrics, *observables: Observable) -> Report:
     """Return the report of a process, as it comes out of a pipe."""
     figures = OwnFigures(metrics, observables)
-    message = {"stats": figures.stats(), "families": figures.families()}
-    return Report.from_json(json.loads(json.dumps(message)))
+    return Report.from_json(json.loads(json.dumps(figures.families())))
 
 
 def lines(merged: Report) -> list[str]:
@@ -33,22 +32,7 @@ class ReportTests(SynchronousTestCase):
         self.second = Metrics(clients_now=4, messages_sent=1, inbox_peak=2, breaker_open_now=1)
         self.second.pushes_delivered = LabelledCounts(client=1, group=2)
         self.second.events["server"].count("replied", 0.1, 0.2, 0.3)
-        self.merged = merge_reports((report(self.first), report(self.second)))
-
-    def test_stats(self) -> None:
-        """Numbers are added, but a peak is the highest one, and a state is 1 or 0."""
-        stats = self.merged.stats
-        self.assertEqual([*self.first.as_dict()], [*stats])
-        self.assertEqual(
-            (7, 11, 8, 7, 1),
-            (
-                stats["clients_now"],
-                stats["messages_sent"],
-                stats["pushes_delivered"],
-                stats["inbox_peak"],
-                stats["breaker_open_now"],
-            ),
-        )
+        self.merged = Report.merge((report(self.first), report(self.second)))
 
     def test_metrics(self) -> None:
         """So are samples of the same labels, and the buckets of histograms."""
@@ -69,7 +53,7 @@ class ReportTests(SynchronousTestCase):
         """The sum of one report is what the process itself exposes, but for its own numbers."""
         observable = observable_number("groups", "Groups.", lambda: 3)
         alone = expose(OwnFigures(self.first, [observable])._collector, b"").text.decode()
-        merged = lines(merge_reports([report(self.first, observable)]))
+        merged = lines(Report.merge([report(self.first, observable)]))
         wanted = [line for line in alone.splitlines() if "process_" not in line]
         self.assertEqual(wanted, [line for line in merged if "process_" not in line])
 
@@ -85,7 +69,7 @@ class ReportTests(SynchronousTestCase):
             )
 
         reports = [observed(5), observed(6)]
-        text = lines(merge_reports(reports))
+        text = lines(Report.merge(reports))
         self.assertIn("phpgw_a 5.0", text)
         self.assertIn("phpgw_b 6.0", text)
 
@@ -100,8 +84,6 @@ class ReportTests(SynchronousTestCase):
     def test_totals(self) -> None:
         """What is left of a worker that has ended is what has only grown."""
         totals = report(self.first).totals()
-        self.assertEqual((10, 2), (totals.stats["messages_sent"], totals.stats["php_requests"]))
-        self.assertNotIn("clients_now", totals.stats)
         text = lines(totals)
         self.assertIn('phpgw_messages_total{direction="sent"} 10.0', text)
         self.assertIn('phpgw_php_seconds_count{type="server"} 1.0', text)
@@ -113,8 +95,3 @@ class ReportTests(SynchronousTestCase):
                 if line.startswith(("phpgw_conn", "process")) and "total" not in line
             ],
         )
-
-    def test_unknown(self) -> None:
-        """Numbers of a worker with newer code are added."""
-        merged = merge_reports([Report({"new": 1}, []), Report({"new": 2}, [])])
-        self.assertEqual({"new": 3}, merged.stats)

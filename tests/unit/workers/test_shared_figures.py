@@ -2,28 +2,32 @@
 
 from typing import Any
 
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.metrics import Metrics
 from phpgw.prometheus.figures import OwnFigures
+from phpgw.snapshot import Snapshot
 from phpgw.workers.shared_figures import SharedFigures
+from phpgw.workers.survey_link import SurveyLink
 
 
 class SharedFiguresTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.told: list[tuple[str, dict[str, Any]]] = []
-        self.own = OwnFigures(Metrics(clients_now=3, messages_sent=4), ())
+        own = OwnFigures(Metrics(clients_now=3, messages_sent=4), ())
 
         def tell(kind: str, **fields: Any) -> None:
             self.told.append((kind, fields))
 
-        self.figures = SharedFigures(self.own, tell)
+        self.surveys = SurveyLink(Clock(), tell)
+        self.figures = SharedFigures(own, self.surveys)
 
     def test_asked(self) -> None:
-        """The parent is asked once by all who ask meanwhile; its answer is what they get."""
-        stats, again = self.figures.stats(), self.figures.stats()
-        exposition = self.figures.exposition(b"")
-        self.assertEqual([("survey", {})], self.told)
+        """The parent's answer is what they get."""
+        found, exposition = self.figures.snapshot(), self.figures.exposition(b"")
+        asked = [("survey", {"about": "snapshot"}), ("survey", {"about": "metrics"})]
+        self.assertEqual(asked, self.told)
         family = {
             "name": "phpgw_x",
             "help": "X.",
@@ -31,19 +35,17 @@ class SharedFiguresTests(SynchronousTestCase):
             "merge": "sum",
             "samples": [["phpgw_x", {"a": "b"}, 3]],
         }
-        self.figures.surveyed({"stats": {"clients_now": 9}, "families": [family]})
-        self.assertEqual({"clients_now": 9}, self.successResultOf(stats))
-        self.successResultOf(again)
+        sums = Snapshot({"clients_now": 9}, {}, [], [])
+        self.surveys.surveyed({"about": "snapshot", "value": sums.as_json()})
+        self.surveys.surveyed({"about": "metrics", "value": [family]})
+        self.assertEqual(sums, self.successResultOf(found))
         self.assertIn(b'phpgw_x{a="b"} 3.0', self.successResultOf(exposition).text)
-        self.figures.stats()
-        self.assertEqual(2, len(self.told))
 
     def test_report(self) -> None:
         """The parent is told the numbers of this process."""
-        self.figures.report(7)
-        ((kind, fields),) = self.told
-        self.assertEqual(("reported", 7, 3), (kind, fields["id"], fields["stats"]["clients_now"]))
-        self.assertIn("phpgw_connections", {each["name"] for each in fields["families"]})
-
-    def test_summary(self) -> None:
-        self.assertEqual(3, self.figures.summary()["clients_now"])
+        self.surveys.report("snapshot", 7)
+        self.surveys.report("metrics", 8)
+        (_, snapshot), (_, metrics) = self.told
+        self.assertEqual((7, 3), (snapshot["id"], snapshot["value"]["values"]["clients_now"]))
+        self.assertEqual(8, metrics["id"])
+        self.assertIn("phpgw_connections", {each["name"] for each in metrics["value"]})
