@@ -38,6 +38,13 @@ class SharedFiguresTests(SynchronousTestCase):
         self.figures.stats()
         self.assertEqual(2, len(self.told))
 
+    def test_pools(self) -> None:
+        """The parent alone has pools."""
+        pools = self.figures.pools()
+        self.figures.surveyed({"stats": {}, "families": [], "pools": [{"name": "db"}]})
+        self.assertEqual([{"name": "db"}], self.successResultOf(pools))
+        self.assertEqual([], self.own.pools())
+
     def test_report(self) -> None:
         """The parent is told the numbers of this process."""
         self.figures.report(7)
