@@ -767,6 +767,17 @@ final class Gateway
     }
 
     /**
+     * The connection pools of --pool.
+     *
+     * @return list<array<string, mixed>> each with name, in_use, idle, waiting, problem and more; see docs/pools.rst
+     */
+    public function pools(): array
+    {
+        $pools = $this->find('/pools')['pools'] ?? [];
+        return is_array($pools) ? array_values(array_filter($pools, is_array(...))) : [];
+    }
+
+    /**
      * The last events that PHP failed on, newest first.
      *
      * @return list<array<string, mixed>> each with id, at (seconds since 1970), count, type, client_id, user, problem,

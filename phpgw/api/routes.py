@@ -13,6 +13,7 @@ from phpgw.api.groups_and_users import GroupListResource, NameListResource
 from phpgw.api.hold import HoldResource, ReleaseResource
 from phpgw.api.metrics import MetricsResource
 from phpgw.api.openapi import OpenApiResource
+from phpgw.api.pools import PoolsResource
 from phpgw.api.send import SendResource
 from phpgw.api.stats import StatsResource
 from phpgw.feed.recorder import EventRecorder
@@ -64,6 +65,7 @@ def make_api(
         "failures": FailuresResource(access, failures),
         "feed": FeedResource(access, viewers),
         "stats": StatsResource(access, figures),
+        "pools": PoolsResource(access, figures),
         "metrics": MetricsResource(access, figures),
         "openapi.json": OpenApiResource(access),
     }

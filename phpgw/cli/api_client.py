@@ -73,6 +73,17 @@ class ApiClient:
             raise self._stranger()
         return stats
 
+    def pools(self) -> list[dict[str, Any]]:
+        """Return the connection pools with their figures.
+
+        :raises CommandFailed: if the gateway refuses.
+        :raises GatewayUnreachable: if there is no gateway.
+        """
+        pools = self.get("pools", fields=["pools"])["pools"]
+        if not isinstance(pools, list) or not all(isinstance(each, dict) for each in pools):
+            raise self._stranger()
+        return pools
+
     def run(self, commands: Sequence[Mapping[str, object]]) -> list[dict[str, Any]]:
         """Run commands.
 

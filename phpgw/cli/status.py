@@ -1,14 +1,19 @@
 """``phpgw status``: how the gateway fares."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
-from phpgw.cli.output import json_option, print_fields, print_json
+from phpgw.cli.output import json_option, print_fields, print_json, print_table, write
 
 _STATES = ("no", "yes")
+POOL_HEADINGS = (
+    *("Pool", "In use", "Idle", "Waiting", "Size", "Opened", "Cleaned", "Refused"),
+    *("Wait (p99)", "Problem"),
+)
 # The names of metrics are in braces.
 _FIELDS = {
     "Clients": "{clients_now}",
@@ -30,6 +35,22 @@ def describe(stats: Mapping[str, int]) -> dict[str, str]:
     return fields
 
 
+def pool_row(pool: Mapping[str, Any]) -> list[str]:
+    """Return the texts of a pool under :data:`POOL_HEADINGS`."""
+    refused = pool.get("refused")
+    return [
+        *(str(pool.get(name, "")) for name in ("name", "in_use", "idle", "waiting", "size")),
+        *(str(pool.get(name, "")) for name in ("opened", "cleaned")),
+        str(sum(refused.values()) if isinstance(refused, dict) else ""),
+        _milliseconds(pool.get("wait_p99")),
+        str(pool.get("problem", "")),
+    ]
+
+
+def _milliseconds(seconds: object) -> str:
+    return f"{seconds * 1000:.1f} ms" if isinstance(seconds, int | float) else ""
+
+
 def _status(api: ApiClient, as_json: bool) -> int:
     """Print the status.
 
@@ -39,6 +60,7 @@ def _status(api: ApiClient, as_json: bool) -> int:
     report = api.check(asks_script=False, wants_token=False)
     version = str(report["version"])
     obstacles = api.obstacles()
+    pools = api.pools()
     if as_json:
         print_json(
             {
@@ -47,6 +69,7 @@ def _status(api: ApiClient, as_json: bool) -> int:
                 "ready": not obstacles,
                 "obstacles": obstacles,
                 "stats": stats,
+                "pools": pools,
             }
         )
     else:
@@ -56,6 +79,9 @@ def _status(api: ApiClient, as_json: bool) -> int:
         if workers != 1:
             gateway["Workers"] = str(workers)
         print_fields({**gateway, **describe(stats)})
+        if pools:
+            write("")
+            print_table(POOL_HEADINGS, [pool_row(pool) for pool in pools])
     return 1 if obstacles else 0
 
 

@@ -27,7 +27,7 @@ _MAX_CODES = 16
 _SESSION_LIFETIME = 12 * 3600
 _MAX_SESSIONS = 32
 # The parts of the API that the pages use.
-_API_ROOTS = (b"clients", b"commands", b"failures", b"feed", b"groups", b"users")
+_API_ROOTS = (b"clients", b"commands", b"failures", b"feed", b"groups", b"pools", b"users")
 
 
 class ConsoleResource(Resource):

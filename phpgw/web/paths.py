@@ -50,6 +50,7 @@ API_PATHS = (
     Path("/failures", ("GET",), "the last failures, with what helps"),
     Path("/feed", ("GET", "POST"), "events and counters as they happen (WebSocket)"),
     Path("/stats", ("GET",), "counters, for PHP"),
+    Path("/pools", ("GET",), "connection pools, and how they fare"),
     Path("/metrics", ("GET",), "metrics, for Prometheus"),
     Path("/openapi.json", ("GET",), "a description of all this"),
 )

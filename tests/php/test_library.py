@@ -304,6 +304,13 @@ class GatewayTests(FakeGatewayApiTestCase):
         self.assertEqual([[failure], []], json.loads(printed))
         self.assertEqual(["/failures"] * 2, [asked.uri for asked in stand_in.asked])
 
+    async def test_pools(self) -> None:
+        pool = {"name": "db", "in_use": 3, "problem": ""}
+        stand_in = self.serve((200, {"pools": [pool]}))
+        printed = await self.gateway("echo json_encode($gateway->pools());")
+        self.assertEqual([pool], json.loads(printed))
+        self.assertEqual("/pools", stand_in.asked[0].uri)
+
     async def assert_away(self, why: str) -> None:
         """No call fails or hangs; each tells why."""
         printed = await self.gateway(

@@ -6,6 +6,7 @@ import { announce, element, heading, note } from "./elements.js";
 import { feed } from "./feed.js";
 import { count, milliseconds, printable, rate } from "./text.js";
 import { failureElement } from "./view_failures.js";
+import { showPools } from "./view_pools.js";
 
 const NUMBERS = [
   ["Clients", (stats) => count(stats.clients_now)],
@@ -44,16 +45,19 @@ const CHARTS = [
 ];
 // Milliseconds between two looks at the failures, at least.
 const FAILURE_PAUSE = 5000;
+const POOL_PAUSE = 2000;
 
 export function showOverview(page) {
   const numbers = element("dl", { class: "numbers" });
   const obstacle = element("p", { class: "error", role: "status", hidden: true });
   const charts = CHARTS.map(([title, options]) => new Chart(title, options));
   const failure = element("div");
+  const pools = element("section", { class: "card", "aria-label": "Connection pools", hidden: true });
   page.append(
     heading("Overview"),
     element("section", { class: "card", "aria-label": "Now" }, obstacle, numbers),
     element("div", { class: "grid" }, charts.map((chart) => chart.element)),
+    pools,
     element("section", { class: "card", "aria-label": "Last failure" }, element("h2", {}, "Last failure"), failure),
   );
   const values = NUMBERS.map(() => element("dd", {}, "–"));
@@ -85,7 +89,10 @@ export function showOverview(page) {
   const [latest] = feed.history.latest(1);
   if (latest) fill(latest);
   draw();
+  showPools(pools);
+  const looking = setInterval(() => showPools(pools), POOL_PAUSE);
   return () => {
+    clearInterval(looking);
     feed.removeEventListener("stats", update);
     feed.removeEventListener("state", draw);
   };

@@ -1,12 +1,33 @@
 """Tests for :mod:`phpgw.cli.status`."""
 
 import json
+from typing import Any
 
 from phpgw import __version__
+from phpgw.api.access import AccessControl
+from phpgw.api.pools import PoolsResource
 from phpgw.cli.status import describe
 from phpgw.metrics import Metrics
+from phpgw.pools.figures import PoolFigures
+from phpgw.pools.metrics import describe_pool
+from phpgw.prometheus.figures import OwnFigures
+from phpgw.prometheus.plain_family import PlainFamily
 from phpgw.web.health import ReadinessResource
 from tests.support.cli_test_case import ApiCliTestCase
+
+
+class FixedPools(PoolsResource):
+    """``/pools`` of a gateway with these pools."""
+
+    def __init__(self, access: AccessControl, pools: list[dict[str, Any]]) -> None:
+        super().__init__(access, OwnFigures(Metrics(), (), self))
+        self._pools = pools
+
+    def families(self) -> list[PlainFamily]:
+        return []
+
+    def as_json(self) -> list[dict[str, Any]]:
+        return self._pools
 
 
 class StatusTests(ApiCliTestCase):
@@ -34,6 +55,21 @@ class StatusTests(ApiCliTestCase):
         status = json.loads(self.printed("status", "--json"))
         self.assertEqual((3, __version__), (status["stats"]["clients_now"], status["version"]))
         self.assertEqual((True, []), (status["ready"], status["obstacles"]))
+
+    def test_pools(self) -> None:
+        """Each pool has a row; a gateway without pools says nothing of them."""
+        self.assertNotIn("Pool", self.printed("status"))
+        figures = PoolFigures(in_use=3, idle=1, opened=7, cleaned=5, problem="refused")
+        figures.refused["full"] += 2
+        figures.waits.observe(0.004)
+        pool = {"name": "db", "size": 8, **describe_pool(figures)}
+        self.api.root.putChild(b"pools", FixedPools(self.api.access, [pool]))
+        *_, headings, row = self.printed("status").splitlines()
+        self.assertTrue(headings.startswith("Pool  In use  Idle"))
+        self.assertEqual(
+            ["db", "3", "1", "0", "8", "7", "5", "2", "5.0", "ms", "refused"], row.split()
+        )
+        self.assertEqual([pool], json.loads(self.printed("status", "--json"))["pools"])
 
     def test_states(self) -> None:
         fields = describe({**Metrics().as_dict(), "held_now": 1, "breaker_open_now": 1})

@@ -29,6 +29,7 @@ class TableTests(SynchronousTestCase):
                 "/failures  the last failures, with what helps",
                 "/feed  events and counters as they happen (WebSocket)",
                 "/stats  counters, for PHP",
+                "/pools  connection pools, and how they fare",
                 "/metrics  metrics, for Prometheus",
                 "/openapi.json  a description of all this",
                 "/healthz  whether the gateway answers",

@@ -41,6 +41,13 @@ class SharedFiguresTests(SynchronousTestCase):
         self.assertEqual(sums, self.successResultOf(found))
         self.assertIn(b'phpgw_x{a="b"} 3.0', self.successResultOf(exposition).text)
 
+    def test_pools(self) -> None:
+        """The parent alone has pools."""
+        pools = self.figures.pools()
+        self.figures.surveyed({"stats": {}, "families": [], "pools": [{"name": "db"}]})
+        self.assertEqual([{"name": "db"}], self.successResultOf(pools))
+        self.assertEqual([], self.own.pools())
+
     def test_report(self) -> None:
         """The parent is told the numbers of this process."""
         self.surveys.report("snapshot", 7)
