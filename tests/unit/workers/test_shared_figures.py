@@ -44,9 +44,9 @@ class SharedFiguresTests(SynchronousTestCase):
     def test_pools(self) -> None:
         """The parent alone has pools."""
         pools = self.figures.pools()
-        self.figures.surveyed({"stats": {}, "families": [], "pools": [{"name": "db"}]})
+        self.assertEqual([("survey", {"about": "pools"})], self.told)
+        self.surveys.surveyed({"about": "pools", "value": [{"name": "db"}]})
         self.assertEqual([{"name": "db"}], self.successResultOf(pools))
-        self.assertEqual([], self.own.pools())
 
     def test_report(self) -> None:
         """The parent is told the numbers of this process."""
