@@ -77,7 +77,7 @@ class MySqlPoolTestCase(SystemTestCase):
         return [json.loads(line) for line in ended.stdout.splitlines()]
 
     async def run_php(self, source: str, *arguments: str) -> Ended:
-        """Run a script that may fail. It has a function ``pdo()``, and the pool's socket."""
+        """Run a script that may fail. It has functions to connect to the pool."""
         opening = f"""
             error_reporting(-1);
             const SOCKET = {json.dumps(str(self.socket))};
@@ -85,6 +85,10 @@ class MySqlPoolTestCase(SystemTestCase):
             {{
                 $dsn = 'mysql:unix_socket=' . SOCKET . ";dbname=$database;charset=utf8mb4";
                 return new PDO($dsn, 'any', 'thing', $options);
+            }}
+            function mysqli(string $database = 'shop'): mysqli
+            {{
+                return new mysqli('localhost', 'any', 'thing', $database, 0, SOCKET);
             }}
             function error_of(callable $call): array
             {{
