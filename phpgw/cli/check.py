@@ -10,6 +10,7 @@ import click
 
 from phpgw.checks import gateway
 from phpgw.checks.finding import Finding, Level
+from phpgw.checks.pools import check_pools
 from phpgw.checks.public_url import PublicUrl, parse_idle, parse_page_origin, parse_public_url
 from phpgw.checks.public_way import PublicWay, check_public_way
 from phpgw.checks.situation import Situation
@@ -134,6 +135,7 @@ class _Checkup:
             yield gateway.compared(self._source, configured, situation.settings)
         yield gateway.reached(str(self._api.address), report)
         yield from check_gateway(situation)
+        yield from guarded("pools", lambda: check_pools(self._api.pools()))
 
 
 def _configured_file() -> str:

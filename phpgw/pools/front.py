@@ -39,7 +39,7 @@ def open_socket(pool: PoolConfig) -> socket.socket:
             )
         assert pool.socket is not None  # Settings.pools() has filled it in.
         path = Path(pool.socket)
-        path.parent.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+        _make_directory(path.parent)
         if path.parent.stat().st_mode & S_IWOTH:
             raise InvalidOption(
                 OPTION, "a socket in a directory into which not everybody may write", where
@@ -47,6 +47,14 @@ def open_socket(pool: PoolConfig) -> socket.socket:
         return listen_at(path, pool.mode, _BACKLOG, pool.group)
     except (OSError, LookupError) as error:
         raise InvalidOption(OPTION, f"a socket that can be opened ({error})", where) from None
+
+
+def _make_directory(directory: Path) -> None:
+    """Make a directory and those above it, which others may pass whatever the umask is."""
+    if not directory.exists():
+        _make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        directory.chmod(_DIRECTORY_MODE)
 
 
 def listen_on(reactor: Any, listening: socket.socket, factory: IProtocolFactory) -> IListeningPort:

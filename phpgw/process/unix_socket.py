@@ -9,9 +9,9 @@ file. Twisted also changes the mode of an inherited socket, and deletes it at th
 import atexit
 import errno
 import os
-import shutil
 import socket
 from contextlib import suppress
+from grp import getgrnam
 from pathlib import Path
 from typing import Any, Self
 
@@ -143,8 +143,9 @@ def listen_at(path: Path, mode: int, backlog: int, group: str | None = None) -> 
             listening.bind(str(path))
         finally:
             os.umask(umask)
-        if group is not None:
-            shutil.chown(path, group=group)
+        # To change the group may be forbidden, even to the same one.
+        if group is not None and getgrnam(group).gr_gid != path.stat().st_gid:
+            os.chown(path, -1, getgrnam(group).gr_gid)
         path.chmod(mode)
         listening.listen(backlog)
     except (OSError, LookupError):

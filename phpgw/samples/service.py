@@ -16,6 +16,7 @@ from phpgw.settings import sources
 from phpgw.settings.bus_url import BusUrl
 from phpgw.settings.endpoint_text import parse_arguments, split_parts
 from phpgw.settings.option import Given, Option
+from phpgw.settings.pool_config import PoolConfig
 from phpgw.settings.server_address import (
     InheritedServer,
     ServerAddress,
@@ -82,6 +83,7 @@ class GatewayService:
     :ivar php_socket: the UNIX socket of PHP-FPM; ``None`` if there is none.
     :ivar is_php_local: whether PHP is on this machine.
     :ivar is_bus_local: whether the engine between gateways is on this machine, or there is none.
+    :ivar pools: the connection pools.
     :ivar php_user: the user of the gateway's own PHP-FPM.
     :ivar is_known: whether there is a configuration already.
     :ivar makes_code: whether it needs memory that is writable and executable.
@@ -100,6 +102,7 @@ class GatewayService:
     php_socket: str | None
     is_php_local: bool
     is_bus_local: bool
+    pools: tuple[PoolConfig, ...]
     php_user: str
     is_known: bool
     makes_code: bool
@@ -132,6 +135,7 @@ class GatewayService:
         return (
             self.is_php_local
             and self.is_bus_local
+            and all(_is_server_local(pool) for pool in self.pools)
             and not self.inherits_sockets
             and all(each.interface in _LOCAL for each in self.tcp_servers)
         )
@@ -163,8 +167,10 @@ def find_service(
     url = cast("str | None", value_of("php-url", settings))
     fpm = cast("str | None", value_of("php-fpm", settings))
     bus = cast("BusUrl | None", value_of("bus", settings))
+    pools = _pools(settings)
     is_own = url is None and fpm is None and bool(settings.get("php-script"))
     uses_tls = (url or "").startswith("https:") or (bus is not None and bus.uses_tls)
+    uses_tls = uses_tls or any(pool.uses_tls for pool in pools)
     return GatewayService(
         program=path,
         arguments=("serve", *_arguments(own)),
@@ -178,11 +184,15 @@ def find_service(
         php="own" if is_own else "fastcgi" if fpm is not None else "http",
         php_socket=_php_socket(fpm),
         is_php_local=_is_php_local(url, fpm) and not is_own,
+        pools=pools,
         is_bus_local=bus is None or all(each.host in _LOCAL for each in bus.hosts),
         php_user=_text(settings, "php-user") or "www-data",
         is_known=is_known,
         makes_code=is_own or not is_known or uses_tls,
-        files=tuple(_files(own, settings, is_own, (*browsers, *api))),
+        files=(
+            *_files(own, settings, is_own, (*browsers, *api)),
+            *(str(file) for pool in pools for file in pool.files()),
+        ),
         notes=notes if is_known else (*notes, _NO_CONFIG.format(sources.USUAL_FILE)),
     )
 
@@ -265,6 +275,27 @@ def _addresses(settings: Mapping[str, Sequence[Given]], name: str) -> tuple[Serv
                 raise CannotWrite(f"--{name}: got {each!r} in {text!r}; expected an absolute path")
         addresses.append(address)
     return tuple(addresses)
+
+
+def _pools(settings: Mapping[str, Sequence[Given]]) -> tuple[PoolConfig, ...]:
+    """Return the connection pools, with the places of their sockets.
+
+    :raises CannotWrite: if a path is relative.
+    """
+    directory = cast(Path, value_of("pool-directory", settings))
+    pools = cast("tuple[PoolConfig, ...]", value_of("pool", settings))
+    for pool in pools:
+        for file in pool.files():
+            if not file.is_absolute():
+                raise CannotWrite(f"--pool: got {str(file)!r} in {pool}; expected an absolute path")
+    return tuple(
+        pool if pool.listen else attrs.evolve(pool, socket=pool.socket_below(directory))
+        for pool in pools
+    )
+
+
+def _is_server_local(pool: PoolConfig) -> bool:
+    return pool.server.place is None or pool.server.place.host in _LOCAL
 
 
 def _descriptors(settings: Mapping[str, Sequence[Given]]) -> int:

@@ -162,6 +162,7 @@ def _user(service: GatewayService) -> list[str]:
             *comment("The group that may connect to PHP-FPM's socket (listen.group in its pool)."),
             f"SupplementaryGroups={group or 'www-data'}",
         ]
+    lines += _pool_group(service)
     for key in sorted({address.key for address in service.addresses if address.key}):
         group = _group(key)
         if group is not None:
@@ -175,6 +176,22 @@ def _user(service: GatewayService) -> list[str]:
                 "#SupplementaryGroups=ssl-cert",
             ]
     return lines
+
+
+def _pool_group(service: GatewayService) -> list[str]:
+    """Return the group of the sockets of pools.
+
+    :raises CannotWrite: if there are several: a service cannot give its files to other groups.
+    """
+    groups = sorted({pool.group for pool in service.pools if pool.group is not None})
+    if not groups:
+        return []
+    if len(groups) > 1:
+        raise CannotWrite(
+            f"a service has one group for its sockets, and not {' and '.join(groups)}; expected "
+            "the same group= in each --pool"
+        )
+    return [*comment("The group of the sockets of connection pools."), f"Group={groups[0]}"]
 
 
 def _group(path: str) -> str | None:
@@ -204,11 +221,12 @@ def _secrets(service: GatewayService) -> list[str]:
 def _directories(service: GatewayService) -> list[str]:
     """Return the directories for the gateway's own sockets."""
     names = [] if service.is_known else ["phpgw"]
-    for server in service.unix_servers:
-        match = _RUN.fullmatch(server.path)
-        if match is None or ".." in server.path.split("/"):
+    pool_sockets = (pool.socket for pool in service.pools if pool.socket is not None)
+    for path in (*(server.path for server in service.unix_servers), *pool_sockets):
+        match = _RUN.fullmatch(path)
+        if match is None or ".." in path.split("/"):
             raise CannotWrite(
-                f"a service cannot make a socket at {server.path!r}; give it a directory of its "
+                f"a service cannot make a socket at {path!r}; give it a directory of its "
                 "own, as in /run/phpgw/phpgw.sock"
             )
         names.append(match[1])

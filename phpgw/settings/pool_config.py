@@ -146,6 +146,20 @@ class PoolConfig:
         """Return whether TLS is spoken with the server."""
         return self.tls or self.server.uses_tls
 
+    def socket_below(self, directory: Path) -> str:
+        """Return the path of its UNIX socket.
+
+        :param directory: that of the sockets of pools that name none.
+        """
+        return self.socket or str(directory / f"{self.name}.sock")
+
+    def files(self) -> Iterator[Path]:
+        """Return the files that it reads."""
+        for field in attrs.fields(type(self)):
+            value = getattr(self, field.name)
+            if isinstance(value, Path):
+                yield value
+
     @property
     def where(self) -> str:
         """Return where PHP connects, for people."""

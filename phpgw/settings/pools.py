@@ -53,8 +53,7 @@ class PoolSettings:
             attrs.evolve(
                 each,
                 wait=self.pool_wait if each.wait is None else each.wait,
-                socket=each.socket
-                or (None if each.listen else str(self.pool_directory / f"{each.name}.sock")),
+                socket=None if each.listen else each.socket_below(self.pool_directory),
             )
             for each in self.pool
         )

@@ -179,6 +179,26 @@ class SocketTests(ServiceTestCase):
         service = self.service(php_url="http://php/", listen="127.0.0.1:81")
         self.assertFalse(service.stays_on_machine)
 
+    def test_pools(self) -> None:
+        """A pool has a socket, and maybe a server elsewhere; its files have absolute paths."""
+        url: dict[str, Any] = {"php_url": "http://127.0.0.1/", "listen": "127.0.0.1:81"}
+        service = self.service(
+            **url, pool=["a=tcp://127.0.0.1:1", "b=tcp+unix:///s?socket=/run/b/s"]
+        )
+        self.assertEqual(
+            ["/run/phpgw/pools/a.sock", "/run/b/s"], [each.socket for each in service.pools]
+        )
+        self.assertTrue(service.stays_on_machine)
+        file = Path(self.mktemp()).absolute()
+        file.touch()
+        service = self.service(**url, pool=f"a=tls://h:1?ca-file={file}&listen=127.0.0.1:2")
+        self.assertFalse(service.stays_on_machine)
+        self.assertTrue(service.makes_code)
+        self.assertIn(str(file), service.files)
+        self.assertIsNone(service.pools[0].socket)
+        relative = f"a=tls://h:1?ca-file={os.path.relpath(file)}"
+        self.assertRaises(CannotWrite, self.service, **url, pool=relative)
+
     def test_descriptors(self) -> None:
         service = self.service(php_url="http://a/", max_connections="1000000")
         self.assertGreater(service.descriptors, 1_000_000)

@@ -1,6 +1,7 @@
 """Tests for :mod:`phpgw.samples.systemd`."""
 
 import re
+from grp import getgrall
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -121,6 +122,19 @@ class ServiceTests(ServiceTestCase):
         for path in ("/run/x.sock", "/srv/a/x.sock", "/run/a/../b/x", "/run/a b/x"):
             error = self.assertRaises(CannotWrite, self.unit, php_url=_URL, listen=path)
             self.assertIn("/run/phpgw/phpgw.sock", str(error))
+
+    def test_pools(self) -> None:
+        """Sockets of pools have a directory, and the group of the service."""
+        group, other = (each.gr_name for each in getgrall()[:2])
+        text = self.unit(php_url=_URL, pool=f"a=tcp://127.0.0.1:1?group={group}")
+        self.assert_values(text, RuntimeDirectory="phpgw", Group=group)
+        text = self.unit(php_url=_URL, pool="a=tcp://127.0.0.1:1?socket=/run/a/b")
+        self.assert_values(text, RuntimeDirectory="a")
+        self.assertEqual([], values(text, "Group"))
+        pools = [f"{each}=tcp://127.0.0.1:1?group={each}" for each in (group, other)]
+        self.assertRaises(CannotWrite, self.unit, php_url=_URL, pool=pools)
+        pool = "a=tcp://127.0.0.1:1?socket=/srv/a.sock"
+        self.assertRaises(CannotWrite, self.unit, php_url=_URL, pool=pool)
 
     def test_inherited_sockets(self) -> None:
         text = self.unit(php_url=_URL, listen="systemd:domain=INET:index=0")
