@@ -33,8 +33,8 @@ REFUSAL_CAUSES = (
 )
 # What a push can be for: a batch is for all that its commands name, and what cannot be read is for
 # nobody.
-_PUSH_TARGETS = ("client", "group", "user", "all", "batch", "unknown")
-COMMAND_OPS = ("send", "join", "leave", "bind", "unbind", "state", "close")
+_PUSH_TARGETS = ("client", "group", "user", "all", "upstream", "batch", "unknown")
+COMMAND_OPS = ("send", "join", "leave", "bind", "unbind", "state", "close", "open")
 
 
 _MESSAGES = MetricFamily("messages", "Messages of clients, and messages to them.")

@@ -12,6 +12,7 @@ from phpgw.history.observables import observe_history
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
 from phpgw.hub.registry import Registry
+from phpgw.hub.upstreams import UpstreamCommands
 from phpgw.observable import Observable
 from phpgw.relay.hold import Hold
 from phpgw.relay.hold_control import HoldControl, LocalHoldControl
@@ -27,6 +28,7 @@ class NodeParts(Protocol):
     :ivar commander: carries out commands.
     :ivar directory: tells which clients are connected.
     :ivar history: the histories of groups.
+    :ivar upstreams: carries out the commands for upstreams.
     :ivar ledger: keeps the disconnects that PHP must be told of.
     :ivar turns: decides which gateway has a run of a timer.
     :ivar observables: the metrics that these parts have the numbers of.
@@ -37,6 +39,7 @@ class NodeParts(Protocol):
     commander: Commander
     directory: Directory
     history: History
+    upstreams: UpstreamCommands
     ledger: Ledger
     turns: Turns
     observables: Sequence[Observable]
@@ -70,6 +73,7 @@ class SingleParts:
         directory: Directory,
         make_client_id: Callable[[IAddress], str],
         history: MemoryHistory,
+        upstreams: UpstreamCommands,
     ) -> None:
         self.registry = registry
         self.commander = commander
@@ -78,6 +82,7 @@ class SingleParts:
         self.turns: Turns = EveryTurn()
         self.make_client_id = make_client_id
         self.history: History = history
+        self.upstreams = upstreams
         self.observables: Sequence[Observable] = observe_history(history)
         self.service: IService = history
 

@@ -29,6 +29,7 @@ from phpgw.history.writer import HistoryWriter
 from phpgw.hub.directory import LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
+from phpgw.hub.upstreams import UpstreamCommands
 from phpgw.log_limit import LineLimitService
 from phpgw.metrics import Metrics
 from phpgw.node_parts import NodeParts, SingleParts
@@ -138,7 +139,7 @@ def make_gateway(
     prober = Prober(reactor, upstream.backend.probe, relay.backend, metrics)
 
     background = MultiService()
-    outgoing_observables = _keep_upstreams(settings, reactor, relay, background)
+    outgoing_observables = _keep_upstreams(settings, reactor, relay, parts, background)
 
     # The API.
     proxies = TrustedProxies(settings.trusted_proxy, settings.proxy_headers)
@@ -327,12 +328,14 @@ def _make_parts(
         registry = Registry()
         history = MemoryHistory(reactor, settings.max_history)
         writer = HistoryWriter(HistoryRules(settings.history), history)
+        upstreams = UpstreamCommands()
         return SingleParts(
             registry,
-            Dispatcher(registry, metrics, settings.max_groups, slices, writer),
+            Dispatcher(registry, metrics, settings.max_groups, slices, writer, upstreams),
             LocalDirectory(registry, slices),
             random_id if settings.client_id == "random" else peer_ids(),
             history,
+            upstreams,
         )
     try:
         # It needs libraries that a gateway that is alone does not.
@@ -347,15 +350,16 @@ def _make_parts(
 
 
 def _keep_upstreams(
-    settings: Settings, reactor: Any, relay: Relay, background: MultiService
+    settings: Settings, reactor: Any, relay: Relay, parts: NodeParts, background: MultiService
 ) -> Sequence[Observable]:
-    """Keep the outgoing WebSockets, if there are any; return their metrics."""
-    if not settings.upstream:
+    """Keep the outgoing WebSockets, if there can be any; return their metrics."""
+    if not (settings.upstream or settings.allow_upstream):
         return ()
     from phpgw.outgoing.sockets import OutgoingSockets
 
     sockets = OutgoingSockets.from_settings(settings, reactor, relay.outgoing)
     sockets.setServiceParent(background)
+    parts.upstreams.sockets = sockets
     return sockets.observables
 
 

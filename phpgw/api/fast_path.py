@@ -54,7 +54,7 @@ _PLAIN_HEADERS = frozenset(
 _LENGTH = re.compile(rb"[0-9]{1,9}")
 # Fields that name another target than client_id does, or are only for others; the resource serves
 # these.
-_OTHER_TARGETS = frozenset(("group", "user", "all", "history"))
+_OTHER_TARGETS = frozenset(("group", "user", "all", "upstream", "history"))
 _HEAD = b"HTTP/1.1 200 OK\r\nServer: phpgw\r\nDate: %b\r\nX-Content-Type-Options: nosniff\r\n"
 _CLOSE = b"Connection: close\r\n"
 _SENT = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: 12\r\n\r\nMessage sent"

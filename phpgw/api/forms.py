@@ -26,7 +26,7 @@ _JSON = ("application/json", "application/vnd.phpgw+json")
 _MAX_FIELDS = 100
 # How many bytes are decoded in one step, which takes a millisecond.
 _PIECE = 4096
-_NAMES = ("client_id", "group", "user")
+_NAMES = ("client_id", "group", "user", "upstream")
 _USUAL_NAMES = {b"client_id": "client_id", b"message": "message"}
 
 

@@ -23,6 +23,7 @@ _KINDS: dict[str, TargetKind] = {
     "group": "group",
     "user": "user",
     "all": "all",
+    "upstream": "upstream",
 }
 _HINT = "send message and client_id as a form"
 
@@ -36,7 +37,8 @@ def read_push(fields: dict[str, bytes]) -> Send:
         raise InvalidForm(f"the field message is missing; {_HINT}")
     named = [field for field in _KINDS if field in fields]
     if not named:
-        raise InvalidForm(f"the field client_id is missing (or group, user, all=1); {_HINT}")
+        others = "group, user, all=1, upstream"
+        raise InvalidForm(f"the field client_id is missing (or {others}); {_HINT}")
     if len(named) > 1:
         raise InvalidForm(f"{' and '.join(named)} exclude each other; send one of them")
     [field] = named
@@ -69,6 +71,8 @@ def problem_of(push: Send, result: Result) -> HttpError | None:
     if result.is_unknown:
         return HttpError(503, f"Delivered to {result.delivered}; {result.error}")
     if is_undelivered(push, result):
+        if push.to.kind == "upstream":
+            return HttpError(404, f"{result.error}".capitalize())
         return HttpError(404, f"{push.to.kind.capitalize()} not found")
     return None
 
@@ -76,8 +80,8 @@ def problem_of(push: Send, result: Result) -> HttpError | None:
 class SendResource(Resource):
     """Takes ``message`` and ``client_id`` as a form, as a JSON object or in the query.
 
-    In place of ``client_id`` there may be ``group``, ``user`` or ``all=1``; with ``group``, there
-    may be a ``history``. Other fields, like ``type``, are ignored.
+    In place of ``client_id`` there may be ``group``, ``user``, ``all=1`` or ``upstream``; with
+    ``group``, there may be a ``history``. Other fields, like ``type``, are ignored.
 
     :param slices: reads long forms.
     :param limit: bytes that a request's body may have.

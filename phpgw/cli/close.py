@@ -6,7 +6,7 @@ import click
 
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
-from phpgw.cli.output import counted, json_option, print_json, write
+from phpgw.cli.output import json_option, print_json, write
 from phpgw.cli.parsed_value import ParsedValue
 from phpgw.cli.targets import check_result, read_target, run_command, target_options
 from phpgw.settings import parsers
@@ -18,17 +18,18 @@ def _close(
     group: Sequence[str],
     user: Sequence[str],
     everybody: bool,
+    upstream: str | None,
     code: int,
     reason: str,
     as_json: bool,
 ) -> None:
-    target = read_target(client, group, user, everybody)
+    target = read_target(client, group, user, everybody, upstream)
     result = run_command(api, target, {"op": "close", "code": code, "reason": reason})
     if as_json:
         print_json(result)
     check_result(target, result)
     if not as_json:
-        write(f"Closed {counted(result['delivered'], 'client')}.")
+        write(f"Closed {target.reached(result['delivered'])}.")
 
 
 command: click.Command = ApiCommand(

@@ -9,7 +9,7 @@ import click
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.errors import InvalidUsage
-from phpgw.cli.output import counted, json_option, note, print_json, write
+from phpgw.cli.output import json_option, note, print_json, write
 from phpgw.cli.parsed_value import ParsedValue
 from phpgw.cli.targets import check_result, read_target, run_command, target_options
 from phpgw.history.rules import parse_rule
@@ -24,11 +24,12 @@ def _send(
     group: Sequence[str],
     user: Sequence[str],
     everybody: bool,
+    upstream: str | None,
     is_binary: bool,
     history: str | None,
     as_json: bool,
 ) -> None:
-    target = read_target(client, group, user, everybody)
+    target = read_target(client, group, user, everybody, upstream)
     data = _read_stdin() if message == _STDIN else message.encode(errors="surrogateescape")
     body = _as_binary(data) if is_binary else _as_text(data, message == _STDIN)
     if history is not None:
@@ -42,7 +43,7 @@ def _send(
         # In a history, a message is for those who come later, too.
         check_result(target, result)
     if not as_json:
-        write(f"Sent to {counted(result['delivered'], 'client')}.")
+        write(f"Sent to {target.reached(result['delivered'])}.")
 
 
 def _parse_history(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The clients that a command is for, or lists: ``--client``, ``--group``, ``--user``, ``--all``."""
+"""Whom a command is for, or lists: ``--client``, ``--group``, ``--user``, ``--all``, and so on."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -10,14 +10,15 @@ from phpgw.cli.api_client import ApiClient
 from phpgw.cli.errors import CommandFailed, InvalidUsage
 from phpgw.cli.output import counted
 
-_KINDS = ("client", "group", "user")
+_OPTIONS = "--client, --group, --user, --all, --upstream"
+_KINDS = ("client", "group", "user", "upstream")
 
 
 @attrs.frozen
 class CommandTarget:
     """The target of a command.
 
-    :ivar kind: ``client``, ``group``, ``user`` or ``all``.
+    :ivar kind: ``client``, ``group``, ``user``, ``upstream`` or ``all``.
     """
 
     kind: str
@@ -31,6 +32,13 @@ class CommandTarget:
             return {self.kind: self.names[0]}
         return {f"{self.kind}s": self.names}
 
+    def reached(self, count: int) -> str:
+        """Return who was reached.
+
+        :param count: how many.
+        """
+        return f"upstream {self.names[0]}" if self.kind == "upstream" else counted(count, "client")
+
     def absence(self) -> str:
         """Return that there is nobody."""
         names = ", ".join(self.names)
@@ -38,6 +46,7 @@ class CommandTarget:
             "client": f"client {names} is not connected",
             "group": f"nobody is in group {names}",
             "user": f"user {names} is not connected",
+            "upstream": f"upstream {names} is not open",
         }[self.kind]
 
 
@@ -48,6 +57,7 @@ def target_options() -> list[click.Parameter]:
         click.Option(["--group"], metavar="NAME", multiple=True, help="A group. Repeatable."),
         click.Option(["--user"], metavar="ID", multiple=True, help="A user. Repeatable."),
         click.Option(["--all", "everybody"], is_flag=True, help="All clients."),
+        click.Option(["--upstream"], metavar="NAME", help="A server (--upstream of the gateway)."),
     ]
 
 
@@ -60,19 +70,24 @@ def filter_options() -> list[click.Parameter]:
 
 
 def read_target(
-    client: Sequence[str], group: Sequence[str], user: Sequence[str], everybody: bool
+    client: Sequence[str],
+    group: Sequence[str],
+    user: Sequence[str],
+    everybody: bool,
+    upstream: str | None = None,
 ) -> CommandTarget:
     """Return the target that the options name.
 
     :raises InvalidUsage: if there is none, or more than one kind.
     """
-    named = zip(_KINDS, (client, group, user), strict=True)
+    upstreams = () if upstream is None else (upstream,)
+    named = zip(_KINDS, (client, group, user, upstreams), strict=True)
     targets = [CommandTarget(kind, tuple(names)) for kind, names in named if names]
     if everybody:
         targets.append(CommandTarget("all", ()))
     if len(targets) != 1:
         found = "more than one of them" if targets else "nothing"
-        raise InvalidUsage(f"got {found}; expected one of --client, --group, --user, --all")
+        raise InvalidUsage(f"got {found}; expected one of {_OPTIONS}")
     return targets[0]
 
 
@@ -94,6 +109,8 @@ def check_result(target: CommandTarget, result: Mapping[str, Any]) -> None:
     """
     if not result["delivered"] and target.kind != "all":
         raise CommandFailed(target.absence())
+    if target.kind == "upstream":
+        return
     if "error" in result:
         raise CommandFailed(
             f"{result['error']}; it ran for {counted(result['delivered'], 'client')}"

@@ -24,6 +24,7 @@ from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory, LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
+from phpgw.hub.upstreams import UpstreamCommands
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
 
@@ -34,6 +35,7 @@ class ClusterHub:
 
     :ivar history: the histories of groups, which all nodes share.
     :ivar exchange: a service: asks other nodes, and answers them.
+    :ivar upstreams: carries out the commands for upstreams of this node.
     """
 
     registry: Registry
@@ -41,6 +43,7 @@ class ClusterHub:
     directory: Directory
     history: History
     exchange: Exchange
+    upstreams: UpstreamCommands
 
 
 def make_cluster_hub(
@@ -64,7 +67,8 @@ def make_cluster_hub(
     )
     exchange = Exchange(reactor, bus, members)
     router = Router(registry, lambda: members.node_id, rules)
-    local = Dispatcher(registry, metrics, max_groups, slices)
+    upstreams = UpstreamCommands()
+    local = Dispatcher(registry, metrics, max_groups, slices, upstreams=upstreams)
     here = ConfirmedCommands(local, subscriptions)
     PublishedCommands(bus, members, local, slices, rules)
     others = RemoteCommands(exchange, here)
@@ -72,4 +76,4 @@ def make_cluster_hub(
     context = ListContext(reactor, here, others, KeptMessages(others, history), router)
     commander = ClusterDispatcher(local, context, slices, metrics)
     directory = ClusterDirectory(LocalDirectory(registry, slices), router, exchange)
-    return ClusterHub(registry, commander, directory, history, exchange)
+    return ClusterHub(registry, commander, directory, history, exchange, upstreams)

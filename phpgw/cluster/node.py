@@ -79,6 +79,7 @@ class ClusterParts:
         self.commander = hub.commander
         self.directory = hub.directory
         self.history = hub.history
+        self.upstreams = hub.upstreams
         self.exchange = hub.exchange
         self._ledger = NodeLedger(reactor, self._bus, membership) if tells_disconnects else None
         self.ledger: Ledger = self._ledger or NoLedger()

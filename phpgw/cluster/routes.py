@@ -60,7 +60,7 @@ class Router:
         to = command.to
         if to.kind == "client":
             return all(self.node_of(name) is None for name in to.names)
-        return to.kind == "sender" or not (to.names or to.kind == "all")
+        return to.kind in ("sender", "upstream") or not (to.names or to.kind == "all")
 
     def route(self, command: Command) -> Route:
         """Return where a command goes."""

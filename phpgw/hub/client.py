@@ -190,3 +190,13 @@ class Client:
             headers[b"Cookie"] = cookies
         handshake = attrs.evolve(self.handshake, headers=tuple(headers.items()))
         self.identity = attrs.evolve(self.identity, handshake=handshake)
+
+
+@attrs.define(eq=False)
+class ServerClient(Client):
+    """A server that the gateway is connected to as a client: to PHP, it is the other end.
+
+    :ivar upstream: the name of the upstream.
+    """
+
+    upstream: str = ""

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import NamedTuple
 
 from phpgw.history.rules import NO_HISTORY, HistoryRule, parse_rule
-from phpgw.hub.command_json import Place, as_list, kind_of
+from phpgw.hub.command_json import Place, as_list, kind_of, shown
 from phpgw.hub.commands import InvalidCommand, TargetKind
 
 # In bytes of UTF-8.
@@ -18,6 +18,12 @@ MAX_NAME_BYTES = 1024
 MAX_STATE_BYTES = 2048
 # A close frame's payload has 125 bytes, two of them for the code (RFC 6455, section 5.5.1).
 MAX_REASON_BYTES = 123
+# In bytes of UTF-8. A ticket for a chat service has some hundred.
+MAX_URL_BYTES = 4096
+_MAX_SUBPROTOCOLS = 16
+_UPSTREAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# RFC 9110, section 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 # Below this, a float represents each whole number exactly.
 _LARGEST_FLOAT = 2**53
 _CONTROL_CHARACTER = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -201,6 +207,62 @@ def close_reason(reason: object) -> str:
     text = _utf8(str(reason) if type(reason) is int else reason, "reason")
     whole = text[:MAX_REASON_BYTES].decode(errors="ignore")
     return _CONTROL_CHARACTER.sub(" ", whole)
+
+
+def upstream_name(value: object, field: str) -> str:
+    """Return the name of an upstream that is to be opened.
+
+    :raises InvalidCommand: if it is not a valid name.
+    """
+    text = _name_text(value, field)
+    if not _UPSTREAM_NAME.fullmatch(text):
+        raise InvalidCommand("expected up to 64 letters, digits and ._-", field=field)
+    return text
+
+
+def url(value: object, field: str) -> str:
+    """Return the URL of a server; which ones there can be is checked where it is opened.
+
+    :raises InvalidCommand: if it is not a text, or too long.
+    """
+    text = _utf8(value, field)
+    if len(text) > MAX_URL_BYTES:
+        raise InvalidCommand(_too_long(MAX_URL_BYTES, len(text)), field=field)
+    return text.decode()
+
+
+def headers(value: object, field: str) -> tuple[tuple[str, str], ...]:
+    """Return the headers of a handshake; which ones there can be is checked where they are sent.
+
+    :raises InvalidCommand: if it is no object with texts.
+    """
+    if value is None or value == []:
+        # An empty array of PHP is a list.
+        return ()
+    if type(value) is not tuple:
+        raise InvalidCommand(f"expected an object, got {kind_of(value)}", field=field)
+    return tuple((name, _utf8(text, f"{field}.{shown(name)}").decode()) for name, text in value)
+
+
+def subprotocols(value: object, field: str) -> tuple[str, ...]:
+    """Return the names of subprotocols.
+
+    :raises InvalidCommand: if it is no list of names (RFC 6455, section 4.1), each once.
+    """
+    if value is None:
+        return ()
+    values = as_list(value)
+    if values is None:
+        raise InvalidCommand(f"expected a list, got {kind_of(value)}", field=field)
+    names: list[str] = []
+    for n, each in enumerate(values[: _MAX_SUBPROTOCOLS + 1]):
+        if type(each) is not str or not _TOKEN.fullmatch(each) or each in names:
+            problem = "expected a name like mqtt, each once"
+            raise InvalidCommand(problem, field=f"{field}[{n}]")
+        names.append(each)
+    if len(names) > _MAX_SUBPROTOCOLS:
+        raise InvalidCommand(f"expected {_MAX_SUBPROTOCOLS} at most", field=field)
+    return tuple(names)
 
 
 def _name_text(value: object, field: str) -> str:

@@ -27,6 +27,7 @@ from phpgw.hub.commands import (
     InvalidCommand,
     Join,
     Leave,
+    Open,
     Send,
     SetState,
     Target,
@@ -163,7 +164,13 @@ def _command(value: object, has_sender: bool, where: Place | None) -> Command:
         unknown = next(name for name in fields if name not in known)
         problem = f"{op} has no such field; it has {', '.join(known)}"
         raise InvalidCommand(problem, field=shown(unknown))
-    return read(_target(fields, has_sender), fields, where)
+    if op == "open":
+        return read(_named_upstream(fields, "name", "name"), fields, where)
+    to = _target(fields, has_sender)
+    if to.kind == "upstream" and (op not in _FOR_UPSTREAMS or to.excluded):
+        field = "except" if to.excluded else "to.upstream"
+        raise InvalidCommand(f"only {' and '.join(_FOR_UPSTREAMS)} can be for one", field=field)
+    return read(to, fields, where)
 
 
 def _fields(value: tuple[tuple[str, object], ...]) -> _Fields:
@@ -175,12 +182,14 @@ def _fields(value: tuple[tuple[str, object], ...]) -> _Fields:
 
 
 _SENDER = Target("sender")
+_FOR_UPSTREAMS = ("send", "close")
 _ONE_OF = "expected exactly one of client, clients, group, groups, user, users, all"
 # With the names that they have in errors.
 _SINGULARS: dict[object, tuple[TargetKind, str]] = {
     "client": ("client", "to.client"),
     "group": ("group", "to.group"),
     "user": ("user", "to.user"),
+    "upstream": ("upstream", "to.upstream"),
 }
 _PLURALS: dict[object, TargetKind] = {"clients": "client", "groups": "group", "users": "user"}
 
@@ -215,6 +224,11 @@ def _addressed(to: object) -> Target:
     if key != "all":
         raise InvalidCommand(f"there is no such field; {_ONE_OF}", field=f"to.{shown(key)}")
     return _all_target(value, "to.all")
+
+
+def _named_upstream(fields: _Fields, name: str, field: str) -> Target:
+    """Return the upstream that a field names, which is to be opened."""
+    return Target("upstream", (fields_of.upstream_name(_required(fields, name), field),))
 
 
 def _all_target(value: object, field: str) -> Target:
@@ -271,6 +285,21 @@ def _close(to: Target, fields: _Fields, where: Place | None) -> Close:
     )
 
 
+def _open(to: Target, fields: _Fields, where: Place | None) -> Open:
+    url, reconnects = fields.get("url"), fields.get("reconnect")
+    if reconnects is not None and type(reconnects) is not bool:
+        raise InvalidCommand(
+            f"expected true or false, got {kind_of(reconnects)}", field="reconnect"
+        )
+    return Open(
+        to,
+        None if url is None else fields_of.url(url, "url"),
+        fields_of.headers(fields.get("headers"), "headers"),
+        fields_of.subprotocols(fields.get("subprotocols"), "subprotocols"),
+        reconnects is not False,
+    )
+
+
 class Op(NamedTuple):
     """The reader of commands with one ``op``.
 
@@ -288,6 +317,7 @@ def _op(command: type[C], read: Callable[[Target, _Fields, Place | None], C], *f
     return Op(command, dict.fromkeys(("op", "to", "except", *fields)), read)
 
 
+_OPEN_FIELDS = dict.fromkeys(("op", "name", "url", "headers", "subprotocols", "reconnect"))
 OPS = {
     "send": _op(Send, _send, "message", "data", "history"),
     "join": _op(Join, _join, "group"),
@@ -296,6 +326,7 @@ OPS = {
     "unbind": _op(Unbind, _unbind),
     "state": _op(SetState, _set_state, "state"),
     "close": _op(Close, _close, "code", "reason"),
+    "open": Op(Open, _OPEN_FIELDS, _open),
 }
 
 

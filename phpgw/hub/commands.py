@@ -6,7 +6,7 @@ import attrs
 
 from phpgw.history.rules import HistoryRule
 
-TargetKind = Literal["sender", "client", "group", "user", "all"]
+TargetKind = Literal["sender", "client", "group", "user", "all", "upstream"]
 
 
 class InvalidCommand(Exception):
@@ -28,10 +28,10 @@ class InvalidCommand(Exception):
 
 @attrs.frozen
 class Target:
-    """The clients that a command is for.
+    """The clients that a command is for, or the upstream.
 
     :ivar kind: ``sender`` is the client whose event PHP replies to.
-    :ivar names: the clients, groups or users; empty for the other kinds.
+    :ivar names: the clients, groups, users or the upstream; empty for the other kinds.
     :ivar excluded: ids of clients that the command is not for.
     :ivar problem: what is wrong with a name that was given and that no client, group or user can
         have; ``None`` if nothing is.
@@ -113,7 +113,25 @@ class Close:
     reason: str = ""
 
 
+@attrs.frozen
+class Open:
+    """Open an outgoing WebSocket to a server: the upstream that the target names.
+
+    :ivar url: the server; ``None`` for that which the settings give the upstream.
+    :ivar headers: further headers of the handshake; they may be secrets.
+    :ivar subprotocols: those that are offered, the best first.
+    :ivar reconnects: whether it is opened again when it has ended.
+    """
+
+    op: ClassVar = "open"
+    to: Target
+    url: str | None = attrs.field(default=None, repr=False)
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
+    subprotocols: tuple[str, ...] = ()
+    reconnects: bool = True
+
+
 # A class that is added here needs an entry in command_parser.OPS, which a test checks, and a case
 # in Effects.of, which mypy checks.
 AppliedCommand = Join | Leave | Bind | Unbind | SetState | Close
-Command = Send | AppliedCommand
+Command = Send | AppliedCommand | Open

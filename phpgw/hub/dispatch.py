@@ -15,6 +15,7 @@ from phpgw.hub.commands import (
     Command,
     Join,
     Leave,
+    Open,
     Send,
     SetState,
     Target,
@@ -22,6 +23,7 @@ from phpgw.hub.commands import (
 )
 from phpgw.hub.effects import Effects
 from phpgw.hub.registry import Index, Registry
+from phpgw.hub.upstreams import UpstreamCommands
 from phpgw.metrics import Metrics
 from phpgw.time_slices import Steps, TimeSlices, TooManyJobs, chunks, run_to_completion
 
@@ -32,6 +34,7 @@ _CHANGES = (Bind, Unbind, SetState, Join, Leave)
 _SHARED = ("group", "user")
 # Kinds of targets that name no client.
 _CROWDS = (*_SHARED, "all")
+_SINGLE = ("sender", "upstream")
 # The results of most commands.
 _DELIVERED = Result(1)
 _MISSED = Result(0, _NOT_FOUND)
@@ -57,6 +60,7 @@ class Dispatcher(Commander):
     :param max_groups: how many groups a client may be in.
     :param slices: runs the commands for many clients.
     :param history: writes the histories of groups; ``None`` if that is done elsewhere, or not.
+    :param upstreams: carries out the commands for upstreams.
     """
 
     def __init__(
@@ -66,12 +70,14 @@ class Dispatcher(Commander):
         max_groups: int,
         slices: TimeSlices,
         history: HistoryWriter | None = None,
+        upstreams: UpstreamCommands | None = None,
     ) -> None:
         self._registry = registry
         self._metrics = metrics
         self._effects = Effects(registry, max_groups)
         self._slices = slices
         self._history = history
+        self._upstreams = upstreams or UpstreamCommands()
 
     def run(self, command: Command, sender: Client | None = None) -> Result | Deferred[Result]:
         """Carry out one command; see :meth:`Commander.run`."""
@@ -192,7 +198,7 @@ class Dispatcher(Commander):
             return len(to.names)
         if to.kind in _SHARED:
             return len(to.names) + sum(map(self._index(to).size, to.names))
-        return 1 if to.kind == "sender" else len(self._registry)
+        return 1 if to.kind in _SINGLE else len(self._registry)
 
     def _index(self, to: Target) -> Index:
         return self._registry.groups if to.kind == "group" else self._registry.users
@@ -210,9 +216,16 @@ class Dispatcher(Commander):
 
     def _steps(self, command: Command, sender: Client | None, is_gathered: bool) -> Steps[Result]:
         """Carry out a command, a client in each step."""
+        if command.to.kind == "upstream" or isinstance(command, Open):
+            return self._telling_upstream(command)
         if isinstance(command, Send):
             return self._sending(command, sender, is_gathered)
         return self._applying(command, sender)
+
+    def _telling_upstream(self, command: Command) -> Steps[Result]:
+        """Carry out a command for an upstream."""
+        yield
+        return self._upstreams.run(command)
 
     def _applying(self, command: AppliedCommand, sender: Client | None) -> Steps[Result]:
         """Carry out a command that sends nothing."""

@@ -1,6 +1,7 @@
 """Connections to WebSocket servers, with TLS for ``wss://``."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +28,19 @@ class ServerEndpoint:
 
     :param ca_file: the certificates that sign the server's, read anew each time; ``None`` for those
         of the system.
+    :param permits: returns whether an address may be connected to; ``None`` for all.
     """
 
-    def __init__(self, reactor: Any, url: ServerUrl, ca_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        url: ServerUrl,
+        ca_file: Path | None = None,
+        permits: Callable[[str], bool] | None = None,
+    ) -> None:
         self._url = url
         self._ca_file = ca_file
-        self._below = HostEndpoint(reactor, url.host, url.port)
+        self._below = HostEndpoint(reactor, url.host, url.port, permits)
 
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803
         """See ``IStreamClientEndpoint``."""

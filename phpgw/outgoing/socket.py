@@ -1,29 +1,29 @@
-"""One upstream: its connection, which is made again when it has ended, and its events in order."""
+"""One upstream: its connection, which is made again when it has ended."""
 
 from collections.abc import Callable
 from typing import Any
 
 import attrs
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IDelayedCall, IProtocol
 from twisted.internet.protocol import Factory
-from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.backend.event import Event
-from phpgw.hub.client import NO_CONNECTION, Client, Message
+from phpgw.hub.client import NO_CONNECTION, Client, Message, ServerClient
 from phpgw.log_limit import line_limit
 from phpgw.outgoing.backoff import Backoff
-from phpgw.outgoing.endpoint import ServerEndpoint
+from phpgw.outgoing.events import CLOSE, MESSAGE, OPEN, EventCallbacks, UpstreamEvents
 from phpgw.outgoing.headers import InvalidHeaders, read_headers
-from phpgw.outgoing.inbox import EventInbox, InboxLimits
+from phpgw.outgoing.inbox import InboxLimits
 from phpgw.outgoing.opening import OpeningRequest
 from phpgw.outgoing.protocol import OutgoingFactory, OutgoingProtocol, new_key
 from phpgw.relay.own_events import OwnEvents
 from phpgw.settings.outgoing_url import NamedUpstream
 
-_GOING_AWAY, _POLICY_VIOLATION, _INTERNAL_ERROR = 1001, 1008, 1011
+_NORMAL_CLOSURE, _POLICY_VIOLATION, _INTERNAL_ERROR = 1000, 1008, 1011
+_ABNORMAL_CLOSURE = 1006
 _MAX_REASON = 200
 
 
@@ -41,7 +41,7 @@ class ConnectFailures:
 class OutgoingContext:
     """What all upstreams share.
 
-    :ivar make_endpoint: returns what connects to a server.
+    :ivar make_endpoint: returns what connects to an upstream.
     :ivar events: asks PHP.
     :ivar failures: counts the connections that could not be opened.
     """
@@ -50,8 +50,8 @@ class OutgoingContext:
     factory: OutgoingFactory
     events: OwnEvents
     limits: InboxLimits
+    make_endpoint: Callable[[NamedUpstream], Any]
     failures: ConnectFailures = attrs.field(factory=ConnectFailures)
-    make_endpoint: Callable[..., Any] = ServerEndpoint
     make_backoff: Callable[[], Backoff] = Backoff
 
 
@@ -74,20 +74,36 @@ class OutgoingSocket:
     PHP gets the events one at a time, in order: ``open``, the messages, ``close``. A connection is
     made again once PHP has had all events of the one before.
 
+    :param finished: called once it neither has a connection nor will make one, and PHP knows.
     :ivar name: the name of the upstream.
+    :ivar upstream: the server.
+    :ivar is_running: whether it has a connection, or will make one.
     """
 
     log = Logger(observer=line_limit)
 
-    def __init__(self, context: OutgoingContext, upstream: NamedUpstream) -> None:
+    def __init__(
+        self,
+        context: OutgoingContext,
+        upstream: NamedUpstream,
+        finished: Callable[["OutgoingSocket"], None] = lambda socket: None,
+    ) -> None:
         self.name = upstream.name
+        self.upstream = upstream
+        self.is_running = False
         self._context = context
-        self._upstream = upstream
-        self._endpoint = context.make_endpoint(context.reactor, upstream.url, upstream.ca_file)
+        self._finished = finished
+        self._endpoint = context.make_endpoint(upstream)
         self._backoff = context.make_backoff()
-        self._inbox = EventInbox(context.limits)
-        self._is_asking = False
-        self._is_running = False
+        self._events = UpstreamEvents(
+            context.reactor,
+            context.events,
+            context.limits,
+            upstream.name,
+            EventCallbacks(
+                taken=self._resume_reading, open_failed=self._close_untold, done=self._handled
+            ),
+        )
         # How many attempts to connect there have been since the last connection.
         self._attempt = 0
         self._connection: OutgoingProtocol | None = None
@@ -105,29 +121,42 @@ class OutgoingSocket:
 
     def start(self) -> None:
         """Connect, and connect again whenever the connection has ended."""
-        self._is_running = True
+        self.is_running = True
         self._connect()
 
-    def stop(self, reason: str) -> Deferred[None]:
+    def replace(self, upstream: NamedUpstream) -> None:
+        """Connect to another server of the same name, in place of the one before."""
+        self.upstream = upstream
+        self._endpoint = self._context.make_endpoint(upstream)
+        self.is_running = True
+        if self._connecting is None and self._connection is None:
+            self._retry_later()
+        else:
+            self._close(_NORMAL_CLOSURE, "replaced by another server", "command")
+
+    def send(self, payload: bytes, is_binary: bool) -> bool:
+        """Send a message; return false if the connection is not open, or is closing."""
+        connection = self._connection
+        if connection is None or connection.state != connection.STATE_OPEN:
+            return False
+        connection.send_message(payload, is_binary)
+        is_open: bool = connection.state == connection.STATE_OPEN
+        return is_open
+
+    def stop(self, code: int, reason: str, cause: str) -> Deferred[None]:
         """Close the connection, and do not connect again.
 
+        :param cause: see :data:`phpgw.metrics.CLOSE_CAUSES`.
         :returns: fires once the connection has ended; PHP may have to be told of that.
         """
-        self._is_running = self._is_due = False
+        self.is_running = self._is_due = False
         if self._retry_call is not None:
             self._retry_call.cancel()
             self._retry_call = None
         ended: Deferred[None] = Deferred()
         self._end_waiters.append(ended)
-        if self._connecting is not None:
-            self._connecting.cancel()
-        connection = self._connection
-        if connection is None:
-            self._notify_ended()
-        elif self.is_open:
-            connection.close(_GOING_AWAY, reason, "stop")
-        else:
-            connection.fail_opening(reason)
+        self._close(code, reason, cause)
+        self._notify_ended()
         return ended
 
     def abort(self) -> None:
@@ -140,19 +169,19 @@ class OutgoingSocket:
     def opened(self, connection: OutgoingProtocol) -> None:
         """Tell PHP that the connection is open."""
         self._opened_at = self._context.reactor.seconds()
-        attempt, self._attempt = self._attempt, 0
-        fields = {"attempt": str(attempt), "subprotocol": connection.subprotocol}
-        self._add("open", b"", connection.client, fields)
+        attempt, self._attempt = str(self._attempt), 0
+        subprotocol = connection.subprotocol
+        self._events.add(OPEN, b"", connection.client, attempt=attempt, subprotocol=subprotocol)
 
     def received(self, connection: OutgoingProtocol, message: Message) -> None:
         """Give PHP a message; slow the server down if PHP is slow."""
-        metrics = self._context.factory.metrics
+        metrics, events = self._context.factory.metrics, self._events
         metrics.messages_received += 1
         metrics.message_bytes_received += len(message.payload)
-        self._add("message", message.payload, connection.client, is_binary=message.is_binary)
-        if self._inbox.is_exceeded:
+        events.add(MESSAGE, message.payload, connection.client, is_binary=message.is_binary)
+        if events.is_exceeded:
             connection.close(_POLICY_VIOLATION, "PHP is too slow for this upstream", "inbox")
-        elif self._inbox.is_full:
+        elif events.is_full:
             connection.pause_reading()
 
     def ended(self, connection: OutgoingProtocol) -> None:
@@ -166,24 +195,23 @@ class OutgoingSocket:
         else:
             self._backoff.ended(self._context.reactor.seconds() - self._opened_at)
             self._opened_at = None
-            self._add("close", reason.encode(), None, code=code)
-        self._notify_ended()
-        self._retry_later()
+            self._go_on(code, reason, was_open=True)
 
     # The connection
 
     def _connect(self) -> None:
         """Try to connect."""
         self._attempt += 1
-        upstream, events = self._upstream, self._context.events
+        upstream, events = self.upstream, self._context.events
+        headers = [*upstream.headers]
         try:
-            headers = [] if upstream.headers_file is None else read_headers(upstream.headers_file)
+            if upstream.headers_file is not None:
+                headers += read_headers(upstream.headers_file)
         except InvalidHeaders as error:
             self._failed_to_connect(str(error))
-            self._retry_later()
             return
         opening = OpeningRequest(upstream.url, new_key(), upstream.subprotocols, headers)
-        client = Client(events.identity, NO_CONNECTION)
+        client = ServerClient(events.identity, NO_CONNECTION, upstream=self.name)
         connection = self._context.factory.make(self, client, opening)
         client.connection = connection
         self._connecting = self._endpoint.connect(_MadeConnection(connection))
@@ -199,85 +227,84 @@ class OutgoingSocket:
 
     def _not_connected(self, failure: Failure) -> None:
         self._connecting = None
-        if self._is_running:
+        if failure.check(CancelledError, ConnectingCancelledError):
+            self._go_on(_ABNORMAL_CLOSURE, "")
+        else:
             self._failed_to_connect(failure.getErrorMessage())
-            self._retry_later()
-        self._notify_ended()
 
     def _failed_to_connect(self, reason: str) -> None:
+        reason = reason[:_MAX_REASON]
         self._context.failures.count += 1
         self.log.warn(
             "Upstream {upstream} cannot be opened ({origin}, attempt {attempt}): {reason}",
             upstream=self.name,
-            origin=self._upstream.url.origin,
+            origin=self.upstream.url.origin,
             attempt=self._attempt,
-            reason=reason[:_MAX_REASON],
+            reason=reason,
         )
+        self._go_on(_ABNORMAL_CLOSURE, reason)
+
+    def _go_on(self, code: int, reason: str, *, was_open: bool = False) -> None:
+        """Connect again later, unless this was the last connection.
+
+        :param was_open: whether PHP has to be told in any case.
+        """
+        is_last = self.is_running and not self.upstream.reconnects and self._retry_call is None
+        if is_last:
+            self.is_running = False
+        if was_open or is_last:
+            self._events.add(CLOSE, reason.encode(), None, code=code)
+        if self.is_running:
+            self._retry_later()
+        self._notify_ended()
 
     def _retry_later(self) -> None:
-        if self._is_running and self._retry_call is None:
+        if self._retry_call is None:
             delay = self._backoff.take()
             self._retry_call = self._context.reactor.callLater(delay, self._retry)
 
     def _retry(self) -> None:
         """Connect, unless PHP has yet to be told of the connection before."""
         self._retry_call = None
-        if self._is_asking:
+        if self._events.is_asking:
             self._is_due = True
         else:
             self._connect()
 
+    def _close(self, code: int, reason: str, cause: str) -> None:
+        """Close the connection, or end the attempt to make one."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+        elif self._connection is not None and self.is_open:
+            self._connection.close(code, reason, cause)
+        elif self._connection is not None:
+            self._connection.fail_opening(reason)
+
     def _notify_ended(self) -> None:
-        if self._connection is None and self._connecting is None:
-            waiters, self._end_waiters = self._end_waiters, []
-            for waiter in waiters:
-                waiter.callback(None)
+        if self._connection is not None or self._connecting is not None:
+            return
+        waiters, self._end_waiters = self._end_waiters, []
+        for waiter in waiters:
+            waiter.callback(None)
+        if not (self.is_running or self._events.is_asking):
+            self._finished(self)
 
-    # Events
+    # How the events get on
 
-    def _add(
-        self,
-        kind: str,
-        message: bytes,
-        client: Client | None,
-        more: dict[str, str] | None = None,
-        *,
-        is_binary: bool = False,
-        code: int | None = None,
-    ) -> None:
-        """Let an event wait for PHP."""
-        fields = {"upstream": self.name, "event": kind, **(more or {})}
-        identity = self._context.events.identity
-        event = Event("upstream", message, identity, is_binary, code, tuple(fields.items()))
-        self._inbox.add(event, client)
-        if not self._is_asking:
-            self._is_asking = True
-            asking = Deferred.fromCoroutine(self._ask_all())
-            asking.addErrback(lambda failure: self.log.failure("An upstream has failed", failure))
-
-    async def _ask_all(self) -> None:
-        """Ask PHP with all events that wait, one after another."""
-        while self._inbox:
-            waiting = self._inbox.take()
-            if self._connection is not None and not self._inbox.is_full:
-                self._connection.resume_reading()
-            event = waiting.event
-            subject = f"an event of upstream {self.name}"
-            asked = self._context.events.ask(subject, event, waiting.client)
-            is_refused = asked.called
-            has_replied = await asked
-            if not has_replied and ("event", "open") in event.fields:
-                self._close_untold(waiting.client)
-            if is_refused:
-                # Not all that wait in one turn of the reactor.
-                await deferLater(self._context.reactor, 0)
-        self._is_asking = False
-        if self._is_due:
-            self._is_due = False
-            self._connect()
+    def _resume_reading(self) -> None:
+        if self._connection is not None:
+            self._connection.resume_reading()
 
     def _close_untold(self, client: Client | None) -> None:
         """Close a connection that PHP does not know to be open, so that it is told of the next."""
         connection = self._connection
         if connection is not None and connection.client is client:
             connection.close(_INTERNAL_ERROR, "PHP has failed on the open event", "error")
+
+    def _handled(self) -> None:
+        """Make the connection that is due, since PHP has handled all events."""
+        if self._is_due:
+            self._is_due = False
+            self._connect()
+        else:
+            self._notify_ended()

@@ -1,46 +1,83 @@
 """All outgoing WebSockets of this process."""
 
 from collections.abc import Sequence
+from ipaddress import ip_network
 from typing import Any
 
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 
+from phpgw.hub.commander import Result
+from phpgw.hub.commands import Close, Command, Open, Send
+from phpgw.hub.upstreams import UPSTREAM_NOT_FOUND
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
+from phpgw.outgoing.address_rules import AddressRules
+from phpgw.outgoing.endpoint import ServerEndpoint
+from phpgw.outgoing.headers import InvalidHeaders, check_headers
 from phpgw.outgoing.inbox import InboxLimits
+from phpgw.outgoing.observables import observe_outgoing
 from phpgw.outgoing.protocol import OutgoingFactory
 from phpgw.outgoing.socket import OutgoingContext, OutgoingSocket
 from phpgw.relay.own_events import OwnEvents
 from phpgw.settings import Settings
-from phpgw.settings.outgoing_url import NamedUpstream
+from phpgw.settings.outgoing_url import AllowedServer, NamedUpstream, parse_server_url
 from phpgw.websocket.limits import WebSocketLimits
 
+_GOING_AWAY = 1001
 # What may wait beyond --max-inbox while pings are still answered.
 _MAX_WAITING, _MAX_WAITING_MESSAGES = 1000, 4
 # Seconds for a server to answer a close frame when the gateway stops.
 _CLOSE_SECONDS = 1.0
+_DONE = Result(1)
+
+
+class NotAllowed(Exception):
+    """PHP may not open this. The text says why."""
 
 
 class OutgoingSockets(Service):
-    """A service that keeps the connections to all upstreams.
+    """A service that keeps the connections to all upstreams, and carries out the commands for them.
 
+    :param named: those that the settings name.
+    :param allowed: the servers that PHP may name.
+    :param max_count: how many upstreams there may be.
     :ivar metrics: the numbers of these connections; those of browsers are others.
     :ivar observables: the metrics that these have the numbers of.
     """
 
-    def __init__(self, context: OutgoingContext, upstreams: Sequence[NamedUpstream]) -> None:
+    def __init__(
+        self,
+        context: OutgoingContext,
+        named: Sequence[NamedUpstream],
+        allowed: Sequence[AllowedServer] = (),
+        max_count: int = 100,
+    ) -> None:
         self._context = context
-        self._sockets = {each.name: OutgoingSocket(context, each) for each in upstreams}
+        self._named = {each.name: each for each in named}
+        self._allowed = frozenset(each for each in allowed if isinstance(each, str))
+        self._max_count = max_count
+        self._sockets: dict[str, OutgoingSocket] = {}
         self.metrics: Metrics = context.factory.metrics
-        self.observables: Sequence[Observable] = _observe(self)
+        self.observables: Sequence[Observable] = observe_outgoing(
+            self.metrics, context.failures, self.states
+        )
 
     @classmethod
     def from_settings(
         cls, settings: Settings, reactor: Any, events: OwnEvents
     ) -> "OutgoingSockets":
-        """Return those that the settings name."""
+        """Return those that the settings name, or allow."""
+        networks = [each for each in settings.allow_upstream if not isinstance(each, str)]
+
+        def make_endpoint(upstream: NamedUpstream) -> ServerEndpoint:
+            url = upstream.url
+            if upstream in settings.upstream:
+                return ServerEndpoint(reactor, url, upstream.ca_file)
+            own = [ip_network(url.host)] if url.is_address else []
+            return ServerEndpoint(reactor, url, None, AddressRules([*networks, *own]).permits)
+
         limits = attrs.evolve(WebSocketLimits.from_settings(settings), rate_limit=None)
         size = settings.max_message_size
         context = OutgoingContext(
@@ -58,23 +95,20 @@ class OutgoingSockets(Service):
                 max_count=settings.max_inbox + _MAX_WAITING,
                 max_size=_MAX_WAITING_MESSAGES * size,
             ),
+            make_endpoint=make_endpoint,
         )
-        return cls(context, settings.upstream)
-
-    @property
-    def failures(self) -> int:
-        """Return how often a connection could not be opened."""
-        return self._context.failures.count
+        return cls(context, settings.upstream, settings.allow_upstream, settings.max_upstreams)
 
     def states(self) -> dict[str, bool]:
         """Return whether each upstream is open, by its name."""
-        return {name: each.is_open for name, each in self._sockets.items()}
+        states = dict.fromkeys(self._named, False)
+        return states | {name: each.is_open for name, each in self._sockets.items()}
 
     def startService(self) -> None:
-        """Connect to all servers."""
+        """Connect to the servers that the settings name."""
         super().startService()
-        for each in self._sockets.values():
-            each.start()
+        for each in self._named.values():
+            self._start(each)
 
     def stopService(self) -> Deferred[Any]:
         """Close all connections.
@@ -82,64 +116,93 @@ class OutgoingSockets(Service):
         :returns: fires once they have ended; PHP may have to be told of that.
         """
         super().stopService()
-        stopping = DeferredList([each.stop("the gateway stops") for each in self._sockets.values()])
-        abort = self._context.reactor.callLater(_CLOSE_SECONDS, self._abort)
+        sockets = [*self._sockets.values()]
+        stopping = DeferredList(
+            [each.stop(_GOING_AWAY, "the gateway stops", "stop") for each in sockets]
+        )
+
+        def abort() -> None:
+            for each in sockets:
+                each.abort()
+
+        call = self._context.reactor.callLater(_CLOSE_SECONDS, abort)
 
         def stopped(outcome: object) -> None:
-            if abort.active():
-                abort.cancel()
+            if call.active():
+                call.cancel()
 
         return stopping.addBoth(stopped)
 
-    def _abort(self) -> None:
-        for each in self._sockets.values():
-            each.abort()
+    # phpgw.hub.upstreams.UpstreamSockets
 
+    def run(self, command: Command) -> Result:
+        """Carry out a command for an upstream."""
+        [name] = command.to.names or ("",)
+        if isinstance(command, Open):
+            try:
+                return self._open(self._read(name, command))
+            except NotAllowed as error:
+                return Result(0, str(error))
+        socket = self._sockets.get(name)
+        if socket is None:
+            return Result(0, command.to.problem or UPSTREAM_NOT_FOUND)
+        match command:
+            case Send():
+                is_sent = socket.send(command.message, command.is_binary)
+                return _DONE if is_sent else Result(0, "upstream is not open")
+            case Close():
+                socket.stop(command.code, command.reason, "command")
+                return _DONE
+            case _:
+                return Result(0, "an upstream has no groups, no user and no state")
 
-def _observe(sockets: OutgoingSockets) -> tuple[Observable, ...]:
-    metrics = sockets.metrics
+    def _read(self, name: str, command: Open) -> NamedUpstream:
+        """Return the upstream that a command is to open.
 
-    def messages() -> dict[tuple[str, ...], float]:
-        received = metrics.messages_received
-        return {("received",): received, ("sent",): metrics.messages_sent}
+        :raises NotAllowed: if PHP may not open it.
+        """
+        named = self._named.get(name)
+        if named is not None or command.url is None:
+            if named is None:
+                raise NotAllowed("url: it is missing; --upstream names no upstream like this")
+            if command.url is not None:
+                raise NotAllowed("url: --upstream has given this upstream another")
+            return named
+        try:
+            url = parse_server_url(command.url)
+        except ValueError as error:
+            raise NotAllowed(f"url: expected {error}") from None
+        if url.origin not in self._allowed:
+            raise NotAllowed(f"url: {url.origin} is not allowed (--allow-upstream)")
+        try:
+            check_headers([*command.headers])
+        except InvalidHeaders as error:
+            raise NotAllowed(f"headers: {error}") from None
+        return NamedUpstream(
+            name=name,
+            url=url,
+            subprotocols=command.subprotocols,
+            headers=command.headers,
+            reconnects=command.reconnects,
+        )
 
-    return (
-        Observable(
-            name="upstream_open",
-            help="1 while an outgoing WebSocket is open, 0 otherwise.",
-            labels=("upstream",),
-            observe=lambda: {(name,): int(value) for name, value in sockets.states().items()},
-        ),
-        Observable(
-            name="upstream_connections_opened",
-            help="Outgoing WebSockets that were opened.",
-            kind="counter",
-            observe=lambda: {(): metrics.handshakes_accepted},
-        ),
-        Observable(
-            name="upstream_connections_closed",
-            help="Outgoing WebSockets that were open and have ended.",
-            kind="counter",
-            labels=("reason",),
-            observe=lambda: {(each,): n for each, n in metrics.connections_closed.items() if n},
-        ),
-        Observable(
-            name="upstream_connections_failed",
-            help="Outgoing WebSockets that could not be opened.",
-            kind="counter",
-            observe=lambda: {(): sockets.failures},
-        ),
-        Observable(
-            name="upstream_messages",
-            help="Messages on outgoing WebSockets.",
-            kind="counter",
-            labels=("direction",),
-            observe=messages,
-        ),
-        Observable(
-            name="upstream_pauses",
-            help="Times that a server was not read for a while, since PHP was slow.",
-            kind="counter",
-            observe=lambda: {(): metrics.inboxes_full},
-        ),
-    )
+    def _open(self, upstream: NamedUpstream) -> Result:
+        if not self.running:
+            raise NotAllowed("the gateway stops")
+        socket = self._sockets.get(upstream.name)
+        if socket is None:
+            if len(self._sockets) >= self._max_count:
+                raise NotAllowed("there are too many upstreams (--max-upstreams)")
+            self._start(upstream)
+        elif not (socket.is_running and socket.upstream == upstream):
+            socket.replace(upstream)
+        return _DONE
+
+    def _start(self, upstream: NamedUpstream) -> None:
+        socket = OutgoingSocket(self._context, upstream, self._finished)
+        self._sockets[upstream.name] = socket
+        socket.start()
+
+    def _finished(self, socket: OutgoingSocket) -> None:
+        if self._sockets.get(socket.name) is socket:
+            del self._sockets[socket.name]

@@ -34,6 +34,7 @@ from phpgw.relay.policy import RelayPolicy
 from phpgw.relay.queue import EventQueue
 from phpgw.relay.replies import Replies
 from phpgw.relay.retry import RetryingBackend
+from phpgw.relay.server_replies import ServerReplies
 from phpgw.relay.stream_limits import StreamLimits
 from phpgw.relay.timer_events import TimerEvents
 
@@ -89,7 +90,7 @@ class Relay:
             observers=self.observers,
         )
         self.timers = TimerEvents(make_events(replies=replies))
-        self.outgoing = make_events(replies=replies.for_servers())
+        self.outgoing = make_events(replies=ServerReplies(replies))
         self.checks = CheckEvents(reactor, queue, backend, policy.no_client)
         self._disconnects = DisconnectQueue(
             reactor,

@@ -2,11 +2,9 @@
 
 import time
 from collections.abc import Callable, Sequence
-from copy import copy
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
-import attrs
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
@@ -71,15 +69,6 @@ class Replies:
         self.failures = FailureLog(wall_time)
         self.wall_time = wall_time
         self._error_reply = ErrorReply(policy.error_reply)
-
-    def for_servers(self) -> Self:
-        """Return those for servers that the gateway is connected to.
-
-        A server gets no empty messages, since a script mostly prints nothing, and no errors.
-        """
-        replies = copy(self)
-        replies.policy = attrs.evolve(self.policy, skip_empty_replies=True, on_error="ignore")
-        return replies
 
     def run(self, commands: Sequence[Command], sender: Client | None) -> Deferred[None] | None:
         """Run the commands of a reply, in order.

@@ -52,8 +52,14 @@ class Settings(
             for name in names:
                 if names.count(name) > 1:
                     raise InvalidOption(option, "each name once", repr(name))
-        if self.upstream and (self.bus is not None or self.workers != 1):
-            raise _conflicting("upstream", self.upstream[0], "beside --bus and --workers")
+        for name in ("upstream", "allow_upstream"):
+            named = getattr(self, name)
+            if named and (self.bus is not None or self.workers != 1):
+                raise _conflicting(name, named[0], "beside --bus and --workers")
+        if len(self.upstream) > self.max_upstreams:
+            raise InvalidOption(
+                "max-upstreams", "at least as many as --upstream names", repr(self.max_upstreams)
+            )
         if self.php_max_run < self.php_timeout:
             raise InvalidOption(
                 "php-max-run", "at least --php-timeout", repr(f"{self.php_max_run:g}")

@@ -1,6 +1,7 @@
 """The URL of an upstream, a server that the gateway keeps a WebSocket connection to."""
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -14,6 +15,10 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PORTS = {"ws": 80, "wss": 443}
 _EXPECTED_NAME = "a name (up to 64 letters, digits and ._-) and a URL: prices=wss://HOST/PATH"
 _EXPECTED_URL = "an absolute URL in ASCII, like wss://HOST/PATH"
+
+
+AllowedServer = str | IPv4Network | IPv6Network
+"""What ``--allow-upstream`` names: an origin as of :attr:`ServerUrl.origin`, or a network."""
 
 
 @attrs.frozen(kw_only=True)
@@ -36,6 +41,15 @@ class ServerUrl:
         return f"{'wss' if self.is_secure else 'ws'}://{host}:{self.port}"
 
     @property
+    def is_address(self) -> bool:
+        """Return whether the host is an IP address."""
+        try:
+            ip_address(self.host)
+        except ValueError:
+            return False
+        return True
+
+    @property
     def host_header(self) -> str:
         """Return the value of the Host header, without a port that is the default."""
         _, _, authority = self.origin.partition("://")
@@ -45,18 +59,22 @@ class ServerUrl:
 
 @attrs.frozen(kw_only=True)
 class NamedUpstream:
-    """An upstream, as ``--upstream`` names it.
+    """An upstream, as ``--upstream`` or PHP names it.
 
     :ivar subprotocols: those that are offered, the best first.
+    :ivar headers: further headers of the handshake, which may be secrets.
     :ivar headers_file: a file with further headers of the handshake, which may be secrets.
     :ivar ca_file: a file with the certificates that sign the server's; ``None`` for the system's.
+    :ivar reconnects: whether it is connected to again when a connection has ended.
     """
 
     name: str
     url: ServerUrl
     subprotocols: tuple[str, ...] = ()
+    headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     headers_file: Path | None = None
     ca_file: Path | None = None
+    reconnects: bool = True
 
     def __str__(self) -> str:
         """Return the name and the origin, without what may be secret."""
@@ -90,6 +108,25 @@ def parse_server_url(text: str) -> ServerUrl:
         port=port or _PORTS[url.scheme],
         resource=resource,
     )
+
+
+def parse_allowed_server(text: str) -> AllowedServer:
+    """Return the origin of a server, or a network.
+
+    :raises ValueError: with what is expected.
+    """
+    text = text.strip()
+    if "://" in text:
+        url = parse_server_url(text)
+        if url.resource != "/":
+            raise ValueError("a server without a path, like wss://HOST:8443")
+        return url.origin
+    try:
+        return ip_network(text)
+    except ValueError as error:
+        raise ValueError(
+            f"a server, like wss://HOST:8443, or a network, like 10.1.0.0/16 ({error})"
+        ) from None
 
 
 def parse_named_upstream(text: str) -> NamedUpstream:

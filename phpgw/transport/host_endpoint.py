@@ -46,6 +46,13 @@ def client_for(reactor: Any, text: str) -> IStreamClientEndpoint:
     return HostEndpoint(reactor, simple[1].replace("\\:", ":"), int(simple[2]))
 
 
+class AddressRefused(Exception):
+    """A host has no address that may be connected to."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(f"{host} leads to an address that is not allowed")
+
+
 @implementer(IStreamClientEndpoint)
 class HostEndpoint:
     """Connects to the first address of a host that accepts the connection.
@@ -54,20 +61,31 @@ class HostEndpoint:
     underscores; both resolve the name for each connection.
 
     :param host: a name that the system's resolver accepts, such as ``my_php``, or an address.
+    :param permits: returns whether an address may be connected to; ``None`` for all. The one that
+        it was asked about is the one that is connected to.
     """
 
-    def __init__(self, reactor: Any, host: str, port: int) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        host: str,
+        port: int,
+        permits: Callable[[str], bool] | None = None,
+    ) -> None:
         self._reactor = reactor
         self._host = host
         self._port = port
         # The address of the last connection comes first.
         self._addresses: list[Address] = []
         self._resolved_at = float("-inf")
-        if isIPAddress(host) or isIPv6Address(host):
+        is_address = isIPAddress(host) or isIPv6Address(host)
+        if is_address and (permits is None or permits(host)):
             kind = IPv6Address if ":" in host else IPv4Address
             self._addresses = [kind("TCP", host, port)]
             self._resolved_at = float("inf")
         self._resolution: _HostResolution | None = None
+        self._permits = permits
+        self._is_refused = False
 
     def connect(self, factory: IProtocolFactory) -> Deferred[IProtocol]:
         """See ``IStreamClientEndpoint.connect``."""
@@ -123,17 +141,32 @@ class HostEndpoint:
             self._reactor.nameResolver.resolveHostName(self._resolution, self._host, self._port)
         if self._resolution is not None:
             await self._resolution.wait()
+        if not self._addresses and self._is_refused:
+            raise AddressRefused(self._host)
         if not self._addresses:
             raise DNSLookupError(f"no address is known for {self._host}")
         return self._addresses.copy()
 
     def _resolved(self, addresses: list[Address]) -> None:
         self._resolution = None
+        permitted = self._permitted(addresses)
+        if addresses and not permitted:
+            # Not those from before either: the name leads elsewhere now.
+            self._addresses = []
+        addresses = permitted
         if addresses:
             last = self._addresses[:1]
             self._addresses = [*(each for each in last if each in addresses)]
             self._addresses += (each for each in addresses if each not in last)
             self._resolved_at = self._reactor.seconds()
+
+    def _permitted(self, addresses: list[Address]) -> list[Address]:
+        """Return those addresses that may be connected to."""
+        if self._permits is None:
+            return addresses
+        permitted = [each for each in addresses if self._permits(each.host)]
+        self._is_refused = bool(addresses) and not permitted
+        return permitted
 
 
 @implementer(IResolutionReceiver)

@@ -122,6 +122,8 @@ TESTED_ELSEWHERE = {
     "workers/state": "unit/workers/test_parent",
     "relay/own_events": "unit/outgoing/test_socket",
     "settings/outgoing": "unit/settings/test_outgoing_url",
+    "outgoing/events": "unit/outgoing/test_socket",
+    "outgoing/observables": "unit/outgoing/test_sockets",
     "outgoing/endpoint": "system/test_upstreams",
     "prometheus/figures": "unit/workers/test_report",
     "prometheus/plain_family": "unit/workers/test_report",

@@ -177,7 +177,7 @@ class OutgoingTestCase(FakeBackendTestCase):
             ),
             events=self.relay.outgoing,
             limits=InboxLimits(count=4, size=1000, max_count=20, max_size=4000),
-            make_endpoint=lambda *_: self.endpoint,
+            make_endpoint=lambda _: self.endpoint,
             # The longest delay.
             make_backoff=lambda: Backoff(lambda low, high: high),
         )

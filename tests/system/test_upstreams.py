@@ -27,7 +27,7 @@ if ($_POST['event'] === 'message' && $_POST['message'] !== 'quiet') {
 """
 
 
-class OutgoingTests(UpstreamTestCase):
+class OutgoingTestCase(UpstreamTestCase):
     timeout = 20
 
     async def serve(self, **options: Any) -> WebSocketServer:
@@ -50,6 +50,8 @@ class OutgoingTests(UpstreamTestCase):
         await until(has_them)
         return self.events()
 
+
+class OutgoingTests(OutgoingTestCase):
     async def test_opens_talks_and_closes(self) -> None:
         """PHP gets open, each message and close, in order; what it prints goes back."""
         server = await self.serve()
@@ -103,6 +105,105 @@ class OutgoingTests(UpstreamTestCase):
         self.assertNotIn("s3cret", self.gateway.log)
 
 
+# Does as the message of a browser says.
+_COMMANDS = """<?php
+if (!isset($_POST['type'])) { exit; }
+$line = json_encode($_POST) . "\\n";
+file_put_contents(__DIR__ . '/events', $line, FILE_APPEND | LOCK_EX);
+if ($_POST['type'] === 'server') {
+    header('Content-Type: application/vnd.phpgw+json');
+    echo $_POST['message'];
+}
+"""
+
+
+class OutgoingCommandTests(OutgoingTestCase):
+    async def commands(self, *commands: object) -> list[dict[str, object]]:
+        """POST commands; return their results."""
+        url = f"http://127.0.0.1:{self.gateway.port}/commands"
+        text = await curl(
+            *("-H", "Content-Type: application/json", "--data", json.dumps(commands), url)
+        )
+        results: list[dict[str, object]] = json.loads(text)
+        return results
+
+    async def test_open_send_and_close(self) -> None:
+        """By replies to a browser, by /commands, and by /send."""
+        server = await self.serve(subprotocols=("v1",))
+        self.start(
+            _COMMANDS,
+            *("--allow-upstream", f"ws://localhost:{server.port}"),
+            *("--allow-upstream", "127.0.0.0/8", "--allow-upstream", "::1"),
+        )
+        browser = await self.connect(self.gateway.ws_url)
+        opening = {"op": "open", "name": "feed", "url": server.url, "subprotocols": ["v1"]}
+        browser.send(json.dumps([{**opening, "headers": {"X-Key": "k"}}]))
+        connection = await server.next()
+        self.assertEqual("k", connection.request.headers["x-key"])
+        send = {"op": "send", "to": {"upstream": "feed"}}
+        browser.send(json.dumps([{**send, "message": "one"}]))
+        self.assertEqual((b"one", False), await connection.messages.get())
+        results = await self.commands({**send, "data": "AP8="}, {**send, "message": "x"})
+        self.assertEqual([{"delivered": 1}] * 2, results)
+        self.assertEqual((b"\0\xff", True), await connection.messages.get())
+        self.assertEqual((b"x", False), await connection.messages.get())
+        form = ("--data", "upstream=feed&message=two")
+        self.assertEqual("Message sent", (await curl(*form, self.gateway.send_url)).strip())
+        self.assertEqual((b"two", False), await connection.messages.get())
+        [closed] = await self.commands({"op": "close", "to": {"upstream": "feed"}, "code": 4000})
+        self.assertEqual({"delivered": 1}, closed)
+        events = [each for each in await self.told(4) if each["type"] == "upstream"]
+        self.assertEqual(["open", "close"], [each["event"] for each in events])
+        self.assertEqual("v1", events[0]["subprotocol"])
+        self.assertEqual("4000", events[1]["code"])
+        [missed] = await self.commands({**send, "message": "late"})
+        self.assertEqual({"delivered": 0, "error": "upstream not found"}, missed)
+        self.assertEqual("Upstream not found", (await curl(*form, self.gateway.send_url)).strip())
+
+    async def test_forged_requests(self) -> None:
+        """Nothing inside is reached through open, whatever the URL."""
+        server = await self.serve()
+        port = server.port
+        self.start(
+            _COMMANDS,
+            # The names are allowed; where they lead is not.
+            *("--allow-upstream", f"ws://localhost:{port}"),
+            *("--allow-upstream", f"ws://2130706433:{port}"),
+            *("--allow-upstream", f"ws://0x7f000001:{port}"),
+            *("--allow-upstream", f"ws://0177.0.0.1:{port}"),
+            *("--allow-upstream", f"ws://127.1:{port}"),
+            *("--max-upstreams", "100"),
+        )
+        led = ("localhost", "2130706433", "0x7f000001", "0177.0.0.1", "127.1")
+        named = [f"ws://{host}:{port}/" for host in led]
+        others = [
+            *(f"ws://127.0.0.1:{port}/", f"ws://[::ffff:127.0.0.1]:{port}/", f"ws://[::1]:{port}/"),
+            *("ws://169.254.169.254/latest/", f"ws://localhost:{port}@127.0.0.1:{port}/"),
+            *(
+                f"ws://localhost:{port}#@127.0.0.1/",
+                f"ws://LOCALHOST.:{port}/",
+                "http://localhost/",
+            ),
+            f"ws://localhost:{port}/\r\nX: y",
+        ]
+        results = await self.commands(
+            *({"op": "open", "name": f"n{n}", "url": url} for n, url in enumerate(named + others)),
+            *(
+                {"op": "open", "name": "h", "url": named[0], "headers": headers}
+                for headers in ({"X": "a\r\nHost: b"}, {"Host": "b"}, {"Sec-WebSocket-Key": "b"})
+            ),
+        )
+        refused = results[len(named) :]
+        self.assertEqual([0] * len(refused), [each["delivered"] for each in refused])
+
+        async def all_are_refused() -> bool:
+            return self.gateway.log.count("leads to an address that is not allowed") >= len(named)
+
+        await until(all_are_refused)
+        self.assertEqual(0, server.handshakes)
+        self.assertEqual([], self.events())
+
+
 class OutgoingOverFastCgiTests(OutgoingTests, FastCgiTestCase): ...
 
 
@@ -112,4 +213,13 @@ class OutgoingOverHttpTests(OutgoingTests, HttpTestCase): ...
 class OutgoingWithOwnPhpFpmTests(OutgoingTests, OwnPhpFpmTestCase): ...
 
 
-del OutgoingTests
+class CommandsOverFastCgiTests(OutgoingCommandTests, FastCgiTestCase): ...
+
+
+class CommandsOverHttpTests(OutgoingCommandTests, HttpTestCase): ...
+
+
+class CommandsWithOwnPhpFpmTests(OutgoingCommandTests, OwnPhpFpmTestCase): ...
+
+
+del OutgoingTestCase, OutgoingTests, OutgoingCommandTests

@@ -28,7 +28,7 @@ class PushTests(SynchronousTestCase):
             ({"client_id": b"a"}, f"the field message is missing; {form}"),
             (
                 {"message": b"x"},
-                f"the field client_id is missing (or group, user, all=1); {form}",
+                f"the field client_id is missing (or group, user, all=1, upstream); {form}",
             ),
             (
                 {"message": b"x", "all": b"1", "client_id": b"a"},

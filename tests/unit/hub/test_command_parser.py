@@ -17,6 +17,7 @@ from phpgw.hub.commands import (
     InvalidCommand,
     Join,
     Leave,
+    Open,
     Send,
     SetState,
     Target,
@@ -38,6 +39,8 @@ targets = st.builds(
     st.lists(names, max_size=3).map(tuple),
     st.frozensets(names, max_size=2),
 ) | st.builds(Target, st.just("all"), st.just(()), st.frozensets(names, max_size=2))
+tokens = st.text("abc.-123", min_size=1, max_size=64)
+upstreams = st.builds(Target, st.just("upstream"), tokens.map(lambda name: (name,)))
 commands = st.one_of(
     st.builds(Send, targets, texts.map(str.encode)),
     st.builds(Send, targets, st.binary(), st.just(True)),
@@ -47,6 +50,16 @@ commands = st.one_of(
     st.builds(Unbind, targets),
     st.builds(SetState, targets, texts),
     st.builds(Close, targets, codes, names.map(lambda name: name[:30])),
+    st.builds(Send, upstreams, texts.map(str.encode)),
+    st.builds(Close, upstreams, codes, names.map(lambda name: name[:30])),
+    st.builds(
+        Open,
+        upstreams,
+        st.none() | texts,
+        st.dictionaries(texts, texts, max_size=2).map(lambda named: tuple(named.items())),
+        st.lists(tokens, max_size=2, unique=True).map(tuple),
+        st.booleans(),
+    ),
 )
 
 # Anything that JSON can hold, and things that are nearly commands.
@@ -63,9 +76,22 @@ anything = st.recursive(
     ),
     max_leaves=5,
 )
-_OPS = ["send", "join", "leave", "bind", "unbind", "state", "close", "op"]
-_FIELDS = ["message", "data", "group", "user", "state", "code", "reason", "except", "x"]
-_NAMED = ["client", "clients", "group", "groups", "user", "users", "all", "x"]
+_OPS = ["send", "join", "leave", "bind", "unbind", "state", "close", "open", "op"]
+_FIELDS = [
+    "message",
+    "data",
+    "group",
+    "user",
+    "state",
+    "code",
+    "reason",
+    "except",
+    "name",
+    "url",
+    "headers",
+    "x",
+]
+_NAMED = ["client", "clients", "group", "groups", "user", "users", "all", "upstream", "x"]
 nearly = st.builds(
     lambda op, to, rest: {**op, **to, **rest},
     st.fixed_dictionaries({}, optional={"op": st.sampled_from(_OPS) | anything}),
@@ -108,6 +134,11 @@ def written(command: Command) -> dict[str, Any]:
             return {"op": "state", "state": state, **fields}
         case Close(_, code, reason):
             return {"op": "close", "code": code, "reason": reason, **fields}
+        case Open(to, url, headers, subprotocols, reconnects):
+            return {
+                **{"op": "open", "name": to.names[0], "url": url, "headers": dict(headers)},
+                **{"subprotocols": subprotocols, "reconnect": reconnects},
+            }
 
 
 def _written_target(to: Target) -> dict[str, Any]:
@@ -232,6 +263,54 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual(Close(TO_CLIENT, 1000, ""), usual)
         self.assertEqual(Close(TO_CLIENT, 4001, "é" * 61 + "x"), own)
 
+    def test_upstream(self) -> None:
+        """A message for an upstream, and its end; nothing else can be for one."""
+        to = {"upstream": "prices"}
+        [send, close] = parsed({"op": "send", "to": to, "message": "x"}, {"op": "close", "to": to})
+        target = Target("upstream", ("prices",))
+        self.assertEqual((Send(target, b"x"), Close(target)), (send, close))
+        for wrong, field in (
+            ({"op": "join", "to": to, "group": "g"}, "to.upstream"),
+            ({"op": "state", "to": to, "state": "s"}, "to.upstream"),
+            ({"op": "send", "to": to, "message": "x", "except": ["a"]}, "except"),
+        ):
+            error = self.assertRaises(InvalidCommand, parsed, wrong)
+            self.assertEqual(f"command 0: {field}: only send and close can be for one", str(error))
+
+    def test_open(self) -> None:
+        target = Target("upstream", ("prices",))
+        url = "wss://example.com/"
+        [bare, whole, again] = parsed(
+            {"op": "open", "name": "prices"},
+            {
+                **{"op": "open", "name": "prices", "url": url, "reconnect": False},
+                **{"headers": {"X-Token": "s3cret"}, "subprotocols": ["mqtt"]},
+            },
+            {"op": "open", "name": "prices", "headers": [], "subprotocols": None, "url": None},
+        )
+        self.assertEqual((Open(target), Open(target)), (bare, again))
+        self.assertEqual(Open(target, url, (("X-Token", "s3cret"),), ("mqtt",), False), whole)
+        self.assertNotIn("s3cret", repr(whole))
+        for fields, field in (
+            ({}, "name"),
+            ({"name": ""}, "name"),
+            ({"name": "a b"}, "name"),
+            ({"name": "x" * 65}, "name"),
+            ({"name": "x", "to": {"upstream": "x"}}, "to"),
+            ({"name": "x", "url": 1}, "url"),
+            ({"name": "x", "url": "w" * 5000}, "url"),
+            ({"name": "x", "headers": "X: y"}, "headers"),
+            ({"name": "x", "headers": {"X": ["y"]}}, "headers.X"),
+            ({"name": "x", "headers": {"X": "y", "": None}}, "headers."),
+            ({"name": "x", "subprotocols": "mqtt"}, "subprotocols"),
+            ({"name": "x", "subprotocols": ["a", "a"]}, "subprotocols[1]"),
+            ({"name": "x", "subprotocols": ["a b"]}, "subprotocols[0]"),
+            ({"name": "x", "subprotocols": [str(n) for n in range(20)]}, "subprotocols"),
+            ({"name": "x", "reconnect": 1}, "reconnect"),
+        ):
+            error = self.assertRaises(InvalidCommand, parsed, {"op": "open", **fields})
+            self.assertEqual(field, error.field)
+
     def test_longest(self) -> None:
         """In bytes of UTF-8."""
         for op, field, longest in (("join", "group", 1024), ("state", "state", 2048)):
@@ -328,7 +407,7 @@ class FieldTests(SynchronousTestCase):
             self.assert_wrong(value, None, f"expected an object, got {kind}")
 
     def test_op(self) -> None:
-        expected = "expected one of send, join, leave, bind, unbind, state, close; got"
+        expected = "expected one of send, join, leave, bind, unbind, state, close, open; got"
         self.assert_wrong("{}", "op", "it is missing")
         self.assert_wrong('{"op": "Send"}', "op", f"{expected} Send")
         self.assert_wrong('{"op": []}', "op", f"{expected} a list")

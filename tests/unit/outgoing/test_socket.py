@@ -269,7 +269,7 @@ class StopTests(OutgoingTestCase):
     def test_open(self) -> None:
         """The server gets 1001, PHP the close, and no connection follows."""
         server = self.opened()
-        stopped = self.socket.stop("the gateway stops")
+        stopped = self.socket.stop(1001, "the gateway stops", "stop")
         [(opcode, payload)] = server.frames()
         self.assertEqual((CLOSE, 1001), (opcode, int.from_bytes(payload[:2], "big")))
         self.assertNoResult(stopped)
@@ -284,13 +284,13 @@ class StopTests(OutgoingTestCase):
 
     def test_connecting(self) -> None:
         self.socket.start()
-        self.successResultOf(self.socket.stop(""))
+        self.successResultOf(self.socket.stop(1001, "", "stop"))
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_handshaking(self) -> None:
         self.socket.start()
         server = self.endpoint.succeed()
-        stopped = self.socket.stop("the gateway stops")
+        stopped = self.socket.stop(1001, "the gateway stops", "stop")
         self.assertTrue(server.is_aborted)
         self.clock.advance(0)
         self.successResultOf(stopped)
@@ -300,12 +300,12 @@ class StopTests(OutgoingTestCase):
     def test_waiting_to_retry(self) -> None:
         self.socket.start()
         self.endpoint.fail(Refused())
-        self.successResultOf(self.socket.stop(""))
+        self.successResultOf(self.socket.stop(1001, "", "stop"))
         self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_server_that_does_not_answer(self) -> None:
         self.opened()
-        stopped = self.socket.stop("")
+        stopped = self.socket.stop(1001, "", "stop")
         self.socket.abort()
         self.clock.advance(0)
         self.successResultOf(stopped)

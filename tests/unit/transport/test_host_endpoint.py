@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.transport.host_endpoint import HostEndpoint, client_for
+from phpgw.transport.host_endpoint import AddressRefused, HostEndpoint, client_for
 
 
 class Resolver:
@@ -187,3 +187,58 @@ class ClientForTests(SynchronousTestCase):
         """What says more than that is Twisted's."""
         endpoint = client_for(MemoryReactorClock(), "tcp:php:9000:timeout=3")
         self.assertIsInstance(endpoint, TCP4ClientEndpoint)
+
+
+class PermitTests(HostTestCase):
+    """An endpoint that may not connect to every address."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.endpoint = self.make("feed.example")
+
+    def make(self, host: str) -> HostEndpoint:
+        return HostEndpoint(self.reactor, host, 9000, lambda each: not each.startswith("10."))
+
+    def test_refused(self) -> None:
+        """Nothing is connected to."""
+        self.failureResultOf(self.connect("10.0.0.1", "10.0.0.2"), AddressRefused)
+        self.assertEqual([], self.reactor.tcpClients)
+
+    def test_some(self) -> None:
+        """Only the others are tried."""
+        connecting = self.connect("10.0.0.1", "192.0.2.1")
+        self.assertEqual(("192.0.2.1", 9000), self.attempt())
+        self.refuse()
+        self.failureResultOf(connecting, Refused)
+        self.assertEqual(1, len(self.reactor.tcpClients))
+
+    def test_rebinding(self) -> None:
+        """A name that leads elsewhere later is checked again."""
+        connecting = self.connect("192.0.2.1")
+        self.accept()
+        self.successResultOf(connecting)
+        self.reactor.advance(100)
+        self.failureResultOf(self.connect("10.0.0.1"), AddressRefused)
+        self.reactor.advance(100)
+        connecting = self.connect("192.0.2.1")
+        self.accept()
+        self.successResultOf(connecting)
+
+    def test_rebinding_after_failure(self) -> None:
+        """Also where the name is resolved again, since its address does not answer."""
+        connecting = self.connect("192.0.2.1")
+        self.accept()
+        self.successResultOf(connecting)
+        connecting = self.connect("10.0.0.1")
+        self.refuse()
+        self.resolver.answer()
+        self.failureResultOf(connecting, AddressRefused)
+        self.assertEqual(2, len(self.reactor.tcpClients))
+
+    def test_literal(self) -> None:
+        self.endpoint = self.make("10.0.0.1")
+        self.failureResultOf(self.connect("10.0.0.1"), AddressRefused)
+        self.assertEqual([], self.reactor.tcpClients)
+        self.endpoint = self.make("192.0.2.1")
+        self.connect().addErrback(lambda _: None)
+        self.assertEqual(("192.0.2.1", 9000), self.attempt())
