@@ -12,7 +12,7 @@ from benchmarks.contest import Unmeasured, take_rounds
 from benchmarks.machine import describe
 from benchmarks.results import CASES, DEFAULT_PATH, Results
 from benchmarks.stage import Options, Stage
-from benchmarks.subjects import start_subjects
+from benchmarks.subjects import Subject, start_subjects
 from tests.support.real.gateway import ROOT
 from tests.support.real.process import MissingProgram
 
@@ -57,7 +57,9 @@ def main() -> int:
 
 
 def _measure(stage: Stage, names: list[str], results: Results) -> None:
-    subjects, results.notes = start_subjects(stage)
+    subjects: list[Subject] = []
+    if any(CASES[name].needs_gateways for name in names):
+        subjects, results.notes = start_subjects(stage)
     for name in names:
         rows = results.rows[name] = []
         try:

@@ -34,6 +34,7 @@ class Case:
     :ivar legend: what a reader of its tables has to know.
     :ivar contenders: who is measured, variant by variant, given the stage and the gateways on it.
     :ivar reference: the name of whom all others are compared with.
+    :ivar needs_gateways: whether the gateways on the stage take part.
     """
 
     name: str
@@ -42,3 +43,4 @@ class Case:
     legend: str
     contenders: Callable[[Stage, list[Subject]], Iterator[tuple[str, list[Contender]]]]
     reference: str = GO
+    needs_gateways: bool = True

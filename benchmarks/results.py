@@ -13,6 +13,9 @@ from benchmarks.cluster import PUSH_CASE as CLUSTER_PUSH
 from benchmarks.connect import CASE as CONNECT
 from benchmarks.contest import Row
 from benchmarks.memory import CASE as MEMORY
+from benchmarks.pools_https import CASE as POOLS_HTTPS
+from benchmarks.pools_mysql import CASE as POOLS_MYSQL
+from benchmarks.pools_redis import CASE as POOLS_REDIS
 from benchmarks.push import CASE as PUSH
 from benchmarks.roundtrip import CASE as ROUNDTRIP
 from benchmarks.roundtrip import FEW_WORKERS_CASE as FEW_WORKERS
@@ -26,6 +29,7 @@ CASES: dict[str, Case] = {
     for case in (
         *(ROUNDTRIP, FEW_WORKERS, WORKERS, PUSH, CLUSTER_PUSH),
         *(CONNECT, BROADCAST, CLUSTER_BROADCAST, MEMORY),
+        *(POOLS_MYSQL, POOLS_REDIS, POOLS_HTTPS),
     )
 }
 
