@@ -2,12 +2,18 @@
 
 from tests.support.real.mysql_pool_test_case import MySqlPoolTestCase
 
-# Each leaves what a reset does not end, and shows in the proof, or is no end of an answer.
-_NEVER_CLEAN = frozenset(("role", "profiles", "profiling", "several results"))
-
 
 class LeftSessionTests(MySqlPoolTestCase):
+    """Each state that PHP can leave, and each end.
+
+    :ivar more_setup: more statements that set up the server.
+    :ivar never_clean: states that a reset does not end, which show in the proof, and one that is
+        no end of an answer.
+    """
+
     timeout = 120
+    more_setup = "CREATE SEQUENCE shop.seq"
+    never_clean = frozenset(("role", "profiles", "profiling", "several results"))
 
     async def test_pdo(self) -> None:
         """Whatever PDO leaves behind, and however it ends, the next user sees nothing of it."""
@@ -19,7 +25,7 @@ class LeftSessionTests(MySqlPoolTestCase):
 
     async def _assert_clean(self, driver: str) -> None:
         self.start_server()
-        self.server.run("CREATE SEQUENCE shop.seq")
+        self.server.run(self.more_setup)
         pool = self.start_pool()
         cases = await self.sessions(driver)
         self.assertEqual([], [case for case in cases if case["difference"]])
@@ -29,7 +35,7 @@ class LeftSessionTests(MySqlPoolTestCase):
             if case["state"] == "another user":
                 # mysqli ends the session when that is refused.
                 continue
-            if case["state"] in _NEVER_CLEAN or is_killed:
+            if case["state"] in self.never_clean or is_killed:
                 self.assertFalse(case["is_same"], case)
             elif case["end"] != "half an answer, exit":
                 self.assertTrue(case["is_same"], case)

@@ -299,6 +299,8 @@ class TlsTests(MySqlPoolTestCase):
         self.assertEqual(2002, code)
         self.assertIn("certificate verify failed", text)
 
+
+class NoTlsTests(MySqlPoolTestCase):
     async def test_no_tls(self) -> None:
         """A server without TLS is not used without it."""
         server = self.start_server(skip_ssl="1")

@@ -55,9 +55,9 @@ class NewSession:
     @property
     def is_cleanable(self) -> bool:
         """Return whether all of it can be had again without another login."""
-        return not self.has_init_connect and all(
-            value is not None and _WORD.fullmatch(value) for value in self._character_sets
-        )
+        client, results, collation = self._character_sets
+        words_are_names = all(_WORD.fullmatch(word or b"") for word in (client, collation))
+        return not self.has_init_connect and client == results and words_are_names
 
     @property
     def _character_sets(self) -> Row:
@@ -72,11 +72,9 @@ class NewSession:
         commands = [encode_command(RESET_CONNECTION)]
         if self.database:
             commands.append(encode_command(INIT_DB, self.database))
-        assignments = (
-            b"SET character_set_client=%s,character_set_results=%s,collation_connection=%s"
-        )
-        values = tuple(value or b"" for value in self._character_sets)
-        commands.append(encode_command(QUERY, assignments % values))
+        character_set, _, collation = (value or b"" for value in self._character_sets)
+        names = b"SET NAMES %s COLLATE %s" % (character_set, collation)
+        commands.append(encode_command(QUERY, names))
         return commands
 
 

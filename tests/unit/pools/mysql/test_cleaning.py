@@ -47,11 +47,7 @@ class CleaningTests(SynchronousTestCase):
         reset, database, character_sets, profiles, proof = commands
         self.assertEqual(b"\x1f", reset)
         self.assertEqual(b"\x02shop", database)
-        self.assertEqual(
-            b"\x03SET character_set_client=utf8mb4,character_set_results=utf8mb4,"
-            b"collation_connection=utf8mb4_general_ci",
-            character_sets,
-        )
+        self.assertEqual(b"\x03SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", character_sets)
         self.assertEqual(b"\x03SHOW PROFILES", profiles)
         self.assertRegex(proof, rb"^\x03SELECT '[0-9a-f]{32}',DATABASE\(\),")
 
@@ -162,7 +158,7 @@ class NewSessionTests(SynchronousTestCase):
         """Statements at the login, and character sets that are no names, cannot be had again."""
         self.assertFalse(self.found(*_FACTS, length=b"12").is_cleanable)
         self.assertFalse(self.found(*_FACTS, length=None).is_cleanable)
-        for place, value in ((2, None), (3, b"x=1; DROP"), (1, b"")):
+        for place, value in ((2, None), (2, b"latin1"), (3, b"x=1; DROP"), (1, b"")):
             facts: list[bytes | None] = [*_FACTS]
             facts[place] = value
             self.assertFalse(self.found(*facts).is_cleanable, facts)
