@@ -22,6 +22,9 @@ MAX_REASON_BYTES = 123
 MAX_URL_BYTES = 4096
 _MAX_SUBPROTOCOLS = 16
 _UPSTREAM_NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
+# RFC 6901, section 3.
+_POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)+")
+_MAX_POINTER = 256
 # RFC 9110, section 5.6.2.
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}")
 # Below this, a float represents each whole number exactly.
@@ -263,6 +266,21 @@ def subprotocols(value: object, field: str) -> tuple[str, ...]:
     if len(names) > _MAX_SUBPROTOCOLS:
         raise InvalidCommand(f"expected {_MAX_SUBPROTOCOLS} at most", field=field)
     return tuple(names)
+
+
+def latest_key(keep: object, key: object) -> str | None:
+    """Return the JSON pointer (RFC 6901) of the key of messages; ``None`` to keep all of them.
+
+    :raises InvalidCommand: if the two do not belong together, or it is no pointer.
+    """
+    if keep in (None, "all") and key is None:
+        return None
+    if keep != "latest":
+        raise InvalidCommand("expected all or latest, and latest with a key", field="keep")
+    text = _utf8(key, "key").decode()
+    if len(text) > _MAX_POINTER or not _POINTER.fullmatch(text):
+        raise InvalidCommand("expected a JSON pointer, like /data/symbol", field="key")
+    return text
 
 
 def _name_text(value: object, field: str) -> str:

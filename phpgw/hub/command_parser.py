@@ -297,6 +297,7 @@ def _open(to: Target, fields: _Fields, where: Place | None) -> Open:
         fields_of.headers(fields.get("headers"), "headers"),
         fields_of.subprotocols(fields.get("subprotocols"), "subprotocols"),
         reconnects is not False,
+        fields_of.latest_key(fields.get("keep"), fields.get("key")),
     )
 
 
@@ -317,7 +318,9 @@ def _op(command: type[C], read: Callable[[Target, _Fields, Place | None], C], *f
     return Op(command, dict.fromkeys(("op", "to", "except", *fields)), read)
 
 
-_OPEN_FIELDS = dict.fromkeys(("op", "name", "url", "headers", "subprotocols", "reconnect"))
+_OPEN_FIELDS = dict.fromkeys(
+    ("op", "name", "url", "headers", "subprotocols", "reconnect", "keep", "key")
+)
 OPS = {
     "send": _op(Send, _send, "message", "data", "history"),
     "join": _op(Join, _join, "group"),

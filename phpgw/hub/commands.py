@@ -121,6 +121,8 @@ class Open:
     :ivar headers: further headers of the handshake; they may be secrets.
     :ivar subprotocols: those that are offered, the best first.
     :ivar reconnects: whether it is opened again when it has ended.
+    :ivar latest_by: where messages have their key, a JSON pointer: of those with the same key, only
+        the newest waits for PHP; ``None`` to keep all.
     """
 
     op: ClassVar = "open"
@@ -129,6 +131,7 @@ class Open:
     headers: tuple[tuple[str, str], ...] = attrs.field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     reconnects: bool = True
+    latest_by: str | None = None
 
 
 # A class that is added here needs an entry in command_parser.OPS, which a test checks, and a case

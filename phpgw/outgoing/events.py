@@ -12,6 +12,7 @@ from phpgw.backend.event import Event
 from phpgw.hub.client import Client
 from phpgw.log_limit import line_limit
 from phpgw.outgoing.inbox import EventInbox, InboxLimits
+from phpgw.outgoing.latest import KeyFinder
 from phpgw.relay.own_events import OwnEvents
 
 OPEN, MESSAGE, CLOSE = "open", "message", "close"
@@ -36,6 +37,7 @@ class UpstreamEvents:
 
     :param name: the name of the upstream.
     :ivar is_asking: whether PHP has yet to handle an event.
+    :ivar find_key: of messages with the same key, only the newest waits; ``None`` to keep all.
     """
 
     log = Logger(observer=line_limit)
@@ -54,6 +56,7 @@ class UpstreamEvents:
         self._callbacks = callbacks
         self._inbox = EventInbox(limits)
         self.is_asking = False
+        self.find_key: KeyFinder | None = None
 
     @property
     def is_full(self) -> bool:
@@ -74,20 +77,26 @@ class UpstreamEvents:
         is_binary: bool = False,
         code: int | None = None,
         **more: str,
-    ) -> None:
+    ) -> bool:
         """Let an event wait for PHP.
 
         :param kind: one of :data:`OPEN`, :data:`MESSAGE` and :data:`CLOSE`.
         :param client: gets what PHP prints; ``None`` for nobody.
         :param more: further fields of the event.
+        :returns: whether it has taken the place of an older one.
         """
         fields = (("upstream", self._name), ("event", kind), *more.items())
         identity = self._own_events.identity
-        self._inbox.add(Event("upstream", message, identity, is_binary, code, fields), client)
+        event = Event("upstream", message, identity, is_binary, code, fields)
+        key = None
+        if self.is_asking and self.find_key is not None and kind == MESSAGE and not is_binary:
+            key = self.find_key(message)
+        has_replaced = self._inbox.add(event, client, key)
         if not self.is_asking:
             self.is_asking = True
             asking = Deferred.fromCoroutine(self._ask_all())
             asking.addErrback(lambda failure: self.log.failure("An upstream has failed", failure))
+        return has_replaced
 
     async def _ask_all(self) -> None:
         """Ask PHP with all events that wait, one after another."""
@@ -103,6 +112,8 @@ class UpstreamEvents:
         if not self._inbox.is_full:
             self._callbacks.taken()
         event = waiting.event
+        if waiting.dropped:
+            event.fields = (*event.fields, ("dropped", str(waiting.dropped)))
         asked = self._own_events.ask(f"an event of upstream {self._name}", event, waiting.client)
         is_refused = asked.called
         has_replied = await asked

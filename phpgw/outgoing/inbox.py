@@ -1,6 +1,8 @@
 """The events of one upstream that wait for PHP."""
 
-from collections import deque
+from collections import OrderedDict
+from collections.abc import Hashable
+from itertools import count
 
 import attrs
 
@@ -29,10 +31,12 @@ class WaitingEvent:
     """An event that waits for PHP.
 
     :ivar client: gets what PHP prints; ``None`` for nobody.
+    :ivar dropped: how many events with the same key it has taken the place of.
     """
 
     event: Event
     client: Client | None
+    dropped: int = 0
 
 
 class EventInbox:
@@ -40,7 +44,9 @@ class EventInbox:
 
     def __init__(self, limits: InboxLimits) -> None:
         self._limits = limits
-        self._events: deque[WaitingEvent] = deque()
+        # In the order in which the first event with each key has come.
+        self._events: OrderedDict[Hashable, WaitingEvent] = OrderedDict()
+        self._numbers = count()
         self._size = 0
 
     def __len__(self) -> int:
@@ -56,13 +62,25 @@ class EventInbox:
         """Return whether more waits than may."""
         return len(self._events) > self._limits.max_count or self._size > self._limits.max_size
 
-    def add(self, event: Event, client: Client | None) -> None:
-        """Add an event; there is always room for one."""
-        self._events.append(WaitingEvent(event, client))
+    def add(self, event: Event, client: Client | None, key: str | None = None) -> bool:
+        """Add an event; there is always room for one.
+
+        :param key: the event takes the place of one that waits with the same key; ``None`` for no
+            key.
+        :returns: whether it has taken the place of one.
+        """
+        place: Hashable = next(self._numbers) if key is None else key
+        before = self._events.get(place)
         self._size += len(event.message)
+        if before is None:
+            self._events[place] = WaitingEvent(event, client)
+            return False
+        self._size -= len(before.event.message)
+        self._events[place] = WaitingEvent(event, client, before.dropped + 1)
+        return True
 
     def take(self) -> WaitingEvent:
         """Remove and return the first event."""
-        first = self._events.popleft()
+        _, first = self._events.popitem(last=False)
         self._size -= len(first.event.message)
         return first

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
-from phpgw.outgoing.socket import ConnectFailures
+from phpgw.outgoing.socket import OutgoingCounts
 
 
 def observe_outgoing(
-    metrics: Metrics, failures: ConnectFailures, states: Callable[[], Mapping[str, bool]]
+    metrics: Metrics, counts: OutgoingCounts, states: Callable[[], Mapping[str, bool]]
 ) -> tuple[Observable, ...]:
     """Return the metrics of outgoing WebSockets.
 
@@ -36,7 +36,7 @@ def observe_outgoing(
         _counter(
             "connections_failed",
             "Outgoing WebSockets that could not be opened.",
-            lambda: {(): failures.count},
+            lambda: {(): counts.failures},
         ),
         _counter(
             "messages",
@@ -46,6 +46,11 @@ def observe_outgoing(
                 ("sent",): metrics.messages_sent,
             },
             "direction",
+        ),
+        _counter(
+            "messages_dropped",
+            "Messages that a newer one of the same key has taken the place of (keep=latest).",
+            lambda: {(): counts.replaced},
         ),
         _counter(
             "pauses",

@@ -17,6 +17,7 @@ from phpgw.outgoing.backoff import Backoff
 from phpgw.outgoing.events import CLOSE, MESSAGE, OPEN, EventCallbacks, UpstreamEvents
 from phpgw.outgoing.headers import InvalidHeaders, read_headers
 from phpgw.outgoing.inbox import InboxLimits
+from phpgw.outgoing.latest import make_key_finder
 from phpgw.outgoing.opening import OpeningRequest
 from phpgw.outgoing.protocol import OutgoingFactory, OutgoingProtocol, new_key
 from phpgw.relay.own_events import OwnEvents
@@ -28,13 +29,15 @@ _MAX_REASON = 200
 
 
 @attrs.define(kw_only=True)
-class ConnectFailures:
-    """How often a connection could not be opened.
+class OutgoingCounts:
+    """What is counted of all upstreams, since the start.
 
-    :ivar count: of all upstreams, since the start.
+    :ivar failures: connections that could not be opened.
+    :ivar replaced: messages that a newer one has taken the place of.
     """
 
-    count: int = 0
+    failures: int = 0
+    replaced: int = 0
 
 
 @attrs.frozen(kw_only=True)
@@ -43,7 +46,6 @@ class OutgoingContext:
 
     :ivar make_endpoint: returns what connects to an upstream.
     :ivar events: asks PHP.
-    :ivar failures: counts the connections that could not be opened.
     """
 
     reactor: Any
@@ -51,7 +53,7 @@ class OutgoingContext:
     events: OwnEvents
     limits: InboxLimits
     make_endpoint: Callable[[NamedUpstream], Any]
-    failures: ConnectFailures = attrs.field(factory=ConnectFailures)
+    counts: OutgoingCounts = attrs.field(factory=OutgoingCounts)
     make_backoff: Callable[[], Backoff] = Backoff
 
 
@@ -106,6 +108,7 @@ class OutgoingSocket:
         )
         # How many attempts to connect there have been since the last connection.
         self._attempt = 0
+        self._set_key(upstream)
         self._connection: OutgoingProtocol | None = None
         self._connecting: Deferred[IProtocol] | None = None
         self._opened_at: float | None = None
@@ -128,6 +131,7 @@ class OutgoingSocket:
         """Connect to another server of the same name, in place of the one before."""
         self.upstream = upstream
         self._endpoint = self._context.make_endpoint(upstream)
+        self._set_key(upstream)
         self.is_running = True
         if self._connecting is None and self._connection is None:
             self._retry_later()
@@ -178,7 +182,9 @@ class OutgoingSocket:
         metrics, events = self._context.factory.metrics, self._events
         metrics.messages_received += 1
         metrics.message_bytes_received += len(message.payload)
-        events.add(MESSAGE, message.payload, connection.client, is_binary=message.is_binary)
+        self._context.counts.replaced += events.add(
+            MESSAGE, message.payload, connection.client, is_binary=message.is_binary
+        )
         if events.is_exceeded:
             connection.close(_POLICY_VIOLATION, "PHP is too slow for this upstream", "inbox")
         elif events.is_full:
@@ -234,7 +240,7 @@ class OutgoingSocket:
 
     def _failed_to_connect(self, reason: str) -> None:
         reason = reason[:_MAX_REASON]
-        self._context.failures.count += 1
+        self._context.counts.failures += 1
         self.log.warn(
             "Upstream {upstream} cannot be opened ({origin}, attempt {attempt}): {reason}",
             upstream=self.name,
@@ -289,7 +295,11 @@ class OutgoingSocket:
         if not (self.is_running or self._events.is_asking):
             self._finished(self)
 
-    # How the events get on
+    # The events
+
+    def _set_key(self, upstream: NamedUpstream) -> None:
+        key = upstream.latest_by
+        self._events.find_key = None if key is None else make_key_finder(key)
 
     def _resume_reading(self) -> None:
         if self._connection is not None:

@@ -61,7 +61,7 @@ class OutgoingSockets(Service):
         self._sockets: dict[str, OutgoingSocket] = {}
         self.metrics: Metrics = context.factory.metrics
         self.observables: Sequence[Observable] = observe_outgoing(
-            self.metrics, context.failures, self.states
+            self.metrics, context.counts, self.states
         )
 
     @classmethod
@@ -184,6 +184,7 @@ class OutgoingSockets(Service):
             subprotocols=command.subprotocols,
             headers=command.headers,
             reconnects=command.reconnects,
+            latest_by=command.latest_by,
         )
 
     def _open(self, upstream: NamedUpstream) -> Result:

@@ -26,7 +26,9 @@ class OutgoingSettings:
         "Keep a WebSocket connection to a server, like prices=wss://HOST/PATH, and send PHP what "
         "comes from there, as events of the type upstream. Behind a # of the URL can stand "
         "subprotocol=, headers-file= (further headers, a line each, such as a token) and ca-file= "
-        "(certificates in PEM, in place of the system's), with & in between. May be repeated.",
+        "(certificates in PEM, in place of the system's), and keep=latest with key= (a JSON "
+        "pointer: of the messages with the same key, only the newest waits for PHP), with & in "
+        "between. May be repeated.",
         repeatable=True,
     )
     allow_upstream: tuple[AllowedServer, ...] = option(

@@ -14,6 +14,9 @@ _IPV6 = re.compile(r"[0-9A-Fa-f:.]{2,45}")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PORTS = {"ws": 80, "wss": 443}
 _EXPECTED_NAME = "a name (up to 64 letters, digits and ._-) and a URL: prices=wss://HOST/PATH"
+_FIELDS = "subprotocol=, headers-file=, ca-file=, keep=, key="
+_POINTER = re.compile(r"(?:/(?:[^/~]|~[01])*)+")
+_MAX_POINTER = 256
 _EXPECTED_URL = "an absolute URL in ASCII, like wss://HOST/PATH"
 
 
@@ -66,6 +69,8 @@ class NamedUpstream:
     :ivar headers_file: a file with further headers of the handshake, which may be secrets.
     :ivar ca_file: a file with the certificates that sign the server's; ``None`` for the system's.
     :ivar reconnects: whether it is connected to again when a connection has ended.
+    :ivar latest_by: where messages have their key, a JSON pointer (RFC 6901): of those with the
+        same key, only the newest waits for PHP; ``None`` to keep all.
     """
 
     name: str
@@ -75,6 +80,7 @@ class NamedUpstream:
     headers_file: Path | None = None
     ca_file: Path | None = None
     reconnects: bool = True
+    latest_by: str | None = None
 
     def __str__(self) -> str:
         """Return the name and the origin, without what may be secret."""
@@ -148,6 +154,7 @@ def parse_named_upstream(text: str) -> NamedUpstream:
             raise ValueError("behind the # of the URL: FIELD=VALUE&FIELD=VALUE") from None
         pairs = []
     subprotocols: list[str] = []
+    keep: dict[str, str] = {}
     files: dict[str, Path] = {}
     for field, value in pairs:
         if field == "subprotocol":
@@ -159,12 +166,29 @@ def parse_named_upstream(text: str) -> NamedUpstream:
             if not value or "\0" in value or not path.is_file():
                 raise ValueError(f"for {field}= a file that is there")
             files[field.replace("-", "_")] = path
+        elif field in ("keep", "key"):
+            keep[field] = value
         else:
-            raise ValueError("behind the # of the URL: subprotocol=, headers-file=, ca-file=")
+            raise ValueError(f"behind the # of the URL: {_FIELDS}")
     return NamedUpstream(
         name=name,
         url=server,
         subprotocols=tuple(subprotocols),
         headers_file=files.get("headers_file"),
         ca_file=files.get("ca_file"),
+        latest_by=parse_keep(keep.get("keep"), keep.get("key")),
     )
+
+
+def parse_keep(keep: str | None, key: str | None) -> str | None:
+    """Return the JSON pointer in ``keep=latest`` with ``key=/symbol``; ``None`` to keep all.
+
+    :raises ValueError: with what is expected.
+    """
+    if keep in (None, "all") and key is None:
+        return None
+    if keep != "latest" or key is None:
+        raise ValueError("keep=latest together with key=, or keep=all")
+    if len(key) > _MAX_POINTER or not _POINTER.fullmatch(key):
+        raise ValueError("for key= a JSON pointer, like /data/symbol (RFC 6901)")
+    return key

@@ -291,6 +291,8 @@ class MeaningTests(SynchronousTestCase):
         self.assertEqual((Open(target), Open(target)), (bare, again))
         self.assertEqual(Open(target, url, (("X-Token", "s3cret"),), ("mqtt",), False), whole)
         self.assertNotIn("s3cret", repr(whole))
+        [latest] = parsed({"op": "open", "name": "prices", "keep": "latest", "key": "/a/~1b"})
+        self.assertEqual(Open(target, latest_by="/a/~1b"), latest)
         for fields, field in (
             ({}, "name"),
             ({"name": ""}, "name"),
@@ -307,6 +309,11 @@ class MeaningTests(SynchronousTestCase):
             ({"name": "x", "subprotocols": ["a b"]}, "subprotocols[0]"),
             ({"name": "x", "subprotocols": [str(n) for n in range(20)]}, "subprotocols"),
             ({"name": "x", "reconnect": 1}, "reconnect"),
+            ({"name": "x", "keep": "latest"}, "key"),
+            ({"name": "x", "keep": "newest", "key": "/s"}, "keep"),
+            ({"name": "x", "key": "/s"}, "keep"),
+            ({"name": "x", "keep": "latest", "key": "s"}, "key"),
+            ({"name": "x", "keep": "latest", "key": "/~2"}, "key"),
         ):
             error = self.assertRaises(InvalidCommand, parsed, {"op": "open", **fields})
             self.assertEqual(field, error.field)

@@ -197,7 +197,7 @@ class ReconnectTests(OutgoingTestCase):
         self.assert_quiet(events, "s3cret")
         self.clock.advance(1)
         self.assertEqual(2, self.endpoint.attempts)
-        self.assertEqual(1, self.context.failures.count)
+        self.assertEqual(1, self.context.counts.failures)
 
     def test_no_answer_to_the_handshake(self) -> None:
         self.socket.start()
@@ -218,7 +218,7 @@ class ReconnectTests(OutgoingTestCase):
         server.lose()
         self.clock.advance(1)
         self.assertEqual(1, self.endpoint.attempts)
-        self.assertEqual(2, self.context.failures.count)
+        self.assertEqual(2, self.context.counts.failures)
 
 
 class SlowPhpTests(OutgoingTestCase):
@@ -309,3 +309,62 @@ class StopTests(OutgoingTestCase):
         self.socket.abort()
         self.clock.advance(0)
         self.successResultOf(stopped)
+
+
+class LatestTests(OutgoingTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.socket = self.make_socket("feed=wss://example.com/#keep=latest&key=/s")
+
+    def messages(self) -> list[tuple[bytes, str | None]]:
+        return [
+            (each.event.message, dict(each.event.fields).get("dropped"))
+            for each in self.backend.asked[1:]
+        ]
+
+    def test_newest(self) -> None:
+        """PHP gets the newest of each key, in the order of the keys, and how many it replaces."""
+        server = self.opened()
+        server.say('{"s":"a","n":0}', '{"s":"a","n":1}', '{"s":"b","n":2}', '{"s":"a","n":3}')
+        server.say('{"s":"b","n":4}', '{"s":"a","n":5}', '{"s":"c","n":6}')
+        for _ in range(4):
+            self.last().reply()
+        self.assertEqual(
+            [
+                (b'{"s":"a","n":0}', None),
+                (b'{"s":"a","n":5}', "2"),
+                (b'{"s":"b","n":4}', "1"),
+                (b'{"s":"c","n":6}', None),
+            ],
+            self.messages(),
+        )
+        self.assertEqual(3, self.context.counts.replaced)
+
+    def test_without_key(self) -> None:
+        """These are never dropped, and keep their order."""
+        server = self.opened()
+        others = ["{}", "no JSON", '{"s":null}', '{"s":{}}', "{}"]
+        server.say('{"s":1}', *others)
+        server.send(server_frame(BINARY, b'{"s":1}') + server_frame(BINARY, b'{"s":1}'))
+        for _ in range(8):
+            self.last().reply()
+        expected = [b'{"s":1}', *map(str.encode, others), b'{"s":1}', b'{"s":1}']
+        self.assertEqual(expected, [message for message, _ in self.messages()])
+        self.assertEqual(0, self.context.counts.replaced)
+
+    def test_flood(self) -> None:
+        """A flood of few keys neither pauses the server nor closes it."""
+        server = self.opened()
+        for number in range(3000):
+            server.say(f'{{"s":{number % 3},"n":{number}}}')
+        self.assertEqual("producing", server.producerState)
+        for _ in range(4):
+            self.last().reply()
+        numbers = [json.loads(message)["n"] for message, _ in self.messages()]
+        self.assertEqual([0, 2998, 2999, 2997], numbers)
+
+    def test_many_keys(self) -> None:
+        """They are limited like other messages."""
+        server = self.opened()
+        server.say(*(f'{{"s":{number}}}' for number in range(30)))
+        self.assertEqual([CLOSE], [opcode for opcode, _ in server.frames()])

@@ -175,7 +175,7 @@ class CommandTests(SocketsTestCase):
         self.open(url="wss://example.com/y")
         self.clock.advance(1)
         self.assertEqual(1, self.endpoints[2].attempts)
-        self.assertEqual(0, self.sockets._context.failures.count)
+        self.assertEqual(0, self.sockets._context.counts.failures)
 
     def test_once(self) -> None:
         """With reconnect false, PHP gets the close, and may name another server in its reply."""

@@ -41,6 +41,15 @@ class UrlTests(SynchronousTestCase):
         self.assertEqual(("mqtt", "v2"), upstream.subprotocols)
         self.assertEqual((path, path), (upstream.headers_file, upstream.ca_file))
 
+    def test_keep(self) -> None:
+        for fragment, key in (
+            ("", None),
+            ("#keep=all", None),
+            ("#keep=latest&key=/a%2F~0", "/a/~0"),
+        ):
+            upstream = parse_named_upstream(f"feed=wss://example.com/{fragment}")
+            self.assertEqual(key, upstream.latest_by)
+
     def test_wrong_upstreams(self) -> None:
         for text in (
             *("wss://example.com/", "=wss://example.com/", "a b=wss://example.com/"),
@@ -49,6 +58,9 @@ class UrlTests(SynchronousTestCase):
             *("feed=wss://example.com/#subprotocol=a b", "feed=wss://example.com/#subprotocol="),
             "feed=wss://example.com/#subprotocol=a&subprotocol=a",
             "feed=wss://example.com/#headers-file=/nowhere/at/all",
+            *("feed=wss://example.com/#keep=latest", "feed=wss://example.com/#key=/s"),
+            *("feed=wss://example.com/#keep=x&key=/s", "feed=wss://example.com/#keep=latest&key=s"),
+            "feed=wss://example.com/#keep=latest&key=" + "/x" * 200,
             "feed=wss://example.com/#" + "&".join(["subprotocol=a"] * 40),
         ):
             self.assertRaises(ValueError, parse_named_upstream, text)
