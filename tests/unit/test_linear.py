@@ -38,6 +38,11 @@ from phpgw.cluster.frames import decode_frame
 from phpgw.history.rules import parse_pattern_rule, parse_rule
 from phpgw.hub.command_parser import parse_commands
 from phpgw.hub.cookies import CookieJar
+from phpgw.pools.mysql.commands import CommandReader
+from phpgw.pools.mysql.greeting import Greeting
+from phpgw.pools.mysql.handshake_response import HandshakeResponse
+from phpgw.pools.mysql.packets import PacketDecoder, encode_packet
+from phpgw.pools.mysql.short_result import ShortResult
 from phpgw.process.proxy_protocol import ProxyFactory
 from phpgw.relay.connect import CONTROL
 from phpgw.relay.ndjson import CommandStream
@@ -543,6 +548,54 @@ class PieceTests(LinearTestCase):
             *(shape(record(6, content)) for content in (b"", b"a", b"a" * 1000, b"a" * 65535)),
             *(shape(record(7, content)) for content in (b"", b"a", b"\n")),
             shape(b"\1\x0b\0\0\0\0\0\0"),
+        )
+
+    def test_mysql_commands(self) -> None:
+        def begin() -> Callable[[bytes], object]:
+            return CommandReader().receive
+
+        def command(length: int, first: bytes) -> bytes:
+            return length.to_bytes(4, "little") + first * length
+
+        self.assert_linear_in_pieces(
+            begin,
+            *(shape(command(length, b"\x03")) for length in (1, 2, 1000)),
+            *(shape(command(length, b"\x11")) for length in (1, 1000)),
+            shape(b"\x03", head=b"\xff\xff\xff\0"),
+        )
+
+    def test_mysql_packets(self) -> None:
+        def begin() -> Callable[[bytes], object]:
+            decoder = PacketDecoder()
+            return lambda data: [*decoder.feed(data)]
+
+        def begin_result() -> Callable[[bytes], object]:
+            decoder, result = PacketDecoder(), ShortResult(1, rows=1 << 20)
+
+            def receive(data: bytes) -> None:
+                for packet in decoder.feed(data):
+                    result.receive(packet)
+
+            return receive
+
+        self.assert_linear_in_pieces(
+            begin,
+            *(shape(encode_packet(payload)) for payload in (b"", b"a", b"a" * 1000)),
+            shape(b"a", head=b"\0\x40\0\0"),
+        )
+        self.assert_linear_in_pieces(
+            begin_result, shape(b"\1\0\0\1\1", tail=b"\0"), shape(b"\0\0\0\1")
+        )
+
+    def test_mysql_payloads(self) -> None:
+        self.assert_all_linear(
+            {
+                "greeting": (Greeting.parse, (shape(b"a", head=b"\x0a"), shape(b"\x0a\0"))),
+                "login": (
+                    HandshakeResponse.parse,
+                    (shape(b"a", head=b"\x0d\xa2\x0b\0"), shape(b"\xff"), shape(b"\x02\0\xff")),
+                ),
+            }
         )
 
     def test_cgi_heads(self) -> None:
