@@ -55,6 +55,7 @@ from phpgw.web.public_probes import PublicProbes
 from phpgw.websocket import opening as handshake
 from phpgw.websocket import permessage_deflate, request_info
 from phpgw.websocket.fast_handshake import FastHandshakes
+from tests.support.api_pool import GET, ApiTestCase
 from tests.support.fakes import Exchange
 
 _SHORTEST, _LONGEST = 32, 64 * 1024
@@ -659,6 +660,47 @@ class PieceTests(LinearTestCase):
         ):
             self.assert_linear_in_pieces(
                 partial(begin, *reads), *(shape(line) for line in lines), most=_MOST_PIECES
+            )
+
+    def test_api_pools(self) -> None:
+        """Requests of PHP to the pool of an API, and the API's responses."""
+        case = ApiTestCase()
+
+        def begin(php_sends: bytes, *, api_sends: bytes | None = None) -> Callable[[bytes], object]:
+            case.setUp()
+            php = case.connect()
+            php.send(php_sends)
+            while case.pool.waiting:
+                api = case.pool.hand_over()
+            if api_sends is None:
+                return php.send
+            api.send(api_sends)
+            return api.send
+
+        head = b"POST / HTTP/1.1\r\nHost: a\r\n"
+        chunked = b"Transfer-Encoding: chunked\r\n\r\n"
+        for start, patterns in (
+            (b"GET /", (b"a", b"%41")),
+            (head, (b"A: b\r\n", b"a", b"A: ")),
+            (head + b"A: ", (b"b", b" ")),
+            (head + chunked, (b"1\r\na\r\n", b"1;a=b\r\na\r\n", b"0", b"1;")),
+            (head + chunked + b"0\r\n", (b"A: b\r\n", b"a")),
+            (head + b"Content-Length: 0\r\n\r\n", (b"a", head)),
+        ):
+            self.assert_linear_in_pieces(
+                partial(begin, start), *map(shape, patterns), most=_MOST_PIECES
+            )
+        head = b"HTTP/1.1 200 OK\r\n"
+        for start, responses in (
+            (b"", (b"HTTP/1.1 103 E\r\n\r\n", b"\r\n")),
+            (b"HTTP/1.1 200 ", (b"a", b" ")),
+            (head, (b"A: b\r\n", b"a", b"Connection: a\r\n")),
+            (head + b"A: ", (b"b", b" ")),
+            (head + chunked, (b"1\r\na\r\n", b"1;a=b\r\na\r\n", b"0")),
+            (head + chunked + b"0\r\n", (b"A: b\r\n", b"a")),
+        ):
+            self.assert_linear_in_pieces(
+                partial(begin, GET, api_sends=start), *map(shape, responses), most=_MOST_PIECES
             )
 
     def test_lines_of_php_fpm(self) -> None:

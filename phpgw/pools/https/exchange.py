@@ -35,7 +35,10 @@ class PhpSide(Interface):
     def will_close(self) -> bool: ...
 
     def write(self, data: bytes) -> None:
-        """Send a piece of the response."""
+        """Send a piece of the response, with the next :meth:`flush`."""
+
+    def flush(self) -> None:
+        """Send what was written."""
 
     def finish(self) -> None:
         """Take note that the response is complete."""
@@ -176,6 +179,10 @@ class ApiExchange:
             assert self._server is not None
             self._php.transport.registerProducer(ReadPause(self._server.transport), True)
         self._php.write(encode_chunk(data) if self._chunks_response else data)
+
+    def flush(self) -> None:
+        assert self._php is not None
+        self._php.flush()
 
     def finish(self, trailers: bytes, *, is_kept: bool) -> None:
         php = self._php

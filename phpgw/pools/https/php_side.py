@@ -17,6 +17,7 @@ from phpgw.pools.https.exchange import ApiExchange
 from phpgw.pools.https.fields import Fields
 from phpgw.pools.https.messages import ApiRequestHead
 from phpgw.pools.https.refusal import ApiRefusal
+from phpgw.transport.close_now import close_soon
 from phpgw.transport.write_now import write_now
 
 # Bytes of a head, or of chunk sizes and trailers between two pieces of a body.
@@ -65,6 +66,7 @@ class PhpHttpConnection(PhpConnection):
         # Whether the last response was sent, and the rest of a request may still come.
         self._is_lingering = False
         self._is_kept = True
+        self._unsent: list[bytes] = []
         self._start_request()
 
     def _start_request(self) -> None:
@@ -133,11 +135,18 @@ class PhpHttpConnection(PhpConnection):
     # For the exchange.
 
     def write(self, data: bytes) -> None:
-        """Send a piece of the response."""
-        write_now(self.transport, data)
+        """Send a piece of the response, with the next :meth:`flush`."""
+        self._unsent.append(data)
+
+    def flush(self) -> None:
+        """Send what was written. One call of the kernel takes longer than all else here."""
+        unsent, self._unsent = self._unsent, []
+        if unsent:
+            write_now(self.transport, b"".join(unsent))
 
     def finish(self) -> None:
         """Take note that the response is complete."""
+        self.flush()
         self._exchange = None
         if self._is_complete and self._is_kept and not self._site.is_stopping:
             self._start_request()
@@ -150,11 +159,13 @@ class PhpHttpConnection(PhpConnection):
         self._exchange = None
         has_body = self._head is None or self._head.method != b"HEAD"
         self.write(refusal.encode(self._site.name, has_body=has_body))
+        self.flush()
         self._close()
 
     def abort(self) -> None:
         """Close the connection, so that PHP sees that the response is not complete."""
         self._exchange = None
+        self.flush()
         self.transport.abortConnection()
 
     def stop(self) -> None:
@@ -204,7 +215,7 @@ class PhpHttpConnection(PhpConnection):
         """Close the connection, but let PHP read the response, which may still be sending."""
         if self._is_complete or not self._has_begun:
             self._site.closed(self)
-            self.transport.loseConnection()
+            close_soon(self.transport)
             return
         # RFC 9112, section 9.6.
         self._is_lingering = True

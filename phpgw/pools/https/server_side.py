@@ -43,6 +43,9 @@ class ApiResponseReceiver(Interface):
     def receive(self, data: bytes) -> None:
         """Receive a piece of the body."""
 
+    def flush(self) -> None:
+        """Pass on what was received: nothing more of this read follows."""
+
     def finish(self, trailers: bytes, *, is_kept: bool) -> None:
         """Take note that the response is complete.
 
@@ -170,6 +173,8 @@ class ApiConnection(Protocol):
             self._finish()
         elif self._overhead > _MAX_OVERHEAD:
             self._lose("the head or the trailers of its response are larger than 64 KB")
+        else:
+            self._receiver.flush()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         was_idle = self._is_open and self._idle_since is not None
