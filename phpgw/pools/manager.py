@@ -36,6 +36,10 @@ _LOOK_SECONDS = 1.0
 # How many looks in a row may see no sign of life. Looks are counted, not seconds: this process may
 # have been stopped itself.
 _MAX_SILENCE = 30
+# How many looks in a row may find no process that is ready, before PHP is told so.
+_MAX_UNREADY = 10
+# How many connections of PHP to one pool are closed at a look.
+_MAX_CLOSED = 1000
 _NOT_READY = "the process of the pools is not ready"
 
 
@@ -59,6 +63,7 @@ class OwnPools(Pools):
         self._forget_figures()
         self._problem = _NOT_READY
         self._silence = 0
+        self._unready = 0
         self._delay = RestartDelay()
         self._call: IDelayedCall | None = None
         self._looking = LoopingCall(self._look)
@@ -74,6 +79,7 @@ class OwnPools(Pools):
         for name, pool in self._pools.items():
             if name not in self._sockets:
                 self._sockets[name] = open_socket(pool)
+                self._sockets[name].setblocking(False)
                 if pool.socket is not None:
                     file = SocketFile.at(Path(pool.socket))
                     self._files += [file] if file is not None else []
@@ -192,6 +198,9 @@ class OwnPools(Pools):
 
     def _look(self) -> None:
         """Count the silence of the process, and kill one that hangs."""
+        self._unready = self._unready + 1 if self._problem else 0
+        if self._unready >= _MAX_UNREADY:
+            self._close_waiting()
         self._silence += 1
         if self._silence == _MAX_SILENCE and self._process is not None:
             self.log.error(
@@ -200,6 +209,18 @@ class OwnPools(Pools):
                 seconds=_MAX_SILENCE * _LOOK_SECONDS,
             )
             self._process.kill()
+
+    def _close_waiting(self) -> None:
+        """Close the connections of PHP that wait for a process: it may be long until there is one.
+
+        PHP would wait for a minute, for example with its drivers for MySQL.
+        """
+        for each in self._sockets.values():
+            for _ in range(_MAX_CLOSED):
+                try:
+                    each.accept()[0].close()
+                except OSError:
+                    break
 
     def _forget_figures(self) -> None:
         self._figures = {name: PoolFigures() for name in self._pools}

@@ -1,6 +1,9 @@
 """Tests for :mod:`phpgw.pools.manager`, and for a gateway without pools."""
 
 import json
+import socket
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -136,6 +139,25 @@ class WatchTests(OwnPoolsTestCase):
             self.reactor.advance(1)
             self.process.tells("figures", pools={})
 
+    def test_long_down(self) -> None:
+        """PHP waits for a process that is about to start, but not for one that does not come."""
+        self.start()
+        php = socket.socket(socket.AF_UNIX)
+        self.addCleanup(php.close)
+        php.connect(str(self.directory / "b.sock"))
+        php.setblocking(False)
+        self.reactor.pump([1] * 9)
+        self.assertRaises(BlockingIOError, php.recv, 1)
+        self.reactor.advance(1)
+        self.assertEqual(b"", php.recv(1))
+        self.process.tells("ready")
+        other = socket.socket(socket.AF_UNIX)
+        self.addCleanup(other.close)
+        other.connect(str(self.directory / "b.sock"))
+        other.setblocking(False)
+        self.alive(10)
+        self.assertRaises(BlockingIOError, other.recv, 1)
+
     def test_fails(self) -> None:
         """Why it cannot start is in the log, and in the status."""
         process = self.start()
@@ -230,6 +252,17 @@ class NoPoolsTests(SynchronousTestCase):
             self.assertEqual(([], []), (pools.families(), pools.as_json()))
             self.successResultOf(pools.stop_within(5))
         self.assertEqual(([], []), (reactor.workers, reactor.getDelayedCalls()))
+
+    def test_nothing_is_loaded(self) -> None:
+        """A gateway without pools has none of their code in memory."""
+        code = (
+            "import sys, phpgw.service, phpgw.workers.opening;"
+            "print(*(name for name in sys.modules if name.startswith('phpgw.pools.')))"
+        )
+        loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+        self.assertEqual(
+            {b"phpgw.pools.interface", b"phpgw.pools.selection"}, {*loaded.stdout.split()}
+        )
 
     def test_not_here(self) -> None:
         """A worker has no pools: its parent has them."""
