@@ -33,6 +33,7 @@ class ClusterHub:
     """The clients of this node, and how those of all nodes are reached.
 
     :ivar history: the histories of groups, which all nodes share.
+    :ivar router: tells which node has a client.
     :ivar exchange: a service: asks other nodes, and answers them.
     """
 
@@ -40,6 +41,7 @@ class ClusterHub:
     commander: Commander
     directory: Directory
     history: History
+    router: Router
     exchange: Exchange
 
 
@@ -72,4 +74,4 @@ def make_cluster_hub(
     context = ListContext(reactor, here, others, KeptMessages(others, history), router)
     commander = ClusterDispatcher(local, context, slices, metrics)
     directory = ClusterDirectory(LocalDirectory(registry, slices), router, exchange)
-    return ClusterHub(registry, commander, directory, history, exchange)
+    return ClusterHub(registry, commander, directory, history, router, exchange)

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,23 +19,26 @@ from phpgw.api.check import GatewayReport
 from phpgw.api.failures import Failures
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.upstream import total_concurrency
+from phpgw.feed.feed import Feed
 from phpgw.prometheus.figures import OwnFigures
-from phpgw.relay.failure_list import FailureList
 from phpgw.relay.failures import FailureLog
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.messages import Message, MessageReader, encode_message
 from phpgw.workers.shared_deaths import SharedDeaths
+from phpgw.workers.shared_failures import SharedFailures
+from phpgw.workers.shared_feed import SharedFeed
 from phpgw.workers.shared_figures import SNAPSHOT, SharedFigures
 from phpgw.workers.shared_knowledge import SharedKnowledge
 from phpgw.workers.shared_readiness import SharedReadiness
+from phpgw.workers.shared_tokens import TokenLink
 from phpgw.workers.slot import LOOK_SECONDS
 from phpgw.workers.survey_link import SurveyLink
 from phpgw.workers.worker_process import COMMANDS, REPORTS
 
-FAILURES = "failures"
 # As of a process that was killed.
 _ORPHAN_STATUS = 137
+_MAX_READ = 65536
 # Seconds, so that the reactor writes what it was given.
 _WRITE_SECONDS = 0.01
 
@@ -48,7 +52,11 @@ class ParentLink(Service, Protocol):
     :ivar knowledge: what the workers tell each other.
     :ivar deaths: which of them have ended.
     :ivar surveys: what all workers report.
+    :ivar tokens: the tokens that are valid at all workers.
     """
+
+    _feed: SharedFeed
+    _failures: SharedFailures
 
     def __init__(self, reactor: Any, job: WorkerJob) -> None:
         self._reactor = reactor
@@ -63,6 +71,7 @@ class ParentLink(Service, Protocol):
         self.knowledge = SharedKnowledge(self._tell)
         self.deaths = SharedDeaths(self._tell)
         self.surveys = SurveyLink(reactor, self._tell)
+        self.tokens = TokenLink(reactor, self._tell)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
@@ -82,10 +91,15 @@ class ParentLink(Service, Protocol):
         """Return the numbers of all workers."""
         return SharedFigures(own, self.surveys)
 
+    def share_feed(self, own: Feed) -> SharedFeed:
+        """Return the feed of all workers."""
+        self._feed = SharedFeed(own, self._tell)
+        return self._feed
+
     def share_failures(self, own: FailureLog) -> Failures:
         """Return what returns the failures of all workers."""
-        self.surveys.reports[FAILURES] = lambda: own.as_list().as_json()
-        return lambda: self.surveys.ask(FAILURES).addCallback(FailureList.from_json)
+        self._failures = SharedFailures(own, self.surveys)
+        return self._failures.find
 
     def share_report(self, own: GatewayReport) -> GatewayReport:
         """Return what the whole gateway is: its settings are not divided among workers."""
@@ -103,6 +117,7 @@ class ParentLink(Service, Protocol):
         # Its types are those of the one for Windows.
         open_pipes: Any = StandardIO
         open_pipes(self, stdin=COMMANDS, stdout=REPORTS, reactor=self._reactor)
+        self._reactor.callWhenRunning(self._read_first)
         # After the last part of the gateway has started.
         self._reactor.callWhenRunning(self._reactor.callLater, 0, self._begin)
 
@@ -121,6 +136,7 @@ class ParentLink(Service, Protocol):
 
         :returns: fires when that has been written.
         """
+        self._feed.finish()
         self.surveys.report_all()
         return deferLater(self._reactor, _WRITE_SECONDS)
 
@@ -139,12 +155,31 @@ class ParentLink(Service, Protocol):
                 self.surveys.report(message["about"], message["id"])
             case "surveyed":
                 self.surveys.surveyed(message)
+            case "watched":
+                self._feed.hear_watched(message)
+            case "events":
+                self._feed.hear_events(message)
+            case "events_read":
+                self._feed.hear_read(message)
+            case "missing":
+                self._feed.hear_missing(message)
+            case "tokens":
+                self.tokens.changed(message)
+            case "token_done":
+                self.tokens.done(message)
             case "note":
                 self.knowledge.hear(message["note"])
             case "node_ended":
                 self.deaths.hear(message["id"])
             case "others":
                 self._readiness.is_other_ready = message["ready"]
+
+    def _read_first(self) -> None:
+        """Take note of what the parent has said so far, before the first request is read."""
+        # The pipe does not block: StandardIO has seen to that.
+        with suppress(BlockingIOError):
+            while received := os.read(COMMANDS, _MAX_READ):
+                self.dataReceived(received)
 
     def _begin(self) -> None:
         # In place of the reactor's own handler.
@@ -155,8 +190,9 @@ class ParentLink(Service, Protocol):
 
     def _beat(self) -> None:
         self._tell("alive", ready=self._readiness.is_own_ready())
-        # If the worker is killed, its counts are lost from here on.
+        # If the worker is killed, what it knows is lost from here on.
         self.surveys.report(SNAPSHOT)
+        self._failures.report_new()
 
     def _stop(self) -> None:
         if not self._is_stopping:

@@ -64,7 +64,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     "node_parts": {"history", "hub", "observable", "relay", "timers"},
     "process_role": {
-        *("api", "backend", "cluster", "process", "prometheus", "relay", "settings", "web"),
+        *("api", "backend", "cluster", "feed", "process", "prometheus", "relay", "settings", "web"),
     },
     # It puts all together.
     "service": {
@@ -77,7 +77,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers": {
         *_FOUNDATIONS,
         *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "hub", "relay"),
-        *("cluster", "api", "gateway", "process_role", "service"),
+        *("cluster", "feed", "api", "gateway", "process_role", "service"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "settings", "workers"},
@@ -106,7 +106,6 @@ USERS = {
         "phpgw.websocket.request_info",
         "phpgw.process_role",
         "phpgw.service",
-        "phpgw.workers.unshared",
         "phpgw.backend.http",
     ),
 }
