@@ -11,6 +11,7 @@ from phpgw.history.memory import MemoryHistory
 from phpgw.history.observables import observe_history
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
+from phpgw.hub.recorded_events import OwnRecords, RecordsOf
 from phpgw.hub.registry import Registry
 from phpgw.hub.upstreams import UpstreamCommands
 from phpgw.observable import Observable
@@ -19,6 +20,10 @@ from phpgw.relay.hold_control import HoldControl, LocalHoldControl
 from phpgw.relay.ledger import Ledger, NoLedger
 from phpgw.relay.relay import Relay
 from phpgw.timers.turns import EveryTurn, Turns
+
+
+def _no_records(client_id: str, since: float) -> None:
+    return None
 
 
 class NodeParts(Protocol):
@@ -56,6 +61,12 @@ class NodeParts(Protocol):
         :param connections: returns all connections of clients.
         """
 
+    def share_records(self, own: OwnRecords | None) -> RecordsOf:
+        """Return what finds the recorded events of a client of any gateway.
+
+        :param own: finds those of a client of this one; ``None`` if it records none.
+        """
+
     def hold_control(self, hold: Hold) -> HoldControl:
         """Return what begins and ends holds, given the hold of this gateway."""
 
@@ -88,6 +99,10 @@ class SingleParts:
 
     def attach(self, relay: Relay, connections: Callable[[], Collection[Any]]) -> None:
         """Do nothing."""
+
+    def share_records(self, own: OwnRecords | None) -> RecordsOf:
+        """Return what finds those of this gateway."""
+        return own or _no_records
 
     def hold_control(self, hold: Hold) -> HoldControl:
         """Return the control of one hold."""

@@ -17,10 +17,11 @@ from phpgw.api.fast_path import FastPath
 from phpgw.api.routes import make_api
 from phpgw.backend.selection import make_upstream
 from phpgw.backend.upstream import Upstream
+from phpgw.console.logins import Logins
 from phpgw.console.routes import ConsoleResource
 from phpgw.feed.feed import Feed
 from phpgw.feed.recorder import EventRecorder
-from phpgw.feed.viewer import ViewerFactory
+from phpgw.feed.viewer import MAX_TICKETS, TICKET_SECONDS, ViewerFactory
 from phpgw.gateway import Gateway
 from phpgw.gateway_state import observe_gateway
 from phpgw.history.memory import MemoryHistory
@@ -181,7 +182,12 @@ def make_gateway(
         registry.groups_of,
         has_bodies=recorder is not None,
     )
-    viewers = ViewerFactory(reactor, feed)
+    make_tokens = partial(role.make_tokens, reactor.seconds)
+    logins = Logins(make_tokens, access)
+    tickets = make_tokens("tickets", TICKET_SECONDS, MAX_TICKETS)
+    viewers = ViewerFactory(reactor, role.share_feed(feed), tickets, logins.access.permits)
+    logins.sessions.observers.append(viewers.close_unpermitted)
+    recorded = parts.share_records(None if recorder is None else recorder.records)
     failures = role.share_failures(replies.failures)
 
     for service in (schedule, prober, feed) if settings.php_probe else (schedule, feed):
@@ -200,13 +206,11 @@ def make_gateway(
             failures,
             viewers,
             parts.history,
-            recorder,
+            recorded,
             figures,
         )
 
-    console = ConsoleResource(
-        access, api_for, _script_url(settings), reactor.seconds, viewers.close_unpermitted
-    )
+    console = ConsoleResource(access, logins, api_for, _script_url(settings))
 
     def reload_token() -> bool:
         has_token = access.reload()
@@ -262,12 +266,11 @@ def make_gateway(
             IdleConnections(reactor, budget.http, metrics),
             settings.handshake_timeout,
             # A body is not kept that no resource will read: a stranger may send many without end.
-            wants_body=lambda request: access.allows(request) or console.access.allows(request),
+            wants_body=lambda request: access.allows(request) or logins.access.allows(request),
         )
         return [Listener(option, endpoint, site, reactor, role.opened) for endpoint in endpoints]
 
     with_api = {**api_for(access), b"console": console, **health}
-    role.share_resources(with_api, access)
     make_api_site = partial(FastPathSite, [fast_path])
     public_paths: list[IFastPath] = [] if settings.api_listen else [fast_path]
     if not admission.asks_php:

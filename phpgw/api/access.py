@@ -8,7 +8,7 @@ A browser gives no sign in one case, DNS rebinding: a page whose host name has j
 an address of this machine takes the gateway for its own server. The Host header has that name.
 """
 
-from collections.abc import Callable
+from hashlib import sha256
 from hmac import compare_digest
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -59,8 +59,8 @@ class AccessControl(Protocol):
         """
 
 
-# Returns whether a caller who was once allowed to use the API still is.
-Permission = Callable[[], bool]
+# Why a caller was once allowed to use the API: a text that each process of the gateway can judge.
+Permission = str
 
 
 class LastingAccess(AccessControl, Protocol):
@@ -68,6 +68,9 @@ class LastingAccess(AccessControl, Protocol):
 
     def permission(self, request: Request) -> Permission:
         """Return the permission of a request that passes :meth:`check`."""
+
+    def permits(self, permission: Permission) -> bool:
+        """Return whether who got a permission may still use the API."""
 
 
 @attrs.frozen
@@ -197,10 +200,20 @@ class Access:
         """
         token = self._token
         if token is not None and _bearer(request.getHeader(b"Authorization") or b"") is not None:
-            return lambda: token == self._token
+            return f"token {_digest(token)}"
         transport: Any = request.channel.transport
-        caller = self.caller(transport)
-        return lambda: self.allows_caller(caller, b"")
+        return f"port {self.caller(transport).port}"
+
+    def permits(self, permission: Permission) -> bool:
+        """Return whether who got a permission may still use the API."""
+        reason, _, detail = permission.partition(" ")
+        match reason:
+            case "token":
+                return self._token is not None and compare_digest(detail, _digest(self._token))
+            case "port":
+                port = int(detail) if detail.isdecimal() else detail
+                return self._trusts_local and self._obstacle(Caller(port, None)) is None
+        return False
 
     def allows(self, request: Request) -> bool:
         """Return whether a request may use the API, without logging it."""
@@ -255,6 +268,10 @@ def is_for_this_machine(host: bytes) -> bool:
     """Return whether a Host header cannot come from DNS rebinding."""
     name = parse_host(host)
     return name is not None and is_safe_from_rebinding(name)
+
+
+def _digest(token: bytes) -> str:
+    return sha256(token).hexdigest()
 
 
 def _bearer(authorization: bytes) -> bytes | None:

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from functools import partial
+from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.logger import Logger
@@ -12,11 +13,11 @@ from twisted.web.server import Request
 from phpgw.api.access import AccessControl
 from phpgw.api.json_resource import JsonResource, query_parameters, read_name
 from phpgw.api.pagination import page_response, read_page, read_search
-from phpgw.feed.recorder import EventRecorder
 from phpgw.hub.command_fields import close_code, close_reason
 from phpgw.hub.commander import Commander, Result
 from phpgw.hub.commands import Close, InvalidCommand, Target
 from phpgw.hub.directory import ClientInfo, Directory
+from phpgw.hub.recorded_events import Records, RecordsOf
 from phpgw.log_limit import line_limit
 from phpgw.time_slices import TimeSlices
 from phpgw.web.addresses import peer_name
@@ -47,6 +48,17 @@ def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="replace")
 
 
+def _nothing_recorded(client_id: str, since: float) -> None:
+    return None
+
+
+def _client_response(request: Request, info: ClientInfo, events: Records | None) -> bytes:
+    client = client_object(info)
+    if events is not None:
+        client["events"] = events
+    return json_body(request, client)
+
+
 class ClientsResource(JsonResource):
     """``GET /clients``: a page of all clients, of a ``group`` or a ``user``, or of a ``search``."""
 
@@ -56,19 +68,19 @@ class ClientsResource(JsonResource):
         directory: Directory,
         commander: Commander,
         slices: TimeSlices,
-        recorder: EventRecorder | None = None,
+        recorded: RecordsOf | None = None,
     ) -> None:
         super().__init__(access)
         self._directory = directory
         self._commander = commander
         self._slices = slices
-        self._recorder = recorder
+        self._recorded = recorded or _nothing_recorded
 
     def getChild(self, path: bytes, request: Request) -> Resource:
         """Return the resource of one client."""
         client_id = read_name(path)
         return ClientResource(
-            self.access, self._directory, self._commander, client_id, self._recorder
+            self.access, self._directory, self._commander, client_id, self._recorded
         )
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
@@ -94,13 +106,13 @@ class ClientResource(JsonResource):
         directory: Directory,
         commander: Commander,
         client_id: str,
-        recorder: EventRecorder | None = None,
+        recorded: RecordsOf | None = None,
     ) -> None:
         super().__init__(access)
         self._directory = directory
         self._commander = commander
         self._id = client_id
-        self._recorder = recorder
+        self._recorded = recorded or _nothing_recorded
 
     def render_GET(self, request: Request) -> bytes | Deferred[bytes]:
         """Respond with what is known of the client."""
@@ -110,13 +122,12 @@ class ClientResource(JsonResource):
             return found.addCallback(partial(self._describe, request))
         return self._describe(request, found)
 
-    def _describe(self, request: Request, info: ClientInfo | None) -> bytes:
+    def _describe(self, request: Request, info: ClientInfo | None) -> Any:
         if info is None:
             raise HttpError(404, "client not found")
-        client = client_object(info)
-        if self._recorder is not None:
-            client["events"] = self._recorder.records(self._id, info.connected_at)
-        return json_body(request, client)
+        events = self._recorded(self._id, info.connected_at)
+        respond = partial(_client_response, request, info)
+        return events.addCallback(respond) if isinstance(events, Deferred) else respond(events)
 
     def render_DELETE(self, request: Request) -> Deferred[bytes]:
         """Close the client's connection."""

@@ -16,11 +16,11 @@ from phpgw.api.openapi import OpenApiResource
 from phpgw.api.pools import PoolsResource
 from phpgw.api.send import SendResource
 from phpgw.api.stats import StatsResource
-from phpgw.feed.recorder import EventRecorder
 from phpgw.feed.viewer import ViewerFactory
 from phpgw.history.interface import History
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
+from phpgw.hub.recorded_events import RecordsOf
 from phpgw.metrics import Metrics
 from phpgw.prometheus.figures import Figures, OwnFigures
 from phpgw.relay.hold_control import HoldControl
@@ -40,7 +40,7 @@ def make_api(
     failures: Failures,
     viewers: ViewerFactory,
     history: History,
-    recorder: EventRecorder | None = None,
+    recorded: RecordsOf | None = None,
     figures: Figures | None = None,
 ) -> dict[bytes, Resource]:
     """Return the API's resources, by the first segment of their paths.
@@ -48,7 +48,7 @@ def make_api(
     :param slices: reads and writes what is long.
     :param limit: bytes that a request's body may have.
     :param viewers: makes the connections of the feed.
-    :param recorder: has the last events of clients, if they are recorded.
+    :param recorded: returns the last events of a client, if they are recorded.
     :param figures: what is told of the gateway's numbers, if not those of this process alone.
     """
     figures = figures or OwnFigures(metrics, ())
@@ -56,7 +56,7 @@ def make_api(
     resources: dict[str, Resource] = {
         "send": SendResource(access, commander, slices, metrics, limit),
         "commands": CommandsResource(access, batches, metrics, limit),
-        "clients": ClientsResource(access, directory, commander, slices, recorder),
+        "clients": ClientsResource(access, directory, commander, slices, recorded),
         "groups": GroupListResource(access, directory, slices, history),
         "users": NameListResource(access, directory, slices, "user"),
         "hold": HoldResource(access, hold),

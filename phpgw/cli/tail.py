@@ -58,6 +58,8 @@ class Tail:
             elif "lost" in message:
                 number = counted(message["lost"], "event")
                 note(f"Not shown: {number}, since there are too many in a second.")
+            elif "missing" in message:
+                note(_describe_missing(message["missing"]))
 
     def _reconnect(self) -> WebSocket:
         while True:
@@ -66,6 +68,14 @@ class Tail:
                 return self._api.watch(self._subscription)
             except (GatewayUnreachable, WebSocketClosed):
                 continue
+
+
+def _describe_missing(numbers: list[int]) -> str:
+    """Return of which workers no events come, in words."""
+    if not numbers:
+        return "Events come from all workers again."
+    workers = ", ".join(f"worker {number}" for number in numbers)
+    return f"No events come from {workers}: it hangs, or has ended and is started again."
 
 
 def _tail(api: ApiClient, count: int | None, as_json: bool, **wanted: str | None) -> None:

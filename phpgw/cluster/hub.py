@@ -34,6 +34,7 @@ class ClusterHub:
     """The clients of this node, and how those of all nodes are reached.
 
     :ivar history: the histories of groups, which all nodes share.
+    :ivar router: tells which node has a client.
     :ivar exchange: a service: asks other nodes, and answers them.
     :ivar upstreams: carries out the commands for upstreams of this node.
     """
@@ -42,6 +43,7 @@ class ClusterHub:
     commander: Commander
     directory: Directory
     history: History
+    router: Router
     exchange: Exchange
     upstreams: UpstreamCommands
 
@@ -76,4 +78,4 @@ def make_cluster_hub(
     context = ListContext(reactor, here, others, KeptMessages(others, history), router)
     commander = ClusterDispatcher(local, context, slices, metrics)
     directory = ClusterDirectory(LocalDirectory(registry, slices), router, exchange)
-    return ClusterHub(registry, commander, directory, history, exchange, upstreams)
+    return ClusterHub(registry, commander, directory, history, router, exchange, upstreams)

@@ -16,11 +16,13 @@ from phpgw.cluster.hold import ClusterHoldControl
 from phpgw.cluster.hub import make_cluster_hub
 from phpgw.cluster.ledger import NodeLedger
 from phpgw.cluster.membership import Membership
+from phpgw.cluster.recorded_events import ClusterRecords
 from phpgw.cluster.reported_deaths import ReportedDeaths
 from phpgw.cluster.service_order import ServiceOrder
 from phpgw.cluster.state import ClusterState, observe_cluster
 from phpgw.cluster.timer_turns import TimerTurns
 from phpgw.history.rules import HistoryRules
+from phpgw.hub.recorded_events import OwnRecords, RecordsOf
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.relay.hold import Hold
@@ -80,6 +82,7 @@ class ClusterParts:
         self.directory = hub.directory
         self.history = hub.history
         self.upstreams = hub.upstreams
+        self._router = hub.router
         self.exchange = hub.exchange
         self._ledger = NodeLedger(reactor, self._bus, membership) if tells_disconnects else None
         self.ledger: Ledger = self._ledger or NoLedger()
@@ -107,6 +110,10 @@ class ClusterParts:
             )
             fencing = Fencing(self._reactor, self._slices, connections, relay.discard_events)
             self.membership.observers.append(fencing)
+
+    def share_records(self, own: OwnRecords | None) -> RecordsOf:
+        """See ``NodeParts``."""
+        return ClusterRecords(own, self._router, self.exchange).find
 
     def hold_control(self, hold: Hold) -> HoldControl:
         """See ``NodeParts``."""

@@ -1,12 +1,14 @@
 """The access of the console's pages: a session cookie, and requests of the same origin only."""
 
+from typing import Self
+
 import attrs
 from twisted.web.server import Request
 
-from phpgw.api.access import Denied, Permission
+from phpgw.api.access import Denied, LastingAccess, Permission
 from phpgw.console.same_origin import CrossOrigin, page_origin
-from phpgw.web.expiring_tokens import ExpiringTokens
-from phpgw.web.origin import Origin
+from phpgw.web.expiring_tokens import Tokens, token_digest
+from phpgw.web.origin import Origin, parse_origin
 
 COOKIE_PREFIX = b"phpgw_console_"
 _LOG_IN = "You are not logged in, or not any longer. phpgw console prints a new link."
@@ -17,11 +19,22 @@ class Session:
     """The session of a browser.
 
     :ivar origin: of the console's page.
-    :ivar is_permitted: whether who got the code may still use the API. The session ends with it.
+    :ivar permission: of who got the code. The session ends with it.
     """
 
     origin: Origin
-    is_permitted: Permission
+    permission: Permission
+
+    @classmethod
+    def from_text(cls, text: str) -> Self | None:
+        """Return the session that :meth:`as_text` was called of; ``None`` if it is none."""
+        name, _, permission = text.partition(" ")
+        origin = parse_origin(name.encode())
+        return None if origin is None else cls(origin, permission)
+
+    def as_text(self) -> str:
+        """Return the session as the text of a token."""
+        return f"{self.origin} {self.permission}"
 
     @property
     def cookie_name(self) -> bytes:
@@ -32,19 +45,18 @@ class Session:
         return COOKIE_PREFIX + str(self.origin.port or "default").encode()
 
 
-Sessions = ExpiringTokens[Session]
-
-
 class SessionAccess:
     """The access control of the API for the console's pages.
 
     It takes no notice of the address of a peer, and of no token.
 
-    :param sessions: the sessions that are open.
+    :param sessions: the tokens of the sessions that are open.
+    :param access: of those who get a code.
     """
 
-    def __init__(self, sessions: Sessions) -> None:
+    def __init__(self, sessions: Tokens, access: LastingAccess) -> None:
         self._sessions = sessions
+        self._access = access
 
     def check(self, request: Request) -> None:
         """Check that a request is of the console's page, in a browser that is logged in.
@@ -65,28 +77,35 @@ class SessionAccess:
     def permission(self, request: Request) -> Permission:
         """Return the permission of a request with a session: until the session ends."""
         found = self.find(request)
-        if found is None:
-            return lambda: False
-        token, _ = found
-        return lambda: self._open(token) is not None
+        return "" if found is None else f"session {found[0]}"
 
-    def find(self, request: Request) -> tuple[bytes, Session] | None:
-        """Return the token and the session of a request; ``None`` if there is no session.
+    def permits(self, permission: Permission) -> bool:
+        """Return whether who got a permission may still use the API: with a session, or without."""
+        reason, _, detail = permission.partition(" ")
+        if reason == "session":
+            return self._open(detail) is not None
+        return self._access.permits(permission)
+
+    def find(self, request: Request) -> tuple[str, Session] | None:
+        """Return the session of a request, and its token's digest; ``None`` if there is none.
 
         :raises CrossOrigin: if the page is of another origin than the session.
         """
         for name, token in request.received_cookies.items():
             if name.startswith(COOKIE_PREFIX):
-                session = self._open(token)
+                digest = token_digest(token)
+                session = self._open(digest)
                 if session is not None and name == session.cookie_name:
                     _check_origin(request, session.origin)
-                    return token, session
+                    return digest, session
         return None
 
-    def _open(self, token: bytes) -> Session | None:
+    def _open(self, digest: str) -> Session | None:
         """Return the session of a token; ``None`` if it has ended."""
-        session = self._sessions.find(token)
-        return session if session is not None and session.is_permitted() else None
+        session = Session.from_text(self._sessions.find(digest) or "")
+        if session is None or not self._access.permits(session.permission):
+            return None
+        return session
 
 
 def _check_origin(request: Request, expected: Origin) -> None:

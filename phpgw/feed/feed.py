@@ -4,7 +4,7 @@ Without viewers, nothing is observed and no timer runs. What is sent is encoded 
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -48,6 +48,9 @@ class Viewer(Protocol):
     def send(self, messages: Iterable[bytes]) -> None:
         """Send messages, in one write."""
 
+    def send_events(self, events: Sequence[bytes], lost: int) -> None:
+        """Send events, and how many were lost, in one write."""
+
     def close(self, code: int, reason: str) -> None:
         """Close the connection with this code and reason."""
 
@@ -77,23 +80,33 @@ class _Subscriber:
         """Send the events, and how many were lost; a viewer that does not read loses them."""
         if self.viewer.unread > _MAX_UNREAD:
             self.lost += len(self.pending)
-        else:
-            if self.lost:
-                self.pending.append(_message(lost=self.lost))
-                self.lost = 0
-            if self.pending:
-                self.viewer.send(self.pending)
+        elif self.pending or self.lost:
+            self.viewer.send_events(self.pending, self.lost)
+            self.lost = 0
         self.pending, self._pending_size = [], 0
 
 
+class GatewayFeed(Protocol):
+    """The feed of a whole gateway, for its viewers."""
+
+    @property
+    def is_stopped(self) -> bool:
+        """Return whether nobody can watch any longer."""
+
+    def subscribe(self, viewer: Viewer, subscription: Subscription) -> None:
+        """Set what a viewer gets from now on; it may have got something else before."""
+
+    def remove(self, viewer: Viewer) -> None:
+        """Forget a viewer; it need not have subscribed to anything."""
+
+
 class Feed(Service):
-    """The feed of a gateway.
+    """The feed of a process; a :class:`GatewayFeed` if there is no other one.
 
     :param reactor: delays calls.
     :param take_snapshot: returns the metrics of the gateway.
     :param groups_of: returns the groups of a client.
     :param has_bodies: whether viewers get messages and replies, or their sizes alone.
-    :ivar is_stopped: whether nobody can watch any longer.
     """
 
     log = Logger(observer=line_limit)
@@ -128,18 +141,41 @@ class Feed(Service):
             viewer.close(_GOING_AWAY, "the gateway stops")
 
     def subscribe(self, viewer: Viewer, subscription: Subscription) -> None:
-        """Set what a viewer gets from now on; it may have got something else before."""
+        """See :meth:`GatewayFeed.subscribe`."""
         last = None if self._ticking is None else self._rates.last()
         self._subscribers[viewer] = _Subscriber(viewer, subscription)
         # If nobody has wanted them so far, it sends the metrics.
         self._adapt()
         if subscription.stats and last is not None and viewer.unread <= _MAX_UNREAD:
-            viewer.send([_message(stats=last)])
+            viewer.send([feed_message(stats=last)])
 
     def remove(self, viewer: Viewer) -> None:
-        """Forget a viewer; it need not have subscribed to anything."""
+        """See :meth:`GatewayFeed.remove`."""
         if self._subscribers.pop(viewer, None) is not None:
             self._adapt()
+
+    def pass_on(self, viewers: Iterable[Viewer], events: Sequence[bytes], lost: int) -> None:
+        """Give viewers the events of another process, within the limits of all events.
+
+        :param lost: how many that process has not sent.
+        """
+        found = [self._subscribers[viewer] for viewer in viewers]
+        if not found:
+            return
+        for event in events:
+            passed = event if self._left else None
+            self._left -= passed is not None
+            for each in found:
+                each.add(passed)
+        for each in found:
+            each.lost += lost
+        self._gather(len(events) + lost)
+
+    def flush(self) -> None:
+        """Send what was gathered."""
+        if self._flush_call is not None:
+            self._flush_call.cancel()
+            self._flush()
 
     def _adapt(self) -> None:
         """Observe events, and tick, if anybody wants it; and else do not."""
@@ -173,7 +209,7 @@ class Feed(Service):
 
     def _send_stats(self, snapshot: Snapshot) -> None:
         self._rates.measure(snapshot)
-        message = _message(stats=self._rates.last())
+        message = feed_message(stats=self._rates.last())
         for each in [*self._subscribers.values()]:
             if each.subscription.stats and each.viewer.unread <= _MAX_UNREAD:
                 each.viewer.send([message])
@@ -188,12 +224,16 @@ class Feed(Service):
             is_wanted = True
             if encoded is None and self._left:
                 self._left -= 1
-                encoded = _message(event=event_record(report, self._has_bodies))
+                encoded = feed_message(event=event_record(report, self._has_bodies))
             each.add(encoded)
         if is_wanted:
-            self._wanted += 1
-            if self._flush_call is None:
-                self._flush_call = self._reactor.callLater(_GATHER_SECONDS, self._flush)
+            self._gather(1)
+
+    def _gather(self, wanted: int) -> None:
+        """Count events that were wanted, and send them soon, with what comes until then."""
+        self._wanted += wanted
+        if self._flush_call is None:
+            self._flush_call = self._reactor.callLater(_GATHER_SECONDS, self._flush)
 
     def _flush(self) -> None:
         self._flush_call = None
@@ -203,5 +243,6 @@ class Feed(Service):
             each.flush()
 
 
-def _message(**content: object) -> bytes:
+def feed_message(**content: object) -> bytes:
+    """Return a message of the feed."""
     return _encode(content).encode()

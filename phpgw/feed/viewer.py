@@ -1,14 +1,16 @@
 """The WebSocket connections of those who watch the feed, and who gets one."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from phpgw.feed.feed import Feed
+from phpgw.feed.feed import GatewayFeed, feed_message
 from phpgw.feed.subscription import InvalidSubscription, parse_subscription
 from phpgw.relay.connect import Refusal
-from phpgw.web.expiring_tokens import ExpiringTokens
+from phpgw.web.expiring_tokens import Tokens, token_digest
 from phpgw.websocket.autobahn_slim import SlimFactory, SlimProtocol
 from phpgw.websocket.frames import FrameEncoder
 from phpgw.websocket.handshake import attach, release
@@ -16,7 +18,7 @@ from phpgw.websocket.opening import read_opening
 from phpgw.websocket.outbox import unsent_bytes
 
 TICKET_SECONDS = 30
-_MAX_TICKETS = 100
+MAX_TICKETS = 100
 _MAX_VIEWERS = 32
 # Bytes that a subscription may have.
 _MAX_MESSAGE = 16384
@@ -50,6 +52,9 @@ class ViewerProtocol(SlimProtocol):
             return
         encode = self.factory.frame_encoder.encode
         self.sendData(b"".join([encode(message, is_binary=False) for message in messages]))
+
+    def send_events(self, events: Sequence[bytes], lost: int) -> None:
+        self.send([*events, feed_message(lost=lost)] if lost else events)
 
     def close(self, code: int, reason: str) -> None:
         self.factory.forget(self)
@@ -87,19 +92,26 @@ class ViewerFactory(SlimFactory):
 
     Who has a ticket gets one. The API gives out tickets, so that its own rules say who does: a
     handshake itself has signs of a browser and a proxy, whoever it comes from.
+
+    :param tickets: each with the permission of who got it.
+    :param permits: returns whether a permission still holds.
     """
 
     noisy = False
     protocol: Any = ViewerProtocol
 
-    def __init__(self, reactor: IReactorTime, feed: Feed) -> None:
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        feed: GatewayFeed,
+        tickets: Tokens,
+        permits: Callable[[str], bool],
+    ) -> None:
         super().__init__(server="phpgw", reactor=reactor)
         self.feed = feed
         self.frame_encoder = FrameEncoder()
-        seconds: Callable[[], float] = reactor.seconds
-        self._tickets: ExpiringTokens[Callable[[], bool]] = ExpiringTokens(
-            TICKET_SECONDS, _MAX_TICKETS, seconds
-        )
+        self._tickets = tickets
+        self._permits = permits
         self._viewers: set[ViewerProtocol] = set()
         self.setProtocolOptions(
             versions=[13],
@@ -113,12 +125,12 @@ class ViewerFactory(SlimFactory):
         )
         self.specialize(self.protocol)
 
-    def make_ticket(self, is_permitted: Callable[[], bool]) -> str:
+    def make_ticket(self, permission: str) -> Deferred[str]:
         """Return a ticket for one connection.
 
-        :param is_permitted: returns whether whoever gets the ticket may still watch.
+        :param permission: of whoever gets the ticket.
         """
-        return self._tickets.create(is_permitted)
+        return self._tickets.create(permission)
 
     def close_unpermitted(self) -> None:
         """Close the connections of those whose permission has ended, which is done anyway when
@@ -128,35 +140,54 @@ class ViewerFactory(SlimFactory):
             if not viewer.is_permitted():
                 viewer.close(_POLICY_VIOLATION, _NOT_PERMITTED)
 
-    def open(self, request: Any, ticket: bytes) -> None:
+    async def open(self, request: Any, ticket: bytes) -> None:
         """Turn a request of twisted.web into the connection of a viewer.
 
         :raises Refusal: if it is no valid handshake, if the ticket is not valid, or if there are
             too many viewers.
         """
-        is_permitted = self._tickets.find(ticket)
-        if is_permitted is None or not is_permitted():
-            raise Refusal(
-                403,
-                "POST to this path for a ticket, and connect with ?ticket=TICKET within "
-                f"{TICKET_SECONDS} s. Each is for one connection.",
-            )
-        if self.feed.is_stopped:
-            raise Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
-        if len(self._viewers) >= _MAX_VIEWERS:
-            raise Refusal(503, f"{_MAX_VIEWERS} others watch already.", [(b"Retry-After", b"60")])
+        digest = token_digest(ticket)
+        permission = self._tickets.find(digest)
+        if permission is None or not self._permits(permission):
+            raise _invalid_ticket()
+        self._check_room()
         opening = read_opening(request, compression=False)
-        self._tickets.remove(ticket)
+        # Others may try the same ticket at the same time, and viewers come meanwhile.
+        permission = await self._tickets.remove(digest)
+        if permission is None:
+            raise _invalid_ticket()
+        self._check_room()
+        if request.channel is None:
+            # The viewer has gone meanwhile.
+            return
         transport, unread = release(request)
         protocol: Any = self.buildProtocol(transport.getPeer())
-        protocol.is_permitted = is_permitted
+        protocol.is_permitted = partial(self._permits, permission)
         self._viewers.add(protocol)
         attach(transport, protocol)
         protocol.open(opening.response(None, ()), None)
         if unread:
             protocol.dataReceived(unread)
 
+    def _check_room(self) -> None:
+        """Check that there can be one more viewer.
+
+        :raises Refusal: if not.
+        """
+        if self.feed.is_stopped:
+            raise Refusal(503, "This gateway is about to stop.", [(b"Retry-After", b"1")])
+        if len(self._viewers) >= _MAX_VIEWERS:
+            raise Refusal(503, f"{_MAX_VIEWERS} others watch already.", [(b"Retry-After", b"60")])
+
     def forget(self, viewer: ViewerProtocol) -> None:
         """Note that a viewer's connection has ended."""
         self._viewers.discard(viewer)
         self.feed.remove(viewer)
+
+
+def _invalid_ticket() -> Refusal:
+    return Refusal(
+        403,
+        "POST to this path for a ticket, and connect with ?ticket=TICKET within "
+        f"{TICKET_SECONDS} s. Each is for one connection.",
+    )

@@ -171,10 +171,12 @@ class FailureLog:
     If there are too many, the oldest of those with the commonest problem makes room.
 
     :param wall_time: returns the time of day, in seconds since the epoch.
+    :ivar added: how many failures have been added since the start.
     """
 
     def __init__(self, wall_time: Callable[[], float]) -> None:
         self._wall_time = wall_time
+        self.added = 0
         # By id, oldest first.
         self._entries: dict[str, FailureEntry] = {}
 
@@ -191,6 +193,7 @@ class FailureLog:
 
         :param failure_id: the id that the log has.
         """
+        self.added += 1
         entry = self._entries.pop(failure_id, None)
         if entry is None:
             problem = failure.getErrorMessage()[:_MAX_PROBLEM]

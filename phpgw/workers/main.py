@@ -44,7 +44,6 @@ def _serve(message: Message) -> None:
     from phpgw.pools.selection import no_pools
     from phpgw.service import open_gateway
     from phpgw.workers.parent_link import ParentLink
-    from phpgw.workers.unshared import refuse_unshared
 
     make = partial(make_observer, settings.log_level, settings.log_format)
     log_file = None if job.log_path is None else ReopenableLogFile(Path(job.log_path), make)
@@ -54,11 +53,12 @@ def _serve(message: Message) -> None:
         make_fpm=link.make_fpm,
         make_pools=no_pools,
         make_signals=link.make_signals,
+        make_tokens=link.tokens.make,
         share_figures=link.share_figures,
+        share_feed=link.share_feed,
         share_failures=link.share_failures,
         share_proxied_ports=link.knowledge.share_proxied_ports,
         share_probes=link.knowledge.share_probes,
-        share_resources=refuse_unshared,
         share_node=link.deaths.share,
         share_report=link.share_report,
         share_readiness=link.share_readiness,

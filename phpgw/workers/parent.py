@@ -25,6 +25,7 @@ from phpgw.relay.failure_list import FailureList
 from phpgw.settings import Settings
 from phpgw.snapshot import Snapshot
 from phpgw.workers.ended_nodes import EndedNodes
+from phpgw.workers.feed_router import FeedRouter
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.pools_report import PoolsReport
 from phpgw.workers.report import Report
@@ -32,6 +33,7 @@ from phpgw.workers.slot import LOOK_SECONDS, WorkerSlot
 from phpgw.workers.sockets import ListeningSockets
 from phpgw.workers.state import observe_workers
 from phpgw.workers.survey import Survey
+from phpgw.workers.token_keeper import TokenKeeper
 from phpgw.workers.worker_process import WorkerProcess
 
 # Seconds that a worker may take to end in addition to the drain timeout.
@@ -86,6 +88,8 @@ class WorkersParent(MultiService):
             "failures": Survey(reactor, "failures", FailureList, self._serving),
             "pools": Survey(reactor, "pools", PoolsReport, tuple, self._pools_reports),
         }
+        self._feed = FeedRouter(self._processes)
+        self._tokens = TokenKeeper(reactor, self._processes, self._admitting)
         # What workers that start later have to know; one for each port at most.
         self._notes: list[Mapping[str, Any]] = []
         # Whether each worker was told that another one is ready.
@@ -201,6 +205,7 @@ class WorkersParent(MultiService):
         for slot in self._slots:
             slot.look()
         self._tell_readiness()
+        self._note_missing()
 
     def _make_job(self, job: WorkerJob) -> WorkerJob:
         return job if self._engine is None else job.with_engine(str(self._engine.socket))
@@ -212,12 +217,17 @@ class WorkersParent(MultiService):
         for note in self._notes:
             process.tell("note", note=note)
         self._ended_nodes.started(process)
+        self._tokens.started(process)
+        self._feed.started(process)
         self._told_ready.clear()
 
     def _ended(self, process: WorkerProcess) -> None:
         for survey in self._surveys.values():
             survey.ended(process)
         self._ended_nodes.ended(process)
+        self._tokens.ended(process)
+        self._feed.ended(process)
+        self._note_missing()
 
     def _fpm_has_changed(self, socket: Path | None) -> None:
         self._tell_all("fpm", socket=_as_text(socket))
@@ -226,6 +236,7 @@ class WorkersParent(MultiService):
         match message.get("type"):
             case "alive":
                 self._tell_readiness()
+                self._note_missing()
             case "note":
                 self._pass_on(process, message)
             case "node":
@@ -236,6 +247,16 @@ class WorkersParent(MultiService):
                 self._surveys[message["about"]].reported(process, message)
             case "survey" if message["about"] in self._surveys:
                 self._answer(process, message["about"])
+            case "watch":
+                self._feed.watch(process, message["wanted"])
+            case "events" | "events_read":
+                self._feed.pass_on(process, message)
+            case "create_token":
+                self._tokens.create(process, message)
+            case "remove_token":
+                self._tokens.remove(process, message)
+            case "tokens_known":
+                self._tokens.known(process, message["id"])
             case "reloaded":
                 waiting = self._reloading.pop(slot, None)
                 if waiting is not None:
@@ -253,10 +274,9 @@ class WorkersParent(MultiService):
         note = message["note"]
         if message["lasts"] and note not in self._notes:
             self._notes.append(note)
-        for slot in self._slots:
-            for other in slot.processes():
-                if other is not process:
-                    other.tell("note", note=note)
+        for other in self._processes():
+            if other is not process:
+                other.tell("note", note=note)
 
     def _tell_readiness(self) -> None:
         """Tell each worker whether another one is ready, if that has changed."""
@@ -268,8 +288,19 @@ class WorkersParent(MultiService):
                 self._told_ready[slot] = is_other_ready
                 slot.tell("others", ready=is_other_ready)
 
+    def _note_missing(self) -> None:
+        """Have viewers know of which workers no events come."""
+        self._feed.set_missing([slot.number for slot in self._slots if slot.is_missing])
+
     def _serving(self) -> list[WorkerProcess]:
         return [slot.current for slot in self._slots if slot.current is not None]
+
+    def _processes(self) -> list[WorkerProcess]:
+        return [process for slot in self._slots for process in slot.processes()]
+
+    def _admitting(self) -> list[WorkerProcess]:
+        """Return the processes that may have requests."""
+        return [process for slot in self._slots for process in slot.admitting()]
 
     def _own_reports(self) -> list[Report]:
         """Return what the parent alone knows."""

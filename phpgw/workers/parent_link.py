@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +16,24 @@ from phpgw.api.check import GatewayReport
 from phpgw.api.failures import Failures
 from phpgw.backend.fpm.endpoint import FpmEndpoint
 from phpgw.backend.upstream import total_concurrency
-from phpgw.process.messages import Message
+from phpgw.feed.feed import Feed
+from phpgw.process.messages import COMMANDS, Message
 from phpgw.process.parent_pipe import ParentPipe
 from phpgw.prometheus.figures import OwnFigures
-from phpgw.relay.failure_list import FailureList
 from phpgw.relay.failures import FailureLog
 from phpgw.settings import Settings
 from phpgw.workers.job import WorkerJob
 from phpgw.workers.shared_deaths import SharedDeaths
+from phpgw.workers.shared_failures import SharedFailures
+from phpgw.workers.shared_feed import SharedFeed
 from phpgw.workers.shared_figures import SNAPSHOT, SharedFigures
 from phpgw.workers.shared_knowledge import SharedKnowledge
 from phpgw.workers.shared_readiness import SharedReadiness
+from phpgw.workers.shared_tokens import TokenLink
 from phpgw.workers.slot import LOOK_SECONDS
 from phpgw.workers.survey_link import SurveyLink
 
-FAILURES = "failures"
+_MAX_READ = 65536
 # Seconds, so that the reactor writes what it was given.
 _WRITE_SECONDS = 0.01
 
@@ -43,7 +47,11 @@ class ParentLink(Service, ParentPipe):
     :ivar knowledge: what the workers tell each other.
     :ivar deaths: which of them have ended.
     :ivar surveys: what all workers report.
+    :ivar tokens: the tokens that are valid at all workers.
     """
+
+    _feed: SharedFeed
+    _failures: SharedFailures
 
     def __init__(self, reactor: Any, job: WorkerJob) -> None:
         self._reactor = reactor
@@ -56,6 +64,7 @@ class ParentLink(Service, ParentPipe):
         self.knowledge = SharedKnowledge(self.tell)
         self.deaths = SharedDeaths(self.tell)
         self.surveys = SurveyLink(reactor, self.tell)
+        self.tokens = TokenLink(reactor, self.tell)
         self._beating = LoopingCall(self._beat)
         self._beating.clock = reactor
 
@@ -75,10 +84,15 @@ class ParentLink(Service, ParentPipe):
         """Return the numbers of all workers."""
         return SharedFigures(own, self.surveys)
 
+    def share_feed(self, own: Feed) -> SharedFeed:
+        """Return the feed of all workers."""
+        self._feed = SharedFeed(own, self.tell)
+        return self._feed
+
     def share_failures(self, own: FailureLog) -> Failures:
         """Return what returns the failures of all workers."""
-        self.surveys.reports[FAILURES] = lambda: own.as_list().as_json()
-        return lambda: self.surveys.ask(FAILURES).addCallback(FailureList.from_json)
+        self._failures = SharedFailures(own, self.surveys)
+        return self._failures.find
 
     def share_report(self, own: GatewayReport) -> GatewayReport:
         """Return what the whole gateway is: its settings are not divided among workers."""
@@ -94,6 +108,7 @@ class ParentLink(Service, ParentPipe):
     def startService(self) -> None:
         super().startService()
         self.open_pipes(self._reactor)
+        self._reactor.callWhenRunning(self._read_first)
         # After the last part of the gateway has started.
         self._reactor.callWhenRunning(self._reactor.callLater, 0, self._begin)
 
@@ -102,6 +117,7 @@ class ParentLink(Service, ParentPipe):
 
         :returns: fires when that has been written.
         """
+        self._feed.finish()
         self.surveys.report_all()
         return deferLater(self._reactor, _WRITE_SECONDS)
 
@@ -121,12 +137,31 @@ class ParentLink(Service, ParentPipe):
                 self.surveys.report(message["about"], message["id"])
             case "surveyed":
                 self.surveys.surveyed(message)
+            case "watched":
+                self._feed.hear_watched(message)
+            case "events":
+                self._feed.hear_events(message)
+            case "events_read":
+                self._feed.hear_read(message)
+            case "missing":
+                self._feed.hear_missing(message)
+            case "tokens":
+                self.tokens.changed(message)
+            case "token_done":
+                self.tokens.done(message)
             case "note":
                 self.knowledge.hear(message["note"])
             case "node_ended":
                 self.deaths.hear(message["id"])
             case "others":
                 self._readiness.is_other_ready = message["ready"]
+
+    def _read_first(self) -> None:
+        """Take note of what the parent has said so far, before the first request is read."""
+        # The pipe does not block: StandardIO has seen to that.
+        with suppress(BlockingIOError):
+            while received := os.read(COMMANDS, _MAX_READ):
+                self.dataReceived(received)
 
     def _begin(self) -> None:
         # In place of the reactor's own handler.
@@ -137,8 +172,9 @@ class ParentLink(Service, ParentPipe):
 
     def _beat(self) -> None:
         self.tell("alive", ready=self._readiness.is_own_ready())
-        # If the worker is killed, its counts are lost from here on.
+        # If the worker is killed, what it knows is lost from here on.
         self.surveys.report(SNAPSHOT)
+        self._failures.report_new()
 
     def _stop(self) -> None:
         if not self.is_stopping:

@@ -18,6 +18,8 @@ LOOK_SECONDS = 1.0
 # How many looks in a row may see no sign of life of a process that serves, or still starts. Looks
 # are counted, not seconds: the parent may have been stopped itself.
 _MAX_SILENCE, _MAX_START = 10, 60
+# From so many on, it is told that the process hangs.
+_NOTED_SILENCE = 3
 
 
 class WorkerSlot:
@@ -30,6 +32,7 @@ class WorkerSlot:
     :param received: called with a process, and a message that is not about its state.
     :param ended: called with a process that has ended.
     :param drain_seconds: how long a process may take to end after it was told to stop.
+    :ivar number: the worker's number in the log, counted from 1.
     :ivar restarts: how often a process has ended by itself, to be started again.
     :ivar state: the last message of the process that serves about its state; empty if there is
         none.
@@ -51,7 +54,8 @@ class WorkerSlot:
         drain_seconds: float,
     ) -> None:
         self._reactor = reactor
-        self.name = f"Worker {number + 1}"
+        self.number = number + 1
+        self.name = f"Worker {self.number}"
         self._make_job = make_job
         self._sockets = sockets
         self._started = started
@@ -76,6 +80,13 @@ class WorkerSlot:
     def current(self) -> WorkerProcess | None:
         """Return the process that serves; ``None`` if there is none."""
         return self._current
+
+    @property
+    def is_missing(self) -> bool:
+        """Return whether no process of this worker runs, or that which serves hangs."""
+        if self._current is None:
+            return not self._retiring
+        return self._silence.get(self._current, 0) >= _NOTED_SILENCE
 
     def start(self) -> Deferred[bool]:
         """Start a process, which takes the place of the one that serves once it is ready.
@@ -185,9 +196,9 @@ class WorkerSlot:
 
     def _ended(self, process: WorkerProcess, how: str) -> None:
         self._silence.pop(process, None)
-        self._notify_ended(process)
         if process in self._retiring:
             self._retiring.discard(process)
+            self._notify_ended(process)
             return
         if process is self._next:
             self._next = None
@@ -197,6 +208,7 @@ class WorkerSlot:
             self.state = {}
             if self._reactor.seconds() >= self._stable_after:
                 self._delay.reset()
+        self._notify_ended(process)
         if not self._is_stopping:
             self._restart_later(f"ended ({how})")
 
@@ -227,6 +239,10 @@ class WorkerSlot:
         waiters, self._ready_waiters = self._ready_waiters, []
         for waiter in waiters:
             waiter.callback(is_ready)
+
+    def admitting(self) -> list[WorkerProcess]:
+        """Return the processes that may have requests: that which serves, those that drain."""
+        return [each for each in self.processes() if each is not self._next]
 
     def processes(self) -> list[WorkerProcess]:
         """Return the processes: that which serves, that which starts, those that drain."""

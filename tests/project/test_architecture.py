@@ -70,8 +70,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "gateway_state": {*_FOUNDATIONS, "backend", "hub", "relay", "websocket"},
     "node_parts": {"history", "hub", "observable", "relay", "timers"},
     "process_role": {
-        *("api", "backend", "cluster", "pools", "process", "prometheus", "relay", "settings"),
-        "web",
+        *("api", "backend", "cluster", "feed", "pools", "process", "prometheus", "relay"),
+        *("settings", "web"),
     },
     # It puts all together.
     "service": {
@@ -84,7 +84,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "workers": {
         *_FOUNDATIONS,
         *("logs", "web", "prometheus", "settings", "process", "backend", "bus", "hub", "relay"),
-        *("pools", "cluster", "api", "gateway", "process_role", "service"),
+        *("pools", "cluster", "feed", "api", "gateway", "process_role", "service"),
     },
     "samples": {*_FOUNDATIONS, "settings", "web"},
     "tap": {*_FOUNDATIONS, "logs", "process", "settings", "workers"},
@@ -113,7 +113,6 @@ USERS = {
         "phpgw.websocket.request_info",
         "phpgw.process_role",
         "phpgw.service",
-        "phpgw.workers.unshared",
         "phpgw.backend.http",
     ),
 }

@@ -10,6 +10,7 @@ from twisted.web.resource import Resource
 
 from phpgw.api.access import Access, LastingAccess
 from phpgw.api.routes import make_api
+from phpgw.console.logins import Logins
 from phpgw.console.routes import ConsoleResource
 from phpgw.feed.recorder import EventRecorder
 from phpgw.history.memory import MemoryHistory
@@ -21,6 +22,7 @@ from phpgw.hub.dispatch import Dispatcher
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
+from phpgw.web.expiring_tokens import ExpiringTokens
 from phpgw.web.health import HealthResource, ReadinessResource
 from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import LOCAL, Answer, FakeConnection, identity, request
@@ -65,7 +67,14 @@ class InMemoryApi:
         self.holding = HoldFixture()
         self.checking = CheckFixture(self.clock)
         self.access = Access(token)
-        self.watching = FeedFixture(self.clock, self.metrics, self.registry.groups_of)
+        self.logins = Logins(
+            lambda _, lifetime, limit: ExpiringTokens(lifetime, limit, self.clock.seconds),
+            self.access,
+        )
+        self.watching = FeedFixture(
+            self.clock, self.metrics, self.registry.groups_of, permits=self.logins.access.permits
+        )
+        self.logins.sessions.observers.append(self.watching.viewers.close_unpermitted)
         self.recorder = recorder
         for name, resource in self.resources(self.access).items():
             self.root.putChild(name, resource)
@@ -84,7 +93,7 @@ class InMemoryApi:
             self.watching.failures.as_list,
             self.watching.viewers,
             self.history,
-            self.recorder,
+            None if self.recorder is None else self.recorder.records,
         )
 
     def connect(
@@ -134,9 +143,7 @@ class InMemoryApi:
 def with_console(api: InMemoryApi) -> InMemoryApi:
     """Add the web console, which the gateway serves beside the API."""
     url = "http://localhost/websocket.php"
-    api.console = ConsoleResource(
-        api.access, api.resources, url, api.clock.seconds, api.watching.viewers.close_unpermitted
-    )
+    api.console = ConsoleResource(api.access, api.logins, api.resources, url)
     api.root.putChild(b"console", api.console)
     return api
 

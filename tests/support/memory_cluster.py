@@ -57,6 +57,7 @@ class MemoryNode:
         self.commander = hub.commander
         self.directory = hub.directory
         self.history = hub.history
+        self.router = hub.router
         self.exchange = hub.exchange
         self.exchange.startService()
         self.connections: dict[str, FakeConnection] = {}

@@ -425,14 +425,6 @@ class KnowledgeTests(SystemTestCase):
                 seen = json.loads(await curl(f"{url}/check/{report['token']}"))
                 self.assertEqual("/ws", seen["handshake"]["path"])
 
-    async def test_unshared(self) -> None:
-        """What one worker alone would know is refused, and the reason is told."""
-        _, url = await self.start_workers()
-        for path in ("feed", "console/code"):
-            answer = await curl("-X", "POST", "-w", "%{http_code}", f"{url}/{path}")
-            self.assertIn("--workers 1", answer)
-            self.assertTrue(answer.endswith("501"), answer)
-
     async def test_proxy(self) -> None:
         """Once a browser has come through a proxy, no worker takes requests of the API there."""
         gateway, url = await self.start_workers()

@@ -25,6 +25,8 @@ const PAGES = {
 };
 const STATES = { connecting: "Connecting", open: "Live", away: "No connection to the gateway", blocked: "No live data: the WebSocket does not open (a proxy has to pass on Host and Upgrade)" };
 
+// The workers of the gateway whose events and numbers do not come.
+let missing = [];
 // What the page on show does when it is left.
 let tidy = null;
 // Whether the gateway has taken this page for one that is logged in.
@@ -126,9 +128,21 @@ async function start() {
   enter();
 }
 
-feed.addEventListener("state", () => {
+function showState() {
   state.dataset.state = feed.state;
-  if (state.textContent !== STATES[feed.state]) state.textContent = STATES[feed.state];
+  const absent = feed.state === "open" && missing.length ? `, but for worker ${missing.map(Number).join(", ")}: it hangs, or is started again` : "";
+  const text = STATES[feed.state] + absent;
+  if (state.textContent !== text) state.textContent = text;
+}
+
+feed.addEventListener("state", () => {
+  // Each connection is told anew.
+  if (feed.state !== "open") missing = [];
+  showState();
+});
+feed.addEventListener("missing", ({ detail }) => {
+  missing = detail;
+  showState();
 });
 feed.addEventListener("stats", () => { isKnown = true; });
 session.addEventListener("end", () => leaveWith(isKnown ? "Your session has ended." : ""));

@@ -6,12 +6,14 @@ import { History } from "./history.js";
 // Milliseconds until another connection is tried: doubled up to the second, and a bit at random.
 const FIRST_PAUSE = 1000;
 const LAST_PAUSE = 15000;
+// So long after the last message, the gateway hangs: it sends one each second.
+const SILENT_FOR = 5000;
 // A page that nobody sees for so long lets the gateway rest.
 const HIDDEN_FOR = 60000;
 // Seconds from one point of the history to the next, at least.
 const MIN_AGE = 0.5;
 
-// Events: "state" (of the connection), "stats", "event" and "lost", with what came as detail.
+// Events: "state" (of the connection), "stats", "event", "lost" and "missing", with what came as detail.
 class Feed extends EventTarget {
   state = "connecting";
   history = new History();
@@ -20,6 +22,7 @@ class Feed extends EventTarget {
   #pause = FIRST_PAUSE;
   #timer = null;
   #hiddenTimer = null;
+  #silenceTimer = null;
   #isWanted = false;
   #attempt = 0;
 
@@ -67,6 +70,7 @@ class Feed extends EventTarget {
       isOpen = true;
       this.#pause = FIRST_PAUSE;
       this.#subscribe();
+      this.#expect();
     };
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = () => { if (socket === this.#socket) this.#lose(isOpen ? "away" : "blocked"); };
@@ -75,6 +79,7 @@ class Feed extends EventTarget {
   #close() {
     clearTimeout(this.#timer);
     clearTimeout(this.#hiddenTimer);
+    clearTimeout(this.#silenceTimer);
     this.#attempt += 1;
     const socket = this.#socket;
     this.#socket = null;
@@ -85,7 +90,18 @@ class Feed extends EventTarget {
     this.#socket.send(JSON.stringify({ stats: true, events: this.#events }));
   }
 
+  // Waits for the next message, but not without end.
+  #expect() {
+    clearTimeout(this.#silenceTimer);
+    this.#silenceTimer = setTimeout(() => {
+      const socket = this.#socket;
+      this.#lose();
+      socket.close();
+    }, SILENT_FOR);
+  }
+
   #receive(message) {
+    this.#expect();
     if ("stats" in message) {
       this.#become("open");
       // Each subscription begins with the last ones.
@@ -96,6 +112,7 @@ class Feed extends EventTarget {
 
   // state: "away", or "blocked" if there is a ticket, and the WebSocket does not open nevertheless.
   #lose(state = "away") {
+    clearTimeout(this.#silenceTimer);
     this.#socket = null;
     if (!this.#isWanted) return;
     this.history.add(null);

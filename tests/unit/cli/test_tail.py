@@ -107,6 +107,15 @@ class TailTests(ApiCliTestCase):
         self.assertEqual((ended.status, len(ended.stdout.splitlines())), (0, 1))
         self.assertIn("Not shown: 7 events", ended.stderr)
 
+    def test_workers_that_are_missing(self) -> None:
+        """It is told of which workers no events come, and when they do again."""
+        self.feed('{"missing": [1, 3]}', '{"missing": []}', event())
+        ended = self.run_phpgw("tail", "--count", "1")
+        self.assertEqual((ended.status, len(ended.stdout.splitlines())), (0, 1))
+        first, second = ended.stderr.splitlines()
+        self.assertIn("No events come from worker 1, worker 3", first)
+        self.assertIn("from all workers again", second)
+
     def test_gateway_is_restarted(self) -> None:
         """It waits for the gateway, and goes on."""
         feed = self.feed(event(b"1"), WebSocketClosed("the gateway stops"))

@@ -130,7 +130,7 @@ class SessionTests(ConsoleTestCase):
         """Nothing of a body is kept, unless it is of a session."""
         session = {**FROM_PAGE, "Cookie": self.cookie()}
         for headers, expected in (({}, 401), (session, 200)):
-            allows = self.api.console.access.allows
+            allows = self.api.logins.access.allows
             exchange = Exchange(self.api.root, peer=REMOTE, wants_body=allows)
             given = {**FROM_PAGE, **headers}.items()
             exchange.send(request_head("POST", "/console/api/commands", given, 2) + b"[]")

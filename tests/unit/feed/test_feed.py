@@ -1,43 +1,21 @@
 """Tests for :mod:`phpgw.feed.feed`."""
 
-import json
-from collections.abc import Iterable
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.feed.feed import Feed
 from phpgw.feed.subscription import EventFilter, Subscription
+from phpgw.metrics import Metrics
+from phpgw.snapshot import Snapshot
 from tests.support.event_reports import event_report
+from tests.support.fake_viewer import FakeViewer
 from tests.support.feed_fixture import FeedFixture
 
 _ALL = Subscription(events=EventFilter())
 _STATS = Subscription(stats=True)
-
-
-class FakeViewer:
-    """A viewer.
-
-    :ivar writes: the messages of each write.
-    :ivar unread: how much of it has not been read.
-    """
-
-    def __init__(self) -> None:
-        self.writes: list[list[bytes]] = []
-        self.unread = 0
-        self.closed: tuple[int, str] | None = None
-
-    def send(self, messages: Iterable[bytes]) -> None:
-        self.writes.append([*messages])
-
-    def close(self, code: int, reason: str) -> None:
-        self.closed = code, reason
-
-    def take(self) -> list[dict[str, Any]]:
-        """Return the messages since the last call."""
-        messages = [json.loads(message) for write in self.writes for message in write]
-        self.writes = []
-        return messages
 
 
 class FeedTests(SynchronousTestCase):
@@ -174,6 +152,61 @@ class FeedTests(SynchronousTestCase):
         viewer.unread = 2**20
         self.clock.advance(1)
         self.assertEqual(viewer.take(), [])
+
+    def test_events_of_others(self) -> None:
+        """Those that another process has seen are sent with the own ones, in the same limits."""
+        viewer, other = self.watch(), self.watch()
+        self.report(b"1")
+        events = [b'{"event": {"message_size": 2}}'] * 150
+        self.feed.pass_on([viewer], events, lost=7)
+        self.clock.advance(0.1)
+        messages = viewer.take()
+        self.assertEqual((101, {"lost": 58}), (len(messages), messages[-1]))
+        self.assertEqual([1, 2], [each["event"]["message_size"] for each in messages[:2]])
+        self.assertEqual(1, len(other.take()))
+        self.feed.pass_on([], events, lost=7)
+        self.assertEqual([], self.clock.getDelayedCalls())
+
+    def test_flush(self) -> None:
+        """What was gathered can be sent at once."""
+        viewer = self.watch()
+        self.feed.flush()
+        self.report(b"1")
+        self.feed.flush()
+        self.assertEqual(1, len(viewer.take()))
+        self.clock.advance(1)
+        self.assertEqual([], viewer.take())
+
+    def test_late_stats(self) -> None:
+        """The metrics may take some time; nobody waits for those of a second that has passed."""
+        taken: list[Deferred[Snapshot]] = []
+
+        def take_snapshot() -> Deferred[Snapshot]:
+            taken.append(Deferred())
+            return taken[-1]
+
+        feed = Feed(self.clock, self.observers, take_snapshot, lambda _: (), has_bodies=False)
+        viewer, second = FakeViewer(), FakeViewer()
+        feed.subscribe(viewer, _STATS)
+        feed.subscribe(second, _STATS)
+        self.assertEqual([], viewer.take())
+        taken[0].callback(Snapshot.of(Metrics(clients_now=3)))
+        self.assertEqual(
+            [3, 3], [each.take()[0]["stats"]["clients_now"] for each in (viewer, second)]
+        )
+        self.clock.advance(1)
+        self.clock.advance(1)
+        self.assertEqual(2, len(taken))
+        feed.remove(viewer)
+        feed.remove(second)
+        feed.subscribe(viewer, _STATS)
+        taken[1].callback(Snapshot.of(Metrics()))
+        taken[2].errback(ValueError("no answer"))
+        self.clock.advance(1)
+        self.assertEqual(4, len(taken))
+        feed.remove(viewer)
+        taken[3].callback(Snapshot.of(Metrics()))
+        self.assertEqual([], self.clock.getDelayedCalls())
 
     def test_stop(self) -> None:
         """Viewers are told that the gateway stops."""

@@ -205,6 +205,78 @@ class WorkersParentTests(WorkersParentTestCase):
         ]
         self.assertEqual([[], ["a", "b", "a"], ["a"]], heard)
 
+    def test_tokens(self) -> None:
+        """What one worker creates or ends is known to all, before it is told that this is done."""
+        self.all_ready()
+        first, second = self.workers
+        made = {"of": "codes", "digest": "d", "value": "v", "seconds": 60, "limit": 16}
+        first.tells("create_token", id=1, **made)
+        (change,) = [each for each in second.told if each["type"] == "tokens"]
+        self.assertEqual([["d", "v", 60]], change["added"])
+        first.tells("tokens_known", id=change["id"])
+        self.assertNotIn("token_done", first.kinds())
+        second.tells("tokens_known", id=change["id"])
+        self.assertEqual(("token_done", 1), (first.told[-1]["type"], first.told[-1]["id"]))
+        second.end(1)
+        self.reactor.advance(0.1)
+        (change,) = [each for each in self.workers[2].told if each["type"] == "tokens"]
+        ((digest, value, seconds),) = change["added"]
+        self.assertEqual(("d", "v"), (digest, value))
+        self.assertLess(seconds, 60)
+        first.tells("remove_token", id=2, of="codes", digest="d")
+        first.tells("tokens_known", id=first.told[-1]["id"])
+        self.assertEqual((2, "v"), (first.told[-1]["id"], first.told[-1]["value"]))
+
+    def test_watched(self) -> None:
+        """Workers hear what the viewers of others want, and events come to those."""
+        self.all_ready()
+        first, second = self.workers
+        first.tells("watch", wanted=[[1, {"user": "42"}]])
+        watched = second.told[-1]
+        self.assertEqual(("watched", [[1, {"user": "42"}]]), (watched["type"], watched["wanted"]))
+        fields: dict[str, Any] = {"wish": 1, "events": ["{}"], "lost": 2, "size": 34}
+        second.tells("events", to=watched["by"], **fields)
+        sent = first.told[-1]
+        self.assertEqual(fields, {name: sent[name] for name in fields})
+        first.tells("events_read", to=sent["by"], size=34)
+        self.assertEqual(("events_read", 34), (second.told[-1]["type"], second.told[-1]["size"]))
+        first.end(1)
+        ended = [each["wanted"] for each in second.told if each["type"] == "watched"]
+        self.assertEqual([], ended[-1])
+
+    def test_missing(self) -> None:
+        """Workers hear which ones hang, or have ended; not of those that are replaced in order."""
+        first, second = self.workers
+        first.tells("ready")
+
+        def told() -> list[Any]:
+            return [each["workers"] for each in first.told if each["type"] == "missing"]
+
+        first.tells("alive", ready=True)
+        self.assertEqual([2], told()[-1])
+        second.tells("ready")
+        second.tells("alive", ready=True)
+        self.assertEqual([], told()[-1])
+        for _ in range(3):
+            first.tells("alive", ready=True)
+            self.reactor.advance(1)
+        self.assertEqual([2], told()[-1])
+        second.tells("alive", ready=True)
+        self.assertEqual([], told()[-1])
+        second.end(1)
+        self.assertEqual([2], told()[-1])
+        self.reactor.advance(0.1)
+        self.workers[2].tells("ready")
+        self.workers[2].tells("alive", ready=True)
+        count = len(told())
+        self.parent.replace_workers()
+        self.workers[3].tells("ready")
+        first.end()
+        for worker in self.workers[2:]:
+            worker.tells("alive", ready=True)
+        self.assertEqual([], told()[-1])
+        self.assertEqual(count, len(told()))
+
     def test_numbers(self) -> None:
         """A worker that asks gets the sum, with what the parent alone knows."""
         self.all_ready()
