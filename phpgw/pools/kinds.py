@@ -5,7 +5,7 @@ from typing import Any
 
 from phpgw.pools.service import PoolService
 from phpgw.settings.option import InvalidOption
-from phpgw.settings.pool_config import HTTP, MYSQL, REDIS, TCP, PoolConfig
+from phpgw.settings.pool_config import HTTP, MYSQL, POSTGRES, REDIS, TCP, PoolConfig
 from phpgw.settings.pool_text import OPTION
 
 PoolMaker = Callable[[Any, PoolConfig], PoolService]
@@ -17,6 +17,12 @@ def _make_mysql_pool(reactor: Any, config: PoolConfig) -> PoolService:
     from phpgw.pools.mysql.service import MySqlPool
 
     return MySqlPool(reactor, config)
+
+
+def _make_postgres_pool(reactor: Any, config: PoolConfig) -> PoolService:
+    from phpgw.pools.postgres.service import PostgresPool
+
+    return PostgresPool(reactor, config)
 
 
 def _make_redis_pool(reactor: Any, config: PoolConfig) -> PoolService:
@@ -40,6 +46,7 @@ def _make_tcp_pool(reactor: Any, config: PoolConfig) -> PoolService:
 _MAKERS: Mapping[str, PoolMaker] = {
     HTTP: _make_api_pool,
     MYSQL: _make_mysql_pool,
+    POSTGRES: _make_postgres_pool,
     REDIS: _make_redis_pool,
     TCP: _make_tcp_pool,
 }

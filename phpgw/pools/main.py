@@ -24,6 +24,7 @@ def main() -> None:
 def _serve(message: Message) -> None:
     # Imported here, since loading these modules takes some time.
     from twisted.internet import reactor
+    from twisted.internet.process import reapAllProcesses
     from twisted.logger import globalLogBeginner
 
     from phpgw.log_limit import line_limit
@@ -58,6 +59,8 @@ def _serve(message: Message) -> None:
         else:
             link.begin(pools)
 
+    # Without handlers of its own, the reactor does not notice that PgBouncer has ended.
+    signal.signal(signal.SIGCHLD, lambda *_: running.callFromThread(reapAllProcesses))
     running.callWhenRunning(begin)
     running.run(installSignalHandlers=False)
 

@@ -71,11 +71,20 @@ class GuardedProcess(ProcessProtocol, ABC):
         """Remove what was made for the process."""
         self.socket.unlink(missing_ok=True)
 
-    def spawn(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start the process, and poll its socket until it accepts connections."""
+    def spawn(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        descriptors: Mapping[int, int] | None = None,
+    ) -> None:
+        """Start the process, and poll its socket until it accepts connections.
+
+        :param descriptors: which descriptors of this process it gets, by the numbers that it has
+            for them; they are larger than that of the guardian.
+        """
         directory = str(self.socket.parent)
         guarded = [sys.executable, "-I", "-S", guardian.__file__, directory, *command]
-        pipes = {0: "w", 1: "r", 2: "r", guardian.WATCHED: "w"}
+        pipes = {0: "w", 1: "r", 2: "r", guardian.WATCHED: "w", **(descriptors or {})}
         self._reactor.spawnProcess(
             self, sys.executable, guarded, env=dict(environment), childFDs=pipes
         )

@@ -149,9 +149,12 @@ class PoolConfig:
     def socket_below(self, directory: Path) -> str:
         """Return the path of its UNIX socket.
 
+        libpq connects to a socket of a certain name, in a directory that it is told.
+
         :param directory: that of the sockets of pools that name none.
         """
-        return self.socket or str(directory / f"{self.name}.sock")
+        end = "/.s.PGSQL.5432" if self.server.kind == POSTGRES else ".sock"
+        return self.socket or str(directory / f"{self.name}{end}")
 
     def files(self) -> Iterator[Path]:
         """Return the files that it reads."""

@@ -43,6 +43,7 @@ _EXAMPLES = (
 )
 # Redis has as many as its configuration says.
 _DATABASE_NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,8})?")
+_LIBPQ_SOCKET = re.compile(r"/\.s\.PGSQL\.[0-9]{1,5}\Z")
 _FIELDS: Mapping[str, PoolField] = {each.name: each for each in pool_fields()}
 _MAX_LENGTH = 4096
 
@@ -163,6 +164,8 @@ def _checked(pool: PoolConfig) -> PoolConfig:
         raise ValueError(f"for {pool.name} either socket= or listen=")
     if pool.listen is not None and changed:
         raise ValueError(f"for {pool.name} no {' or '.join(changed)} beside listen=: it is a port")
+    if pool.server.kind == POSTGRES and pool.socket and not _LIBPQ_SOCKET.search(pool.socket):
+        raise ValueError(f"for {pool.name} socket=DIRECTORY/.s.PGSQL.5432, as libpq names it")
     if pool.server.kind == REDIS and not _DATABASE_NUMBER.fullmatch(pool.database):
         raise ValueError(f"for {pool.name} the number of a database, like redis://HOST/3")
     if pool.ca_file is not None and not pool.uses_tls:

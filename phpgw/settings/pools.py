@@ -22,8 +22,9 @@ class PoolSettings:
         parse_pool,
         None,
         "Hold connections to a server for PHP, which connects to the UNIX socket NAME.sock in "
-        "--pool-directory in its place: mysql://USER@HOST, postgres://USER@HOST/DATABASE, "
-        "redis://HOST, rediss://HOST, https://HOST, tcp://HOST:PORT or tls://HOST:PORT. Behind a "
+        "--pool-directory in its place (to the directory NAME there for PostgreSQL): "
+        "mysql://USER@HOST, postgres://USER@HOST/DATABASE, redis://HOST, rediss://HOST, "
+        "https://HOST, tcp://HOST:PORT or tls://HOST:PORT. Behind a "
         "question mark stand fields, with & in between: size=8 (connections), idle=5m and age=30m "
         "(how long they are kept), wait=3s, password-file=FILE, tls=on, ca-file=FILE, socket=PATH "
         "with mode=0660 and group=NAME, or listen=127.0.0.1:PORT. In the file of --config, a table "

@@ -128,6 +128,29 @@ class RefusalTests(MySqlPoolTestCase):
         self.assertEqual(0, pool.figures.idle)
 
 
+class OddServerTests(MySqlPoolTestCase):
+    """Settings of a server that change what it says of each query."""
+
+    async def test_session_is_used_again(self) -> None:
+        self.start_server(
+            long_query_time="0",
+            log_queries_not_using_indexes="ON",
+            slow_query_log="ON",
+            autocommit="0",
+            character_set_server="latin1",
+            collation_server="latin1_german1_ci",
+            sql_mode="ANSI_QUOTES,NO_BACKSLASH_ESCAPES",
+            lower_case_table_names="1",
+        )
+        pool = self.start_pool(database="Shop")
+        source = "pdo('SHOP')->query('SELECT COUNT(*) FROM t')->fetchAll(); echo 1;"
+        for _ in range(3):
+            await self.php(source)
+        figures = pool.figures
+        # That of the greeting has the database in other letters.
+        self.assertEqual((2, 1), (figures.opened, figures.closed["replaced"]))
+
+
 class OutageTests(MySqlPoolTestCase):
     """The server is killed, restarted, frozen, or behind a wrong name."""
 

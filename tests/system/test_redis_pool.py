@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from phpgw.pools.front import open_socket
@@ -242,12 +243,15 @@ class RedisPoolTests(SystemTestCase):
         redis.start()
         redis.ask("SET", "a", "2")
         self.assertEqual("2", await self.get("a"))
-        dying = self.php(
-            """$r = new Redis(); $r->connect($socket);
-            try { $r->eval("while true do end", [], 0); echo 'no error'; }
-            catch (RedisException $e) { echo get_class($e); }"""
+        dying = Deferred.fromCoroutine(
+            self.php(
+                """$r = new Redis(); $r->connect($socket);
+                try { $r->blpop('nothing', 20); echo 'no error'; }
+                catch (RedisException $e) { echo get_class($e); }"""
+            )
         )
-        await pause(0.5)
+        while b"cmd=blpop" not in redis.ask("CLIENT", "LIST"):  # type: ignore[operator]
+            await pause(0.05)
         await deferToThread(redis.stop, 9)
         self.assertEqual("RedisException", await dying)
         self.check_sum(pool)

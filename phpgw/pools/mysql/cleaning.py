@@ -9,7 +9,7 @@ import attrs
 
 from phpgw.pools.mysql.commands import INIT_DB, QUERY, RESET_CONNECTION, encode_command
 from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket, PacketDecoder
-from phpgw.pools.mysql.responses import OkAnswer
+from phpgw.pools.mysql.responses import OkAnswer, session_status
 from phpgw.pools.mysql.short_result import QueryFailed, Row, ShortResult
 
 # What a new session begins with, and a cleaned one must have again.
@@ -199,7 +199,7 @@ class Cleaning:
             self._answers.popleft()
 
     def _check_status(self, status: int) -> None:
-        if status != self._session.status:
+        if session_status(status) != session_status(self._session.status):
             raise NotClean(f"its status is {status:#x}, and was {self._session.status:#x}")
 
 

@@ -8,10 +8,8 @@ OK = 0x00
 EOF = 0xFE
 ERR = 0xFF
 
-# Bits of a status.
-_IN_TRANSACTION = 0x0001
-_MORE_RESULTS = 0x0008
-_CURSOR_EXISTS = 0x0040
+# Bits of a status: no good index, no index, slow: of the last query, and not of the session.
+_OF_THE_QUERY = 0x0010 | 0x0020 | 0x0800
 
 
 @attrs.frozen
@@ -41,11 +39,6 @@ class OkAnswer:
     def encode(self) -> bytes:
         """Encode the payload of one that concerns no rows."""
         return b"\0\0\0" + self.status.to_bytes(2, "little") + self.warnings.to_bytes(2, "little")
-
-    @property
-    def is_open(self) -> bool:
-        """Return whether a transaction, a cursor or more of the answer is open."""
-        return bool(self.status & (_IN_TRANSACTION | _MORE_RESULTS | _CURSOR_EXISTS))
 
 
 @attrs.frozen
@@ -83,6 +76,11 @@ class ErrAnswer:
 
     def _head(self) -> bytes:
         return bytes((ERR,)) + self.code.to_bytes(2, "little")
+
+
+def session_status(status: int) -> int:
+    """Return a status without what it says of the last query."""
+    return status & ~_OF_THE_QUERY
 
 
 def parse_eof(payload: bytes) -> int:

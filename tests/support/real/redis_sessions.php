@@ -79,7 +79,8 @@ function ends(): array
     return [
         'end' => fn (Raw $raw) => exit(0),
         'fatal error' => function (Raw $raw): void {
-            error_reporting(0);
+            ini_set('display_errors', '0');
+            ini_set('log_errors', '0');
             nothing_of_that_name();
         },
         'SIGKILL' => fn (Raw $raw) => posix_kill(getmypid(), SIGKILL),

@@ -91,6 +91,10 @@ class CleaningTests(SynchronousTestCase):
         self.setUp()
         self.assert_not_clean(self.good(status=0x0A))
 
+    def test_slow_queries(self) -> None:
+        """That a query was slow, or had no index, says nothing of the session."""
+        self.assertTrue(self.cleaning.receive(self.good(status=0x0832)))
+
     def test_refused(self) -> None:
         """A server without COM_RESET_CONNECTION."""
         self.assert_not_clean(

@@ -94,6 +94,13 @@ class CommandReaderTests(SynchronousTestCase):
         data = encode_packet(b"\x11" + bytes(CONTINUED - 1)) + encode_packet(b"\x03x", 1)
         self.assertEqual(_QUERY, self.receive(data + _QUERY, 1 << 20))
 
+    def test_no_file(self) -> None:
+        """A file that a server has asked PHP for does not reach it."""
+        self.receive(_QUERY)
+        self.reader.answered()
+        with self.assertRaises(MalformedPacket):
+            self.receive(encode_packet(b"root:x:0:0:", 2) + encode_packet(b"", 3))
+
     def test_malformed(self) -> None:
         """Empty commands, numbers out of order, and commands after the end."""
         for data in (

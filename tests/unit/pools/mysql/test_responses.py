@@ -14,11 +14,6 @@ class ResponseTests(SynchronousTestCase):
             OkAnswer(1, 300, 2, 0), OkAnswer.parse(b"\0\1\xfc\x2c\1\2\0\0\0" + b"some text")
         )
 
-    def test_open(self) -> None:
-        """A transaction, a cursor, or one more result leave a session open."""
-        for status, is_open in ((0x02, False), (0x03, True), (0x0A, True), (0x42, True)):
-            self.assertEqual(is_open, OkAnswer(0, 0, status, 0).is_open)
-
     def test_error(self) -> None:
         error = ErrAnswer(1040, "08004", "Too many connections")
         self.assertEqual(error, ErrAnswer.parse(error.encode()))

@@ -1,0 +1,1 @@
+"""Pools of connections to PostgreSQL, by a PgBouncer of the gateway's own."""
