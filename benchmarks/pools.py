@@ -87,9 +87,12 @@ def make_case(name: str, title: str, legend: str, serve: Callable[[Stage], PoolS
             port = _start_distance(stage, name, server, milliseconds)
             roads = [*server.roads(port, milliseconds), Road(_BOUND, {"do": "nothing"})]
             if not milliseconds:
-                yield f"{_AT_ONCE} at once", [_contender(stage, road, _AT_ONCE) for road in roads]
+                entrants = [_contender(stage, road, _AT_ONCE, 1) for road in roads]
+                yield f"{_AT_ONCE} at once", entrants
+            # Connections that are kept are there before they are measured.
+            warm_up = 1 + milliseconds // 25
             variant = f"one at a time, at {milliseconds} ms"
-            yield variant, [_contender(stage, road, 1) for road in roads]
+            yield variant, [_contender(stage, road, 1, warm_up) for road in roads]
 
     return Case(
         name=name,
@@ -120,12 +123,16 @@ def _start_distance(stage: Stage, name: str, server: PoolServer, milliseconds: i
     return distance.start().port
 
 
-def _contender(stage: Stage, road: Road, connections: int) -> Contender:
+def _contender(stage: Stage, road: Road, connections: int, warm_up: int) -> Contender:
+    """Return the contender on a road.
+
+    :param warm_up: seconds.
+    """
+
     def measure() -> Sample:
         body = urlencode({name: str(value) for name, value in road.fields.items()})
         url = f"{stage.nginx.url}/{_SCRIPT}"
-        # Connections that are kept are there before they are measured.
-        post(url, [body], connections=connections, seconds=1)
+        post(url, [body], connections=connections, seconds=warm_up)
         meter = CpuMeter({"php": stage.php_pids(), "between": road.pids()})
         outcome = post(url, [body], connections=connections, seconds=stage.options.seconds)
         return {

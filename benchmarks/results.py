@@ -15,6 +15,7 @@ from benchmarks.contest import Row
 from benchmarks.memory import CASE as MEMORY
 from benchmarks.pools_https import CASE as POOLS_HTTPS
 from benchmarks.pools_mysql import CASE as POOLS_MYSQL
+from benchmarks.pools_postgres import CASE as POOLS_POSTGRES
 from benchmarks.pools_redis import CASE as POOLS_REDIS
 from benchmarks.push import CASE as PUSH
 from benchmarks.roundtrip import CASE as ROUNDTRIP
@@ -29,7 +30,7 @@ CASES: dict[str, Case] = {
     for case in (
         *(ROUNDTRIP, FEW_WORKERS, WORKERS, PUSH, CLUSTER_PUSH),
         *(CONNECT, BROADCAST, CLUSTER_BROADCAST, MEMORY),
-        *(POOLS_MYSQL, POOLS_REDIS, POOLS_HTTPS),
+        *(POOLS_MYSQL, POOLS_POSTGRES, POOLS_REDIS, POOLS_HTTPS),
     )
 }
 
