@@ -17,6 +17,7 @@ from tests.support.real.gateway import ROOT
 from tests.support.real.https_api import HttpsApi
 from tests.support.real.mariadb import MariaDb
 from tests.support.real.php import debian_library, php_with
+from tests.support.real.postgres import Postgres
 from tests.support.real.process import MissingProgram
 from tests.support.real.redis import Redis
 from tests.support.real.system_test_case import SystemTestCase
@@ -41,7 +42,8 @@ class PoolSettingsTestCase(SystemTestCase):
 
         self.sockets = self.directory / "pools"
         text = "&".join(f"{key.replace('_', '-')}={value}" for key, value in fields.items())
-        config = parse_pool(f"{name}={url}?size=2&wait=3s&socket={self.sockets}/{name}.sock&{text}")
+        socket = self.sockets / ("pg/.s.PGSQL.5432" if name == "pg" else f"{name}.sock")
+        config = parse_pool(f"{name}={url}?size=2&wait=3s&socket={socket}&{text}")
         pool = make_pool(reactor, config)
         pool.start(open_socket(config))
         self.addCleanup(pool.stop_within, 0.1)
@@ -58,6 +60,18 @@ class PoolSettingsTestCase(SystemTestCase):
         password.chmod(0o600)
         fields = {"user": "app", "database": "shop", "password_file": password}
         self.start_pool("db", f"mysql+unix://{server.socket}", **fields)
+
+    def start_postgres(self) -> None:
+        server: Postgres = self._started(Postgres(self._directory_for("postgres")))
+        server.ask(
+            "CREATE TABLE goods (name text); INSERT INTO goods VALUES ('Käse'); "
+            "GRANT ALL ON goods TO app"
+        )
+        password = self.directory / "secret"
+        password.write_text(Postgres.password)
+        password.chmod(0o600)
+        fields = {"user": "app", "database": "shop", "password_file": password}
+        self.start_pool("pg", f"postgres+unix://{server.socket}", **fields)
 
     def start_cache(self) -> None:
         redis: Redis = self._started(Redis(self._directory_for("redis")))
@@ -82,6 +96,7 @@ class PoolSettingsTests(PoolSettingsTestCase):
     async def test_plain(self) -> None:
         self.start_database()
         self.start_cache()
+        self.start_postgres()
         told = await self.php(
             settings("Plain PHP")
             + """
@@ -90,17 +105,19 @@ class PoolSettingsTests(PoolSettingsTestCase):
             echo json_encode([
                 $pdo->query($query)->fetchColumn(),
                 $mysqli->query($query)->num_rows,
+                $postgres->query($query)->fetchColumn(),
                 $redis->get('a'),
             ]);
             """
         )
-        self.assertEqual(["Käse", 1, "b"], told)
+        self.assertEqual(["Käse", 1, "Käse", "b"], told)
 
     async def test_laravel(self) -> None:
         """Its database, in a transaction, its Redis, and its HTTP client."""
         self.start_database()
         self.start_cache()
         self.start_api()
+        self.start_postgres()
         libraries = [
             debian_library(f"Illuminate/{name}", f"php-illuminate-{name.lower()}")
             for name in ("Database", "Redis", "Http")
@@ -114,6 +131,7 @@ class PoolSettingsTests(PoolSettingsTestCase):
             $capsule = new Illuminate\\Database\\Capsule\\Manager();
             $capsule->addConnection($config['connections']['mysql']);
             $db = $capsule->getConnection();
+            $capsule->addConnection($config['connections']['pgsql'], 'pgsql');
             $db->transaction(fn () => $db->table('goods')->insert(['name' => 'Öl']));
             ['client' => $driver] = $config['redis'];
             unset($config['redis']['client']);
@@ -129,29 +147,33 @@ class PoolSettingsTests(PoolSettingsTestCase):
             + """
             echo json_encode([
                 $db->table('goods')->orderBy('name')->pluck('name'),
+                $capsule->getConnection('pgsql')->table('goods')->value('name'),
                 $manager->connection()->get('a'),
                 $got->json('target'),
             ]);
             """
         )
-        self.assertEqual([["Käse", "Öl"], "b", "/echo"], told)
+        self.assertEqual([["Käse", "Öl"], "Käse", "b", "/echo"], told)
 
     async def test_symfony(self) -> None:
         """Doctrine's DBAL, the cache, and the HTTP client."""
         self.start_database()
         self.start_cache()
         self.start_api()
+        self.start_postgres()
         libraries = [
             debian_library("Doctrine/DBAL", "php-doctrine-dbal"),
             debian_library("Symfony/Component/Cache", "php-symfony-cache"),
             debian_library("Symfony/Component/HttpClient", "php-symfony-http-client"),
         ]
-        values = dict(re.findall(r"(\w+): '(.*)'", settings("Symfony")))
+        found = re.findall(r"(\w+): '(.*)'", settings("Symfony"))
+        values = dict(found) | {"pg": re.findall("url: '(.*)'", settings("Symfony", 1))[0]}
         told = await self.php(
             "\n".join(f"require '{path}';" for path in libraries)
             + f"\n$values = json_decode({json.dumps(json.dumps(values))}, true);\n"
             + """
             $db = Doctrine\\DBAL\\DriverManager::getConnection(['url' => $values['url']]);
+            $pg = Doctrine\\DBAL\\DriverManager::getConnection(['url' => $values['pg']]);
             $cache = new Symfony\\Component\\Cache\\Adapter\\RedisAdapter(
                 Symfony\\Component\\Cache\\Adapter\\RedisAdapter::createConnection(
                     $values['default_redis_provider']));
@@ -160,12 +182,13 @@ class PoolSettingsTests(PoolSettingsTestCase):
             $cache->get('a', fn () => 'b');
             echo json_encode([
                 $db->fetchOne('SELECT name FROM goods'),
+                $pg->fetchOne('SELECT name FROM goods'),
                 $cache->getItem('a')->get(),
                 $client->request('POST', '/echo', ['json' => [1]])->toArray()['body'],
             ]);
             """
         )
-        self.assertEqual(["Käse", "b", "[1]"], told)
+        self.assertEqual(["Käse", "Käse", "b", "[1]"], told)
 
     async def test_thinkphp(self) -> None:
         """Its settings, as think-orm's connector for MySQL and its driver for Redis read them."""
