@@ -6,7 +6,7 @@ PHP waits in the order in which it came.
 """
 
 from collections import OrderedDict
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 import attrs
 from twisted.internet.defer import CancelledError, Deferred, maybeDeferred
@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from phpgw.deadlines import Deadlines
 from phpgw.escape import printable
 from phpgw.log_limit import line_limit
+from phpgw.pools.connector import Connector, ServerConnection
 from phpgw.pools.errors import PoolFull, PoolStopping, ServerUnavailable
 from phpgw.pools.figures import CloseReason, PoolFigures
 from phpgw.settings.option import shortened
@@ -23,40 +24,8 @@ from phpgw.settings.pool_config import PoolConfig
 
 _MAX_WAITING = 10_000
 
-
-class ServerConnection(Protocol):
-    """A connection to the server of a pool. It is hashed by its identity.
-
-    :ivar opened_at: when it was opened, by the reactor's clock, in seconds.
-    """
-
-    opened_at: float
-
-    def is_alive(self) -> bool:
-        """Return whether the server has neither closed it nor sent anything that was not read."""
-        ...
-
-    def close(self) -> None:
-        """Close it. A second call does nothing."""
-        ...
-
-
 K = TypeVar("K")
 C = TypeVar("C", bound=ServerConnection)
-_K = TypeVar("_K", contravariant=True)
-
-
-class Connector(Protocol[_K, C]):
-    """Opens connections to the server of a pool."""
-
-    def connect(self, key: _K) -> Deferred[C]:
-        """Open a connection, and log in.
-
-        :returns: fires with a connection that PHP can use. It fails with
-            :exc:`.ServerUnavailable`, or with an error that the kind of the pool knows. If it is
-            cancelled, it closes the socket.
-        """
-        ...
 
 
 @attrs.frozen(kw_only=True)
@@ -290,7 +259,9 @@ class Pool(Generic[K, C]):
     def _opened(self, waiter: _Waiter[K, C], connection: C) -> None:
         self._openings.discard(waiter)
         self._figures.opened += 1
-        self._figures.problem = ""
+        if self._figures.problem:
+            self._figures.problem = ""
+            self.log.info("Pool {name} reaches its server again", name=self._name)
         if self._stopped is not None:
             self._close(connection, "stop")
             self._go_on()
@@ -304,15 +275,20 @@ class Pool(Generic[K, C]):
         self._openings.discard(waiter)
         self._patience.stop(waiter)
         if not failure.check(CancelledError):
-            reason = printable(shortened(str(failure.value) or type(failure.value).__name__))
+            self._note_problem(str(failure.value) or type(failure.value).__name__)
+        self._go_on()
+        return failure
+
+    def _note_problem(self, text: str) -> None:
+        """Log why a connection could not be opened, if it was not for the same reason before."""
+        reason = printable(shortened(text))
+        if self._figures.problem != reason:
             self._figures.problem = reason
             self.log.warn(
                 "Pool {name}: no connection could be opened: {reason}",
                 name=self._name,
                 reason=reason,
             )
-        self._go_on()
-        return failure
 
     def _hand_over(self, waiter: _Waiter[K, C], connection: C) -> None:
         taken, waiter.taken = waiter.taken, None
@@ -353,8 +329,9 @@ class Pool(Generic[K, C]):
             del self._waiters[waiter]
             self._refuse(waiter, self._full())
             return
-        self._figures.problem = f"no answer within {self._limits.wait:g} s"
-        self._refuse(waiter, ServerUnavailable(self._figures.problem))
+        problem = f"no answer within {self._limits.wait:g} s"
+        self._note_problem(problem)
+        self._refuse(waiter, ServerUnavailable(problem))
         if waiter.opening is not None:
             waiter.opening.cancel()
 

@@ -83,6 +83,7 @@ TESTED_ELSEWHERE = {
     "pools/mysql/php_connection": "unit/pools/mysql/test_service",
     "pools/mysql/query_killer": "unit/pools/mysql/test_service",
     "pools/mysql/server_connection": "unit/pools/mysql/test_connector",
+    "pools/connector": "unit/pools/test_pool",
     "pools/errors": "unit/pools/test_pool",
     "pools/server_endpoint": "system/test_redis_pool",
     "pools/tcp/connector": "unit/pools/tcp/test_service",

@@ -34,7 +34,7 @@ class ApiConnector:
         self._uses_tls = uses_tls
 
     def connect(self, key: None) -> Deferred[ApiConnection]:
-        """Open a connection; see :class:`phpgw.pools.pool.Connector`."""
+        """Open a connection; see :class:`phpgw.pools.connector.Connector`."""
         return Deferred.fromCoroutine(self._connect())
 
     async def _connect(self) -> ApiConnection:

@@ -102,7 +102,7 @@ class ApiConnection(Protocol):
         self._ends_with_connection = False
         self._is_persistent = False
 
-    # phpgw.pools.pool.ServerConnection
+    # phpgw.pools.connector.ServerConnection
 
     def is_alive(self) -> bool:
         """Return whether the idle connection can have a request, as far as this side can know."""

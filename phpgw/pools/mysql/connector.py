@@ -33,7 +33,7 @@ class ServerRefused(ServerUnavailable):
 
 
 class MySqlConnector:
-    """A :class:`phpgw.pools.pool.Connector`.
+    """A :class:`phpgw.pools.connector.Connector`.
 
     :param read_means: returns what a login needs, as it is now. It may raise.
     :param lost_idle: called with a connection that ends while it is idle.
@@ -54,7 +54,7 @@ class MySqlConnector:
         self._factory.noisy = False
 
     def connect(self, key: SessionKey) -> Deferred[MySqlConnection]:
-        """See :meth:`phpgw.pools.pool.Connector.connect`.
+        """See :meth:`phpgw.pools.connector.Connector.connect`.
 
         :returns: may fail with :exc:`ServerRefused`, too.
         """

@@ -38,7 +38,7 @@ class MySqlConnection(TwistedProtocol):
     """A connection to the server. It is idle, or one user has it.
 
     :param lost_idle: called with this connection when it ends while it is idle.
-    :ivar opened_at: see :class:`phpgw.pools.pool.ServerConnection`.
+    :ivar opened_at: see :class:`phpgw.pools.connector.ServerConnection`.
     :ivar connection_id: the server's number for it.
     :ivar session: the session as it was when it was new; ``None`` until it is known.
     """
@@ -96,7 +96,7 @@ class MySqlConnection(TwistedProtocol):
         self._user = user
 
     def is_alive(self) -> bool:
-        """See :class:`phpgw.pools.pool.ServerConnection`."""
+        """See :class:`phpgw.pools.connector.ServerConnection`."""
         return not self._is_closed and is_quiet(self.transport)
 
     def clean(self) -> Deferred[None]:

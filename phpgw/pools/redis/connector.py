@@ -14,7 +14,7 @@ from phpgw.transport.connect_errors import explain
 
 
 class RedisConnector:
-    """A :class:`phpgw.pools.pool.Connector`.
+    """A :class:`phpgw.pools.connector.Connector`.
 
     :param make_login: returns the login with the password as it is now.
     :param lost_idle: called with a connection that ends while it is idle.
@@ -33,7 +33,7 @@ class RedisConnector:
         self._factory.noisy = False
 
     def connect(self, key: None) -> Deferred[RedisServerConnection]:
-        """See :meth:`phpgw.pools.pool.Connector.connect`."""
+        """See :meth:`phpgw.pools.connector.Connector.connect`."""
         return Deferred.fromCoroutine(self._connect())
 
     async def _connect(self) -> RedisServerConnection:

@@ -42,7 +42,7 @@ class RedisServerConnection(TwistedProtocol):
     """A connection to the server. It is idle, or one listener has it.
 
     :param lost_idle: called with this connection when it ends while it is idle.
-    :ivar opened_at: see :class:`phpgw.pools.pool.ServerConnection`.
+    :ivar opened_at: see :class:`phpgw.pools.connector.ServerConnection`.
     :ivar cleaning: how it can be cleaned; ``None`` if it can be used only once.
     """
 
@@ -66,7 +66,7 @@ class RedisServerConnection(TwistedProtocol):
             self.transport.setTcpKeepAlive(True)
 
     def is_alive(self) -> bool:
-        """See :class:`phpgw.pools.pool.ServerConnection`."""
+        """See :class:`phpgw.pools.connector.ServerConnection`."""
         return not self._is_closed and is_quiet(self.transport)
 
     def lend(self, listener: ServerListener | None) -> None:

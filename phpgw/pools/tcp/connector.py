@@ -13,7 +13,7 @@ from phpgw.transport.connect_errors import explain
 
 
 class WarmConnector:
-    """A :class:`phpgw.pools.pool.Connector`.
+    """A :class:`phpgw.pools.connector.Connector`.
 
     :param lost: called with each connection that is closed.
     """
@@ -30,7 +30,7 @@ class WarmConnector:
         self._factory.noisy = False
 
     def connect(self, key: None) -> Deferred[WarmConnection]:
-        """See :meth:`phpgw.pools.pool.Connector.connect`."""
+        """See :meth:`phpgw.pools.connector.Connector.connect`."""
         return Deferred.fromCoroutine(self._connect())
 
     async def _connect(self) -> WarmConnection:

@@ -71,7 +71,7 @@ class WarmConnection(TwistedProtocol):
         self._be_ready()
 
     def is_alive(self) -> bool:
-        """See :class:`phpgw.pools.pool.ServerConnection`. The server may have spoken already."""
+        """See :class:`.ServerConnection`. The server may have spoken already."""
         return not self._has_ended and is_open(self.transport)
 
     def close(self) -> None:

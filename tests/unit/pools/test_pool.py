@@ -5,6 +5,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
+from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.pools.errors import PoolFull, PoolStopping, ServerUnavailable
@@ -147,6 +148,22 @@ class UnavailableTests(PoolTestCase):
             self.assertEqual("connection refused", str(error))
         self.assert_figures(in_use=0, opening=0, waiting=0)
         self.assertEqual(5, self.pool.figures.refused["unavailable"])
+
+    def test_logged_once(self) -> None:
+        """The log has each reason once, and the end of it."""
+        self.connector.fails_with = ServerUnavailable("refused\x1b")
+        with capturedLogs() as events:
+            for _ in range(5):
+                self.failureResultOf(self.pool.take(""), ServerUnavailable)
+            self.connector.fails_with = None
+            self.take(), self.take()
+        self.assertEqual(
+            [
+                "Pool db: no connection could be opened: refused\\x1b",
+                "Pool db reaches its server again",
+            ],
+            [formatEvent(event) for event in events],
+        )
 
     def test_other_errors(self) -> None:
         """An error of the kind's own reaches PHP's side as it is."""
