@@ -10,12 +10,14 @@ from twisted.internet.defer import Deferred
 from twisted.internet.threads import deferToThread
 
 from phpgw.pools.front import open_socket
+from phpgw.pools.postgres import service
 from phpgw.pools.postgres.service import PostgresPool
 from phpgw.settings.pool_text import parse_pool
 from tests.support.certificate import make_certificate
 from tests.support.real.command import run
 from tests.support.real.php import php_with
 from tests.support.real.postgres import Postgres
+from tests.support.real.process_table import descendants, still_running
 from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.waiting import pause
 
@@ -222,6 +224,55 @@ class PostgresPoolTests(SystemTestCase):
             os.kill(self.pgbouncer(pool), signal.SIGKILL)
             self.assertEqual("1", await self.query("SELECT 1"))
         self.assertEqual(3, pool.restarts)
+
+    async def test_pgbouncer_cannot_start(self) -> None:
+        """PHP gets an error, and does not wait for long, if PgBouncer ends again and again."""
+        pool = self.start_pool(self.start_postgres(), wait="500ms")
+        self.assertEqual("1", await self.query("SELECT 1"))
+        (self.directory / "secret").write_text("")
+        os.kill(self.pgbouncer(pool), signal.SIGKILL)
+        while pool.restarts < 4:
+            await pause(0.1)
+        self.assertIn("08006", await self.query("SELECT 1"))
+        self.assertIn("expected a file with a secret in it", pool.figures.problem)
+        (self.directory / "secret").write_text(Postgres.password)
+        while pool.figures.problem:
+            await pause(0.1)
+        self.assertEqual("1", await self.query("SELECT 1"))
+
+    async def test_pgbouncer_hangs(self) -> None:
+        """It is killed, and another one is started."""
+        self.patch(service, "_MAX_SILENCE", 2.0)
+        pool = self.start_pool(self.start_postgres())
+        self.assertEqual("1", await self.query("SELECT 1"))
+        os.kill(self.pgbouncer(pool), signal.SIGSTOP)
+        self.assertEqual("1", await self.query("SELECT 1"))
+        self.assertEqual(1, pool.restarts)
+
+    async def test_gateway(self) -> None:
+        """A gateway has the pool, counts it, and leaves no PgBouncer behind, even if killed."""
+        postgres = self.start_postgres()
+        pools = self.directory / "pools"
+        self.pool_directory = pools / "db"
+        secret = self.directory / "secret"
+        secret.write_text(Postgres.password)
+        secret.chmod(0o600)
+        gateway = self.start_gateway(
+            *(
+                "--php-url",
+                "http://127.0.0.1:9/",
+                "--pool-directory",
+                str(self.directory / "pools"),
+            ),
+            *("--pool", f"db=postgres+unix://{postgres.socket}?user=app&password-file={secret}"),
+        )
+        self.assertEqual("1", await self.query("SELECT 1"))
+        running = descendants(gateway.pid)
+        names = [Path(f"/proc/{each.pid}/comm").read_text().strip() for each in running]
+        self.assertEqual(1, names.count("pgbouncer"), names)
+        gateway.signal(signal.SIGKILL)
+        while still_running(running):
+            await pause(0.05)
 
     async def test_password(self) -> None:
         """A wrong password is said to PHP, and a new one is used after a reload."""

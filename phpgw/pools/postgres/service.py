@@ -3,16 +3,19 @@
 import os
 import secrets
 import shutil
+import signal
 import socket
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.internet.defer import TimeoutError as DeferredTimeoutError
 from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Factory
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
 from phpgw.pools.figures import PoolFigures
@@ -21,6 +24,7 @@ from phpgw.pools.postgres.console import ConsoleError, PgBouncerConsole
 from phpgw.pools.postgres.figures import PgBouncerFigures
 from phpgw.pools.postgres.process import PgBouncerProcess
 from phpgw.pools.postgres.program import find_pgbouncer, passed_sockets, pgbouncer_command
+from phpgw.pools.postgres.refusal import refuse_waiting
 from phpgw.pools.service import PoolService
 from phpgw.process.restart_delay import STABLE_SECONDS, RestartDelay
 from phpgw.process.socket_directory import make_socket_directory
@@ -32,6 +36,10 @@ from phpgw.settings.secret_file import read_secret
 
 _FIGURES_SECONDS = 1.0
 _CONSOLE_BACKLOG = 8
+# Seconds for an answer of the console, after which PgBouncer is killed.
+_MAX_SILENCE = 30.0
+# Seconds between two looks at PHP that waits while there is no PgBouncer.
+_LOOK_SECONDS = 1.0
 
 
 class PostgresPool(PoolService):
@@ -87,7 +95,7 @@ class PostgresPool(PoolService):
             return
         # Connections with the old password are closed as soon as PHP gives them back.
         for command in ("RELOAD", "RECONNECT"):
-            self._console.ask(command).addErrback(self._not_answered)
+            self._console.ask(command).addErrback(self._not_answered, self._process)
 
     def stop_within(self, seconds: float) -> Deferred[None]:
         """See :meth:`phpgw.pools.service.PoolService.stop_within`."""
@@ -166,7 +174,24 @@ class PostgresPool(PoolService):
             delay=delay,
         )
         self.restarts += 1
-        self._restarting = self._reactor.callLater(delay, self._start)
+        wait = self._config.pool.wait
+        self._count_down(delay, is_long=wait is not None and delay > wait)
+
+    def _count_down(self, seconds: float, *, is_long: bool) -> None:
+        """Start PgBouncer after a delay.
+
+        :param is_long: whether PHP gets an error meanwhile, and does not wait.
+        """
+        assert self._listening is not None
+        if is_long:
+            refuse_waiting(self._listening)
+        if seconds <= 0:
+            self._start()
+            return
+        step = min(seconds, _LOOK_SECONDS)
+        self._restarting = self._reactor.callLater(
+            step, self._count_down, seconds - step, is_long=is_long
+        )
 
     def _ask_later(self, process: PgBouncerProcess, seconds: float) -> None:
         if process is self._process and self._listening is not None:
@@ -175,7 +200,8 @@ class PostgresPool(PoolService):
     def _ask(self, process: PgBouncerProcess) -> None:
         """Ask for the figures, and again a little later."""
         asked = Deferred.fromCoroutine(self._ask_console(process))
-        asked.addErrback(self._not_answered)
+        asked.addTimeout(_MAX_SILENCE, self._reactor)
+        asked.addErrback(self._not_answered, process)
         asked.addBoth(lambda _: self._ask_later(process, _FIGURES_SECONDS))
 
     async def _ask_console(self, process: PgBouncerProcess) -> None:
@@ -196,12 +222,15 @@ class PostgresPool(PoolService):
         if process is self._process:
             self._figures.take(pools, servers)
 
-    def _not_answered(self, failure: Any) -> None:
+    def _not_answered(self, failure: Failure, process: PgBouncerProcess) -> None:
         self._console = None
-        if self._listening is not None and not failure.check(ConsoleError):
-            self.log.warn(
-                "{pool}: its figures are not known: {error}", pool=self._name, error=failure.value
-            )
+        if self._listening is None or process is not self._process:
+            return
+        if failure.check(DeferredTimeoutError):
+            self.log.error("{pool}: PgBouncer hangs; it is killed", pool=self._name)
+            process.signal(signal.SIGKILL)
+        elif not failure.check(ConsoleError):
+            self.log.failure("{pool}: its figures are not known", failure, pool=self._name)
 
     def _remove_directory(self, _: object) -> None:
         if self._directory is not None:
