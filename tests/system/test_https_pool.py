@@ -7,18 +7,23 @@ import time
 from pathlib import Path
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHostnameResolver
 from twisted.internet.threads import deferToThread
+from zope.interface import implementer
 
 from phpgw.pools.front import open_socket
 from phpgw.pools.kinds import make_pool
 from phpgw.pools.service import PoolService
 from phpgw.settings.pool_text import parse_pool
+from phpgw.transport import host_endpoint
 from tests.support.real.command import Ended, run
 from tests.support.real.https_api import HttpsApi
 from tests.support.real.php import debian_library, php_with
 from tests.support.real.process import free_port
 from tests.support.real.system_test_case import SystemTestCase
+from tests.support.real.waiting import pause
 
 _COMMON = Path(__file__).parents[1] / "support/real/https_pool.php"
 
@@ -265,6 +270,31 @@ class ProblemTests(HttpsPoolTestCase):
         self.api.restart()
         self.assertEqual(200, await self.php(one))
 
+    async def test_moves(self) -> None:
+        """An API that has moved is found there, once connections are of age."""
+        from twisted.internet import reactor
+
+        self.patch(host_endpoint, "_CACHE_SECONDS", 0.0)
+        before = self.start_api(names=("api.example",))
+        after = self._started(
+            HttpsApi(
+                self._directory_for("api"),
+                host="127.0.0.2",
+                port=before.port,
+                certificate=before.certificate,
+            )
+        )
+        resolver = _Resolver("127.0.0.1")
+        old = reactor.installNameResolver(resolver)  # type: ignore[attr-defined]
+        self.addCleanup(reactor.installNameResolver, old)  # type: ignore[attr-defined]
+        self.start_pool(f"https://api.example:{before.port}", age="500ms")
+        one = "tell(call('/echo')['status']);"
+        self.assertEqual(200, await self.php(one))
+        resolver.address = "127.0.0.2"
+        await pause(0.6)
+        self.assertEqual(200, await self.php(one))
+        self.assertEqual((1, 1), (len(before.done()), len(after.done())))
+
     async def test_idle_end(self) -> None:
         """The API closes idle connections after a second; PHP never gets one that is about to."""
         self.start_api(keep_alive=2)
@@ -360,6 +390,33 @@ class ProblemTests(HttpsPoolTestCase):
         self.assertEqual([], self.api.done())
 
 
+class GatewayTests(HttpsPoolTestCase):
+    async def test_reload(self) -> None:
+        """A new key is sent from a reload on; one that cannot be used leaves the old in use."""
+        api = self.start_api()
+        self.socket, self.port = self.directory / "pools/api.sock", 0
+        keys = self.directory / "keys"
+        keys.write_text("X-Key: one")
+        keys.chmod(0o600)
+        gateway = self.start_gateway(
+            "--php-url=http://127.0.0.1:1/",
+            f"--pool-directory={self.directory}/pools",
+            f"--pool=api={api.url}?ca-file={api.certificate.path}&header-file={keys}",
+        )
+        key = "tell(array_column(json_decode(call('/echo')['body'])->headers, 1, 0)['X-Key']);"
+        self.assertEqual("one", await self.php(key))
+        keys.write_text("wrong")
+        gateway.signal(signal.SIGHUP)
+        while "the headers stay as they are" not in gateway.log:
+            await pause(0.1)
+        self.assertEqual("one", await self.php(key))
+        keys.write_text("X-Key: two")
+        gateway.signal(signal.SIGHUP)
+        while await self.php(key) == "one":
+            await pause(0.1)
+        self.assertNotIn("X-Key", gateway.log)
+
+
 class OtherClientTests(HttpsPoolTestCase):
     async def test_guzzle(self) -> None:
         """Guzzle, unmodified: JSON, a streamed upload, server-sent events, an error, and no end."""
@@ -427,6 +484,21 @@ class OtherClientTests(HttpsPoolTestCase):
         self.assertEqual(["data: 0", "data: 1", "data: 2"], told["events"])
         self.assertEqual("data: 0\n\ndata: 1\n\ndata: 2\n\n", told["old"])
         self.assertEqual(1, self.api.connections)
+
+
+@implementer(IHostnameResolver)
+class _Resolver:
+    """Resolves each name to one address."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+
+    def resolveHostName(  # noqa: N802
+        self, receiver: Any, name: str, port: int = 0, *_: object
+    ) -> Any:
+        receiver.resolutionBegan(None)
+        receiver.addressResolved(IPv4Address("TCP", self.address, port))
+        receiver.resolutionComplete()
 
 
 def _memory() -> int:

@@ -12,7 +12,7 @@ from phpgw.deadlines import Deadlines
 from phpgw.log_limit import line_limit
 from phpgw.pools.errors import PoolFull, PoolStopping, ServerUnavailable
 from phpgw.pools.flow import ReadPause
-from phpgw.pools.https.fields import AddedFields
+from phpgw.pools.https.fields import AddedFields, Fields
 from phpgw.pools.https.messages import LAST_CHUNK, ApiRequestHead, ApiResponseHead, encode_chunk
 from phpgw.pools.https.refusal import ApiRefusal
 from phpgw.pools.https.server_side import ApiConnection
@@ -90,7 +90,9 @@ class ApiExchange:
         # HTTP/1.0 has neither chunks nor interim responses.
         self._is_old = head.version == "1.0"
         # What cannot be sent yet.
-        self._unsent = head.encode(context.base + target, context.host, context.added)
+        # The target of OPTIONS may be an asterisk.
+        whole = context.base + target if target.startswith(b"/") else target
+        self._unsent = head.encode(whole, context.host, context.added)
         self._taking: Deferred[ApiConnection] | None = None
         self._server: ApiConnection | None = None
         self._request_is_complete = False
@@ -113,15 +115,16 @@ class ApiExchange:
         """Send a piece of the request's body."""
         self._send(encode_chunk(data) if self._is_chunked else data)
 
-    def end_request(self, trailers: bytes) -> None:
+    def end_request(self, trailers: Fields) -> None:
         """Send the end of the request.
 
-        :param trailers: the lines of the fields behind the body.
+        :param trailers: the fields behind the body.
         """
         if not self._request_is_complete:
             self._request_is_complete = True
             if self._is_chunked:
-                self._send(LAST_CHUNK + trailers + b"\r\n")
+                lines = trailers.lines(self._context.added.names)
+                self._send(LAST_CHUNK + lines + b"\r\n")
 
     def abandon(self) -> None:
         """Give up the exchange, since PHP has left."""

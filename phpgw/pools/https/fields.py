@@ -105,5 +105,5 @@ class AddedFields:
     :ivar names: their names in lower case.
     """
 
-    lines: bytes = b""
+    lines: bytes = attrs.field(default=b"", repr=False)
     names: frozenset[bytes] = frozenset()

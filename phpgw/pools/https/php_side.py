@@ -242,7 +242,7 @@ class PhpHttpConnection(PhpConnection):
         if self._exchange is None:
             return
         if self._is_complete:
-            self._exchange.end_request(self._trailers.lines())
+            self._exchange.end_request(self._trailers)
         elif self._overhead > _MAX_OVERHEAD:
             self._fail("chunk sizes or trailers exceed 64 KB")
 
@@ -269,7 +269,10 @@ class PhpHttpConnection(PhpConnection):
             self._head = ApiRequestHead(
                 *(parser.get_method(), self._target), parser.get_http_version(), self._fields
             )
-            self._is_kept = self._is_kept and parser.should_keep_alive()
+            # What HTTP/1.0 says of kept connections is no standard: RFC 9112, appendix C.2.2.
+            self._is_kept = (
+                self._is_kept and self._head.version == "1.1" and parser.should_keep_alive()
+            )
 
     def on_body(self, data: bytes) -> None:
         """Take a piece of the body."""

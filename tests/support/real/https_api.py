@@ -6,6 +6,7 @@ Its server is written from scratch, so that it shares no code and no mistakes wi
 import asyncio
 import gzip
 import json
+import socket
 import ssl
 import sys
 from contextlib import suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 from tests.support.certificate import Certificate, make_certificate
-from tests.support.real.process import Process, accepts, free_port
+from tests.support.real.process import Process, free_port
 
 Headers = list[tuple[str, str]]
 
@@ -27,6 +28,9 @@ class HttpsApi(Process):
     (keeps no connection), ``/early`` (responds before the body), ``/duplex`` (returns the body as
     it comes), ``/done`` (the requests so far, and the connections).
 
+    :param host: the address of this machine where it listens.
+    :param port: its port; any by default.
+    :param certificate: its certificate; a new one by default.
     :param names: the DNS names of its certificate.
     :param keep_alive: what its Keep-Alive header says, in seconds, and does.
     """
@@ -37,25 +41,31 @@ class HttpsApi(Process):
         self,
         directory: Path,
         *,
+        host: str = "127.0.0.1",
+        port: int | None = None,
+        certificate: Certificate | None = None,
         names: tuple[str, ...] = ("localhost",),
         keep_alive: float | None = None,
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self.certificate: Certificate = make_certificate(directory, names=names)
-        self.port = free_port()
+        self.certificate = certificate or make_certificate(directory, names=names)
+        self.port = port or free_port()
+        self._host = host
         self.url = f"https://localhost:{self.port}"
         super().__init__(
             directory,
             [
                 *(sys.executable, "-m", __name__),
-                *(str(self.port), str(self.certificate.path), str(self.certificate.key_path)),
+                *(host, str(self.port), str(self.certificate.path), str(self.certificate.key_path)),
                 str(keep_alive or 0),
             ],
             env={"PYTHONPATH": str(Path(__file__).parents[3])},
         )
 
     def is_ready(self) -> bool:
-        return accepts(self.port)
+        with suppress(OSError), socket.create_connection((self._host, self.port), timeout=1):
+            return True
+        return False
 
     def done(self) -> list[str]:
         """Return the requests so far, as method and target. It blocks."""
@@ -233,17 +243,17 @@ class _Connection:
         self.writer.write(b"0\r\n\r\n")
 
 
-async def _serve(port: int, certificate: str, key: str, keep_alive: float) -> None:
+async def _serve(host: str, port: int, certificate: str, key: str, keep_alive: float) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await _Connection(reader, writer).serve(keep_alive)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=context)
+    server = await asyncio.start_server(serve, host, port, ssl=context)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
-    number, certificate_file, key_file, seconds = sys.argv[1:]
-    asyncio.run(_serve(int(number), certificate_file, key_file, float(seconds)))
+    address, number, certificate_file, key_file, seconds = sys.argv[1:]
+    asyncio.run(_serve(address, int(number), certificate_file, key_file, float(seconds)))

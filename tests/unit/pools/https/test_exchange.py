@@ -80,6 +80,18 @@ class BaseTests(ApiTestCase):
             api.received(),
         )
 
+    def test_all_of_the_server(self) -> None:
+        _, api = self.ask(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        self.assertTrue(api.received().startswith(b"OPTIONS * HTTP/1.1\r\n"))
+
+    def test_key_in_trailers(self) -> None:
+        """PHP sets no key there, either; the pool's own stands in no text of an error."""
+        php, api = self.ask(_CHUNKED)
+        api.received()
+        php.send(b"0\r\nAuthorization: none\r\nX-Sum: 0\r\n\r\n")
+        self.assertEqual(b"0\r\nX-Sum: 0\r\n\r\n", api.received())
+        self.assertNotIn("key", repr(self.added))
+
 
 class ResponseTests(ApiTestCase):
     def test_pieces(self) -> None:
@@ -122,6 +134,13 @@ class ResponseTests(ApiTestCase):
         api.send(b"HTTP/1.1 103 Hints\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
         api.send(b"2\r\nok\r\n0\r\n\r\n")
         self.assertEqual(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nok", php.received())
+        self.assertTrue(php.is_closed)
+
+    def test_old_kept(self) -> None:
+        """A connection of HTTP/1.0 is closed, whatever PHP says of it: it may wait for that."""
+        php, api = self.ask(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
+        api.send(OK)
+        self.assertIn(b"\r\nConnection: close\r\n", php.received())
         self.assertTrue(php.is_closed)
 
     def test_response_before_the_body(self) -> None:
