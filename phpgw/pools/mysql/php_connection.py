@@ -22,6 +22,7 @@ from phpgw.pools.mysql.php_login import PhpLoginRefused, read_php_login
 from phpgw.pools.mysql.responses import ErrAnswer, OkAnswer
 from phpgw.pools.mysql.server_connection import MySqlConnection
 from phpgw.pools.splice import Splice
+from phpgw.transport.write_now import write_now
 
 # The number that PHP is told for its connection: of no connection, for whoever kills by it. The
 # right one is known only after the login.
@@ -143,7 +144,7 @@ class MySqlPhpConnection(PhpConnection):
         # No byte is 0, which would end the nonce.
         nonce = bytes(byte % 127 + 1 for byte in token_bytes(NONCE_SIZE))
         payload = greeting.for_php(_CONNECTION_ID, nonce).encode()
-        self.transport.write(encode_packet(payload, _GREETING))
+        write_now(self.transport, encode_packet(payload, _GREETING))
         self._sequence = _VERDICT
 
     def _log_in(self, data: bytes) -> None:

@@ -15,6 +15,7 @@ from phpgw.pools.mysql.commands import QUIT, encode_command
 from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket, PacketDecoder
 from phpgw.pools.mysql.server_login import ServerLogin
 from phpgw.transport.peek import is_quiet
+from phpgw.transport.write_now import write_now
 
 # Seconds for the answers to a cleaning. The server has to roll back a transaction before.
 _CLEANING_SECONDS = 10.0
@@ -49,6 +50,7 @@ class MySqlConnection(TwistedProtocol):
         self.opened_at: float = reactor.seconds()
         self.connection_id = 0
         self.session: NewSession | None = None
+        self._last_cleaning: Cleaning | None = None
         self._reactor = reactor
         self._lost_idle = lost_idle
         # Until it has logged in, and then nobody.
@@ -107,17 +109,21 @@ class MySqlConnection(TwistedProtocol):
         assert self.session is not None
         if self._is_closed:
             return fail(NotClean("it is closed"))
-        cleaning = _CleaningUser(Cleaning(self.session))
-        self.lend(cleaning)
-        self.transport.write(cleaning.request)
+        cleaning = Cleaning(self.session, self._last_cleaning)
+        user = _CleaningUser(cleaning)
+        self.lend(user)
+        write_now(self.transport, cleaning.request)
 
         def leave(outcome: Any) -> Any:
-            if self._user is cleaning:
+            if self._user is user:
                 self.lend(None)
             return outcome
 
-        cleaning.done.addTimeout(_CLEANING_SECONDS, self._reactor)
-        return cleaning.done.addBoth(leave)
+        def remember(_: None) -> None:
+            self._last_cleaning = cleaning
+
+        user.done.addTimeout(_CLEANING_SECONDS, self._reactor)
+        return user.done.addBoth(leave).addCallback(remember)
 
     def finish(self, seconds: float) -> Deferred[None]:
         """Have the server carry out what it has got, and end the session.
@@ -215,7 +221,6 @@ class _CleaningUser:
 
     def __init__(self, cleaning: Cleaning) -> None:
         self.done: Deferred[None] = Deferred()
-        self.request = cleaning.request
         self._cleaning = cleaning
 
     def server_sent(self, data: bytes) -> None:

@@ -60,6 +60,35 @@ class CleaningTests(SynchronousTestCase):
                 self.assertFalse(self.cleaning.receive(piece))
             self.assertTrue(self.cleaning.receive(pieces[-1]))
 
+    def test_same_answers(self) -> None:
+        """Answers that differ from the last ones only in the random characters are as good."""
+        self.assertTrue(self.cleaning.receive(self.good()))
+        again = Cleaning(_SESSION, self.cleaning)
+        old, self.nonce = self.nonce, again.request.partition(b"'")[2][:32]
+        self.assertNotEqual(old, self.nonce)
+        self.assertEqual(self.good(), self.cleaning.answer_to(self.nonce))
+        self.assertTrue(again.receive(self.good()))
+        third = Cleaning(_SESSION, again)
+        self.nonce = third.request.partition(b"'")[2][:32]
+        data = self.good(status=0x0802)
+        self.assertFalse(third.receive(data[:50]))
+        self.assertTrue(third.receive(data[50:]))
+
+    def test_old_answers(self) -> None:
+        """The answers to the last cleaning are none to this one."""
+        data = self.good()
+        self.assertTrue(self.cleaning.receive(data))
+        self.cleaning = Cleaning(_SESSION, self.cleaning)
+        self.assert_not_clean(data)
+
+    def test_same_answers_with_more(self) -> None:
+        self.assertTrue(self.cleaning.receive(self.good()))
+        for rest in (_OK, b"\1"):
+            again = Cleaning(_SESSION, self.cleaning)
+            self.nonce = again.request.partition(b"'")[2][:32]
+            with self.assertRaises(NotClean):
+                again.receive(self.good() + rest)
+
     def test_without_database(self) -> None:
         """A session that had no database has none afterwards, or it is not clean."""
         facts = (None, *_FACTS[1:])
