@@ -90,7 +90,6 @@ TESTED_ELSEWHERE = {
     "pools/tcp/php_connection": "unit/pools/tcp/test_service",
     "pools/tcp/warm_connection": "unit/pools/tcp/test_service",
     "pools/postgres/process": "system/test_postgres_pool",
-    "pools/postgres/program": "system/test_postgres_pool",
     "pools/postgres/service": "system/test_postgres_pool",
     "pools/redis/cleaning": "unit/pools/redis/test_login",
     "pools/redis/connector": "unit/pools/redis/test_server_connection",

@@ -17,6 +17,7 @@ from tests.support.certificate import make_certificate
 from tests.support.real.command import run
 from tests.support.real.php import php_with
 from tests.support.real.postgres import Postgres
+from tests.support.real.process import free_port
 from tests.support.real.process_table import descendants, still_running
 from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.waiting import pause
@@ -165,6 +166,21 @@ class PostgresPoolTests(SystemTestCase):
         ):
             printed = await self.php(
                 f"""try {{ new PDO("pgsql:host={self.pool_directory};{place}"); echo 'in'; }}
+                catch (PDOException $e) {{ echo $e->getMessage(); }}"""
+            )
+            self.assertIn(said, printed, place)
+
+    async def test_port(self) -> None:
+        """At a port it is the same, and the console is closed there, too."""
+        port = free_port()
+        self.start_pool(self.start_postgres(), listen=f"127.0.0.1:{port}")
+        for place, said in (
+            ("dbname=shop;user=app", "in"),
+            ("dbname=pgbouncer;user=app", "not allowed"),
+            ("dbname=pgbouncer;user=phpgw_console;password=guess", "rejected"),
+        ):
+            printed = await self.php(
+                f"""try {{ new PDO("pgsql:host=127.0.0.1;port={port};{place}"); echo 'in'; }}
                 catch (PDOException $e) {{ echo $e->getMessage(); }}"""
             )
             self.assertIn(said, printed, place)

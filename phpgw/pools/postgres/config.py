@@ -127,6 +127,8 @@ class PgBouncerConfig:
             "auth_file": str(directory / "pgbouncer.users"),
             "admin_users": CONSOLE_USER,
             "listen_addr": "",
+            # It has the sockets that are passed to it alone.
+            "unix_socket_dir": "",
             "pool_mode": "session",
             "server_reset_query": "DISCARD ALL",
             "default_pool_size": f"{pool.size}",

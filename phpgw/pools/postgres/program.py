@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,14 +24,26 @@ def find_pgbouncer(pool: PoolConfig) -> Path:
     """Return the program.
 
     :param pool: the pool that needs it.
-    :raises InvalidOption: if it is not installed.
+    :raises InvalidOption: if it is not installed, or takes no sockets.
     """
     path = os.pathsep.join((os.environ.get("PATH", ""), *_OTHER_DIRECTORIES))
     found = shutil.which("pgbouncer", path=path)
     if found is None:
         expected = "PgBouncer for it, and it was not found: apt-get install pgbouncer"
         raise InvalidOption(OPTION, expected, repr(str(pool)))
+    if not _takes_sockets(found):
+        expected = f"a PgBouncer 1.14 or later that was built with systemd, as {found} was not"
+        raise InvalidOption(OPTION, expected, repr(str(pool)))
     return Path(found)
+
+
+def _takes_sockets(program: str) -> bool:
+    """Return whether PgBouncer takes sockets that are passed on; it would open others."""
+    try:
+        ended = subprocess.run([program, "--version"], capture_output=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return b"systemd: yes" in ended.stdout
 
 
 def pgbouncer_command(program: Path, configuration: Path) -> list[str]:

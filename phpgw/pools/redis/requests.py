@@ -71,8 +71,10 @@ class RequestObserver:
                 self._is_readable = False
                 return
             if not self._words:
-                # A request without words has no reply.
-                self._is_readable = number > 0
+                if number == 0:
+                    # A request without words has no reply.
+                    self._is_readable = False
+                    return
                 self._words, self._is_first_word = number, True
             elif self._is_first_word and number <= _MAX_NAME:
                 if size < end + 2 + number:

@@ -1,5 +1,6 @@
 """Tests for :mod:`phpgw.pools.redis.requests`."""
 
+from random import Random
 from time import process_time
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -74,9 +75,22 @@ class RequestObserverTests(SynchronousTestCase):
             b"*1\r\n$" + b"1" * 100 + b"\r\n",
             b"*1\r\n\r\n",
         ):
-            for observer in (observed(data), bytewise(data)):
-                observer.feed(request(b"PING"))
+            whole = data + request(b"PING")
+            for observer in (observed(data, request(b"PING")), observed(whole), bytewise(whole)):
                 self.assertFalse(observer.is_between_requests, data)
+
+    def test_broken_streams(self) -> None:
+        """Whatever is sent, no exception escapes, and it does not matter in which pieces."""
+        random = Random(7)
+        pieces = (b"*", b"$", b"\r\n", b"0", b"1", b"4", b"-", b"PING", b"*1\r\n$4\r\nPING\r\n")
+        for _ in range(3000):
+            data = request(b"GET", b"*1\r\n") + b"".join(random.choices(pieces, k=6))
+            data = data[random.randrange(len(data)) :] + request(b"PING")
+            found = [
+                (each.is_between_requests, each.has_blocked, each.was_uncleanable)
+                for each in (observed(data), bytewise(data))
+            ]
+            self.assertEqual(found[0], found[1], data)
 
     def test_time_is_linear(self) -> None:
         """Twice as many bytes take twice as long, in any pieces."""
