@@ -10,6 +10,7 @@ from tests.support.real.browser import Browser
 from tests.support.real.command import run
 from tests.support.real.curl import curl
 from tests.support.real.gateway import Gateway, environment
+from tests.support.real.process import free_port
 from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.upstreams import HttpTestCase
 from tests.support.real.waiting import until
@@ -156,6 +157,17 @@ class LoginTests(ConsoleTestCase):
 
 
 class PageTests(ConsoleTestCase):
+    async def test_pools(self) -> None:
+        """The overview has a table of connection pools, if there are any."""
+        sockets = self.directory / "sockets"
+        pool = f"mail=tcp://127.0.0.1:{free_port()}?size=7"
+        self.start_without_php("--pool", pool, "--pool-directory", str(sockets))
+        await self.enter()
+        await self.shown("Connection pools")
+        await self.shown("0 of 7")
+        await self.shown("Connection refused")
+        await self.assert_no_complaint()
+
     async def test_overview(self) -> None:
         """Charts move, and have their values as a table, too; an empty one says why."""
         self.start_without_php()
