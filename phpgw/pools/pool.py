@@ -15,7 +15,7 @@ from twisted.python.failure import Failure
 
 from phpgw.deadlines import Deadlines
 from phpgw.escape import printable
-from phpgw.log_limit import line_limit
+from phpgw.log_limit import LogThrottle, line_limit
 from phpgw.pools.connector import Connector, ServerConnection
 from phpgw.pools.errors import PoolFull, PoolStopping, ServerUnavailable
 from phpgw.pools.figures import CloseReason, PoolFigures
@@ -98,6 +98,7 @@ class Pool(Generic[K, C]):
         self._valid_since = float("-inf")
         self._stopped: Deferred[None] | None = None
         self._is_going_on = False
+        self._full_lines = LogThrottle(reactor.seconds)
         self._patience = Deadlines[_Waiter[K, C]](reactor, limits.wait, self._give_up)
         self._idleness = Deadlines[C](reactor, limits.idle, self._close_idle)
 
@@ -310,6 +311,7 @@ class Pool(Generic[K, C]):
         refused = self._figures.refused
         if isinstance(error, PoolFull):
             refused["full"] += 1
+            self._log_full()
         elif isinstance(error, PoolStopping):
             refused["stopping"] += 1
         else:
@@ -334,6 +336,16 @@ class Pool(Generic[K, C]):
         self._refuse(waiter, ServerUnavailable(problem))
         if waiter.opening is not None:
             waiter.opening.cancel()
+
+    def _log_full(self) -> None:
+        count = self._full_lines.count()
+        if count:
+            self.log.warn(
+                "Pool {name}: all {size} connections are in use; PHP got none {count} times",
+                name=self._name,
+                size=self._limits.size,
+                count=count,
+            )
 
     def _full(self) -> PoolFull:
         return PoolFull(f"all {self._limits.size} connections are in use")

@@ -85,6 +85,17 @@ class TakeTests(PoolTestCase):
         self.pool.give_back(first)
         self.assert_figures(in_use=1, idle=1, waiting=0, refused=self.refused(full=1))
 
+    def test_full_is_logged(self) -> None:
+        """A pool that is full says so, with how often that was, and not for each."""
+        self.take(), self.take()
+        with capturedLogs() as events:
+            for _ in range(4):
+                for each in [self.pool.take("") for _ in range(5)]:
+                    each.addErrback(lambda _: None)
+                self.clock.advance(3)
+                self.clock.advance(3)
+        self.assertEqual([1, 10], [event["count"] for event in events])
+
     def refused(self, **counts: int) -> dict[str, int]:
         return {"full": 0, "unavailable": 0, "stopping": 0} | counts
 
