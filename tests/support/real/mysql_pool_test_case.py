@@ -51,6 +51,14 @@ class MySqlPoolTestCase(SystemTestCase):
         """
         from twisted.internet import reactor
 
+        config = parse_pool(self.pool_text(url, **fields))
+        pool = MySqlPool(reactor, config)
+        pool.start(open_socket(config))
+        self.addCleanup(pool.stop_within, 0.1)
+        return pool
+
+    def pool_text(self, url: str = "", **fields: object) -> str:
+        """Return what ``--pool`` is for such a pool, and write its password into a file."""
         directory = self._directory_for("pool")
         directory.mkdir()
         password = directory / "password"
@@ -63,11 +71,7 @@ class MySqlPoolTestCase(SystemTestCase):
             **{key.replace("_", "-"): value for key, value in fields.items()},
         }
         query = "&".join(f"{key}={value}" for key, value in given.items())
-        config = parse_pool(f"db={url or f'mysql+unix://{self.server.socket}'}?{query}")
-        pool = MySqlPool(reactor, config)
-        pool.start(open_socket(config))
-        self.addCleanup(pool.stop_within, 0.1)
-        return pool
+        return f"db={url or f'mysql+unix://{self.server.socket}'}?{query}"
 
     async def sessions(self, driver: str) -> list[dict[str, Any]]:
         """Have a session left in each state and each way, and return what the next user saw."""

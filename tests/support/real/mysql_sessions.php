@@ -199,7 +199,7 @@ function fingerprint(Database $db): array
     $queries = [
         'SHOW WARNINGS', 'SHOW PROFILES', 'SELECT DATABASE(), CURRENT_USER(), CURRENT_ROLE()', 'SELECT @a',
         'SELECT LAST_INSERT_ID(), @@last_insert_id', 'SELECT * FROM tt', 'SELECT COUNT(v) FROM t', 'EXECUTE s',
-        "SELECT IS_USED_LOCK('l')", 'HANDLER t READ FIRST', 'SELECT LASTVAL(seq)', 'SELECT COUNT(*) FROM u',
+        "SELECT IS_USED_LOCK('l')", 'HANDLER t READ FIRST', 'SELECT LASTVAL(seq)', 'SELECT COUNT(*) FROM u', 'BACKUP STAGE END',
         "SHOW GLOBAL STATUS LIKE 'Prepared_stmt_count'", 'SELECT @@in_transaction', 'SELECT 1; SELECT 2',
     ];
     foreach ($queries as $sql) {
@@ -235,7 +235,7 @@ foreach (array_keys(STATES) as $state) {
             'state' => $state,
             'end' => $end,
             'is_same' => $id === (string) $next,
-            'difference' => array_diff_assoc($found, $new) ?: (object) [],
+            'difference' => (array_diff_assoc($found, $new) + array_diff_assoc($new, $found)) ?: (object) [],
             'ids' => "$id $next",
         ]), "\n";
     }
