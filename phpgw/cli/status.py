@@ -1,14 +1,16 @@
 """``phpgw status``: how the gateway fares."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import click
 
 from phpgw.cli.api_client import ApiClient
 from phpgw.cli.api_command import ApiCommand
-from phpgw.cli.output import json_option, print_fields, print_json
+from phpgw.cli.output import json_option, print_fields, print_json, print_table
 
 _STATES = ("no", "yes")
+_COLUMNS = ("NODE", "CLIENTS", "MESSAGES/S", "LEASE RENEWED", "PROBLEM")
 # The names of metrics are in braces.
 _FIELDS = {
     "Clients": "{clients_now}",
@@ -30,6 +32,17 @@ def describe(stats: Mapping[str, int]) -> dict[str, str]:
     return fields
 
 
+def describe_node(node: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a node, in words."""
+    age = node["lease_age"]
+    return [
+        node["name"] or node["node"],
+        *("?" if node[name] is None else f"{node[name]:g}" for name in ("clients", "rate")),
+        "?" if age is None else f"{age:.1f} s ago",
+        node["problem"],
+    ]
+
+
 def _status(api: ApiClient, as_json: bool) -> int:
     """Print the status.
 
@@ -38,6 +51,7 @@ def _status(api: ApiClient, as_json: bool) -> int:
     stats = api.stats()
     report = api.check(asks_script=False, wants_token=False)
     version = str(report["version"])
+    nodes = api.get("nodes", fields=("nodes",))["nodes"]
     obstacles = api.obstacles()
     if as_json:
         print_json(
@@ -47,6 +61,7 @@ def _status(api: ApiClient, as_json: bool) -> int:
                 "ready": not obstacles,
                 "obstacles": obstacles,
                 "stats": stats,
+                "nodes": nodes,
             }
         )
     else:
@@ -56,6 +71,8 @@ def _status(api: ApiClient, as_json: bool) -> int:
         if workers != 1:
             gateway["Workers"] = str(workers)
         print_fields({**gateway, **describe(stats)})
+        if nodes:
+            print_table(_COLUMNS, [*map(describe_node, nodes)])
     return 1 if obstacles else 0
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+from twisted.web.static import Data
+
 from phpgw import __version__
 from phpgw.cli.status import describe
 from phpgw.metrics import Metrics
@@ -38,6 +40,32 @@ class StatusTests(ApiCliTestCase):
     def test_states(self) -> None:
         fields = describe({**Metrics().as_dict(), "held_now": 1, "breaker_open_now": 1})
         self.assertEqual(("open", "yes"), (fields["Breaker"], fields["Held"]))
+
+    def test_list_of_nodes(self) -> None:
+        """The nodes are in a table, with what is wrong with one."""
+        nodes = [
+            {
+                "node": "aaaa",
+                "name": "web1 worker 1",
+                "clients": 12,
+                "rate": 3.5,
+                "lease_age": 1.23,
+                "problem": "",
+            },
+            {
+                **{"node": "bbbb", "name": "", "clients": None, "rate": None, "lease_age": None},
+                "problem": "it does not answer",
+            },
+        ]
+        resource = Data(json.dumps({"nodes": nodes}).encode(), "application/json")
+        self.api.root.putChild(b"nodes", resource)
+        *_, head, first, second = self.printed("status").splitlines()
+        self.assertEqual(
+            ["NODE", "CLIENTS", "MESSAGES/S", "LEASE", "RENEWED", "PROBLEM"], head.split()
+        )
+        self.assertEqual(["web1", "worker", "1", "12", "3.5", "1.2", "s", "ago"], first.split()[:8])
+        self.assertEqual(["bbbb", "?", "?", "?", "it", "does", "not", "answer"], second.split())
+        self.assertEqual(nodes, json.loads(self.printed("status", "--json"))["nodes"])
 
     def test_nodes(self) -> None:
         """A gateway that is one of several says how many there are; one that is alone, nothing."""
