@@ -11,6 +11,7 @@ from phpgw.history.memory import MemoryHistory
 from phpgw.history.observables import observe_history
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
+from phpgw.hub.nodes import NodeList, NoOtherNodes
 from phpgw.hub.recorded_events import OwnRecords, RecordsOf
 from phpgw.hub.registry import Registry
 from phpgw.hub.upstreams import UpstreamCommands
@@ -37,6 +38,7 @@ class NodeParts(Protocol):
     :ivar ledger: keeps the disconnects that PHP must be told of.
     :ivar turns: decides which gateway has a run of a timer.
     :ivar observables: the metrics that these parts have the numbers of.
+    :ivar nodes: tells which gateways there are.
     :ivar service: starts before all else, and stops after it.
     """
 
@@ -48,6 +50,7 @@ class NodeParts(Protocol):
     ledger: Ledger
     turns: Turns
     observables: Sequence[Observable]
+    nodes: NodeList
     service: IService
 
     @property
@@ -95,6 +98,7 @@ class SingleParts:
         self.history: History = history
         self.upstreams = upstreams
         self.observables: Sequence[Observable] = observe_history(history)
+        self.nodes: NodeList = NoOtherNodes()
         self.service: IService = history
 
     def attach(self, relay: Relay, connections: Callable[[], Collection[Any]]) -> None:

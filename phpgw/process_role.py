@@ -59,6 +59,7 @@ def _own_tokens(seconds: Callable[[], float], name: str, lifetime: float, limit:
 class ProcessRole:
     """The differences between the process of a whole gateway, and that of a worker.
 
+    :ivar part: what the process is of its gateway, for people; empty for all of it.
     :ivar opened: the listening sockets that the parent has opened, as
         :func:`phpgw.process.server_endpoint.make_endpoint` takes them.
     :ivar make_fpm: makes the gateway's own PHP-FPM, or what leads to that of the parent.
@@ -77,6 +78,7 @@ class ProcessRole:
     :ivar share_readiness: returns the checks of ``/readyz``, given those of this process.
     """
 
+    part: str = ""
     opened: Mapping[str, int] = MappingProxyType({})
     make_fpm: Callable[[Settings, Any], FpmEndpoint] = make_own_fpm
     make_pools: Callable[[Settings, Any], Pools] = make_pools

@@ -206,6 +206,7 @@ def make_gateway(
             failures,
             viewers,
             parts.history,
+            parts.nodes,
             recorded,
             figures,
         )
@@ -347,7 +348,7 @@ def _make_parts(
         raise InvalidOption(
             "bus", "the libraries for it (pip install 'phpgw[redis]')", str(error)
         ) from None
-    parts = ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id)
+    parts = ClusterParts(settings.bus, settings, reactor, metrics, slices, random_id, role.part)
     role.share_node(parts.membership, parts.deaths.report)
     return parts
 

@@ -23,7 +23,7 @@ from typing import Any
 
 import treq
 from twisted.internet.defer import CancelledError, Deferred, gatherResults
-from twisted.internet.error import ConnectError, ConnectionClosed
+from twisted.internet.error import ConnectError, ConnectingCancelledError, ConnectionClosed
 from twisted.internet.task import react
 from twisted.internet.threads import deferToThread
 from twisted.web.client import HTTPConnectionPool, ResponseFailed
@@ -47,7 +47,10 @@ _NODES = 4
 _DISTURB_EVERY = 20
 _DOWN = 3
 _PATIENCE = 30
-_FAILED = (ConnectError, ConnectionClosed, CancelledError, ResponseFailed, Refused)
+_FAILED = (
+    *(ConnectError, ConnectingCancelledError, ConnectionClosed, CancelledError),
+    *(ResponseFailed, Refused),
+)
 
 
 class Cluster:

@@ -14,6 +14,7 @@ from twisted.internet.task import react
 
 from benchmarks.trials.faults import TRIALS, Trial
 from benchmarks.trials.stage import Stage, stage
+from tests.support.real.divided_network import may_divide_networks
 from tests.support.real.waiting import pause
 
 _HEAD = (
@@ -28,6 +29,10 @@ def main() -> None:
     parser.add_argument("name", nargs="*", help="only trials with this in their name")
     names = parser.parse_args().name
     trials = [each for each in TRIALS if not names or any(name in each.name for name in names)]
+    if not may_divide_networks():
+        left_out = [each.name for each in trials if each.scene.is_divided]
+        print(f"left out, since they need root: {', '.join(left_out) or 'none'}")
+        trials = [each for each in trials if not each.scene.is_divided]
 
     def run(reactor: Any) -> Deferred[None]:
         return Deferred.fromCoroutine(_run(trials))

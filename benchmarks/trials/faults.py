@@ -179,6 +179,15 @@ async def _hostile(stage: Stage) -> None:
         await pause(0.01)
 
 
+async def _divide(stage: Stage) -> None:
+    """The old master, a Sentinel and a gateway are cut off from all others."""
+    assert stage.network is not None
+    stage.network.cut()
+    await pause(16)
+    stage.network.mend()
+    await pause(4)
+
+
 def _stop_node(seconds: float) -> Fault:
     async def fault(stage: Stage) -> None:
         stage.gateways[1].signal(signal.SIGSTOP)
@@ -213,6 +222,7 @@ TRIALS = (
     ),
     Trial("Sentinel, old master alive", _freeze_master, Scene(has_sentinels=True)),
     Trial("SENTINEL FAILOVER", _fail_over, Scene(has_sentinels=True)),
+    Trial("Sentinel, minority cut off", _divide, Scene(is_divided=True, has_dead_node=True)),
     Trial("output buffer overflow", _overflow),
     Trial("one node cut off", _cut_off),
     Trial("half open", _half_open),

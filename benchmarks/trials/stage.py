@@ -17,6 +17,7 @@ from twisted.internet.threads import deferToThread
 from twisted.web.client import HTTPConnectionPool
 
 from benchmarks.trials.account import Account, Push
+from tests.support.real.divided_network import DividedEngines, DividedNetwork, FarGateway
 from tests.support.real.faulty_proxy import FaultyProxy
 from tests.support.real.gateway import ROOT, Gateway
 from tests.support.real.light_clients import LightClient, LightClients
@@ -38,12 +39,15 @@ class Scene:
 
     :ivar redis: more of its configuration.
     :ivar has_sentinels: whether it has a replica, and three Sentinels.
+    :ivar is_divided: whether the last gateway, a Sentinel and the master are beyond a wire, with
+        two replicas and two Sentinels on this side. That needs root.
     :ivar seconds_ahead: how far the clock of each gateway is ahead.
     :ivar has_dead_node: whether a node is declared dead, so that its clients are not found.
     """
 
     redis: Mapping[str, str] = {}
     has_sentinels: bool = False
+    is_divided: bool = False
     seconds_ahead: tuple[int, int, int] = (0, 0, 0)
     has_dead_node: bool = False
 
@@ -52,7 +56,7 @@ class Stage:
     """The stage.
 
     :ivar redis: the engine, or the first master.
-    :ivar replica: its replica, with Sentinels.
+    :ivar network: the wire, if there is one.
     :ivar proxy: the network between the last gateway and Redis.
     :ivar account: what happened.
     """
@@ -62,20 +66,23 @@ class Stage:
         self._stack = stack
         self._has_dead_node = scene.has_dead_node
         self.account = Account()
-        self.redis = self._start(
-            Redis(directory / "redis", port=self._port(scene), config=scene.redis)
-        )
-        self.replica = self.redis
+        self.network: DividedNetwork | None = None
         self.sentinels: list[Sentinel] = []
-        url = self.redis.url
-        if scene.has_sentinels:
-            url = self._start_sentinels()
+        if scene.is_divided:
+            engines = DividedEngines(directory, self._start)
+            self.network, self.redis, url = engines.network, engines.master, engines.url
+        else:
+            self.redis = self._start(
+                Redis(directory / "redis", port=self._port(scene), config=scene.redis)
+            )
+            url = self._start_sentinels() if scene.has_sentinels else self.redis.url
         self.proxy = FaultyProxy(str(self.redis.socket))
         root = directory / "root"
         root.mkdir()
         (root / "websocket.php").write_text(_SCRIPT)
         self._php = self._start(PhpFpm(directory / "php", root, workers=6))
-        behind = url if scene.has_sentinels else f"redis://127.0.0.1:{self.proxy.port}"
+        has_sentinels = scene.has_sentinels or scene.is_divided
+        behind = url if has_sentinels else f"redis://127.0.0.1:{self.proxy.port}"
         self.gateways: list[Gateway] = []
         for number, ahead in enumerate(scene.seconds_ahead):
             place = directory / f"gateway-{number}"
@@ -87,7 +94,10 @@ class Stage:
                 *("--php-script", str(root / "websocket.php"), "--php-fpm", self._php.endpoint),
                 *("--php-concurrency", "2", "--bus", behind if number == 2 else url),
             )
-            gateway = Gateway(place, *options, env=env)
+            if number == 2 and self.network is not None:
+                gateway: Gateway = FarGateway(self.network, place, *options)
+            else:
+                gateway = Gateway(place, *options, env=env)
             # The last one's connection is made in this process's reactor.
             self.gateways.append(self._start(gateway))
         self.clients: list[LightClient] = []
@@ -149,6 +159,9 @@ class Stage:
             client.transport.abortConnection()
         await gatherResults([client.ended for client in self.clients])
         await self.proxy.stop()
+        for gateway in self.gateways:
+            if isinstance(gateway, FarGateway):
+                await gateway.proxy.stop()
 
     async def commands(self, gateway: int, *commands: Any) -> list[dict[str, Any]]:
         """Run a batch."""
@@ -215,9 +228,7 @@ class Stage:
 
     def _start_sentinels(self) -> str:
         config = {"replicaof": f"127.0.0.1 {self.redis.port}"}
-        self.replica = self._start(
-            Redis(self._directory / "replica", port=free_port(), config=config)
-        )
+        self._start(Redis(self._directory / "replica", port=free_port(), config=config))
         self.sentinels = [
             self._start(Sentinel(self._directory / f"sentinel-{n}", self.redis)) for n in range(3)
         ]

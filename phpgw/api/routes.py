@@ -12,6 +12,7 @@ from phpgw.api.feed import FeedResource
 from phpgw.api.groups_and_users import GroupListResource, NameListResource
 from phpgw.api.hold import HoldResource, ReleaseResource
 from phpgw.api.metrics import MetricsResource
+from phpgw.api.nodes import NodesResource
 from phpgw.api.openapi import OpenApiResource
 from phpgw.api.pools import PoolsResource
 from phpgw.api.send import SendResource
@@ -20,6 +21,7 @@ from phpgw.feed.viewer import ViewerFactory
 from phpgw.history.interface import History
 from phpgw.hub.commander import Commander
 from phpgw.hub.directory import Directory
+from phpgw.hub.nodes import NodeList
 from phpgw.hub.recorded_events import RecordsOf
 from phpgw.metrics import Metrics
 from phpgw.prometheus.figures import Figures, OwnFigures
@@ -40,6 +42,7 @@ def make_api(
     failures: Failures,
     viewers: ViewerFactory,
     history: History,
+    nodes: NodeList,
     recorded: RecordsOf | None = None,
     figures: Figures | None = None,
 ) -> dict[bytes, Resource]:
@@ -59,6 +62,7 @@ def make_api(
         "clients": ClientsResource(access, directory, commander, slices, recorded),
         "groups": GroupListResource(access, directory, slices, history),
         "users": NameListResource(access, directory, slices, "user"),
+        "nodes": NodesResource(access, nodes),
         "hold": HoldResource(access, hold),
         "release": ReleaseResource(access, hold),
         "check": CheckResource(access, check),

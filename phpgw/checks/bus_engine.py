@@ -11,7 +11,12 @@ from phpgw.bus.connection import EngineError
 from phpgw.bus.handshake import Login, UnusableEngine, explain_refusal, read_hello
 from phpgw.bus.names import BusNames
 from phpgw.checks.addresses import Address, HostPort, UnixPath
-from phpgw.checks.bus_trials import check_latency, check_memory, check_permissions
+from phpgw.checks.bus_trials import (
+    check_latency,
+    check_memory,
+    check_permissions,
+    check_replicas,
+)
 from phpgw.checks.connection_attempt import Refused, connect
 from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.fix_lines import command, setting
@@ -55,6 +60,8 @@ def check_engine(situation: Situation, url: BusUrl, password: bytes | None) -> I
             is_open = password is None and not _is_local(address)
             yield from check_permissions(client, names, url.user, is_open=is_open)
             yield check_memory(client)
+            if url.master:
+                yield check_replicas(client)
             yield check_latency(client)
         finally:
             client.close()

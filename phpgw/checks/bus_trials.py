@@ -13,6 +13,7 @@ from phpgw.checks.fix_lines import command
 PERMISSIONS = Subject("bus-permissions")
 MEMORY = Subject("bus-memory")
 LATENCY = Subject("bus-latency")
+REPLICAS = Subject("bus-replicas")
 
 # Each kind of key that gateways write, one after another at the same name.
 _WRITE = """
@@ -28,6 +29,7 @@ _PINGS = 20
 # Seconds for a reply. A push to a client of another gateway takes two.
 _SLOW, _VERY_SLOW = 0.005, 0.05
 _FULL = 0.9
+_FEWEST_REPLICAS = 2
 _REDIS_CONF = "redis.conf; at once: redis-cli CONFIG SET with the same words"
 
 
@@ -146,6 +148,34 @@ def _info(client: BlockingClient, section: str) -> dict[str, str]:
     """Return a section of INFO."""
     lines = client.ask("INFO", section).decode(errors="replace").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
+def check_replicas(client: BlockingClient) -> Finding:
+    """Return whether a master that Sentinels watch stops to take data once it is cut off."""
+    try:
+        facts = _info(client, "replication")
+        replicas, is_limited = int(facts["connected_slaves"]), "min_slaves_good_slaves" in facts
+    except (EngineError, KeyError, ValueError) as error:
+        return REPLICAS.skipped("The engine's replicas were not looked at", why=f"+info ({error}).")
+    if not is_limited:
+        return REPLICAS.warn(
+            "The master takes data also when it is cut off from all replicas",
+            why="Gateways beside it then take the others for dead, and tell PHP of their clients.",
+            fix="min-replicas-to-write 1",
+            where="redis.conf of master and replicas, and min-replicas-max-lag 3 with it",
+        )
+    if replicas < _FEWEST_REPLICAS:
+        return REPLICAS.note(
+            f"The master has {_counted(replicas)}",
+            why="While the other server is away, the only one left takes no data.",
+            fix="replicaof MASTER 6379",
+            where="redis.conf of one more server",
+        )
+    return REPLICAS.ok(f"The master has {_counted(replicas)}, and takes no data without them")
+
+
+def _counted(replicas: int) -> str:
+    return f"{replicas} replica" if replicas == 1 else f"{replicas} replicas"
 
 
 def check_latency(client: BlockingClient) -> Finding:

@@ -10,9 +10,10 @@ from phpgw.cli.api_command import ApiCommand
 from phpgw.cli.output import json_option, print_fields, print_json, print_table, write
 
 _STATES = ("no", "yes")
-POOL_HEADINGS = (
-    *("Pool", "In use", "Idle", "Waiting", "Size", "Opened", "Cleaned", "Refused"),
-    *("Wait (p99)", "Problem"),
+_NODE_HEADINGS = ("NODE", "CLIENTS", "MESSAGES/S", "LEASE RENEWED", "PROBLEM")
+_POOL_HEADINGS = (
+    *("POOL", "IN USE", "IDLE", "WAITING", "SIZE", "OPENED", "CLEANED", "REFUSED"),
+    *("WAIT (P99)", "PROBLEM"),
 )
 # The names of metrics are in braces.
 _FIELDS = {
@@ -35,8 +36,8 @@ def describe(stats: Mapping[str, int]) -> dict[str, str]:
     return fields
 
 
-def pool_row(pool: Mapping[str, Any]) -> list[str]:
-    """Return the texts of a pool under :data:`POOL_HEADINGS`."""
+def describe_pool(pool: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a pool, in words."""
     refused = pool.get("refused")
     return [
         *(str(pool.get(name, "")) for name in ("name", "in_use", "idle", "waiting", "size")),
@@ -51,6 +52,17 @@ def _milliseconds(seconds: object) -> str:
     return f"{seconds * 1000:.1f} ms" if isinstance(seconds, int | float) else ""
 
 
+def describe_node(node: Mapping[str, Any]) -> list[str]:
+    """Return the columns of a node, in words."""
+    age = node["lease_age"]
+    return [
+        node["name"] or node["node"],
+        *("?" if node[name] is None else f"{node[name]:g}" for name in ("clients", "rate")),
+        "?" if age is None else f"{age:.1f} s ago",
+        node["problem"],
+    ]
+
+
 def _status(api: ApiClient, as_json: bool) -> int:
     """Print the status.
 
@@ -59,6 +71,7 @@ def _status(api: ApiClient, as_json: bool) -> int:
     stats = api.stats()
     report = api.check(asks_script=False, wants_token=False)
     version = str(report["version"])
+    nodes = api.get("nodes", fields=("nodes",))["nodes"]
     obstacles = api.obstacles()
     pools = api.pools()
     if as_json:
@@ -70,6 +83,7 @@ def _status(api: ApiClient, as_json: bool) -> int:
                 "obstacles": obstacles,
                 "stats": stats,
                 "pools": pools,
+                "nodes": nodes,
             }
         )
     else:
@@ -79,9 +93,13 @@ def _status(api: ApiClient, as_json: bool) -> int:
         if workers != 1:
             gateway["Workers"] = str(workers)
         print_fields({**gateway, **describe(stats)})
-        if pools:
-            write("")
-            print_table(POOL_HEADINGS, [pool_row(pool) for pool in pools])
+        for headings, rows in (
+            (_NODE_HEADINGS, [*map(describe_node, nodes)]),
+            (_POOL_HEADINGS, [*map(describe_pool, pools)]),
+        ):
+            if rows:
+                write("")
+                print_table(headings, rows)
     return 1 if obstacles else 0
 
 

@@ -16,12 +16,14 @@ from phpgw.cluster.hold import ClusterHoldControl
 from phpgw.cluster.hub import make_cluster_hub
 from phpgw.cluster.ledger import NodeLedger
 from phpgw.cluster.membership import Membership
+from phpgw.cluster.node_list import ClusterNodeList
 from phpgw.cluster.recorded_events import ClusterRecords
 from phpgw.cluster.reported_deaths import ReportedDeaths
 from phpgw.cluster.service_order import ServiceOrder
 from phpgw.cluster.state import ClusterState, observe_cluster
 from phpgw.cluster.timer_turns import TimerTurns
 from phpgw.history.rules import HistoryRules
+from phpgw.hub.nodes import NodeList
 from phpgw.hub.recorded_events import OwnRecords, RecordsOf
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
@@ -40,6 +42,7 @@ class ClusterParts:
 
     :param url: of the engine between the gateways.
     :param random_id: returns an id that no other client has.
+    :param part: what this process is of its gateway, for people; empty for all of it.
     :ivar membership: tells which nodes there are.
     :ivar exchange: asks other nodes.
     :ivar deaths: declares nodes dead that are known to have ended.
@@ -53,6 +56,7 @@ class ClusterParts:
         metrics: Metrics,
         slices: TimeSlices,
         random_id: Callable[[IAddress], str],
+        part: str,
     ) -> None:
         self._reactor = reactor
         self._slices = slices
@@ -84,6 +88,9 @@ class ClusterParts:
         self.upstreams = hub.upstreams
         self._router = hub.router
         self.exchange = hub.exchange
+        self.nodes: NodeList = ClusterNodeList(
+            reactor, self._bus, membership, self.exchange, metrics, part
+        )
         self._ledger = NodeLedger(reactor, self._bus, membership) if tells_disconnects else None
         self.ledger: Ledger = self._ledger or NoLedger()
         timer_turns = TimerTurns(reactor, self._bus)

@@ -20,7 +20,9 @@ from phpgw.console.static_files import (
 from phpgw.web.response import text_body
 
 # The parts of the API that the pages use.
-_API_ROOTS = (b"clients", b"commands", b"failures", b"feed", b"groups", b"pools", b"users")
+_API_ROOTS = (
+    *(b"clients", b"commands", b"failures", b"feed", b"groups", b"nodes", b"pools", b"users"),
+)
 
 
 class ConsoleResource(Resource):

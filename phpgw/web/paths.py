@@ -43,6 +43,7 @@ API_PATHS = (
     Path("/groups/{group}/history", ("GET",), _CLIENTS),
     Path("/users", ("GET",), _CLIENTS),
     Path("/users/{user}", ("GET",), _CLIENTS),
+    Path("/nodes", ("GET",), "the gateways or workers that are one for PHP"),
     Path("/hold", ("POST",), _HOLD),
     Path("/release", ("POST",), _HOLD),
     Path("/check", ("POST",), _CHECK),

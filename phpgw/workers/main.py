@@ -49,6 +49,7 @@ def _serve(message: Message) -> None:
     log_file = None if job.log_path is None else ReopenableLogFile(Path(job.log_path), make)
     link = ParentLink(reactor, job)
     role = ProcessRole(
+        part=f"worker {job.number + 1}",
         opened=message["sockets"],
         make_fpm=link.make_fpm,
         make_pools=no_pools,

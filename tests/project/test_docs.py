@@ -45,7 +45,7 @@ _PATH = re.compile(
 _PASSING = ("benchmarks/results.json",)
 # Options of other programs, which the pages name too.
 _FOREIGN_OPTIONS = {
-    *("--time", "--pidfile", "--logfile", "--now", "--data-binary", "--json"),
+    *("--time", "--uid", "--gid", "--pidfile", "--logfile", "--now", "--data-binary", "--json"),
     *("--only", "--help", "--version", "--config", "--peer", "--go-builder", "--port"),
     *("--minutes", "--execute", "--write", "--strict", "--tag", "--file", "--build"),
     *("--from-literal",),

@@ -19,6 +19,7 @@ from phpgw.history.writer import HistoryWriter
 from phpgw.hub.client import Client
 from phpgw.hub.directory import LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.nodes import NodeList, NoOtherNodes
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
@@ -76,6 +77,7 @@ class InMemoryApi:
         )
         self.logins.sessions.observers.append(self.watching.viewers.close_unpermitted)
         self.recorder = recorder
+        self.nodes: NodeList = NoOtherNodes()
         for name, resource in self.resources(self.access).items():
             self.root.putChild(name, resource)
 
@@ -93,6 +95,7 @@ class InMemoryApi:
             self.watching.failures.as_list,
             self.watching.viewers,
             self.history,
+            self.nodes,
             None if self.recorder is None else self.recorder.records,
         )
 

@@ -12,6 +12,7 @@ def add_scripts(engine: MemoryEngine) -> None:
     engine.scripts.update(
         renew=scripts.renew,
         resign=scripts.resign,
+        leases=scripts.leases,
         write=scripts.write,
         adopt=scripts.adopt,
         claim=scripts.claim,
@@ -80,6 +81,10 @@ class _Scripts:
         self._add(dead, arguments[0])
         if self._call(b"EXISTS", [ledger]) or self._call(b"EXISTS", [adopted]):
             self._call(b"HSET", [orphans, arguments[0], b""])
+
+    def leases(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> list[Any]:
+        pairs = self._scores(keys[0]).items()
+        return [each for node, at in pairs for each in (node, int(self._now() - at))]
 
     def write(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> int:
         dead, ledger = keys

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     FastCgiTestCase,
     HttpTestCase,
@@ -55,7 +56,7 @@ class BadEventsTests(UpstreamTestCase):
         )
 
 
-for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
+for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase, ThreeNodesTestCase):
     _name = f"{_test_case.__name__}{BadEventsTests.__name__}"
     globals()[_name] = type(_name, (BadEventsTests, _test_case), {"__module__": __name__})
 del BadEventsTests, _test_case

@@ -9,13 +9,13 @@ from phpgw.bus.blocking_client import BlockingClient
 from phpgw.bus.names import BusNames
 from phpgw.checks.addresses import UnixPath
 from phpgw.checks.bus_engine import check_engine
-from phpgw.checks.bus_trials import check_latency, check_permissions
+from phpgw.checks.bus_trials import check_latency, check_permissions, check_replicas
 from phpgw.checks.connection_attempt import connect
 from phpgw.checks.finding import Finding, Level
 from phpgw.settings.bus_url import parse_bus_url
 from tests.support.certificate import make_certificate
 from tests.support.checked_situation import brief, situation
-from tests.support.real.process import free_port
+from tests.support.real.process import free_port, wait_until
 from tests.support.real.redis import Redis, Sentinel
 from tests.support.real.system_test_case import SystemTestCase
 
@@ -149,9 +149,10 @@ class BusCheckTests(SystemTestCase):
         redis = self.start_redis(port=free_port())
         sentinel = self._started(Sentinel(self._directory_for("sentinel"), redis, quorum=1))
         one, gone = f"127.0.0.1:{sentinel.port}", f"127.0.0.1:{free_port()}"
-        self.assertEqual(
-            dict.fromkeys(_ALL_RIGHT, Level.OK), self.levels(f"redis+sentinel://{one}/phpgw")
-        )
+        all_found = self.check(f"redis+sentinel://{one}/phpgw")
+        self.assertEqual("min-replicas-to-write 1", all_found.pop("bus-replicas").fix)
+        self.assertEqual({Level.OK}, {each.level for each in all_found.values()})
+        self.assertEqual(_ALL_RIGHT, all_found.keys())
         url = parse_bus_url(f"redis+sentinel://{one},{gone}/phpgw")
         first, *_ = check_engine(situation(bus=url), url, None)
         self.assertEqual(("bus", Level.WARN), brief(first))
@@ -160,6 +161,21 @@ class BusCheckTests(SystemTestCase):
         self.assertEqual(("bus", Level.WRONG), brief(found))
         [found] = self.check(f"redis://{one}").values()
         self.assertEqual('bus = "redis+sentinel://HOST:26379/MASTER"', found.fix)
+
+    def test_replicas(self) -> None:
+        """Of a master, it is told whether it has replicas, and takes no data without them."""
+        redis = self.start_redis(port=free_port())
+        attempt = connect(UnixPath(str(redis.socket)))
+        assert not hasattr(attempt, "kind")
+        client = BlockingClient(attempt)
+        self.addCleanup(client.close)
+        found = check_replicas(client)
+        self.assertEqual(("bus-replicas", Level.WARN), brief(found))
+        redis.ask("CONFIG", "SET", *found.fix.split())
+        self.assertEqual(("bus-replicas", Level.NOTE), brief(check_replicas(client)))
+        for _ in range(2):
+            self.start_redis(config={"replicaof": f"127.0.0.1 {redis.port}"})
+        wait_until(lambda: check_replicas(client).level is Level.OK, 10, "replicas")
 
     def test_tls(self) -> None:
         """A certificate of an authority that is not known is told apart."""

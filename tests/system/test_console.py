@@ -1,6 +1,7 @@
 """The web console, in Chromium."""
 
 import json
+import signal
 import sys
 
 from selenium.webdriver import Keys
@@ -11,6 +12,7 @@ from tests.support.real.command import run
 from tests.support.real.curl import curl
 from tests.support.real.gateway import Gateway, environment
 from tests.support.real.process import free_port
+from tests.support.real.redis import Redis
 from tests.support.real.system_test_case import SystemTestCase
 from tests.support.real.upstreams import HttpTestCase
 from tests.support.real.waiting import until
@@ -194,6 +196,38 @@ class PageTests(ConsoleTestCase):
         await deferToThread(self.gateway.stop)
         await self.shown("No connection to the gateway")
         await self.assert_no_complaint()
+
+    async def test_nodes(self) -> None:
+        """A gateway of several shows all of them, as ``phpgw status`` does; one alone, none."""
+        redis = self._started(Redis(self._directory_for("redis")))
+        nodes = ("--bus", redis.url)
+        other = self.start_gateway("--php-url", _PHP_URL, "--php-probe", "off", *nodes)
+        self.start_without_php(*nodes)
+        await until(lambda: self.knows(2))
+        await self.enter()
+        clients = [await self.connect(other.ws_url) for _ in range(3)]
+        rows = (
+            "return [...document.querySelectorAll('[aria-label=Nodes] tbody tr')]"
+            ".map((row) => [...row.children].map((cell) => cell.innerText))"
+        )
+
+        async def are_shown() -> bool:
+            found = await self.browser.run(rows)
+            return [each[1] for each in found] in (["0", "3"], ["3", "0"])
+
+        await until(are_shown)
+        self.assertIn("s ago", (await self.browser.run(rows))[0][3])
+        table = (await self.printed("status")).partition("NODE")[2]
+        self.assertEqual(2, table.count(" s ago"))
+        other.signal(signal.SIGSTOP)
+        await self.shown("does not answer")
+        other.signal(signal.SIGCONT)
+        self.assertEqual(3, len(clients))
+        await self.assert_no_complaint()
+
+    async def knows(self, count: int) -> bool:
+        """Return whether the gateway knows so many nodes."""
+        return len(json.loads(await curl(f"{self.url}/nodes"))["nodes"]) == count
 
     async def test_keyboard(self) -> None:
         """A client is searched, gets a message, and is closed, without a mouse."""

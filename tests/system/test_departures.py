@@ -13,6 +13,7 @@ from tests.support.real.curl import curl
 from tests.support.real.disconnects import DISCONNECTS
 from tests.support.real.light_clients import LightClient, LightClients, Refused, frame
 from tests.support.real.measured_gateway import MeasuredGateway
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import FastCgiTestCase, HttpTestCase, UpstreamTestCase
 from tests.support.real.waiting import until
 
@@ -58,10 +59,11 @@ switch ($_POST['message']) {
 }
 """
 _OPTIONS = ("--events", "connect,disconnect")
+_NODES = "nodes_now"
 
 
 class Departures(UpstreamTestCase):
-    gateway: MeasuredGateway
+    gateway: Any
     crowd: LightClients
 
     def start_gateway(self, *arguments: str, **options: Any) -> MeasuredGateway:
@@ -69,13 +71,14 @@ class Departures(UpstreamTestCase):
 
     def begin(self, *options: str) -> None:
         self.start(_SCRIPT, *_OPTIONS, *options)
-        self.crowd = LightClients(self.gateway.port)
+        self.crowd = LightClients(self.gateway.browser_port)
         self.addCleanup(self.crowd.abort)
 
     async def all_is_over(self) -> bool:
         """Whether nothing is under way, and nothing waits."""
         stats = await self.stats()
-        return not any(number for name, number in stats.items() if name.endswith("_now"))
+        # Of several nodes, all are there all the time.
+        return not any(n for name, n in stats.items() if name.endswith("_now") and name != _NODES)
 
     async def told(self) -> Counter[str]:
         """The codes with which clients have left, as PHP has heard of it."""
@@ -155,7 +158,7 @@ class EndTests(Departures):
 
         self.begin()
         request = self.crowd.request()
-        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.gateway.port)
+        endpoint = TCP4ClientEndpoint(reactor, "127.0.0.1", self.gateway.browser_port)
         for length in range(0, len(request) + 1, 7):
             protocol: Any = await endpoint.connect(Factory.forProtocol(Protocol))
             protocol.transport.getHandle().send(request[:length])
@@ -223,7 +226,11 @@ class ChurnTests(Departures):
                 return member
 
 
-for _tests, _test_case in product((EndTests, ChurnTests), (HttpTestCase, FastCgiTestCase)):
+for _tests, _test_case in (
+    *product((EndTests, ChurnTests), (HttpTestCase, FastCgiTestCase)),
+    # What a process keeps is the same in each of several.
+    (EndTests, ThreeNodesTestCase),
+):
     _name = f"{_test_case.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
 del EndTests, ChurnTests, _tests, _test_case

@@ -102,6 +102,7 @@ class EngineHistoryTests(RealBusTestCase):
         kept = await self.history.publish(b"all", b"frame", b"m", False, rules)
         self.assertEqual(1, kept.receivers)
         self.assertEqual(["a", "b"], [each.group for each in kept.positions])
+        await self.until(lambda: self.listener.frames, "frame")
         self.assertEqual([(b"all", b"frame")], self.listener.frames)
         for group in rules:
             page = await self.history.last(group, 9)
@@ -134,7 +135,8 @@ class EngineHistoryTests(RealBusTestCase):
         self.assertEqual(kept, [frame for _, frame in self.listener.frames])
         self.assertEqual(kept, [frame for _, frame in other_listener.frames])
         for offset, frames in before:
-            self.assertEqual(offset, frames)
+            # Its own frame comes behind the reply with Valkey, and before it with Redis.
+            self.assertIn(frames, (offset - 1, offset))
 
     async def test_restart(self) -> None:
         """What survives a restart of the engine is told, and that there may be a gap."""

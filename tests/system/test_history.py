@@ -10,7 +10,9 @@ from urllib.parse import quote
 
 from tests.support.real.curl import curl
 from tests.support.real.php import LIBRARY
-from tests.support.real.upstreams import SCRIPT, FastCgiTestCase
+from tests.support.real.process import free_port
+from tests.support.real.three_nodes import ThreeNodesTestCase
+from tests.support.real.upstreams import SCRIPT, FastCgiTestCase, UpstreamTestCase
 from tests.support.real.waiting import until
 from tests.system.test_workers import WorkersTestCase, worker_pids
 
@@ -23,14 +25,14 @@ if ($event->message === 'join') {{
     Reply::text('in')->join('chat-1')->emit();
     exit;
 }}
-$gateway = new Gateway('http://127.0.0.1:' . $_SERVER['SERVER_PORT']);
+$gateway = new Gateway('http://127.0.0.1:PORT');
 $history = $gateway->history('chat-1', Position::fromText($event->message));
 $reply = [$history->messages, $history->hasGap, (string) $history->position];
 Reply::text(json_encode($reply))->emit();
 """
 
 
-class HistoryTests(FastCgiTestCase):
+class HistoryTestCase(UpstreamTestCase):
     @property
     def api(self) -> str:
         return f"http://127.0.0.1:{self.gateway.port}"
@@ -42,9 +44,16 @@ class HistoryTests(FastCgiTestCase):
     async def history(self, query: str = "") -> Any:
         return json.loads(await curl(f"{self.api}/groups/chat-1/history?{query}"))
 
+    def begin(self, *options: str) -> None:
+        """Start all; the script knows where the API is."""
+        port = free_port()
+        self.start(_SCRIPT.replace("PORT", str(port)), *options, port=port)
+
+
+class HistoryTests(HistoryTestCase):
     async def test_away(self) -> None:
         """A client that was away gets all that it has missed, in order, or is told of a gap."""
-        self.start(_SCRIPT, "--history", "chat-*=3,1m")
+        self.begin("--history", "chat-*=3,1m")
         client = await self.connect(self.gateway.ws_url)
         client.send("join")
         self.assertEqual("in", await client.receive())
@@ -70,9 +79,19 @@ class HistoryTests(FastCgiTestCase):
         missed, has_gap, position = json.loads(str(await client.receive()))
         self.assertEqual((["more 1", "more 2", "more 3"], True), (missed, has_gap))
 
+    async def test_off(self) -> None:
+        """Without the option and the field, a push to nobody is told, and nothing is kept."""
+        self.begin()
+        self.assertEqual("Group not found\n", await self.push("a"))
+        self.assertEqual([], (await self.history())["messages"])
+        self.assertEqual("Message sent", await self.push("b", "history=1,1m"))
+        self.assertEqual("b", (await self.history())["messages"][0]["message"])
+
+
+class RestartTests(HistoryTestCase, FastCgiTestCase):
     async def test_restart(self) -> None:
         """After a restart, nobody takes an old position for a new one."""
-        self.start(_SCRIPT, "--history", "*=10,1m")
+        self.begin("--history", "*=10,1m")
         for text in ("a", "b"):
             await self.push(text)
         before = await self.history()
@@ -85,14 +104,6 @@ class HistoryTests(FastCgiTestCase):
         page = await self.history(f"after={before['offset']}&epoch={quote(before['epoch'])}")
         texts = [each["message"] for each in page["messages"]]
         self.assertEqual((True, ["c", "d", "e"]), (page["gap"], texts))
-
-    async def test_off(self) -> None:
-        """Without the option and the field, a push to nobody is told, and nothing is kept."""
-        self.start(_SCRIPT)
-        self.assertEqual("Group not found\n", await self.push("a"))
-        self.assertEqual([], (await self.history())["messages"])
-        self.assertEqual("Message sent", await self.push("b", "history=1,1m"))
-        self.assertEqual("b", (await self.history())["messages"][0]["message"])
 
 
 class WorkersHistoryTests(WorkersTestCase):
@@ -122,3 +133,9 @@ class WorkersHistoryTests(WorkersTestCase):
 
     async def _is_kept(self, push: Callable[[str], Awaitable[str]]) -> bool:
         return (await push("more")).startswith("Message sent")
+
+
+for _test_case in (FastCgiTestCase, ThreeNodesTestCase):
+    _name = f"{_test_case.__name__}{HistoryTests.__name__}"
+    globals()[_name] = type(_name, (HistoryTests, _test_case), {"__module__": __name__})
+del HistoryTests, _test_case

@@ -11,6 +11,7 @@ from twisted.internet.threads import deferToThread
 
 from tests.support.real.curl import CurlError, curl
 from tests.support.real.process import free_port
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     FastCgiTestCase,
     HttpTestCase,
@@ -58,12 +59,12 @@ class LifecycleTests(UpstreamTestCase):
             f"Sec-WebSocket-Key: {'A' * 22}==",
         )
         asked = (each for header in headers for each in ("-H", header))
-        return curl(*options, *asked, f"http://127.0.0.1:{self.gateway.port}/ws")
+        return curl(*options, *asked, f"http://127.0.0.1:{self.gateway.browser_port}/ws")
 
     async def test_connect_message_disconnect(self) -> None:
         self.start(_NOTE + "if ($_POST['type'] === 'server') { echo 'hi'; }", *_BOTH)
         client = await self.connect(self.gateway.ws_url)
-        client_id = f"127.0.0.1:{client.local_port}"
+        client_id = await self.client_id(client)
         client.send("x")
         self.assertEqual(await client.receive(), "hi")
         await client.close(3001, "bye, ü")
@@ -233,20 +234,21 @@ class LifecycleTests(UpstreamTestCase):
         self.start(
             _NOTE + "if ($_POST['type'] === 'connect') {"
             " header('Content-Type: application/vnd.phpgw+json');"
-            " echo json_encode([['op' => 'send', 'message' => 'x']]); } else { echo 'x'; }",
+            " echo json_encode([['op' => 'send', 'message' => $_POST['client_id']]]); }"
+            " else { echo 'x'; }",
             *(*_BOTH, "--ping-interval", "1s", "--ping-timeout", "1s"),
             *("--max-message-size", "1000", "--drain-timeout", "20s"),
         )
         clients: list[Connection] = []
         for _ in range(10):
             clients += await gatherResults([self.connect(self.gateway.ws_url) for _ in range(50)])
-        for client in clients:
-            self.assertEqual(await client.receive(), "x")
+        ids = {client: str(await client.receive()) for client in clients}
+        self.assertEqual(len({*ids.values()}), 500)
         self.assertEqual(len(self.events("connect")), 500)
         expected: dict[str, tuple[str, str]] = {}
 
         def leaves(client: Connection, code: int, reason: str) -> None:
-            expected[f"127.0.0.1:{client.local_port}"] = str(code), reason
+            expected[ids[client]] = str(code), reason
 
         for client in clients[:100]:
             leaves(client, 1000, "done")
@@ -291,7 +293,7 @@ class LifecycleTests(UpstreamTestCase):
 
 
 for _tests, _test_case in product(
-    (LifecycleTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+    (LifecycleTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase, ThreeNodesTestCase)
 ):
     _name = f"{_test_case.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})

@@ -3,12 +3,14 @@
 import socket
 import time
 from contextlib import ExitStack
+from itertools import product
 
 from twisted.internet.defer import Deferred, gatherResults
 
 from tests.support.real.curl import curl
 from tests.support.real.light_clients import LightClient, LightClients, Refused, frame
-from tests.support.real.upstreams import ECHO, FastCgiTestCase
+from tests.support.real.three_nodes import ThreeNodesTestCase
+from tests.support.real.upstreams import ECHO, FastCgiTestCase, UpstreamTestCase
 from tests.support.real.waiting import pause
 from tests.support.real.websocket_client import Connection, HandshakeFailed
 
@@ -17,7 +19,7 @@ _TEXT, _PING = 1, 9
 _BEGIN, _PIECE = b"\x01\x80\0\0\0\0", b"\x00\x80\0\0\0\0"
 
 
-class Limits(FastCgiTestCase):
+class Limits(UpstreamTestCase):
     """A gateway with limits, and clients of it."""
 
     def client(self) -> Deferred[Connection]:
@@ -26,7 +28,7 @@ class Limits(FastCgiTestCase):
 
     def rude_client(self) -> Deferred[LightClient]:
         """One that sends what it likes."""
-        crowd = LightClients(self.gateway.port)
+        crowd = LightClients(self.gateway.browser_port)
         self.addCleanup(crowd.abort)
         return crowd.join()
 
@@ -42,7 +44,7 @@ class Limits(FastCgiTestCase):
         return (await self.stats())[name]
 
 
-class CrowdTests(Limits):
+class CrowdTests(Limits, FastCgiTestCase):
     async def test_too_many_clients(self) -> None:
         self.start(ECHO, "--max-connections", "3")
         clients = await gatherResults([self.client() for _ in range(3)])
@@ -160,3 +162,11 @@ class LifetimeTests(Limits):
         self.assertEqual(await busy.receive(), "slow")
         self.assertEqual((await busy.closed).code, 1001)
         self.assertEqual(await self.count("old_closed"), 2)
+
+
+for _tests, _test_case in product(
+    (FloodTests, LifetimeTests), (FastCgiTestCase, ThreeNodesTestCase)
+):
+    _name = f"{_test_case.__name__}{_tests.__name__}"
+    globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})
+del FloodTests, LifetimeTests, _tests, _test_case

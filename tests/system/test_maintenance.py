@@ -1,5 +1,6 @@
 """Clients that leave while PHP is away, or in maintenance: it hears of each exactly once."""
 
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     FastCgiTestCase,
     HttpTestCase,
@@ -29,7 +30,7 @@ class MaintenanceTestCase(UpstreamTestCase):
         :returns: their ids.
         """
         self.clients = [await self.connect(self.gateway.ws_url) for _ in range(_CLIENTS)]
-        return {f"127.0.0.1:{client.local_port}" for client in self.clients}
+        return {await self.client_id(client) for client in self.clients}
 
     async def all_are_told(self) -> bool:
         return not (await self.stats())["disconnects_waiting_now"]
@@ -97,7 +98,7 @@ class AwayTests(MaintenanceTestCase, HttpTestCase):
         self.assertEqual((await self.stats())["disconnects_lost"], _CLIENTS)
 
 
-for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase):
+for _test_case in (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase, ThreeNodesTestCase):
     _name = f"{_test_case.__name__}{MaintenanceTests.__name__}"
     globals()[_name] = type(_name, (MaintenanceTests, _test_case), {"__module__": __name__})
 del MaintenanceTestCase, MaintenanceTests, _test_case

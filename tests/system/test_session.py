@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from tests.support.real.curl import curl
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     FastCgiTestCase,
     HttpTestCase,
@@ -204,7 +205,7 @@ class IdentityTests(UpstreamTestCase):
             client = await self.connect(self.gateway.ws_url)
             client.send("x")
             client_id = str(await client.receive())
-            self.assertRegex(client_id, r"\A[0-9a-f]{32}\Z")
+            self.assertRegex(client_id, rf"\A{self.random_id_pattern}\Z")
             seen.add(client_id)
             pushed = await curl("-d", f"message=hi&client_id={client_id}", self.gateway.send_url)
             self.assertEqual(pushed, "Message sent")
@@ -218,7 +219,7 @@ class IdentityTests(UpstreamTestCase):
 
 
 for _tests, _test_case in product(
-    (IdentityTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase)
+    (IdentityTests,), (HttpTestCase, FastCgiTestCase, OwnPhpFpmTestCase, ThreeNodesTestCase)
 ):
     _name = f"{_test_case.__name__}{_tests.__name__}"
     globals()[_name] = type(_name, (_tests, _test_case), {"__module__": __name__})

@@ -4,6 +4,7 @@ from typing import Any
 
 from twisted.internet.defer import gatherResults
 
+from tests.support.real.three_nodes import ThreeNodesTestCase
 from tests.support.real.upstreams import (
     FastCgiTestCase,
     HttpTestCase,
@@ -76,7 +77,7 @@ class ClientThatDoesNotWaitTestCase(UpstreamTestCase):
         """There is a line for its message, and one for its disconnect."""
         self.start(_SCRIPT, *_OPTIONS, "--events", "disconnect")
         client = await self.connect(self.gateway.ws_url)
-        name = f"client 127.0.0.1:{client.local_port}"
+        name = f"client {await self.client_id(client)}"
         self.php.stop()
         client.send("x")
 
@@ -106,11 +107,19 @@ class HttpOneAtATimeTests(OneAtATimeTests, HttpTestCase):
     pass
 
 
+class ThreeNodesOneAtATimeTests(OneAtATimeTests, ThreeNodesTestCase):
+    pass
+
+
 class FastCgiGoneTests(ClientThatDoesNotWaitTestCase, FastCgiTestCase):
     pass
 
 
 class HttpGoneTests(ClientThatDoesNotWaitTestCase, HttpTestCase):
+    pass
+
+
+class ThreeNodesGoneTests(ClientThatDoesNotWaitTestCase, ThreeNodesTestCase):
     pass
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import stat
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -14,11 +15,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults
 from twisted.internet.threads import deferToThread
+from twisted.trial.unittest import SkipTest
 
 from tests.support.certificate import make_certificate
 from tests.support.real.command import run
 from tests.support.real.curl import CurlError, curl
-from tests.support.real.gateway import Gateway, environment
+from tests.support.real.gateway import ROOT, Gateway, environment
 from tests.support.real.process import free_port
 from tests.support.real.process_table import descendants, still_running
 from tests.support.real.served_gateway import ServedGateway
@@ -29,6 +31,9 @@ from tests.support.real.websocket_client import Closed, Connection, HandshakeFai
 from tests.system.test_restarts import Activated, ActivatedByPath
 
 _NO_PHP = ("--php-url", "http://127.0.0.1:1/", "--php-concurrency", "4", "--php-probe", "off")
+_NOBODY = 65534
+# That of the tests may be in a directory that nobody may enter.
+_SYSTEM_PYTHON = "/usr/bin/python3"
 _READY = re.compile(r"Worker (\d+) is ready, process (\d+)")
 
 
@@ -495,7 +500,51 @@ class EndpointTests(SystemTestCase):
         self.assertTrue(path.is_socket())
 
 
+class GatewayOfNobody(Gateway):
+    """A gateway that is started by root, and goes on as nobody (``twistd --uid``)."""
+
+    def __init__(self, directory: Path, *arguments: str) -> None:
+        super().__init__(directory, *arguments)
+        _, *options = self._arguments
+        first = options.index("-n")
+        ids = (f"--uid={_NOBODY}", f"--gid={_NOBODY}")
+        self._arguments = [_SYSTEM_PYTHON, *options[:first], *ids, *options[first:]]
+        assert self._env is not None
+        libraries = (each for each in sys.path if each.endswith("site-packages"))
+        self._env = {**self._env, "PYTHONPATH": os.pathsep.join((str(ROOT), *libraries))}
+
+
 class StartTests(SystemTestCase):
+    async def test_uid(self) -> None:
+        """With ``twistd --uid``, all processes are of that user, also those that start later."""
+        version = "import sys; print(sys.version_info[:2])"
+        found = subprocess.run([_SYSTEM_PYTHON, "-c", version], capture_output=True, check=False)
+        if os.geteuid() != 0 or found.stdout.decode().strip() != str(sys.version_info[:2]):
+            raise SkipTest("it needs root, and a Python for everybody, of the same version")
+        arguments = (*_NO_PHP, "--workers", "2", "--client-id", "random")
+        gateway = self._started(GatewayOfNobody(self._directory_for("gateway"), *arguments))
+
+        async def are_ready(times: int) -> None:
+            while len(_READY.findall(gateway.log)) < times:
+                await pause(0.05)
+            processes = [gateway.pid, *(each.pid for each in descendants(gateway.pid))]
+            self.assertEqual({_NOBODY}, {Path(f"/proc/{pid}").stat().st_uid for pid in processes})
+
+        await are_ready(2)
+        os.kill(worker_pids(gateway.log)[0], signal.SIGKILL)
+        await are_ready(3)
+        gateway.signal(signal.SIGUSR2)
+        await are_ready(5)
+        clients = [await self.connect(gateway.ws_url) for _ in range(6)]
+
+        async def all_get_it() -> bool:
+            return await curl("-d", "all=1&message=hi", gateway.send_url) == "Message sent"
+
+        await until(all_get_it)
+        for client in clients:
+            self.assertEqual("hi", await client.receive())
+        self.assertEqual(0, await deferToThread(gateway.stop))
+
     async def test_served(self) -> None:
         """``phpgw serve`` has workers, too; a line of the log tells which it is from."""
         port = free_port()

@@ -4,6 +4,7 @@ import { ApiError, get } from "./api.js";
 import { Chart } from "./chart.js";
 import { announce, element, heading, note } from "./elements.js";
 import { feed } from "./feed.js";
+import { NodePanel } from "./node_panel.js";
 import { count, milliseconds, printable, rate } from "./text.js";
 import { failureElement } from "./view_failures.js";
 import { showPools } from "./view_pools.js";
@@ -51,12 +52,14 @@ export function showOverview(page) {
   const numbers = element("dl", { class: "numbers" });
   const obstacle = element("p", { class: "error", role: "status", hidden: true });
   const charts = CHARTS.map(([title, options]) => new Chart(title, options));
+  const nodes = new NodePanel();
   const failure = element("div");
   const pools = element("section", { class: "card", "aria-label": "Connection pools", hidden: true });
   page.append(
     heading("Overview"),
     element("section", { class: "card", "aria-label": "Now" }, obstacle, numbers),
     element("div", { class: "grid" }, charts.map((chart) => chart.element)),
+    nodes.element,
     pools,
     element("section", { class: "card", "aria-label": "Last failure" }, element("h2", {}, "Last failure"), failure),
   );
@@ -66,6 +69,7 @@ export function showOverview(page) {
   let lookedAt = 0;
 
   function fill(stats) {
+    nodes.update(stats);
     NUMBERS.forEach(([, shown], each) => { values[each].textContent = shown(stats); });
     const found = OBSTACLES.find(([holds]) => feed.history.latest(LASTING).every(holds))?.[1] ?? "";
     // Screen readers are told when it changes.

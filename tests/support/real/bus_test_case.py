@@ -49,13 +49,14 @@ class RealBusTestCase(TestCase):
     """
 
     timeout = 60
+    engine_type: type[Redis] = Redis
 
     def setUp(self) -> None:
         self.directory: Path = short_directory(self)
 
     def start_redis(self, name: str = "redis", **settings: Any) -> Redis:
         """Start an engine."""
-        redis = Redis(self.directory / name, **settings)
+        redis = self.engine_type(self.directory / name, **settings)
         self.addCleanup(redis.stop)
         return redis.start()
 

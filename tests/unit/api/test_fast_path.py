@@ -24,6 +24,7 @@ from phpgw.api.routes import make_api
 from phpgw.history.memory import MemoryHistory
 from phpgw.hub.directory import LocalDirectory
 from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.nodes import NoOtherNodes
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.process.proxy_protocol import ProxyFactory
@@ -108,6 +109,7 @@ class Door:
             feed.failures.as_list,
             feed.viewers,
             MemoryHistory(self.clock, 1000),
+            NoOtherNodes(),
         ).items():
             root.putChild(name, resource)
         self.lane: list[FastResponse] = []

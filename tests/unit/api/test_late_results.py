@@ -18,6 +18,7 @@ from phpgw.hub.commander import Result
 from phpgw.hub.commands import Command
 from phpgw.hub.directory import ClientInfo, Kind, LocalDirectory, NameCount, Page, PageQuery
 from phpgw.hub.dispatch import Dispatcher
+from phpgw.hub.nodes import NoOtherNodes
 from phpgw.hub.registry import Registry
 from phpgw.metrics import Metrics
 from phpgw.time_slices import TimeSlices
@@ -115,6 +116,7 @@ class LateResultTests(SynchronousTestCase):
             feed.failures.as_list,
             feed.viewers,
             history,
+            NoOtherNodes(),
         ).items():
             self.root.putChild(name, resource)
 

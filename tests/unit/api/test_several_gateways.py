@@ -12,6 +12,7 @@ from phpgw.api.batch import Batches
 from phpgw.api.fast_path import FastPath
 from phpgw.api.routes import make_api
 from phpgw.history.memory import MemoryHistory
+from phpgw.hub.nodes import NoOtherNodes
 from phpgw.metrics import Metrics
 from tests.support.check_fixture import CheckFixture
 from tests.support.fakes import LOCAL, Exchange, request_head
@@ -40,6 +41,7 @@ class ClusterApiTests(ClusterTestCase):
             feed.failures.as_list,
             feed.viewers,
             MemoryHistory(self.clock, 1000),
+            NoOtherNodes(),
         ).items():
             self.root.putChild(name, resource)
 

@@ -3,6 +3,8 @@
 import json
 from typing import Any
 
+from twisted.web.static import Data
+
 from phpgw import __version__
 from phpgw.api.access import AccessControl
 from phpgw.api.pools import PoolsResource
@@ -58,14 +60,14 @@ class StatusTests(ApiCliTestCase):
 
     def test_pools(self) -> None:
         """Each pool has a row; a gateway without pools says nothing of them."""
-        self.assertNotIn("Pool", self.printed("status"))
+        self.assertNotIn("POOL", self.printed("status"))
         figures = PoolFigures(in_use=3, idle=1, opened=7, cleaned=5, problem="refused")
         figures.refused["full"] += 2
         figures.waits.observe(0.004)
         pool = {"name": "db", "size": 8, **describe_pool(figures)}
         self.api.root.putChild(b"pools", FixedPools(self.api.access, [pool]))
         *_, headings, row = self.printed("status").splitlines()
-        self.assertTrue(headings.startswith("Pool  In use  Idle"))
+        self.assertTrue(headings.startswith("POOL  IN USE  IDLE"))
         self.assertEqual(
             ["db", "3", "1", "0", "8", "7", "5", "2", "5.0", "ms", "refused"], row.split()
         )
@@ -74,6 +76,32 @@ class StatusTests(ApiCliTestCase):
     def test_states(self) -> None:
         fields = describe({**Metrics().as_dict(), "held_now": 1, "breaker_open_now": 1})
         self.assertEqual(("open", "yes"), (fields["Breaker"], fields["Held"]))
+
+    def test_list_of_nodes(self) -> None:
+        """The nodes are in a table, with what is wrong with one."""
+        nodes = [
+            {
+                "node": "aaaa",
+                "name": "web1 worker 1",
+                "clients": 12,
+                "rate": 3.5,
+                "lease_age": 1.23,
+                "problem": "",
+            },
+            {
+                **{"node": "bbbb", "name": "", "clients": None, "rate": None, "lease_age": None},
+                "problem": "it does not answer",
+            },
+        ]
+        resource = Data(json.dumps({"nodes": nodes}).encode(), "application/json")
+        self.api.root.putChild(b"nodes", resource)
+        *_, head, first, second = self.printed("status").splitlines()
+        self.assertEqual(
+            ["NODE", "CLIENTS", "MESSAGES/S", "LEASE", "RENEWED", "PROBLEM"], head.split()
+        )
+        self.assertEqual(["web1", "worker", "1", "12", "3.5", "1.2", "s", "ago"], first.split()[:8])
+        self.assertEqual(["bbbb", "?", "?", "?", "it", "does", "not", "answer"], second.split())
+        self.assertEqual(nodes, json.loads(self.printed("status", "--json"))["nodes"])
 
     def test_nodes(self) -> None:
         """A gateway that is one of several says how many there are; one that is alone, nothing."""

@@ -24,6 +24,7 @@ class TableTests(SynchronousTestCase):
                 "/send  POST message and client_id, for PHP",
                 "/commands  POST a JSON list of commands, for PHP",
                 "/clients, /groups, /users  who is connected, for PHP",
+                "/nodes  the gateways or workers that are one for PHP",
                 "/hold, /release  POST, to keep events from PHP for a while",
                 "/check  POST, for phpgw check",
                 "/failures  the last failures, with what helps",
