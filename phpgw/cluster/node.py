@@ -23,6 +23,7 @@ from phpgw.cluster.state import ClusterState, observe_cluster
 from phpgw.cluster.timer_turns import TimerTurns
 from phpgw.history.rules import HistoryRules
 from phpgw.hub.recorded_events import OwnRecords, RecordsOf
+from phpgw.hub.upstreams import UpstreamLeases
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.relay.hold import Hold
@@ -60,11 +61,12 @@ class ClusterParts:
         self._random_id = random_id
         self._bus = make_bus(url, settings, reactor)
         tells_disconnects = "disconnect" in settings.events
+        lease_clock = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
         membership = Membership(
             reactor,
             self._bus,
             keeps_id=not tells_disconnects,
-            lease_clock=partial(time.clock_gettime, time.CLOCK_BOOTTIME),
+            lease_clock=lease_clock,
         )
         hub = make_cluster_hub(
             reactor,
@@ -74,6 +76,7 @@ class ClusterParts:
             settings.max_groups,
             slices,
             HistoryRules(settings.history),
+            lease_clock,
         )
         self.membership = membership
         self.deaths = ReportedDeaths(reactor, self._bus, membership)
@@ -83,6 +86,7 @@ class ClusterParts:
         self.history = hub.history
         self.upstreams = hub.upstreams
         self._router = hub.router
+        self.upstream_leases: UpstreamLeases = hub.leases
         self.exchange = hub.exchange
         self._ledger = NodeLedger(reactor, self._bus, membership) if tells_disconnects else None
         self.ledger: Ledger = self._ledger or NoLedger()
@@ -93,7 +97,13 @@ class ClusterParts:
             *observe_bus(self._bus),
             *observe_cluster(state, membership, self.exchange),
         )
-        services: list[IService] = [self._bus.service, self.exchange, membership, timer_turns]
+        services: list[IService] = [
+            self._bus.service,
+            self.exchange,
+            membership,
+            timer_turns,
+            hub.leases,
+        ]
         if self._ledger is not None:
             services.append(self._ledger)
         self.service: IService = ServiceOrder(services)
