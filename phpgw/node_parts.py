@@ -14,7 +14,7 @@ from phpgw.hub.directory import Directory
 from phpgw.hub.nodes import NodeList, NoOtherNodes
 from phpgw.hub.recorded_events import OwnRecords, RecordsOf
 from phpgw.hub.registry import Registry
-from phpgw.hub.upstreams import UpstreamCommands
+from phpgw.hub.upstreams import OnlyHolder, UpstreamCommands, UpstreamLeases
 from phpgw.observable import Observable
 from phpgw.relay.hold import Hold
 from phpgw.relay.hold_control import HoldControl, LocalHoldControl
@@ -35,6 +35,7 @@ class NodeParts(Protocol):
     :ivar directory: tells which clients are connected.
     :ivar history: the histories of groups.
     :ivar upstreams: carries out the commands for upstreams.
+    :ivar upstream_leases: decides which upstreams this gateway holds.
     :ivar ledger: keeps the disconnects that PHP must be told of.
     :ivar turns: decides which gateway has a run of a timer.
     :ivar observables: the metrics that these parts have the numbers of.
@@ -47,6 +48,7 @@ class NodeParts(Protocol):
     directory: Directory
     history: History
     upstreams: UpstreamCommands
+    upstream_leases: UpstreamLeases
     ledger: Ledger
     turns: Turns
     observables: Sequence[Observable]
@@ -97,6 +99,7 @@ class SingleParts:
         self.make_client_id = make_client_id
         self.history: History = history
         self.upstreams = upstreams
+        self.upstream_leases: UpstreamLeases = OnlyHolder()
         self.observables: Sequence[Observable] = observe_history(history)
         self.nodes: NodeList = NoOtherNodes()
         self.service: IService = history

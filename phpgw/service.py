@@ -361,7 +361,9 @@ def _keep_upstreams(
         return ()
     from phpgw.outgoing.sockets import OutgoingSockets
 
-    sockets = OutgoingSockets.from_settings(settings, reactor, relay.outgoing)
+    sockets = OutgoingSockets.from_settings(
+        settings, reactor, relay.outgoing, parts.upstream_leases
+    )
     sockets.setServiceParent(background)
     parts.upstreams.sockets = sockets
     return sockets.observables

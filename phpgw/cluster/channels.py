@@ -1,7 +1,7 @@
-"""The names of channels: one for each node, group and user, and one for all nodes."""
+"""The names of channels: one for each node, group, user and upstream, and one for all."""
 
 ALL = b"all"
-_NODE, _GROUP, _USER = b"n:", b"g:", b"u:"
+_NODE, _GROUP, _USER, _UPSTREAM = b"n:", b"g:", b"u:", b"o:"
 
 
 def node_channel(node_id: str) -> bytes:
@@ -17,6 +17,11 @@ def group_channel(group: str) -> bytes:
 def user_channel(user: str) -> bytes:
     """Return the channel of the nodes that have a client of a user."""
     return _USER + _encode(user)
+
+
+def upstream_channel(name: str) -> bytes:
+    """Return the channel of the node that holds an upstream."""
+    return _UPSTREAM + _encode(name)
 
 
 def is_for_one_node(channel: bytes) -> bool:

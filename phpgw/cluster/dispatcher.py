@@ -66,7 +66,7 @@ class ClusterDispatcher(Commander):
         self._check_room()
         route = self._context.router.route(push)
         [part, *others] = route.remote
-        if route.local is None and not others:
+        if route.local is None and part.node is not None and not others:
             # Most pushes to other nodes are like this.
             result = self._context.others.ask_one(push, part)
         else:

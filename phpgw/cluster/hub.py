@@ -1,5 +1,6 @@
 """Assembles what one node of several has in place of the parts of a single process."""
 
+from collections.abc import Callable
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ from phpgw.cluster.published_commands import PublishedCommands
 from phpgw.cluster.remote_commands import RemoteCommands
 from phpgw.cluster.routes import Router
 from phpgw.cluster.subscriptions import SubscribedIndex, Subscriptions
+from phpgw.cluster.upstream_leases import NodeUpstreamLeases
 from phpgw.history.interface import History
 from phpgw.history.rules import HistoryRules
 from phpgw.hub.commander import Commander
@@ -37,6 +39,7 @@ class ClusterHub:
     :ivar router: tells which node has a client.
     :ivar exchange: a service: asks other nodes, and answers them.
     :ivar upstreams: carries out the commands for upstreams of this node.
+    :ivar leases: a service: decides which upstreams this node holds.
     """
 
     registry: Registry
@@ -46,6 +49,7 @@ class ClusterHub:
     router: Router
     exchange: Exchange
     upstreams: UpstreamCommands
+    leases: NodeUpstreamLeases
 
 
 def make_cluster_hub(
@@ -56,19 +60,22 @@ def make_cluster_hub(
     max_groups: int,
     slices: TimeSlices,
     rules: HistoryRules,
+    lease_clock: Callable[[], float] | None = None,
 ) -> ClusterHub:
     """Make the parts of a node, and connect them.
 
     :param max_groups: how many groups a client may be in.
     :param slices: runs what is for many clients.
     :param rules: tells which groups have a history.
+    :param lease_clock: as :class:`~.upstream_leases.NodeUpstreamLeases` takes it.
     """
     subscriptions = Subscriptions(bus)
     registry = Registry(
         SubscribedIndex(subscriptions, group_channel), SubscribedIndex(subscriptions, user_channel)
     )
     exchange = Exchange(reactor, bus, members)
-    router = Router(registry, lambda: members.node_id, rules)
+    leases = NodeUpstreamLeases(reactor, bus, members, lease_clock)
+    router = Router(registry, lambda: members.node_id, rules, leases.is_here)
     upstreams = UpstreamCommands()
     local = Dispatcher(registry, metrics, max_groups, slices, upstreams=upstreams)
     here = ConfirmedCommands(local, subscriptions)
@@ -78,4 +85,4 @@ def make_cluster_hub(
     context = ListContext(reactor, here, others, KeptMessages(others, history), router)
     commander = ClusterDispatcher(local, context, slices, metrics)
     directory = ClusterDirectory(LocalDirectory(registry, slices), router, exchange)
-    return ClusterHub(registry, commander, directory, history, router, exchange, upstreams)
+    return ClusterHub(registry, commander, directory, history, router, exchange, upstreams, leases)

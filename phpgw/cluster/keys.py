@@ -12,6 +12,11 @@ CONNECTIONS = b"connections"
 VERSIONS = b"versions"
 # It exists while events are held back.
 HOLD = b"hold"
+# A hash: what PHP has said of each upstream that it has opened, or nothing if it has closed it.
+UPSTREAMS = b"upstreams"
+# A hash: how often each upstream was leased.
+UPSTREAM_FENCES = b"upstream-fences"
+_UPSTREAM_LEASE = b"upstream:"
 _LEDGER = b"left:"
 _HISTORY, _HISTORY_STATE = b"h:", b"m:"
 _ADOPTED = b"adopted:"
@@ -31,3 +36,8 @@ def history_keys(group: str) -> tuple[bytes, bytes]:
     """Return the keys of the history of a group: a stream with the messages, and a hash."""
     name = group.encode(errors="surrogateescape")
     return _HISTORY + name, _HISTORY_STATE + name
+
+
+def upstream_lease_key(name: str = "") -> bytes:
+    """Return the key of the lease of an upstream; without a name, what all such keys begin with."""
+    return _UPSTREAM_LEASE + name.encode()

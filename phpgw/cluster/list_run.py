@@ -20,6 +20,7 @@ from phpgw.hub.commands import Command, Send
 # How many commands are carried out in one turn of the reactor.
 _MAX_AT_ONCE = 200
 _NOTHING = Result(0)
+_NO_UPSTREAM = Result(0, "upstream is not open")
 
 
 @attrs.define(eq=False)
@@ -192,6 +193,9 @@ class ListRun:
             for index in nobody if cut_off is not None else ():
                 assert cut_off is not None
                 sums[index] = cut_off
+        for index, result in enumerate(sums):
+            if result == _NOTHING and commands[index].to.kind == "upstream" and not self._is_reply:
+                sums[index] = _NO_UPSTREAM
         for index, positions in self._positions.items():
             sums[index] = attrs.evolve(sums[index], positions=positions)
         return sums

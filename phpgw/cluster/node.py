@@ -25,6 +25,7 @@ from phpgw.cluster.timer_turns import TimerTurns
 from phpgw.history.rules import HistoryRules
 from phpgw.hub.nodes import NodeList
 from phpgw.hub.recorded_events import OwnRecords, RecordsOf
+from phpgw.hub.upstreams import UpstreamLeases
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.relay.hold import Hold
@@ -64,11 +65,12 @@ class ClusterParts:
         self._random_id = random_id
         self._bus = make_bus(url, settings, reactor)
         tells_disconnects = "disconnect" in settings.events
+        lease_clock = partial(time.clock_gettime, time.CLOCK_BOOTTIME)
         membership = Membership(
             reactor,
             self._bus,
             keeps_id=not tells_disconnects,
-            lease_clock=partial(time.clock_gettime, time.CLOCK_BOOTTIME),
+            lease_clock=lease_clock,
         )
         hub = make_cluster_hub(
             reactor,
@@ -78,6 +80,7 @@ class ClusterParts:
             settings.max_groups,
             slices,
             HistoryRules(settings.history),
+            lease_clock,
         )
         self.membership = membership
         self.deaths = ReportedDeaths(reactor, self._bus, membership)
@@ -87,6 +90,7 @@ class ClusterParts:
         self.history = hub.history
         self.upstreams = hub.upstreams
         self._router = hub.router
+        self.upstream_leases: UpstreamLeases = hub.leases
         self.exchange = hub.exchange
         self.nodes: NodeList = ClusterNodeList(
             reactor, self._bus, membership, self.exchange, metrics, part
@@ -100,7 +104,13 @@ class ClusterParts:
             *observe_bus(self._bus),
             *observe_cluster(state, membership, self.exchange),
         )
-        services: list[IService] = [self._bus.service, self.exchange, membership, timer_turns]
+        services: list[IService] = [
+            self._bus.service,
+            self.exchange,
+            membership,
+            timer_turns,
+            hub.leases,
+        ]
         if self._ledger is not None:
             services.append(self._ledger)
         self.service: IService = ServiceOrder(services)

@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 import attrs
 
-from phpgw.cluster.channels import ALL, group_channel, node_channel, user_channel
+from phpgw.cluster.channels import ALL, group_channel, node_channel, upstream_channel, user_channel
 from phpgw.history.rules import HistoryRule, HistoryRules
-from phpgw.hub.commands import Command, Send, Target
+from phpgw.hub.commands import Command, Open, Send, Target
 from phpgw.hub.registry import Registry
 
 # The id of a client begins with the id of its node.
@@ -48,19 +48,29 @@ class Router:
     :param registry: the clients of this node.
     :param node_id: returns the id of this node.
     :param rules: tells which groups have a history.
+    :param is_upstream_here: returns whether this node holds an upstream.
     """
 
-    def __init__(self, registry: Registry, node_id: Callable[[], str], rules: HistoryRules) -> None:
+    def __init__(
+        self,
+        registry: Registry,
+        node_id: Callable[[], str],
+        rules: HistoryRules,
+        is_upstream_here: Callable[[str], bool] = lambda name: True,
+    ) -> None:
         self._registry = registry
         self._node_id = node_id
         self._rules = rules
+        self._is_upstream_here = is_upstream_here
 
     def is_local(self, command: Command) -> bool:
         """Return whether a command is for clients of this node alone."""
         to = command.to
         if to.kind == "client":
             return all(self.node_of(name) is None for name in to.names)
-        return to.kind in ("sender", "upstream") or not (to.names or to.kind == "all")
+        if to.kind == "upstream":
+            return type(command) is Open or all(map(self._is_upstream_here, to.names))
+        return to.kind == "sender" or not (to.names or to.kind == "all")
 
     def route(self, command: Command) -> Route:
         """Return where a command goes."""
@@ -69,6 +79,9 @@ class Router:
             return self._by_node(command)
         if self.is_local(command):
             return Route(command)
+        if to.kind == "upstream":
+            part = RemotePart(upstream_channel(to.names[0]), None, to.names)
+            return Route(None, (part,))
         rules: Mapping[str, HistoryRule] = {}
         if type(command) is Send and to.kind == "group":
             rules = self._rules.of_message(to.names, command.history)

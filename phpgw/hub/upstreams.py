@@ -1,5 +1,6 @@
-"""The way of commands to upstreams: servers that the gateway is connected to as a client."""
+"""Upstreams: servers that the gateway is connected to as a client; and which gateway has each."""
 
+from collections.abc import Collection
 from typing import Protocol
 
 from phpgw.hub.commander import Result
@@ -29,3 +30,77 @@ class UpstreamCommands:
         if self.sockets is None:
             return Result(0, UPSTREAM_NOT_FOUND)
         return self.sockets.run(command)
+
+
+class UpstreamHolder(Protocol):
+    """What is connected to upstreams while this gateway holds them."""
+
+    def hold(self, name: str, definition: str | None, fence: int) -> None:
+        """Be connected to an upstream from now on.
+
+        :param definition: what PHP has said of it; ``None`` if the settings name it.
+        :param fence: grows each time that another gateway, or this one again, holds it; 0 if there
+            is no other.
+        """
+
+    def release(self, name: str) -> None:
+        """End the connection to an upstream at once, since another gateway may hold it."""
+
+
+class UpstreamLeases(Protocol):
+    """Decides which of several gateways holds each upstream."""
+
+    def start(self, holder: UpstreamHolder, names: Collection[str]) -> None:
+        """Begin to hold upstreams.
+
+        :param names: those of the settings, the same for all gateways.
+        """
+
+    def stop(self) -> None:
+        """Hold none any longer, so that others do."""
+
+    def define(self, name: str, definition: str | None) -> str | None:
+        """Let an upstream be held, here or elsewhere.
+
+        :param definition: what PHP has said of it; ``None`` if the settings name it.
+        :returns: why that cannot be done; ``None`` if it can.
+        """
+
+    def end(self, name: str) -> None:
+        """Let an upstream that is held here be held by nobody, until it is defined again."""
+
+    @property
+    def count(self) -> int:
+        """Return how many upstreams there are, here and elsewhere, as far as is known."""
+
+
+class OnlyHolder:
+    """The leases of a gateway that is alone: it holds all at once."""
+
+    def __init__(self) -> None:
+        self._holder: UpstreamHolder | None = None
+        self._names: set[str] = set()
+
+    def start(self, holder: UpstreamHolder, names: Collection[str]) -> None:
+        """Hold those of the settings."""
+        self._holder = holder
+        for name in names:
+            self.define(name, None)
+
+    def stop(self) -> None:
+        """Do nothing: there are no others."""
+
+    def define(self, name: str, definition: str | None) -> None:
+        """Hold an upstream."""
+        assert self._holder is not None
+        self._names.add(name)
+        self._holder.hold(name, definition, 0)
+
+    def end(self, name: str) -> None:
+        """Forget an upstream."""
+        self._names.discard(name)
+
+    @property
+    def count(self) -> int:
+        """Return how many upstreams there are."""
+        return len(self._names)

@@ -37,6 +37,7 @@ class UpstreamEvents:
 
     :param name: the name of the upstream.
     :ivar is_asking: whether PHP has yet to handle an event.
+    :ivar fence: is in each event; 0 for none.
     :ivar find_key: of messages with the same key, only the newest waits; ``None`` to keep all.
     """
 
@@ -57,6 +58,7 @@ class UpstreamEvents:
         self._inbox = EventInbox(limits)
         self.is_asking = False
         self.find_key: KeyFinder | None = None
+        self.fence = 0
 
     @property
     def is_full(self) -> bool:
@@ -85,6 +87,8 @@ class UpstreamEvents:
         :param more: further fields of the event.
         :returns: whether it has taken the place of an older one.
         """
+        if self.fence:
+            more["fence"] = str(self.fence)
         fields = (("upstream", self._name), ("event", kind), *more.items())
         identity = self._own_events.identity
         event = Event("upstream", message, identity, is_binary, code, fields)

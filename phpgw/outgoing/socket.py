@@ -76,9 +76,11 @@ class OutgoingSocket:
     PHP gets the events one at a time, in order: ``open``, the messages, ``close``. A connection is
     made again once PHP has had all events of the one before.
 
+    :param fence: tells this holder from those before; 0 if there are no others.
     :param finished: called once it neither has a connection nor will make one, and PHP knows.
     :ivar name: the name of the upstream.
     :ivar upstream: the server.
+    :ivar events: sends PHP the events.
     :ivar is_running: whether it has a connection, or will make one.
     """
 
@@ -89,6 +91,7 @@ class OutgoingSocket:
         context: OutgoingContext,
         upstream: NamedUpstream,
         finished: Callable[["OutgoingSocket"], None] = lambda socket: None,
+        fence: int = 0,
     ) -> None:
         self.name = upstream.name
         self.upstream = upstream
@@ -97,7 +100,7 @@ class OutgoingSocket:
         self._finished = finished
         self._endpoint = context.make_endpoint(upstream)
         self._backoff = context.make_backoff()
-        self._events = UpstreamEvents(
+        self.events = UpstreamEvents(
             context.reactor,
             context.events,
             context.limits,
@@ -106,6 +109,7 @@ class OutgoingSocket:
                 taken=self._resume_reading, open_failed=self._close_untold, done=self._handled
             ),
         )
+        self.events.fence = fence
         # How many attempts to connect there have been since the last connection.
         self._attempt = 0
         self._set_key(upstream)
@@ -128,7 +132,7 @@ class OutgoingSocket:
         self._connect()
 
     def replace(self, upstream: NamedUpstream) -> None:
-        """Connect to another server of the same name, in place of the one before."""
+        """Connect to a server of the same name, in place of the one before."""
         self.upstream = upstream
         self._endpoint = self._context.make_endpoint(upstream)
         self._set_key(upstream)
@@ -175,11 +179,11 @@ class OutgoingSocket:
         self._opened_at = self._context.reactor.seconds()
         attempt, self._attempt = str(self._attempt), 0
         subprotocol = connection.subprotocol
-        self._events.add(OPEN, b"", connection.client, attempt=attempt, subprotocol=subprotocol)
+        self.events.add(OPEN, b"", connection.client, attempt=attempt, subprotocol=subprotocol)
 
     def received(self, connection: OutgoingProtocol, message: Message) -> None:
         """Give PHP a message; slow the server down if PHP is slow."""
-        metrics, events = self._context.factory.metrics, self._events
+        metrics, events = self._context.factory.metrics, self.events
         metrics.messages_received += 1
         metrics.message_bytes_received += len(message.payload)
         self._context.counts.replaced += events.add(
@@ -259,7 +263,7 @@ class OutgoingSocket:
         if is_last:
             self.is_running = False
         if was_open or is_last:
-            self._events.add(CLOSE, reason.encode(), None, code=code)
+            self.events.add(CLOSE, reason.encode(), None, code=code)
         if self.is_running:
             self._retry_later()
         self._notify_ended()
@@ -272,7 +276,7 @@ class OutgoingSocket:
     def _retry(self) -> None:
         """Connect, unless PHP has yet to be told of the connection before."""
         self._retry_call = None
-        if self._events.is_asking:
+        if self.events.is_asking:
             self._is_due = True
         else:
             self._connect()
@@ -292,14 +296,14 @@ class OutgoingSocket:
         waiters, self._end_waiters = self._end_waiters, []
         for waiter in waiters:
             waiter.callback(None)
-        if not (self.is_running or self._events.is_asking):
+        if not (self.is_running or self.events.is_asking):
             self._finished(self)
 
     # The events
 
     def _set_key(self, upstream: NamedUpstream) -> None:
         key = upstream.latest_by
-        self._events.find_key = None if key is None else make_key_finder(key)
+        self.events.find_key = None if key is None else make_key_finder(key)
 
     def _resume_reading(self) -> None:
         if self._connection is not None:

@@ -7,13 +7,16 @@ from typing import Any
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.logger import Logger
 
 from phpgw.hub.commander import Result
-from phpgw.hub.commands import Close, Command, Open, Send
-from phpgw.hub.upstreams import UPSTREAM_NOT_FOUND
+from phpgw.hub.commands import Close, Command, Open, Send, Target
+from phpgw.hub.upstreams import UPSTREAM_NOT_FOUND, OnlyHolder, UpstreamLeases
+from phpgw.log_limit import line_limit
 from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.outgoing.address_rules import AddressRules
+from phpgw.outgoing.definitions import read_definition, write_definition
 from phpgw.outgoing.endpoint import ServerEndpoint
 from phpgw.outgoing.headers import InvalidHeaders, check_headers
 from phpgw.outgoing.inbox import InboxLimits
@@ -43,9 +46,12 @@ class OutgoingSockets(Service):
     :param named: those that the settings name.
     :param allowed: the servers that PHP may name.
     :param max_count: how many upstreams there may be.
+    :param leases: decides which of them this gateway holds.
     :ivar metrics: the numbers of these connections; those of browsers are others.
     :ivar observables: the metrics that these have the numbers of.
     """
+
+    log = Logger(observer=line_limit)
 
     def __init__(
         self,
@@ -53,11 +59,13 @@ class OutgoingSockets(Service):
         named: Sequence[NamedUpstream],
         allowed: Sequence[AllowedServer] = (),
         max_count: int = 100,
+        leases: UpstreamLeases | None = None,
     ) -> None:
         self._context = context
         self._named = {each.name: each for each in named}
         self._allowed = frozenset(each for each in allowed if isinstance(each, str))
         self._max_count = max_count
+        self._leases = leases or OnlyHolder()
         self._sockets: dict[str, OutgoingSocket] = {}
         self.metrics: Metrics = context.factory.metrics
         self.observables: Sequence[Observable] = observe_outgoing(
@@ -66,7 +74,7 @@ class OutgoingSockets(Service):
 
     @classmethod
     def from_settings(
-        cls, settings: Settings, reactor: Any, events: OwnEvents
+        cls, settings: Settings, reactor: Any, events: OwnEvents, leases: UpstreamLeases
     ) -> "OutgoingSockets":
         """Return those that the settings name, or allow."""
         networks = [each for each in settings.allow_upstream if not isinstance(each, str)]
@@ -97,7 +105,9 @@ class OutgoingSockets(Service):
             ),
             make_endpoint=make_endpoint,
         )
-        return cls(context, settings.upstream, settings.allow_upstream, settings.max_upstreams)
+        return cls(
+            context, settings.upstream, settings.allow_upstream, settings.max_upstreams, leases
+        )
 
     def states(self) -> dict[str, bool]:
         """Return whether each upstream is open, by its name."""
@@ -105,10 +115,9 @@ class OutgoingSockets(Service):
         return states | {name: each.is_open for name, each in self._sockets.items()}
 
     def startService(self) -> None:
-        """Connect to the servers that the settings name."""
+        """Connect to the servers that this gateway holds."""
         super().startService()
-        for each in self._named.values():
-            self._start(each)
+        self._leases.start(self, self._named.keys())
 
     def stopService(self) -> Deferred[Any]:
         """Close all connections.
@@ -130,6 +139,7 @@ class OutgoingSockets(Service):
         def stopped(outcome: object) -> None:
             if call.active():
                 call.cancel()
+            self._leases.stop()
 
         return stopping.addBoth(stopped)
 
@@ -140,7 +150,7 @@ class OutgoingSockets(Service):
         [name] = command.to.names or ("",)
         if isinstance(command, Open):
             try:
-                return self._open(self._read(name, command))
+                return self._open(name, command)
             except NotAllowed as error:
                 return Result(0, str(error))
         socket = self._sockets.get(name)
@@ -151,10 +161,47 @@ class OutgoingSockets(Service):
                 is_sent = socket.send(command.message, command.is_binary)
                 return _DONE if is_sent else Result(0, "upstream is not open")
             case Close():
+                self._leases.end(name)
                 socket.stop(command.code, command.reason, "command")
                 return _DONE
             case _:
                 return Result(0, "an upstream has no groups, no user and no state")
+
+    # phpgw.hub.upstreams.UpstreamHolder
+
+    def hold(self, name: str, definition: str | None, fence: int) -> None:
+        """Be connected to an upstream."""
+        if not self.running:
+            return
+        try:
+            command = Open(Target("upstream", (name,)))
+            if definition is not None:
+                command = read_definition(name, definition)
+            upstream = self._read(name, command)
+        except (ValueError, NotAllowed) as error:
+            self.log.warn(
+                "Upstream {upstream}, which another gateway has opened, is not opened here: "
+                "{reason}",
+                upstream=name,
+                reason=str(error),
+            )
+            return
+        socket = self._sockets.get(name)
+        if socket is None:
+            socket = OutgoingSocket(self._context, upstream, self._finished, fence)
+            self._sockets[name] = socket
+            socket.start()
+            return
+        socket.events.fence = fence
+        if not (socket.is_running and socket.upstream == upstream):
+            socket.replace(upstream)
+
+    def release(self, name: str) -> None:
+        """End a connection at once, since another gateway may hold the upstream."""
+        socket = self._sockets.get(name)
+        if socket is not None:
+            socket.stop(_GOING_AWAY, "another gateway may hold this upstream", "cut_off")
+            socket.abort()
 
     def _read(self, name: str, command: Open) -> NamedUpstream:
         """Return the upstream that a command is to open.
@@ -187,23 +234,23 @@ class OutgoingSockets(Service):
             latest_by=command.latest_by,
         )
 
-    def _open(self, upstream: NamedUpstream) -> Result:
+    def _open(self, name: str, command: Open) -> Result:
+        """Have an upstream held, here or by another gateway.
+
+        :raises NotAllowed: if PHP may not open it.
+        """
+        self._read(name, command)
         if not self.running:
             raise NotAllowed("the gateway stops")
-        socket = self._sockets.get(upstream.name)
-        if socket is None:
-            if len(self._sockets) >= self._max_count:
-                raise NotAllowed("there are too many upstreams (--max-upstreams)")
-            self._start(upstream)
-        elif not (socket.is_running and socket.upstream == upstream):
-            socket.replace(upstream)
-        return _DONE
-
-    def _start(self, upstream: NamedUpstream) -> None:
-        socket = OutgoingSocket(self._context, upstream, self._finished)
-        self._sockets[upstream.name] = socket
-        socket.start()
+        if name not in self._sockets and self._leases.count >= self._max_count:
+            raise NotAllowed("there are too many upstreams (--max-upstreams)")
+        definition = None if command.url is None else write_definition(command)
+        problem = self._leases.define(name, definition)
+        return _DONE if problem is None else Result(0, problem)
 
     def _finished(self, socket: OutgoingSocket) -> None:
-        if self._sockets.get(socket.name) is socket:
-            del self._sockets[socket.name]
+        if self._sockets.get(socket.name) is not socket:
+            return
+        del self._sockets[socket.name]
+        if not socket.upstream.reconnects and self.running:
+            self._leases.end(socket.name)

@@ -52,10 +52,6 @@ class Settings(
             for name in names:
                 if names.count(name) > 1:
                     raise InvalidOption(option, "each name once", repr(name))
-        for name in ("upstream", "allow_upstream"):
-            named = getattr(self, name)
-            if named and (self.bus is not None or self.workers != 1):
-                raise _conflicting(name, named[0], "beside --bus and --workers")
         if len(self.upstream) > self.max_upstreams:
             raise InvalidOption(
                 "max-upstreams", "at least as many as --upstream names", repr(self.max_upstreams)

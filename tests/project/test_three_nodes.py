@@ -34,6 +34,8 @@ ONE_GATEWAY = {
     "test_restarts": "stops and restarts of a process",
     "test_slow_consumers": "the memory of a process",
     "test_starting": "the start of a process",
+    "test_upstream_leases": "gateways that share upstreams already",
+    "test_upstreams": "upstreams of one gateway; test_upstream_leases has those of several",
     "test_trying_out": "the gateway's own page",
     "test_workers": "workers, which are nodes themselves",
 }

@@ -59,6 +59,8 @@ class MemoryNode:
         self.history = hub.history
         self.router = hub.router
         self.exchange = hub.exchange
+        self.upstreams = hub.upstreams
+        self.leases = hub.leases
         self.exchange.startService()
         self.connections: dict[str, FakeConnection] = {}
 

@@ -18,6 +18,9 @@ def add_scripts(engine: MemoryEngine) -> None:
         claim=scripts.claim,
         keep=scripts.keep,
         unlock=scripts.unlock,
+        hold_upstreams=scripts.hold_upstreams,
+        end_upstream=scripts.end_upstream,
+        yield_upstreams=scripts.yield_upstreams,
     )
 
 
@@ -128,3 +131,43 @@ class _Scripts:
     def unlock(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
         if self._call(b"GET", [keys[0]]) == arguments[0]:
             self._call(b"DEL", [keys[0]])
+
+    def hold_upstreams(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> list[Any]:
+        definitions, fences, leases = keys
+        token, lease, nodes, *named = arguments
+        texts = dict(self._call(b"HGETALL", [definitions]))
+        names = [*texts, *(name for name in named if name not in texts)]
+        left = -(-len(names) // int(nodes))
+        found: list[Any] = [len(names)]
+        for name in names:
+            if texts.get(name) == b"":
+                continue
+            holder = self._call(b"GET", [leases + name])
+            if holder == token:
+                self._call(b"PEXPIRE", [leases + name, lease])
+                fence = int(self._call(b"HGET", [fences, name]))
+            elif holder is None and left:
+                left -= 1
+                self._call(b"SET", [leases + name, token, b"PX", lease])
+                fence = int(self._call(b"HGET", [fences, name]) or 0) + 1
+                self._call(b"HSET", [fences, name, b"%d" % fence])
+            else:
+                continue
+            found.append([name, fence, texts.get(name)])
+        return found
+
+    def end_upstream(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
+        definitions, lease = keys
+        name, text, token = arguments
+        if (self._call(b"HGET", [definitions, name]) or b"") != text:
+            return
+        if text:
+            self._call(b"HDEL", [definitions, name])
+        else:
+            self._call(b"HSET", [definitions, name, b""])
+        self.yield_upstreams([lease], [token])
+
+    def yield_upstreams(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
+        for lease in keys:
+            if self._call(b"GET", [lease]) == arguments[0]:
+                self._call(b"DEL", [lease])
