@@ -84,6 +84,24 @@ class PushTests(RealClusterTestCase):
         self.assertEqual(404, (await self.ask(one, f"/clients/{client.id}"))[0])
         self.assertEqual(404, (await self.ask(one, "/users/7"))[0])
 
+    async def test_recorded_events(self) -> None:
+        """Any gateway has the recorded events of a client of any other, the newest first."""
+        one, two = await self.start(2, "--record-events", "2")
+        client = await self.client(two)
+        for message in ("first", "second", "third"):
+            client.send({"op": "send", "message": message})
+            self.assertEqual([message], await client.receive())
+        for gateway in (one, two):
+            events = (await self.get(gateway, f"/clients/{client.id}"))["events"]
+            for event, message in zip(events, ("third", "second"), strict=True):
+                self.assertIn(message, event["message"])
+                self.assertEqual(client.id, event["client_id"])
+        two.signal(signal.SIGSTOP)
+        status, body = await self.ask(one, f"/clients/{client.id}")
+        two.signal(signal.SIGCONT)
+        self.assertEqual(503, status)
+        self.assertIn(client.node_id, body)
+
     async def test_replies(self) -> None:
         """The commands of a reply reach clients of other gateways, in order, and names work."""
         one, two = await self.start(2)

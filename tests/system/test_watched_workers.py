@@ -489,3 +489,16 @@ class WatchedConsoleTests(ConsoleTestCase):
         await self.browser.open(link)
         await self.shown("This link was used")
         await self.assert_no_complaint()
+
+    async def test_hangs(self) -> None:
+        """The page notices that nothing comes any more, and goes on when the gateway does."""
+        await self.start_console()
+        await self.enter()
+        pids = worker_pids(self.gateway.log)
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        await self.shown("No connection to the gateway")
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        await self.shown("Live")
+        await self.assert_no_complaint()
