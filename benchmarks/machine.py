@@ -15,6 +15,8 @@ _PROGRAMS = (
     ("PHP-FPM", ("php-fpm", *(f"php-fpm8.{minor}" for minor in range(9, -1, -1))), "-v"),
     ("Nginx", ("nginx",), "-v"),
     ("Redis", ("redis-server", "valkey-server"), "--version"),
+    ("MariaDB", ("mariadbd",), "--version"),
+    ("PgBouncer", ("pgbouncer",), "--version"),
     ("Go", ("go",), "version"),
     ("Pushpin", ("pushpin",), "--version"),
     ("wrk", ("wrk",), "-v"),

@@ -342,10 +342,53 @@ trait Commanding
         $to = Command::to('user', $user);
         return $this->command(['op' => 'close', 'to' => $to, 'code' => $code, 'reason' => $reason]);
     }
+
+    /** Sends to a server that the gateway is connected to: one of --upstream, or of openUpstream(). */
+    public function sendToUpstream(string $name, string|Binary $message): static
+    {
+        return $this->command(Command::send(['upstream' => $name], $message));
+    }
+
+    /** Closes the connection to an upstream, and lets it be closed; code and reason as with closeClient(). */
+    public function closeUpstream(string $name, int $code = 1000, string $reason = ''): static
+    {
+        return $this->command(['op' => 'close', 'to' => ['upstream' => $name], 'code' => $code, 'reason' => $reason]);
+    }
+
+    /**
+     * Connects to a WebSocket server, which the gateway's --allow-upstream must name.
+     *
+     * @param string|null $url like wss://HOST/PATH; null to open one of --upstream again
+     * @param array<string, string> $headers more headers of the handshake
+     * @param list<string> $subprotocols that are offered, the best first
+     * @param bool $reconnect whether it is connected to again when the connection has ended
+     * @param string|null $latestBy a JSON pointer, like /symbol: of the messages with the same value there, only the
+     *     newest waits for PHP; null to keep all
+     */
+    public function openUpstream(
+        string $name,
+        ?string $url = null,
+        array $headers = [],
+        array $subprotocols = [],
+        bool $reconnect = true,
+        ?string $latestBy = null,
+    ): static {
+        $command = ['op' => 'open', 'name' => $name, 'url' => $url, 'reconnect' => $reconnect];
+        if ($headers !== []) {
+            $command['headers'] = $headers;
+        }
+        if ($subprotocols !== []) {
+            $command['subprotocols'] = array_values($subprotocols);
+        }
+        if ($latestBy !== null) {
+            $command += ['keep' => 'latest', 'key' => $latestBy];
+        }
+        return $this->command($command);
+    }
 }
 
 /**
- * What the gateway tells PHP: a message, a connection that begins or ends, or a timer.
+ * What the gateway tells PHP: a message, a connection that begins or ends, a timer, or an upstream.
  *
  * All of it is taken from the request's body, which is what a signature covers; save for $id, $isBinary and
  * $isCrossOrigin.
@@ -355,15 +398,18 @@ final class Event
     private const WHITE_SPACE = " \t\n\r\v\f";
 
     /**
-     * @param string $type server (a message from a client), connect, disconnect, timer or check
+     * @param string $type server (a message from a client), connect, disconnect, timer, upstream or check
      * @param string $message the payload; on disconnect the reason; on timer the timer's name
-     * @param string $clientId empty on timer and check
+     * @param string $clientId empty on timer, upstream and check
      * @param string|null $user whose the client is, if it has been bound
      * @param string|null $state what PHP has set for this client
      * @param bool $isBinary whether the message came as a binary one
-     * @param int|null $code on disconnect how: 1005 if no code was given, 1006 if it vanished
+     * @param int|null $code on disconnect, and on the close of an upstream, how: 1005 if no code was given, 1006 if it vanished
      * @param bool $isCrossOrigin whether a page of another site has connected, without its visitor's cookies
      * @param string $id the id of the event, which the gateway's log has, too
+     * @param string|null $upstream on upstream its name
+     * @param string|null $upstreamEvent on upstream what has happened: open, message or close
+     * @param array<string, string> $details on upstream what else is said: attempt, subprotocol, dropped, fence
      */
     private function __construct(
         public readonly string $type,
@@ -375,6 +421,9 @@ final class Event
         public readonly ?int $code,
         public readonly bool $isCrossOrigin,
         public readonly string $id,
+        public readonly ?string $upstream,
+        public readonly ?string $upstreamEvent,
+        public readonly array $details,
     ) {
     }
 
@@ -450,6 +499,9 @@ final class Event
             isset($fields['code']) ? (int) $fields['code'] : null,
             ($server['HTTP_PHPGW_CROSS_ORIGIN'] ?? '') === '1',
             (string) ($server['HTTP_PHPGW_EVENT_ID'] ?? ''),
+            $fields['upstream'] ?? null,
+            $fields['event'] ?? null,
+            array_intersect_key($fields, ['attempt' => 0, 'subprotocol' => 0, 'dropped' => 0, 'fence' => 0]),
         );
     }
 
@@ -479,6 +531,17 @@ final class Event
     public function isTimer(?string $name = null): bool
     {
         return $this->type === 'timer' && ($name === null || $this->message === $name);
+    }
+
+    /**
+     * @param string|null $name whether it is of this upstream
+     * @param string|null $event whether it is this event: open, message or close
+     */
+    public function isUpstream(?string $name = null, ?string $event = null): bool
+    {
+        return $this->type === 'upstream'
+            && ($name === null || $this->upstream === $name)
+            && ($event === null || $this->upstreamEvent === $event);
     }
 
     /** @param array<string, mixed> $server */
@@ -678,6 +741,35 @@ final class Gateway
     public function closeUser(string|int|array $user, int $code = 1000, string $reason = ''): Result
     {
         return $this->batch()->closeUser($user, $code, $reason)->run();
+    }
+
+    /** Sends to a server that the gateway is connected to: one of --upstream, or of openUpstream(). */
+    public function sendToUpstream(string $name, string|Binary $message): Result
+    {
+        return $this->batch()->sendToUpstream($name, $message)->run();
+    }
+
+    /** Closes the connection to an upstream, and lets it be closed. */
+    public function closeUpstream(string $name, int $code = 1000, string $reason = ''): Result
+    {
+        return $this->batch()->closeUpstream($name, $code, $reason)->run();
+    }
+
+    /**
+     * Connects to a WebSocket server, which the gateway's --allow-upstream must name.
+     *
+     * @param array<string, string> $headers more headers of the handshake
+     * @param list<string> $subprotocols that are offered, the best first
+     */
+    public function openUpstream(
+        string $name,
+        ?string $url = null,
+        array $headers = [],
+        array $subprotocols = [],
+        bool $reconnect = true,
+        ?string $latestBy = null,
+    ): Result {
+        return $this->batch()->openUpstream($name, $url, $headers, $subprotocols, $reconnect, $latestBy)->run();
     }
 
     /** A client; null if there is none of this id. */

@@ -116,4 +116,47 @@ trait Commanding
         $to = Command::to('user', $user);
         return $this->command(['op' => 'close', 'to' => $to, 'code' => $code, 'reason' => $reason]);
     }
+
+    /** Sends to a server that the gateway is connected to: one of --upstream, or of openUpstream(). */
+    public function sendToUpstream(string $name, string|Binary $message): static
+    {
+        return $this->command(Command::send(['upstream' => $name], $message));
+    }
+
+    /** Closes the connection to an upstream, and lets it be closed; code and reason as with closeClient(). */
+    public function closeUpstream(string $name, int $code = 1000, string $reason = ''): static
+    {
+        return $this->command(['op' => 'close', 'to' => ['upstream' => $name], 'code' => $code, 'reason' => $reason]);
+    }
+
+    /**
+     * Connects to a WebSocket server, which the gateway's --allow-upstream must name.
+     *
+     * @param string|null $url like wss://HOST/PATH; null to open one of --upstream again
+     * @param array<string, string> $headers more headers of the handshake
+     * @param list<string> $subprotocols that are offered, the best first
+     * @param bool $reconnect whether it is connected to again when the connection has ended
+     * @param string|null $latestBy a JSON pointer, like /symbol: of the messages with the same value there, only the
+     *     newest waits for PHP; null to keep all
+     */
+    public function openUpstream(
+        string $name,
+        ?string $url = null,
+        array $headers = [],
+        array $subprotocols = [],
+        bool $reconnect = true,
+        ?string $latestBy = null,
+    ): static {
+        $command = ['op' => 'open', 'name' => $name, 'url' => $url, 'reconnect' => $reconnect];
+        if ($headers !== []) {
+            $command['headers'] = $headers;
+        }
+        if ($subprotocols !== []) {
+            $command['subprotocols'] = array_values($subprotocols);
+        }
+        if ($latestBy !== null) {
+            $command += ['keep' => 'latest', 'key' => $latestBy];
+        }
+        return $this->command($command);
+    }
 }

@@ -7,7 +7,7 @@ namespace Phpgw;
 use Psr\Http\Message\ServerRequestInterface;
 
 /**
- * What the gateway tells PHP: a message, a connection that begins or ends, or a timer.
+ * What the gateway tells PHP: a message, a connection that begins or ends, a timer, or an upstream.
  *
  * All of it is taken from the request's body, which is what a signature covers; save for $id, $isBinary and
  * $isCrossOrigin.
@@ -17,15 +17,18 @@ final class Event
     private const WHITE_SPACE = " \t\n\r\v\f";
 
     /**
-     * @param string $type server (a message from a client), connect, disconnect, timer or check
+     * @param string $type server (a message from a client), connect, disconnect, timer, upstream or check
      * @param string $message the payload; on disconnect the reason; on timer the timer's name
-     * @param string $clientId empty on timer and check
+     * @param string $clientId empty on timer, upstream and check
      * @param string|null $user whose the client is, if it has been bound
      * @param string|null $state what PHP has set for this client
      * @param bool $isBinary whether the message came as a binary one
-     * @param int|null $code on disconnect how: 1005 if no code was given, 1006 if it vanished
+     * @param int|null $code on disconnect, and on the close of an upstream, how: 1005 if no code was given, 1006 if it vanished
      * @param bool $isCrossOrigin whether a page of another site has connected, without its visitor's cookies
      * @param string $id the id of the event, which the gateway's log has, too
+     * @param string|null $upstream on upstream its name
+     * @param string|null $upstreamEvent on upstream what has happened: open, message or close
+     * @param array<string, string> $details on upstream what else is said: attempt, subprotocol, dropped, fence
      */
     private function __construct(
         public readonly string $type,
@@ -37,6 +40,9 @@ final class Event
         public readonly ?int $code,
         public readonly bool $isCrossOrigin,
         public readonly string $id,
+        public readonly ?string $upstream,
+        public readonly ?string $upstreamEvent,
+        public readonly array $details,
     ) {
     }
 
@@ -112,6 +118,9 @@ final class Event
             isset($fields['code']) ? (int) $fields['code'] : null,
             ($server['HTTP_PHPGW_CROSS_ORIGIN'] ?? '') === '1',
             (string) ($server['HTTP_PHPGW_EVENT_ID'] ?? ''),
+            $fields['upstream'] ?? null,
+            $fields['event'] ?? null,
+            array_intersect_key($fields, ['attempt' => 0, 'subprotocol' => 0, 'dropped' => 0, 'fence' => 0]),
         );
     }
 
@@ -141,6 +150,17 @@ final class Event
     public function isTimer(?string $name = null): bool
     {
         return $this->type === 'timer' && ($name === null || $this->message === $name);
+    }
+
+    /**
+     * @param string|null $name whether it is of this upstream
+     * @param string|null $event whether it is this event: open, message or close
+     */
+    public function isUpstream(?string $name = null, ?string $event = null): bool
+    {
+        return $this->type === 'upstream'
+            && ($name === null || $this->upstream === $name)
+            && ($event === null || $this->upstreamEvent === $event);
     }
 
     /** @param array<string, mixed> $server */

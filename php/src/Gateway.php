@@ -158,6 +158,35 @@ final class Gateway
         return $this->batch()->closeUser($user, $code, $reason)->run();
     }
 
+    /** Sends to a server that the gateway is connected to: one of --upstream, or of openUpstream(). */
+    public function sendToUpstream(string $name, string|Binary $message): Result
+    {
+        return $this->batch()->sendToUpstream($name, $message)->run();
+    }
+
+    /** Closes the connection to an upstream, and lets it be closed. */
+    public function closeUpstream(string $name, int $code = 1000, string $reason = ''): Result
+    {
+        return $this->batch()->closeUpstream($name, $code, $reason)->run();
+    }
+
+    /**
+     * Connects to a WebSocket server, which the gateway's --allow-upstream must name.
+     *
+     * @param array<string, string> $headers more headers of the handshake
+     * @param list<string> $subprotocols that are offered, the best first
+     */
+    public function openUpstream(
+        string $name,
+        ?string $url = null,
+        array $headers = [],
+        array $subprotocols = [],
+        bool $reconnect = true,
+        ?string $latestBy = null,
+    ): Result {
+        return $this->batch()->openUpstream($name, $url, $headers, $subprotocols, $reconnect, $latestBy)->run();
+    }
+
     /** A client; null if there is none of this id. */
     public function client(string $clientId): ?ClientInfo
     {

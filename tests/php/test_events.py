@@ -90,6 +90,9 @@ class EventTests(SystemTestCase):
                     "code": None,
                     "isCrossOrigin": False,
                     "id": "",
+                    "upstream": None,
+                    "upstreamEvent": None,
+                    "details": [],
                     "is": [True, False, False, False],
                 },
             ),
@@ -107,6 +110,21 @@ class EventTests(SystemTestCase):
             self.assertEqual(
                 (event["user"], event["state"], event["isBinary"]), (None, None, False)
             )
+
+    async def test_upstream(self) -> None:
+        """Its name, what has happened, and what else is said of that."""
+        self.serve(
+            f"{_OPENING}$event = Event::fromGlobals();"
+            "echo json_encode([$event->isUpstream(), $event->isUpstream('feed'),"
+            " $event->isUpstream('feed', 'message'), $event->isUpstream('other'),"
+            " $event->isUpstream(null, 'open'), $event->upstreamEvent, $event->details]);"
+        )
+        more = {"upstream": "feed", "event": "message", "dropped": "2", "fence": "7"}
+        _, text = await self.post(form(type="upstream", client_id="", **more))
+        details = {"dropped": "2", "fence": "7"}
+        self.assertEqual([True, True, True, False, False, "message", details], json.loads(text))
+        _, text = await self.post(form(upstream="feed", event="message"))
+        self.assertEqual([False] * 5, json.loads(text)[:5])
 
     async def test_check(self) -> None:
         """It is answered by itself, with PHP's settings; the script does not go on."""

@@ -79,6 +79,10 @@ class GatewayTests(FakeGatewayApiTestCase):
                 ->closeClient('a')
                 ->closeClient('a', 4001, 'bye')
                 ->closeUser([1, 2], 1001)
+                ->sendToUpstream('feed', new Binary("\\0"))
+                ->closeUpstream('feed')
+                ->openUpstream('feed')
+                ->openUpstream('feed', 'wss://a.example/', ['X' => 'y'], ['v1'], false, '/s')
                 ->command(['op' => 'leave', 'to' => ['all' => true], 'group' => 'room'])
                 ->run();
             echo json_encode([$result->ok, $result->delivered, $result->error, $result->results]);
@@ -113,6 +117,14 @@ class GatewayTests(FakeGatewayApiTestCase):
                 {"op": "close", "to": {"client": "a"}, "code": 1000, "reason": ""},
                 {"op": "close", "to": {"client": "a"}, "code": 4001, "reason": "bye"},
                 {"op": "close", "to": {"users": ["1", "2"]}, "code": 1001, "reason": ""},
+                {"op": "send", "to": {"upstream": "feed"}, "data": "AA=="},
+                {"op": "close", "to": {"upstream": "feed"}, "code": 1000, "reason": ""},
+                {"op": "open", "name": "feed", "url": None, "reconnect": True},
+                {
+                    **{"op": "open", "name": "feed", "url": "wss://a.example/", "reconnect": False},
+                    **{"headers": {"X": "y"}, "subprotocols": ["v1"]},
+                    **{"keep": "latest", "key": "/s"},
+                },
                 {"op": "leave", "to": {"all": True}, "group": "room"},
             ],
         )
@@ -125,7 +137,7 @@ class GatewayTests(FakeGatewayApiTestCase):
                 static fn (\\ReflectionMethod $method): string => implode(' ', [$method->name,
                     ...array_map(strval(...), $method->getParameters())]),
                 array_filter((new \\ReflectionClass($class))->getMethods(), static fn ($method) =>
-                    preg_match('~^(send|join|leave|bind|unbind|set|close)~', $method->name) === 1));
+                    preg_match('~^(send|join|leave|bind|unbind|set|close|open)~', $method->name)));
             if (array_values($of(Gateway::class)) !== array_values($of(Batch::class))) {
                 throw new \\Exception(print_r([$of(Gateway::class), $of(Batch::class)], true));
             }

@@ -28,6 +28,8 @@ class LeftSessionTests(MySqlPoolTestCase):
         self.server.run(self.more_setup)
         pool = self.start_pool()
         cases = await self.sessions(driver)
+        # It ends before there is an answer. PDO has no such queries.
+        never_clean = self.never_clean | ({"asynchronous"} if driver == "mysqli" else set())
         self.assertEqual([], [case for case in cases if case["difference"]])
         # It is proven for sessions that were cleaned, and not only for those that were closed.
         for case in cases:
@@ -35,7 +37,7 @@ class LeftSessionTests(MySqlPoolTestCase):
             if case["state"] == "another user":
                 # mysqli ends the session when that is refused.
                 continue
-            if case["state"] in self.never_clean or is_killed:
+            if case["state"] in never_clean or is_killed:
                 self.assertFalse(case["is_same"], case)
             elif case["end"] != "half an answer, exit":
                 self.assertTrue(case["is_same"], case)

@@ -19,6 +19,12 @@ _ID = "echo json_encode(pdo()->query('SELECT CONNECTION_ID()')->fetchColumn());"
 _SLOW = "$p = pdo(); echo json_encode(error_of(fn () => $p->query('SELECT SLEEP(30)')));"
 
 
+def _peak(status: Path) -> int:
+    """Return the most memory that a process has used, in KB."""
+    (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1])
+
+
 class ProcessTests(MySqlPoolTestCase):
     def start_with_gateway(self, *options: str, size: int = 1) -> Gateway:
         self.start_server()
@@ -45,6 +51,28 @@ class ProcessTests(MySqlPoolTestCase):
         self.start_with_gateway()
         ids = {await self.php(_ID) for _ in range(3)}
         self.assertEqual(1, len(ids))
+
+    async def test_slow_reader(self) -> None:
+        """An answer of 270 MB to PHP that reads slowly is in no memory."""
+        gateway = self.start_with_gateway()
+        await self.php(_ID)
+        status = Path(f"/proc/{self.pools_pid(gateway)}/status")
+        before = _peak(status)
+        length = await self.php(
+            """
+            $pdo = pdo('shop', [PDO::MYSQL_ATTR_USE_BUFFERED_QUERY => false]);
+            $next = 'SELECT 1 AS n UNION ALL SELECT n + 1 FROM s WHERE n < 900';
+            $rows = $pdo->query("WITH RECURSIVE s AS ($next) SELECT REPEAT('x', 300000) FROM s");
+            usleep(1_000_000);
+            for ($length = 0; $row = $rows->fetch(PDO::FETCH_NUM);) {
+                $length += strlen($row[0]);
+                $length > 30_000_000 || usleep(10_000);
+            }
+            echo json_encode($length);
+            """
+        )
+        self.assertEqual(270_000_000, length)
+        self.assertLess(_peak(status) - before, 20_000)
 
     async def test_secrets(self) -> None:
         """The password is in no command line, environment, log or answer, also if it is wrong."""

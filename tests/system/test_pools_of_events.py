@@ -58,8 +58,7 @@ class PoolsOfEventsTests(SystemTestCase):
         script.write_text(_SCRIPT % {"sockets": sockets})
         for each in (self.directory, script):
             each.chmod(0o755)
-        # For everybody: the user of the own PHP-FPM is another one if the tests run as root.
-        fields = f"size={size}&wait=20s&mode=0666"
+        fields = f"size={size}&wait=20s"
         self.gateway = self.start_gateway(
             *("--php-script", str(script), "--pool-directory", str(sockets)),
             *(

@@ -12,11 +12,11 @@ from pathlib import Path
 import attrs
 
 from phpgw.process.rlimit import INITIAL_LIMIT
+from phpgw.process.script_user import find_script_user
 from phpgw.process.socket_directory import NoSocketDirectory, make_socket_directory
 
 _DIRECTORIES = ("/usr/local/sbin", "/usr/sbin")
 _NAME = re.compile(r"php-fpm(\d+(?:\.\d+)?)?$")
-_USERS = ("www-data", "nobody")
 
 # PHP's own post_max_size.
 _POST_SIZE = 8 * 1024**2
@@ -206,10 +206,7 @@ def _form_size(message_size: int) -> int:
 
 
 def _find_user(name: str | None) -> pwd.struct_passwd:
-    names = (name,) if name is not None else _USERS
-    for each in names:
-        try:
-            return pwd.getpwnam(each)
-        except KeyError:
-            continue
-    raise FpmUnusable(f"there is no user {' or '.join(names)}")
+    try:
+        return find_script_user(name)
+    except LookupError as error:
+        raise FpmUnusable(str(error)) from None

@@ -127,6 +127,8 @@ const STATES = [
     'failed statement' => ['BEGIN', 'SELECT nonsense FROM nowhere'],
     // These need the driver.
     'prepared' => null,
+    'cursor' => null,
+    'asynchronous' => null,
     'several results' => null,
     'another character set' => null,
     'another database' => null,
@@ -157,12 +159,21 @@ function leave(Database $db, string $state): void
     }
     match ($state) {
         'prepared' => $GLOBALS['kept'] = $db->mysqli->prepare('SELECT ?'),
+        'cursor' => open_cursor($db->mysqli),
+        'asynchronous' => $db->mysqli->query('SELECT SLEEP(0.05)', MYSQLI_ASYNC),
         'several results' => $db->mysqli->multi_query('SELECT 1; SELECT 2'),
         'another character set' => $db->mysqli->set_charset('latin1'),
         'another database' => $db->mysqli->select_db('other'),
         'another user' => @$db->mysqli->change_user('root', '', 'other'),
         default => null,
     };
+}
+
+function open_cursor(mysqli $mysqli): void
+{
+    $GLOBALS['kept'] = $statement = $mysqli->prepare('SELECT v FROM u UNION SELECT 1 UNION SELECT 2');
+    $statement->attr_set(MYSQLI_STMT_ATTR_CURSOR_TYPE, MYSQLI_CURSOR_TYPE_READ_ONLY);
+    $statement->execute();
 }
 
 /* An answer of 27 MB, from no table: there may be locks. */

@@ -1,6 +1,9 @@
 """Tests for :mod:`phpgw.pools.manager`, and for a gateway without pools."""
 
+import grp
 import json
+import os
+import pwd
 import socket
 import subprocess
 import sys
@@ -237,6 +240,28 @@ class StopTests(OwnPoolsTestCase):
         process = self.start()
         self.assertTrue(self.pools.reload())
         self.assertEqual("reload", process.told[-1]["type"])
+
+
+class GroupTests(SynchronousTestCase):
+    def group(self, uid: int, *, fields: str = "", **options: Any) -> str | None:
+        """Return the group of a pool's socket, if the gateway runs as this user."""
+        self.patch(os, "geteuid", lambda: uid)
+        pool = parse_pool(f"a=mysql://h?socket=/s{fields}")
+        settings = Settings(pool=(pool,), **options)
+        pools: Any = make_pools(settings, WorkersReactor())
+        group: str | None = pools._job["pools"][0]["group"]
+        return group
+
+    def test_own_php_fpm(self) -> None:
+        """A gateway of root's has another user for its own PHP-FPM, whose group it is then."""
+        user = pwd.getpwuid(os.getuid())
+        group, other = grp.getgrgid(user.pw_gid).gr_name, grp.getgrall()[-1].gr_name
+        own = {"php_script": "/a.php", "php_user": user.pw_name}
+        self.assertEqual(group, self.group(0, **own))
+        self.assertEqual(other, self.group(0, **own, fields=f"&group={other}"))
+        self.assertIsNone(self.group(1000, **own))
+        self.assertIsNone(self.group(0, php_url="http://localhost/"))
+        self.assertIsNone(self.group(0, php_script="/a.php", php_fpm="tcp:h:1"))
 
 
 class NoPoolsTests(SynchronousTestCase):
