@@ -134,7 +134,9 @@ def _contender(stage: Stage, road: Road, connections: int, warm_up: int) -> Cont
         url = f"{stage.nginx.url}/{_SCRIPT}"
         post(url, [body], connections=connections, seconds=warm_up)
         meter = CpuMeter({"php": stage.php_pids(), "between": road.pids()})
-        outcome = post(url, [body], connections=connections, seconds=stage.options.seconds)
+        # At 100 ms, one request may take a second.
+        seconds = max(stage.options.seconds, warm_up)
+        outcome = post(url, [body], connections=connections, seconds=seconds)
         return {
             "rate": outcome.rate,
             "p50": outcome.p50,

@@ -23,6 +23,25 @@ class LeftSessionTests(MySqlPoolTestCase):
         """The same with mysqli, whose ``multi_query`` turns on what no reset turns off."""
         await self._assert_clean("mysqli")
 
+    async def test_without_database(self) -> None:
+        """A session that began without a database is given on only without one."""
+        self.start_server()
+        self.start_pool(database="")
+        source = """
+            $mysqli = new mysqli('localhost', 'any', 'thing', '', 0, SOCKET);
+            $found = $mysqli->query('SELECT CONNECTION_ID(), DATABASE()')->fetch_row();
+            if ($argc > 1) {
+                $mysqli->select_db('shop');
+            }
+            echo json_encode($found);
+        """
+        first = await self.php(source)
+        self.assertIsNone(first[1])
+        self.assertEqual(first, await self.php(source, "select"))
+        other = await self.php(source)
+        self.assertIsNone(other[1])
+        self.assertNotEqual(first, other)
+
     async def _assert_clean(self, driver: str) -> None:
         self.start_server()
         self.server.run(self.more_setup)

@@ -62,6 +62,10 @@ class QueryKiller:
                     "A query whose PHP is gone could not be killed: {reason}",
                     reason=str(error) or type(error).__name__,
                 )
+                # It would be the same with the others, one after another.
+                waiting, self._waiting = self._waiting, deque()
+                for _, other in waiting:
+                    other.callback(None)
             done.callback(None)
         self._is_busy = False
         if connection is not None:

@@ -1,5 +1,7 @@
 """Follows the requests of PHP in what passes, in RESP, without keeping them."""
 
+from collections.abc import Callable
+
 # The line before a request, or before one of its words: *3, $1234567890.
 _MAX_LINE = 16
 # Longer first words are names of no command.
@@ -16,6 +18,15 @@ _BLOCKING = frozenset(
 # They make the connection that of a replica, of an onlooker, or of the debugger of scripts, which
 # RESET does not end.
 _UNCLEANABLE = frozenset((b"MONITOR", b"SYNC", b"PSYNC", b"REPLCONF", b"SCRIPT"))
+# Of the commands CLIENT ..., those whose effects a cleaning ends, or that have none on their own
+# connection. Valkey's CLIENT CAPA is none of them.
+_CLEANABLE_CLIENT = frozenset(
+    (
+        *(b"CACHING", b"GETNAME", b"GETREDIR", b"HELP", b"ID", b"INFO", b"KILL", b"LIST"),
+        *(b"NO-EVICT", b"NO-TOUCH", b"PAUSE", b"REPLY", b"SETINFO", b"SETNAME", b"TRACKING"),
+        *(b"TRACKINGINFO", b"UNBLOCK", b"UNPAUSE"),
+    )
+)
 # With them PHP may become another user.
 _LOGINS = frozenset((b"AUTH", b"HELLO"))
 
@@ -34,7 +45,8 @@ class RequestObserver:
         self._skipped = 0
         # Words of the request that are yet to come.
         self._words = 0
-        self._is_first_word = False
+        # Is called with the next word of the request, in capitals; without it if it is too long.
+        self._take_word: Callable[[bytes], None] | None = None
         # The beginning of a line, or of a name.
         self._rest = b""
         self._is_readable = True
@@ -75,27 +87,30 @@ class RequestObserver:
                     # A request without words has no reply.
                     self._is_readable = False
                     return
-                self._words, self._is_first_word = number, True
-            elif self._is_first_word and number <= _MAX_NAME:
-                if size < end + 2 + number:
-                    self._rest = data[position:]
-                    return
-                self._take_name(data[end + 2 : end + 2 + number].upper())
-                self._end_line(number)
+                self._words, self._take_word = number, self._take_name
             else:
-                self._end_line(number)
+                take, self._take_word = self._take_word, None
+                if take is not None:
+                    if number <= _MAX_NAME and size < end + 2 + number:
+                        self._take_word = take
+                        self._rest = data[position:]
+                        return
+                    word = data[end + 2 : end + 2 + number] if number <= _MAX_NAME else b""
+                    take(word.upper())
+                # The word, and the end of its line.
+                self._skipped = number + 2
+                self._words -= 1
             position = end + 2
-
-    def _end_line(self, number: int) -> None:
-        """Skip a word, and the end of its line."""
-        self._skipped = number + 2
-        self._words -= 1
-        self._is_first_word = False
 
     def _take_name(self, name: bytes) -> None:
         self.has_blocked |= name in _BLOCKING
         self.was_uncleanable |= name in _UNCLEANABLE
         self.has_logged_in |= name in _LOGINS
+        if name == b"CLIENT":
+            self._take_word = self._take_client_word
+
+    def _take_client_word(self, word: bytes) -> None:
+        self.was_uncleanable |= word not in _CLEANABLE_CLIENT
 
 
 def _number(text: bytes) -> int | None:

@@ -64,6 +64,8 @@ const STATES = [
     'hello and push' => [['HELLO', '3'], ['SUBSCRIBE', 'one']],
     'no-evict' => [['CLIENT', 'NO-EVICT', 'ON']],
     'no-touch' => [['CLIENT', 'NO-TOUCH', 'ON']],
+    'capability' => [['CLIENT', 'CAPA', 'redirect']],
+    'import' => [['CLIENT', 'IMPORT-SOURCE', 'ON']],
     'tracking' => [['CLIENT', 'TRACKING', 'ON', 'BCAST']],
     'readonly' => [['READONLY']],
     'debug' => [['SCRIPT', 'DEBUG', 'YES']],
@@ -117,12 +119,14 @@ function ends(): array
 function fingerprint(Raw $raw): array
 {
     $kept = ['name', 'flags', 'db', 'sub', 'psub', 'ssub', 'multi', 'watch', 'user', 'redir', 'resp'];
-    $kept = array_flip([...$kept, 'lib-name', 'lib-ver']);
+    $kept = array_flip([...$kept, 'lib-name', 'lib-ver', 'capa']);
     $found = [];
     foreach (explode(' ', $raw->ask('CLIENT', 'INFO')) as $pair) {
         [$name, $value] = explode('=', "$pair=");
         $found[$name] = $value;
     }
+    // Valkey says 0 of a client that has been in a transaction, but is not.
+    $found['multi'] = max(0, (int) $found['multi']);
     return [
         ...array_intersect_key($found, $kept),
         'script' => $raw->ask('EVAL', "return 'done'", '0'),

@@ -323,6 +323,21 @@ class MySqlPoolTests(SynchronousTestCase):
         self.server.error = None
         self.assert_not_used_again()
 
+    def test_cannot_kill_in_time(self) -> None:
+        """Sessions wait for a server that does not answer once, and not one after another."""
+        self.pool = self.make_pool(size=3)
+        sessions = [self.logged_in() for _ in range(3)]
+        for transport in self.server.transports:
+            transport.is_silent = True
+        self.server.is_silent = True
+        for php in sessions:
+            php.send(_UPDATE)
+            php.vanish()
+        self.assertEqual(3, self.pool.figures.in_use)
+        self.clock.advance(5)
+        self.assertEqual(0, self.pool.figures.in_use)
+        self.assertEqual([False] * 4, [each.connected for each in self.server.transports])
+
     def test_end_before_answer(self) -> None:
         """Who does not wait for the answer has the command carried out, and nobody gets it."""
         php = self.logged_in()

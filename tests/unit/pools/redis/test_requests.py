@@ -54,6 +54,23 @@ class RequestObserverTests(SynchronousTestCase):
                 self.assertEqual(noted, flags, name)
                 self.assertTrue(observer.is_between_requests)
 
+    def test_client_commands(self) -> None:
+        """Those of CLIENT that are not known to be ended by a cleaning are never cleaned."""
+        for words, is_known in (
+            ((b"CLIENT", b"SETNAME", b"CAPA"), True),
+            ((b"client", b"reply", b"off"), True),
+            ((b"CLIENT",), True),
+            ((b"CLIENT", b"CAPA", b"redirect"), False),
+            ((b"Client", b"import-source", b"ON"), False),
+            ((b"CLIENT", b""), False),
+            ((b"CLIENT", b"x" * 1000), False),
+            ((b"CLIENTS", b"CAPA"), True),
+        ):
+            data = request(*words) + request(b"GET", b"CAPA")
+            for observer in (observed(data), bytewise(data)):
+                self.assertEqual(not is_known, observer.was_uncleanable, words)
+                self.assertTrue(observer.is_between_requests)
+
     def test_other_forms(self) -> None:
         """What no client writes is never taken for a complete request, whatever follows."""
         for data in (
