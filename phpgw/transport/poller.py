@@ -66,6 +66,17 @@ class Poller:
         """Stop calling ``doWrite``."""
         self._remove(descriptor, self._writers, self._readers, select.EPOLLIN)
 
+    def report_once(self, descriptor: Any) -> None:
+        """Call ``doRead`` when bytes arrive, and not again while they are left unread.
+
+        Bytes that are there already count as new. This holds until the descriptor is removed, or
+        added for writing.
+        """
+        fd = descriptor.fileno()
+        if self._readers.get(fd) is descriptor and fd not in self._writers:
+            assert self._epoll is not None
+            self._epoll.modify(fd, select.EPOLLIN | select.EPOLLET)
+
     def remove_all(self) -> list[Any]:
         """Remove and return all descriptors."""
         descriptors = list(dict.fromkeys((*self._readers.values(), *self._writers.values())))

@@ -153,6 +153,35 @@ class PollerTests(SynchronousTestCase):
         calls: Any = self.reactor.getDelayedCalls()
         self.assertEqual([self.fail] * 2, [each.func for each in calls])
 
+    def test_report_once(self) -> None:
+        """Bytes that are left unread are reported once, and more of them once more."""
+        one = self.descriptor()
+        one.doRead = lambda: one.events.append("read")  # type: ignore[method-assign]
+        one.peer.send(b"a")
+        for _ in range(2):
+            self.poller.report_once(one)
+            for _ in range(3):
+                self.reactor.turn()
+        self.assertEqual(["read"] * 2, one.events)
+        one.peer.send(b"b")
+        self.reactor.turn()
+        self.assertEqual(["read"] * 3, one.events)
+        one.peer.close()
+        self.reactor.turn()
+        self.assertEqual(["read"] * 4, one.events)
+
+    def test_report_once_what_is_not_watched(self) -> None:
+        """It changes nothing, nor does it while something is to be written."""
+        one, other = self.descriptor(), self.descriptor()
+        self.poller.remove_reader(one)
+        self.poller.report_once(one)
+        one.peer.send(b"a")
+        self.poller.add_writer(other)
+        self.poller.report_once(other)
+        other.at_write = lambda: self.poller.remove_writer(other)
+        self.reactor.turn()
+        self.assertEqual(([], ["write"]), (one.events, other.events))
+
     def test_twice(self) -> None:
         """Adding and removing again changes nothing."""
         one = self.descriptor()
