@@ -28,6 +28,7 @@ class SocketReactor:
         self.removeReader = poller.remove_reader
         self.removeWriter = poller.remove_writer
         self.call_soon = poller.call_soon
+        self.report_once = poller.report_once
         # Called for each message, so without __getattr__.
         self.seconds = reactor.seconds
         self.callLater = reactor.callLater
@@ -90,3 +91,15 @@ def call_soon_of(reactor: Any) -> Callable[[Callable[[], object]], object]:
     if isinstance(reactor, SocketReactor):
         return reactor.call_soon
     return partial(reactor.callLater, 0)
+
+
+def report_once_of(reactor: Any) -> Callable[[Any], object]:
+    """Return a function that has bytes to read on a socket reported once, and not until read.
+
+    That of a socket reactor is :meth:`.Poller.report_once`; for any other reactor, it does nothing.
+    """
+    return reactor.report_once if isinstance(reactor, SocketReactor) else _report_always
+
+
+def _report_always(descriptor: Any) -> None:
+    """Do nothing."""

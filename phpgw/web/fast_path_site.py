@@ -16,7 +16,7 @@ from twisted.web.http import HTTPChannel
 
 from phpgw.deadlines import Deadlines
 from phpgw.transport.close_now import close_now
-from phpgw.transport.write_now import idle_socket, send
+from phpgw.transport.write_now import idle_socket, send, send_last
 from phpgw.web.site import GatewaySite
 from phpgw.web.strict_http import IDLE_TIMEOUT, StrictChannel
 
@@ -92,7 +92,10 @@ class FastPathChannel(StrictChannel):
         :param is_last: whether the connection is closed after it.
         """
         idle = idle_socket(self.transport)
-        sent = 0 if idle is None else send(idle, response)
+        if idle is None:
+            sent = 0
+        else:
+            sent = send_last(idle, response) if is_last and self._is_light else send(idle, response)
         if sent < len(response):
             self._grow()
             self.transport.write(response[sent:])

@@ -26,10 +26,12 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from phpgw.log_limit import line_limit
-from phpgw.transport.write_now import send
+from phpgw.transport.write_now import send, send_last
 from phpgw.websocket.batch_writer import BatchWriter
 
 _FIN = 0x80
+# The opcode of a close frame: RFC 6455, section 5.5.1.
+_CLOSE = 0x8
 
 
 class _UnusedFuture:
@@ -124,6 +126,22 @@ class SlimProtocol(WebSocketServerProtocol):
     def sendFrame(self, opcode: int, payload: bytes = b"", *_: Any, **options: Any) -> None:
         # Autobahn sends only control frames in this way: short ones, and a server masks none.
         self.sendData(bytes((_FIN | opcode, len(payload))) + payload)
+
+    def sendCloseFrame(
+        self, code: int | None = None, reasonUtf8: bytes | None = None, isReply: bool = False
+    ) -> None:
+        idle = self.idle_socket
+        if self.state != self.STATE_OPEN or not isReply or idle is None:
+            super().sendCloseFrame(code, reasonUtf8, isReply)
+            return
+        # As Autobahn does, but the connection is closed right after this: see onCloseFrame.
+        payload = (b"" if code is None else code.to_bytes(2, "big")) + (reasonUtf8 or b"")
+        frame = bytes((_FIN | _CLOSE, len(payload))) + payload
+        sent = send_last(idle, frame)
+        if sent < len(frame):
+            self.idle_socket = None
+            self.transport.write(frame[sent:])
+        self.state = self.STATE_CLOSING
 
     def dropConnection(self, abort: bool = False) -> None:  # noqa: N802
         if self.wasClean and self.state != self.STATE_CLOSED:

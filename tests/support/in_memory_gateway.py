@@ -157,7 +157,7 @@ class _Socket:
     def __init__(self, transport: StringTransport) -> None:
         self._transport = transport
 
-    def send(self, data: bytes) -> int:
+    def send(self, data: bytes, flags: int = 0) -> int:
         """Take the bytes."""
         self._transport.write(data)
         return len(data)

@@ -6,6 +6,7 @@ import sys
 from array import array
 from contextlib import suppress
 from fcntl import ioctl
+from functools import partial
 from termios import TIOCOUTQ
 from typing import Any
 from typing import Protocol as Interface
@@ -17,10 +18,11 @@ from twisted.python.failure import Failure
 
 from phpgw.backend.errors import BackendBroken
 from phpgw.backend.fastcgi.records import GET_VALUES, strip_values_result
+from phpgw.transport.socket_reactor import report_once_of
 
 # How many bytes are read at once: as many as a Twisted transport reads.
 _READ_SIZE = 65536
-# Replies that are shorter than this are peeked at, if a request may follow at once.
+# Replies that are shorter than this are left in the socket until the next request has been sent.
 _PEEK_SIZE = 4096
 # A request of this size is sent whole with one write, also over TLS, where that cannot be seen.
 _MAX_SINGLE_WRITE = 65536
@@ -85,8 +87,6 @@ class FastCgiConnection(Protocol):
         self.is_reusable = True
         self.has_replied = False
         self.shows_idle = False
-        # Whether the last reply was followed by a request before the reactor's next turn.
-        self._is_in_demand = False
         # How many bytes of a reply have been read, and are still in the socket.
         self._peeked = 0
         self._pending_queries = queries
@@ -110,14 +110,15 @@ class FastCgiConnection(Protocol):
             self._events = select.poll()
             self._events.register(self._socket, select.POLLIN)
             self._unread = array("i", [0])
-            if self._socket.family == socket.AF_UNIX:
-                self.shows_idle = sys.platform == "linux"
-                if self.shows_idle:
-                    self._hang_ups = select.poll()
-                    self._hang_ups.register(self._socket, select.POLLRDHUP)
-            else:
-                transport.setTcpNoDelay(True)
             transport.doRead = self._read  # type: ignore[method-assign]
+            if self._socket.family != socket.AF_UNIX:
+                transport.setTcpNoDelay(True)
+            elif sys.platform == "linux":
+                self.shows_idle = True
+                self._hang_ups = select.poll()
+                self._hang_ups.register(self._socket, select.POLLRDHUP)
+                self._report_once = partial(report_once_of(transport.reactor), transport)
+                self._report_once()
             return
         if ITCPTransport.providedBy(transport):
             transport.setTcpNoDelay(True)
@@ -128,8 +129,10 @@ class FastCgiConnection(Protocol):
         That of a UNIX socket also looks for passed descriptors.
         """
         assert self._socket is not None
-        request = self._request
-        if self._is_in_demand and self._peek():
+        if self._peeked:
+            # More has come, or the worker has hung up.
+            self._discard_peeked()
+        if self.shows_idle and self.is_reusable and self._peek():
             return None
         try:
             data = self._socket.recv(_READ_SIZE)
@@ -140,20 +143,21 @@ class FastCgiConnection(Protocol):
         if not data:
             return main.CONNECTION_DONE
         self.dataReceived(data)
-        self._is_in_demand = self.shows_idle and self._request not in (None, request)
+        if self.shows_idle and len(data) == _READ_SIZE:
+            self._report_once()
         return None
 
     def _peek(self) -> bool:
         """Read a short reply, and leave it in the socket until the next request has been sent.
 
         As soon as a reply is taken out of a UNIX socket, the kernel wakes its worker, which sleeps
-        by then, so that it can send more. After the next request the worker is awake anyway. With
-        32 clients this makes 8 % more messages a second, with 5 % less CPU of the gateway.
+        by then, so that it can send more. After the next request the worker is awake anyway. This
+        makes 8 % more messages a second with 32 clients, and 12 % with one, with 5 and 13 % less
+        CPU of the gateway. What is left in the socket is reported no more than once.
 
         :returns: false if nothing was read, or there may be more than that.
         """
         assert self._socket is not None
-        self._is_in_demand = False
         try:
             data = self._socket.recv(_PEEK_SIZE, socket.MSG_PEEK)
         except OSError:
@@ -162,7 +166,8 @@ class FastCgiConnection(Protocol):
             return False
         self._peeked = len(data)
         self.dataReceived(data)
-        if self._peeked:
+        if self._peeked and (self._request is not None or self._pending_queries):
+            # More is to come, and must be told from what has been read.
             self._discard_peeked()
         return True
 
@@ -226,7 +231,6 @@ class FastCgiConnection(Protocol):
                 self.abort()
                 return False
             if self._peeked:
-                self._is_in_demand = True
                 self._discard_peeked()
             if sent < len(data):
                 # PHP may reply before it has read all. It would take the rest for a new request.
@@ -310,6 +314,8 @@ class FastCgiConnection(Protocol):
         """Read again."""
         transport: Any = self.transport
         transport.resumeProducing()
+        if self.shows_idle:
+            self._report_once()
 
     def abandon(self, successor: FastCgiRequest) -> None:
         """Give up the request's reply, and put another request in its place that awaits its end."""
@@ -319,6 +325,9 @@ class FastCgiConnection(Protocol):
 
     def close(self) -> None:
         """Close the connection between two requests."""
+        if self._peeked:
+            # The worker would get an error, and not just the end.
+            self._discard_peeked()
         if self.is_reusable:
             self.is_reusable = False
             assert self.transport is not None

@@ -1,8 +1,10 @@
 """Tests for :mod:`phpgw.transport.poller`, with real sockets and without a reactor that runs."""
 
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import patch
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHalfCloseableDescriptor
@@ -12,20 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from phpgw.transport.poller import Poller
-
-
-class Reactor:
-    """Notes what it has to watch."""
-
-    def __init__(self) -> None:
-        self.readers: list[Any] = []
-        self.calls: list[Callable[[], object]] = []
-
-    def addReader(self, reader: Any) -> None:
-        self.readers.append(reader)
-
-    def callLater(self, delay: float, call: Callable[[], object]) -> None:  # noqa: N802
-        self.calls.append(call)
+from tests.support.epoll_reactor import FakeEpollReactor
 
 
 class Descriptor:
@@ -65,12 +54,12 @@ class HalfCloseable(Descriptor):
 
 class PollerTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.reactor = Reactor()
+        self.reactor = FakeEpollReactor()
         self.poller = Poller(self.reactor)
         self.sockets: list[socket.socket] = []
 
     def tearDown(self) -> None:
-        self.poller.connectionLost(Failure(ConnectionLost()))
+        self.reactor.stop()
         for each in self.sockets:
             each.close()
 
@@ -80,19 +69,48 @@ class PollerTests(SynchronousTestCase):
         self.poller.add_reader(descriptor)
         return descriptor
 
-    def test_one_descriptor_of_the_reactor(self) -> None:
-        self.assertEqual(-1, self.poller.fileno())
-        for _ in range(3):
-            self.descriptor()
-        self.assertEqual([self.poller], self.reactor.readers)
-        self.assertNotEqual(-1, self.poller.fileno())
+    def test_descriptors_of_the_reactor(self) -> None:
+        """It serves them itself, in the same turn as the others."""
+        one, own = self.descriptor(), self.descriptor()
+        self.poller.remove_reader(own)
+        self.reactor.watch(own.socket)
+        self.reactor.turn()
+        self.assertEqual(0, self.reactor.served)
+        for each in (one, own):
+            each.peer.send(b"a")
+        self.reactor.turn()
+        self.assertTrue(self.reactor.served)
+        self.assertEqual(([b"a"], []), (one.events, own.events))
+
+    def test_reactor_fails(self) -> None:
+        """Its error is logged, and the next turn is as any other."""
+        one, own = self.descriptor(), self.descriptor()
+        self.poller.remove_reader(own)
+        self.reactor.watch(own.socket)
+        with patch.object(self.reactor, "doPoll", side_effect=ZeroDivisionError):
+            own.peer.send(b"a")
+            self.reactor.turn()
+        self.assertTrue(self.flushLoggedErrors(ZeroDivisionError))
+        one.peer.send(b"a")
+        self.reactor.turn()
+        self.assertEqual(([b"a"], True), (one.events, bool(self.reactor.served)))
+
+    def test_waits(self) -> None:
+        """The reactor's next timer ends the wait, or a descriptor."""
+        one = self.descriptor()
+        began = time.monotonic()
+        self.reactor.doIteration(0.05)
+        self.assertGreaterEqual(time.monotonic() - began, 0.05)
+        one.peer.send(b"a")
+        self.reactor.doIteration(None)
+        self.assertEqual([b"a"], one.events)
 
     def test_only_what_is_ready(self) -> None:
         one, other = self.descriptor(), self.descriptor()
         one.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual(([b"a"], []), (one.events, other.events))
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([b"a"], one.events)
 
     def test_ready_meanwhile(self) -> None:
@@ -100,11 +118,11 @@ class PollerTests(SynchronousTestCase):
         one, other = self.descriptor(), self.descriptor()
         one.at_read = lambda: other.peer.send(b"b") and None
         one.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual(([b"a"], [b"b"]), (one.events, other.events))
         one.at_read = lambda: one.peer.send(b"again") and None
         one.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertLess(len(one.events), 10)
 
     def test_call_soon(self) -> None:
@@ -119,11 +137,11 @@ class PollerTests(SynchronousTestCase):
         one.at_read = other.at_read = lambda: self.poller.call_soon(call)
         for each in (one, other):
             each.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([[b"a", b"a"]] * 2, calls)
         self.assertEqual(2, len(self.flushLoggedErrors(ValueError)))
-        self.poller.doRead()
-        self.assertEqual((2, []), (len(calls), self.reactor.calls))
+        self.reactor.turn()
+        self.assertEqual((2, []), (len(calls), self.reactor.getDelayedCalls()))
 
     def test_call_soon_outside(self) -> None:
         """While nothing is read, it is made in the reactor's next turn."""
@@ -131,8 +149,38 @@ class PollerTests(SynchronousTestCase):
         one.at_read = lambda: self.poller.call_soon(lambda: self.poller.call_soon(self.fail))
         self.poller.call_soon(self.fail)
         one.peer.send(b"a")
-        self.poller.doRead()
-        self.assertEqual([self.fail] * 2, self.reactor.calls)
+        self.reactor.turn()
+        calls: Any = self.reactor.getDelayedCalls()
+        self.assertEqual([self.fail] * 2, [each.func for each in calls])
+
+    def test_report_once(self) -> None:
+        """Bytes that are left unread are reported once, and more of them once more."""
+        one = self.descriptor()
+        one.doRead = lambda: one.events.append("read")  # type: ignore[method-assign]
+        one.peer.send(b"a")
+        for _ in range(2):
+            self.poller.report_once(one)
+            for _ in range(3):
+                self.reactor.turn()
+        self.assertEqual(["read"] * 2, one.events)
+        one.peer.send(b"b")
+        self.reactor.turn()
+        self.assertEqual(["read"] * 3, one.events)
+        one.peer.close()
+        self.reactor.turn()
+        self.assertEqual(["read"] * 4, one.events)
+
+    def test_report_once_what_is_not_watched(self) -> None:
+        """It changes nothing, nor does it while something is to be written."""
+        one, other = self.descriptor(), self.descriptor()
+        self.poller.remove_reader(one)
+        self.poller.report_once(one)
+        one.peer.send(b"a")
+        self.poller.add_writer(other)
+        self.poller.report_once(other)
+        other.at_write = lambda: self.poller.remove_writer(other)
+        self.reactor.turn()
+        self.assertEqual(([], ["write"]), (one.events, other.events))
 
     def test_twice(self) -> None:
         """Adding and removing again changes nothing."""
@@ -142,7 +190,7 @@ class PollerTests(SynchronousTestCase):
         for _ in range(2):
             self.poller.remove_reader(one)
             self.poller.remove_writer(one)
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([], one.events)
 
     def test_read_before_write(self) -> None:
@@ -150,13 +198,13 @@ class PollerTests(SynchronousTestCase):
         self.poller.add_writer(one)
         one.at_write = lambda: self.poller.remove_writer(one)
         one.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([b"a", "write"], one.events)
         self.poller.add_writer(one)
         self.poller.remove_reader(one)
-        self.poller.doRead()
+        self.reactor.turn()
         self.poller.remove_writer(one)
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([b"a", "write", "write"], one.events)
 
     def test_no_write_after_the_end(self) -> None:
@@ -164,15 +212,15 @@ class PollerTests(SynchronousTestCase):
         self.poller.add_writer(one)
         one.at_read = lambda: CONNECTION_DONE
         one.peer.send(b"a")
-        self.poller.doRead()
-        self.poller.doRead()
+        self.reactor.turn()
+        self.reactor.turn()
         self.assertEqual([b"a", ConnectionDone], one.events)
 
     def test_peer_closes(self) -> None:
         one = self.descriptor()
         one.peer.close()
-        self.poller.doRead()
-        self.poller.doRead()
+        self.reactor.turn()
+        self.reactor.turn()
         self.assertEqual(ConnectionDone, one.events[-1])
         self.assertEqual(1, one.events.count(ConnectionDone))
 
@@ -182,7 +230,7 @@ class PollerTests(SynchronousTestCase):
         self.poller.add_writer(one)
         self.poller.remove_reader(one)
         one.peer.close()
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([ConnectionLost], one.events)
 
     def test_half_closed(self) -> None:
@@ -190,7 +238,7 @@ class PollerTests(SynchronousTestCase):
         self.poller.add_writer(one)
         one.at_write = lambda: self.poller.remove_writer(one)
         one.peer.shutdown(socket.SHUT_WR)
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([b"", "half", "write"], one.events)
 
     def test_exception(self) -> None:
@@ -199,19 +247,19 @@ class PollerTests(SynchronousTestCase):
         bad.at_read = lambda: 1 / 0
         for each in (bad, good):
             each.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([b"a", ZeroDivisionError], bad.events)
         self.assertEqual([b"a"], good.events)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
         bad.peer.send(b"b")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([b"a", ZeroDivisionError], bad.events)
 
     def test_exception_in_a_write(self) -> None:
         bad = self.descriptor()
         self.poller.add_writer(bad)
         bad.at_write = lambda: 1 / 0
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual(["write", ZeroDivisionError], bad.events)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
@@ -226,11 +274,11 @@ class PollerTests(SynchronousTestCase):
         bad, good = self.descriptor(Bad), self.descriptor()
         bad.peer.close()
         good.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual(([b"", ConnectionDone], [b"a"]), (bad.events, good.events))
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
         self.descriptor(Bad)
-        self.poller.connectionLost(Failure(ConnectionLost()))
+        self.reactor.stop()
         self.assertEqual([b"a", ConnectionLost], good.events)
         self.assertEqual(1, len(self.flushLoggedErrors(ZeroDivisionError)))
 
@@ -244,22 +292,27 @@ class PollerTests(SynchronousTestCase):
         for each in (one, other):
             each.at_read = remove_both
             each.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual(1, len(one.events + other.events))
 
     def test_reactor_stops(self) -> None:
         one, other = self.descriptor(), self.descriptor()
         self.poller.add_writer(one)
-        self.poller.connectionLost(Failure(ConnectionLost()))
+        self.reactor.stop()
         self.assertEqual(([ConnectionLost], [ConnectionLost]), (one.events, other.events))
-        self.assertEqual(-1, self.poller.fileno())
+
+    def test_last_turn(self) -> None:
+        """The reactor makes it after it has stopped, and waits by itself then."""
+        self.descriptor()
+        self.poller.close()
+        self.reactor.turn()
 
     def test_reactor_stops_meanwhile(self) -> None:
         """A descriptor that was served has stopped it, and more were ready."""
         one = self.descriptor()
-        one.at_read = lambda: self.poller.connectionLost(Failure(ConnectionLost()))
+        one.at_read = lambda: self.reactor.stop()
         one.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([b"a", ConnectionLost], one.events)
 
     def test_many(self) -> None:
@@ -267,7 +320,7 @@ class PollerTests(SynchronousTestCase):
         descriptors = [self.descriptor() for _ in range(100)]
         for each in descriptors:
             each.peer.send(b"a")
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual([[b"a"]] * 100, [each.events for each in descriptors])
 
     def test_very_many(self) -> None:
@@ -275,7 +328,7 @@ class PollerTests(SynchronousTestCase):
         descriptors = [self.descriptor() for _ in range(300)]
         for each in descriptors:
             each.peer.send(b"a" * 1000)
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual({1, 2}, {len(each.events) for each in descriptors})
-        self.poller.doRead()
+        self.reactor.turn()
         self.assertEqual({3, 4}, {len(each.events) for each in descriptors})

@@ -1,5 +1,6 @@
 """Tests for :mod:`phpgw.transport.write_now`, with real sockets and the real reactor."""
 
+import socket
 from typing import Any
 
 from twisted.internet import reactor
@@ -10,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from phpgw.transport.write_now import write_now
+from phpgw.transport.write_now import send_last, write_now
 
 
 class End(Protocol):
@@ -86,6 +87,17 @@ class EagerWriteTests(SocketTestCase):
         self.assertEqual(await server.ended, b"")
         write_now(client.transport, b"much too late")
         await client.ended
+
+    async def test_last_bytes(self) -> None:
+        """They arrive with the end of the connection, and not before."""
+        client, server = await self.connect()
+        self.assertEqual(4, send_last(client.transport.socket, b"last"))
+        self.assertRaises(BlockingIOError, server.transport.socket.recv, 10)
+        client.transport.loseConnection()
+        self.assertEqual(await server.ended, b"last")
+        await client.ended
+        with socket.socket() as unconnected:
+            self.assertEqual(0, send_last(unconnected, b"too early"))
 
     def test_other_transports(self) -> None:
         transport = StringTransport()

@@ -5,9 +5,6 @@ from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone
-from twisted.internet.task import Clock
-from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.resource import Resource
 
@@ -16,6 +13,7 @@ from phpgw.transport.socket_reactor import SocketReactor
 from phpgw.web.fast_path_site import FastPathChannel, FastPathSite, FastResponse
 from phpgw.web.idle_connections import IdleConnections
 from tests.support import fakes
+from tests.support.epoll_reactor import FakeEpollReactor
 from tests.unit.web import test_idle_connections, test_strict_http
 
 _FEW = partial(FastPathSite, [])
@@ -66,17 +64,6 @@ class IdleConnectionsTests(test_idle_connections.IdleConnectionsTests):
         self.assert_cut(True, False, False, False, among=browsers)
 
 
-class _Reactor(Clock):
-    """Notes what it has to watch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readers: list[Any] = []
-
-    def addReader(self, reader: Any) -> None:
-        self.readers.append(reader)
-
-
 class _Echo:
     """A fast path for anything in brackets; ``last`` in them is the last request."""
 
@@ -105,7 +92,7 @@ class SocketTests(SynchronousTestCase):
     """With real sockets, and without a reactor that runs."""
 
     def setUp(self) -> None:
-        self.reactor = _Reactor()
+        self.reactor = FakeEpollReactor()
         self.metrics = Metrics()
         self.later = _Later()
         reactor = SocketReactor(self.reactor)
@@ -119,8 +106,7 @@ class SocketTests(SynchronousTestCase):
     def end(self) -> None:
         self.port.loseConnection()
         self.reactor.advance(0)
-        [poller] = self.reactor.readers
-        poller.connectionLost(Failure(ConnectionDone()))
+        self.reactor.stop()
 
     def connect(self) -> socket.socket:
         peer = socket.create_connection(("127.0.0.1", self.port.getHost().port), timeout=5)
@@ -128,12 +114,10 @@ class SocketTests(SynchronousTestCase):
         return peer
 
     def turn(self) -> None:
-        [poller] = self.reactor.readers
-        poller.doRead()
+        self.reactor.turn()
 
     def watched(self) -> int:
-        [poller] = self.reactor.readers
-        return len(poller.remove_all()) - 1
+        return len(self.reactor.poller.remove_all()) - 1
 
     def test_read_when_accepted(self) -> None:
         """One turn is enough, and nothing is left of a connection with a single request."""

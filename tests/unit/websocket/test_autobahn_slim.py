@@ -3,10 +3,11 @@
 import gc
 import sys
 import tracemalloc
+from typing import Any
 
 from twisted.internet.address import IPv4Address
 
-from tests.support.in_memory_browser import TEXT, InMemoryBrowser, frame
+from tests.support.in_memory_browser import CLOSE, TEXT, InMemoryBrowser, frame
 from tests.support.websocket_site import WebSocketSiteTestCase
 
 _CLIENTS = 100
@@ -49,3 +50,40 @@ class MemoryTests(WebSocketSiteTestCase):
             browser.send(frame(TEXT, b"x" * 1000))
         self.assertEqual(one.close_frame()[0], 1009)
         self.assertEqual(self.relay.messages(), [b"x" * 1000])
+
+
+class _Socket:
+    """A socket that takes some bytes at a time."""
+
+    def __init__(self, browser: InMemoryBrowser, size: int) -> None:
+        self._browser = browser
+        self._size = size
+
+    def send(self, data: bytes, flags: int = 0) -> int:
+        taken = data[: self._size]
+        self._browser.transport.write(taken)
+        return len(taken)
+
+
+class CloseFrameTests(WebSocketSiteTestCase):
+    port = 0
+
+    def close(self, payload: bytes, size: int | None) -> tuple[Any, ...]:
+        """Send a close frame; return what comes back, and what the gateway notes.
+
+        :param size: how many bytes a plain socket takes; ``None`` for another transport.
+        """
+        self.port += 1
+        browser = self.connect(IPv4Address("TCP", "192.0.2.1", self.port))
+        protocol: Any = browser.transport.protocol  # type: ignore[attr-defined]
+        if size is not None:
+            protocol.idle_socket = _Socket(browser, size)
+        browser.send(frame(CLOSE, payload))
+        return browser.frames(), protocol.state, protocol.close_status, browser.is_cut
+
+    def test_reply(self) -> None:
+        """On a plain socket it is the same as Autobahn's on any other transport."""
+        for payload in (b"", b"\x03\xe8", b"\x03\xe9bye", b"\x0f\xa0" + b"r" * 123, b"\x03\xec"):
+            plain = self.close(payload, None)
+            for size in (0, 1, 200):
+                self.assertEqual(plain, self.close(payload, size))

@@ -32,6 +32,8 @@ from phpgw.backend.fastcgi.connection import FastCgiConnection
 from phpgw.backend.fastcgi.pool import FastCgiPool
 from phpgw.backend.fastcgi.records import GET_VALUES
 from phpgw.metrics import Metrics
+from phpgw.transport.socket_reactor import SocketReactor
+from tests.support.epoll_reactor import FakeEpollReactor
 
 _IDLE_SECONDS = 0.02
 # What a worker of PHP-FPM answers to the question for a value.
@@ -132,9 +134,9 @@ class KernelWorker(Worker):
     :ivar socket: the worker's end.
     """
 
-    def __init__(self, protocol: Any, reactor: MemoryReactorClock, pair: Any) -> None:
+    def __init__(self, protocol: Any, reactor: Any, pair: Any) -> None:
         ours, self.socket = pair
-        self.transport = tcp.Connection(ours, protocol, cast(Any, reactor))
+        self.transport: Any = tcp.Connection(ours, protocol, reactor)
         self.transport.connected = 1
         self._protocol = protocol
 
@@ -828,10 +830,10 @@ class UnixKernelTests(KernelTests):
         self.assertIsNone(ask.outcome)
 
 
-class InDemandTests(KernelTestCase):
-    """Each reply on a connection is followed by the next request at once."""
+class LeftReplyTests(KernelTestCase):
+    """A short reply stays in the socket until the next request has been sent."""
 
-    def serve_in_demand(self, count: int) -> tuple[KernelWorker, list[FakeRequest]]:
+    def serve(self, count: int) -> tuple[KernelWorker, list[FakeRequest]]:
         """A connection whose replies are each followed by the next request at once."""
         asks: list[FakeRequest] = []
         self.left: list[int] = []
@@ -852,21 +854,52 @@ class InDemandTests(KernelTestCase):
         ioctl(worker.transport.getHandle(), FIONREAD, size)
         return size[0]
 
-    def test_reply_stays_until_the_next_request_was_sent(self) -> None:
+    def reply(self, worker: KernelWorker, reply: bytes) -> None:
+        """Reply to a request, and have that read."""
+        self.assertEqual(b"request", worker.read())
+        worker.socket.sendall(reply)
+        self.assertIsNone(worker.transport.doRead())
+
+    def test_next_request_at_once(self) -> None:
         """A worker is not woken in vain, and no reply is read twice."""
-        worker, asks = self.serve_in_demand(6)
+        worker, asks = self.serve(6)
         for number in range(6):
-            self.assertEqual(b"request", worker.read())
-            worker.socket.sendall(b"%d." % number)
-            self.assertIsNone(worker.transport.doRead())
-            self.assertEqual(0, self.unread(worker))
+            self.reply(worker, b"%d." % number)
         self.assertEqual([b"%d." % number for number in range(6)], [ask.outcome for ask in asks])
-        self.assertEqual([0, 2, 2, 2, 2, 2], self.left)
+        self.assertEqual([2] * 6, self.left)
         self.assertEqual([], self.endpoint.attempts)
 
-    def test_long_reply_in_demand(self) -> None:
+    def test_next_request_later(self) -> None:
+        worker, _ = self.serve(1)
+        self.reply(worker, b"1.")
+        self.assertEqual(2, self.unread(worker))
+        ask = self.ask(b"request")
+        self.assertEqual(0, self.unread(worker))
+        self.reply(worker, b"two.")
+        self.assertEqual((b"two.", 4), (ask.outcome, self.unread(worker)))
+
+    def test_reply_in_pieces(self) -> None:
+        """What is there of it is read, so that the rest can be told from it."""
+        worker, asks = self.serve(2)
+        self.reply(worker, b"he")
+        self.assertEqual(0, self.unread(worker))
+        worker.socket.sendall(b"re.")
+        worker.transport.doRead()
+        self.assertEqual(b"here.", asks[0].outcome)
+        self.reply(worker, b"next.")
+        self.assertEqual(b"next.", asks[1].outcome)
+
+    def test_no_further_request(self) -> None:
+        """The worker sees the end of the connection, and no error."""
+        worker, _ = self.serve(1)
+        self.reply(worker, b".")
+        self.reactor.advance(1)
+        self.assertTrue(worker.is_closing)
+        self.assertEqual(0, self.unread(worker))
+
+    def test_long_reply(self) -> None:
         """A reply that is too long to stay is read at once."""
-        worker, asks = self.serve_in_demand(5)
+        worker, asks = self.serve(5)
         replies = [b"." * 1, b"x" * 4095 + b".", b"x" * 4094 + b".", b"x" * 70_000 + b".", b"."]
         for reply in replies:
             self.assertEqual(b"request", worker.read())
@@ -878,9 +911,9 @@ class InDemandTests(KernelTestCase):
             sending.join()
         self.assertEqual(replies, [ask.outcome for ask in asks])
 
-    def test_worker_that_ends_in_demand(self) -> None:
+    def test_worker_that_ends(self) -> None:
         """A reply that is still in the socket hides nothing: the next one asks another worker."""
-        worker, asks = self.serve_in_demand(3)
+        worker, asks = self.serve(3)
         for _ in range(2):
             worker.read()
             worker.socket.sendall(b".")
@@ -891,6 +924,88 @@ class InDemandTests(KernelTestCase):
         worker.socket.setblocking(False)
         self.assertRaises(BlockingIOError, worker.read)
         self.assertIs(main.CONNECTION_DONE, worker.transport.doRead())
+
+
+class PolledTests(KernelTestCase):
+    """With the poller, which reports a reply once that is left in the socket."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.epoll_reactor = FakeEpollReactor()
+
+    def accept(self, is_free: bool = True) -> KernelWorker:
+        pair = self.pair()
+        for end in pair:
+            end.settimeout(5)
+            self.addCleanup(end.close)
+        self.addCleanup(self.epoll_reactor.stop)
+
+        def make(protocol: Any) -> KernelWorker:
+            worker = KernelWorker(protocol, SocketReactor(self.epoll_reactor), pair)
+            pair[0].setblocking(False)
+            worker.transport.startReading()
+            return worker
+
+        return cast(KernelWorker, self.endpoint.accept(make, is_free))
+
+    def count_reads(self, worker: KernelWorker) -> list[None]:
+        """Return a list that grows with each call of ``doRead``."""
+        reads: list[None] = []
+        read = worker.transport.doRead
+
+        def count() -> Any:
+            reads.append(None)
+            return read()
+
+        worker.transport.doRead = count
+        return reads
+
+    def test_left_reply(self) -> None:
+        """It is not reported again; the end of the connection is."""
+        ask = self.ask(b"request")
+        worker = self.accept()
+        reads = self.count_reads(worker)
+        worker.read()
+        worker.socket.sendall(b".")
+        for _ in range(5):
+            self.epoll_reactor.turn()
+        self.assertEqual((b".", 1), (ask.outcome, len(reads)))
+        worker.socket.close()
+        self.epoll_reactor.turn()
+        self.assertEqual({}, {n: c for n, c in self.pool.count_connections().items() if c})
+
+    def test_long_reply(self) -> None:
+        """It is read to its end, in turns."""
+        ask = self.ask(b"request")
+        worker = self.accept()
+        reads = self.count_reads(worker)
+        worker.read()
+        worker.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 500_000)
+        worker.socket.sendall(b"x" * 200_000)
+        for _ in range(5):
+            self.epoll_reactor.turn()
+        self.assertGreater(len(reads), 3)
+        worker.socket.sendall(b".")
+        self.epoll_reactor.turn()
+        self.assertEqual(b"x" * 200_000 + b".", ask.outcome)
+
+    def test_pause(self) -> None:
+        """What came meanwhile is read afterwards, and the next reply, too."""
+        ask = self.ask(b"request")
+        worker = self.accept()
+        worker.read()
+        connection = worker.transport.protocol
+        connection.pause()
+        worker.socket.sendall(b".")
+        self.epoll_reactor.turn()
+        self.assertIsNone(ask.outcome)
+        connection.resume()
+        self.epoll_reactor.turn()
+        self.assertEqual(b".", ask.outcome)
+        reads = self.count_reads(worker)
+        for _ in range(5):
+            self.epoll_reactor.turn()
+        self.assertEqual([], reads)
 
 
 class TcpKernelTests(KernelTests):
