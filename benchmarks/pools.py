@@ -132,7 +132,8 @@ def _contender(stage: Stage, road: Road, connections: int, warm_up: int) -> Cont
     def measure() -> Sample:
         body = urlencode({name: str(value) for name, value in road.fields.items()})
         url = f"{stage.nginx.url}/{_SCRIPT}"
-        post(url, [body], connections=connections, seconds=warm_up)
+        # Each worker of PHP has its own.
+        post(url, [body], connections=_AT_ONCE, seconds=warm_up)
         meter = CpuMeter({"php": stage.php_pids(), "between": road.pids()})
         # At 100 ms, one request may take a second.
         seconds = max(stage.options.seconds, warm_up)

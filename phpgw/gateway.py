@@ -1,6 +1,7 @@
 """The running gateway: start, reload and stop, in order."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from twisted.application.service import IService, MultiService, Service
 from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
@@ -168,13 +169,13 @@ class Gateway(MultiService):
         deadline = self._reactor.seconds() + self._drain_timeout
         max_close_seconds = min(_CLOSE_SECONDS, self._drain_timeout * _MAX_CLOSE_SHARE)
         close_seconds = max(max_close_seconds, _MIN_CLOSE_SECONDS)
-        stopping = maybeDeferred(self._background.stopService)
+        stopping: Deferred[Any] = maybeDeferred(self._background.stopService)
         self._hold.close()
         self._relay.lift_disconnect_limit()
         await DeferredList([listener.stopService() for listener in self._public])
         await self._close_connections(deadline - 2 * close_seconds)
         await self._wait_for_connections(close_seconds)
-        await stopping
+        await self._happens_within(2 * close_seconds, stopping)
         await self._wait_for_jobs(deadline)
         await DeferredList([listener.stopService() for listener in self._private])
         await self._close_upstream(deadline)

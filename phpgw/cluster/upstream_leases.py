@@ -76,13 +76,12 @@ END = LuaScript(
     "end_upstream",
     """
 local definitions, lease = unpack(KEYS)
-local name, text, token = unpack(ARGV)
-local current = redis.call('HGET', definitions, name)
--- PHP may have defined another one meanwhile.
-if (current or '') ~= text then
+local name, token, is_named, text = unpack(ARGV)
+-- With a text: PHP may have defined another one meanwhile.
+if text and redis.call('HGET', definitions, name) ~= text then
     return
 end
-if text == '' then
+if is_named == '1' then
     redis.call('HSET', definitions, name, '')
 else
     redis.call('HDEL', definitions, name)
@@ -131,7 +130,8 @@ class NodeUpstreamLeases(Service):
         self._held: dict[str, tuple[str | None, int]] = {}
         self._count = 0
         self._renewed_at = self._asked_at = float("-inf")
-        self._is_asking = False
+        # Whether PHP has said something since the engine was asked.
+        self._is_asking = self._is_due = False
         self._checks = LoopingCall(self._check)
         self._checks.clock = reactor
 
@@ -178,11 +178,20 @@ class NodeUpstreamLeases(Service):
 
     def end(self, name: str) -> None:
         """Let an upstream that is held here be held by nobody."""
-        definition, _ = self._held.pop(name, (None, 0))
+        self._end(name)
+
+    def finished(self, name: str) -> None:
+        """Forget an upstream whose only connection has ended."""
+        definition, _ = self._held.get(name, (None, 0))
+        if definition is not None:
+            self._end(name, definition.encode())
+
+    def _end(self, name: str, *text: bytes) -> None:
+        self._held.pop(name, None)
         self._bus.unsubscribe(upstream_channel(name))
-        text = (definition or "").encode()
         keys = UPSTREAMS, upstream_lease_key(name)
-        self._run(END, keys, [name.encode(), text, self._token])
+        is_named = int(name in self._names)
+        self._run(END, keys, [name.encode(), self._token, is_named, *text])
 
     def _check(self) -> None:
         """Release what cannot be renewed in time, and renew the rest."""
@@ -202,8 +211,9 @@ class NodeUpstreamLeases(Service):
     def _ask(self) -> None:
         """Renew the leases, and take those that nobody has."""
         if self._is_asking or self._holder is None:
+            self._is_due = self._is_asking
             return
-        self._is_asking = True
+        self._is_asking, self._is_due = True, False
         now = self._asked_at = self._now()
         nodes = max(1, len(self._members.live))
         lease = ceil(_LEASE_SECONDS * 1000)
@@ -235,6 +245,8 @@ class NodeUpstreamLeases(Service):
             if before is None:
                 self._bus.subscribe(upstream_channel(name)).addErrback(lambda _: None)
             holder.hold(name, definition, fence)
+        if self._is_due:
+            self._ask()
 
     def _failed(self, failure: Failure) -> None:
         """Try again later; the bus has logged why."""

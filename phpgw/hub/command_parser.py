@@ -167,9 +167,9 @@ def _command(value: object, has_sender: bool, where: Place | None) -> Command:
     if op == "open":
         return read(_named_upstream(fields, "name", "name"), fields, where)
     to = _target(fields, has_sender)
-    if to.kind == "upstream" and (op not in _FOR_UPSTREAMS or to.excluded):
-        field = "except" if to.excluded else "to.upstream"
-        raise InvalidCommand(f"only {' and '.join(_FOR_UPSTREAMS)} can be for one", field=field)
+    if to.kind == "upstream" and op not in _FOR_UPSTREAMS:
+        problem = f"only {' and '.join(_FOR_UPSTREAMS)} can be for one"
+        raise InvalidCommand(problem, field="to.upstream")
     return read(to, fields, where)
 
 

@@ -69,6 +69,9 @@ class UpstreamLeases(Protocol):
     def end(self, name: str) -> None:
         """Let an upstream that is held here be held by nobody, until it is defined again."""
 
+    def finished(self, name: str) -> None:
+        """Forget an upstream whose only connection has ended, unless it was defined anew."""
+
     @property
     def count(self) -> int:
         """Return how many upstreams there are, here and elsewhere, as far as is known."""
@@ -97,6 +100,10 @@ class OnlyHolder:
         self._holder.hold(name, definition, 0)
 
     def end(self, name: str) -> None:
+        """Forget an upstream."""
+        self._names.discard(name)
+
+    def finished(self, name: str) -> None:
         """Forget an upstream."""
         self._names.discard(name)
 

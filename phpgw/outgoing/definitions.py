@@ -1,14 +1,19 @@
 """What PHP has said of an upstream that it has opened, as a text for other gateways."""
 
 import json
+from secrets import token_hex
 
 from phpgw.hub.commands import Open, Target
 
+# PHP may open again what has just ended, with the same words.
+_ID_BYTES = 6
+
 
 def write_definition(command: Open) -> str:
-    """Return the text for a command that opens an upstream; equal commands have equal texts."""
+    """Return the text for a command that opens an upstream; no other one has the same."""
     return json.dumps(
         {
+            "id": token_hex(_ID_BYTES),
             "url": command.url,
             "headers": command.headers,
             "subprotocols": command.subprotocols,

@@ -253,4 +253,4 @@ class OutgoingSockets(Service):
             return
         del self._sockets[socket.name]
         if not socket.upstream.reconnects and self.running:
-            self._leases.end(socket.name)
+            self._leases.finished(socket.name)

@@ -158,13 +158,13 @@ class _Scripts:
 
     def end_upstream(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
         definitions, lease = keys
-        name, text, token = arguments
-        if (self._call(b"HGET", [definitions, name]) or b"") != text:
+        name, token, is_named, *text = arguments
+        if text and self._call(b"HGET", [definitions, name]) != text[0]:
             return
-        if text:
-            self._call(b"HDEL", [definitions, name])
-        else:
+        if is_named == b"1":
             self._call(b"HSET", [definitions, name, b""])
+        else:
+            self._call(b"HDEL", [definitions, name])
         self.yield_upstreams([lease], [token])
 
     def yield_upstreams(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:

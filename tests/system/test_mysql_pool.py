@@ -11,7 +11,7 @@ class LeftSessionTests(MySqlPoolTestCase):
         no end of an answer.
     """
 
-    timeout = 120
+    timeout = 300
     more_setup = "CREATE SEQUENCE shop.seq"
     never_clean = frozenset(("role", "profiles", "profiling", "several results"))
 

@@ -204,6 +204,120 @@ class OutgoingCommandTests(OutgoingTestCase):
         self.assertEqual([], self.events())
 
 
+# Replies after the test has laid the file for it, and counts.
+_SLOW = """<?php
+if (!isset($_POST['type'])) { exit; }
+if ($_POST['event'] === 'message') {
+    while (!file_exists(__DIR__ . '/go')) { clearstatcache(); usleep(10000); }
+}
+file_put_contents(__DIR__ . '/events', json_encode($_POST) . "\\n", FILE_APPEND | LOCK_EX);
+"""
+
+
+class BadServerTests(OutgoingTestCase, FastCgiTestCase):
+    """Servers that do not behave."""
+
+    async def test_drops(self) -> None:
+        """A server that drops each connection is connected to again, with longer pauses."""
+        server = await self.serve()
+        self.start(_SCRIPT, "--upstream", f"feed={server.url}")
+        for number in range(3):
+            connection = await server.next()
+            await self.told(2 * number + 1)
+            connection.transport.abortConnection()
+        events = await self.told(6)
+        self.assertEqual(["open", "close"] * 3, [each["event"] for each in events[:6]])
+        self.assertEqual({"1006"}, {each["code"] for each in events if each["event"] == "close"})
+
+    async def test_moves(self) -> None:
+        """A server that is away for a while is found again, on the same port."""
+        server = await self.serve()
+        self.start(_SCRIPT, "--upstream", f"feed={server.url}")
+        await server.next()
+        await self.told(1)
+        await server.stop()
+
+        async def is_missed() -> bool:
+            return "Upstream feed cannot be opened" in self.gateway.log
+
+        await until(is_missed)
+        server.start()
+        await server.next()
+        *_, opened = await self.told(3)
+        self.assertGreater(int(opened["attempt"]), 1)
+
+    async def test_lies(self) -> None:
+        """A masked frame, and one that says to be longer than memory, end the connection."""
+        server = await self.serve()
+        self.start(_SCRIPT, "--upstream", f"feed={server.url}")
+        for data, code in (
+            (b"\x81\x85\0\0\0\0hello", "1002"),
+            (b"\x82\x7f\x7f" + b"\xff" * 7, "1009"),
+        ):
+            connection = await server.next()
+            count = len(self.events())
+            connection.write(data)
+
+            async def is_closed(code: str = code, count: int = count) -> bool:
+                return any(each.get("code") == code for each in self.events()[count:])
+
+            await until(is_closed)
+        self.assertNotIn("Traceback", self.gateway.log)
+
+    async def test_flood_while_php_is_slow(self) -> None:
+        """Pings are answered; beyond the limit it is closed, and PHP gets all that has come."""
+        server = await self.serve()
+        self.start(_SLOW, "--upstream", f"feed={server.url}")
+        connection = await server.next()
+        for number in range(100):
+            connection.say(str(number))
+        connection.sendPing(b"alive?")
+
+        async def has_pong() -> bool:
+            return connection.pongs > 0
+
+        await until(has_pong)
+        self.assertIsNone(connection.closed)
+        for number in range(100, 1500):
+            connection.say(str(number))
+
+        async def is_closed() -> bool:
+            return connection.closed is not None
+
+        await until(is_closed)
+        self.assertEqual((1008, "PHP is too slow for this upstream"), connection.closed)
+        self.write({"go": ""})
+
+        async def has_close() -> bool:
+            return any(each["event"] == "close" for each in self.events())
+
+        await until(has_close)
+        events = self.events()
+        closed = next(n for n, each in enumerate(events) if each["event"] == "close")
+        numbers = [int(each["message"]) for each in events[1:closed]]
+        self.assertEqual([*range(len(numbers))], numbers)
+        self.assertGreater(len(numbers), 1000)
+
+    async def test_never_reads(self) -> None:
+        """What waits for a server that does not read is limited: it is closed."""
+        server = await self.serve()
+        self.start(_SCRIPT, "--upstream", f"feed={server.url}")
+        connection = await server.next()
+        connection.stop_reading()
+        send = {"op": "send", "to": {"upstream": "feed"}, "message": "x" * 500_000}
+        url = f"http://127.0.0.1:{self.gateway.port}/commands"
+        (self.directory / "body").write_text(json.dumps([send]))
+        body = ("--data-binary", f"@{self.directory / 'body'}")
+        header = ("-H", "Content-Type: application/json")
+        results = [json.loads(await curl(*header, *body, url))[0] for _ in range(40)]
+        self.assertIn({"delivered": 0, "error": "upstream is not open"}, results)
+
+        async def is_told() -> bool:
+            return any(each.get("code") == "1008" for each in self.events())
+
+        await until(is_told)
+
+
 class OutgoingOverFastCgiTests(OutgoingTests, FastCgiTestCase): ...
 
 

@@ -164,8 +164,8 @@ class ServerLogin:
             return packet.reply(self._account.password + b"\0")
         if self._account.public_key is None:
             raise CannotLogIn(
-                "the server needs the password itself, which is sent only over TLS, over a UNIX "
-                "socket, or for the server's RSA key"
+                "the server needs the password itself, which is sent only over TLS (tls=on), over "
+                "a UNIX socket, or for the server's RSA key (public-key-file)"
             )
         try:
             encrypted = encrypt_password(

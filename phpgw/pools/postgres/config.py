@@ -88,6 +88,8 @@ class PgBouncerConfig:
         for text in (pool.user, pool.database, pool.server.socket):
             if re.search(r"[\x00-\x1f\x7f]", text):
                 raise InvalidOption(OPTION, "names without control characters", where)
+        # If there is none, it is found here.
+        find_account()
         place = pool.server.place
         if place is not None:
             authorities = _authorities(pool) if pool.uses_tls else None

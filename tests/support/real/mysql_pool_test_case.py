@@ -76,7 +76,7 @@ class MySqlPoolTestCase(SystemTestCase):
     async def sessions(self, driver: str) -> list[dict[str, Any]]:
         """Have a session left in each state and each way, and return what the next user saw."""
         command = [php_with("pdo_mysql", "php-mysql"), str(_SESSIONS), str(self.socket), driver]
-        ended = await run(command, timeout=100)
+        ended = await run(command, timeout=280)
         self.assertEqual((0, ""), (ended.status, ended.stderr))
         return [json.loads(line) for line in ended.stdout.splitlines()]
 

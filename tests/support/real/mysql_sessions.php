@@ -195,7 +195,8 @@ function end_by(Database $db, string $end): void
     };
 }
 
-const ENDS = ['end', 'exit', 'fatal error', 'no memory', 'SIGKILL', 'half an answer', 'half an answer, exit'];
+const ENDS = ['end', 'exit', 'fatal error', 'SIGKILL', 'half an answer'];
+const MORE_ENDS = ['no memory', 'half an answer, exit'];
 /* What changes by itself. */
 const VOLATILE = '/^(timestamp|pseudo_thread_id|rand_seed\d|last_gtid|statement_id|gtid_.*|version_.*|error_count|warning_count)$/';
 
@@ -230,8 +231,10 @@ if (isset($argv[4])) {
 
 $new = null;
 foreach (array_keys(STATES) as $state) {
-    // One driver with all of them is enough.
-    foreach ($driver === 'pdo' ? ENDS : ['end', 'SIGKILL', 'half an answer'] as $end) {
+    // All of them with one driver, and with the first states, is enough.
+    $ends = $driver === 'pdo' ? ENDS : ['end', 'SIGKILL', 'half an answer'];
+    $more = in_array($state, ['nothing', 'transaction'], true) ? MORE_ENDS : [];
+    foreach ([...$ends, ...$more] as $end) {
         $settings = ['-d', 'memory_limit=256M', '-d', 'log_errors=0', '-d', 'display_errors=0'];
         $command = [PHP_BINARY, ...$settings, __FILE__, $socket, $driver, $state, $end];
         $process = proc_open($command, [1 => ['pipe', 'w'], 2 => ['file', '/dev/null', 'w']], $pipes);

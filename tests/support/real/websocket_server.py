@@ -48,6 +48,10 @@ class ServedConnection(WebSocketServerProtocol):
         """Send a text message."""
         self.sendMessage(text.encode())
 
+    def stop_reading(self) -> None:
+        """Read nothing more."""
+        self.transport.pauseProducing()
+
     def write(self, data: bytes) -> None:
         """Send these very bytes."""
         self.transport.write(data)

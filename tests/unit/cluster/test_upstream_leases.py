@@ -169,9 +169,31 @@ class DefinitionTests(LeaseTestCase):
         self.turn()
         self.a.leases.define("feed", "{2}")
         self.turn()
-        self.b.leases.end("feed")
+        self.b.leases.finished("feed")
         self.pass_time(4)
         self.assertEqual(("{2}", 1), second.held["feed"])
+        self.b.leases.finished("feed")
+        self.pass_time(4)
+        self.assertEqual(0, self.b.leases.count)
+
+    def test_closed_meanwhile(self) -> None:
+        """A close that PHP asks for ends it, whatever was said before."""
+        _, second = self.start()
+        self.b.leases.define("feed", "{1}")
+        self.turn()
+        self.a.leases.define("feed", "{2}")
+        self.turn()
+        self.b.leases.end("feed")
+        self.pass_time(10)
+        self.assertEqual((["hold feed 1"], 0), (second.log, self.a.leases.count))
+
+    def test_at_once(self) -> None:
+        """What PHP says while the engine is asked is not left for the next renewal."""
+        _, second = self.start()
+        self.b.leases.define("one", "{1}")
+        self.b.leases.define("two", "{2}")
+        self.turn()
+        self.assertEqual({"one", "two"}, second.held.keys())
 
     def test_of_the_settings(self) -> None:
         """One that was closed is held by nobody, until it is defined again."""

@@ -1,6 +1,7 @@
 """Tests for :mod:`phpgw.pools.postgres.config`."""
 
 import os
+import pwd
 from configparser import RawConfigParser
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from phpgw.settings.pool_text import parse_pool
 from tests.support.short_directory import short_directory
 
 PLACE = Path("/run/phpgw-x")
+_FIND_ACCOUNT = module.find_account
 
 
 def files(text: str, password: str = "secret") -> PgBouncerFiles:
@@ -143,6 +145,18 @@ class ConfigTests(SynchronousTestCase):
             files("postgres://app@h", "se\ncret")
         self.assertNotIn("cret", str(caught.exception))
         self.assertNotIn("secret", repr(files("postgres://app@h")))
+
+    def test_account(self) -> None:
+        """As root, PgBouncer becomes another user, who cannot be that of PHP."""
+        real = pwd.getpwnam("nobody")
+        self.patch(module, "find_account", lambda: real)
+        self.assertEqual("nobody", settings("postgres://app@h")["user"])
+        self.patch(module, "find_account", _FIND_ACCOUNT)
+        self.patch(os, "geteuid", lambda: 0)
+        self.patch(module, "_USERS", ("nobody-of-this-name",))
+        with self.assertRaises(InvalidOption) as caught:
+            files("postgres://app@h")
+        self.assertIn("nobody-of-this-name", str(caught.exception))
 
     def test_files(self) -> None:
         """They are for one account alone, from the beginning, and are replaced as a whole."""
