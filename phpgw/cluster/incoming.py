@@ -20,6 +20,10 @@ from phpgw.time_slices import JobsStopped, TooManyJobs
 Handler = Callable[[str, list[Any]], Any]
 
 
+class InvalidQuestion(Exception):
+    """The arguments of a question are not understood. The text says why."""
+
+
 class Incoming:
     """Handles questions.
 
@@ -116,6 +120,15 @@ class Incoming:
     def _fail(self, failure: Failure, sender: str, question: Question) -> None:
         if failure.check(TooManyJobs, JobsStopped):
             self._answer(sender, question, FAILED, "too much is under way")
+            return
+        if failure.check(InvalidQuestion):
+            self.log.warn(
+                "Node {sender} asks what is not understood, {operation}: {reason}",
+                sender=sender,
+                operation=question.operation,
+                reason=failure.getErrorMessage(),
+            )
+            self._answer(sender, question, FAILED, failure.getErrorMessage())
             return
         self.log.failure(
             "A question of node {sender} cannot be answered: {operation}",

@@ -13,6 +13,7 @@ from phpgw.bus.interface import BusUnavailable
 from phpgw.cluster.command_codec import decode_command, encode_command
 from phpgw.cluster.confirmed_commands import ConfirmedCommands
 from phpgw.cluster.exchange import Exchange, NodeGone, NotAnswered
+from phpgw.cluster.incoming import InvalidQuestion
 from phpgw.cluster.outgoing import Publish
 from phpgw.cluster.pending_ask import Answers
 from phpgw.cluster.routes import RemotePart
@@ -98,8 +99,7 @@ class RemoteCommands:
 
     def _run_for_another(self, sender: str, arguments: list[Any]) -> Any:
         """Carry out commands of another node, for the clients of this one."""
-        [encoded] = arguments
-        results = self._here.run_all([*map(decode_command, encoded)], None)
+        results = self._here.run_all(_decode(arguments), None)
         return results.addCallback(_encode) if isinstance(results, Deferred) else _encode(results)
 
     def _note_told(self, part: RemotePart, receivers: int) -> None:
@@ -114,6 +114,21 @@ class RemoteCommands:
             "A command of PHP may not have reached other nodes: {reason}",
             reason=failure.getErrorMessage(),
         )
+
+
+def _decode(arguments: list[Any]) -> list[Command]:
+    """Return the commands of another node.
+
+    :raises InvalidQuestion: if there is something else.
+    """
+    match arguments:
+        case [list(encoded)]:
+            try:
+                return [*map(decode_command, encoded)]
+            except ValueError as error:
+                raise InvalidQuestion(str(error)) from None
+        case _:
+            raise InvalidQuestion("this is no list of commands")
 
 
 def _unknown(whom: str, problem: str) -> Result:

@@ -1,7 +1,9 @@
 """What becomes of commands for the clients of several nodes."""
 
 from twisted.internet.defer import Deferred
+from twisted.logger import LogLevel, capturedLogs
 
+from phpgw.cluster.exchange import NotAnswered
 from phpgw.hub.commander import Result
 from phpgw.hub.commands import Bind, Close, Command, Join, Leave, Send, SetState, Target, Unbind
 from tests.support.memory_cluster import ClusterTestCase
@@ -84,6 +86,17 @@ class UnknownTests(ClusterTestCase):
         assert result.error is not None
         for word in words:
             self.assertIn(word, result.error)
+
+    def test_question_that_is_not_understood(self) -> None:
+        """Commands that are none are logged in a line, without what is in them, and refused."""
+        for arguments in ([], [1], [["all"]], [[["fly", "all", [], []]]]):
+            with capturedLogs() as logs:
+                asked = self.a.exchange.ask("bbbb", "run", arguments)
+                self.turn()
+            self.failureResultOf(asked, NotAnswered)
+            [line] = logs
+            self.assertEqual((LogLevel.warn, "run"), (line["log_level"], line["operation"]))
+            self.assertNotIn("log_failure", line)
 
     def test_node_that_hangs(self) -> None:
         """Within 1.1 s, the result names it."""
