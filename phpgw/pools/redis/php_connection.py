@@ -90,6 +90,8 @@ class RedisPhpConnection(PhpConnection):
         self._server = server
         self._splice = Splice(self.transport, server.transport, self._session)
         server.lend(self)
+        # It is paused if PHP has sent much.
+        self.transport.resumeProducing()
         early, self._early = bytes(self._early), bytearray()
         self._splice.php_sent(early)
 

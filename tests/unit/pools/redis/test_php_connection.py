@@ -175,6 +175,18 @@ class RedisPhpConnectionTests(SynchronousTestCase):
         waiting.protocol.dataReceived(b"x")
         self.assertEqual("paused", waiting.producerState)
 
+    def test_waited_with_much(self) -> None:
+        """PHP that was not read any more while it waited is read once it has a connection."""
+        value = b"v" * (2 * MAX_EARLY)
+        large = request(b"SET", b"k", value)
+        first = self.php(GET)
+        waiting = self.php(large[: MAX_EARLY + 1])
+        self.assertEqual("paused", waiting.producerState)
+        self.leave(first)
+        self.assertEqual("producing", waiting.producerState)
+        waiting.protocol.dataReceived(large[MAX_EARLY + 1 :])
+        self.assertEqual(b"+OK\r\n", waiting.value())
+
     def test_gone_while_waiting(self) -> None:
         """Who has given up takes no connection, and nothing is asked for him."""
         first = self.php(GET)
