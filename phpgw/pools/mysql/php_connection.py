@@ -27,6 +27,9 @@ from phpgw.transport.write_now import write_now
 # The number that PHP is told for its connection: of no connection, for whoever kills by it. The
 # right one is known only after the login.
 _CONNECTION_ID = 0
+# How often PHP may try to change the user. Servers themselves allow three failures. Who sends such
+# commands and does not read the answers would fill the memory with them.
+_MAX_CHANGES_OF_USER = 100
 # The numbers of packets in the exchange of a login.
 _GREETING, _VERDICT = 0, 2
 
@@ -64,6 +67,7 @@ class MySqlPhpConnection(PhpConnection):
         self._logins = logins
         self._decoder = PacketDecoder()
         self._commands = CommandReader()
+        self._changes_of_user = 0
         # What PHP waits for: the greeting, and a session.
         self._waiting: Deferred[Any] | None = None
         # The number of the next packet of the login; None after it, and after a refusal.
@@ -177,6 +181,9 @@ class MySqlPhpConnection(PhpConnection):
         if commands.refused:
             if commands.awaits_answer:
                 raise MalformedPacket("a change of the user before the last answer")
+            self._changes_of_user += commands.refused
+            if self._changes_of_user > _MAX_CHANGES_OF_USER:
+                raise MalformedPacket("too many changes of the user")
             self.transport.write(encode_packet(NO_CHANGE_OF_USER.encode(), 1) * commands.refused)
             commands.refused = 0
         if commands.has_quit:

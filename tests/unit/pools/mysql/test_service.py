@@ -224,6 +224,16 @@ class MySqlPoolTests(SynchronousTestCase):
         self.assertNotIn(0x11, [each[0] for each in self.last.commands])
         self.assertEqual(1, self.used_by_next())
 
+    def test_many_changes_of_user(self) -> None:
+        """PHP cannot fill the memory with answers that it does not read."""
+        for count in (1, 1000):
+            php = self.logged_in()
+            for _ in range(1000 // count):
+                if php.connected:
+                    php.send(encode_command(0x11) * count)
+            self.assertFalse(php.connected)
+            self.assertLess(len(php.value()), 10_000)
+
     def test_change_of_user_before_answer(self) -> None:
         """Where the answer would be in the wrong place, the connection ends."""
         php = self.logged_in()
