@@ -36,6 +36,13 @@ def write_now(transport: Any, data: bytes) -> socket | None:
     return plain
 
 
+def has_unsent(transport: Any) -> bool:
+    """Return whether written bytes are unsent, since the peer of a plain socket is slow."""
+    return isinstance(transport, tcp.Connection) and bool(
+        transport.dataBuffer or transport._tempDataBuffer
+    )
+
+
 def send(plain: socket, data: bytes) -> int:
     """Send as much as the kernel accepts at once, and return how many bytes that is.
 

@@ -18,7 +18,7 @@ from phpgw.pools.https.fields import Fields
 from phpgw.pools.https.messages import ApiRequestHead
 from phpgw.pools.https.refusal import ApiRefusal
 from phpgw.transport.close_now import close_soon
-from phpgw.transport.write_now import write_now
+from phpgw.transport.write_now import has_unsent, write_now
 
 # Bytes of a head, or of chunk sizes and trailers between two pieces of a body.
 _MAX_OVERHEAD = 65536
@@ -148,6 +148,8 @@ class PhpHttpConnection(PhpConnection):
         """Take note that the response is complete."""
         self.flush()
         self._exchange = None
+        # PHP that asks again and does not read would fill the memory, one response after another.
+        self._is_kept = self._is_kept and not has_unsent(self.transport)
         if self._is_complete and self._is_kept and not self._site.is_stopping:
             self._start_request()
             self._site.waits(self)

@@ -11,7 +11,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
-from phpgw.transport.write_now import send_last, write_now
+from phpgw.transport.write_now import has_unsent, send_last, write_now
 
 
 class End(Protocol):
@@ -70,6 +70,17 @@ class EagerWriteTests(SocketTestCase):
         client.transport.loseConnection()
         self.assertEqual(await server.ended, b"".join(sent))
         await client.ended
+
+    async def test_unsent(self) -> None:
+        """It is known that the other end does not read."""
+        client, server = await self.connect()
+        write_now(client.transport, b"small")
+        self.assertFalse(has_unsent(client.transport))
+        write_now(client.transport, bytes(30_000_000))
+        self.assertTrue(has_unsent(client.transport))
+        client.transport.loseConnection()
+        await server.ended
+        self.assertFalse(has_unsent(client.transport))
 
     async def test_at_once(self) -> None:
         """The other end can read it before the reactor's next turn."""

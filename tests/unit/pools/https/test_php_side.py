@@ -2,6 +2,7 @@
 
 import random
 
+from phpgw.pools.https import php_side
 from tests.support.api_pool import GET, OK, ApiTestCase, Php
 
 _HEAD = b"POST / HTTP/1.1\r\nHost: localhost\r\n"
@@ -164,6 +165,17 @@ class ConnectionTests(ApiTestCase):
         self.assertEqual(b"", idle.received())
         self.assertTrue(half.received().startswith(b"HTTP/1.1 408 "))
         self.assertTrue(used.transport.is_aborted)
+
+    def test_not_read(self) -> None:
+        """PHP that has yet to read a response has no next one, of which many would fill memory."""
+        self.patch(php_side, "has_unsent", lambda transport: True)
+        php, api = self.ask()
+        api.send(OK)
+        self.assertTrue(php.received().endswith(b"ok"))
+        self.assertTrue(php.transport.disconnecting)
+        self.assertEqual([api.connection], self.pool.kept)
+        self.clock.advance(100)
+        self.assertFalse(php.transport.is_aborted)
 
     def test_hostile_bytes(self) -> None:
         """No bytes raise an exception."""
