@@ -1,5 +1,7 @@
 """Which requests a pool passes on: those for its own server, from PHP."""
 
+import re
+
 import attrs
 
 from phpgw.pools.https.messages import ApiRequestHead
@@ -9,6 +11,8 @@ from phpgw.web.host import is_safe_from_rebinding, parse_host
 _VERSIONS = ("1.0", "1.1")
 # CONNECT would make the pool a tunnel; the response to TRACE has the added fields in it.
 _REFUSED_METHODS = (b"CONNECT", b"TRACE")
+# ".." between slashes, also as servers read it that decode the path first, or take off parameters.
+_PARENT = re.compile(rb"(?:[/\\]|%2f|%5c)(?:\.|%2e){2}(?:[/\\;]|%2f|%5c|%3b|$)", re.IGNORECASE)
 # Fetch standard: a browser sends one of these with each request that can change something.
 _OF_BROWSERS = (b"origin", b"sec-fetch-site")
 
@@ -18,9 +22,11 @@ class ApiAdmission:
     """Checks requests.
 
     :ivar host: the server's, as in a URL: with its port if that is not the usual one.
+    :ivar base: the path that all targets are below, without a slash at its end.
     """
 
     host: bytes
+    base: bytes = b""
 
     def check(self, head: ApiRequestHead, *, from_socket: bool) -> bytes:
         """Return the target of the request to the server, in origin form.
@@ -46,6 +52,11 @@ class ApiAdmission:
             raise ApiRefusal(400, "http_request_error", "the path has to begin with a slash")
         if b"#" in target:
             raise ApiRefusal(400, "http_request_error", "there is a # in the path")
+        if self.base and _PARENT.search(target.partition(b"?")[0]):
+            base = self.base.decode("utf-8", "replace")
+            raise ApiRefusal(
+                400, "http_request_denied", f"the path has .. in it, and could lead out of {base}"
+            )
         if not from_socket and any(name in _OF_BROWSERS for name in fields.names):
             raise ApiRefusal(
                 *(403, "http_request_denied"),

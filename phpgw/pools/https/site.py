@@ -36,7 +36,7 @@ class ApiSite:
     ) -> None:
         self.name = name
         self.is_stopping = False
-        self._admission = ApiAdmission(host)
+        self._admission = ApiAdmission(host, base)
         self._connections: set[PhpHttpConnection] = set()
         self._waiting: Deadlines[PhpHttpConnection] = Deadlines(
             reactor, _PHP_TIMEOUT, PhpHttpConnection.expire

@@ -80,6 +80,20 @@ class BaseTests(ApiTestCase):
             api.received(),
         )
 
+    def test_out_of_the_base(self) -> None:
+        """No path leads out of it, however it is written."""
+        for path in (
+            *(b"/../admin", b"/..", b"/a/../../admin", b"/..?a", b"/.%2E/admin"),
+            *(b"/a%2f..%2Fadmin", b"/..\\admin", b"/..;a/admin", b"http://api.example/../admin"),
+        ):
+            php = self.connect()
+            php.send(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+            self.assertTrue(php.received().startswith(b"HTTP/1.1 400 "), path)
+        self.assertEqual([], self.pool.waiting)
+        for path in (b"/a..b/...", b"/..a", b"/a?/../b"):
+            _, api = self.ask(b"GET %b HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+            self.assertTrue(api.received().startswith(b"GET /v1%b HTTP" % path), path)
+
     def test_all_of_the_server(self) -> None:
         _, api = self.ask(b"OPTIONS * HTTP/1.1\r\nHost: localhost\r\n\r\n")
         self.assertTrue(api.received().startswith(b"OPTIONS * HTTP/1.1\r\n"))
