@@ -18,6 +18,10 @@ _TIMEOUT = 5.0
 _MAX_WAITING = 1000
 
 
+class _AnotherServer(Exception):
+    """The name of the server leads to another one by now."""
+
+
 class QueryKiller:
     """Kills queries over a connection of its own, which it opens when there is one to kill.
 
@@ -30,10 +34,10 @@ class QueryKiller:
         self._reactor = reactor
         self._connector = connector
         self._key = key
-        self._waiting: deque[tuple[int, Deferred[None]]] = deque()
+        self._waiting: deque[tuple[MySqlConnection, Deferred[None]]] = deque()
         self._is_busy = False
 
-    def kill(self, connection_id: int) -> Deferred[None]:
+    def kill(self, killed: MySqlConnection) -> Deferred[None]:
         """Kill the query of a connection.
 
         :returns: fires when that is done, or cannot be done. The connection must stay open until
@@ -43,7 +47,7 @@ class QueryKiller:
         if len(self._waiting) >= _MAX_WAITING:
             done.callback(None)
             return done
-        self._waiting.append((connection_id, done))
+        self._waiting.append((killed, done))
         if not self._is_busy:
             self._is_busy = True
             Deferred.fromCoroutine(self._work())
@@ -52,8 +56,8 @@ class QueryKiller:
     async def _work(self) -> None:
         connection: MySqlConnection | None = None
         while self._waiting:
-            connection_id, done = self._waiting.popleft()
-            killing = Deferred.fromCoroutine(self._kill(connection, connection_id))
+            killed, done = self._waiting.popleft()
+            killing = Deferred.fromCoroutine(self._kill(connection, killed))
             try:
                 connection = await killing.addTimeout(_TIMEOUT, self._reactor)
             except Exception as error:
@@ -71,13 +75,24 @@ class QueryKiller:
         if connection is not None:
             connection.close()
 
-    async def _kill(self, connection: MySqlConnection | None, number: int) -> MySqlConnection:
+    async def _kill(
+        self, connection: MySqlConnection | None, killed: MySqlConnection
+    ) -> MySqlConnection:
         """Kill a query over this connection, or a new one, and return that."""
-        if connection is None or not connection.is_alive():
+        if connection is not None and not (
+            connection.is_alive() and connection.address == killed.address
+        ):
+            connection.close()
+            connection = None
+        if connection is None:
             connection = await self._connector.connect(self._key)
+        if connection.address != killed.address:
+            # There, the number is that of somebody else.
+            connection.close()
+            raise _AnotherServer("the server's name leads to another address now")
         answered = _Answered()
         connection.lend(answered)
-        connection.transport.write(encode_command(QUERY, b"KILL QUERY %d" % number))
+        connection.transport.write(encode_command(QUERY, b"KILL QUERY %d" % killed.connection_id))
         try:
             await answered.done
         except BaseException:

@@ -65,6 +65,11 @@ class MySqlConnection(TwistedProtocol):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
 
+    @property
+    def address(self) -> object:
+        """Return the address of the server."""
+        return self.transport.getPeer()
+
     async def log_in(self, login: ServerLogin, tls: Any) -> None:
         """Log in, and find out what a new session is like.
 

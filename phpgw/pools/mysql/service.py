@@ -106,7 +106,7 @@ class MySqlPool(LendingPool):
             if commands.awaits_answer and commands.is_between_commands:
                 # The server would go on, for nobody.
                 server.lend(_UNHEEDING)
-                self._discard_after(self._killer.kill(server.connection_id), server)
+                self._discard_after(self._killer.kill(server), server)
             else:
                 self.pool.discard(server)
         elif commands.awaits_answer:

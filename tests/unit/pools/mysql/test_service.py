@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone
 from twisted.internet.error import ConnectionRefusedError as ConnectRefused
 from twisted.internet.task import Clock
@@ -332,6 +333,27 @@ class MySqlPoolTests(SynchronousTestCase):
         self.assertFalse(self.last.connected)
         self.server.error = None
         self.assert_not_used_again()
+
+    def test_another_server(self) -> None:
+        """Where the name leads to another server by now, no query is killed: it is another one."""
+        self.pool = self.make_pool(size=2)
+        sessions = [self.logged_in(), self.logged_in()]
+        moved, here = self.server.transports
+        moved.peerAddr = IPv4Address("TCP", "192.0.2.7", 3306)
+        for php, transport in zip(sessions, (moved, here), strict=True):
+            transport.is_silent = True
+            php.send(_UPDATE)
+            php.vanish()
+        self.assertFalse(moved.connected)
+        killed = [
+            command
+            for each in self.server.transports
+            for command in each.commands
+            if command.startswith(b"\x03KILL")
+        ]
+        self.assertEqual([b"\x03KILL QUERY 2"], killed)
+        self.assertEqual(0, self.pool.figures.in_use)
+        self.assertFalse(self.last.connected)
 
     def test_cannot_kill_in_time(self) -> None:
         """Sessions wait for a server that does not answer once, and not one after another."""
