@@ -8,7 +8,12 @@ from phpgw.pools.mysql.responses import ErrAnswer
 # As mysqlnd has it for a server that cannot be reached.
 _CANNOT_CONNECT = (2002, "HY000")
 # Errors whose text names the server's user, who is no business of PHP.
-_ABOUT_THE_USER = frozenset((1045, 1698, 1862, 1820, 3118, 3159, 4151))
+_DENIED = frozenset((1044, 1045, 1698, 1862, 1820, 3118, 3159, 3955, 4151))
+_LIMITED = frozenset((1203, 1226))
+_ABOUT_THE_USER = {
+    **dict.fromkeys(_DENIED, "Access denied for the user of the connection pool"),
+    **dict.fromkeys(_LIMITED, "The user of the connection pool has reached a limit of the server"),
+}
 
 STOPPING = ErrAnswer(1053, "08S01", "Server shutdown in progress: the connection pool stops")
 NO_CHANGE_OF_USER = ErrAnswer(
@@ -24,8 +29,8 @@ def answer_for(error: BaseException) -> ErrAnswer:
         return STOPPING
     if isinstance(error, ServerRefused):
         refusal = error.error
-        if refusal.code in _ABOUT_THE_USER:
-            text = "Access denied for the user of the connection pool; the gateway's log says more"
-            return ErrAnswer(refusal.code, refusal.state, text)
-        return refusal
+        text = _ABOUT_THE_USER.get(refusal.code)
+        if text is None:
+            return refusal
+        return ErrAnswer(refusal.code, refusal.state, f"{text}; the gateway's log says more")
     return ErrAnswer(*_CANNOT_CONNECT, f"Connection refused: {printable(str(error))}")

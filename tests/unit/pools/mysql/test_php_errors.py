@@ -37,3 +37,18 @@ class AnswerTests(SynchronousTestCase):
         self.assertEqual((1045, "28000"), (answer.code, answer.state))
         self.assertIn("Access denied", answer.message)
         self.assertNotIn("app'", answer.message)
+
+    def test_user(self) -> None:
+        """No error of a login names the user at the server, whatever database PHP names."""
+        for code, text in (
+            (1044, "Access denied for user 'app'@'10.0.0.1' to database 'mysql'"),
+            (1203, "User app already has more than 'max_user_connections' active connections"),
+            (
+                1226,
+                "User 'app' has exceeded the 'max_user_connections' resource (current value: 5)",
+            ),
+            (3955, "Access denied for user 'app'@'10.0.0.1'. Account is blocked for 3 day(s)"),
+        ):
+            answer = answer_for(ServerRefused(ErrAnswer(code, "42000", text)))
+            self.assertEqual((code, "42000"), (answer.code, answer.state))
+            self.assertNotRegex(answer.message, r"\bapp\b")
