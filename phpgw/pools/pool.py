@@ -260,6 +260,9 @@ class Pool(Generic[K, C]):
     def _opened(self, waiter: _Waiter[K, C], connection: C) -> None:
         self._openings.discard(waiter)
         self._figures.opened += 1
+        if waiter.since < self._valid_since:
+            # It may have logged in with what was valid before.
+            connection.opened_at = min(connection.opened_at, waiter.since)
         if self._figures.problem:
             self._figures.problem = ""
             self.log.info("Pool {name} reaches its server again", name=self._name)

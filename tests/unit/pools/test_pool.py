@@ -296,6 +296,21 @@ class ReloadTests(PoolTestCase):
         self.pool.give_back(new)
         self.assertIs(new, self.take())
 
+    def test_reload_while_opening(self) -> None:
+        """Who logs in just then may do so with the old password: it is used once at most."""
+        self.connector.opens_at_once = False
+        waiting, ahead = self.pool.take(""), self.pool.open_ahead("")
+        self.clock.advance(1)
+        self.pool.reload()
+        self.clock.advance(1)
+        self.connector.open_next()
+        self.connector.open_next()
+        self.successResultOf(ahead)
+        self.pool.give_back(self.successResultOf(waiting))
+        self.connector.opens_at_once = True
+        self.assertNotIn(self.take(), self.connector.opened[:2])
+        self.assertEqual(2, self.pool.figures.closed["reload"])
+
 
 class AheadTests(PoolTestCase):
     def test_opened_ahead(self) -> None:
