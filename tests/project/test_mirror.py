@@ -78,6 +78,7 @@ TESTED_ELSEWHERE = {
     "metric_field": "unit/test_metrics",
     "node_parts": "unit/test_service",
     "observable": "unit/prometheus/test_collector",
+    "pools/lent_connection": "unit/pools/redis/test_server_connection",
     "pools/mysql/capabilities": "unit/pools/mysql/test_greeting",
     "pools/mysql/login_means": "system/test_mysql_pool",
     "pools/mysql/php_connection": "unit/pools/mysql/test_service",

@@ -112,11 +112,11 @@ class _Answered:
         self.done: Deferred[None] = Deferred()
 
     def server_sent(self, data: bytes) -> None:
-        """See :class:`.ServerUser`."""
+        """See :class:`.ServerListener`."""
         if not self.done.called:
             self.done.callback(None)
 
     def server_closed(self, reason: Failure) -> None:
-        """See :class:`.ServerUser`."""
+        """See :class:`.ServerListener`."""
         if not self.done.called:
             self.done.errback(reason)

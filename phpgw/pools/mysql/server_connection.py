@@ -2,68 +2,37 @@
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import ITCPTransport
-from twisted.internet.protocol import Protocol as TwistedProtocol
-from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from phpgw.pools.lent_connection import LentConnection
 from phpgw.pools.mysql.cleaning import Cleaning, NewSession, NewSessionQuery, NotClean
 from phpgw.pools.mysql.commands import QUIT, encode_command
 from phpgw.pools.mysql.packets import MalformedPacket, MySqlPacket, PacketDecoder
 from phpgw.pools.mysql.server_login import ServerLogin
-from phpgw.transport.peek import is_quiet
 from phpgw.transport.write_now import write_now
 
 # Seconds for the answers to a cleaning. The server has to roll back a transaction before.
 _CLEANING_SECONDS = 10.0
-# Seconds for what was written last to arrive, before a connection is aborted.
-_CLOSING_SECONDS = 2.0
 
 
-class ServerUser(Protocol):
-    """Who has a connection, and is told of what happens on it."""
+class MySqlConnection(LentConnection):
+    """A session at the server.
 
-    def server_sent(self, data: bytes) -> None:
-        """Take what the server has sent."""
-        ...
-
-    def server_closed(self, reason: Failure) -> None:
-        """Note that the connection is closed."""
-        ...
-
-
-class MySqlConnection(TwistedProtocol):
-    """A connection to the server. It is idle, or one user has it.
-
-    :param lost_idle: called with this connection when it ends while it is idle.
-    :ivar opened_at: see :class:`phpgw.pools.connector.ServerConnection`.
     :ivar connection_id: the server's number for it.
     :ivar session: the session as it was when it was new; ``None`` until it is known.
     """
 
-    transport: Any = None
-
-    def __init__(self, reactor: Any, lost_idle: Callable[["MySqlConnection"], object]) -> None:
-        self.opened_at: float = reactor.seconds()
+    def __init__(self, reactor: Any, lost_idle: Callable[[Any], object]) -> None:
+        super().__init__(reactor, lost_idle)
         self.connection_id = 0
         self.session: NewSession | None = None
         self._last_cleaning: Cleaning | None = None
-        self._reactor = reactor
-        self._lost_idle = lost_idle
-        # Until it has logged in, and then nobody.
+        # It listens until the connection has logged in.
         self._login_packets = _Packets()
-        self._user: ServerUser | None = self._login_packets
-        self._is_closed = False
-        self._abort: Any = None
-
-    def connectionMade(self) -> None:
-        """Send commands at once, and have the system notice a server that is gone."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
+        self.lend(self._login_packets)
 
     @property
     def address(self) -> object:
@@ -98,14 +67,6 @@ class MySqlConnection(TwistedProtocol):
             raise MalformedPacket("something behind the answers")
         self.lend(None)
 
-    def lend(self, user: ServerUser | None) -> None:
-        """Have what happens told to a user, or to nobody when it is idle."""
-        self._user = user
-
-    def is_alive(self) -> bool:
-        """See :class:`phpgw.pools.connector.ServerConnection`."""
-        return not self._is_closed and is_quiet(self.transport)
-
     def clean(self) -> Deferred[None]:
         """Clean the session, which is idle then.
 
@@ -115,20 +76,20 @@ class MySqlConnection(TwistedProtocol):
         if self._is_closed:
             return fail(NotClean("it is closed"))
         cleaning = Cleaning(self.session, self._last_cleaning)
-        user = _CleaningUser(cleaning)
-        self.lend(user)
+        listener = _CleaningListener(cleaning)
+        self.lend(listener)
         write_now(self.transport, cleaning.request)
 
         def leave(outcome: Any) -> Any:
-            if self._user is user:
+            if self._listener is listener:
                 self.lend(None)
             return outcome
 
         def remember(_: None) -> None:
             self._last_cleaning = cleaning
 
-        user.done.addTimeout(_CLEANING_SECONDS, self._reactor)
-        return user.done.addBoth(leave).addCallback(remember)
+        listener.done.addTimeout(_CLEANING_SECONDS, self._reactor)
+        return listener.done.addBoth(leave).addCallback(remember)
 
     def finish(self, seconds: float) -> Deferred[None]:
         """Have the server carry out what it has got, and end the session.
@@ -144,36 +105,9 @@ class MySqlConnection(TwistedProtocol):
         waiting.done.addTimeout(seconds, self._reactor, onTimeoutCancel=lambda *_: None)
         return waiting.done
 
-    def close(self) -> None:
-        """Send what waits to be sent, and close the connection."""
-        self._user = None
-        if not self._is_closed:
-            self._is_closed = True
-            self._abort = self._reactor.callLater(_CLOSING_SECONDS, self.transport.abortConnection)
-            self.transport.loseConnection()
-
-    def dataReceived(self, data: bytes) -> None:
-        """Hand on what the server has sent; an idle connection is closed if it sends anything."""
-        if self._user is not None:
-            self._user.server_sent(data)
-        elif not self._is_closed:
-            self._lost_idle(self)
-            self.close()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """Report the end."""
-        was_open, self._is_closed = not self._is_closed, True
-        if self._abort is not None and self._abort.active():
-            self._abort.cancel()
-        user, self._user = self._user, None
-        if user is not None:
-            user.server_closed(reason)
-        elif was_open:
-            self._lost_idle(self)
-
 
 class _Packets:
-    """A user that reads packets, one after another."""
+    """A listener that reads packets, one after another."""
 
     def __init__(self) -> None:
         self._decoder = PacketDecoder()
@@ -194,7 +128,7 @@ class _Packets:
         return waiting
 
     def server_sent(self, data: bytes) -> None:
-        """See :class:`ServerUser`."""
+        """See :class:`.ServerListener`."""
         try:
             self._packets.extend(self._decoder.feed(data))
         except MalformedPacket:
@@ -202,7 +136,7 @@ class _Packets:
         self._go_on()
 
     def server_closed(self, reason: Failure) -> None:
-        """See :class:`ServerUser`."""
+        """See :class:`.ServerListener`."""
         self._failure = self._failure or reason
         self._go_on()
 
@@ -218,8 +152,8 @@ class _Packets:
             waiting.errback(self._failure)
 
 
-class _CleaningUser:
-    """A user that cleans the session.
+class _CleaningListener:
+    """A listener that cleans the session.
 
     :ivar done: fires once it is clean.
     """
@@ -229,7 +163,7 @@ class _CleaningUser:
         self._cleaning = cleaning
 
     def server_sent(self, data: bytes) -> None:
-        """See :class:`ServerUser`."""
+        """See :class:`.ServerListener`."""
         if self.done.called:
             return
         try:
@@ -241,13 +175,13 @@ class _CleaningUser:
             self.done.callback(None)
 
     def server_closed(self, reason: Failure) -> None:
-        """See :class:`ServerUser`."""
+        """See :class:`.ServerListener`."""
         if not self.done.called:
             self.done.errback(reason)
 
 
 class _Ending:
-    """A user that waits for the end of the connection, whatever comes before.
+    """A listener that waits for the end of the connection, whatever comes before.
 
     :ivar done: fires then.
     """
@@ -256,9 +190,9 @@ class _Ending:
         self.done: Deferred[None] = Deferred()
 
     def server_sent(self, data: bytes) -> None:
-        """See :class:`ServerUser`."""
+        """See :class:`.ServerListener`."""
 
     def server_closed(self, reason: Failure) -> None:
-        """See :class:`ServerUser`."""
+        """See :class:`.ServerListener`."""
         if not self.done.called:
             self.done.callback(None)

@@ -132,10 +132,10 @@ class _Unheeding:
     """A user that takes no notice of what happens."""
 
     def server_sent(self, data: bytes) -> None:
-        """See :class:`.ServerUser`."""
+        """See :class:`.ServerListener`."""
 
     def server_closed(self, reason: Failure) -> None:
-        """See :class:`.ServerUser`."""
+        """See :class:`.ServerListener`."""
 
 
 _UNHEEDING = _Unheeding()

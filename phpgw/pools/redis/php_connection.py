@@ -78,7 +78,7 @@ class RedisPhpConnection(PhpConnection):
         if self._splice is not None:
             self._splice.server_sent(data)
 
-    def server_closed(self, reason: BaseException) -> None:
+    def server_closed(self, reason: Failure) -> None:
         """Close the connection of PHP, too."""
         server, self._server = self._server, None
         assert server is not None

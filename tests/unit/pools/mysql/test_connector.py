@@ -7,8 +7,8 @@ from twisted.internet.error import ConnectionRefusedError as ConnectRefused
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.pools import lent_connection
 from phpgw.pools.errors import ServerUnavailable
-from phpgw.pools.mysql import server_connection
 from phpgw.pools.mysql.capabilities import Capability
 from phpgw.pools.mysql.cleaning import NotClean
 from phpgw.pools.mysql.connector import MySqlConnector, ServerRefused
@@ -25,7 +25,7 @@ _KEY = SessionKey(b"shop", Capability.MULTI_RESULTS, 45)
 
 class ConnectorTestCase(SynchronousTestCase):
     def setUp(self) -> None:
-        self.patch(server_connection, "is_quiet", lambda transport: transport.connected)
+        self.patch(lent_connection, "is_quiet", lambda transport: transport.connected)
         self.clock = Clock()
         self.clock.advance(77)
         self.server = PooledMySql()

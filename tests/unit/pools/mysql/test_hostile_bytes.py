@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.pools.mysql import server_connection, service
+from phpgw.pools import lent_connection
+from phpgw.pools.mysql import service
 from phpgw.pools.mysql.capabilities import Capability
 from phpgw.pools.mysql.cleaning import Cleaning, NewSession, NewSessionQuery, NotClean
 from phpgw.pools.mysql.commands import CommandReader, encode_command
@@ -115,7 +116,7 @@ class PhpTests(SynchronousTestCase):
     @given(_streams, st.lists(st.integers(1, 40), max_size=9), st.booleans())
     def test_connection(self, data: bytes, sizes: list[int], is_logged_in: bool) -> None:
         """Whatever PHP sends, no session is lost, and none is used that is not clean."""
-        self.patch(server_connection, "is_quiet", lambda transport: transport.connected)
+        self.patch(lent_connection, "is_quiet", lambda transport: transport.connected)
         server = PooledMySql()
         self.patch(service, "make_endpoint", lambda reactor, config: server)
         pool = service.MySqlPool(Clock(), parse_pool("db=mysql://app@db/shop?size=1&wait=3s"))
@@ -137,7 +138,7 @@ class PhpTests(SynchronousTestCase):
     @given(st.lists(st.binary(min_size=1, max_size=60), max_size=4))
     def test_server_within_session(self, answers: list[bytes]) -> None:
         """Whatever the server sends to PHP passes, and shows at the end."""
-        self.patch(server_connection, "is_quiet", lambda transport: transport.connected)
+        self.patch(lent_connection, "is_quiet", lambda transport: transport.connected)
         server = PooledMySql()
         self.patch(service, "make_endpoint", lambda reactor, config: server)
         pool = service.MySqlPool(Clock(), parse_pool("db=mysql://app@db/shop?size=1&wait=3s"))

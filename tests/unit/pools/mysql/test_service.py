@@ -10,7 +10,8 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.pools.mysql import server_connection, service
+from phpgw.pools import lent_connection
+from phpgw.pools.mysql import service
 from phpgw.pools.mysql.commands import encode_command
 from phpgw.pools.mysql.greeting import Greeting
 from phpgw.pools.mysql.packets import MySqlPacket, PacketDecoder, encode_packet
@@ -58,7 +59,7 @@ class Php(StringTransportWithDisconnection):
 
 class MySqlPoolTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.patch(server_connection, "is_quiet", lambda transport: transport.connected)
+        self.patch(lent_connection, "is_quiet", lambda transport: transport.connected)
         self.clock = Clock()
         self.server = PooledMySql()
         self.patch(service, "make_endpoint", lambda reactor, config: self.server)

@@ -8,9 +8,9 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from phpgw.pools import lent_connection
 from phpgw.pools.front import Front
 from phpgw.pools.pool import Pool, PoolLimits
-from phpgw.pools.redis import server_connection
 from phpgw.pools.redis.cleaning import request
 from phpgw.pools.redis.connector import RedisConnector
 from phpgw.pools.redis.login import RedisLogin
@@ -23,7 +23,7 @@ MAX_EARLY = 65536
 
 class RedisPhpConnectionTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.patch(server_connection, "is_quiet", lambda transport: transport.connected)
+        self.patch(lent_connection, "is_quiet", lambda transport: transport.connected)
         self.clock = Clock()
         self.server = PooledRedis()
         self.pool = self.make_pool()
