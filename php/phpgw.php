@@ -852,6 +852,17 @@ final class Gateway
         return History::from($this->find($path), $after);
     }
 
+    /**
+     * The gateways or workers that are one for PHP; none if the gateway is alone.
+     *
+     * @return list<array<string, mixed>> each with node, name, clients, rate (messages a second), lease_age (seconds),
+     *                                    and problem, which is empty if all is well
+     */
+    public function nodes(): array
+    {
+        return $this->find('/nodes')['nodes'];
+    }
+
     /** @return array<string, int> the gateway's counters, by name */
     public function stats(): array
     {
