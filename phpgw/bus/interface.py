@@ -20,6 +20,13 @@ class BusUnavailable(Exception):
         self.may_be_done = may_be_done
 
 
+class ReplicasAway(BusUnavailable):
+    """The engine takes no data, since its replicas are away (``min-replicas-to-write``).
+
+    What it has taken in the seconds before may never reach them.
+    """
+
+
 @attrs.frozen(slots=False)
 class LuaScript:
     """A script in Lua, which the engine runs as one step.

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from phpgw.bus.connection import EngineError, RedisConnection, Words
-from phpgw.bus.interface import BusObserver, BusUnavailable, LuaScript
+from phpgw.bus.interface import BusObserver, BusUnavailable, LuaScript, ReplicasAway
 from phpgw.bus.link import EnginePlace, Link
 from phpgw.bus.names import BusNames
 from phpgw.log_limit import line_limit
@@ -170,7 +170,9 @@ class RedisBus:
             return failure
         if error.code == "NOSCRIPT":
             return self._request((b"EVAL", script.text, *words))
-        raise BusUnavailable(f"{script.name}: {error}") from error
+        # Redis 6.2 has its own words before those of the command in the script.
+        kind = ReplicasAway if "NOREPLICAS" in str(error) else BusUnavailable
+        raise kind(f"{script.name}: {error}") from error
 
 
 def _ignore(failure: Failure) -> None:

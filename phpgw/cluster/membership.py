@@ -16,7 +16,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from phpgw.bus.interface import Bus, BusUnavailable, LuaScript
+from phpgw.bus.interface import Bus, BusUnavailable, LuaScript, ReplicasAway
 from phpgw.cluster.frames import SPOKEN
 from phpgw.cluster.keys import (
     CONNECTIONS,
@@ -35,6 +35,9 @@ LEASE_SECONDS = 10
 RENEWAL_INTERVAL = 2
 # Seconds before its end in which a node does not rely on its lease any more.
 _MARGIN = 2
+# Seconds for which a master goes on to take data that its replicas do not get: as many as
+# min-replicas-max-lag should be, and one more, since it looks at them once a second.
+_UNREPLICATED_SECONDS = 4
 # If no node has renewed its lease for so many seconds, the engine was away, and not the nodes.
 _OUTAGE_SECONDS = 5
 _TOMBSTONE_SECONDS = 24 * 3600
@@ -178,6 +181,8 @@ class Membership(Service):
         # When the last renewal was asked for that the engine has accepted or refused.
         self._in_touch_at: float | None = None
         self._lost_at: float | None = None
+        # Whether the engine's replicas may not know of the last renewals.
+        self._is_unreplicated = False
         self._is_registered = self._is_renewing = False
         self._renewals = LoopingCall(self.renew)
         self._renewals.clock = reactor
@@ -193,6 +198,9 @@ class Membership(Service):
         if self._renewed_at is None:
             return False
         until = self._now() if self._lost_at is None else self._lost_at
+        if self._is_unreplicated:
+            # One of the replicas may be the master of the others by now.
+            until += _UNREPLICATED_SECONDS
         return until - self._renewed_at >= LEASE_SECONDS - _MARGIN
 
     @property
@@ -269,6 +277,7 @@ class Membership(Service):
         for label in left_behind:
             self._bus.end_connection(label).addErrback(self._not_ended)
         self._renewed_at = self._in_touch_at = asked_at
+        self._is_unreplicated = False
         if is_new or not self._is_registered:
             self._is_registered = True
             for each in self.lease_observers:
@@ -287,6 +296,8 @@ class Membership(Service):
         self._is_renewing = False
         failure.trap(BusUnavailable)
         assert isinstance(failure.value, BusUnavailable)
+        if failure.check(ReplicasAway):
+            self._is_unreplicated = True
         if self._lost_at is None and not failure.value.may_be_done:
             self._in_touch_at = asked_at
 
@@ -303,7 +314,7 @@ class Membership(Service):
             node_id=self.node_id,
         )
         self._renewed_at = self._in_touch_at = None
-        self._is_registered = False
+        self._is_registered = self._is_unreplicated = False
         self.live = self.live - {before} | {self.node_id}
         for observer in self.observers:
             observer.renamed(before)

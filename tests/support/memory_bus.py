@@ -6,7 +6,7 @@ from typing import Any
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorTime
 
-from phpgw.bus.interface import BusObserver, BusUnavailable, LuaScript
+from phpgw.bus.interface import BusObserver, BusUnavailable, LuaScript, ReplicasAway
 from tests.support.memory_keys import MemoryKeys
 
 RunScript = Callable[[Sequence[bytes], Sequence[bytes]], Any]
@@ -81,7 +81,8 @@ class MemoryEngine:
 
     def _check_writable(self) -> None:
         if self.refusal:
-            raise BusUnavailable(f"the engine refuses: {self.refusal}")
+            kind = ReplicasAway if self.refusal.startswith("NOREPLICAS") else BusUnavailable
+            raise kind(f"the engine refuses: {self.refusal}")
 
 
 class MemoryBus:

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from phpgw.bus.connect_errors import explain
 from phpgw.bus.handshake import Login
-from phpgw.bus.interface import BusUnavailable, LuaScript
+from phpgw.bus.interface import BusUnavailable, LuaScript, ReplicasAway
 from phpgw.bus.link import EnginePlace
 from phpgw.bus.names import BusNames
 from phpgw.bus.redis_bus import RedisBus
@@ -269,6 +269,9 @@ class RedisBusTests(FakeEngineTestCase):
         self.redis.replies[b"EVALSHA"] = b"-ERR wrong\r\n"
         failure = self.failureResultOf(self.bus.run(script, []), BusUnavailable)
         self.assertEqual("count: the engine replied: ERR wrong", str(failure.value))
+        for reply in (b"-NOREPLICAS Not enough\r\n", b"-ERR Error running script: -NOREPLICAS\r\n"):
+            self.redis.replies[b"EVALSHA"] = reply
+            self.failureResultOf(self.bus.run(script, []), ReplicasAway)
         self.redis.drop()
         self.pass_seconds(0.2)
         self.successResultOf(self.bus.run(script, []))

@@ -388,6 +388,18 @@ class EngineAwayTests(MembershipTestCase):
         self.assertFalse(first.membership.is_in_doubt)
         self.assertEqual([("registered", None)], first.told)
 
+    def test_replicas_away(self) -> None:
+        """What the engine has taken last may be lost, so the lease ends sooner."""
+        first, _ = self.start(2)
+        self.engine.refusal = "NOREPLICAS Not enough good replicas to write."
+        self.let_pass(3)
+        self.assertFalse(first.membership.is_in_doubt)
+        self.let_pass(3)
+        self.assertTrue(first.membership.is_in_doubt)
+        self.engine.refusal = ""
+        self.let_pass(2)
+        self.assertFalse(first.membership.is_in_doubt)
+
     def test_stopped_without_an_engine(self) -> None:
         [first] = self.start(1)
         first.bus.lose()
