@@ -18,9 +18,14 @@ Network = IPv4Network | IPv6Network
 
 # Public addresses at which clouds tell each of their machines its secrets.
 _METADATA = frozenset(map(ip_address, ("168.63.129.16", "100.100.100.200", "fd00:ec2::254")))
-# IPv6 addresses that a gateway translates to the IPv4 address in their last four bytes: RFC 6052,
-# RFC 8215.
-_TRANSLATED = (ip_network("64:ff9b::/96"), ip_network("64:ff9b:1::/48"))
+# Not public either, which older versions of Python do not know: RFC 6890 (Oracle's cloud tells each
+# machine its secrets there), RFC 7526.
+_SPECIAL = (ip_network("192.0.0.0/24"), ip_network("192.88.99.0/24"))
+# All public IPv6 addresses are in here: RFC 4291, section 2.4, and IANA's registry.
+_GLOBAL_UNICAST = ip_network("2000::/3")
+# IPv6 addresses that a gateway translates to the IPv4 address in their last four bytes: RFC 6052.
+# Those of RFC 8215 may have it elsewhere, and belong to the own network anyway.
+_TRANSLATED = ip_network("64:ff9b::/96")
 _IPV4_BITS = 2**32 - 1
 
 
@@ -49,12 +54,11 @@ class AddressRules:
 
 
 def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    return (
-        address.is_global
-        and not address.is_multicast
-        and not (isinstance(address, IPv6Address) and address.is_site_local)
-        and address not in _METADATA
-    )
+    if not address.is_global or address.is_multicast or address in _METADATA:
+        return False
+    if isinstance(address, IPv4Address):
+        return not any(address in each for each in _SPECIAL)
+    return address in _GLOBAL_UNICAST
 
 
 def _meanings(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Address]:
@@ -63,11 +67,11 @@ def _meanings(address: IPv4Address | IPv6Address) -> list[IPv4Address | IPv6Addr
         return [address]
     if address.ipv4_mapped is not None:
         return [address.ipv4_mapped]
+    if address in _TRANSLATED:
+        return [IPv4Address(int(address) & _IPV4_BITS)]
     found: list[IPv4Address | IPv6Address] = [address]
     if address.sixtofour is not None:
         found.append(address.sixtofour)
     if address.teredo is not None:
         found += address.teredo
-    if any(address in each for each in _TRANSLATED) or int(address) <= _IPV4_BITS:
-        found.append(IPv4Address(int(address) & _IPV4_BITS))
     return found

@@ -13,10 +13,13 @@ _INNER = (
     *("255.255.255.255", "224.0.0.1", "239.1.1.1", "168.63.129.16"),
     *("::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "fec0::1", "ff02::1"),
     "2001:db8::1",
+    # Of these, Python does not know in each version that they are not public.
+    *("192.0.0.192", "192.88.99.1", "100:0:0:1::1", "5f00::1", "4000::1"),
     # An IPv4 address within: mapped, compatible, 6to4, Teredo, NAT64.
     *("::ffff:127.0.0.1", "::ffff:10.0.0.1", "::ffff:a9fe:a9fe", "::127.0.0.1", "::a00:1"),
     *("2002:7f00:1::", "2002:a9fe:a9fe::1", "64:ff9b::7f00:1", "64:ff9b::169.254.169.254"),
-    "64:ff9b:1::a9fe:a9fe",
+    # NAT64 of one's own network, and with the IPv4 address in the middle; SIIT.
+    *("64:ff9b:1::a9fe:a9fe", "64:ff9b:1:a9fe:a9:fe00:808:808", "::ffff:0:a9fe:a9fe"),
 )
 _PUBLIC = ("8.8.8.8", "1.1.1.1", "2606:4700:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808")
 
