@@ -115,6 +115,8 @@ class OutgoingSocket:
         self._set_key(upstream)
         self._connection: OutgoingProtocol | None = None
         self._connecting: Deferred[IProtocol] | None = None
+        # The server of the last attempt to connect.
+        self._tried: NamedUpstream | None = None
         self._opened_at: float | None = None
         self._retry_call: IDelayedCall | None = None
         # Whether the next attempt is due once PHP has had all events.
@@ -213,6 +215,7 @@ class OutgoingSocket:
         """Try to connect."""
         self._attempt += 1
         upstream, events = self.upstream, self._context.events
+        self._tried = upstream
         headers = [*upstream.headers]
         try:
             if upstream.headers_file is not None:
@@ -259,7 +262,8 @@ class OutgoingSocket:
 
         :param was_open: whether PHP has to be told in any case.
         """
-        is_last = self.is_running and not self.upstream.reconnects and self._retry_call is None
+        # Not if another server is to take its place.
+        is_last = self.is_running and not self.upstream.reconnects and self._tried is self.upstream
         if is_last:
             self.is_running = False
         if was_open or is_last:
@@ -269,7 +273,7 @@ class OutgoingSocket:
         self._notify_ended()
 
     def _retry_later(self) -> None:
-        if self._retry_call is None:
+        if self._retry_call is None and not self._is_due:
             delay = self._backoff.take()
             self._retry_call = self._context.reactor.callLater(delay, self._retry)
 

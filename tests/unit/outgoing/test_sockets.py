@@ -195,6 +195,48 @@ class CommandTests(SocketsTestCase):
         self.clock.advance(100)
         self.assertEqual({"named": False}, self.sockets.states())
 
+    def test_once_in_place_of_another(self) -> None:
+        """One with reconnect false takes the place of one that is open, too."""
+        self.open(reconnects=False)
+        server = self.accepted(1)
+        self.assertEqual(Result(1), self.open(url="wss://example.com/y", reconnects=False))
+        server.lose()
+        self.assertEqual(("close", b"replaced by another server"), self.told()[-1])
+        self.last().reply()
+        self.clock.advance(1)
+        self.assertEqual("GET /y HTTP/1.1", self.endpoints[2].succeed().request()[0])
+
+    def test_once_in_place_of_another_while_connecting(self) -> None:
+        self.open()
+        self.open(url="wss://example.com/y", reconnects=False)
+        self.clock.advance(1)
+        self.assertEqual([], self.told())
+        self.assertEqual(1, self.endpoints[2].attempts)
+
+    def test_once_closed_and_opened_again(self) -> None:
+        """What PHP opens again while it still closes is opened once it has closed."""
+        self.open(reconnects=False)
+        server = self.accepted(1)
+        self.close("feed")
+        self.assertEqual(Result(1), self.open(reconnects=False))
+        server.lose()
+        self.last().reply()
+        self.clock.advance(1)
+        self.assertEqual(1, self.endpoints[2].attempts)
+
+    def test_other_server_when_the_next_attempt_is_due(self) -> None:
+        """There is one connection, however long PHP has taken to name another server."""
+        self.open()
+        self.accepted(1).lose()
+        self.clock.advance(5)
+        self.assertEqual(Result(1), self.open(url="wss://example.com/y"))
+        self.last().reply()
+        second = self.endpoints[2].succeed()
+        second.accept()
+        self.last().reply()
+        self.clock.advance(100)
+        self.assertEqual(1, self.endpoints[2].attempts)
+
     def test_once_and_not_reached(self) -> None:
         """PHP is told that the only attempt has failed."""
         self.open(reconnects=False)
