@@ -18,6 +18,10 @@ from phpgw.transport.host_endpoint import HostEndpoint
 _CERTIFICATE = re.compile(b"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 
 
+class UnusableName(Exception):
+    """A certificate cannot be for a host of this name."""
+
+
 class UnusableAuthorities(Exception):
     """The certificates that sign a server's cannot be read."""
 
@@ -50,6 +54,9 @@ class ServerEndpoint:
             options = optionsForClientTLS(self._url.host, trustRoot=self._authorities())
         except (OSError, crypto.Error) as error:
             return fail(UnusableAuthorities(f"ca-file cannot be read: {error}"))
+        except UnicodeError as error:
+            # Of idna: the resolver may know such a name all the same, like my_host.
+            return fail(UnusableName(f"no certificate can be for {self._url.host}: {error}"))
         return wrapClientTLS(options, self._below).connect(protocolFactory)
 
     def _authorities(self) -> Any:

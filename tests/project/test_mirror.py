@@ -132,7 +132,6 @@ TESTED_ELSEWHERE = {
     "settings/outgoing": "unit/settings/test_outgoing_url",
     "outgoing/events": "unit/outgoing/test_socket",
     "outgoing/observables": "unit/outgoing/test_sockets",
-    "outgoing/endpoint": "system/test_upstreams",
     "prometheus/figures": "unit/workers/test_report",
     "prometheus/plain_family": "unit/workers/test_report",
     "workers/worker_process": "unit/workers/test_slot",
