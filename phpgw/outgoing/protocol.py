@@ -155,7 +155,7 @@ class OutgoingProtocol(GatewayProtocol):
             self._peek_call.cancel()
             self._peek_call = None
         self._is_peeking = False
-        self._resume(_PHP_IS_SLOW)
+        self._read_on()
 
     def _wait_for_php(self) -> None:
         if self.state == self.STATE_OPEN:
@@ -166,6 +166,12 @@ class OutgoingProtocol(GatewayProtocol):
         """Read once."""
         self._peek_call = None
         self._is_peeking = True
+        self._read_on()
+
+    def _read_on(self) -> None:
+        if self._is_partial and self._pause_reasons & _PHP_IS_SLOW:
+            # The server cannot send it faster.
+            self.factory.partial_messages.restart(self)
         self._resume(_PHP_IS_SLOW)
 
     def resume_for_close_frame(self) -> None:

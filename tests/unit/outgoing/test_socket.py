@@ -256,6 +256,36 @@ class SlowPhpTests(OutgoingTestCase):
         self.assertEqual(("close", b"PHP is too slow for this upstream"), self.told()[-1])
         self.assertEqual(22, len([kind for kind, _ in self.told() if kind == "message"]))
 
+    def test_message_that_is_read_slowly(self) -> None:
+        """While PHP is slow, --message-timeout does not hold: the server is not to blame."""
+        self.context = self.make_context(message_timeout=5)
+        self.socket = self.make_socket("feed=ws://example.com/")
+        server = self.opened()
+        server.say("0", "1", "2", "3", "4")
+        frame = server_frame(TEXT, b"a message")
+        for byte in frame[:-1]:
+            self.clock.advance(1)
+            server.send(bytes((byte,)))
+        self.assertEqual([], server.frames())
+        for _ in range(5):
+            self.last().reply()
+        self.clock.advance(4)
+        server.send(frame[-1:])
+        self.assertEqual(("message", b"a message"), self.told()[-1])
+
+    def test_message_without_end(self) -> None:
+        """Once PHP is no longer slow, --message-timeout holds again."""
+        self.context = self.make_context(message_timeout=5)
+        self.socket = self.make_socket("feed=ws://example.com/")
+        server = self.opened()
+        server.say("0", "1", "2", "3", "4")
+        self.clock.advance(1)
+        server.send(server_frame(TEXT, b"a message")[:-1])
+        for _ in range(5):
+            self.last().reply()
+        self.clock.advance(5)
+        self.assertEqual([CLOSE], [opcode for opcode, _ in server.frames()])
+
     def test_size_counts(self) -> None:
         server = self.opened()
         server.say(*["x" * 900] * 3)
