@@ -11,6 +11,7 @@ from secrets import token_hex
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
@@ -129,6 +130,10 @@ class NodeUpstreamLeases(Service):
         # The definition and the fence of each upstream that this node holds.
         self._held: dict[str, tuple[str | None, int]] = {}
         self._count = 0
+        # Definitions that are being written.
+        self._writing = 0
+        # Those that have ended since the engine was asked, whose reply does not know that.
+        self._ended: set[str] = set()
         self._renewed_at = self._asked_at = float("-inf")
         # Whether PHP has said something since the engine was asked.
         self._is_asking = self._is_due = False
@@ -138,7 +143,7 @@ class NodeUpstreamLeases(Service):
     @property
     def count(self) -> int:
         """Return how many upstreams there are on all nodes, as far as is known."""
-        return self._count
+        return self._count + self._writing
 
     def is_here(self, name: str) -> bool:
         """Return whether this node holds an upstream."""
@@ -172,9 +177,23 @@ class NodeUpstreamLeases(Service):
         if definition is None:
             writing = self._bus.call(b"HDEL", UPSTREAMS, name.encode())
         else:
-            writing = self._bus.call(b"HSET", UPSTREAMS, name.encode(), definition.encode())
+            writing = self._write(name, definition)
         writing.addCallbacks(lambda _: self._ask(), self._not_done)
         return None
+
+    def _write(self, name: str, definition: str) -> Deferred[None]:
+        """Write a definition, which counts before the engine has been asked again."""
+        self._writing += 1
+
+        def written(outcome: Any) -> Any:
+            self._writing -= 1
+            return outcome
+
+        def count(added: int) -> None:
+            self._count += added
+
+        writing = self._bus.call(b"HSET", UPSTREAMS, name.encode(), definition.encode())
+        return writing.addBoth(written).addCallback(count)
 
     def end(self, name: str) -> None:
         """Let an upstream that is held here be held by nobody."""
@@ -188,6 +207,7 @@ class NodeUpstreamLeases(Service):
 
     def _end(self, name: str, *text: bytes) -> None:
         self._held.pop(name, None)
+        self._ended.add(name)
         self._bus.unsubscribe(upstream_channel(name))
         keys = UPSTREAMS, upstream_lease_key(name)
         is_named = int(name in self._names)
@@ -214,6 +234,7 @@ class NodeUpstreamLeases(Service):
             self._is_due = self._is_asking
             return
         self._is_asking, self._is_due = True, False
+        self._ended.clear()
         now = self._asked_at = self._now()
         nodes = max(1, len(self._members.live))
         lease = ceil(_LEASE_SECONDS * 1000)
@@ -234,6 +255,7 @@ class NodeUpstreamLeases(Service):
         held = {
             name.decode(): (None if text is None else text.decode(), int(fence))
             for name, fence, text in found
+            if name.decode() not in self._ended
         }
         for name in self._held.keys() - held.keys():
             self._release(name)

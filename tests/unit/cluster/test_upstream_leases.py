@@ -176,6 +176,31 @@ class DefinitionTests(LeaseTestCase):
         self.pass_time(4)
         self.assertEqual(0, self.b.leases.count)
 
+    def test_closed_while_the_engine_is_asked(self) -> None:
+        """A reply that is older than the close does not open it again."""
+        _, second = self.start()
+        self.b.leases.define("feed", "{1}")
+        self.turn()
+        self.b.leases._ask()
+        self.b.leases.end("feed")
+        self.pass_time(10)
+        self.assertEqual(["hold feed 1"], second.log)
+        self.b.leases.define("feed", "{1}")
+        self.turn()
+        self.assertEqual(2, len(second.log))
+
+    def test_count(self) -> None:
+        """It has what PHP has just opened, so that a list of commands cannot exceed a limit."""
+        self.start()
+        self.b.leases.define("one", "{1}")
+        self.b.leases.define("two", "{2}")
+        self.assertEqual(2, self.b.leases.count)
+        self.turn()
+        self.assertEqual(2, self.b.leases.count)
+        self.b.leases.define("one", "{3}")
+        self.turn()
+        self.assertEqual(2, self.b.leases.count)
+
     def test_closed_meanwhile(self) -> None:
         """A close that PHP asks for ends it, whatever was said before."""
         _, second = self.start()
