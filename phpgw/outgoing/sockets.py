@@ -242,7 +242,9 @@ class OutgoingSockets(Service):
         self._read(name, command)
         if not self.running:
             raise NotAllowed("the gateway stops")
-        if name not in self._sockets and self._leases.count >= self._max_count:
+        # Those that PHP has closed, too, until it has had what they have sent.
+        count = max(self._leases.count, len(self._sockets))
+        if name not in self._sockets and count >= self._max_count:
             raise NotAllowed("there are too many upstreams (--max-upstreams)")
         definition = None if command.url is None else write_definition(command)
         problem = self._leases.define(name, definition)

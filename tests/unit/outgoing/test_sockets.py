@@ -265,6 +265,19 @@ class CommandTests(SocketsTestCase):
         self.close("a")
         self.assertEqual(Result(1), self.open("c"))
 
+    def test_too_many_that_close(self) -> None:
+        """What a server has sent waits for PHP, also once PHP has closed the connection."""
+        for number, name in enumerate("ab", 1):
+            self.open(name)
+            server = self.accepted(number)
+            server.say("1", "2")
+            self.close(name)
+            server.lose()
+        self.assertIn("--max-upstreams", self.open("c"))
+        for _ in range(3):
+            self.last().reply()
+        self.assertEqual(Result(1), self.open("c"))
+
     def test_stopping(self) -> None:
         self.sockets.stopService()
         self.assertEqual("the gateway stops", self.open())
