@@ -14,7 +14,7 @@ VERSIONS = b"versions"
 HOLD = b"hold"
 # A hash: what PHP has said of each upstream that it has opened, or nothing if it has closed it.
 UPSTREAMS = b"upstreams"
-# A hash: how often each upstream was leased.
+# A hash: the number of the newest lease of each upstream, and of all of them under an empty name.
 UPSTREAM_FENCES = b"upstream-fences"
 _UPSTREAM_LEASE = b"upstream:"
 _LEDGER = b"left:"

@@ -37,6 +37,12 @@ HOLD = LuaScript(
     """
 local definitions, fences, leases = unpack(KEYS)
 local token, lease, nodes = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- One count for all names: one that is opened again goes on, though its own number is forgotten.
+local function new_fence(name)
+    local fence = redis.call('HINCRBY', fences, '', 1)
+    redis.call('HSET', fences, name, fence)
+    return fence
+end
 local texts, names = {}, {}
 local known = redis.call('HGETALL', definitions)
 for i = 1, #known, 2 do
@@ -58,11 +64,11 @@ for _, name in ipairs(names) do
         local fence = nil
         if holder == token then
             redis.call('PEXPIRE', leases .. name, lease)
-            fence = redis.call('HGET', fences, name)
+            fence = redis.call('HGET', fences, name) or new_fence(name)
         elseif not holder and left > 0 then
             left = left - 1
             redis.call('SET', leases .. name, token, 'PX', lease)
-            fence = redis.call('HINCRBY', fences, name, 1)
+            fence = new_fence(name)
         end
         if fence then
             table.insert(found, {name, tonumber(fence), texts[name] or false})
@@ -76,7 +82,7 @@ return found
 END = LuaScript(
     "end_upstream",
     """
-local definitions, lease = unpack(KEYS)
+local definitions, fences, lease = unpack(KEYS)
 local name, token, is_named, text = unpack(ARGV)
 -- With a text: PHP may have defined another one meanwhile.
 if text and redis.call('HGET', definitions, name) ~= text then
@@ -86,6 +92,7 @@ if is_named == '1' then
     redis.call('HSET', definitions, name, '')
 else
     redis.call('HDEL', definitions, name)
+    redis.call('HDEL', fences, name)
 end
 if redis.call('GET', lease) == token then
     redis.call('DEL', lease)
@@ -209,7 +216,7 @@ class NodeUpstreamLeases(Service):
         self._held.pop(name, None)
         self._ended.add(name)
         self._bus.unsubscribe(upstream_channel(name))
-        keys = UPSTREAMS, upstream_lease_key(name)
+        keys = UPSTREAMS, UPSTREAM_FENCES, upstream_lease_key(name)
         is_named = int(name in self._names)
         self._run(END, keys, [name.encode(), self._token, is_named, *text])
 

@@ -145,19 +145,23 @@ class _Scripts:
             holder = self._call(b"GET", [leases + name])
             if holder == token:
                 self._call(b"PEXPIRE", [leases + name, lease])
-                fence = int(self._call(b"HGET", [fences, name]))
+                fence = int(self._call(b"HGET", [fences, name]) or self._new_fence(fences, name))
             elif holder is None and left:
                 left -= 1
                 self._call(b"SET", [leases + name, token, b"PX", lease])
-                fence = int(self._call(b"HGET", [fences, name]) or 0) + 1
-                self._call(b"HSET", [fences, name, b"%d" % fence])
+                fence = self._new_fence(fences, name)
             else:
                 continue
             found.append([name, fence, texts.get(name)])
         return found
 
+    def _new_fence(self, fences: bytes, name: bytes) -> int:
+        fence = int(self._call(b"HGET", [fences, b""]) or 0) + 1
+        self._call(b"HSET", [fences, b"", b"%d" % fence, name, b"%d" % fence])
+        return fence
+
     def end_upstream(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:
-        definitions, lease = keys
+        definitions, fences, lease = keys
         name, token, is_named, *text = arguments
         if text and self._call(b"HGET", [definitions, name]) != text[0]:
             return
@@ -165,6 +169,7 @@ class _Scripts:
             self._call(b"HSET", [definitions, name, b""])
         else:
             self._call(b"HDEL", [definitions, name])
+            self._call(b"HDEL", [fences, name])
         self.yield_upstreams([lease], [token])
 
     def yield_upstreams(self, keys: Sequence[bytes], arguments: Sequence[bytes]) -> None:

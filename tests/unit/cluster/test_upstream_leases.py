@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from phpgw.cluster.keys import UPSTREAM_FENCES
 from phpgw.cluster.upstream_leases import NodeUpstreamLeases
 from phpgw.hub.commander import Result
 from phpgw.hub.commands import Close, Command, Open, Send, Target
@@ -68,7 +69,8 @@ class HoldTests(LeaseTestCase):
         first, second = self.start(*map(str, range(10)))
         self.assertEqual((5, 5), (len(first.held), len(second.held)))
         self.never_both(first, second)
-        self.assertEqual({1}, {fence for _, fence in (first.held | second.held).values()})
+        fences = sorted(fence for _, fence in (first.held | second.held).values())
+        self.assertEqual([*range(1, 11)], fences)
         self.pass_time(60)
         self.assertEqual((5, 5), (len(first.log), len(second.log)))
 
@@ -188,6 +190,18 @@ class DefinitionTests(LeaseTestCase):
         self.b.leases.define("feed", "{1}")
         self.turn()
         self.assertEqual(2, len(second.log))
+
+    def test_names_that_are_used_once(self) -> None:
+        """Nothing of them stays in the engine; one that comes again has a higher fence."""
+        _, second = self.start()
+        for name in ("one", "two", "one"):
+            self.b.leases.define(name, "{1}")
+            self.turn()
+            self.b.leases.end(name)
+            self.turn()
+        self.assertEqual(["hold one 1", "hold two 2", "hold one 3"], second.log)
+        fences = self.result(self.b.bus.call(b"HGETALL", UPSTREAM_FENCES))
+        self.assertEqual({b"": b"3"}, dict(fences))
 
     def test_count(self) -> None:
         """It has what PHP has just opened, so that a list of commands cannot exceed a limit."""
