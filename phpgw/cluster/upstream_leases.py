@@ -5,7 +5,7 @@ on while the machine is suspended. PHP gets the fence with each event: a number 
 lease, so that it can tell what comes from a node that does not know yet that it has lost one.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from math import ceil
 from secrets import token_hex
 from typing import Any
@@ -170,7 +170,9 @@ class NodeUpstreamLeases(Service):
         for name in held:
             self._bus.unsubscribe(upstream_channel(name))
         if held:
-            self._run(YIELD, [upstream_lease_key(name) for name in held], [self._token])
+            # If that fails, the leases lapse.
+            keys = [upstream_lease_key(name) for name in held]
+            self._bus.run(YIELD, keys, [self._token]).addErrback(self._not_done)
 
     def stopService(self) -> None:
         """Hold none any longer."""
@@ -218,7 +220,9 @@ class NodeUpstreamLeases(Service):
         self._bus.unsubscribe(upstream_channel(name))
         keys = UPSTREAMS, UPSTREAM_FENCES, upstream_lease_key(name)
         is_named = int(name in self._names)
-        self._run(END, keys, [name.encode(), self._token, is_named, *text])
+        arguments: list[bytes | int] = [name.encode(), self._token, is_named, *text]
+        # There may be room for another one now, or PHP may have defined it anew.
+        self._bus.run(END, keys, arguments).addCallbacks(lambda _: self._ask(), self._not_done)
 
     def _check(self) -> None:
         """Release what cannot be renewed in time, and renew the rest."""
@@ -287,12 +291,6 @@ class NodeUpstreamLeases(Service):
         self._bus.unsubscribe(upstream_channel(name))
         if self._holder is not None:
             self._holder.release(name)
-
-    def _run(
-        self, script: LuaScript, keys: Sequence[bytes], arguments: Sequence[bytes | int]
-    ) -> None:
-        """Run a script; if that fails, leases lapse."""
-        self._bus.run(script, keys, arguments).addErrback(self._not_done)
 
     def _not_done(self, failure: Failure) -> None:
         failure.trap(BusUnavailable)

@@ -214,6 +214,9 @@ class DefinitionTests(LeaseTestCase):
         self.b.leases.define("one", "{3}")
         self.turn()
         self.assertEqual(2, self.b.leases.count)
+        self.b.leases.end("one")
+        self.turn()
+        self.assertEqual(1, self.b.leases.count)
 
     def test_closed_meanwhile(self) -> None:
         """A close that PHP asks for ends it, whatever was said before."""
