@@ -66,6 +66,9 @@ class UpstreamLeases(Protocol):
         :returns: why that cannot be done; ``None`` if it can.
         """
 
+    def is_here(self, name: str) -> bool:
+        """Return whether this gateway holds an upstream."""
+
     def end(self, name: str) -> None:
         """Let an upstream that is held here be held by nobody, until it is defined again."""
 
@@ -98,6 +101,10 @@ class OnlyHolder:
         assert self._holder is not None
         self._names.add(name)
         self._holder.hold(name, definition, 0)
+
+    def is_here(self, name: str) -> bool:
+        """Return whether there is such an upstream."""
+        return name in self._names
 
     def end(self, name: str) -> None:
         """Forget an upstream."""

@@ -155,6 +155,10 @@ class OutgoingSockets(Service):
                 return Result(0, str(error))
         socket = self._sockets.get(name)
         if socket is None:
+            if isinstance(command, Close) and self._leases.is_here(name):
+                # What another gateway has opened, and is not allowed here.
+                self._leases.end(name)
+                return _DONE
             return Result(0, command.to.problem or UPSTREAM_NOT_FOUND)
         match command:
             case Send():

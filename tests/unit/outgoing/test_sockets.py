@@ -4,9 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import attrs
+from twisted.logger import capturedLogs, formatEvent
 
 from phpgw.hub.commander import Result
 from phpgw.hub.commands import Close, Join, Open, Send, Target
+from phpgw.hub.upstreams import OnlyHolder
+from phpgw.outgoing.definitions import write_definition
 from phpgw.outgoing.sockets import OutgoingSockets
 from phpgw.settings.outgoing_url import AllowedServer, parse_allowed_server, parse_named_upstream
 from tests.support.outgoing_fixture import (
@@ -20,7 +23,12 @@ from tests.support.outgoing_fixture import (
 
 
 class SocketsTestCase(OutgoingTestCase):
-    def start(self, *names: str, allowed: Sequence[AllowedServer] = ()) -> OutgoingSockets:
+    def start(
+        self,
+        *names: str,
+        allowed: Sequence[AllowedServer] = (),
+        leases: OnlyHolder | None = None,
+    ) -> OutgoingSockets:
         self.endpoints: list[FakeEndpoint] = []
 
         def make_endpoint(_: object) -> FakeEndpoint:
@@ -29,7 +37,8 @@ class SocketsTestCase(OutgoingTestCase):
 
         self.context = attrs.evolve(self.context, make_endpoint=make_endpoint)
         upstreams = [parse_named_upstream(f"{name}=ws://example.com/") for name in names]
-        sockets = OutgoingSockets(self.context, upstreams, allowed, 3 if allowed else 100)
+        count = 3 if allowed else 100
+        sockets = OutgoingSockets(self.context, upstreams, allowed, count, leases)
         sockets.startService()
         return sockets
 
@@ -78,6 +87,23 @@ class SocketsTests(SocketsTestCase):
         self.assertTrue(server.is_aborted)
         self.clock.advance(0)
         self.successResultOf(stopped)
+
+
+class OtherGatewayTests(SocketsTestCase):
+    def test_not_allowed_here(self) -> None:
+        """What another gateway has opened is not opened if it is not allowed; PHP can close it."""
+        leases = OnlyHolder()
+        sockets = self.start(leases=leases)
+        to = Target("upstream", ("feed",))
+        with capturedLogs() as events:
+            leases.define("feed", write_definition(Open(to, "wss://example.com/?s3cret")))
+        self.assertEqual([], self.endpoints)
+        [line] = [formatEvent(event) for event in events]
+        self.assertIn("wss://example.com:443 is not allowed (--allow-upstream)", line)
+        self.assertNotIn("s3cret", line)
+        self.assertEqual(Result(1), sockets.run(Close(to)))
+        self.assertEqual(0, leases.count)
+        self.assertEqual(Result(0, "upstream not found"), sockets.run(Close(to)))
 
 
 class CommandTests(SocketsTestCase):
