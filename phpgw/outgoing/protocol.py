@@ -32,6 +32,8 @@ _PEEK_INTERVAL = 1.0
 _FIN = 0x80
 _END_OF_HEAD = b"\r\n\r\n"
 _ABNORMAL_CLOSURE = 1006
+# Notes for the log, in place of what the server or PHP says: it may be anything.
+_NOTES = {"client": "from the server", "command": "from PHP"}
 
 
 class SocketOwner(Protocol):
@@ -207,8 +209,7 @@ class OutgoingProtocol(GatewayProtocol):
             seconds=factory.reactor.seconds() - self._opened_at,
             code=own_code,
             cause=self.close_cause,
-            # What the server says is not logged: it may be anything.
-            note="from the server" if self.close_cause == "client" else own_reason or "lost",
+            note=_NOTES.get(self.close_cause) or own_reason or "lost",
             messages_in=self._messages_in,
             messages_out=self.messages_out,
         )

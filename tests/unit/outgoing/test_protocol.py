@@ -2,7 +2,7 @@
 
 from unittest.mock import patch
 
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 
 from phpgw.outgoing.opening import MAX_RESPONSE_SIZE
 from tests.support.outgoing_fixture import (
@@ -144,4 +144,13 @@ class SlowServerTests(OutgoingTestCase):
         with capturedLogs() as events:
             server.send(server_frame(CLOSE, b"\x03\xe8s3cret"))
             self.clock.advance(0)
+        self.assert_quiet(events, "s3cret")
+
+    def test_log_has_no_text_of_php(self) -> None:
+        server = self.opened()
+        with capturedLogs() as events:
+            self.socket.stop(4000, "s3cret", "command")
+            server.lose()
+        [line] = [formatEvent(event) or "" for event in events]
+        self.assertIn("code 4000 (from PHP)", line)
         self.assert_quiet(events, "s3cret")
