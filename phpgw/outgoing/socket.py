@@ -128,6 +128,11 @@ class OutgoingSocket:
         """Return whether messages can be sent."""
         return self._opened_at is not None
 
+    @property
+    def _is_wanted(self) -> bool:
+        """Return whether neither an end nor another server is to follow the last attempt."""
+        return self.is_running and self._tried is self.upstream
+
     def start(self) -> None:
         """Connect, and connect again whenever the connection has ended."""
         self.is_running = True
@@ -202,7 +207,10 @@ class OutgoingSocket:
         client, (code, reason) = connection.client, connection.close_status
         client.is_disconnected = True
         client.connection = NO_CONNECTION
-        if self._opened_at is None:
+        if self._opened_at is None and not self._is_wanted:
+            # It was ended here: no server has failed.
+            self._go_on(code, reason)
+        elif self._opened_at is None:
             self._failed_to_connect(reason)
         else:
             self._backoff.ended(self._context.reactor.seconds() - self._opened_at)
@@ -262,8 +270,7 @@ class OutgoingSocket:
 
         :param was_open: whether PHP has to be told in any case.
         """
-        # Not if another server is to take its place.
-        is_last = self.is_running and not self.upstream.reconnects and self._tried is self.upstream
+        is_last = self._is_wanted and not self.upstream.reconnects
         if is_last:
             self.is_running = False
         if was_open or is_last:

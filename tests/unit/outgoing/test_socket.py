@@ -326,6 +326,7 @@ class StopTests(OutgoingTestCase):
         self.successResultOf(stopped)
         self.assertEqual([], self.backend.asked)
         self.assertEqual([], self.clock.getDelayedCalls())
+        self.assertEqual(0, self.context.counts.failures)
 
     def test_waiting_to_retry(self) -> None:
         self.socket.start()

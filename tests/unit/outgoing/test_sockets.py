@@ -203,6 +203,18 @@ class CommandTests(SocketsTestCase):
         self.assertEqual(1, self.endpoints[2].attempts)
         self.assertEqual(0, self.sockets._context.counts.failures)
 
+    def test_other_server_during_the_handshake(self) -> None:
+        """The first one is not to blame, and PHP is told of nothing."""
+        self.open(reconnects=False)
+        server = self.endpoints[1].succeed()
+        self.open(url="wss://example.com/y", reconnects=False)
+        self.assertTrue(server.is_aborted)
+        self.clock.advance(0)
+        self.clock.advance(1)
+        self.assertEqual(1, self.endpoints[2].attempts)
+        self.assertEqual([], self.told())
+        self.assertEqual(0, self.sockets._context.counts.failures)
+
     def test_once(self) -> None:
         """With reconnect false, PHP gets the close, and may name another server in its reply."""
         self.open(reconnects=False)
