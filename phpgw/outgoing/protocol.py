@@ -196,6 +196,12 @@ class OutgoingProtocol(GatewayProtocol):
         )
         factory.table.open(self)
 
+    def _log_silence(self) -> None:
+        self.client_log.info(
+            "Upstream {upstream} does not respond to pings (--ping-timeout)",
+            upstream=self.owner.name,
+        )
+
     def onClose(self, wasClean: bool, code: int | None, reason: str | None) -> None:
         if self._opened_at is None:
             return

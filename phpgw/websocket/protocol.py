@@ -235,13 +235,16 @@ class GatewayProtocol(OutboundProtocol):
         if keep_alive is not None and self.may_be_alive():
             keep_alive.start(self)
             return
+        self._log_silence()
+        self._close_status = _ABNORMAL_CLOSURE, "no answer to a ping"
+        self.close_cause = "ping"
+        self.abort()
+
+    def _log_silence(self) -> None:
         self.client_log.info(
             "Client {client_id} does not respond to pings (--ping-timeout)",
             client_id=self.client.id,
         )
-        self._close_status = _ABNORMAL_CLOSURE, "no answer to a ping"
-        self.close_cause = "ping"
-        self.abort()
 
 
 class GatewayFactory(SlimFactory):

@@ -107,9 +107,13 @@ class KeepAliveTests(OutgoingTestCase):
         server.send(server_frame(PONG))
         self.clock.advance(10)
         self.assertFalse(server.is_aborted)
-        self.clock.advance(10)
-        self.clock.advance(10)
+        with capturedLogs() as events:
+            self.clock.advance(10)
+            self.clock.advance(10)
         self.assertTrue(server.is_aborted)
+        self.assertEqual(
+            "Upstream feed does not respond to pings (--ping-timeout)", formatEvent(events[0])
+        )
         self.clock.advance(0)
         self.assertEqual(("close", b"no answer to a ping"), self.told()[-1])
 
