@@ -38,7 +38,9 @@ HOLD = LuaScript(
 local definitions, fences, leases = unpack(KEYS)
 local token, lease, nodes = ARGV[1], ARGV[2], tonumber(ARGV[3])
 -- One count for all names: one that is opened again goes on, though its own number is forgotten.
+-- It begins with the time in seconds, so that it grows also if the engine has lost its data.
 local function new_fence(name)
+    redis.call('HSETNX', fences, '', redis.call('TIME')[1])
     local fence = redis.call('HINCRBY', fences, '', 1)
     redis.call('HSET', fences, name, fence)
     return fence

@@ -156,7 +156,7 @@ class _Scripts:
         return found
 
     def _new_fence(self, fences: bytes, name: bytes) -> int:
-        fence = int(self._call(b"HGET", [fences, b""]) or 0) + 1
+        fence = int(self._call(b"HGET", [fences, b""]) or self._now() / 1000) + 1
         self._call(b"HSET", [fences, b"", b"%d" % fence, name, b"%d" % fence])
         return fence
 

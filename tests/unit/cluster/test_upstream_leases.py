@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from phpgw.cluster.keys import UPSTREAM_FENCES
+from phpgw.cluster.keys import UPSTREAM_FENCES, UPSTREAMS, upstream_lease_key
 from phpgw.cluster.upstream_leases import NodeUpstreamLeases
 from phpgw.hub.commander import Result
 from phpgw.hub.commands import Close, Command, Open, Send, Target
@@ -202,6 +202,20 @@ class DefinitionTests(LeaseTestCase):
         self.assertEqual(["hold one 1", "hold two 2", "hold one 3"], second.log)
         fences = self.result(self.b.bus.call(b"HGETALL", UPSTREAM_FENCES))
         self.assertEqual({b"": b"3"}, dict(fences))
+
+    def test_engine_that_has_lost_its_data(self) -> None:
+        """Fences grow all the same: PHP may keep the highest that it has seen."""
+        _, second = self.start()
+        self.b.leases.define("feed", "{1}")
+        self.pass_time(4)
+        _, before = second.held["feed"]
+        for key in (UPSTREAM_FENCES, UPSTREAMS, upstream_lease_key("feed")):
+            self.engine.call(b"DEL", [key])
+        self.pass_time(4)
+        self.b.leases.define("feed", "{1}")
+        self.turn()
+        _, fence = second.held["feed"]
+        self.assertGreater(fence, before)
 
     def test_count(self) -> None:
         """It has what PHP has just opened, so that a list of commands cannot exceed a limit."""
