@@ -77,7 +77,8 @@ class OutgoingSocket:
     made again once PHP has had all events of the one before.
 
     :param fence: tells this holder from those before; 0 if there are no others.
-    :param finished: called once it neither has a connection nor will make one, and PHP knows.
+    :param finished: called once it neither has a connection nor will make one, and PHP knows, and
+        PHP may open another one without a pause.
     :ivar name: the name of the upstream.
     :ivar upstream: the server.
     :ivar events: sends PHP the events.
@@ -275,7 +276,8 @@ class OutgoingSocket:
             self.is_running = False
         if was_open or is_last:
             self.events.add(CLOSE, reason.encode(), None, code=code)
-        if self.is_running:
+        if self.is_running or is_last:
+            # The pause is kept also if PHP opens it again, under the same name.
             self._retry_later()
         self._notify_ended()
 
@@ -289,8 +291,10 @@ class OutgoingSocket:
         self._retry_call = None
         if self.events.is_asking:
             self._is_due = True
-        else:
+        elif self.is_running:
             self._connect()
+        else:
+            self._notify_ended()
 
     def _close(self, code: int, reason: str, cause: str) -> None:
         """Close the connection, or end the attempt to make one."""
@@ -307,7 +311,7 @@ class OutgoingSocket:
         waiters, self._end_waiters = self._end_waiters, []
         for waiter in waiters:
             waiter.callback(None)
-        if not (self.is_running or self.events.is_asking):
+        if not (self.is_running or self.events.is_asking or self._retry_call is not None):
             self._finished(self)
 
     # The events
@@ -328,8 +332,8 @@ class OutgoingSocket:
 
     def _handled(self) -> None:
         """Make the connection that is due, since PHP has handled all events."""
-        if self._is_due:
-            self._is_due = False
+        is_due, self._is_due = self._is_due, False
+        if is_due and self.is_running:
             self._connect()
         else:
             self._notify_ended()

@@ -282,7 +282,32 @@ class CommandTests(SocketsTestCase):
         self.assertEqual(("close", b"no route"), self.told()[-1])
         self.assertEqual(1006, self.last().event.code)
         self.last().reply()
+        self.clock.advance(1)
         self.assertEqual({"named": False}, self.sockets.states())
+
+    def test_once_again_and_again(self) -> None:
+        """There is a pause before each attempt, however PHP opens it again; they grow."""
+        self.open(reconnects=False)
+        attempts = 0
+        for number, pause in enumerate((1, 2, 4), 1):
+            self.endpoints[number].fail(OSError("no route"))
+            self.last().reply()
+            self.open(url=f"wss://example.com/{number}", reconnects=False)
+            self.clock.advance(pause - 0.01)
+            self.assertEqual(0, self.endpoints[number + 1].attempts)
+            self.clock.advance(0.01)
+            attempts += self.endpoints[number + 1].attempts
+        self.assertEqual(3, attempts)
+
+    def test_once_and_slow_php(self) -> None:
+        """It is forgotten once PHP has been told, however long that takes."""
+        self.open(reconnects=False)
+        self.endpoints[1].fail(OSError("no route"))
+        self.clock.advance(5)
+        self.last().reply()
+        self.assertEqual({"named": False}, self.sockets.states())
+        self.clock.advance(100)
+        self.assertEqual(1, self.endpoints[1].attempts)
 
     def test_of_the_settings(self) -> None:
         """It can be closed, and opened again by its name alone."""
