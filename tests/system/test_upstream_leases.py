@@ -58,6 +58,8 @@ class TwoGatewaysTests(LeaseTestCase):
         server = await self.serve()
         gateways = await self.start(2, "--upstream", f"feed={server.url}", script=_SCRIPT)
         self.first = await server.next()
+        while not self.fences("open"):
+            await pause(0.1)
         holder, other = sorted(gateways, key=lambda each: _IS_OPEN not in each.log)
         return holder, other
 
