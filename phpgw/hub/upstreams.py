@@ -33,7 +33,7 @@ class UpstreamCommands:
 
 
 class UpstreamHolder(Protocol):
-    """What is connected to upstreams while this gateway holds them."""
+    """The holder of the connections to upstreams."""
 
     def hold(self, name: str, definition: str | None, fence: int) -> None:
         """Be connected to an upstream from now on.

@@ -1,4 +1,4 @@
-"""What PHP has said of an upstream that it has opened, as a text for other gateways."""
+"""The definition of an upstream that PHP has opened, as a text for other gateways."""
 
 import json
 from secrets import token_hex

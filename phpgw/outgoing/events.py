@@ -20,7 +20,7 @@ OPEN, MESSAGE, CLOSE = "open", "message", "close"
 
 @attrs.frozen(kw_only=True)
 class EventCallbacks:
-    """Who is told how the events of an upstream get on.
+    """The observer of the events of an upstream.
 
     :ivar taken: called when there may be room in the inbox again.
     :ivar open_failed: called with the client of an open event on which PHP has failed.

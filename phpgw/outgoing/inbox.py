@@ -12,7 +12,7 @@ from phpgw.hub.client import Client
 
 @attrs.frozen(kw_only=True)
 class InboxLimits:
-    """How much may wait.
+    """The limits on events that wait.
 
     :ivar count: events from which on the server is no longer read as fast as it sends.
     :ivar size: bytes of messages from which on the same holds.

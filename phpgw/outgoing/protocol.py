@@ -37,7 +37,7 @@ _NOTES = {"client": "from the server", "command": "from PHP"}
 
 
 class SocketOwner(Protocol):
-    """What has a connection made, and is told what happens to it.
+    """The owner of a connection, who is told what happens to it.
 
     :ivar name: the name of the upstream.
     """

@@ -30,7 +30,7 @@ _MAX_REASON = 200
 
 @attrs.define(kw_only=True)
 class OutgoingCounts:
-    """What is counted of all upstreams, since the start.
+    """The counts of all upstreams, since the start.
 
     :ivar failures: connections that could not be opened.
     :ivar replaced: messages that a newer one has taken the place of.
@@ -42,7 +42,7 @@ class OutgoingCounts:
 
 @attrs.frozen(kw_only=True)
 class OutgoingContext:
-    """What all upstreams share.
+    """The parts that all upstreams share.
 
     :ivar make_endpoint: returns what connects to an upstream.
     :ivar events: asks PHP.

@@ -1,4 +1,4 @@
-"""What a pool needs of each kind of server: how its connections are opened, and used."""
+"""The interface to each kind of server: its connections, and what opens them."""
 
 from typing import Protocol, TypeVar
 

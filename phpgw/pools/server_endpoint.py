@@ -1,4 +1,4 @@
-"""Where the server of a pool is: a UNIX socket, or a host and a port, with TLS or without."""
+"""The endpoint of a pool's server: a UNIX socket, or a host and a port, with TLS or without."""
 
 from typing import Any
 

@@ -11,7 +11,7 @@ from phpgw.workers.worker_process import WorkerProcess
 
 
 class WorkerReport(Protocol):
-    """What a worker reports, and what becomes of several reports."""
+    """The report of a worker, and the sum of several reports."""
 
     @classmethod
     def from_json(cls, value: Any) -> Self:

@@ -26,7 +26,7 @@ _TLS_HANDSHAKE = b"\x16\x03"
 
 
 class PhpConnectionOwner(Interface):
-    """What the connections from PHP belong to.
+    """The owner of the connections from PHP.
 
     :ivar name: of the pool.
     :ivar is_stopping: whether connections are closed after the current response.

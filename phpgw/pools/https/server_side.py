@@ -27,7 +27,7 @@ _FIRST_FINAL_STATUS = 200
 
 
 class ApiResponseReceiver(Interface):
-    """What waits for the response to a request."""
+    """A receiver of the response to a request."""
 
     method: bytes
 

@@ -14,7 +14,7 @@ _PHP_TIMEOUT = 60
 
 
 class ApiSite:
-    """What the connections from PHP of one pool have in common.
+    """The connections from PHP of one pool, and all that they share.
 
     :param name: the pool's.
     :param host: the server's, as in a URL: with its port if that is not the usual one.

@@ -12,7 +12,7 @@ _RESERVED = 23
 
 @attrs.frozen
 class HandshakeResponse:
-    """Who logs in, and how.
+    """The response to a greeting: the user, the proof, and the flags.
 
     :ivar collation: the number of a collation, which also names a character set.
     :ivar proof: what shows that the client knows the password.

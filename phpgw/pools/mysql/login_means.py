@@ -1,4 +1,4 @@
-"""What a login at the server needs: the account, and how the password is kept private."""
+"""The means of a login at the server: the account, and how the password is kept private."""
 
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from phpgw.transport.tls_endpoint import TlsFiles
 
 @attrs.frozen
 class LoginMeans:
-    """What a login needs, read anew for each.
+    """The means of a login, read anew for each.
 
     :ivar tls: the options of TLS; ``None`` without.
     :ivar is_private: whether nobody but the server can read what is sent.

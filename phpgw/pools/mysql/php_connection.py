@@ -35,7 +35,7 @@ _GREETING, _VERDICT = 0, 2
 
 
 class Sessions(Protocol):
-    """Where PHP's connections get their sessions at the server."""
+    """The sessions at the server, as PHP's connections get them."""
 
     def greeting(self) -> Deferred[Greeting]:
         """Fire with the server's greeting; fail with a :exc:`.PoolError`."""

@@ -43,7 +43,7 @@ class LoginRefused(Exception):
 
 @attrs.frozen
 class Account:
-    """Who logs in.
+    """The account that logs in.
 
     :ivar password: empty for none. It is never part of a text.
     :ivar public_key: the server's RSA key, if it is known beforehand.

@@ -1,4 +1,4 @@
-"""What two PHP requests must have in common to use the same connection."""
+"""The key of a session: all that two PHP requests must have in common to use the same one."""
 
 import attrs
 
@@ -8,7 +8,7 @@ from phpgw.pools.mysql.handshake_response import HandshakeResponse
 
 @attrs.frozen
 class SessionKey:
-    """What a session begins with, and can only begin with at login.
+    """The properties of a session that are set at login alone.
 
     :ivar database: the selected one; empty for none.
     :ivar capabilities: those that PHP has asked for, of which the login itself needs no other.

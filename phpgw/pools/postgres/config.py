@@ -61,7 +61,7 @@ class PgBouncerFiles:
 
 @attrs.frozen(kw_only=True)
 class PgBouncerConfig:
-    """What PgBouncer is told.
+    """The configuration of PgBouncer.
 
     :ivar pool: the pool, all of whose settings are known.
     :ivar host: the host of PostgreSQL, or the directory of its socket.

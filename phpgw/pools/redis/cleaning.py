@@ -14,7 +14,7 @@ RESTORING: tuple[tuple[bytes, ...], ...] = (
 
 @attrs.frozen
 class RedisCleaning:
-    """What is sent to clean a connection, and what the server has to reply.
+    """The requests that clean a connection, and the replies that the server has to give.
 
     The requests are sent in one piece. The replies are compared as they come, byte by byte: if
     anything else is in them, such as a late reply to the user before, the connection is closed. The

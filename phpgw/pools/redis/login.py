@@ -20,7 +20,7 @@ class RedisLoginRefused(Exception):
 
 @attrs.frozen(kw_only=True)
 class RedisLogin:
-    """Who logs in, and to which database.
+    """A login: the user, and the database.
 
     :ivar user: a user of the server's access control; empty for its default user.
     :ivar password: ``None`` if there is none.

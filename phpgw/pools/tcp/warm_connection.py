@@ -19,7 +19,7 @@ _FLUSH_SECONDS = 30.0
 
 
 class WarmUser(Protocol):
-    """Who uses a connection: one connection of PHP."""
+    """The user of a connection: one connection of PHP."""
 
     def server_sent(self, data: bytes) -> None:
         """Take what the server has sent."""
