@@ -216,6 +216,7 @@ class PostgresPool(PoolService):
             self._console = console
             self._figures.now.problem = ""
             self.log.info("{pool}: PgBouncer is ready", pool=self._name)
+            _cancel(self._stable)
             self._stable = self._reactor.callLater(STABLE_SECONDS, self._delay.reset)
         pools = await self._console.ask("SHOW POOLS")
         servers = await self._console.ask("SHOW SERVERS")
@@ -223,8 +224,13 @@ class PostgresPool(PoolService):
             self._figures.take(pools, servers)
 
     def _not_answered(self, failure: Failure, process: PgBouncerProcess) -> None:
-        self._console = None
-        if self._listening is None or process is not self._process:
+        """Close the console, in whose place another is opened."""
+        if process is not self._process:
+            return
+        console, self._console = self._console, None
+        if console is not None:
+            console.close()
+        if self._listening is None:
             return
         if failure.check(DeferredTimeoutError):
             self.log.error("{pool}: PgBouncer hangs; it is killed", pool=self._name)
