@@ -34,7 +34,6 @@ TESTED_ELSEWHERE = {
     "bus/redis_bus": "unit/bus/test_link",
     "bus/selection": "system/test_bus",
     "bus/state": "project/test_metric_names",
-    "checks/bus_engine": "system/test_check_bus",
     "checks/gateway": "unit/cli/test_check",
     "checks/php_ini": "system/test_check",
     "checks/php_status": "system/test_check",
