@@ -11,6 +11,8 @@ from phpgw.checks.finding import Finding, Subject
 from phpgw.checks.fix_lines import command
 
 PERMISSIONS = Subject("bus-permissions")
+# The words of the engine for what a user may not do; the last two are those of a script's commands.
+_NOT_PERMITTED = ("NOPERM", "permission", "can't run this command", "can't access")
 MEMORY = Subject("bus-memory")
 LATENCY = Subject("bus-latency")
 REPLICAS = Subject("bus-replicas")
@@ -103,7 +105,7 @@ def _refusals(client: BlockingClient, names: BusNames) -> tuple[dict[str, str], 
             try:
                 trial()
             except EngineError as error:
-                if "NOPERM" in str(error) or "permission" in str(error):
+                if any(words in str(error) for words in _NOT_PERMITTED):
                     found[name] = str(error)
         return found
 

@@ -95,6 +95,14 @@ class PermissionTests(SynchronousTestCase):
         self.deny("INFO", "PUBLISH")
         self.assertEqual(Level.WRONG, self.check().level)
 
+    def test_within_a_script(self) -> None:
+        """What a script may not do is seen, too, though the engine says it in other words."""
+        text = "ERR The user executing the script can't run this command or subcommand"
+        self.engine = AnsweringEngine(EVAL=EngineError(text))
+        found = self.check()
+        self.assertEqual(Level.WRONG, found.level)
+        self.assertTrue(found.what.endswith("eval, and writing"), found.what)
+
     def test_other_errors(self) -> None:
         """An engine that is full, or loads its data, says nothing of permissions."""
         for text in ("OOM command not allowed", "LOADING Redis is loading the dataset in memory"):
