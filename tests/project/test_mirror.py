@@ -122,7 +122,6 @@ TESTED_ELSEWHERE = {
     "workers/main": "system/test_workers",
     "workers/pending_answers": "unit/workers/test_survey",
     "workers/token_keeper": "unit/workers/test_shared_tokens",
-    "workers/parent_link": "system/test_workers",
     "workers/rehearsal": "system/test_workers",
     "workers/state": "unit/workers/test_parent",
     "relay/own_events": "unit/outgoing/test_socket",
