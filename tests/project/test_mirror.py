@@ -98,7 +98,6 @@ TESTED_ELSEWHERE = {
     "pools/main": "system/test_pools",
     "pools/selection": "unit/pools/test_manager",
     "process/guarded_process": "system/test_fpm",
-    "process/parent_pipe": "system/test_workers",
     "process/guardian": "system/test_fpm",
     "process/server_endpoint": "unit/process/test_unix_socket",
     "relay/errors": "unit/relay/test_relay",
