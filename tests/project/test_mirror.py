@@ -47,7 +47,6 @@ TESTED_ELSEWHERE = {
     "cli/command": "unit/cli/test_main",
     "cluster/channels": "unit/cluster/test_exchange",
     "cluster/command_codec": "unit/cluster/test_dispatcher",
-    "cluster/confirmed_commands": "unit/cluster/test_dispatcher",
     "cluster/fence": "unit/cluster/test_exchange",
     "cluster/hub": "unit/cluster/test_dispatcher",
     "cluster/incoming": "unit/cluster/test_exchange",
