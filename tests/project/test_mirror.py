@@ -92,7 +92,6 @@ TESTED_ELSEWHERE = {
     "pools/redis/connector": "unit/pools/redis/test_server_connection",
     "pools/redis/service": "system/test_redis_pool",
     "pools/interface": "unit/pools/test_manager",
-    "pools/kinds": "unit/pools/test_service",
     "pools/link": "unit/pools/test_pool_set",
     "pools/main": "system/test_pools",
     "pools/selection": "unit/pools/test_manager",

@@ -1,4 +1,4 @@
-"""Tests for :mod:`phpgw.pools.service` and :mod:`phpgw.pools.kinds`."""
+"""Tests for :mod:`phpgw.pools.service`."""
 
 from typing import Any
 
@@ -6,14 +6,10 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from phpgw.pools import kinds
 from phpgw.pools.errors import PoolStopping
 from phpgw.pools.front import Front, PhpConnection
-from phpgw.pools.kinds import make_pool
 from phpgw.pools.pool import Pool, PoolLimits
 from phpgw.pools.service import LendingPool
-from phpgw.settings.option import InvalidOption
-from phpgw.settings.pool_text import parse_pool
 from tests.support.fake_server_connections import FakeConnector
 
 
@@ -48,12 +44,3 @@ class LendingPoolTests(SynchronousTestCase):
         self.pool.give_back(connection)
         self.service.reload()
         self.assertEqual((0, 1), (self.service.figures.idle, connection.closed))
-
-
-class KindTests(SynchronousTestCase):
-    def test_unknown(self) -> None:
-        """A server for which there is no code is refused."""
-        self.patch(kinds, "_MAKERS", {})
-        config = parse_pool("db=mysql://app@h")
-        error = self.assertRaises(InvalidOption, make_pool, Clock(), config)
-        self.assertIn("db=mysql://h:3306", str(error))
