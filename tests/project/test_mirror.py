@@ -93,7 +93,6 @@ TESTED_ELSEWHERE = {
     "pools/redis/service": "system/test_redis_pool",
     "pools/interface": "unit/pools/test_manager",
     "pools/link": "unit/pools/test_pool_set",
-    "pools/main": "system/test_pools",
     "pools/selection": "unit/pools/test_manager",
     "process/guarded_process": "system/test_fpm",
     "process/guardian": "system/test_fpm",
