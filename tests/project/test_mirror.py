@@ -115,7 +115,6 @@ TESTED_ELSEWHERE = {
     "settings/pool_config": "unit/settings/test_pool_text",
     "settings/process": "unit/settings/test_settings",
     "workers/feed_router": "unit/workers/test_shared_feed",
-    "workers/main": "system/test_workers",
     "workers/pending_answers": "unit/workers/test_survey",
     "workers/token_keeper": "unit/workers/test_shared_tokens",
     "workers/rehearsal": "system/test_workers",
