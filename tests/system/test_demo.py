@@ -176,6 +176,7 @@ class DemoTests(SystemTestCase):
 
         await bob.do("history.back()")
         await bob.is_in("Lounge")
+        await bob.hears("Where are you?")
         self.assertEqual(["Hello <b>Bob</b>", "Where are you?"], await bob.messages())
         self.assertEqual(0, await deferToThread(demo.stop))
 
