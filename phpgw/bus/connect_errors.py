@@ -4,7 +4,7 @@ from twisted.internet.error import DNSLookupError
 
 from phpgw.bus.interface import BusUnavailable
 from phpgw.transport import connect_errors
-from phpgw.transport.tls_endpoint import UnusableTlsFile
+from phpgw.transport.tls_endpoint import UnusableName, UnusableTlsFile
 
 
 def explain(error: BaseException) -> str:
@@ -16,6 +16,8 @@ def explain(error: BaseException) -> str:
         return str(error)
     if isinstance(error, DNSLookupError):
         return "its host name has no address"
+    if isinstance(error, UnusableName):
+        return "no certificate can be for its host name"
     if isinstance(error, UnusableTlsFile):
         return f"--bus-ca-file or --bus-cert-file cannot be used ({error.reason})"
     return connect_errors.explain(error)

@@ -7,6 +7,7 @@ from typing import Any
 import attrs
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IStreamClientEndpoint
 from twisted.logger import Logger
 
 from phpgw.hub.commander import Result
@@ -17,7 +18,7 @@ from phpgw.metrics import Metrics
 from phpgw.observable import Observable
 from phpgw.outgoing.address_rules import AddressRules
 from phpgw.outgoing.definitions import read_definition, write_definition
-from phpgw.outgoing.endpoint import ServerEndpoint
+from phpgw.outgoing.endpoint import server_endpoint
 from phpgw.outgoing.headers import InvalidHeaders, check_headers
 from phpgw.outgoing.inbox import InboxLimits
 from phpgw.outgoing.observables import observe_outgoing
@@ -79,12 +80,12 @@ class OutgoingSockets(Service):
         """Return those that the settings name, or allow."""
         networks = [each for each in settings.allow_upstream if not isinstance(each, str)]
 
-        def make_endpoint(upstream: NamedUpstream) -> ServerEndpoint:
+        def make_endpoint(upstream: NamedUpstream) -> IStreamClientEndpoint:
             url = upstream.url
             if upstream in settings.upstream:
-                return ServerEndpoint(reactor, url, upstream.ca_file)
+                return server_endpoint(reactor, url, upstream.ca_file)
             own = [ip_network(url.host)] if url.is_address else []
-            return ServerEndpoint(reactor, url, None, AddressRules([*networks, *own]).permits)
+            return server_endpoint(reactor, url, None, AddressRules([*networks, *own]).permits)
 
         limits = attrs.evolve(WebSocketLimits.from_settings(settings), rate_limit=None)
         size = settings.max_message_size

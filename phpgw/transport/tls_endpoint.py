@@ -32,6 +32,10 @@ class UnusableTlsFile(Exception):
         self.reason = reason
 
 
+class UnusableName(Exception):
+    """A certificate cannot be for a host of this name."""
+
+
 @attrs.frozen
 class TlsFiles:
     """The certificates for TLS with a server.
@@ -93,10 +97,13 @@ class TlsEndpoint:
     def connect(self, protocolFactory: IProtocolFactory) -> Deferred[Any]:  # noqa: N803
         """See ``IStreamClientEndpoint``.
 
-        The Deferred may fail with :exc:`UnusableTlsFile`, too.
+        The Deferred may fail with :exc:`UnusableTlsFile` or :exc:`UnusableName`, too.
         """
         try:
             options = self._files.options(self._host)
         except UnusableTlsFile as error:
             return fail(error)
+        except UnicodeError as error:
+            # Of idna: the resolver may know such a name all the same, like my_host.
+            return fail(UnusableName(f"no certificate can be for {self._host}: {error}"))
         return wrapClientTLS(options, self._below).connect(protocolFactory)
